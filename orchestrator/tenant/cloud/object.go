@@ -1,0 +1,89 @@
+// Package cloud holds the values of the tenant: objects as Graph shows them, writes as the gate sends them, their results,
+// and the cache that keeps a view of the whole tenant under an overlay of Tandem's own settled writes.
+//
+// It is pure: no I/O, no clock, no goroutines, and no import of the Graph SDK, so that gate, ledger and simulation can use it.
+package cloud
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Names of attributes that Tandem treats apart. All are Graph's own property names.
+const (
+	UPN         = "userPrincipalName"
+	ImmutableID = "onPremisesImmutableId" // users only: the source anchor, base64
+	UniqueName  = "uniqueName"            // groups only: Tandem's key
+	Enabled     = "accountEnabled"
+	Mail        = "mail"
+	Nickname    = "mailNickname"
+	DisplayName = "displayName"
+	Manager     = "manager" // reference
+	Members     = "members" // reference
+)
+
+// Values are attributes in canonical text: booleans "true" and "false", several values sorted. An absent name is not set.
+type Values map[string][]string
+
+// Clone copies v deeply.
+func (v Values) Clone() Values {
+	c := make(Values, len(v))
+	for k, x := range v {
+		c[k] = slices.Clone(x)
+	}
+	return c
+}
+
+// First gives the first value of a name, or "".
+func (v Values) First(name string) string {
+	if x := v[name]; len(x) > 0 {
+		return x[0]
+	}
+	return ""
+}
+
+// Object is a cloud object as the tenant shows it.
+type Object struct {
+	ID      string       `json:"id"`
+	Kind    scoping.Kind `json:"kind"`
+	Values  Values       `json:"values"`
+	Members []string     `json:"members,omitempty"` // ids, sorted; groups only
+	Manager string       `json:"manager,omitempty"` // id; users only
+	Deleted bool         `json:"deleted,omitempty"` // in the deleted items
+	Synced  bool         `json:"synced,omitempty"`  // Microsoft's engines own it (onPremisesSyncEnabled)
+	Guest   bool         `json:"guest,omitempty"`
+	Mailed  bool         `json:"mailed,omitempty"` // a mail-enabled group: Graph cannot write it
+	Role    bool         `json:"role,omitempty"`   // a role-assignable group
+}
+
+// Anchor gives the user's onPremisesImmutableId, "" for other kinds.
+func (o Object) Anchor() string { return o.Values.First(ImmutableID) }
+
+// Clone copies o deeply.
+func (o Object) Clone() Object {
+	o.Values, o.Members = o.Values.Clone(), slices.Clone(o.Members)
+	return o
+}
+
+// HasMember says whether id is among the members.
+func (o Object) HasMember(id string) bool {
+	_, ok := slices.BinarySearch(o.Members, id)
+	return ok
+}
+
+// Equal compares two sets of values; a name without values equals an absent one.
+func Equal(a, b Values) bool {
+	for k := range maps.Keys(a) {
+		if !slices.Equal(a[k], b[k]) {
+			return false
+		}
+	}
+	for k := range maps.Keys(b) {
+		if !slices.Equal(a[k], b[k]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,121 @@
+package cloud
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Op is what a write does. Each is one HTTP request, and each can be repeated without harm.
+type Op string
+
+// The operations.
+const (
+	Create       Op = "create"        // users by POST with the anchor; groups by upsert on uniqueName (rule J3)
+	Update       Op = "update"        // PATCH of Set
+	Delete       Op = "delete"        // DELETE by id; 404 is done (rule X3)
+	Restore      Op = "restore"       // from the deleted items by id
+	AddMembers   Op = "add-members"   // up to MaxMembers of Refs
+	RemoveMember Op = "remove-member" // exactly one of Refs; 404 is done
+	SetManager   Op = "set-manager"   // exactly one of Refs
+	ClearManager Op = "clear-manager"
+)
+
+// MaxMembers is how many members Graph takes in one request.
+const MaxMembers = 20
+
+// Write is one request to the tenant. No secret is in it: the password of a new user is made when it is sent (rule X4).
+type Write struct {
+	ID      string       `json:"id"` // of the intent, unique in the log
+	Op      Op           `json:"op"`
+	Kind    scoping.Kind `json:"kind"`
+	CloudID string       `json:"cloudId,omitempty"` // absent for Create
+	Anchor  string       `json:"anchor,omitempty"`  // for Create and for taking over: base64
+	Key     string       `json:"key,omitempty"`     // groups: uniqueName
+	Set     Values       `json:"set,omitempty"`     // no values: clear
+	Refs    []string     `json:"refs,omitempty"`    // cloud ids
+}
+
+// UniqueNameOf gives the key under which Tandem creates the group with this anchor (rule J3).
+func UniqueNameOf(anchor []byte) string {
+	const hexDigits = "0123456789abcdef"
+	b := []byte("tandem-")
+	for _, c := range anchor {
+		b = append(b, hexDigits[c>>4], hexDigits[c&15])
+	}
+	return string(b)
+}
+
+// Shows says whether o, as just read from the tenant, shows the effect of w: the way in which a doubt ends (rule P6). A nil o
+// is an object that was not found, alive or deleted.
+func (w Write) Shows(o *Object) bool {
+	if o == nil {
+		return false
+	}
+	if w.Op == Delete {
+		return o.Deleted
+	}
+	if o.Deleted {
+		return false
+	}
+	switch w.Op {
+	case AddMembers:
+		return !slices.ContainsFunc(w.Refs, func(id string) bool { return !o.HasMember(id) })
+	case RemoveMember:
+		return len(w.Refs) == 1 && !o.HasMember(w.Refs[0])
+	case SetManager:
+		return len(w.Refs) == 1 && o.Manager == w.Refs[0]
+	case ClearManager:
+		return o.Manager == ""
+	case Restore:
+		return true
+	}
+	for k, v := range w.Set {
+		if !slices.Equal(o.Values[k], v) {
+			return false
+		}
+	}
+	return true
+}
+
+// Status is how one physical attempt of a write ended.
+type Status uint8
+
+// The statuses.
+const (
+	Done      Status = iota + 1
+	Rejected         // the tenant answered and did nothing
+	Throttled        // 429 or 503 with certainty that nothing was done; RetryAfter says when to try again
+	NotSent          // it never left: no connection, no token
+	InDoubt          // it may have left and no answer came (rule P6)
+)
+
+// String names the status.
+func (s Status) String() string {
+	return [...]string{"?", "done", "rejected", "throttled", "not-sent", "in-doubt"}[s]
+}
+
+// Result is the answer to one attempt of one write.
+type Result struct {
+	Status     Status        `json:"status"`
+	CloudID    string        `json:"cloudId,omitempty"` // of what was created or found to exist
+	HTTP       int           `json:"http,omitempty"`
+	Code       string        `json:"code,omitempty"` // Graph's error code
+	Message    string        `json:"message,omitempty"`
+	RequestID  string        `json:"requestId,omitempty"`
+	Conflict   bool          `json:"conflict,omitempty"` // another object holds the UPN, anchor or nickname
+	Missing    bool          `json:"missing,omitempty"`  // the object of the write does not exist
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+}
+
+// Key says how to find objects directly in the tenant: exactly one of ID, Anchor, UniqueName and UPN is set. Deleted looks in the
+// deleted items instead of among the living.
+type Key struct {
+	Kind       scoping.Kind
+	ID         string
+	Anchor     string
+	UniqueName string
+	UPN        string
+	Deleted    bool
+}

@@ -1,0 +1,260 @@
+// Package engine is the contract between Tandem and its engines, and the Go SDK to write one.
+//
+// An engine is a process that reads directories and proposes what it wants written to the tenant. It holds no tenant
+// credentials: the host's gate decides every proposal and does the writing. The host opens every stream and the engine
+// only serves, so that an engine can be written in any language (see the proto beside this file).
+package engine
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Mode is what a grant lets an engine do. A freeze is never durable, so it is no mode.
+type Mode uint8
+
+// The modes, in order of what they allow.
+const (
+	ModeNone   Mode = iota
+	ModeShadow      // judged and recorded, never applied
+	ModeOwn         // applied
+)
+
+// Grant is what one engine may do for one scope. Epoch is when this grant last changed.
+type Grant struct {
+	ID    uint32
+	Scope scoping.Scope
+	Mode  Mode
+	Epoch scoping.Epoch
+}
+
+// Ack answers a grant. Gated engines need none for safety; external engines may take minutes and may fail.
+type Ack struct {
+	Grant         uint32
+	Epoch         scoping.Epoch
+	InForce, Idle bool
+	Err           string
+}
+
+// Want says what an engine wants of an object.
+type Want uint8
+
+// The wants.
+const (
+	Present    Want = iota + 1
+	Gone            // a tombstone was read
+	OutOfScope      // the object lives, but outside the engine's scopes
+	Excluded        // the engine's rules leave it out; Proposal.Reason says why
+)
+
+// Value is a tenant attribute's wanted value: no text clears it. A Secret value is never written to disk.
+type Value struct {
+	Text   []string
+	Secret bool
+}
+
+// Refs is a wanted set of references as directory identities, whether or not the other end is in scope. With Whole,
+// Targets is the complete set; otherwise Added and Removed change it (large groups).
+type Refs struct {
+	Whole          bool
+	Targets        []scoping.ObjectID
+	Added, Removed []scoping.ObjectID
+}
+
+// Proposal is what an engine wants: the whole desired state of one object and feature.
+type Proposal struct {
+	Seq     uint64 // rises within a run; with the run it is the idempotency key
+	Object  scoping.ObjectID
+	Kind    scoping.Kind
+	Name    string       // the DN where the engine saw it, for people; never compared
+	Parent  scoping.GUID // where the engine saw it: compared, never trusted
+	Version uint64       // USN of the directory controller the engine read (RunReport.DC)
+	Feature scoping.Feature
+	Grant   uint32
+	Epoch   scoping.Epoch // of the grant when this run BEGAN TO READ (rule P5)
+	Want    Want
+	Reason  string           // for Excluded: a code such as "no-upn", "critical-system-object"
+	Desired map[string]Value // tenant names; an empty value clears, an absent attribute is unmanaged
+	Refs    map[string]Refs  // "members" of groups, "manager" of users: only in proposals of feature references
+}
+
+// Outcome is the gate's answer to a proposal.
+type Outcome string
+
+// The outcomes. Unchanged, Applied, Released and Refused settle a proposal; the others leave it dirty (rules P1, P2).
+const (
+	Unchanged Outcome = "unchanged"
+	Applied   Outcome = "applied"
+	Released  Outcome = "released"
+	Refused   Outcome = "refused"
+	Shadowed  Outcome = "shadowed"
+	Parked    Outcome = "parked" // a delete or a membership removal that waits for its run to end
+	Held      Outcome = "held"
+	Deferred  Outcome = "deferred" // a freeze, a stop, or a place that engine and census do not agree on
+	Stale     Outcome = "stale"
+	Partial   Outcome = "partial" // applied but for references that are not in the tenant yet
+	InDoubt   Outcome = "in-doubt"
+	Failed    Outcome = "failed"
+)
+
+// Settles says whether the outcome ends the matter (rule P1).
+func (o Outcome) Settles() bool {
+	return o == Unchanged || o == Applied || o == Released || o == Refused
+}
+
+// Decision is the gate's durable answer to the proposal Seq. Whatever it says, from now on the debt is the host's: what did
+// not settle is asked for again.
+type Decision struct {
+	Seq                 uint64
+	Outcome             Outcome
+	Code, Reason, Owner string
+}
+
+// The run profiles.
+const (
+	ProfileFull    = "full"    // read everything, propose every object of the scopes
+	ProfileDelta   = "delta"   // read what changed since the watermark, propose what it touches
+	ProfileObjects = "objects" // read just RunRequest.Objects from the directory and propose each
+)
+
+// RunRequest asks an engine for a run over Scopes. The engine stamps each proposal with the grant that covers it as it was
+// when the run began to read; with Ceiling ModeShadow the host may name scopes for which there is no grant: Grant and Epoch
+// are zero then.
+type RunRequest struct {
+	Run     uint64
+	Profile string
+	Scopes  []scoping.Scope
+	Objects []scoping.ObjectID // for ProfileObjects
+	Ceiling Mode
+	DC      map[string]string // directory -> controller URL that must be read (rule V1); absent: any
+}
+
+// RunReport ends a run. Complete means that EVERY object of the scopes (full), everything that changed (delta), or each
+// requested object (objects) was proposed.
+type RunReport struct {
+	Directory string
+	DC        scoping.GUID // invocationId of the controller that was read
+	USN       uint64       // highestCommittedUSN read before the run's first search
+	Read      int          // directory objects read
+	Complete  bool
+	Errors    []ObjectError
+}
+
+// ObjectError is a failure that concerns one object (zero: the run).
+type ObjectError struct {
+	Object        scoping.ObjectID
+	Code, Message string
+}
+
+// RunEvent is one thing a run says: exactly one field is set. Proposals come in batches of at most MaxBatch. The last event
+// of a run is a Report (one per directory is allowed before it; the run ends when Run returns).
+type RunEvent struct {
+	Proposals []Proposal
+	Progress  *Progress
+	Report    *RunReport
+}
+
+// MaxBatch is the largest number of proposals in one RunEvent.
+const MaxBatch = 256
+
+// Progress is for people.
+type Progress struct {
+	Phase string // "import", "sync", "export"
+	Done  int
+	Total int // 0: not known
+}
+
+// Description says what an engine is and can do. It is asked once, first.
+type Description struct {
+	Kind      string // "connect", "cloudsync", …
+	Version   string
+	Contract  int // ContractVersion it was built against
+	Features  []scoping.Feature
+	Writes    map[scoping.Feature][]string // the tenant attributes that its mapping writes, per feature (rule F2)
+	CanShadow bool
+	Release   string   // how it lets go of a scope: "clean", "delete", "unknown"
+	Keeps     []string // attributes it keeps writing regardless of grants
+	Verbs     []string // for Call
+	Delivers  []scoping.Feature
+	Observes  bool
+}
+
+// ContractVersion is the version of this contract.
+const ContractVersion = 1
+
+// Config is what the host gives an engine. It may come again with other values; the engine reports every mistake at once by
+// a *ConfigError.
+type Config struct {
+	Engine      string // the name in tandem.yaml
+	DataDir     string // the engine's own folder, private to it
+	Directories []Directory
+	Settings    []byte // JSON of engines[].settings
+	Features    []scoping.Feature
+}
+
+// Directory is a connection to one directory. Password is a secret: it crosses the wire, and is never written down.
+type Directory struct {
+	Name     string
+	URLs     []string
+	Base     string // DN of the naming context
+	User     string
+	Password string
+	CA       []byte // PEM; empty: the system's
+	Insecure bool
+}
+
+// ConfigError reports every mistake of a configuration.
+type ConfigError struct{ Problems []string }
+
+// Error lists the problems.
+func (e *ConfigError) Error() string {
+	s := "the engine refuses its configuration"
+	for _, p := range e.Problems {
+		s += "; " + p
+	}
+	return s
+}
+
+// Health is an engine's state, pushed on change.
+type Health struct {
+	OK      bool
+	Message string
+	Agents  int // live agents, for engines that have them
+	Details map[string]string
+}
+
+// Event is something to be written INTO a directory (capability Description.Delivers).
+type Event struct {
+	ID      string
+	Feature scoping.Feature
+	Object  scoping.ObjectID
+	Values  map[string]Value
+	Expires int64 // Unix milliseconds; checked before the write
+}
+
+// EventResult answers an Event.
+type EventResult struct{ Code, Message string }
+
+// TenantChange is a change of a cloud object, for engines with a tenant connector space (capability Description.Observes).
+type TenantChange struct {
+	CloudID string
+	Kind    scoping.Kind
+	Object  scoping.ObjectID // zero when unlinked
+	Values  map[string]Value
+	Removed bool
+}
+
+// Engine is what a plugin serves. Every method ends when its context ends; the process ends itself when its session ends.
+// Channels named out belong to the engine for the duration of the call: the caller drains them, and the engine does not
+// close them. A Run reads in to learn the decisions for what it proposed; the host closes in after the last one.
+type Engine interface {
+	Describe(context.Context) (Description, error)
+	Configure(context.Context, Config) error
+	Grants(ctx context.Context, in <-chan []Grant, out chan<- Ack) error
+	Run(ctx context.Context, r RunRequest, in <-chan []Decision, out chan<- RunEvent) error
+	Health(ctx context.Context, out chan<- Health) error
+	Call(ctx context.Context, verb string, args []byte, out chan<- []byte) error
+	Deliver(ctx context.Context, e Event) (EventResult, error)
+	Observe(ctx context.Context, in <-chan TenantChange) error
+}
