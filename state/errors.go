@@ -1,0 +1,82 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrHeld says that another process holds the state folder; the error is a *HeldError.
+	ErrHeld = errors.New("state folder is held by another process")
+	// ErrTenureLost says that this process no longer holds the right to write. Nothing was written.
+	ErrTenureLost = errors.New("tenure lost")
+	// ErrFull says that there is no space left. Nothing was written.
+	ErrFull = errors.New("no space left for state")
+	// ErrBroken says that an earlier write or sync failed: what is on disk is unknown until the store is opened again.
+	ErrBroken = errors.New("state is broken by an earlier failed write and must be opened again")
+	// ErrClosed says that the store was closed.
+	ErrClosed = errors.New("state is closed")
+	// ErrReadOnly says that a write was tried in a View or in a store opened read-only.
+	ErrReadOnly = errors.New("state is open for reading only")
+	// ErrDamaged says that what was stored is not what is read; the error is a *DamageError.
+	ErrDamaged = errors.New("state is damaged")
+	// ErrVersion says that a file has a format that this program does not know; the error is a *VersionError.
+	ErrVersion = errors.New("unknown state format")
+	// ErrIndexUnusable says that an index file is damaged or has another format: remove it and rebuild.
+	ErrIndexUnusable = errors.New("index is unusable and must be rebuilt")
+	// ErrCrashed is what everything of a Memory returns between Crash and Reopen.
+	ErrCrashed = errors.New("simulated crash")
+)
+
+// HeldError says who holds a state folder. PID is 0 when the holder could not be read.
+type HeldError struct {
+	Dir     string
+	PID     int
+	Command string
+	Since   time.Time
+}
+
+func (e *HeldError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("state folder %s is held by another process", e.Dir)
+	}
+	return fmt.Sprintf("state folder %s is held by process %d (%s) since %s",
+		e.Dir, e.PID, e.Command, e.Since.Format(time.RFC3339))
+}
+
+// Is matches ErrHeld.
+func (e *HeldError) Is(target error) bool { return target == ErrHeld }
+
+// DamageError says where stored bytes are not what was written. Seq is the record concerned in a log, 0 elsewhere.
+type DamageError struct {
+	File   string
+	Offset int64
+	Seq    uint64
+	Why    string
+}
+
+func (e *DamageError) Error() string {
+	if e.Seq == 0 {
+		return fmt.Sprintf("%s is damaged at byte %d: %s", e.File, e.Offset, e.Why)
+	}
+	return fmt.Sprintf("%s is damaged at byte %d (record %d): %s", e.File, e.Offset, e.Seq, e.Why)
+}
+
+// Is matches ErrDamaged.
+func (e *DamageError) Is(target error) bool { return target == ErrDamaged }
+
+// VersionError says that a file's format is not among those this program knows. The file is left as it is.
+type VersionError struct {
+	File  string
+	Found uint32
+	Known uint32
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%s has format version %d, this program knows %d: use the version of tandem that wrote it, or a newer one",
+		e.File, e.Found, e.Known)
+}
+
+// Is matches ErrVersion.
+func (e *VersionError) Is(target error) bool { return target == ErrVersion }
