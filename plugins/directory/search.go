@@ -1,0 +1,158 @@
+package directory
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// pageSize is AD's MaxPageSize: it answers no more at once, whatever is asked.
+const pageSize = 1000
+
+// Scope says how far a search reaches.
+type Scope int
+
+// The scopes.
+const (
+	Subtree  Scope = iota // the base and everything under it
+	Base                  // the base alone
+	OneLevel              // the base's children
+)
+
+// SearchQuery says what to search.
+type SearchQuery struct {
+	BaseDN      string       // the search's base by DN …
+	BaseGUID    scoping.GUID // … or by objectGUID, which goes before; both empty: the naming context's root
+	Scope       Scope
+	Filter      string   // empty: every object
+	Attrs       []string // AD names; empty: all that are stored. Those that make up Entry's fields always come
+	ShowDeleted bool
+}
+
+// operational are the attributes that make up Entry's fields, and objectClass for its kind.
+var operational = []string{"objectGUID", "parentGUID", "objectClass", "isDeleted", "lastKnownParent", "uSNChanged"}
+
+// Search streams what it finds, page by page. Links of an entry come whole, however many there are.
+func (s *Session) Search(ctx context.Context, q SearchQuery, each func(Entry) error) error {
+	base := q.BaseDN
+	if !q.BaseGUID.IsZero() {
+		base = guidDN(q.BaseGUID)
+	} else if base == "" {
+		base = s.controller.RootDN
+	}
+	paging := ldap.NewControlPaging(pageSize)
+	request := &ldap.SearchRequest{BaseDN: base, Scope: q.Scope.ldap(), Filter: filterOr(q.Filter),
+		Attributes: withAttrs(orAll(q.Attrs), operational...), Controls: []ldap.Control{paging, extendedDN}}
+	if q.ShowDeleted {
+		request.Controls = append(request.Controls, showDeleted)
+	}
+	for {
+		page, err := s.search(ctx, request)
+		if err != nil {
+			return fmt.Errorf("search %s under %q: %w", request.Filter, base, err)
+		}
+		if err := s.page(ctx, page.Entries, each); err != nil {
+			return err
+		}
+		answer, ok := ldap.FindControl(page.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+		if !ok || len(answer.Cookie) == 0 {
+			return nil
+		}
+		paging.SetCookie(answer.Cookie)
+	}
+}
+
+func (s *Session) page(ctx context.Context, entries []*ldap.Entry, each func(Entry) error) error {
+	for _, le := range entries {
+		e, err := entryFrom(le, false)
+		if err != nil {
+			return err
+		}
+		if err := s.completeRanges(ctx, le, &e); err != nil {
+			return err
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeRanges reads the rest of long lists: AD answers at most 1500 values as "member;range=0-1499" (MS-ADTS 3.1.1.3.1.3.3).
+func (s *Session) completeRanges(ctx context.Context, le *ldap.Entry, e *Entry) error {
+	for _, a := range le.Attributes {
+		name, _, last, ranged := valueRange(strings.ToLower(a.Name))
+		if !ranged || !linkAttrs[name] {
+			continue
+		}
+		whole := e.Links[name]
+		for last >= 0 {
+			part, err := s.readBase(ctx, guidDN(e.GUID), []string{fmt.Sprintf("%s;range=%d-*", name, last+1)}, extendedDN, showDeleted)
+			if err != nil {
+				return fmt.Errorf("values of %s of %q from %d: %w", name, e.DN, last+1, err)
+			}
+			before := last
+			last = -1
+			for _, pa := range part.Attributes {
+				if n, _, to, ok := valueRange(strings.ToLower(pa.Name)); ok && n == name {
+					whole.Targets = append(whole.Targets, linksOf(pa.ByteValues)...)
+					last = to
+				}
+			}
+			if last >= 0 && last <= before {
+				return fmt.Errorf("values of %s of %q: the controller repeats itself at %d", name, e.DN, last)
+			}
+		}
+		e.Links[name] = whole
+	}
+	return nil
+}
+
+func (sc Scope) ldap() int {
+	return [...]int{Subtree: ldap.ScopeWholeSubtree, Base: ldap.ScopeBaseObject, OneLevel: ldap.ScopeSingleLevel}[sc]
+}
+
+func filterOr(filter string) string {
+	if filter == "" {
+		return "(objectClass=*)"
+	}
+	return filter
+}
+
+func orAll(attrs []string) []string {
+	if len(attrs) == 0 {
+		return []string{"*"}
+	}
+	return attrs
+}
+
+func withAttrs(attrs []string, more ...string) []string {
+	out := slices.Clone(attrs)
+	for _, m := range more {
+		if !slices.ContainsFunc(out, func(a string) bool { return strings.EqualFold(a, m) }) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// guidDN names an object by its objectGUID in place of a DN (MS-ADTS 3.1.1.3.1.2.4).
+func guidDN(g scoping.GUID) string { return "<GUID=" + g.String() + ">" }
+
+// GUIDFilter gives the filter that finds an object by objectGUID, with the raw bytes escaped.
+func GUIDFilter(g scoping.GUID) string {
+	var b strings.Builder
+	b.WriteString("(objectGUID=")
+	for _, c := range g {
+		b.WriteByte('\\')
+		b.WriteString(hex.EncodeToString([]byte{c}))
+	}
+	b.WriteByte(')')
+	return b.String()
+}
