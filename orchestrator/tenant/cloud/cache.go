@@ -1,0 +1,272 @@
+package cloud
+
+import (
+	"cmp"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Cache is the whole tenant as last seen (the base, kept by delta), under an overlay of Tandem's own settled writes, so that
+// Tandem never takes its own writes for somebody else's and never misses one that the tenant does not show yet (rule V2).
+//
+// What a method returns is the *visible* value: base under overlay. Returned objects are the caller's, save that Members is
+// shared and must not be changed in place. A Cache is safe for concurrent use; [Cache.Commit] is one step for readers. It has no
+// clock: times are passed in.
+type Cache struct {
+	mu      sync.RWMutex
+	delay   time.Duration
+	byID    map[string]uint32
+	slots   []slot
+	free    []uint32
+	index   index
+	over    map[string]*entry // the overlay
+	tokens  map[string]string
+	loaded  map[scoping.Kind]bool
+	dirty   map[string]bool // ids whose saved records are out of date
+	headers bool            // tokens or loaded kinds changed since the last save
+	count   map[scoping.Kind]int
+}
+
+// slot holds one object: the base as a compact record, and the visible value where the overlay makes it another.
+type slot struct {
+	id      string
+	base    string   // record without members; "" when the base does not have the object
+	members []string // of the base; sorted, immutable
+	seen    *Object  // visible value if an overlay entry exists and shows an object
+	hidden  bool     // an overlay entry exists and seen rules, even when nil
+}
+
+// NewCache makes an empty cache for a tenant that shows every write within delay.
+func NewCache(delay time.Duration) *Cache {
+	return &Cache{
+		delay: delay, byID: map[string]uint32{}, index: newIndex(), over: map[string]*entry{},
+		tokens: map[string]string{}, loaded: map[scoping.Kind]bool{}, dirty: map[string]bool{}, count: map[scoping.Kind]int{},
+	}
+}
+
+// Delay is the time within which the tenant shows every write.
+func (c *Cache) Delay() time.Duration { return c.delay }
+
+// Get gives an object by cloud id, alive or deleted.
+func (c *Cache) Get(id string) (Object, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.view(id)
+}
+
+// ByAnchor gives the living objects of a kind that carry the anchor (base64): users by onPremisesImmutableId, groups by
+// the uniqueName that Tandem makes of the anchor (rule J3). They are in id order; more than one is a conflict for the caller.
+func (c *Cache) ByAnchor(kind scoping.Kind, anchor string) []Object {
+	return c.byAnchor(kind, anchor, false)
+}
+
+// DeletedByAnchor is [Cache.ByAnchor] among the deleted items.
+func (c *Cache) DeletedByAnchor(kind scoping.Kind, anchor string) []Object {
+	return c.byAnchor(kind, anchor, true)
+}
+
+func (c *Cache) byAnchor(kind scoping.Kind, anchor string, deleted bool) []Object {
+	field, value := ImmutableID, anchor
+	if kind == scoping.Group {
+		raw, err := base64.StdEncoding.DecodeString(anchor)
+		if err != nil {
+			return nil
+		}
+		field, value = UniqueName, UniqueNameOf(raw)
+	}
+	return c.find(field, value, func(o Object) bool { return o.Kind == kind && o.Deleted == deleted })
+}
+
+// ByUPN gives the living user with this userPrincipalName, whatever its case. The tenant keeps UPNs unique; while a swap is
+// on its way two may be seen, and the one with the lower id is given.
+func (c *Cache) ByUPN(upn string) (Object, bool) { return first(c.find(UPN, upn, living)) }
+
+// ByUniqueName gives the living group with this uniqueName.
+func (c *Cache) ByUniqueName(name string) (Object, bool) {
+	return first(c.find(UniqueName, name, living))
+}
+
+// ByNickname gives the living objects with this mailNickname, whatever its case, in id order.
+func (c *Cache) ByNickname(name string) []Object { return c.find(Nickname, name, living) }
+
+// ByMail gives the living objects with this mail address, whatever its case, in id order.
+func (c *Cache) ByMail(mail string) []Object { return c.find(Mail, mail, living) }
+
+// ByDisplayName gives the living objects with this display name, whatever its case, in id order.
+func (c *Cache) ByDisplayName(name string) []Object { return c.find(DisplayName, name, living) }
+
+func living(o Object) bool { return !o.Deleted }
+
+func first(o []Object) (Object, bool) {
+	if len(o) == 0 {
+		return Object{}, false
+	}
+	return o[0], true
+}
+
+// MemberOf gives the ids of the living groups that have id as a direct member, sorted.
+func (c *Cache) MemberOf(id string) []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var ids []string
+	for n := range c.index.slots(c.index.hash(Members, id)) {
+		s := &c.slots[n]
+		if o, ok := c.viewSlot(s); ok && !o.Deleted && o.HasMember(id) {
+			ids = append(ids, s.id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// All yields every object, deleted ones too, in id order, until yield returns false. Objects that change meanwhile are given as
+// they are when their turn comes.
+func (c *Cache) All(yield func(Object) bool) {
+	for _, id := range c.ids() {
+		if o, ok := c.Get(id); ok && !yield(o) {
+			return
+		}
+	}
+}
+
+func (c *Cache) ids() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	ids := make([]string, 0, len(c.byID))
+	for id := range c.byID {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Count gives how many living objects of a kind are visible.
+func (c *Cache) Count(kind scoping.Kind) int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.count[kind]
+}
+
+// Pending gives how many objects have own writes that the tenant has not shown yet.
+func (c *Cache) Pending() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.over)
+}
+
+// Token gives a delta link that the last committed refresh left under this name, "" if there is none.
+func (c *Cache) Token(name string) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.tokens[name]
+}
+
+// Loaded says whether a kind was ever read wholly. Before that, not finding an object proves nothing.
+func (c *Cache) Loaded(kind scoping.Kind) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.loaded[kind]
+}
+
+// find gives the visible objects whose field has the value and that pass keep, in id order.
+func (c *Cache) find(field, value string, keep func(Object) bool) []Object {
+	if value == "" {
+		return nil
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var out []Object
+	for n := range c.index.slots(c.index.hash(field, value)) {
+		o, ok := c.viewSlot(&c.slots[n])
+		if ok && sameKey(field, o.Values.First(field), value) && keep(o) {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b Object) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// view gives the visible value of an id; the lock is held.
+func (c *Cache) view(id string) (Object, bool) {
+	n, ok := c.byID[id]
+	if !ok {
+		return Object{}, false
+	}
+	return c.viewSlot(&c.slots[n])
+}
+
+func (c *Cache) viewSlot(s *slot) (Object, bool) {
+	if !s.hidden {
+		return s.baseObject()
+	}
+	if s.seen == nil {
+		return Object{}, false
+	}
+	o := *s.seen
+	o.Values = o.Values.Clone()
+	return o, true
+}
+
+func (s *slot) baseObject() (Object, bool) {
+	if s.base == "" {
+		return Object{}, false
+	}
+	o := decodeRecord(s.base)
+	o.ID, o.Members = s.id, s.members
+	return o, true
+}
+
+// change runs f on the slot of id, making one if there is none, then brings the index up to date and frees a slot that holds
+// nothing any more. It gives the visible values before and after.
+func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
+	n := c.slotOf(id)
+	before = visible(c.viewSlot(&c.slots[n]))
+	f(&c.slots[n])
+	c.overlaid(&c.slots[n])
+	after = visible(c.viewSlot(&c.slots[n]))
+	c.index.move(n, before, after)
+	c.recount(before, -1)
+	c.recount(after, 1)
+	c.dirty[id] = true
+	if c.slots[n].base == "" && c.over[id] == nil {
+		c.slots[n] = slot{}
+		c.free = append(c.free, n)
+		delete(c.byID, id)
+	}
+	return before, after
+}
+
+func visible(o Object, ok bool) *Object {
+	if !ok {
+		return nil
+	}
+	return &o
+}
+
+func (c *Cache) recount(o *Object, by int) {
+	if o != nil && !o.Deleted {
+		c.count[o.Kind] += by
+	}
+}
+
+func (c *Cache) slotOf(id string) uint32 {
+	if n, ok := c.byID[id]; ok {
+		return n
+	}
+	id = strings.Clone(id) // not a part of a whole page's memory
+	var n uint32
+	if k := len(c.free); k > 0 {
+		n, c.free = c.free[k-1], c.free[:k-1]
+	} else {
+		n = uint32(len(c.slots))
+		c.slots = append(c.slots, slot{})
+	}
+	c.slots[n] = slot{id: id}
+	c.byID[id] = n
+	return n
+}

@@ -1,0 +1,260 @@
+package cloud
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// entry is the overlay of one object: what Tandem wrote and the tenant has not shown yet.
+type entry struct {
+	Kind    scoping.Kind        `json:"kind"`
+	Life    *pending            `json:"life,omitempty"`    // alive or deleted
+	Fields  map[string]*pending `json:"fields,omitempty"`  // values by name; the manager is one of them
+	Members map[string]*pending `json:"members,omitempty"` // by member: present or absent
+}
+
+// pending is one own write of one value.
+type pending struct {
+	Value []string  `json:"value,omitempty"`
+	At    time.Time `json:"at"` // when it was answered
+	// Again: another value of Tandem's is still on its way before this one. Then seeing this value does not prove that it arrived
+	// (a, b, a looks like a), and only time ends it.
+	Again bool `json:"again,omitempty"`
+}
+
+const (
+	alive   = "alive"
+	deleted = "deleted"
+	member  = "member"
+)
+
+// Settled takes a write that was answered as done into the overlay. Any other status changes nothing. A doubt that ended with the
+// tenant showing the write is settled with status Done as well. At is when the answer came.
+func (c *Cache) Settled(w Write, r Result, at time.Time) {
+	id := w.CloudID
+	if id == "" {
+		id = r.CloudID
+	}
+	if r.Status != Done || id == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.change(id, func(*slot) {
+		e := c.over[id]
+		if e == nil {
+			e = &entry{Kind: w.Kind}
+			c.over[id] = e
+		}
+		e.write(w, at)
+	})
+}
+
+func (e *entry) write(w Write, at time.Time) {
+	switch w.Op {
+	case Create:
+		e.Life = again(e.Life, []string{alive}, at)
+		e.set(createdValues(w), at)
+	case Update:
+		e.set(w.Set, at)
+	case Delete:
+		e.Life = again(e.Life, []string{deleted}, at)
+	case Restore:
+		e.Life = again(e.Life, []string{alive}, at)
+		e.set(w.Set, at)
+	case AddMembers:
+		e.member(w.Refs, []string{member}, at)
+	case RemoveMember:
+		e.member(w.Refs, nil, at)
+	case SetManager:
+		e.set(Values{Manager: w.Refs}, at)
+	case ClearManager:
+		e.set(Values{Manager: nil}, at)
+	}
+}
+
+// createdValues are the values of a created object with the key under which it was created (rule J3).
+func createdValues(w Write) Values {
+	v := w.Set.Clone()
+	if w.Kind == scoping.User && w.Anchor != "" {
+		v[ImmutableID] = []string{w.Anchor}
+	}
+	if w.Kind == scoping.Group && w.Key != "" {
+		v[UniqueName] = []string{w.Key}
+	}
+	return v
+}
+
+func (e *entry) set(v Values, at time.Time) {
+	if e.Fields == nil {
+		e.Fields = map[string]*pending{}
+	}
+	for n, x := range v {
+		e.Fields[n] = again(e.Fields[n], slices.Clone(x), at)
+	}
+}
+
+func (e *entry) member(ids, value []string, at time.Time) {
+	if e.Members == nil {
+		e.Members = map[string]*pending{}
+	}
+	for _, id := range ids {
+		e.Members[id] = again(e.Members[id], value, at)
+	}
+}
+
+// again is the next pending value after p.
+func again(p *pending, value []string, at time.Time) *pending {
+	next := &pending{Value: value, At: at}
+	if p != nil {
+		next.Again = p.Again || !slices.Equal(p.Value, value)
+	}
+	return next
+}
+
+func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len(e.Members) == 0 }
+
+// overlaid computes the visible value of a slot anew.
+func (c *Cache) overlaid(s *slot) {
+	e := c.over[s.id]
+	s.seen, s.hidden = nil, e != nil
+	if e == nil {
+		return
+	}
+	o, known := s.baseObject()
+	if !known && !e.makes() {
+		return // values of an object that the tenant says is gone
+	}
+	if !known {
+		o = Object{ID: s.id, Kind: e.Kind, Values: Values{}}
+	}
+	e.cover(&o)
+	s.seen = &o
+}
+
+// makes says whether the overlay alone makes the object visible.
+func (e *entry) makes() bool { return e.Life != nil && e.Life.Value[0] == alive }
+
+func (e *entry) cover(o *Object) {
+	if e.Life != nil {
+		o.Deleted = e.Life.Value[0] == deleted
+	}
+	for n, p := range e.Fields {
+		switch {
+		case n == Manager:
+			o.Manager = firstText(p.Value)
+		case len(p.Value) == 0:
+			delete(o.Values, n)
+		default:
+			o.Values[n] = slices.Clone(p.Value)
+		}
+	}
+	var add, remove []string
+	for id, p := range e.Members {
+		if p.Value != nil {
+			add = append(add, id)
+		} else {
+			remove = append(remove, id)
+		}
+	}
+	if len(add)+len(remove) > 0 {
+		o.Members = withMembers(o.Members, add, remove)
+	}
+}
+
+func firstText(v []string) string {
+	if len(v) == 0 {
+		return ""
+	}
+	return v[0]
+}
+
+// arrive drops the own writes that the base has just come to show. It says whether the object's life is what arrived: with it come
+// values that the tenant itself made, which nobody else changed.
+func (e *entry) arrive(was, is *Object) (life bool) {
+	if e.Life.arrives(lifeOf(was), lifeOf(is)) {
+		e.Life, life = nil, true
+	}
+	for n, p := range e.Fields {
+		if p.arrives(fieldOf(was, n), fieldOf(is, n)) {
+			delete(e.Fields, n)
+		}
+	}
+	for id, p := range e.Members {
+		if p.arrives(memberIn(was, id), memberIn(is, id)) {
+			delete(e.Members, id)
+		}
+	}
+	return life
+}
+
+func (p *pending) arrives(was, is []string) bool {
+	return p != nil && !p.Again && !slices.Equal(was, p.Value) && slices.Equal(is, p.Value)
+}
+
+func lifeOf(o *Object) []string {
+	if o == nil || o.Deleted {
+		return []string{deleted}
+	}
+	return []string{alive}
+}
+
+func fieldOf(o *Object, name string) []string {
+	if o == nil {
+		return nil
+	}
+	if name != Manager {
+		return o.Values[name]
+	}
+	if o.Manager == "" {
+		return nil
+	}
+	return []string{o.Manager}
+}
+
+func memberIn(o *Object, id string) []string {
+	if o == nil || !o.HasMember(id) {
+		return nil
+	}
+	return []string{member}
+}
+
+// late says whether a reading that began then must show the write.
+func (p *pending) late(began time.Time, delay time.Duration) bool {
+	return p != nil && began.After(p.At.Add(delay))
+}
+
+func (e *entry) expires(began time.Time, delay time.Duration) bool {
+	if e.Life.late(began, delay) {
+		return true
+	}
+	for _, p := range e.Fields {
+		if p.late(began, delay) {
+			return true
+		}
+	}
+	for _, p := range e.Members {
+		if p.late(began, delay) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *entry) expire(began time.Time, delay time.Duration) {
+	if e.Life.late(began, delay) {
+		e.Life = nil
+	}
+	for n, p := range e.Fields {
+		if p.late(began, delay) {
+			delete(e.Fields, n)
+		}
+	}
+	for id, p := range e.Members {
+		if p.late(began, delay) {
+			delete(e.Members, id)
+		}
+	}
+}

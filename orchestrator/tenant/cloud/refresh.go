@@ -1,0 +1,281 @@
+package cloud
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Page is a piece of news from the tenant, as delta gives it. Within a page upserts come before removals of the same object only if
+// the tenant said so in that order; a page never holds both for one id.
+type Page struct {
+	Upserts []Upsert
+	Removed []Removal
+}
+
+// Upsert is what delta says about one living object: the properties that it shows, and no others.
+type Upsert struct {
+	ID   string
+	Kind scoping.Kind
+	// Values: a name without values is cleared, an absent name is as it was.
+	Values        Values
+	Manager       *string  // nil: not said; "": none
+	AddMembers    []string // groups
+	RemoveMembers []string
+	// Nil: not said.
+	Synced, Guest, Mailed, Role *bool
+}
+
+// Removal is an object that left the living. Hard: not restorable either.
+type Removal struct {
+	ID   string
+	Kind scoping.Kind
+	Hard bool
+}
+
+// Refresh is one reading of the tenant, complete: it is committed wholly or not at all.
+type Refresh struct {
+	Began   time.Time         // when the first request was sent
+	Pages   []Page            // in the order in which they were read
+	Full    []scoping.Kind    // kinds that were read from the start: what neither Pages nor Deleted show has vanished
+	Deleted []Object          // the deleted items, if they were read; they never overrule a living object
+	Tokens  map[string]string // delta links, kept with the data; "" forgets one
+}
+
+// Apply commits a refresh that began now and brought this one page. It gives the ids whose visible value was changed by somebody
+// else, sorted: not those where an own write arrived.
+func (c *Cache) Apply(page Page, now time.Time) (changed []string) {
+	return c.Commit(Refresh{Began: now, Pages: []Page{page}})
+}
+
+// Commit takes a whole refresh into the cache in one step, and gives the ids whose visible value was changed by somebody else,
+// sorted. An own write leaves the overlay when delta shows its value, or when this refresh began later than the write plus the
+// tenant's delay: then the tenant is right, and the id is reported if that makes a difference.
+//
+// Objects of a kind that is read for the first time are not reported: nothing was known that could have changed.
+func (c *Cache) Commit(r Refresh) (changed []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := &merge{c: c, full: map[scoping.Kind]bool{}, seen: map[string]bool{}, changed: map[string]bool{}}
+	for _, k := range r.Full {
+		m.full[k] = true
+	}
+	for _, p := range r.Pages {
+		m.page(p)
+	}
+	for _, o := range r.Deleted {
+		m.deleted(o)
+	}
+	m.vanish()
+	m.expire(r.Began)
+	c.keepTokens(r)
+	return slices.Sorted(maps.Keys(m.changed))
+}
+
+func (c *Cache) keepTokens(r Refresh) {
+	for name, token := range r.Tokens {
+		if token == "" {
+			delete(c.tokens, name)
+		} else {
+			c.tokens[name] = token
+		}
+	}
+	for _, k := range r.Full {
+		c.loaded[k] = true
+	}
+	c.headers = c.headers || len(r.Tokens) > 0 || len(r.Full) > 0
+}
+
+// merge is the work of one Commit.
+type merge struct {
+	c       *Cache
+	full    map[scoping.Kind]bool
+	seen    map[string]bool // ids of kinds read wholly that this refresh showed
+	changed map[string]bool
+}
+
+func (m *merge) page(p Page) {
+	for _, u := range p.Upserts {
+		m.upsert(u)
+	}
+	for _, r := range p.Removed {
+		m.remove(r)
+	}
+}
+
+func (m *merge) upsert(u Upsert) {
+	anew := m.full[u.Kind] && !m.seen[u.ID] // the first of a full reading is the whole object
+	if m.full[u.Kind] {
+		m.seen[u.ID] = true
+	}
+	m.base(u.ID, func(s *slot) {
+		o, known := s.baseObject()
+		if anew || !known {
+			o = Object{Kind: u.Kind, Values: Values{}}
+		}
+		u.into(&o)
+		s.base, s.members = encodeRecord(o), o.Members
+	})
+}
+
+// into applies an upsert to the object it is about, which lives.
+func (u Upsert) into(o *Object) {
+	o.Deleted = false
+	for n, v := range u.Values {
+		if len(v) == 0 {
+			delete(o.Values, n)
+		} else {
+			o.Values[n] = v
+		}
+	}
+	if u.Manager != nil {
+		o.Manager = *u.Manager
+	}
+	for _, f := range []struct{ to, from *bool }{
+		{&o.Synced, u.Synced}, {&o.Guest, u.Guest}, {&o.Mailed, u.Mailed}, {&o.Role, u.Role},
+	} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if len(u.AddMembers)+len(u.RemoveMembers) > 0 {
+		o.Members = withMembers(o.Members, u.AddMembers, u.RemoveMembers)
+	}
+}
+
+// withMembers gives a new sorted set; old is left as it is.
+func withMembers(old, add, remove []string) []string {
+	add = slices.Compact(slices.Sorted(slices.Values(add)))
+	remove = slices.Sorted(slices.Values(remove))
+	out := make([]string, 0, len(old)+len(add))
+	keep := func(id string) {
+		if _, gone := slices.BinarySearch(remove, id); !gone {
+			out = append(out, id)
+		}
+	}
+	for _, id := range old {
+		for len(add) > 0 && add[0] < id {
+			keep(add[0])
+			add = add[1:]
+		}
+		if len(add) > 0 && add[0] == id {
+			add = add[1:]
+		}
+		keep(id)
+	}
+	for _, id := range add {
+		keep(id)
+	}
+	return out
+}
+
+func (m *merge) remove(r Removal) {
+	if m.full[r.Kind] && !r.Hard {
+		m.seen[r.ID] = true
+	}
+	m.base(r.ID, func(s *slot) {
+		o, known := s.baseObject()
+		if r.Hard {
+			s.base, s.members = "", nil
+			return
+		}
+		if !known {
+			o = Object{Kind: r.Kind, Values: Values{}}
+		}
+		o.Deleted = true
+		s.base, s.members = encodeRecord(o), o.Members
+	})
+}
+
+// deleted takes one of the deleted items. Delta is the authority on who lives: a list that is behind changes nothing there.
+func (m *merge) deleted(o Object) {
+	if n, known := m.c.byID[o.ID]; known && m.c.slots[n].base != "" {
+		b, _ := m.c.slots[n].baseObject()
+		shown := m.seen[o.ID] || !m.full[o.Kind]
+		if !b.Deleted && shown {
+			return
+		}
+		o.Members = b.Members // the list does not show them
+	}
+	if m.full[o.Kind] {
+		m.seen[o.ID] = true
+	}
+	o.Deleted = true
+	m.base(o.ID, func(s *slot) { s.base, s.members = encodeRecord(o), o.Members })
+}
+
+// vanish removes what a full reading did not show.
+func (m *merge) vanish() {
+	if len(m.full) == 0 {
+		return
+	}
+	var gone []string
+	for i := range m.c.slots {
+		s := &m.c.slots[i]
+		if s.base != "" && m.full[recordKinds[s.base[2]]] && !m.seen[s.id] {
+			gone = append(gone, s.id)
+		}
+	}
+	slices.Sort(gone)
+	for _, id := range gone {
+		m.base(id, func(s *slot) { s.base, s.members = "", nil })
+	}
+}
+
+// expire drops own writes that this reading would have shown.
+func (m *merge) expire(began time.Time) {
+	for _, id := range slices.Sorted(maps.Keys(m.c.over)) {
+		e := m.c.over[id]
+		if !e.expires(began, m.c.delay) {
+			continue
+		}
+		before, after := m.c.change(id, func(*slot) {
+			if e.expire(began, m.c.delay); e.empty() {
+				delete(m.c.over, id)
+			}
+		})
+		m.report(id, before, after)
+	}
+}
+
+// base changes the base of one object, lets own writes that arrived leave the overlay, and reports what somebody else did.
+func (m *merge) base(id string, f func(*slot)) {
+	arrival := false
+	before, after := m.c.change(id, func(s *slot) {
+		was := visible(s.baseObject())
+		f(s)
+		is := visible(s.baseObject())
+		if e := m.c.over[id]; e != nil {
+			arrival = e.arrive(was, is)
+			if e.empty() {
+				delete(m.c.over, id)
+			}
+		}
+	})
+	if !arrival {
+		m.report(id, before, after)
+	}
+}
+
+func (m *merge) report(id string, before, after *Object) {
+	if before == nil && (after == nil || m.full[after.Kind] && !m.c.loaded[after.Kind]) {
+		return
+	}
+	if !sameObject(before, after) {
+		m.changed[id] = true
+	}
+}
+
+// sameObject compares what matters: the values of a deleted object do not, the tenant changes them as it likes.
+func sameObject(a, b *Object) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	if a.Deleted && b.Deleted {
+		return true
+	}
+	return a.Deleted == b.Deleted && a.Manager == b.Manager && flagsOf(*a) == flagsOf(*b) &&
+		Equal(a.Values, b.Values) && slices.Equal(a.Members, b.Members)
+}
