@@ -17,6 +17,10 @@ type Scope struct {
 	Except    []GUID    `json:"except,omitempty"`
 	Selector  string    `json:"selector,omitempty"` // empty: a plain subtree
 	Features  []Feature `json:"features"`
+
+	// Kinds narrows References to objects of these kinds. When it is empty, References beside base features means the
+	// references of the kinds of these, and References alone those of every kind. See [Scope.Writes].
+	Kinds []Kind `json:"kinds,omitempty"`
 }
 
 // Covers says whether an object at p lies in the scope: on the way up from p, Under comes before any of Except. It does
@@ -34,6 +38,15 @@ func (s Scope) Covers(p Place) bool {
 		}
 	}
 	return false
+}
+
+// Writes says whether the scope holds feature f of objects of kind k.
+func (s Scope) Writes(k Kind, f Feature) bool {
+	i, ok := fieldOf(k, f)
+	if !ok {
+		return s.Has(f)
+	}
+	return fieldsOf(s.Features, s.Kinds).has(i)
 }
 
 // Has says whether f is one of the scope's features.

@@ -1,0 +1,118 @@
+package scoping
+
+import "fmt"
+
+// Pos is a place in a policy file. The zero Pos is nowhere: the thing was not read from a file.
+type Pos struct {
+	File         string
+	Line, Column int // from 1; columns count characters
+}
+
+// String gives "file:line:column".
+func (p Pos) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Pin names a container by identity. DN is what the policy file says before the pin is resolved, and the directory's own
+// spelling after; GUID is zero until then.
+type Pin struct {
+	GUID      GUID   `json:"guid"`
+	DN        string `json:"dn"`
+	Ancestors []GUID `json:"ancestors,omitempty"` // the parent first, the naming context's root last; empty for that root
+	Pos       Pos    `json:"-"`
+}
+
+// Leaving says what happens to a synchronized object that moves to where no engine writes (rule T4).
+type Leaving string
+
+// The ways of leaving.
+const (
+	Disable Leaving = "disable" // the cloud object is disabled once (the default)
+	Remove  Leaving = "remove"  // it is deleted, which counts as a delete
+	Keep    Leaving = "keep"    // it stays as it is
+)
+
+// Assignment gives features of the objects of one subtree to an engine.
+type Assignment struct {
+	Name      string
+	Directory string
+	Under     Pin
+	Except    []Pin
+	Engine    string // [None] leaves them without one on purpose
+	Features  []Feature
+	Kinds     []Kind  `json:",omitempty"` // narrows References to objects of these kinds; see [Scope.Kinds]
+	Priority  int     `json:",omitempty"` // among assignments of the same subtree the higher number wins
+	Leaving   Leaving `json:",omitempty"` // for engine none: overrides the default
+	Selector  Selector
+
+	Pos        Pos   `json:"-"`
+	EnginePos  Pos   `json:"-"`
+	FeaturePos []Pos `json:"-"` // beside Features; may be shorter
+}
+
+// Selector narrows an assignment to some objects of its subtree. [Compile] refuses what is not available yet.
+type Selector struct {
+	MemberOf Pin    `json:"memberOf,omitzero"` // a group, nested membership included
+	Filter   string `json:",omitempty"`        // RFC 4515
+	Sample   string `json:",omitempty"`        // a percentage: "5%"
+
+	FilterPos Pos `json:"-"`
+	SamplePos Pos `json:"-"`
+}
+
+// IsZero says that the selector narrows nothing.
+func (s Selector) IsZero() bool {
+	return s.MemberOf.DN == "" && s.MemberOf.GUID.IsZero() && s.Filter == "" && s.Sample == ""
+}
+
+// Threshold is how many deletes of one run or day are carried out without asking (rule D2).
+type Threshold struct {
+	Objects int `json:"objects"`
+	Percent int `json:"percent"`
+}
+
+// UPN is how sign-in names are treated (rule J6).
+type UPN struct {
+	UnverifiedSuffix string `json:"unverifiedSuffix"` // refuse or initialDomain
+	Changes          string `json:"changes"`          // apply or hold
+}
+
+// Defaults hold for all assignments of a policy.
+type Defaults struct {
+	SoftMatch       bool      `json:"softMatch"`
+	DeleteThreshold Threshold `json:"deleteThreshold"`
+	UPN             UPN       `json:"upn"`
+	Leaving         Leaving   `json:"leaving"`
+	Members         string    `json:"members,omitempty"` // exclusive: memberships that Tandem did not write are removed (rule D3)
+}
+
+// DefaultDefaults are what a policy that says nothing gets.
+func DefaultDefaults() Defaults {
+	return Defaults{
+		DeleteThreshold: Threshold{Objects: 500, Percent: 10},
+		UPN:             UPN{UnverifiedSuffix: "initialDomain", Changes: "apply"},
+		Leaving:         Disable,
+	}
+}
+
+// Policy is what an administrator writes: who shall own what. [Compile] makes a [Partition] of it.
+type Policy struct {
+	Features    []Feature // switched on; References need not be listed unless it is assigned apart
+	Defaults    Defaults
+	Matches     string // file of matches for the first adoption, as written
+	Assignments []Assignment
+
+	Pos        Pos   // the file
+	FeaturePos []Pos // beside Features; may be shorter
+}
+
+// posAt gives the i-th position, or the fallback where there is none.
+func posAt(ps []Pos, i int, fallback Pos) Pos {
+	if i < len(ps) {
+		return ps[i]
+	}
+	return fallback
+}

@@ -1,0 +1,251 @@
+package scoping
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+func (c *compiler) checkPolicy() {
+	p := &c.policy
+	for i, f := range p.Features {
+		pos := posAt(p.FeaturePos, i, p.Pos)
+		c.checkFeature(f, pos)
+		if slices.Contains(p.Features[:i], f) {
+			c.mistakes.Add(pos, fmt.Sprintf("feature %q is switched on twice", f), "remove one")
+		}
+		r, _ := Row(f)
+		for _, need := range r.Needs {
+			if !slices.Contains(p.Features, need) {
+				c.mistakes.Add(pos, fmt.Sprintf("feature %q needs feature %q, which is not switched on", f, need), "add it to \"features\"")
+			}
+		}
+	}
+	if c.on == 0 {
+		c.mistakes.Add(p.Pos, "no base feature is switched on", "list users, groups or both in \"features\"")
+	}
+	if len(p.Assignments) == 0 {
+		c.mistakes.Add(p.Pos, "the policy assigns nothing", "add an assignment for the base of each directory")
+	}
+	c.checkDefaults()
+}
+
+func (c *compiler) checkDefaults() {
+	d := c.policy.Defaults
+	if !validLeaving(d.Leaving) {
+		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("leaving: %q is not a way of leaving", d.Leaving), "write disable, remove or keep")
+	}
+	if t := d.DeleteThreshold; t.Objects < 0 || t.Percent < 0 || t.Percent > 100 {
+		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("deleteThreshold: {objects: %d, percent: %d} is no threshold", t.Objects, t.Percent),
+			"objects is 0 or more, percent lies between 0 and 100")
+	}
+	if s := d.UPN.UnverifiedSuffix; s != "refuse" && s != "initialDomain" {
+		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("upn.unverifiedSuffix: %q is unknown", s), "write refuse or initialDomain")
+	}
+	if s := d.UPN.Changes; s != "apply" && s != "hold" {
+		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("upn.changes: %q is unknown", s), "write apply or hold")
+	}
+	if d.Members != "" && d.Members != "exclusive" {
+		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("members: %q is unknown", d.Members), "write exclusive, or leave it out to keep foreign memberships")
+	}
+}
+
+func validLeaving(l Leaving) bool { return l == Disable || l == Remove || l == Keep }
+
+// checkFeature says whether a feature exists and may be used yet.
+func (c *compiler) checkFeature(f Feature, pos Pos) bool {
+	r, ok := Row(f)
+	if !ok {
+		var known []Feature
+		for _, r := range featureTable {
+			known = append(known, r.Feature)
+		}
+		c.mistakes.Add(pos, fmt.Sprintf("there is no feature %q", f), "the features are "+quoted(known))
+		return false
+	}
+	if !r.Available {
+		c.mistakes.Add(pos, fmt.Sprintf("feature %q (%s) is not yet available", f, r), "available are users, groups and references")
+		return false
+	}
+	return true
+}
+
+func (c *compiler) checkAssignment(i int) {
+	a := &c.policy.Assignments[i]
+	if a.Name == "" {
+		c.mistakes.Add(a.Pos, "the assignment has no name", "add \"name\", by which messages and plans can speak of it")
+	}
+	if a.Directory == "" {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q does not say in which directory its subtree lies", a.Name), "add \"directory\"")
+	}
+	for _, p := range append([]Pin{a.Under}, a.Except...) {
+		if p.GUID.IsZero() {
+			c.mistakes.Add(cmp.Or(p.Pos, a.Pos), fmt.Sprintf("%s of assignment %q is not resolved to a container of the directory", p.DN, a.Name), "")
+		}
+	}
+	if slices.ContainsFunc(a.Except, func(e Pin) bool { return e.GUID == a.Under.GUID && !e.GUID.IsZero() }) {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q excepts its whole subtree %s", a.Name, a.Under.DN), "remove the exception or the assignment")
+	}
+	c.checkSelector(a)
+	c.checkEngine(a)
+	c.checkFeatures(a)
+	c.checkLeaving(a)
+}
+
+func (c *compiler) checkSelector(a *Assignment) {
+	refuse := func(pos Pos, key string) {
+		c.mistakes.Add(cmp.Or(pos, a.Pos), fmt.Sprintf("assignment %q narrows its subtree by %q, which is not yet available", a.Name, key),
+			"use \"under\" and \"except\" alone")
+	}
+	if a.Selector.MemberOf.DN != "" || !a.Selector.MemberOf.GUID.IsZero() {
+		refuse(a.Selector.MemberOf.Pos, "memberOf")
+	}
+	if a.Selector.Filter != "" {
+		refuse(a.Selector.FilterPos, "filter")
+	}
+	if a.Selector.Sample != "" {
+		refuse(a.Selector.SamplePos, "sample")
+	}
+}
+
+func (c *compiler) checkEngine(a *Assignment) {
+	pos := cmp.Or(a.EnginePos, a.Pos)
+	if a.Engine == None {
+		return
+	}
+	if _, ok := c.engines[a.Engine]; ok {
+		return
+	}
+	known := append(slices.Sorted(maps.Keys(c.engines)), None)
+	if a.Engine == "" {
+		c.mistakes.Add(pos, fmt.Sprintf("assignment %q names no engine", a.Name), "write one of "+strings.Join(known, ", "))
+		return
+	}
+	c.mistakes.Add(pos, fmt.Sprintf("assignment %q names engine %q, which is not configured", a.Name, a.Engine),
+		"write one of "+strings.Join(known, ", ")+", or add it to \"engines\" of tandem.yaml")
+}
+
+func (c *compiler) checkFeatures(a *Assignment) {
+	if len(a.Features) == 0 {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q names no feature", a.Name), "add \"features\"")
+	}
+	caps, configured := c.engines[a.Engine]
+	for i, f := range a.Features {
+		pos := posAt(a.FeaturePos, i, a.Pos)
+		if !c.checkFeature(f, pos) {
+			continue
+		}
+		r, _ := Row(f)
+		if slices.Contains(a.Features[:i], f) {
+			c.mistakes.Add(pos, fmt.Sprintf("assignment %q names feature %q twice", a.Name, f), "remove one")
+		}
+		if !slices.Contains(c.policy.Features, f) {
+			c.mistakes.Add(pos, fmt.Sprintf("assignment %q names feature %q, which is not switched on", a.Name, f),
+				"add it to \"features\" at the top of the file")
+		}
+		if a.Engine != None && configured && !caps.Has(f) {
+			c.mistakes.Add(pos, fmt.Sprintf("assignment %q gives feature %q (%s) to engine %q, which cannot write it", a.Name, f, r, a.Engine),
+				"give it to another engine, or to none")
+		}
+	}
+	c.checkKinds(a)
+}
+
+func (c *compiler) checkKinds(a *Assignment) {
+	if len(a.Kinds) > 0 && !slices.Contains(a.Features, References) {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q names kinds, which only narrow references, but not the feature \"references\"", a.Name),
+			"remove \"kinds\"")
+	}
+	for _, k := range a.Kinds {
+		if i := kindIndex(k); i < 0 || !c.on.has(field(i)) {
+			c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q names kind %q, which is unknown or not switched on", a.Name, k),
+				"write the kind of a base feature that is switched on, such as user")
+		}
+	}
+}
+
+func (c *compiler) checkLeaving(a *Assignment) {
+	if a.Leaving == "" {
+		return
+	}
+	if !validLeaving(a.Leaving) {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("leaving: %q of assignment %q is not a way of leaving", a.Leaving, a.Name), "write disable, remove or keep")
+	}
+	if a.Engine != None {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q says \"leaving\", which belongs to engine none", a.Name), "remove it")
+	}
+}
+
+func (c *compiler) checkNames() {
+	first := map[string]Pos{}
+	for _, a := range c.policy.Assignments {
+		if before, ok := first[a.Name]; ok && a.Name != "" {
+			c.mistakes.Add(a.Pos, fmt.Sprintf("a second assignment is named %q, after that%s", a.Name, at(before)), "give each its own name")
+			continue
+		}
+		first[a.Name] = a.Pos
+	}
+	if _, ok := c.engines[None]; ok {
+		c.mistakes.Add(c.policy.Pos, "an engine is named \"none\", which means no engine", "rename it in tandem.yaml")
+	}
+}
+
+// checkTotal finds features that nobody owns directly in node n: at the managed roots all that are switched on, elsewhere
+// those that an exception took away.
+func (c *compiler) checkTotal(t *territory, n int32, named fieldSet, won marks) {
+	ask := named & c.on
+	root := c.isRoot(t, n)
+	if root {
+		ask = c.on
+	}
+	var missing fieldSet
+	for f := range field(numKinds) {
+		if ask.has(f) && won[f] < 0 {
+			missing |= 1 << f
+		}
+	}
+	if missing == 0 {
+		return
+	}
+	features, _ := featuresOf(missing, c.on)
+	name := t.part.tree.name(n)
+	if root {
+		a := c.policy.Assignments[t.claims[n][0].assignment]
+		c.mistakes.Add(a.Pos, fmt.Sprintf("nobody owns %s under %s", quoted(features), name),
+			fmt.Sprintf("add %s to the features of assignment %q, or add an assignment \"under: %s\" with \"engine: none\" for it", quoted(features), a.Name, name))
+		return
+	}
+	pos, by := c.exceptionAt(t, n, missing)
+	c.mistakes.Add(pos, fmt.Sprintf("nobody owns %s under %s, which assignment %q excepts", quoted(features), name, by),
+		fmt.Sprintf("add an assignment \"under: %s\" with an engine, or with \"engine: none\"", name))
+}
+
+func (c *compiler) isRoot(t *territory, n int32) bool {
+	if len(t.claims[n]) == 0 {
+		return false
+	}
+	for a := t.part.tree.nodes[n].parent; a >= 0; a = t.part.tree.nodes[a].parent {
+		if len(t.claims[a]) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// exceptionAt finds the exception by which node n lost some of the fields.
+func (c *compiler) exceptionAt(t *territory, n int32, missing fieldSet) (Pos, string) {
+	for _, i := range t.cancels[n] {
+		a := c.policy.Assignments[i]
+		if fieldsOf(a.Features, a.Kinds)&missing == 0 {
+			continue
+		}
+		for _, e := range a.Except {
+			if e.GUID == t.part.tree.nodes[n].guid {
+				return cmp.Or(e.Pos, a.Pos), a.Name
+			}
+		}
+	}
+	return c.policy.Pos, ""
+}
