@@ -73,3 +73,28 @@ func TestTruncateCutsBetweenCharacters(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestFitObeysTheTenantsLimits(t *testing.T) {
+	if got := expression.Fit("employeeId", "12345678901234567890"); got != "1234567890123456" {
+		t.Errorf("employeeId: %q", got)
+	}
+	if got := expression.Fit("userPrincipalName", strings.Repeat("x", 500)); len(got) != 500 {
+		t.Errorf("an attribute without a limit was cut to %d", len(got))
+	}
+}
+
+func TestUsageLocationIsACountryCodeOrNothing(t *testing.T) {
+	for in, want := range map[string]string{"cz": "CZ", " US ": "US", "Czechia": "", "1A": "", "": "", "č": ""} {
+		if got := expression.UsageLocation(in); got != want {
+			t.Errorf("UsageLocation(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSecurityGroupReadsTheSignBit(t *testing.T) {
+	for in, want := range map[string]bool{"-2147483646": true, "2147483650": true, "2": false, "8": false, "": false} {
+		if got := expression.SecurityGroup(in); got != want {
+			t.Errorf("SecurityGroup(%q) = %v", in, got)
+		}
+	}
+}
