@@ -41,13 +41,13 @@ func (p *Partition) Apply(h HandOver, at Epoch) (*Partition, error) {
 // switchOn switches on what a scope names, and gives its fields.
 func (p *Partition) switchOn(s Scope) fieldSet {
 	fields := fieldsOf(s.Features, s.Kinds)
-	if len(s.Kinds) == 0 && fieldsOf(s.Features[:1], nil)>>numKinds != 0 {
+	if len(s.Kinds) == 0 && fields&(1<<numKinds-1) == 0 {
 		return fields & p.on // references of every kind that is switched on
 	}
 	features := slices.Clone(p.features)
 	for f := range field(numFields) {
 		if fields.has(f) && !p.on.has(f) {
-			p.on |= 1<<f.base() | 1<<(f.base()+numKinds)
+			p.on |= 1<<f.base() | 1<<(f.base()+field(numKinds))
 			features = append(features, Base(f.kind()))
 		}
 	}
