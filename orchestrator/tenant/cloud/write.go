@@ -119,3 +119,16 @@ type Key struct {
 	UPN        string
 	Deleted    bool
 }
+
+// Codes that Result.Code has instead of Graph's own where somebody acts upon them; every other code is Graph's.
+const (
+	// CodeImpossible: the write can never be sent (an attribute that Graph does not take, a malformed write).
+	CodeImpossible = "impossible"
+	// CodeAlreadyMember: at least one of the members is one already, and none was added: Graph adds all or nothing.
+	CodeAlreadyMember = "already-member"
+	// CodeReferenceMissing: a member or manager is not there, or the object itself is too new to take it (lag).
+	CodeReferenceMissing = "reference-missing"
+	// CodeConflict: another object holds a value that is unique. ":" and the property follow if Graph names it, and CloudID is the
+	// holder's if it was found.
+	CodeConflict = "conflict"
+)

@@ -1,0 +1,173 @@
+// Package tenant is the client of a Microsoft Entra tenant over Microsoft Graph v1.0. It is the only package that imports the
+// Graph SDK, and it wraps delta queries, $batch, request ids and error kinds once.
+//
+// It promises that a write is sent at most once per call of Send: neither the SDK (its retry, redirect and compression handlers are
+// not in the chain) nor net/http (see newTransport) repeats it. Reads are repeated when that helps. It decides nothing: who may write
+// what is the gate's business. What the public Graph cannot do is said by Capabilities, and refused.
+package tenant
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	khttp "github.com/microsoft/kiota-http-go"
+	msgraph "github.com/microsoftgraph/msgraph-sdk-go"
+	core "github.com/microsoftgraph/msgraph-sdk-go-core"
+)
+
+// DefaultEndpoint is Microsoft Graph of the worldwide cloud.
+const DefaultEndpoint = "https://graph.microsoft.com"
+
+// DefaultTimeout is how long one request may take.
+const DefaultTimeout = 60 * time.Second
+
+// Config says which tenant, and as whom. Exactly one of ClientSecret, CertificatePEM and ManagedIdentity is used, in the order
+// managed identity, certificate, secret.
+type Config struct {
+	Endpoint        string // of Graph, without version; default DefaultEndpoint
+	Authority       string // of Entra's login; default the worldwide cloud's
+	TenantID        string
+	ClientID        string // of the application; of the identity, if managed (may be empty then)
+	ClientSecret    string
+	CertificatePEM  []byte // certificate and private key
+	ManagedIdentity bool
+	CA              []byte        // PEM roots instead of the system's
+	Proxy           *url.URL      // for requests to Graph and the authority
+	Timeout         time.Duration // of one request; default DefaultTimeout
+	Lab             bool          // the lab's tenant: capabilities that public Graph lacks, under /lab/
+	Logger          *slog.Logger
+	// Wait waits between attempts of reads; tests pass their own. It returns early with the context's error.
+	Wait func(ctx context.Context, d time.Duration) error
+	// Now is the clock, for the tenant's clock skew only.
+	Now func() time.Time
+}
+
+// Client is a connection to one tenant. It is safe for concurrent use.
+type Client struct {
+	config    Config
+	base      string // endpoint with version
+	transport *http.Transport
+	tokens    *tokens
+	adapter   *msgraph.GraphRequestAdapter
+	graph     *msgraph.GraphServiceClient
+	log       *slog.Logger
+
+	requests, writes, throttled atomic.Uint64
+	skew                        atomic.Int64 // ours minus theirs, as last seen, in nanoseconds
+	mu                          sync.Mutex
+	self                        string // object id of the own service principal
+}
+
+// Open makes a client. It checks the configuration and sends nothing: the first request, or Check, tells whether it works.
+func Open(_ context.Context, c Config) (*Client, error) {
+	c.Endpoint = strings.TrimSuffix(cmp.Or(c.Endpoint, DefaultEndpoint), "/")
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	if c.Wait == nil {
+		c.Wait = wait
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("open tenant: %w", err)
+	}
+	transport, err := newTransport(c.CA, c.Proxy)
+	if err != nil {
+		return nil, fmt.Errorf("open tenant: %w", err)
+	}
+	tokens, err := newTokens(c, transport)
+	if err != nil {
+		return nil, fmt.Errorf("open tenant: %w", err)
+	}
+	cl := &Client{config: c, base: c.Endpoint + "/v1.0", transport: transport, tokens: tokens, log: c.Logger}
+	return cl, cl.connectSDK()
+}
+
+func (c Config) check() error {
+	var errs []error
+	if u, err := url.Parse(c.Endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
+		errs = append(errs, fmt.Errorf("tenant.endpoint %q is not an https URL", c.Endpoint))
+	}
+	if !c.ManagedIdentity {
+		if c.TenantID == "" {
+			errs = append(errs, errors.New("tenant.tenantId is missing"))
+		}
+		if c.ClientID == "" {
+			errs = append(errs, errors.New("tenant.clientId is missing"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// connectSDK builds the SDK's adapter on a chain of middleware without its retry handler: set to zero it retries three times
+// (kiota-http-go 1.5.4), and its redirect and compression handlers touch bodies of writes.
+func (c *Client) connectSDK() error {
+	options := msgraph.GetDefaultClientOptions()
+	chain := []khttp.Middleware{
+		core.NewGraphTelemetryHandler(&options), khttp.NewParametersNameDecodingHandler(), khttp.NewUserAgentHandler(),
+	}
+	client := &http.Client{
+		Transport:     onceTransport{khttp.NewCustomTransportWithParentTransport(c.transport, chain...)},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	adapter, err := msgraph.NewGraphRequestAdapterWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(c.tokens, nil, nil, client)
+	if err != nil {
+		return fmt.Errorf("open tenant: %w", err)
+	}
+	c.adapter, c.graph = adapter, msgraph.NewGraphServiceClient(adapter)
+	adapter.SetBaseUrl(c.base)
+	return nil
+}
+
+// onceTransport hides challenges of 401 answers from the SDK's adapter, which otherwise sends the request again by itself with the
+// claims that the challenge asks for.
+type onceTransport struct{ next http.RoundTripper }
+
+func (t onceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.next.RoundTrip(r)
+	if err == nil {
+		answer.Header.Del("WWW-Authenticate")
+	}
+	return answer, err
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close closes idle connections.
+func (c *Client) Close() error {
+	c.transport.CloseIdleConnections()
+	return nil
+}
+
+// Counters says how much was sent since Open.
+type Counters struct {
+	Requests  uint64 // HTTP requests to Graph
+	Writes    uint64 // writes in them, each a part of a batch
+	Throttled uint64 // requests and parts that were answered with 429 or 503
+}
+
+// Counters reads the counters.
+func (c *Client) Counters() Counters {
+	return Counters{Requests: c.requests.Load(), Writes: c.writes.Load(), Throttled: c.throttled.Load()}
+}

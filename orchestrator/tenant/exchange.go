@@ -1,0 +1,246 @@
+package tenant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	abs "github.com/microsoft/kiota-abstractions-go"
+)
+
+// maxAnswer bounds the memory that one answer can take.
+const maxAnswer = 64 << 20
+
+// answer is a whole HTTP answer.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// request makes the SDK's description of a request. The path is below /v1.0, or a whole URL as delta gives it.
+func (c *Client) request(method abs.HttpMethod, path string, body []byte) (*abs.RequestInformation, error) {
+	if !strings.HasPrefix(path, "https://") {
+		path = c.base + path
+	}
+	u, err := url.Parse(path)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	if !strings.HasPrefix(u.String(), c.config.Endpoint+"/") { // never hand the token to another host
+		return nil, fmt.Errorf("make request: %s is not at %s", u.Host, c.config.Endpoint)
+	}
+	r := abs.NewRequestInformation()
+	r.Method = method
+	r.SetUri(*u)
+	r.Headers.Add("Accept", "application/json")
+	if body != nil {
+		r.SetStreamContentAndContentType(body, "application/json")
+		r.Headers.Add("Content-Length", strconv.Itoa(len(body))) // the adapter sends chunks otherwise
+	}
+	return r, nil
+}
+
+// exchange sends a request once through the SDK's adapter and reads the whole answer, whatever its status.
+func (c *Client) exchange(ctx context.Context, r *abs.RequestInformation) (*answer, error) {
+	c.requests.Add(1)
+	var got *answer
+	handler := abs.NewRequestHandlerOption()
+	handler.SetResponseHandler(func(response any, _ abs.ErrorMappings) (any, error) {
+		a, err := readAnswer(response.(*http.Response))
+		got = a
+		return nil, err
+	})
+	r.AddRequestOptions([]abs.RequestOption{handler})
+	if err := c.adapter.SendNoContent(ctx, r, nil); err != nil {
+		return nil, err
+	}
+	if got == nil {
+		return nil, errors.New("the request ended without an answer")
+	}
+	c.noteDate(got.Header)
+	return got, nil
+}
+
+func readAnswer(r *http.Response) (*answer, error) {
+	defer r.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("read the answer: longer than %d bytes", maxAnswer)
+	}
+	return &answer{Status: r.StatusCode, Header: r.Header, Body: body}, nil
+}
+
+// noteDate keeps the difference between this host's clock and the tenant's.
+func (c *Client) noteDate(h http.Header) {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		c.skew.Store(int64(c.config.Now().Sub(date)))
+	}
+}
+
+// reader sends reads, each up to a number of attempts.
+type reader struct {
+	*Client
+	attempts int
+}
+
+// patient reads are repeated after throttling and passing trouble; a glance is one attempt, for reads on the heels of a write.
+func (c *Client) patient() reader { return reader{c, 5} }
+func (c *Client) glance() reader  { return reader{c, 1} }
+
+// read sends a read, and sends it again after throttling and passing trouble. op says what is being done, for errors; need is the
+// permission that it takes; build makes the request anew for each attempt.
+func (c reader) read(ctx context.Context, op, need string, build func() (*abs.RequestInformation, error)) (*answer, error) {
+	for attempt := 1; ; attempt++ {
+		a, err := c.readOnce(ctx, op, need, build)
+		if err == nil || attempt >= c.attempts || ctx.Err() != nil || !passing(err) {
+			return a, err
+		}
+		pause := backoff(attempt)
+		if a != nil {
+			if asked, ok := retryAfter(a.Header.Get("Retry-After"), c.config.Now()); ok {
+				pause = asked
+			}
+		}
+		c.log.Debug("tenant read is tried again", "op", op, "attempt", attempt, "pause", pause, "error", err)
+		if werr := c.config.Wait(ctx, pause); werr != nil {
+			return nil, errors.Join(err, werr)
+		}
+	}
+}
+
+func (c *Client) readOnce(ctx context.Context, op, need string, build func() (*abs.RequestInformation, error)) (*answer, error) {
+	r, err := build()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	a, err := c.exchange(ctx, r)
+	if err != nil {
+		return nil, unreachable(op, err)
+	}
+	if a.Status == http.StatusUnauthorized {
+		c.tokens.renew()
+	}
+	if a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable {
+		c.throttled.Add(1)
+	}
+	if a.Status < 200 || a.Status > 299 {
+		e, _ := graphError(op, a.Status, a.Header, a.Body)
+		if a.Status == http.StatusForbidden && need != "" {
+			e.Hint = fmt.Sprintf(consent, need)
+		}
+		return a, e
+	}
+	return a, nil
+}
+
+// unreachable wraps an error without answer; token errors say what they are themselves.
+func unreachable(op string, err error) error {
+	var e *GraphError
+	if errors.As(err, &e) {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return &GraphError{Op: op, Kind: ErrUnreachable, Message: err.Error(), Err: err}
+}
+
+// passing says whether the same read may succeed a little later. A token that Graph refuses is: another is fetched then.
+func passing(err error) bool {
+	var e *GraphError
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Kind == ErrThrottled || e.Kind == ErrUnreachable || e.HTTP == http.StatusUnauthorized && e.Err == nil
+}
+
+func backoff(attempt int) time.Duration { return 500 * time.Millisecond << (attempt - 1) }
+
+// Retry-After is held between these: Graph has been seen to ask for 0.249 s and for a constant second, and what a proxy asks for
+// must not stop a run for a day.
+const (
+	minRetryAfter = 100 * time.Millisecond
+	maxRetryAfter = 5 * time.Minute
+)
+
+// retryAfter reads the header in seconds, whole or decimal, or as a date (RFC 9110 10.2.3).
+func retryAfter(s string, now time.Time) (time.Duration, bool) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return 0, false
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(f) && f >= 0 {
+		return clampRetry(time.Duration(min(f, maxRetryAfter.Seconds()) * float64(time.Second))), true
+	}
+	if date, err := http.ParseTime(s); err == nil {
+		return clampRetry(date.Sub(now)), true
+	}
+	return 0, false
+}
+
+func clampRetry(d time.Duration) time.Duration { return min(max(d, minRetryAfter), maxRetryAfter) }
+
+// get reads a JSON document below /v1.0 into out.
+func (c reader) get(ctx context.Context, op, need, path string, out any) error {
+	a, err := c.read(ctx, op, need, func() (*abs.RequestInformation, error) { return c.request(abs.GET, path, nil) })
+	if err != nil {
+		return err
+	}
+	return decode(op, a, out)
+}
+
+// post sends a reading POST, such as getByIds.
+func (c reader) post(ctx context.Context, op, need, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	a, err := c.read(ctx, op, need, func() (*abs.RequestInformation, error) { return c.request(abs.POST, path, body) })
+	if err != nil {
+		return err
+	}
+	return decode(op, a, out)
+}
+
+func decode(op string, a *answer, out any) error {
+	if err := json.Unmarshal(a.Body, out); err != nil {
+		return garbage(op, a, err)
+	}
+	return nil
+}
+
+// list reads a collection with all its pages.
+func list[T any](ctx context.Context, c reader, op, need, path string, each func(T)) error {
+	for path != "" {
+		var page struct {
+			Value *[]T   `json:"value"`
+			Next  string `json:"@odata.nextLink"`
+		}
+		a, err := c.read(ctx, op, need, func() (*abs.RequestInformation, error) { return c.request(abs.GET, path, nil) })
+		if err != nil {
+			return err
+		}
+		if err := decode(op, a, &page); err != nil {
+			return err
+		}
+		if page.Value == nil {
+			return garbage(op, a, errors.New("no value in a collection"))
+		}
+		for _, v := range *page.Value {
+			each(v)
+		}
+		path = page.Next
+	}
+	return nil
+}

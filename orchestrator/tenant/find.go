@@ -1,0 +1,178 @@
+package tenant
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+func unmarshal(b []byte, out any) error { return json.Unmarshal(b, out) }
+
+// Find reads objects directly from the tenant, with members and manager. Nothing found is no error, and proves nothing before the
+// tenant's delay has passed (rule V2). Deleted users do not show their manager, nor deleted groups their members.
+func (c *Client) Find(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
+	objects, err := c.patient().find(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	for i := range objects {
+		if o := &objects[i]; o.Kind == scoping.Group && !o.Deleted {
+			if o.Members, err = c.members(ctx, o.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return objects, nil
+}
+
+// find reads without the members of groups.
+func (c reader) find(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
+	if key.Kind != scoping.User && key.Kind != scoping.Group {
+		return nil, fmt.Errorf("find a %s: the tenant client finds users and groups", key.Kind)
+	}
+	if key.Kind == scoping.Group && key.Anchor != "" {
+		anchor, err := base64.StdEncoding.DecodeString(key.Anchor)
+		if err != nil {
+			return nil, fmt.Errorf("find group by anchor: %w", err)
+		}
+		key.UniqueName = cloud.UniqueNameOf(anchor)
+	}
+	switch {
+	case key.Deleted && key.ID != "":
+		return c.one(ctx, key.Kind, true, "/directory/deletedItems/"+url.PathEscape(key.ID)+"/microsoft.graph."+string(key.Kind))
+	case key.Deleted:
+		return c.findDeleted(ctx, key)
+	case key.ID != "":
+		return c.one(ctx, key.Kind, false, collection(key.Kind)+"/"+url.PathEscape(key.ID))
+	case key.UniqueName != "" && key.Kind == scoping.Group:
+		return c.one(ctx, key.Kind, false, "/groups("+keyed(cloud.UniqueName, key.UniqueName)+")")
+	case key.Anchor != "":
+		return c.filtered(ctx, key.Kind, cloud.ImmutableID, key.Anchor)
+	case key.UPN != "" && key.Kind == scoping.User:
+		return c.filtered(ctx, key.Kind, cloud.UPN, key.UPN)
+	}
+	return nil, fmt.Errorf("find a %s: no key is set that it has", key.Kind)
+}
+
+// query is the query of reads of whole objects.
+func query(kind scoping.Kind, deleted bool) string {
+	q := "$select=" + selection(kind)
+	if kind == scoping.User && !deleted {
+		q += "&$expand=manager($select=id)"
+	}
+	return q
+}
+
+func permissionOf(kind scoping.Kind) string {
+	if kind == scoping.User {
+		return permUser
+	}
+	return permGroup
+}
+
+// one reads an object by its address; 404 is an empty answer.
+func (c reader) one(ctx context.Context, kind scoping.Kind, deleted bool, path string) ([]cloud.Object, error) {
+	var r raw
+	err := c.get(ctx, "read "+path, permissionOf(kind), path+"?"+query(kind, deleted), &r)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	o, err := r.object(kind, deleted)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return []cloud.Object{o}, nil
+}
+
+// filtered reads the living objects whose property has a value.
+func (c reader) filtered(ctx context.Context, kind scoping.Kind, name, value string) ([]cloud.Object, error) {
+	filter := url.QueryEscape(name + " eq '" + strings.ReplaceAll(value, "'", "''") + "'")
+	return c.objects(ctx, kind, false, collection(kind)+"?"+query(kind, false)+"&$filter="+filter)
+}
+
+// objects reads a collection of whole objects.
+func (c reader) objects(ctx context.Context, kind scoping.Kind, deleted bool, path string) ([]cloud.Object, error) {
+	var out []cloud.Object
+	var bad error
+	op := "read " + strings.SplitN(path, "?", 2)[0]
+	err := list(ctx, c, op, permissionOf(kind), path, func(r raw) {
+		o, err := r.object(kind, deleted)
+		out, bad = append(out, o), errors.Join(bad, err)
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// deletedItems reads the deleted users or groups.
+func (c reader) deletedItems(ctx context.Context, kind scoping.Kind) ([]cloud.Object, error) {
+	return c.objects(ctx, kind, true, "/directory/deletedItems/microsoft.graph."+string(kind)+"?"+query(kind, true))
+}
+
+// findDeleted looks through the deleted items: which properties Graph filters there is not documented. The tenant puts the id's
+// hex digits before a deleted user's UPN.
+func (c reader) findDeleted(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
+	all, err := c.deletedItems(ctx, key.Kind)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(o cloud.Object) bool {
+		switch {
+		case key.UniqueName != "":
+			return o.Values.First(cloud.UniqueName) != key.UniqueName
+		case key.Anchor != "":
+			return o.Anchor() != key.Anchor
+		}
+		upn := o.Values.First(cloud.UPN)
+		return !strings.EqualFold(upn, key.UPN) && !strings.EqualFold(upn, strings.ReplaceAll(o.ID, "-", "")+key.UPN)
+	}), nil
+}
+
+func (c *Client) members(ctx context.Context, group string) ([]string, error) {
+	var ids []string
+	path := "/groups/" + url.PathEscape(group) + "/members?$select=id&$top=999"
+	err := list(ctx, c.patient(), "read the members of group "+group, permMember, path, func(r raw) { ids = append(ids, r.text("id")) })
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil // deleted since it was read
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), err
+}
+
+// object makes a cloud object of a whole object of Graph.
+func (r raw) object(kind scoping.Kind, deleted bool) (cloud.Object, error) {
+	id := r.text("id")
+	if id == "" {
+		return cloud.Object{}, &GraphError{Op: "read a " + string(kind), Kind: ErrGarbage, Message: "an object without id"}
+	}
+	values, err := r.values(kind)
+	if err != nil {
+		return cloud.Object{}, &GraphError{Op: "read " + string(kind) + " " + id, Kind: ErrGarbage, Message: err.Error(), Err: err}
+	}
+	for name, v := range values {
+		if len(v) == 0 {
+			delete(values, name)
+		}
+	}
+	o := cloud.Object{ID: id, Kind: kind, Values: values, Deleted: deleted, Synced: isTrue(r.flag("onPremisesSyncEnabled")),
+		Guest: values.First("userType") == "Guest", Mailed: isTrue(r.flag("mailEnabled")), Role: isTrue(r.flag("isAssignableToRole"))}
+	var manager raw
+	if unmarshal(r["manager"], &manager) == nil {
+		o.Manager = manager.text("id")
+	}
+	return o, nil
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }

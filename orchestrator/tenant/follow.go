@@ -1,0 +1,70 @@
+package tenant
+
+import (
+	"context"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// followUp reads what a result needs and the answer did not say: the id of what was created, the holder of a unique value, whether
+// what cannot be restored lives already. It sends reads only, one attempt each.
+func (c *Client) followUp(ctx context.Context, w cloud.Write, r *cloud.Result) {
+	switch {
+	case r.Status == cloud.Done && w.Op == cloud.Create && r.CloudID == "":
+		if r.CloudID = c.idUnder(ctx, w); r.CloudID == "" {
+			// Done without an id is of no use to anyone: as a doubt it is read again after the tenant's delay.
+			r.Status, r.Message = cloud.InDoubt, "created, but its id cannot be read yet"
+		}
+	case r.Conflict:
+		r.CloudID = c.holder(ctx, w, r.Code)
+	case r.Missing && w.Op == cloud.Restore:
+		living, err := c.glance().find(ctx, cloud.Key{Kind: w.Kind, ID: w.CloudID})
+		if err == nil && len(living) == 1 {
+			r.Status, r.Missing, r.CloudID = cloud.Done, false, w.CloudID
+		}
+	}
+}
+
+// idUnder finds what a create made by its key.
+func (c *Client) idUnder(ctx context.Context, w cloud.Write) string {
+	key := cloud.Key{Kind: w.Kind, Anchor: w.Anchor}
+	if w.Kind == scoping.Group {
+		key = cloud.Key{Kind: w.Kind, UniqueName: w.Key}
+	}
+	return c.only(ctx, key)
+}
+
+// holder finds the object that holds the value of a conflict; "" if Graph does not show it, as it happens while it is new.
+func (c *Client) holder(ctx context.Context, w cloud.Write, code string) string {
+	property := strings.TrimPrefix(code, cloud.CodeConflict+":")
+	anchor, upn := w.Anchor, w.Set.First(cloud.UPN)
+	if w.Op == cloud.Update {
+		anchor = w.Set.First(cloud.ImmutableID)
+	}
+	var keys []cloud.Key
+	if w.Kind == scoping.User && anchor != "" && property != cloud.UPN {
+		keys = append(keys, cloud.Key{Kind: w.Kind, Anchor: anchor}, cloud.Key{Kind: w.Kind, Anchor: anchor, Deleted: true})
+	}
+	if w.Kind == scoping.User && upn != "" && property != cloud.ImmutableID {
+		keys = append(keys, cloud.Key{Kind: w.Kind, UPN: upn})
+	}
+	if w.Kind == scoping.Group && w.Key != "" {
+		keys = append(keys, cloud.Key{Kind: w.Kind, UniqueName: w.Key, Deleted: true})
+	}
+	for _, key := range keys {
+		if id := c.only(ctx, key); id != "" && id != w.CloudID {
+			return id
+		}
+	}
+	return ""
+}
+
+func (c *Client) only(ctx context.Context, key cloud.Key) string {
+	found, err := c.glance().find(ctx, key)
+	if err != nil || len(found) != 1 {
+		return ""
+	}
+	return found[0].ID
+}

@@ -1,0 +1,148 @@
+package tenant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+
+	abs "github.com/microsoft/kiota-abstractions-go"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+)
+
+const (
+	maxBatch     = 20 // parts of a $batch, by Graph's rule
+	sendParallel = 8  // batches on the wire at a time, per call of Send
+)
+
+// Send makes one physical attempt of each write, and gives the results in the order of the writes. It never repeats, queues or
+// outlives its call. The writes of a call are independent of each other and go in any order; a second write for the same object is
+// not sent. What was not answered by the time the context ends is in doubt, or not sent if it certainly never left.
+func (c *Client) Send(ctx context.Context, writes []cloud.Write) []cloud.Result {
+	results := make([]cloud.Result, len(writes))
+	parts, from := c.parts(writes, results)
+	places := make(chan struct{}, sendParallel)
+	var all sync.WaitGroup
+	for start := 0; start < len(parts); start += maxBatch {
+		end := min(start+maxBatch, len(parts))
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			c.sendBatch(ctx, writes, results, parts[start:end], from[start:end])
+		})
+	}
+	all.Wait()
+	return results
+}
+
+// parts makes the requests of the writes that can be sent, and settles the others. from says to which write each belongs.
+func (c *Client) parts(writes []cloud.Write, results []cloud.Result) (parts []part, from []int) {
+	busy := map[string]bool{}
+	for i, w := range writes {
+		p, err := c.partOf(w)
+		if err != nil {
+			results[i] = cloud.Result{Status: cloud.Rejected, Code: cloud.CodeImpossible, Message: err.Error()}
+			continue
+		}
+		if object := w.CloudID + w.Anchor + w.Key; busy[object] {
+			results[i] = cloud.Result{Status: cloud.NotSent, Message: "another write of the same object is in this call"}
+			continue
+		} else {
+			busy[object] = true
+		}
+		p.ID = strconv.Itoa(i)
+		parts, from = append(parts, p), append(from, i)
+	}
+	return parts, from
+}
+
+// sendBatch sends one $batch and settles its writes.
+func (c *Client) sendBatch(ctx context.Context, writes []cloud.Write, results []cloud.Result, parts []part, from []int) {
+	outer, answers := c.attempt(ctx, parts)
+	for _, i := range from {
+		if outer != nil {
+			results[i] = *outer
+			continue
+		}
+		a, answered := answers[strconv.Itoa(i)]
+		if !answered {
+			results[i] = cloud.Result{Status: cloud.InDoubt, Message: "the batch was answered without this write"}
+			continue
+		}
+		results[i] = c.classify(writes[i], a)
+	}
+	for _, i := range from {
+		c.followUp(ctx, writes[i], &results[i])
+	}
+}
+
+// partAnswer is one answer inside a batch's answer.
+type partAnswer struct {
+	ID      string            `json:"id"`
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers"`
+	Body    json.RawMessage   `json:"body"`
+}
+
+// attempt sends a batch of writes once. Either all parts end alike (outer), or each has its answer.
+func (c *Client) attempt(ctx context.Context, parts []part) (outer *cloud.Result, answers map[string]partAnswer) {
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	if _, err := c.tokens.get(ctx); err != nil {
+		return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}, nil
+	}
+	body, err := json.Marshal(map[string]any{"requests": parts})
+	if err != nil {
+		return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}, nil
+	}
+	r, err := c.request(abs.POST, "/$batch", body)
+	if err != nil {
+		return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}, nil
+	}
+	c.writes.Add(uint64(len(parts)))
+	var d departure
+	a, err := c.exchange(d.trace(ctx), r)
+	if err != nil {
+		if d.nothingLeft(ctx) {
+			return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}, nil
+		}
+		return &cloud.Result{Status: cloud.InDoubt, Message: err.Error()}, nil
+	}
+	if a.Status != http.StatusOK {
+		return c.wholeBatch(a, len(parts)), nil
+	}
+	answers, err = readBatch(a.Body)
+	if err != nil {
+		return &cloud.Result{Status: cloud.InDoubt, HTTP: a.Status, RequestID: a.Header.Get("request-id"), Message: err.Error()}, nil
+	}
+	return nil, answers
+}
+
+// readBatch takes the answer of a batch apart. Two answers for one part are no answer to it.
+func readBatch(body []byte) (map[string]partAnswer, error) {
+	var doc struct {
+		Responses []partAnswer `json:"responses"`
+	}
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, fmt.Errorf("the answer of the batch cannot be read: %w", err)
+	}
+	if doc.Responses == nil {
+		return nil, errors.New("the answer of the batch holds no responses")
+	}
+	answers, twice := map[string]partAnswer{}, map[string]bool{}
+	for _, a := range doc.Responses {
+		_, seen := answers[a.ID]
+		twice[a.ID] = twice[a.ID] || seen
+		answers[a.ID] = a
+	}
+	for id, t := range twice {
+		if t {
+			delete(answers, id)
+		}
+	}
+	return answers, nil
+}
