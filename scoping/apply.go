@@ -158,7 +158,7 @@ func (s Scope) holds(t *tree, n int32) bool {
 // epochs wherever the engine has not changed, and the next revision. A nil old makes the first one in force, revision 1.
 func (p *Partition) Succeed(old *Partition, at Epoch) *Partition {
 	if old == nil {
-		old = &Partition{owners: []Owner{{Engine: None}}}
+		old = Empty()
 	}
 	out := p.shallow()
 	out.revision = old.revision + 1

@@ -37,16 +37,16 @@ const (
 
 // Assignment gives features of the objects of one subtree to an engine.
 type Assignment struct {
-	Name      string
-	Directory string
-	Under     Pin
-	Except    []Pin
-	Engine    string // [None] leaves them without one on purpose
-	Features  []Feature
-	Kinds     []Kind  `json:",omitempty"` // narrows References to objects of these kinds; see [Scope.Kinds]
-	Priority  int     `json:",omitempty"` // among assignments of the same subtree the higher number wins
-	Leaving   Leaving `json:",omitempty"` // for engine none: overrides the default
-	Selector  Selector
+	Name      string    `json:"name"`
+	Directory string    `json:"directory"`
+	Under     Pin       `json:"under"`
+	Except    []Pin     `json:"except,omitempty"`
+	Engine    string    `json:"engine"` // [None] leaves them without one on purpose
+	Features  []Feature `json:"features"`
+	Kinds     []Kind    `json:"kinds,omitempty"`    // narrows References to objects of these kinds; see [Scope.Kinds]
+	Priority  int       `json:"priority,omitempty"` // among assignments of the same subtree the higher number wins
+	Leaving   Leaving   `json:"leaving,omitempty"`  // for engine none: overrides the default
+	Selector  Selector  `json:"selector,omitzero"`
 
 	Pos        Pos   `json:"-"`
 	EnginePos  Pos   `json:"-"`
@@ -56,8 +56,8 @@ type Assignment struct {
 // Selector narrows an assignment to some objects of its subtree. [Compile] refuses what is not available yet.
 type Selector struct {
 	MemberOf Pin    `json:"memberOf,omitzero"` // a group, nested membership included
-	Filter   string `json:",omitempty"`        // RFC 4515
-	Sample   string `json:",omitempty"`        // a percentage: "5%"
+	Filter   string `json:"filter,omitempty"`  // RFC 4515
+	Sample   string `json:"sample,omitempty"`  // a percentage: "5%"
 
 	FilterPos Pos `json:"-"`
 	SamplePos Pos `json:"-"`

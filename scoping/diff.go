@@ -27,7 +27,7 @@ func (h HandOver) Inverse() HandOver {
 // different tree, the newer one holds; see [Partition.Follow].
 func Diff(old, new *Partition) []HandOver {
 	if old == nil {
-		old = &Partition{owners: []Owner{{Engine: None}}}
+		old = Empty()
 	}
 	u := union{on: old.on | new.on}
 	if old.on != new.on {

@@ -21,6 +21,12 @@ type Partition struct {
 	parts       []*part // by name of directory
 }
 
+// Empty gives the partition that was before the first: it switches nothing on and owns nothing.
+func Empty() *Partition {
+	d := DefaultDefaults()
+	return &Partition{defaults: d, owners: []Owner{{Engine: None, Leaving: d.Leaving}}}
+}
+
 // part is one directory's share of a partition.
 type part struct {
 	name  string
@@ -40,11 +46,11 @@ const outside = 0
 
 // Owner is who may write one feature of one object.
 type Owner struct {
-	Engine     string  // [None]: nobody
-	Assignment string  // that gave it; empty outside of the managed roots
-	Leaving    Leaving // for None: what happens to one who arrives there
-	Epoch      Epoch   // when the owner of this region last changed
-	Managed    bool    // false: outside of the managed roots, or a feature that is not switched on or not of this kind
+	Engine     string  `json:"engine"`     // [None]: nobody
+	Assignment string  `json:"assignment"` // that gave it; empty outside of the managed roots
+	Leaving    Leaving `json:"leaving"`    // for None: what happens to one who arrives there
+	Epoch      Epoch   `json:"epoch"`      // when the owner of this region last changed
+	Managed    bool    `json:"managed"`    // false: outside of the managed roots, or a feature that is not switched on or not of this kind
 }
 
 // Revision counts the partitions that were in force, from 1; 0 was never in force.

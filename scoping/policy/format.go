@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"strconv"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Format writes a policy as a file that [Parse] reads back to an equal one. Directories are written where there are several.
+func Format(p scoping.Policy) ([]byte, error) {
+	directories := map[string]bool{}
+	for _, a := range p.Assignments {
+		directories[a.Directory] = true
+	}
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, a := range p.Assignments {
+		list.Content = append(list.Content, assignmentNode(a, len(directories) > 1))
+	}
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	put(root, "version", number(Version))
+	put(root, "features", flow(texts(p.Features)))
+	put(root, "defaults", defaultsNode(p.Defaults))
+	if p.Matches != "" {
+		put(root, "matches", text(p.Matches))
+	}
+	put(root, "assignments", list)
+	return yaml.Dump(root, yaml.WithIndent(2), yaml.WithLineWidth(-1), yaml.WithUnicode(true))
+}
+
+func defaultsNode(d scoping.Defaults) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	put(n, "softMatch", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(d.SoftMatch)})
+	t := &yaml.Node{Kind: yaml.MappingNode}
+	put(t, "objects", number(d.DeleteThreshold.Objects))
+	put(t, "percent", number(d.DeleteThreshold.Percent))
+	put(n, "deleteThreshold", flow(t))
+	u := &yaml.Node{Kind: yaml.MappingNode}
+	put(u, "unverifiedSuffix", text(d.UPN.UnverifiedSuffix))
+	put(u, "changes", text(d.UPN.Changes))
+	put(n, "upn", flow(u))
+	put(n, "leaving", text(string(d.Leaving)))
+	if d.Members != "" {
+		put(n, "members", text(d.Members))
+	}
+	return n
+}
+
+func assignmentNode(a scoping.Assignment, directory bool) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	put(n, "name", text(a.Name))
+	if directory {
+		put(n, "directory", text(a.Directory))
+	}
+	put(n, "under", text(a.Under.DN))
+	if len(a.Except) > 0 {
+		except := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, e := range a.Except {
+			except.Content = append(except.Content, text(e.DN))
+		}
+		put(n, "except", except)
+	}
+	optional(n, "memberOf", a.Selector.MemberOf.DN)
+	optional(n, "filter", a.Selector.Filter)
+	optional(n, "sample", a.Selector.Sample)
+	if a.Priority != 0 {
+		put(n, "priority", number(a.Priority))
+	}
+	put(n, "engine", text(a.Engine))
+	put(n, "features", flow(texts(a.Features)))
+	if len(a.Kinds) > 0 {
+		put(n, "kinds", flow(texts(a.Kinds)))
+	}
+	optional(n, "leaving", string(a.Leaving))
+	return n
+}
+
+func put(n *yaml.Node, key string, value *yaml.Node) {
+	n.Content = append(n.Content, text(key), value)
+}
+
+func optional(n *yaml.Node, key, value string) {
+	if value != "" {
+		put(n, key, text(value))
+	}
+}
+
+func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+
+func number(i int) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(i)}
+}
+
+func flow(n *yaml.Node) *yaml.Node {
+	n.Style = yaml.FlowStyle
+	return n
+}
+
+func texts[T ~string](values []T) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, v := range values {
+		n.Content = append(n.Content, text(string(v)))
+	}
+	return n
+}

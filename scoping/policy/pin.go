@@ -1,0 +1,105 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// ErrNotFound is what a [Resolver] wraps when the directory has no container of the name.
+var ErrNotFound = errors.New("not in the directory")
+
+// Resolver asks a directory for a container by name.
+type Resolver interface {
+	// Resolve gives the container's objectGUID, the directory's own spelling of its name and the objectGUIDs of its
+	// ancestors, the parent first and the naming context's root last. It wraps ErrNotFound when there is none.
+	Resolve(ctx context.Context, directory string, dn scoping.DN) (scoping.Pin, error)
+}
+
+// Pin resolves every subtree and exception of a policy. directories names the configured ones; where there is only one, an
+// assignment need not name it. The error is of type [scoping.Mistakes] unless ctx ended.
+func Pin(ctx context.Context, p scoping.Policy, directories []string, r Resolver) (scoping.Policy, error) {
+	g := pinner{directories: directories, resolver: r, known: map[string]answer{}}
+	p.Assignments = slices.Clone(p.Assignments)
+	for i := range p.Assignments {
+		a := &p.Assignments[i]
+		if !g.directory(a) {
+			continue
+		}
+		a.Under = g.pin(ctx, a, a.Under)
+		a.Except = slices.Clone(a.Except)
+		for j := range a.Except {
+			a.Except[j] = g.pin(ctx, a, a.Except[j])
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return scoping.Policy{}, fmt.Errorf("resolving the policy's subtrees: %w", err)
+	}
+	if err := g.mistakes.Err(); err != nil {
+		return scoping.Policy{}, err
+	}
+	return p, nil
+}
+
+// pinner remembers answers: policies name the same container often.
+type pinner struct {
+	directories []string
+	resolver    Resolver
+	known       map[string]answer
+	mistakes    scoping.Mistakes
+}
+
+type answer struct {
+	pin scoping.Pin
+	err error
+}
+
+// directory fills in the only directory, or says what is wrong with the one that is named.
+func (g *pinner) directory(a *scoping.Assignment) bool {
+	if a.Directory == "" && len(g.directories) == 1 {
+		a.Directory = g.directories[0]
+	}
+	if slices.Contains(g.directories, a.Directory) {
+		return true
+	}
+	hint := "the directories are " + strings.Join(g.directories, ", ")
+	if a.Directory == "" {
+		g.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q does not say in which directory %s lies", a.Name, a.Under.DN), "add \"directory\"; "+hint)
+		return false
+	}
+	g.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q names directory %q, which is not configured", a.Name, a.Directory), hint)
+	return false
+}
+
+func (g *pinner) pin(ctx context.Context, a *scoping.Assignment, p scoping.Pin) scoping.Pin {
+	dn, err := scoping.ParseDN(p.DN)
+	if err != nil {
+		g.mistakes.Add(p.Pos, err.Error(), "")
+		return p
+	}
+	key := a.Directory + "\x00" + dn.Key()
+	got, ok := g.known[key]
+	if !ok {
+		got.pin, got.err = g.resolver.Resolve(ctx, a.Directory, dn)
+		g.known[key] = got
+	}
+	if got.err != nil {
+		g.refuse(a, p, got.err)
+		return p
+	}
+	got.pin.Pos = p.Pos
+	return got.pin
+}
+
+func (g *pinner) refuse(a *scoping.Assignment, p scoping.Pin, err error) {
+	if errors.Is(err, ErrNotFound) {
+		g.mistakes.Add(p.Pos, fmt.Sprintf("%s, which assignment %q names, is not in directory %s", p.DN, a.Name, a.Directory),
+			"correct the name; if the OU was renamed or moved, \"tandem policy fmt --repin\" follows it")
+		return
+	}
+	g.mistakes.Add(p.Pos, fmt.Sprintf("%s of assignment %q cannot be looked up in directory %s: %v", p.DN, a.Name, a.Directory, err), "")
+}
