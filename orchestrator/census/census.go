@@ -1,0 +1,451 @@
+package census
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// ErrBehind means that the controller is behind what was already seen of the directory: nothing that it says is news, and nothing missing on
+// it is gone (rule V1).
+var ErrBehind = errors.New("the controller is behind what was already seen")
+
+// ErrUnknown means that no directory of that name is configured.
+var ErrUnknown = errors.New("no such directory")
+
+// Reader is one session with a directory's controller. *directory.Session is one.
+type Reader interface {
+	Controller() directory.Controller
+	HighestUSN(ctx context.Context) (uint64, error)
+	Sync(ctx context.Context, cookie []byte, q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error)
+	ByGUID(ctx context.Context, guids []scoping.GUID, attrs []string, showDeleted bool) (map[scoping.GUID]directory.Entry, error)
+	Resolve(ctx context.Context, dn string) (scoping.GUID, string, []scoping.GUID, error)
+	Close() error
+}
+
+// Dialer opens a session with the named directory.
+type Dialer func(ctx context.Context, name string) (Reader, error)
+
+// Store is where a census keeps what it knows; a *state.Index is one. Nil: it reads the directory anew each time.
+type Store interface {
+	View(context.Context, func(state.Tx) error) error
+	Update(context.Context, func(state.Tx) error) error
+}
+
+// mark is a census's watermark in one directory.
+type mark struct {
+	Cookie     []byte       `json:"cookie"`
+	Invocation scoping.GUID `json:"invocation"`
+	USN        uint64       `json:"usn"`
+	Root       scoping.GUID `json:"root"`
+	RootDN     string       `json:"rootDN"`
+}
+
+// Census holds the trees of all directories. It is safe for concurrent use.
+type Census struct {
+	dial  Dialer
+	store Store
+
+	mu    sync.Mutex
+	names []string
+	trees map[string]*Tree
+	marks map[string]mark
+
+	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
+
+	io      sync.Mutex // one conversation with the directories at a time
+	readers map[string]Reader
+}
+
+// Open loads what the store knows of the directories. Nothing is dialled yet.
+func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Census, error) {
+	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, readers: map[string]Reader{}}
+	if store == nil {
+		return c, nil
+	}
+	return c, store.View(ctx, func(tx state.Tx) error {
+		for _, n := range names {
+			if err := c.load(tx, n); err != nil {
+				return fmt.Errorf("loading the census of directory %s: %w", n, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (c *Census) load(tx state.Tx, name string) error {
+	b := tx.Get("marks", name)
+	if b == nil {
+		return nil
+	}
+	var m mark
+	if err := json.Unmarshal(b, &m); err != nil {
+		return err
+	}
+	t := NewTree(name, m.Root, m.RootDN)
+	err := tx.Each("objects/"+name, "", func(_ string, v []byte) error {
+		var o Object
+		if err := json.Unmarshal(v, &o); err != nil {
+			return err
+		}
+		t.Put(o)
+		return nil
+	})
+	c.trees[name], c.marks[name] = t, m
+	return err
+}
+
+// Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
+// durable: a crash before it makes the same news come again.
+func (c *Census) Keep(ctx context.Context) error {
+	if c.store == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changed := map[string][]Object{}
+	for _, n := range c.names {
+		if t := c.trees[n]; t != nil {
+			changed[n] = t.Touched()
+		}
+	}
+	return c.store.Update(ctx, func(tx state.Tx) error {
+		for _, n := range c.names {
+			m, ok := c.marks[n]
+			if !ok {
+				continue
+			}
+			if err := putJSON(tx, "marks", n, m); err != nil {
+				return err
+			}
+			for _, o := range changed[n] {
+				if err := putJSON(tx, "objects/"+n, o.GUID.String(), o); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func putJSON(tx state.Tx, bucket, key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return tx.Put(bucket, key, b)
+}
+
+// reader gives the session with a directory, dialling if there is none. The io lock is held.
+func (c *Census) reader(ctx context.Context, name string) (Reader, error) {
+	if r := c.readers[name]; r != nil {
+		return r, nil
+	}
+	r, err := c.dial(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to directory %s: %w", name, err)
+	}
+	c.readers[name] = r
+	return r, nil
+}
+
+// drop forgets a session that failed, so that the next call dials anew. The io lock is held.
+func (c *Census) drop(name string) {
+	if r := c.readers[name]; r != nil {
+		_ = r.Close()
+		delete(c.readers, name)
+	}
+}
+
+// with runs f over a session; a session that broke is dialled once more.
+func (c *Census) with(ctx context.Context, name string, f func(Reader) error) error {
+	c.io.Lock()
+	defer c.io.Unlock()
+	for try := 0; ; try++ {
+		r, err := c.reader(ctx, name)
+		if err != nil {
+			return err
+		}
+		err = f(r)
+		if err == nil || errors.Is(err, directory.ErrNoSuchObject) || errors.Is(err, directory.ErrCookie) || errors.Is(err, directory.ErrNotPermitted) || errors.Is(err, ErrBehind) {
+			return err
+		}
+		c.drop(name)
+		if try > 0 || ctx.Err() != nil {
+			return fmt.Errorf("reading directory %s: %w", name, err)
+		}
+	}
+}
+
+// Close ends the sessions.
+func (c *Census) Close() error {
+	c.io.Lock()
+	defer c.io.Unlock()
+	for n := range c.readers {
+		c.drop(n)
+	}
+	return nil
+}
+
+// Refresh reads what changed in all directories since the last Refresh and gives the events. Full says that a directory had to be read from the
+// start, so that the events do not tell everything: compare.
+func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err error) {
+	for _, n := range c.names {
+		es, f, err := c.refresh(ctx, n)
+		if err != nil {
+			return nil, false, err
+		}
+		events, full = append(events, es...), full || f
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	events, c.pending = append(c.pending, events...), nil
+	return events, full, nil
+}
+
+func (c *Census) refresh(ctx context.Context, name string) (events []Event, full bool, err error) {
+	err = c.with(ctx, name, func(r Reader) error {
+		events, full = nil, false
+		c.mu.Lock()
+		m := c.marks[name]
+		c.mu.Unlock()
+		usn, err := r.HighestUSN(ctx)
+		if err != nil {
+			return err
+		}
+		ctl := r.Controller()
+		if m.Invocation == ctl.InvocationID && usn < m.USN {
+			return fmt.Errorf("%w: directory %s is at USN %d, seen was %d: was the controller restored from a backup?", ErrBehind, name, usn, m.USN)
+		}
+		if m.Invocation != ctl.InvocationID {
+			m.Cookie = nil // cookies and USNs of another controller say nothing here
+		}
+		full = len(m.Cookie) == 0
+		entries, next, err := syncAll(ctx, r, m.Cookie)
+		if errors.Is(err, directory.ErrCookie) && !full {
+			full = true
+			entries, next, err = syncAll(ctx, r, nil)
+		}
+		if err != nil {
+			return err
+		}
+		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN}
+		events, err = c.take(ctx, r, name, m, entries, full)
+		return err
+	})
+	return events, full, err
+}
+
+func syncAll(ctx context.Context, r Reader, cookie []byte) (entries []directory.Entry, next []byte, err error) {
+	next, err = r.Sync(ctx, cookie, directory.SyncQuery{Attrs: Attrs}, func(e directory.Entry) error {
+		entries = append(entries, e)
+		return nil
+	})
+	return entries, next, err
+}
+
+// take puts what was read into the tree. After a full reading, what was known and not read is looked up one by one: absence proves nothing.
+func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entries []directory.Entry, full bool) ([]Event, error) {
+	lost, err := c.missing(ctx, r, name, entries, full)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.trees[name]
+	if t == nil {
+		t = NewTree(name, m.Root, m.RootDN)
+		c.trees[name] = t
+	}
+	t.Root, t.RootDN = m.Root, m.RootDN
+	c.marks[name] = m
+	var events []Event
+	for _, e := range entries {
+		events = append(events, t.Apply(e, full)...)
+	}
+	for _, e := range lost {
+		events = append(events, t.Apply(e, true)...)
+	}
+	return events, nil
+}
+
+func (c *Census) missing(ctx context.Context, r Reader, name string, entries []directory.Entry, full bool) ([]directory.Entry, error) {
+	c.mu.Lock()
+	t := c.trees[name]
+	var ids []scoping.GUID
+	if t != nil && full {
+		read := map[scoping.GUID]bool{}
+		for _, e := range entries {
+			read[e.GUID] = true
+		}
+		for _, id := range t.All() {
+			if !read[id.GUID] {
+				ids = append(ids, id.GUID)
+			}
+		}
+	}
+	c.mu.Unlock()
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found, err := r.ByGUID(ctx, ids, Attrs, true)
+	if err != nil {
+		return nil, err
+	}
+	var out []directory.Entry
+	for _, g := range ids {
+		if e, ok := found[g]; ok {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// Sight implements gate.Census.
+func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.trees[id.Directory]
+	if t == nil {
+		return gate.Sight{}
+	}
+	o := t.objects[id.GUID]
+	if o == nil {
+		return gate.Sight{}
+	}
+	s := gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.Place(id.GUID).Ancestors, Name: t.DN(id.GUID), Version: o.Version}
+	s.Anchor, s.AnchorBad = t.Anchor(id.GUID)
+	return s
+}
+
+// Expected implements gate.Census: users and groups that are not critical system objects come into the tenant; contacts, computers and others
+// do not, through the public Graph (rule J4).
+func (c *Census) Expected(id scoping.ObjectID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.trees[id.Directory]
+	if t == nil {
+		return false
+	}
+	o := t.objects[id.GUID]
+	return o != nil && !o.Gone && !o.Critical && (o.Kind == scoping.User || o.Kind == scoping.Group)
+}
+
+// Reread implements gate.Census.
+func (c *Census) Reread(ctx context.Context, ids []scoping.ObjectID) error {
+	_, err := c.read(ctx, ids, Attrs)
+	return err
+}
+
+// read reads objects by identity with deleted ones shown, in every directory concerned, and takes them into the trees.
+func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, attrs []string) (map[scoping.ObjectID]directory.Entry, error) {
+	byDir := map[string][]scoping.GUID{}
+	for _, id := range ids {
+		byDir[id.Directory] = append(byDir[id.Directory], id.GUID)
+	}
+	out := map[scoping.ObjectID]directory.Entry{}
+	for _, name := range c.names {
+		if len(byDir[name]) == 0 {
+			continue
+		}
+		err := c.with(ctx, name, func(r Reader) error {
+			found, err := r.ByGUID(ctx, byDir[name], attrs, true)
+			if err != nil {
+				return err
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, g := range byDir[name] {
+				if e, ok := found[g]; ok {
+					out[scoping.ObjectID{Directory: name, GUID: g}] = e
+					if t := c.trees[name]; t != nil {
+						c.pending = append(c.pending, t.Apply(e, true)...)
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+var adLinks = map[string]string{"members": "member", "manager": "manager"}
+
+// Evidence implements gate.Census (rules D1, D3).
+func (c *Census) Evidence(ctx context.Context, ids []scoping.ObjectID, reference string) (map[scoping.ObjectID]gate.Evidence, error) {
+	attrs := Attrs
+	link := adLinks[reference]
+	if link != "" {
+		attrs = append(append([]string{}, Attrs...), link)
+	}
+	found, err := c.read(ctx, ids, attrs)
+	if err != nil {
+		return nil, err
+	}
+	out := map[scoping.ObjectID]gate.Evidence{}
+	for _, id := range ids {
+		e, ok := found[id]
+		ev := gate.Evidence{Life: gate.Missing, EndGone: c.gone}
+		switch {
+		case ok && e.Deleted:
+			ev.Life = gate.Tombstone
+		case ok:
+			ev.Life = gate.Living
+		}
+		if ok && link != "" && !e.Deleted {
+			ev.LinksRead = true
+			ev.Links = map[scoping.ObjectID]bool{}
+			for _, l := range e.Links[link].Targets {
+				ev.Links[scoping.ObjectID{Directory: id.Directory, GUID: l.GUID}] = true
+			}
+		}
+		out[id] = ev
+	}
+	return out, nil
+}
+
+func (c *Census) gone(id scoping.ObjectID) bool {
+	s := c.Sight(id)
+	return s.Known && s.Gone
+}
+
+// Resolve finds a DN in a directory, with the ancestors that a pin needs.
+func (c *Census) Resolve(ctx context.Context, name, dn string) (guid scoping.GUID, canonical string, ancestors []scoping.GUID, err error) {
+	err = c.with(ctx, name, func(r Reader) error {
+		guid, canonical, ancestors, err = r.Resolve(ctx, dn)
+		return err
+	})
+	return guid, canonical, ancestors, err
+}
+
+// Tree lets f look at a directory's tree; f must not keep it.
+func (c *Census) Tree(name string, f func(*Tree)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.trees[name]; t != nil {
+		f(t)
+	}
+}
+
+// Names gives the configured directories in order.
+func (c *Census) Names() []string { return c.names }
+
+// USN gives the newest USN seen of a directory.
+func (c *Census) USN(name string) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.marks[name].USN
+}
+
+func equalFold(a, b string) bool { return strings.EqualFold(a, b) }

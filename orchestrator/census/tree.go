@@ -1,0 +1,347 @@
+// Package census is the host's own view of the directory: where each object is, whether it lives, and which source anchor it has. The census alone
+// says where an object is (rule V1); engines may be ahead or behind.
+//
+// Tree is pure: entries in, events out. Census is the shell that reads the directory, keeps trees in an index file and answers the gate.
+package census
+
+import (
+	"encoding/base64"
+	"slices"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Attrs are the AD attributes that the census reads.
+var Attrs = []string{"objectClass", "mS-DS-ConsistencyGuid", "userPrincipalName", "sAMAccountName", "isCriticalSystemObject"}
+
+// Object is one directory object, as small as the host's work allows.
+type Object struct {
+	GUID     scoping.GUID `json:"g"`
+	Parent   scoping.GUID `json:"p"` // the last living parent of a tombstone
+	Kind     scoping.Kind `json:"k"` // directory.OU and directory.Other besides the kinds of scoping
+	RDN      string       `json:"n"` // the first component of the DN, escaped
+	Gone     bool         `json:"d,omitempty"`
+	Anchor   []byte       `json:"a,omitempty"` // mS-DS-ConsistencyGuid as it is; empty: objectGUID is the anchor
+	UPN      string       `json:"u,omitempty"`
+	SAM      string       `json:"s,omitempty"`
+	Critical bool         `json:"c,omitempty"`
+	Version  uint64       `json:"v,omitempty"`
+}
+
+// anchor gives the source anchor's bytes, as computed by the host (rule I2).
+func (o *Object) anchor() []byte {
+	if len(o.Anchor) > 0 {
+		return o.Anchor
+	}
+	return o.GUID[:]
+}
+
+// EventType says what the census noticed.
+type EventType uint8
+
+// The events.
+const (
+	Appeared EventType = iota + 1
+	Moved              // has another parent
+	Died               // a tombstone was read
+	Returned           // lives again
+	Carried            // an ancestor moved: same parent, another place
+	Changed            // something else: anchor, name
+)
+
+// Event is one thing that the census noticed about one object. It is about users, groups and the like; events of containers are expanded to what
+// lies in them.
+type Event struct {
+	Object scoping.ObjectID
+	Kind   scoping.Kind
+	Type   EventType
+}
+
+// Tree is one directory. It is not safe for concurrent use.
+type Tree struct {
+	Directory string
+	Root      scoping.GUID
+	RootDN    string
+
+	objects  map[scoping.GUID]*Object
+	children map[scoping.GUID]map[scoping.GUID]struct{}
+	anchors  map[string]int // living objects per kind and anchor
+	touched  map[scoping.GUID]struct{}
+}
+
+// NewTree gives an empty tree.
+func NewTree(directoryName string, root scoping.GUID, rootDN string) *Tree {
+	return &Tree{Directory: directoryName, Root: root, RootDN: rootDN, objects: map[scoping.GUID]*Object{},
+		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, touched: map[scoping.GUID]struct{}{}}
+}
+
+// Len counts the objects known, tombstones included.
+func (t *Tree) Len() int { return len(t.objects) }
+
+// Get gives an object.
+func (t *Tree) Get(g scoping.GUID) (Object, bool) {
+	o := t.objects[g]
+	if o == nil {
+		return Object{}, false
+	}
+	return *o, true
+}
+
+// Put takes in a stored object without an event.
+func (t *Tree) Put(o Object) {
+	t.unindex(t.objects[o.GUID])
+	t.objects[o.GUID] = &o
+	t.index(&o)
+}
+
+// Touched gives what changed since the last call, in order, for storing.
+func (t *Tree) Touched() []Object {
+	ids := make([]scoping.GUID, 0, len(t.touched))
+	for g := range t.touched {
+		ids = append(ids, g)
+	}
+	slices.SortFunc(ids, scoping.GUID.Compare)
+	out := make([]Object, 0, len(ids))
+	for _, g := range ids {
+		if o := t.objects[g]; o != nil {
+			out = append(out, *o)
+		}
+	}
+	clear(t.touched)
+	return out
+}
+
+func (t *Tree) index(o *Object) {
+	if o.Gone {
+		return
+	}
+	if t.children[o.Parent] == nil {
+		t.children[o.Parent] = map[scoping.GUID]struct{}{}
+	}
+	t.children[o.Parent][o.GUID] = struct{}{}
+	if scoping.Base(o.Kind) != "" {
+		t.anchors[string(o.Kind)+string(o.anchor())]++
+	}
+}
+
+func (t *Tree) unindex(o *Object) {
+	if o == nil || o.Gone {
+		return
+	}
+	delete(t.children[o.Parent], o.GUID)
+	if scoping.Base(o.Kind) != "" {
+		t.anchors[string(o.Kind)+string(o.anchor())]--
+	}
+}
+
+// Apply takes in what was read about one object: all of it if whole, so that an absent attribute has no value, or what changed. It gives
+// the events, in order.
+func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
+	old := t.objects[e.GUID]
+	o := Object{GUID: e.GUID, Kind: e.Kind()}
+	if old != nil {
+		o = *old
+	}
+	if whole && !e.Deleted {
+		o.Anchor, o.UPN, o.SAM, o.Critical = nil, "", "", false
+	}
+	merge(&o, e)
+	if old != nil && same(old, &o) {
+		return nil
+	}
+	t.unindex(old)
+	t.objects[o.GUID] = &o
+	t.index(&o)
+	t.touched[o.GUID] = struct{}{}
+	return t.events(old, &o)
+}
+
+func merge(o *Object, e directory.Entry) {
+	if k := e.Kind(); e.Has("objectClass") {
+		o.Kind = k
+	}
+	o.Gone = e.Deleted
+	if !e.Deleted {
+		if !e.Parent.IsZero() {
+			o.Parent = e.Parent
+		}
+		if e.DN != "" {
+			o.RDN = firstRDN(e.DN)
+		}
+		mergeValues(o, e)
+	} else if o.Parent.IsZero() {
+		o.Parent = e.LastParent
+	}
+	if e.Version != 0 {
+		o.Version = e.Version
+	}
+}
+
+// mergeValues is for the living: tombstones lose their attributes, and an anchor computed from one may be another person's (rule I2).
+func mergeValues(o *Object, e directory.Entry) {
+	if v, ok := e.Attrs["ms-ds-consistencyguid"]; ok {
+		o.Anchor = nil
+		if len(v) > 0 {
+			o.Anchor = slices.Clone(v[0])
+		}
+	}
+	if _, ok := e.Attrs["userprincipalname"]; ok {
+		o.UPN = e.Text("userPrincipalName")
+	}
+	if _, ok := e.Attrs["samaccountname"]; ok {
+		o.SAM = e.Text("sAMAccountName")
+	}
+	if _, ok := e.Attrs["iscriticalsystemobject"]; ok {
+		o.Critical = e.Bool("isCriticalSystemObject")
+	}
+}
+
+func same(a, b *Object) bool {
+	x, y := *a, *b
+	x.Version, y.Version = 0, 0
+	x.Anchor, y.Anchor = nil, nil
+	return slices.Equal(a.Anchor, b.Anchor) && x.GUID == y.GUID && x.Parent == y.Parent && x.Kind == y.Kind && x.RDN == y.RDN && x.Gone == y.Gone &&
+		x.UPN == y.UPN && x.SAM == y.SAM && x.Critical == y.Critical
+}
+
+// firstRDN cuts a DN behind its first component.
+func firstRDN(dn string) string {
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',':
+			return dn[:i]
+		}
+	}
+	return dn
+}
+
+func (t *Tree) events(old, o *Object) []Event {
+	if scoping.Base(o.Kind) == "" {
+		if old != nil && !o.Gone && !old.Gone && old.Parent != o.Parent {
+			return t.carried(o.GUID)
+		}
+		return nil
+	}
+	e := Event{Object: scoping.ObjectID{Directory: t.Directory, GUID: o.GUID}, Kind: o.Kind, Type: Changed}
+	switch {
+	case old == nil && o.Gone:
+		return nil // a tombstone of what was never known
+	case old == nil:
+		e.Type = Appeared
+	case o.Gone && !old.Gone:
+		e.Type = Died
+	case !o.Gone && old.Gone:
+		e.Type = Returned
+	case o.Parent != old.Parent:
+		e.Type = Moved
+	}
+	return []Event{e}
+}
+
+// carried gives the objects under a container that moved: DirSync reports only the container (rule T1).
+func (t *Tree) carried(container scoping.GUID) []Event {
+	var out []Event
+	for id := range t.Under(container) {
+		o := t.objects[id.GUID]
+		out = append(out, Event{Object: id, Kind: o.Kind, Type: Carried})
+	}
+	return out
+}
+
+// Under gives the living objects of known kinds anywhere beneath a container, in order of the tree.
+func (t *Tree) Under(container scoping.GUID) func(yield func(scoping.ObjectID) bool) {
+	return func(yield func(scoping.ObjectID) bool) { t.under(container, yield) }
+}
+
+func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) bool {
+	kids := make([]scoping.GUID, 0, len(t.children[container]))
+	for g := range t.children[container] {
+		kids = append(kids, g)
+	}
+	slices.SortFunc(kids, scoping.GUID.Compare)
+	for _, g := range kids {
+		if scoping.Base(t.objects[g].Kind) != "" && !yield(scoping.ObjectID{Directory: t.Directory, GUID: g}) {
+			return false
+		}
+		if g != container && !t.under(g, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// Place gives where a living object is, or where a tombstone was.
+func (t *Tree) Place(g scoping.GUID) scoping.Place {
+	p := scoping.Place{Directory: t.Directory}
+	o := t.objects[g]
+	for o != nil && !o.Parent.IsZero() && len(p.Ancestors) < 256 {
+		p.Ancestors = append(p.Ancestors, o.Parent)
+		if o.Parent == t.Root {
+			break
+		}
+		o = t.objects[o.Parent]
+	}
+	return p
+}
+
+// DN gives an object's name as the tree knows it, for people.
+func (t *Tree) DN(g scoping.GUID) string {
+	if g == t.Root {
+		return t.RootDN
+	}
+	o := t.objects[g]
+	if o == nil {
+		return "<GUID=" + g.String() + ">"
+	}
+	if o.Parent == t.Root || o.Parent.IsZero() {
+		return o.RDN + "," + t.RootDN
+	}
+	return o.RDN + "," + t.DN(o.Parent)
+}
+
+// Anchor gives the source anchor in base64, or what is wrong with it (rules I2, I3).
+func (t *Tree) Anchor(g scoping.GUID) (anchor, bad string) {
+	o := t.objects[g]
+	if o == nil {
+		return "", ""
+	}
+	a := o.anchor()
+	switch {
+	case len(a) != 16:
+		return "", "anchor-invalid"
+	case t.anchors[string(o.Kind)+string(a)] > 1 && !o.Gone:
+		return "", "duplicate-anchor"
+	}
+	return base64.StdEncoding.EncodeToString(a), ""
+}
+
+// All gives the living objects of known kinds, in order of their identities.
+func (t *Tree) All() []scoping.ObjectID {
+	var out []scoping.ObjectID
+	for g, o := range t.objects {
+		if !o.Gone && scoping.Base(o.Kind) != "" {
+			out = append(out, scoping.ObjectID{Directory: t.Directory, GUID: g})
+		}
+	}
+	slices.SortFunc(out, scoping.ObjectID.Compare)
+	return out
+}
+
+// Find gives the living objects whose user principal name, account name or source anchor (base64) is the given text.
+func (t *Tree) Find(text string) []scoping.ObjectID {
+	raw, _ := base64.StdEncoding.DecodeString(text)
+	var out []scoping.ObjectID
+	for g, o := range t.objects {
+		if o.Gone || scoping.Base(o.Kind) == "" {
+			continue
+		}
+		if (o.UPN != "" && equalFold(o.UPN, text)) || (len(raw) == 16 && string(o.anchor()) == string(raw)) || equalFold(o.SAM, text) {
+			out = append(out, scoping.ObjectID{Directory: t.Directory, GUID: g})
+		}
+	}
+	slices.SortFunc(out, scoping.ObjectID.Compare)
+	return out
+}

@@ -1,0 +1,90 @@
+package gate
+
+import (
+	"slices"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Shadow lets an engine be judged over a scope it does not own: the target of a wave before its cutover, the source after it.
+type Shadow struct {
+	Engine string        `json:"engine"`
+	Wave   string        `json:"wave"`
+	Scope  scoping.Scope `json:"scope"`
+	Epoch  scoping.Epoch `json:"epoch"`
+}
+
+// Stop closes admission until it is ended (ownership rules §11). Empty Engine and nil Under: all writing.
+type Stop struct {
+	ID     string         `json:"id"`
+	Engine string         `json:"engine,omitempty"`
+	Under  *scoping.Scope `json:"under,omitempty"`
+	DN     string         `json:"dn,omitempty"`
+	Reason string         `json:"reason"`
+	By     string         `json:"by"`
+	At     int64          `json:"at"` // Unix ms
+}
+
+// covers says whether the stop forbids this engine to write here.
+func (s Stop) covers(engineName string, place scoping.Place) bool {
+	if s.Engine != "" && s.Engine != engineName {
+		return false
+	}
+	return s.Under == nil || s.Under.Covers(place)
+}
+
+// Authority is who may write what, as control last committed it. It is a value: a change makes a new one.
+type Authority struct {
+	Partition *scoping.Partition
+	Shadows   []Shadow
+	Stops     []Stop
+	Epoch     scoping.Epoch // the newest
+	ReadOnly  string        // why nothing may be written at all (rules H1, H2), or ""
+}
+
+// Grants gives what an engine is granted, with ids that are stable within this authority: own scopes first.
+func (a Authority) Grants(engineName string) []engine.Grant {
+	var out []engine.Grant
+	if a.Partition != nil {
+		for _, r := range a.Partition.Regions() {
+			if r.Owner.Engine == engineName && r.Owner.Managed {
+				out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: r.Scope, Mode: engine.ModeOwn, Epoch: r.Owner.Epoch})
+			}
+		}
+	}
+	for _, s := range a.Shadows {
+		if s.Engine == engineName {
+			out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: s.Scope, Mode: engine.ModeShadow, Epoch: s.Epoch})
+		}
+	}
+	return out
+}
+
+// Owner says who may write a feature of an object at a place.
+func (a Authority) Owner(p scoping.Place, k scoping.Kind, f scoping.Feature) scoping.Owner {
+	if a.Partition == nil {
+		return scoping.Owner{Engine: scoping.None}
+	}
+	return a.Partition.Owner(p, k, f)
+}
+
+// Shadowed says whether an engine may be judged here.
+func (a Authority) Shadowed(engineName string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
+	return slices.ContainsFunc(a.Shadows, func(s Shadow) bool {
+		return s.Engine == engineName && s.Scope.Writes(k, f) && s.Scope.Covers(p)
+	})
+}
+
+// Stopped gives the reason why an engine may not write here, or "".
+func (a Authority) Stopped(engineName string, p scoping.Place) string {
+	if a.ReadOnly != "" {
+		return a.ReadOnly
+	}
+	for _, s := range a.Stops {
+		if s.covers(engineName, p) {
+			return "stopped by " + s.By + ": " + s.Reason
+		}
+	}
+	return ""
+}

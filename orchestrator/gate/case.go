@@ -1,0 +1,121 @@
+// Package gate is the single door through which every write to the tenant passes.
+//
+// Its core is pure: Decide answers one proposal from a Case, which holds everything that the answer depends on, and Judge answers the
+// departures that wait for the end of their run from the evidence that the host read. The shell around it (Gate, Session) owns the log, the
+// wires and the order: intent durable, send, settlement durable, decision (rule X1 of the ownership rules).
+package gate
+
+import (
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Standing is what the partition, the grants and the ledger say about a proposer, one object and one feature.
+type Standing struct {
+	Engine     string        // the proposer
+	Owner      string        // the engine of the object's place; scoping.None when there is none
+	Assignment string        // the assignment that says so
+	Epoch      scoping.Epoch // when the owner's region last changed hands
+	Granted    scoping.Epoch // the proposal's epoch, cut down to what the session was granted when its run began to read
+	Shadow     bool          // the proposer may have it judged here
+	Record     string        // owner of record (rule L1)
+	Recorded   bool
+	Farewell   bool // the host asked the old owner for the object's last values (rule T2)
+	Ceiling    engine.Mode
+	Frozen     bool
+	Stopped    string // why writing is stopped, or ""
+	Leaving    string // what happens to one who arrives at none: disable, remove, keep
+}
+
+// Sight is what the census knows of the object.
+type Sight struct {
+	Known     bool
+	Gone      bool
+	Kind      scoping.Kind
+	Parent    scoping.GUID
+	Chain     []scoping.GUID
+	Name      string
+	Version   uint64
+	Anchor    string // base64, computed by the host (rule I2)
+	AnchorBad string // why there is no usable anchor: "anchor-invalid", "duplicate-anchor"
+}
+
+// Rules are the parts of the policy that the gate needs.
+type Rules struct {
+	SoftMatch     bool
+	UPNRefuse     bool // unverifiedSuffix: refuse
+	UPNHold       bool // changes: hold
+	Exclusive     bool // members: exclusive
+	Verified      map[string]bool
+	InitialDomain string
+	Objects       int // deleteThreshold
+	Percent       int
+	Irrevocable   int // threshold for kinds that the tenant cannot restore
+	AllowFiltered bool
+}
+
+// RefState says what can be done about a reference's other end.
+type RefState uint8
+
+// The states of a reference's other end.
+const (
+	RefLinked RefState = iota + 1
+	RefWaits           // it will be in the tenant, and is not yet
+	RefNever           // it will not be: another kind, excluded, no engine, unknown, or gone
+)
+
+// Case is everything that the decision about one proposal depends on. It is a snapshot: nothing in it changes while Decide reads.
+type Case struct {
+	Now      int64 // Unix ms
+	Standing Standing
+	Sight    Sight
+	Rules    Rules
+	Row      *ledger.Row
+	Pending  *ledger.Open   // on the wire, or in doubt
+	Cloud    *cloud.Object  // of the link, alive or deleted
+	Live     []cloud.Object // candidates for a join, by anchor or unique name
+	Bin      []cloud.Object // candidates in the deleted items
+	Soft     []cloud.Object // candidates by UPN, if policy allows soft matches or the name is taken
+
+	LinkedTo func(cloudID string) (*ledger.Row, bool)
+	Alive    func(scoping.ObjectID) bool
+	Resolve  func(scoping.ObjectID) (cloudID string, s RefState)
+	Power    map[string]string // cloud id -> why it holds power; absent: not asked yet
+	Answered func(op, detail string) (ledger.HoldState, string)
+}
+
+// Verdict is what Decide and Judge answer: a decision, and what has to be written before it is true.
+type Verdict struct {
+	Outcome engine.Outcome
+	Code    string
+	Reason  string
+	Closed  bool // see ledger.Record.Closed
+	Quietly bool
+	Nothing bool // neither the ledger nor the dirty set changes: no record is owed
+
+	Op       string // create, join, update, delete, restore, members, manager
+	Writes   []cloud.Write
+	Claim    *ledger.Claim
+	Class    ledger.Class
+	Count    int
+	Detail   string // what exactly is put at risk, so that an approval is of this very write
+	Before   cloud.Values
+	After    cloud.Values
+	Excluded string
+
+	Removed   []string // members to be removed once the evidence allows: cloud ids
+	NeedPower []string // cloud ids whose power has to be known first: ask and decide again
+	NeedSight bool     // the census has to look again: engine and census disagree about the place
+	Judged    bool     // what would be written is known although it will not be (shadow, plan)
+}
+
+func settle(o engine.Outcome, code, reason string) Verdict {
+	return Verdict{Outcome: o, Code: code, Reason: reason, Closed: o.Settles()}
+}
+
+// other answers somebody who is not the owner: it settles his proposal and leaves the object's own matters as they are.
+func other(o engine.Outcome, code, reason string) Verdict {
+	return Verdict{Outcome: o, Code: code, Reason: reason, Quietly: true}
+}

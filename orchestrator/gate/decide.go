@@ -1,0 +1,182 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Decide answers a proposal. It is pure: the same case and proposal give the same verdict.
+func Decide(c Case, p engine.Proposal) Verdict { return decide(c, p, false) }
+
+// decide is Decide; at the end of a run, final, nothing is parked any more but what needs evidence.
+func decide(c Case, p engine.Proposal, final bool) Verdict {
+	if v, bad := malformed(c, p); bad {
+		return v
+	}
+	if p.Want == engine.Gone {
+		return decideGone(c, p)
+	}
+	if v, done := misplaced(c, p); done {
+		return v
+	}
+	v, mine := entitled(c, p)
+	if !mine {
+		return v
+	}
+	v = wanted(c, p)
+	return asMode(c, v, final)
+}
+
+// malformed refuses what no engine may propose, whoever owns the object.
+func malformed(c Case, p engine.Proposal) (Verdict, bool) {
+	attrs, ok := Attributes(p.Feature)
+	if !ok {
+		return other(engine.Refused, "unknown-feature", fmt.Sprintf("no feature %q is switched on", p.Feature)), true
+	}
+	if c.Sight.Known && c.Sight.Kind != p.Kind {
+		return other(engine.Refused, "wrong-kind", fmt.Sprintf("the directory says that it is a %s, not a %s", c.Sight.Kind, p.Kind)), true
+	}
+	if p.Feature != scoping.References && p.Feature != scoping.Base(p.Kind) {
+		return other(engine.Refused, "wrong-feature", fmt.Sprintf("feature %s is not one of a %s", p.Feature, p.Kind)), true
+	}
+	for _, name := range sortedKeys(p.Desired) {
+		if !slices.Contains(attrs, name) {
+			return other(engine.Refused, "foreign-attribute", fmt.Sprintf("attribute %s does not belong to feature %s", name, p.Feature)), true
+		}
+		if p.Desired[name].Secret {
+			return other(engine.Refused, "secret", fmt.Sprintf("attribute %s of feature %s cannot be a secret", name, p.Feature)), true
+		}
+	}
+	for _, name := range sortedKeys(p.Refs) {
+		if !slices.Contains(attrs, name) {
+			return other(engine.Refused, "foreign-attribute", fmt.Sprintf("reference %s does not belong to feature %s", name, p.Feature)), true
+		}
+	}
+	return Verdict{}, false
+}
+
+// misplaced answers proposals about objects that the census sees elsewhere, or not at all (rule V1).
+func misplaced(c Case, p engine.Proposal) (Verdict, bool) {
+	s := c.Sight
+	switch {
+	case !s.Known:
+		v := other(engine.Deferred, "not-seen", "the host does not see this object in the directory")
+		v.NeedSight, v.Nothing = true, true
+		return v, true
+	case s.Gone:
+		v := settle(engine.Deferred, "gone", "the host sees that this object is deleted")
+		v.NeedSight = true
+		return v, true
+	case p.Parent != s.Parent && p.Want == engine.Present:
+		v := settle(engine.Deferred, "place", "engine and census see this object in different places")
+		v.NeedSight = true
+		return v, true
+	}
+	return Verdict{}, false
+}
+
+// entitled says whether the proposer may speak for the object here; if not, the verdict answers him.
+func entitled(c Case, p engine.Proposal) (Verdict, bool) {
+	s := c.Standing
+	if s.Farewell && s.Owner == scoping.None {
+		return Verdict{}, true
+	}
+	if s.Ceiling == engine.ModeShadow {
+		return Verdict{}, true // planned for a scope that the engine may not own yet: only judged
+	}
+	if s.Engine != s.Owner {
+		switch {
+		case s.Shadow:
+			return Verdict{}, true
+		case (s.Recorded && s.Record == s.Engine) || (c.Row != nil && c.Row.Transit != nil && c.Row.Transit.From == s.Engine):
+			return other(engine.Released, "moved", "the object belongs to "+s.Owner+" now"), false
+		case p.Want == engine.OutOfScope || p.Want == engine.Excluded:
+			v := other(engine.Released, "not-owner", "the object belongs to "+s.Owner)
+			v.Nothing = true
+			return v, false
+		}
+		return other(engine.Refused, "not-owner", "the object belongs to "+s.Owner), false
+	}
+	if s.Granted.Compare(s.Epoch) < 0 {
+		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch)), false
+	}
+	return Verdict{}, true
+}
+
+// wanted works out what the proposal asks for, as if the proposer were the owner.
+func wanted(c Case, p engine.Proposal) Verdict {
+	switch p.Want {
+	case engine.OutOfScope:
+		if c.Standing.Ceiling == engine.ModeShadow || c.Standing.Engine != c.Standing.Owner {
+			v := other(engine.Released, "out-of-scope", "")
+			v.Nothing = true
+			return v
+		}
+		v := settle(engine.Deferred, "place", "the engine sees the object outside its scopes, the census inside")
+		v.NeedSight = true
+		return v
+	case engine.Excluded:
+		return excluded(c, p)
+	case engine.Present:
+		if p.Feature == scoping.References {
+			return references(c, p)
+		}
+		return present(c, p)
+	}
+	return other(engine.Refused, "unknown-want", fmt.Sprintf("unknown want %d", p.Want))
+}
+
+// asMode turns a verdict that would write into what the proposer's standing allows.
+func asMode(c Case, v Verdict, final bool) Verdict {
+	writes := len(v.Writes) > 0 || len(v.Removed) > 0
+	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !c.Standing.Farewell) {
+		return shadowed(v, writes)
+	}
+	if !writes {
+		return v
+	}
+	if s := c.Standing.Stopped; s != "" {
+		return settle(engine.Deferred, "stopped", s)
+	}
+	if c.Standing.Frozen {
+		return settle(engine.Deferred, "frozen", "the scope changes hands")
+	}
+	if o := c.Pending; o != nil {
+		if o.Doubt {
+			return settle(engine.InDoubt, "in-doubt", "an earlier write to this object had no answer")
+		}
+		return settle(engine.Deferred, "on-the-wire", "an earlier write to this object is on the wire")
+	}
+	if c.Row != nil && c.Row.Quiet > c.Now {
+		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
+	}
+	if v.Class != ledger.Ordinary && !final {
+		return parked(v)
+	}
+	return v
+}
+
+// shadowed keeps what would happen, and writes nothing.
+func shadowed(v Verdict, writes bool) Verdict {
+	v.Judged, v.Closed, v.Claim = true, false, nil
+	switch {
+	case writes:
+		v.Outcome, v.Code, v.Quietly = engine.Shadowed, v.Op, false
+	case v.Outcome == engine.Unchanged || v.Outcome == engine.Applied || v.Outcome == engine.Partial:
+		v.Outcome, v.Quietly, v.Nothing = engine.Unchanged, true, true
+	default:
+		v.Quietly = true
+	}
+	v.Writes = nil
+	return v
+}
+
+// parked lets a write that thresholds count wait for the end of its run (rule D2).
+func parked(v Verdict) Verdict {
+	v.Outcome, v.Closed, v.Writes, v.Claim = engine.Parked, false, nil, nil
+	return v
+}

@@ -1,0 +1,247 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Life is what the host itself read about an object, with deleted objects shown (rule D1).
+type Life uint8
+
+// The lives.
+const (
+	Unread    Life = iota // the host could not read, or read a controller that is behind: no evidence either way
+	Tombstone             // deleted in the directory, and no other source lives
+	Living
+	Missing // found neither living nor deleted
+)
+
+// Evidence is what the host read for the judgement of a departure. Links are the other ends that the directory names for the
+// reference in question; without LinksRead they prove nothing.
+type Evidence struct {
+	Life      Life
+	LinksRead bool
+	Links     map[scoping.ObjectID]bool
+	EndGone   func(scoping.ObjectID) bool // the host has seen a tombstone of the other end
+}
+
+// decideGone answers "a tombstone was read". The delete itself waits for the end of its run (rule D2).
+func decideGone(c Case, p engine.Proposal) Verdict {
+	s := c.Standing
+	if p.Feature != scoping.Base(p.Kind) || c.Row == nil || c.Row.CloudID == "" || c.Row.State == ledger.DeletedByTandem {
+		v := settle(engine.Unchanged, "not-linked", "")
+		v.Nothing = true
+		return v
+	}
+	gone := Verdict{Op: "delete", Judged: true, Before: valuesOf(c.Cloud)}
+	switch {
+	case s.Ceiling == engine.ModeShadow:
+		gone.Outcome, gone.Code = engine.Shadowed, "delete"
+		return gone
+	case s.Recorded && s.Record != s.Engine:
+		if s.Shadow {
+			gone.Outcome, gone.Code = engine.Shadowed, "delete"
+			return gone
+		}
+		return other(engine.Released, "not-owner", "the object belongs to "+s.Record)
+	case s.Owner == s.Engine && s.Granted.Compare(s.Epoch) < 0:
+		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch))
+	case c.Sight.Known && !c.Sight.Gone:
+		v := settle(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
+		v.NeedSight = true
+		return v
+	case s.Stopped != "":
+		return settle(engine.Deferred, "stopped", s.Stopped)
+	case s.Frozen:
+		return settle(engine.Deferred, "frozen", "the scope changes hands")
+	}
+	gone.Outcome, gone.Code, gone.Class, gone.Count = engine.Parked, "delete", classOfDelete(p.Kind), 1
+	return gone
+}
+
+// classOfDelete tells kinds that the tenant surely restores from those where restoring is luck (migration hazard H4).
+func classOfDelete(k scoping.Kind) ledger.Class {
+	if k == scoping.User {
+		return ledger.Deletes
+	}
+	return ledger.Irrevocable
+}
+
+func valuesOf(o *cloud.Object) cloud.Values {
+	if o == nil {
+		return nil
+	}
+	return o.Values
+}
+
+// excluded answers "my rules leave it out". For an object that is not in the tenant that settles the matter; one that is there is
+// filtered away, which is held.
+func excluded(c Case, p engine.Proposal) Verdict {
+	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
+		v := settle(engine.Unchanged, "excluded", p.Reason)
+		v.Excluded = p.Reason
+		return v
+	}
+	if c.Standing.Engine != c.Standing.Owner || c.Standing.Ceiling == engine.ModeShadow {
+		return Verdict{Outcome: engine.Shadowed, Code: "excluded", Reason: p.Reason, Op: "orphan", Judged: true}
+	}
+	if c.Row.Transit != nil {
+		return settle(engine.Held, "unclaimed", "moved here from "+c.Row.Transit.From+", and the rules of "+c.Standing.Engine+" leave it out: "+p.Reason)
+	}
+	return Verdict{Outcome: engine.Parked, Code: "filtered", Reason: p.Reason, Op: "delete", Class: ledger.FilteredAway, Count: 1, Before: valuesOf(c.Cloud)}
+}
+
+// Judge answers what was parked, when its run has ended complete and the host has read the evidence. The verdict may still meet a
+// threshold; apart from that its writes may be sent.
+func Judge(c Case, p engine.Proposal, e Evidence) Verdict {
+	var v Verdict
+	switch {
+	case p.Want == engine.Gone:
+		v = judgeDelete(c, p, e)
+	case p.Want == engine.Excluded:
+		v = judgeFiltered(c, p, e)
+	case p.Feature == scoping.References:
+		v = judgeRemovals(c, p, e)
+	default:
+		v = decide(c, p, true)
+		if v.Outcome == engine.Parked && leaves(c) {
+			v = judgeLeaver(c, p, e)
+		}
+	}
+	return answered(c, v)
+}
+
+// answered applies what a person said about this very write.
+func answered(c Case, v Verdict) Verdict {
+	if v.Class == ledger.Ordinary || len(v.Writes) == 0 || c.Answered == nil {
+		return v
+	}
+	if s, id := c.Answered(v.Op, v.Detail); s == ledger.HoldRejected {
+		return settle(engine.Held, "rejected", "held set "+id+" was rejected: `tandem held forget "+id+"` lets it be judged again")
+	}
+	return v
+}
+
+func judgeDelete(c Case, p engine.Proposal, e Evidence) Verdict {
+	v := decideGone(c, p)
+	if v.Outcome != engine.Parked {
+		if v.NeedSight && e.Life == Living {
+			return living(c)
+		}
+		return v
+	}
+	switch e.Life {
+	case Tombstone:
+		return remove(c, p, v)
+	case Living:
+		return living(c)
+	case Missing:
+		return settle(engine.Held, "no-evidence", "the host finds the object neither alive nor deleted: is the recycle bin's lifetime over, or may the account not see deleted objects?")
+	}
+	return settle(engine.Deferred, "no-evidence", "the host could not read the object")
+}
+
+// living answers a delete of what the host sees alive (rule D1).
+func living(c Case) Verdict {
+	if c.Standing.Owner != c.Standing.Engine {
+		return other(engine.Released, "alive-elsewhere", "the object lives, and belongs to "+c.Standing.Owner)
+	}
+	return settle(engine.Held, "filtered", "the engine wants to delete an object that lives in its own scope")
+}
+
+func remove(c Case, p engine.Proposal, v Verdict) Verdict {
+	claim := ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version}
+	if l := c.Row.Features[p.Feature]; l != nil {
+		claim.Place, claim.Chain = l.Place, l.Chain // where it lived, not where tombstones lie
+	}
+	v.Claim = &claim
+	if c.Cloud == nil || c.Cloud.Deleted {
+		v.Outcome, v.Code, v.Closed, v.Class, v.Op = engine.Unchanged, "gone-already", true, ledger.Ordinary, ""
+		if c.Cloud == nil {
+			claim.State = ledger.DeletedByOthers
+		}
+		return v
+	}
+	v.Outcome, v.Code, v.Closed = engine.Applied, "", true
+	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
+	return v
+}
+
+// leaves says that the object has gone to where no engine writes, and that policy removes such objects (rule T4).
+func leaves(c Case) bool {
+	return c.Standing.Farewell && c.Standing.Owner == scoping.None && c.Standing.Leaving == string(scoping.Remove)
+}
+
+func judgeLeaver(c Case, p engine.Proposal, e Evidence) Verdict {
+	if e.Life != Living {
+		return settle(engine.Deferred, "no-evidence", "the host could not read the object")
+	}
+	v := remove(c, p, Verdict{Op: "delete", Before: valuesOf(c.Cloud), Class: classOfDelete(p.Kind), Count: 1, Detail: "leaving"})
+	v.Claim.Owner = scoping.None
+	return v
+}
+
+func judgeFiltered(c Case, p engine.Proposal, e Evidence) Verdict {
+	v := Decide(c, p)
+	if v.Outcome != engine.Parked {
+		return v
+	}
+	if e.Life != Living {
+		return settle(engine.Deferred, "no-evidence", "the host could not read the object")
+	}
+	v.Detail = p.Reason
+	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
+	v.Claim = &ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain}
+	v.Outcome, v.Closed = engine.Applied, true
+	return v
+}
+
+// judgeRemovals lets go of the references that the host itself does not read any more, or whose other end is deleted (rule D3).
+func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
+	v := Decide(c, p)
+	if v.Outcome != engine.Parked {
+		return v
+	}
+	var proved, open []string
+	for _, id := range v.Removed {
+		if provedGone(c, e, id) {
+			proved = append(proved, id)
+		} else {
+			open = append(open, id)
+		}
+	}
+	if len(proved) == 0 {
+		return settle(engine.Deferred, "reference-lives", "the engine wants to remove references that the host still reads")
+	}
+	v.Count, v.Class, v.Op = len(proved), ledger.Memberships, "members"
+	v.Detail = hashOf(cloud.Values{"-": proved})
+	v.Before = cloud.Values{"members-": proved}
+	for _, id := range proved {
+		w := cloud.Write{Op: cloud.RemoveMember, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: []string{id}}
+		if p.Kind == scoping.User {
+			w = cloud.Write{Op: cloud.ClearManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: []string{id}}
+			v.Op = "manager"
+		}
+		v.Writes = append(v.Writes, w)
+	}
+	v.Outcome, v.Closed, v.Removed = engine.Applied, len(open) == 0, nil
+	if len(open) > 0 {
+		v.Outcome, v.Code, v.Reason = engine.Partial, "reference-lives", plural(len(open), "reference")+" still read by the host"
+	}
+	return v
+}
+
+func provedGone(c Case, e Evidence, cloudID string) bool {
+	row, ours := c.LinkedTo(cloudID)
+	if !ours {
+		return c.Rules.Exclusive && e.LinksRead
+	}
+	if e.EndGone != nil && e.EndGone(row.Object) {
+		return true
+	}
+	return e.LinksRead && !e.Links[row.Object]
+}

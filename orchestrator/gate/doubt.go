@@ -1,0 +1,221 @@
+package gate
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// byAnchor finds candidates in the cache: users by their immutable id, groups by the key that Tandem creates them under (rule J3).
+func (g *Gate) byAnchor(k scoping.Kind, anchor string) (live, bin []cloud.Object) {
+	if k == scoping.User {
+		return g.o.Cache.ByAnchor(k, anchor), g.o.Cache.DeletedByAnchor(k, anchor)
+	}
+	raw, err := base64.StdEncoding.DecodeString(anchor)
+	if err != nil {
+		return nil, nil
+	}
+	if o, ok := g.o.Cache.ByUniqueName(cloud.UniqueNameOf(raw)); ok {
+		live = []cloud.Object{o}
+	}
+	return live, nil
+}
+
+func anchorKeys(k scoping.Kind, anchor string) []cloud.Key {
+	if k == scoping.User {
+		return []cloud.Key{{Kind: k, Anchor: anchor}}
+	}
+	raw, err := base64.StdEncoding.DecodeString(anchor)
+	if err != nil {
+		return nil
+	}
+	return []cloud.Key{{Kind: k, UniqueName: cloud.UniqueNameOf(raw)}}
+}
+
+// look reads objects directly and takes what it finds into the cache.
+func (g *Gate) look(ctx context.Context, keys []cloud.Key) error {
+	for _, k := range keys {
+		os, err := g.o.Tenant.Find(ctx, k)
+		if err != nil {
+			return fmt.Errorf("reading a tenant object directly: %w", err)
+		}
+		g.learn(os)
+	}
+	return nil
+}
+
+// learn takes directly read living objects into the cache.
+func (g *Gate) learn(os []cloud.Object) {
+	for _, o := range os {
+		if o.Deleted {
+			continue
+		}
+		old, _ := g.o.Cache.Get(o.ID)
+		var drop []string
+		for _, m := range old.Members {
+			if !o.HasMember(m) {
+				drop = append(drop, m)
+			}
+		}
+		m := o.Manager
+		g.o.Cache.Apply(cloud.Page{Upserts: []cloud.Upsert{{ID: o.ID, Kind: o.Kind, Values: o.Values, Manager: &m, AddMembers: o.Members, RemoveMembers: drop,
+			Synced: &o.Synced, Guest: &o.Guest, Mailed: &o.Mailed, Role: &o.Role}}}, time.Time{})
+	}
+}
+
+// Recover puts every write that an earlier process may have sent in doubt (rule X3). It is called once, before the first session.
+func (g *Gate) Recover(ctx context.Context) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	until := g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli()
+	var rs []ledger.Record
+	for _, o := range g.o.Ledger.Doubts() {
+		if o.Doubt {
+			continue
+		}
+		r := o.Record
+		r.Type, r.At, r.Reason = ledger.SettleType, 0, "the process ended before the answer came"
+		r.Settle = &ledger.Settlement{Intent: r.Intent.Write.ID, Result: cloud.Result{Status: cloud.InDoubt, Message: r.Reason}, Until: until}
+		r.Intent, r.Claim = nil, nil
+		rs = append(rs, r)
+	}
+	return len(rs), g.record(ctx, rs)
+}
+
+// EndDoubts tries to end the doubts (rules P6, X3): the tenant shows the write's effect; or the same idempotent write, still entitled,
+// is done again; or ghostLife has passed. What stays in doubt is counted.
+func (g *Gate) EndDoubts(ctx context.Context) (open int, err error) {
+	g.mu.Lock()
+	var doubts []ledger.Open
+	for _, o := range g.o.Ledger.Doubts() {
+		if o.Doubt {
+			doubts = append(doubts, *o)
+		}
+	}
+	g.mu.Unlock()
+	for _, o := range doubts {
+		ended, err := g.endDoubt(ctx, o)
+		if err != nil {
+			return open, err
+		}
+		if !ended {
+			open++
+		}
+	}
+	return open, nil
+}
+
+func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
+	w := o.Record.Intent.Write
+	found, err := g.findFor(ctx, w)
+	if err != nil {
+		return false, err
+	}
+	now := g.o.Clock.Now()
+	if shows(w, found) {
+		return true, g.closeDoubt(ctx, o, "seen", idOf(found, w), 0)
+	}
+	if now.UnixMilli() >= o.Until {
+		return true, g.closeDoubt(ctx, o, "expired", "", 0)
+	}
+	if !g.mayRepeat(o) {
+		return false, nil
+	}
+	r := g.o.Tenant.Send(ctx, []cloud.Write{w})[0]
+	g.mu.Lock()
+	delete(g.wire, w.ID)
+	g.mu.Unlock()
+	if r.Status != cloud.Done {
+		return false, g.stillOpen(ctx, o, r)
+	}
+	g.o.Cache.Settled(w, r, g.o.Clock.Now())
+	return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, o.Until)
+}
+
+func shows(w cloud.Write, found *cloud.Object) bool {
+	if w.Op == cloud.Create {
+		return found != nil && !found.Deleted // the key is the tenant's own: what is there is ours
+	}
+	return w.Shows(found)
+}
+
+func idOf(found *cloud.Object, w cloud.Write) string {
+	if found != nil {
+		return found.ID
+	}
+	return w.CloudID
+}
+
+// findFor reads the object of a write directly, alive or deleted.
+func (g *Gate) findFor(ctx context.Context, w cloud.Write) (*cloud.Object, error) {
+	keys := []cloud.Key{{Kind: w.Kind, ID: w.CloudID}}
+	if w.Op == cloud.Create {
+		keys = anchorKeys(w.Kind, w.Anchor)
+	}
+	if w.Op == cloud.Delete {
+		keys = append(keys, cloud.Key{Kind: w.Kind, ID: w.CloudID, Deleted: true})
+	}
+	for _, k := range keys {
+		os, err := g.o.Tenant.Find(ctx, k)
+		if err != nil {
+			return nil, fmt.Errorf("reading a tenant object in doubt: %w", err)
+		}
+		g.learn(os)
+		if len(os) > 0 {
+			return &os[0], nil
+		}
+	}
+	return nil, nil
+}
+
+// mayRepeat says whether the same engine may send the same write once more; if so it counts as on the wire.
+func (g *Gate) mayRepeat(o ledger.Open) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := o.Record
+	sight := g.o.Census.Sight(*r.Object)
+	place := placeOf(*r.Object, sight, g.o.Ledger.Rows[*r.Object])
+	own := g.auth.Owner(place, r.Kind, r.Feature)
+	same := own.Engine == r.Engine && r.Epoch.Compare(own.Epoch) >= 0
+	alive := sight.Known && !sight.Gone
+	if r.Intent.Write.Op == cloud.Delete {
+		alive = !alive
+	}
+	if !same || !alive || g.auth.Stopped(r.Engine, place) != "" || g.isFrozen(place, r.Kind, r.Feature) || g.o.Tenure() < g.o.RequestTime {
+		return false
+	}
+	g.wire[r.Intent.Write.ID] = onWire{object: *r.Object, place: place, kind: r.Kind, feature: r.Feature}
+	return true
+}
+
+// stillOpen keeps a doubt after a repetition that did not succeed; one without an answer makes it longer.
+func (g *Gate) stillOpen(ctx context.Context, o ledger.Open, r cloud.Result) error {
+	if r.Status != cloud.InDoubt {
+		return nil
+	}
+	rec := o.Record
+	rec.Type, rec.At = ledger.SettleType, 0
+	rec.Settle = &ledger.Settlement{Intent: o.Record.Intent.Write.ID, Result: r, Until: g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli()}
+	rec.Intent = nil
+	return g.Record(ctx, rec)
+}
+
+func (g *Gate) closeDoubt(ctx context.Context, o ledger.Open, how, cloudID string, quiet int64) error {
+	r := o.Record
+	w := r.Intent.Write
+	if how == "seen" {
+		g.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: cloudID}, g.o.Clock.Now())
+	}
+	end := ledger.Record{Type: ledger.DoubtType, Engine: r.Engine, Wave: r.Wave, Object: r.Object, Kind: r.Kind, Name: r.Name, Feature: r.Feature, Op: r.Op, Epoch: r.Epoch,
+		Outcome: engine.Applied, Reason: how, Doubt: &ledger.DoubtEnd{Intent: w.ID, How: how, CloudID: cloudID, Quiet: quiet}}
+	if how == "expired" {
+		end.Outcome = engine.Failed
+	}
+	return g.Record(ctx, end)
+}

@@ -1,0 +1,173 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// End closes the session. With complete, references that were missing are tried once more and what was parked is judged; a broken run
+// deletes nothing: what it parked stays dirty (rule D2).
+func (s *Session) End(ctx context.Context, complete bool) (Summary, error) {
+	if complete && s.ceiling == engine.ModeOwn {
+		if err := s.again(ctx); err != nil {
+			return Summary{}, err
+		}
+		if err := s.depart(ctx); err != nil {
+			return Summary{}, err
+		}
+	}
+	out := Summary{Held: s.held}
+	for _, j := range s.said {
+		out.Judgements = append(out.Judgements, j)
+	}
+	slices.SortFunc(out.Judgements, func(a, b Judgement) int { return a.Key.Compare(b.Key) })
+	return out, nil
+}
+
+// again decides what waited for other objects of the same run.
+func (s *Session) again(ctx context.Context) error {
+	waiting := s.waiting
+	s.waiting = nil
+	for chunk := range slices.Chunk(waiting, engine.MaxBatch) {
+		if _, err := s.Propose(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	s.waiting = nil
+	return nil
+}
+
+// depart judges what was parked together (rule D2): evidence, judgement, thresholds, and only then the writes.
+func (s *Session) depart(ctx context.Context) error {
+	parked := s.parked
+	s.parked = nil
+	if len(parked) == 0 {
+		return nil
+	}
+	evidence, err := s.evidence(ctx, parked)
+	if err != nil {
+		return err
+	}
+	items, departures := s.judge(parked, evidence)
+	free, held := s.weigh(departures)
+	if err := s.hold(ctx, held); err != nil {
+		return err
+	}
+	admitted := map[ledger.Key]bool{}
+	for _, d := range free {
+		admitted[ledger.Key{Object: d.Proposal.Object, Feature: d.Proposal.Feature}] = true
+	}
+	for _, it := range items {
+		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 && !admitted[ledger.Key{Object: it.p.Object, Feature: it.p.Feature}] {
+			class := it.v.Class
+			it.v = Verdict{Outcome: engine.Held, Code: "threshold", Reason: "part of a held set of " + string(class), Op: it.v.Op, Before: it.v.Before, After: it.v.After}
+		}
+	}
+	return s.carryOut(ctx, items)
+}
+
+// evidence lets the host read every object concerned, and the links of those whose references are to be removed.
+func (s *Session) evidence(ctx context.Context, ps []engine.Proposal) (map[ledger.Key]Evidence, error) {
+	want := map[string][]scoping.ObjectID{}
+	for _, p := range ps {
+		want[referenceOf(p)] = append(want[referenceOf(p)], p.Object)
+	}
+	out := map[ledger.Key]Evidence{}
+	for _, ref := range sortedKeys(want) {
+		read, err := s.g.o.Census.Evidence(ctx, want[ref], ref)
+		if err != nil {
+			return nil, fmt.Errorf("reading the evidence for %d departures: %w", len(want[ref]), err)
+		}
+		for _, p := range ps {
+			if referenceOf(p) == ref {
+				out[ledger.Key{Object: p.Object, Feature: p.Feature}] = read[p.Object]
+			}
+		}
+	}
+	return out, nil
+}
+
+func referenceOf(p engine.Proposal) string {
+	switch {
+	case p.Feature != scoping.References:
+		return ""
+	case p.Kind == scoping.Group:
+		return cloud.Members
+	}
+	return cloud.Manager
+}
+
+func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) ([]*item, []Departure) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	seen := map[ledger.Key]bool{}
+	var items []*item
+	var out []Departure
+	for _, p := range slices.Backward(ps) { // the newest proposal about an object counts
+		k := ledger.Key{Object: p.Object, Feature: p.Feature}
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
+		c := s.g.caseOf(s, p)
+		it := &item{p: p, v: Judge(c, p, evidence[k]), place: placeOf(p.Object, c.Sight, c.Row)}
+		items = append(items, it)
+		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
+			state, _ := c.Answered(it.v.Op, it.v.Detail)
+			out = append(out, Departure{Proposal: p, Verdict: it.v, Assignment: c.Standing.Assignment, Approved: state == ledger.HoldApproved,
+				Unknown: p.Want == engine.Gone && !c.Standing.Recorded})
+		}
+	}
+	byKey := func(a, b *item) int {
+		return cmp.Or(a.p.Object.Compare(b.p.Object), cmp.Compare(a.p.Feature, b.p.Feature))
+	}
+	slices.SortFunc(items, byKey)
+	slices.SortFunc(out, func(a, b Departure) int { return a.Proposal.Object.Compare(b.Proposal.Object) })
+	return items, out
+}
+
+func (s *Session) weigh(ds []Departure) ([]Departure, []ledger.Hold) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	return Weigh(s.g.rules, s.engine, s.g.auth.Epoch, s.g.o.Clock.Now().UnixMilli(), s.g.o.Ledger.History, s.g.linkedCounts(), ds)
+}
+
+// linkedCounts counts what is linked per kind, and the memberships of linked groups under "members". The lock is held.
+func (g *Gate) linkedCounts() map[scoping.Kind]int {
+	n := map[scoping.Kind]int{}
+	for _, r := range g.o.Ledger.Rows {
+		if r.State != ledger.Live {
+			continue
+		}
+		n[r.Kind]++
+		if r.Kind == scoping.Group {
+			if o, ok := g.o.Cache.Get(r.CloudID); ok {
+				n["members"] += len(o.Members)
+			}
+		}
+	}
+	return n
+}
+
+func (s *Session) hold(ctx context.Context, held []ledger.Hold) error {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	var rs []ledger.Record
+	for i := range held {
+		h := held[i]
+		if old := s.g.o.Ledger.Holds[h.ID]; old != nil && old.State == ledger.HoldOpen {
+			h.At = old.At
+		}
+		s.held = append(s.held, h)
+		rs = append(rs, ledger.Record{Type: ledger.HoldType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Outcome: engine.Held, Code: string(h.Class), Reason: h.Why,
+			Epoch: h.Epoch, Hold: &h})
+	}
+	return s.g.record(ctx, rs)
+}

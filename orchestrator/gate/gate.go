@@ -1,0 +1,275 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Defaults of the gate's times and numbers.
+const (
+	DefaultGhostLife   = 5 * time.Minute  // how long a request without an answer may still take effect (P6)
+	DefaultRequestTime = 30 * time.Second // the longest that one attempt may take (H3)
+	maxAttempts        = 6                // physical attempts of one write within one run, throttling included
+	maxPause           = time.Minute      // the longest wait for a throttled write within a run
+)
+
+// ErrNotOpen is the kind of errors about a journal that failed: nothing more is decided after it.
+var ErrNotOpen = errors.New("the gate is closed: its log failed")
+
+// Tenant is what the gate needs of the tenant client.
+type Tenant interface {
+	// Send makes ONE physical attempt of each write. The result at i answers the write at i.
+	Send(ctx context.Context, w []cloud.Write) []cloud.Result
+	// Find reads objects directly from the tenant, not from any cache.
+	Find(ctx context.Context, k cloud.Key) ([]cloud.Object, error)
+	// Powerful says which of the objects hold or may activate a directory role, and why; others have an empty text.
+	Powerful(ctx context.Context, ids []string) (map[string]string, error)
+}
+
+// Census is what the gate needs of the host's own view of the directory.
+type Census interface {
+	// Sight gives what is known of an object now.
+	Sight(scoping.ObjectID) Sight
+	// Reread reads objects again from the directory, so that Sight is of now (rule V1).
+	Reread(ctx context.Context, ids []scoping.ObjectID) error
+	// Evidence reads objects with deleted ones shown, and the links of a reference attribute ("members", "manager") when it is not empty.
+	Evidence(ctx context.Context, ids []scoping.ObjectID, reference string) (map[scoping.ObjectID]Evidence, error)
+	// Expected says whether some engine will bring an object that is not linked yet into the tenant: it lives, and its kind is synchronized.
+	Expected(scoping.ObjectID) bool
+}
+
+// Journal is the log with what it owes: records are durable when Append returns.
+type Journal interface {
+	Append(ctx context.Context, records [][]byte) (last uint64, err error)
+}
+
+// Clock is time as the gate sees it.
+type Clock interface {
+	Now() time.Time
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// Options are what a gate is made of. All but the times and Tenure are needed.
+type Options struct {
+	Ledger      *ledger.State
+	Cache       *cloud.Cache
+	Tenant      Tenant
+	Census      Census
+	Journal     Journal
+	Clock       Clock
+	GhostLife   time.Duration
+	RequestTime time.Duration
+	Tenure      func() time.Duration // what is left of the right to write; nil: unlimited
+	NewID       func() string        // intent ids, unique for ever
+}
+
+// Gate is the shell around the core. It is safe for concurrent use; nothing that waits for the tenant or the directory holds its lock.
+type Gate struct {
+	o Options
+
+	mu     sync.Mutex
+	auth   Authority
+	rules  Rules
+	frozen []*Frozen
+	wire   map[string]onWire // by intent id
+	broken error
+}
+
+type onWire struct {
+	object  scoping.ObjectID
+	place   scoping.Place
+	kind    scoping.Kind
+	feature scoping.Feature
+}
+
+// New makes a gate. Whatever the ledger shows as sent and unanswered is in doubt from now on (rule X3): call Recover before the first
+// session.
+func New(o Options) *Gate {
+	if o.GhostLife == 0 {
+		o.GhostLife = DefaultGhostLife
+	}
+	if o.RequestTime == 0 {
+		o.RequestTime = DefaultRequestTime
+	}
+	if o.Tenure == nil {
+		o.Tenure = func() time.Duration { return time.Duration(1<<63 - 1) }
+	}
+	return &Gate{o: o, wire: map[string]onWire{}}
+}
+
+// SetAuthority puts a committed authority and the policy's rules in force. It is called after control's transaction, before anybody is told.
+func (g *Gate) SetAuthority(a Authority, r Rules) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.auth, g.rules = a, r
+}
+
+// Authority gives what is in force.
+func (g *Gate) Authority() Authority {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.auth
+}
+
+// Rules gives the rules in force.
+func (g *Gate) Rules() Rules {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.rules
+}
+
+// Read lets f look at the ledger. f must not keep what it is given, nor call the gate.
+func (g *Gate) Read(f func(*ledger.State)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f(g.o.Ledger)
+}
+
+// Record appends records to the log and folds them.
+func (g *Gate) Record(ctx context.Context, rs ...ledger.Record) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.record(ctx, rs)
+}
+
+// Fold takes in a record that somebody else made durable: one that a control commit owed.
+func (g *Gate) Fold(seq uint64, r ledger.Record) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.o.Ledger.Fold(seq, r)
+}
+
+func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
+	if g.broken != nil {
+		return g.broken
+	}
+	if len(rs) == 0 {
+		return nil
+	}
+	now := g.o.Clock.Now().UnixMilli()
+	batch := make([][]byte, len(rs))
+	for i := range rs {
+		if rs[i].At == 0 {
+			rs[i].At = now
+		}
+		if g.auth.Partition != nil && rs[i].Revision == 0 {
+			rs[i].Revision = g.auth.Partition.Revision()
+		}
+		batch[i] = ledger.Encode(rs[i])
+	}
+	last, err := g.o.Journal.Append(context.WithoutCancel(ctx), batch)
+	if err != nil {
+		g.broken = fmt.Errorf("%w: %w", ErrNotOpen, err)
+		return g.broken
+	}
+	for i := range rs {
+		if err := g.o.Ledger.Fold(last-uint64(len(rs)-1-i), rs[i]); err != nil {
+			g.broken = fmt.Errorf("%w: %w", ErrNotOpen, err)
+			return g.broken
+		}
+	}
+	return nil
+}
+
+// placeOf gives where an object is, or was when it was last written if it is gone.
+func placeOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
+	p := scoping.Place{Directory: o.Directory, Ancestors: s.Chain}
+	if !s.Known || s.Gone {
+		if row != nil {
+			if l := row.Features[scoping.Base(row.Kind)]; l != nil {
+				p.Ancestors = l.Chain
+			}
+		}
+	}
+	return p
+}
+
+// caseOf snapshots everything that a decision depends on. The lock is held.
+func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
+	led := g.o.Ledger
+	row := led.Rows[p.Object]
+	sight := g.o.Census.Sight(p.Object)
+	c := Case{Now: g.o.Clock.Now().UnixMilli(), Sight: sight, Rules: g.rules, Row: row, Standing: g.standing(s, p, sight, row)}
+	if o, ok := led.Pending(p.Object); ok {
+		c.Pending = o
+	}
+	g.candidates(&c, p, row)
+	c.LinkedTo = led.ByCloud
+	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Gone }
+	c.Resolve = g.resolve
+	c.Power = s.power
+	c.Answered = func(op, detail string) (ledger.HoldState, string) {
+		return led.Answered(p.Object, p.Feature, op, detail)
+	}
+	return c
+}
+
+// candidates looks up the cloud object of the link, or those that could be joined. The lock is held.
+func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
+	if row != nil && row.CloudID != "" {
+		if o, ok := g.o.Cache.Get(row.CloudID); ok {
+			c.Cloud = &o
+		}
+		return
+	}
+	if p.Feature != scoping.Base(p.Kind) || c.Sight.Anchor == "" {
+		return
+	}
+	c.Live, c.Bin = g.byAnchor(p.Kind, c.Sight.Anchor)
+	if v := p.Desired[cloud.UPN]; p.Kind == scoping.User && len(v.Text) > 0 && len(c.Live) == 0 {
+		want := desired(p)
+		if _, bad := signIn(*c, want); !bad {
+			if o, ok := g.o.Cache.ByUPN(want.First(cloud.UPN)); ok {
+				c.Soft = []cloud.Object{o}
+			}
+		}
+	}
+}
+
+// resolve says what can be done about a reference's other end. The lock is held.
+func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
+	led := g.o.Ledger
+	if cid, ok := led.Linked(id); ok {
+		if o, there := g.o.Cache.Get(cid); there && !o.Deleted {
+			return cid, RefLinked
+		}
+		return "", RefWaits
+	}
+	sight := g.o.Census.Sight(id)
+	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone || !g.o.Census.Expected(id) {
+		return "", RefNever
+	}
+	o := g.auth.Owner(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind, scoping.Base(sight.Kind))
+	if o.Engine == scoping.None {
+		return "", RefNever
+	}
+	return "", RefWaits
+}
+
+// standing works out what the proposer may do. The lock is held.
+func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.Row) Standing {
+	place := placeOf(p.Object, sight, row)
+	owner := g.auth.Owner(place, p.Kind, p.Feature)
+	st := Standing{Engine: s.engine, Owner: owner.Engine, Assignment: owner.Assignment, Epoch: owner.Epoch, Leaving: string(owner.Leaving),
+		Ceiling: s.ceiling, Farewell: s.farewell[p.Object]}
+	if st.Owner == "" {
+		st.Owner = scoping.None
+	}
+	if st.Leaving == "" && g.auth.Partition != nil {
+		st.Leaving = string(g.auth.Partition.Defaults().Leaving)
+	}
+	st.Granted = s.granted(p)
+	st.Shadow = g.auth.Shadowed(s.engine, place, p.Kind, p.Feature)
+	st.Record, st.Recorded = g.o.Ledger.OwnerOfRecord(p.Object, p.Feature)
+	st.Stopped = g.auth.Stopped(s.engine, place)
+	st.Frozen = g.isFrozen(place, p.Kind, p.Feature)
+	return st
+}

@@ -1,0 +1,311 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// present answers a base feature's "the object shall be there, like this": by link, join, restore or create, in the order of rule J1.
+func present(c Case, p engine.Proposal) Verdict {
+	if v, bad := anchored(c); bad {
+		return v
+	}
+	if c.Standing.Farewell && c.Standing.Owner == scoping.None {
+		if v, done := leaver(c, p); done {
+			return v
+		}
+	}
+	want := desired(p)
+	if v, bad := signIn(c, want); bad {
+		return v
+	}
+	if c.Standing.Farewell && c.Standing.Leaving == "disable" && p.Kind == scoping.User {
+		want[cloud.Enabled] = []string{"false"} // T4, with the values of the moment (T2)
+	}
+	claim := claimOf(c, p, want)
+	if c.Row != nil && c.Row.CloudID != "" {
+		return linked(c, p, want, claim)
+	}
+	return joinOrCreate(c, p, want, claim)
+}
+
+// leaver answers for an object that has gone to where no engine writes: what is not in the tenant stays out of it, and what policy
+// removes waits to be judged (rule T4). All others get their last values (rule T2).
+func leaver(c Case, p engine.Proposal) (Verdict, bool) {
+	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
+		v := settle(engine.Unchanged, "left", "")
+		return v, true
+	}
+	if leaves(c) {
+		return Verdict{Outcome: engine.Parked, Code: "leaving", Op: "delete", Class: classOfDelete(p.Kind), Count: 1, Before: valuesOf(c.Cloud)}, true
+	}
+	return Verdict{}, false
+}
+
+// anchored holds objects whose anchor is not what it should be (rules I2, I3).
+func anchored(c Case) (Verdict, bool) {
+	switch {
+	case c.Sight.AnchorBad != "":
+		return settle(engine.Held, c.Sight.AnchorBad, "the source anchor cannot be used: mend mS-DS-ConsistencyGuid in the directory"), true
+	case c.Row != nil && c.Row.Anchor != "" && c.Row.Anchor != c.Sight.Anchor:
+		return settle(engine.Held, "anchor-changed", fmt.Sprintf("joined under anchor %s, the directory now says %s", c.Row.Anchor, c.Sight.Anchor)), true
+	}
+	return Verdict{}, false
+}
+
+// signIn puts the UPN under a verified domain or refuses it (rule J6).
+func signIn(c Case, want cloud.Values) (Verdict, bool) {
+	upn := want.First(cloud.UPN)
+	if upn == "" || len(c.Rules.Verified) == 0 {
+		return Verdict{}, false
+	}
+	name, domain, _ := strings.Cut(upn, "@")
+	if c.Rules.Verified[strings.ToLower(domain)] {
+		return Verdict{}, false
+	}
+	if c.Rules.UPNRefuse || c.Rules.InitialDomain == "" {
+		return settle(engine.Failed, "unverified-suffix", fmt.Sprintf("the tenant has no verified domain %q (of %s)", domain, upn)), true
+	}
+	want[cloud.UPN] = []string{name + "@" + c.Rules.InitialDomain}
+	return Verdict{}, false
+}
+
+func claimOf(c Case, p engine.Proposal, want cloud.Values) ledger.Claim {
+	claim := ledger.Claim{Anchor: c.Sight.Anchor, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version,
+		Hash: hashOf(want), Attrs: sortedKeys(want), State: ledger.Live}
+	if c.Standing.Farewell && c.Standing.Owner == scoping.None {
+		claim.Owner, claim.State = scoping.None, ledger.ParkedRow
+	}
+	return claim
+}
+
+// hashOf fingerprints values, so that "the same as last time" needs no copy of them.
+func hashOf(v cloud.Values) string {
+	h := sha256.New()
+	for _, k := range sortedKeys(v) {
+		fmt.Fprintf(h, "%q=%q\n", k, v[k])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// linked answers for an object that has a cloud object.
+func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
+	row := c.Row
+	claim.CloudID = row.CloudID
+	switch {
+	case c.Cloud == nil && row.State == ledger.DeletedByTandem:
+		return create(c, p, want, claim) // beyond the tenant's retention
+	case c.Cloud == nil:
+		return settle(engine.Held, "vanished", "the tenant does not show object "+row.CloudID+" any more; somebody else deleted it for good")
+	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
+		return restore(p, *c.Cloud, want, claim)
+	case c.Cloud.Deleted:
+		return settle(engine.Held, "deleted-by-others", "somebody else deleted object "+row.CloudID+" in the tenant: run `tandem restore`, or delete it in the directory")
+	case c.Cloud.Synced:
+		return settle(engine.Failed, "synced", "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
+	}
+	return update(c, p, *c.Cloud, want, claim)
+}
+
+func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
+	set, before := difference(have.Values, want)
+	if len(set) == 0 {
+		v := settle(engine.Unchanged, "", "")
+		v.Claim = &claim
+		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
+		return v
+	}
+	v := settle(engine.Applied, "", "")
+	v.Op, v.Before, v.After, v.Claim = "update", before, set, &claim
+	v.Writes = []cloud.Write{{Op: cloud.Update, Kind: p.Kind, CloudID: have.ID, Set: set}}
+	if destructive(before, set) && !c.Standing.Farewell {
+		v.Class, v.Count, v.Detail = ledger.Destructive, 1, hashOf(set)
+	}
+	if c.Rules.UPNHold && len(before[cloud.UPN]) > 0 && len(set[cloud.UPN]) > 0 {
+		v.Class, v.Count, v.Detail = ledger.Destructive, 1, "upn:"+hashOf(set)
+	}
+	return v
+}
+
+// destructive says whether an update disables, changes a sign-in or mail address, or clears something (rule D2).
+func destructive(before, set cloud.Values) bool {
+	for k, v := range set {
+		switch {
+		case len(before[k]) == 0:
+			continue
+		case len(v) == 0, k == cloud.UPN, k == cloud.Mail:
+			return true
+		case k == cloud.Enabled && v[0] == "false":
+			return true
+		}
+	}
+	return false
+}
+
+// sameRecord says that a settled "unchanged" would teach the ledger nothing.
+func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Claim) bool {
+	if row == nil || row.Transit != nil || row.State != ledger.Live {
+		return false
+	}
+	l := row.Features[f]
+	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) &&
+		l.Epoch.Compare(s.Epoch) >= 0
+}
+
+func restore(p engine.Proposal, bin cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
+	set, before := difference(bin.Values, want)
+	if upn := want[cloud.UPN]; len(upn) > 0 {
+		set[cloud.UPN] = upn // the tenant may have changed it while the object lay in the deleted items
+	}
+	v := settle(engine.Applied, "", "")
+	claim.CloudID, claim.Origin = bin.ID, ledger.Restored
+	v.Op, v.Before, v.After, v.Claim = "restore", before, set, &claim
+	v.Writes = []cloud.Write{{Op: cloud.Restore, Kind: p.Kind, CloudID: bin.ID}}
+	if len(set) > 0 {
+		v.Writes = append(v.Writes, cloud.Write{Op: cloud.Update, Kind: p.Kind, CloudID: bin.ID, Set: set})
+	}
+	return v
+}
+
+// joinOrCreate answers for an object without a link: search order of rule J1.
+func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
+	if len(c.Live) > 0 {
+		return join(c, p, c.Live, ledger.HardMatch, want, claim)
+	}
+	if len(c.Bin) > 0 {
+		return recover(c, p, want, claim)
+	}
+	if c.Rules.SoftMatch && len(c.Soft) > 0 {
+		return join(c, p, c.Soft, ledger.SoftMatch, want, claim)
+	}
+	if v, taken := nameTaken(c, want); taken {
+		return v
+	}
+	return create(c, p, want, claim)
+}
+
+// nameTaken reports a sign-in name that another cloud object holds: the create would be refused by the tenant.
+func nameTaken(c Case, want cloud.Values) (Verdict, bool) {
+	for _, o := range c.Soft {
+		if strings.EqualFold(o.Values.First(cloud.UPN), want.First(cloud.UPN)) {
+			who := o.ID
+			if r, ok := c.LinkedTo(o.ID); ok {
+				who += " (" + r.Name + ")"
+			}
+			return settle(engine.Failed, "upn-taken", fmt.Sprintf("%s is the sign-in name of tenant object %s", want.First(cloud.UPN), who)), true
+		}
+	}
+	return Verdict{}, false
+}
+
+func recover(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
+	if len(c.Bin) > 1 {
+		return settle(engine.Failed, "ambiguous", fmt.Sprintf("%d deleted tenant objects carry this anchor", len(c.Bin)))
+	}
+	row, ours := c.LinkedTo(c.Bin[0].ID)
+	switch {
+	case !ours || row.State != ledger.DeletedByTandem:
+		return settle(engine.Held, "deleted-by-others", "a tenant object with this anchor, "+c.Bin[0].ID+", was deleted by somebody else")
+	case row.Object != p.Object && c.Alive(row.Object):
+		return settle(engine.Failed, "linked-elsewhere", "the deleted tenant object "+c.Bin[0].ID+" belongs to "+row.Name)
+	}
+	return restore(p, c.Bin[0], want, claim)
+}
+
+// join ties the object to a candidate that was there before, if rule J2 allows. It clears nothing.
+func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, want cloud.Values, claim ledger.Claim) Verdict {
+	if len(found) > 1 {
+		return settle(engine.Failed, "ambiguous", fmt.Sprintf("%d tenant objects match: %s, %s, …", len(found), found[0].ID, found[1].ID))
+	}
+	o := found[0]
+	if why := refusal(c, p, o, how); why != "" {
+		return settle(engine.Failed, "join-refused", fmt.Sprintf("tenant object %s (%s) %s", o.ID, o.Values.First(cloud.DisplayName), why))
+	}
+	power, asked := c.Power[o.ID]
+	if !asked {
+		return Verdict{NeedPower: []string{o.ID}}
+	}
+	if power != "" {
+		return settle(engine.Failed, "join-refused", fmt.Sprintf("tenant object %s (%s) holds power: %s", o.ID, o.Values.First(cloud.DisplayName), power))
+	}
+	for k, v := range want {
+		if len(v) == 0 {
+			delete(want, k)
+		}
+	}
+	claim.CloudID, claim.Origin = o.ID, how
+	if how == ledger.SoftMatch && p.Kind == scoping.User {
+		want[cloud.ImmutableID] = []string{c.Sight.Anchor}
+	}
+	v := update(Case{Standing: c.Standing, Rules: c.Rules}, p, o, want, claim)
+	v.Nothing = false
+	if v.Op == "" {
+		v.Op = "join"
+	}
+	v.Reason = string(how)
+	return v
+}
+
+// refusal says why a candidate may not be joined, or "".
+func refusal(c Case, p engine.Proposal, o cloud.Object, how ledger.Origin) string {
+	if row, ok := c.LinkedTo(o.ID); ok && row.Object != p.Object && c.Alive(row.Object) {
+		return "is linked to another living object, " + row.Name
+	}
+	switch {
+	case o.Kind != p.Kind:
+		return "is a " + string(o.Kind)
+	case o.Synced:
+		return "is synchronized by Microsoft's engines"
+	case o.Guest:
+		return "is a guest"
+	case o.Mailed:
+		return "is mail-enabled, and Graph cannot write it"
+	case o.Role:
+		return "is a role-assignable group"
+	case how == ledger.SoftMatch && o.Anchor() != "":
+		return "carries another source anchor"
+	}
+	return ""
+}
+
+// required are the attributes without which Graph creates nothing.
+var required = map[scoping.Kind][]string{
+	scoping.User:  {cloud.Enabled, cloud.DisplayName, cloud.Nickname, cloud.UPN},
+	scoping.Group: {cloud.DisplayName, cloud.Nickname},
+}
+
+func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
+	for _, k := range required[p.Kind] {
+		if want.First(k) == "" {
+			return settle(engine.Failed, "incomplete", "the tenant creates no "+string(p.Kind)+" without "+k)
+		}
+	}
+	raw, err := base64.StdEncoding.DecodeString(c.Sight.Anchor)
+	if err != nil || len(raw) != 16 {
+		return settle(engine.Held, "anchor-invalid", "the source anchor is not 16 bytes")
+	}
+	set := cloud.Values{}
+	for k, v := range want {
+		if len(v) > 0 {
+			set[k] = v
+		}
+	}
+	claim.CloudID, claim.Origin = "", ledger.Created
+	w := cloud.Write{Op: cloud.Create, Kind: p.Kind, Anchor: c.Sight.Anchor, Set: set}
+	if p.Kind == scoping.Group {
+		w.Key = cloud.UniqueNameOf(raw)
+		claim.Key = w.Key
+	}
+	v := settle(engine.Applied, "", "")
+	v.Op, v.After, v.Claim, v.Writes = "create", set, &claim, []cloud.Write{w}
+	return v
+}

@@ -1,0 +1,185 @@
+package gate
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// references answers a proposal about members or manager. Additions are written at once; removals wait for the end of the run and for
+// evidence that the directory says so (rule D3).
+func references(c Case, p engine.Proposal) Verdict {
+	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
+		if c.Standing.Ceiling == engine.ModeShadow {
+			v := settle(engine.Unchanged, "waits-for-base", "")
+			v.Nothing = true
+			return v // in a plan the base feature's create says it all
+		}
+		return settle(engine.Partial, "waits-for-base", "the object itself is not in the tenant yet")
+	}
+	if c.Cloud.Synced || c.Cloud.Mailed {
+		return settle(engine.Failed, "synced", "Graph refuses to write the references of object "+c.Row.CloudID)
+	}
+	if p.Kind == scoping.Group {
+		return members(c, p)
+	}
+	return manager(c, p)
+}
+
+// ends resolves references; waiting counts those that will be in the tenant later.
+func ends(c Case, ids []scoping.ObjectID) (found []string, waiting int) {
+	for _, id := range ids {
+		switch cid, s := c.Resolve(id); s {
+		case RefLinked:
+			found = append(found, cid)
+		case RefWaits:
+			waiting++
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found), waiting
+}
+
+func members(c Case, p engine.Proposal) Verdict {
+	r, managed := p.Refs[cloud.Members]
+	if !managed {
+		v := settle(engine.Unchanged, "", "")
+		v.Nothing = true
+		return v
+	}
+	claim := claimOf(c, p, cloud.Values{})
+	claim.Attrs, claim.Hash, claim.State = []string{cloud.Members}, refsHash(r), c.Row.State
+	var add, drop []string
+	waiting := 0
+	if r.Whole {
+		want, w := ends(c, r.Targets)
+		waiting = w
+		add = missing(want, c.Cloud.Members)
+		drop = removable(c, missing(c.Cloud.Members, want))
+	} else {
+		a, w := ends(c, r.Added)
+		d, _ := ends(c, r.Removed)
+		waiting = w
+		add, drop = missing(a, c.Cloud.Members), both(d, c.Cloud.Members)
+	}
+	return memberVerdict(c, p, claim, add, drop, waiting)
+}
+
+// removable keeps what Tandem may take away: members it linked, unless the policy makes the directory's list exclusive.
+func removable(c Case, ids []string) []string {
+	if c.Rules.Exclusive {
+		return ids
+	}
+	return slices.DeleteFunc(ids, func(id string) bool { _, ours := c.LinkedTo(id); return !ours })
+}
+
+func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []string, waiting int) Verdict {
+	v := settle(engine.Applied, "", "")
+	v.Claim = &claim
+	for chunk := range slices.Chunk(add, cloud.MaxMembers) {
+		v.Writes = append(v.Writes, cloud.Write{Op: cloud.AddMembers, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: chunk})
+	}
+	if len(add)+len(drop) > 0 {
+		v.Op, v.Before, v.After = "members", cloud.Values{}, cloud.Values{}
+		if len(add) > 0 {
+			v.After["members+"] = add
+		}
+		if len(drop) > 0 {
+			v.Before["members-"] = drop
+		}
+	}
+	v.Removed = drop
+	switch {
+	case len(drop) > 0:
+		v.Outcome, v.Closed, v.Count = engine.Parked, false, len(drop)
+	case waiting > 0:
+		v.Outcome, v.Closed, v.Code = engine.Partial, false, "reference-missing"
+		v.Reason = plural(waiting, "reference") + " not in the tenant yet"
+	case len(add) == 0:
+		v.Outcome = engine.Unchanged
+		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
+	}
+	return v
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+func manager(c Case, p engine.Proposal) Verdict {
+	r, managed := p.Refs[cloud.Manager]
+	if !managed {
+		v := settle(engine.Unchanged, "", "")
+		v.Nothing = true
+		return v
+	}
+	claim := claimOf(c, p, cloud.Values{})
+	claim.Attrs, claim.Hash, claim.State = []string{cloud.Manager}, refsHash(r), c.Row.State
+	found, waiting := ends(c, r.Targets)
+	v := settle(engine.Applied, "", "")
+	v.Claim = &claim
+	have := c.Cloud.Manager
+	switch {
+	case len(found) > 1:
+		return settle(engine.Failed, "several-managers", "a user has one manager, "+plural(len(found), "object")+" proposed")
+	case len(found) == 1 && found[0] != have:
+		v.Op, v.Before, v.After = "manager", pair(have), pair(found[0])
+		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
+	case len(found) == 0 && waiting > 0:
+		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-missing", "the manager is not in the tenant yet"
+	case len(found) == 0 && have != "" && len(removable(c, []string{have})) == 1:
+		v.Op, v.Before = "manager", pair(have)
+		v.Outcome, v.Closed, v.Removed, v.Count = engine.Parked, false, []string{have}, 1
+	default:
+		v.Outcome = engine.Unchanged
+		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
+	}
+	return v
+}
+
+func pair(id string) cloud.Values {
+	if id == "" {
+		return cloud.Values{}
+	}
+	return cloud.Values{cloud.Manager: {id}}
+}
+
+func refsHash(r engine.Refs) string {
+	var b strings.Builder
+	ids := slices.Clone(r.Targets)
+	slices.SortFunc(ids, scoping.ObjectID.Compare)
+	for _, id := range ids {
+		b.WriteString(id.String() + "\n")
+	}
+	return hashOf(cloud.Values{"refs": {b.String()}})
+}
+
+// missing gives what of a is not in b; both sorted.
+func missing(a, b []string) []string {
+	var out []string
+	for _, x := range a {
+		if _, ok := slices.BinarySearch(b, x); !ok {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// both gives what of a is in b; both sorted.
+func both(a, b []string) []string {
+	var out []string
+	for _, x := range a {
+		if _, ok := slices.BinarySearch(b, x); ok {
+			out = append(out, x)
+		}
+	}
+	return out
+}

@@ -1,0 +1,273 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// carryOut sends what the items' verdicts want written, one write of each item after the other, and makes all decisions durable.
+func (s *Session) carryOut(ctx context.Context, items []*item) error {
+	for {
+		var round []*item
+		for _, it := range items {
+			if !it.done && it.next < len(it.v.Writes) {
+				round = append(round, it)
+			}
+		}
+		if len(round) == 0 {
+			break
+		}
+		pause, err := s.attempt(ctx, round)
+		if err != nil {
+			return err
+		}
+		if pause > 0 {
+			if err := s.g.o.Clock.Sleep(ctx, pause); err != nil {
+				return fmt.Errorf("waiting for the throttled tenant: %w", err)
+			}
+		}
+	}
+	return s.conclude(ctx, items)
+}
+
+// conclude records the decisions.
+func (s *Session) conclude(ctx context.Context, items []*item) error {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	var rs []ledger.Record
+	for _, it := range items {
+		s.judgement(it)
+		if r, owed := s.decision(it); owed {
+			rs = append(rs, r)
+		}
+	}
+	return s.g.record(ctx, rs)
+}
+
+// attempt admits and sends the next write of each item once: intents durable, send, settlements durable (rule X1). It gives how long to
+// wait before the next round.
+func (s *Session) attempt(ctx context.Context, round []*item) (time.Duration, error) {
+	sent, writes, err := s.admit(ctx, round)
+	if err != nil || len(sent) == 0 {
+		return 0, err
+	}
+	results := s.g.o.Tenant.Send(ctx, writes)
+	pause, conflicts, err := s.settle(ctx, sent, writes, results)
+	if err != nil {
+		return 0, err
+	}
+	if err := unreachable(sent, results); err != nil {
+		return 0, err
+	}
+	return pause, s.decideAgain(ctx, conflicts)
+}
+
+// ErrTenantDown means that no write could be sent any more: the run ends, and what it proposed stays dirty.
+var ErrTenantDown = errors.New("the tenant cannot be reached")
+
+// unreachable ends a run whose writes do not leave the host at all, rather than waiting for each of them in turn.
+func unreachable(sent []*item, results []cloud.Result) error {
+	for i, it := range sent {
+		if results[i].Status != cloud.NotSent || !it.done {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s", ErrTenantDown, results[0].Message)
+}
+
+// admit checks, before this physical attempt, owner, epoch, freeze, stop and tenure of each write (invariant 1), makes the intents
+// durable, and counts the requests as on the wire.
+func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, writes []cloud.Write, err error) {
+	g := s.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var rs []ledger.Record
+	for _, it := range round {
+		if v, refused := s.barred(it); refused {
+			it.v, it.done = v, true
+			continue
+		}
+		w := it.v.Writes[it.next]
+		w.ID = g.o.NewID()
+		if w.CloudID == "" {
+			w.CloudID = it.cloudID
+		}
+		rs = append(rs, s.intent(it, w))
+		sent, writes = append(sent, it), append(writes, w)
+	}
+	if err := g.record(ctx, rs); err != nil {
+		return nil, nil, err
+	}
+	for i, it := range sent {
+		g.wire[writes[i].ID] = onWire{object: it.p.Object, place: it.place, kind: it.p.Kind, feature: it.p.Feature}
+	}
+	return sent, writes, nil
+}
+
+func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
+	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present), Class: it.v.Class, Count: it.v.Count}
+	if len(it.v.Writes) > 1 && it.v.Class != ledger.Ordinary {
+		in.Count = 1
+	}
+	if it.v.Claim != nil {
+		in.Claim = *it.v.Claim
+	}
+	if w.Op == cloud.Restore {
+		in.Claim.State = ledger.Live
+	}
+	in.Assignment = s.g.auth.Owner(it.place, it.p.Kind, it.p.Feature).Assignment
+	return ledger.Record{Type: ledger.IntentType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind, Name: it.p.Name,
+		Feature: it.p.Feature, Op: string(w.Op), Before: it.v.Before, After: w.Set, Epoch: s.epochFor(it), Intent: &in}
+}
+
+// barred says whether a write may not be sent now. The lock is held.
+func (s *Session) barred(it *item) (Verdict, bool) {
+	g := s.g
+	sight := g.o.Census.Sight(it.p.Object)
+	row := g.o.Ledger.Rows[it.p.Object]
+	st := g.standing(s, it.p, sight, row)
+	owner := st.Owner
+	if it.p.Want == engine.Gone && st.Recorded {
+		owner = st.Record
+	}
+	switch {
+	case s.ceiling != engine.ModeOwn:
+		return settle(engine.Shadowed, "ceiling", "the run was only to be judged"), true
+	case st.Stopped != "":
+		return settle(engine.Deferred, "stopped", st.Stopped), true
+	case st.Frozen:
+		return settle(engine.Deferred, "frozen", "the scope changes hands"), true
+	case st.Farewell && owner == scoping.None:
+	case owner != s.engine:
+		return other(engine.Released, "moved", "the object belongs to "+owner+" now"), true
+	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:
+		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
+	}
+	if o, ok := g.o.Ledger.Pending(it.p.Object); ok {
+		code, out := "on-the-wire", engine.Deferred
+		if o.Doubt {
+			code, out = "in-doubt", engine.InDoubt
+		}
+		return settle(out, code, "an earlier write to this object has no answer yet"), true
+	}
+	if left := g.o.Tenure(); left < g.o.RequestTime {
+		return settle(engine.Deferred, "tenure", fmt.Sprintf("only %s of the right to write are left", left)), true
+	}
+	return Verdict{}, false
+}
+
+// settle makes the answers durable and works out what follows for each item.
+func (s *Session) settle(ctx context.Context, sent []*item, writes []cloud.Write, results []cloud.Result) (pause time.Duration, conflicts []*item, err error) {
+	g := s.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.o.Clock.Now()
+	rs := make([]ledger.Record, len(sent))
+	for i, it := range sent {
+		delete(g.wire, writes[i].ID)
+		r := results[i]
+		st := ledger.Settlement{Intent: writes[i].ID, Result: r}
+		if r.Status == cloud.InDoubt {
+			st.Until = now.Add(g.o.GhostLife).UnixMilli()
+		}
+		g.o.Cache.Settled(writes[i], r, now)
+		rs[i] = ledger.Record{Type: ledger.SettleType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind, Name: it.p.Name,
+			Feature: it.p.Feature, Op: string(writes[i].Op), Epoch: s.epochFor(it), Settle: &st}
+		if p := it.follow(r); p > pause {
+			pause = p
+		}
+		if it.done && r.Conflict && !it.redone {
+			conflicts = append(conflicts, it)
+		}
+	}
+	return pause, conflicts, g.record(ctx, rs)
+}
+
+// follow moves an item on after an answer, and gives how long to wait before its next attempt.
+func (it *item) follow(r cloud.Result) time.Duration {
+	it.tries++
+	switch r.Status {
+	case cloud.Done:
+		if r.CloudID != "" {
+			it.cloudID = r.CloudID
+		}
+		it.next++
+		it.tries = 0
+		return 0
+	case cloud.Throttled, cloud.NotSent:
+		if it.tries < maxAttempts {
+			return min(max(r.RetryAfter, time.Second<<(it.tries-1)/2), maxPause)
+		}
+		it.fail(engine.Failed, r.Status.String(), r)
+	case cloud.InDoubt:
+		it.fail(engine.InDoubt, "in-doubt", r)
+	default:
+		code := r.Code
+		if code == "" {
+			code = fmt.Sprintf("http-%d", r.HTTP)
+		}
+		it.fail(engine.Failed, code, r)
+	}
+	return 0
+}
+
+func (it *item) fail(o engine.Outcome, code string, r cloud.Result) {
+	it.done = true
+	reason := r.Message
+	if r.HTTP != 0 {
+		reason = fmt.Sprintf("HTTP %d: %s", r.HTTP, reason)
+	}
+	if r.RequestID != "" {
+		reason += " (request-id " + r.RequestID + ")"
+	}
+	op, before, after := it.v.Op, it.v.Before, it.v.After
+	it.v = settle(o, code, reason)
+	it.v.Op, it.v.Before, it.v.After = op, before, after
+}
+
+// decideAgain reads what a create or a new member ran into, and lets those items be decided once more: a conflict on the anchor means
+// that the object exists (rule J3).
+func (s *Session) decideAgain(ctx context.Context, items []*item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	for _, it := range items {
+		it.redone = true
+		if err := s.g.look(ctx, s.g.keysFor(it)); err != nil {
+			return err
+		}
+	}
+	again := make([]engine.Proposal, len(items))
+	for i, it := range items {
+		again[i] = it.p
+	}
+	fresh, err := s.decide(ctx, again)
+	if err != nil {
+		return err
+	}
+	for i, it := range items {
+		if fresh[i].v.Op == "create" {
+			continue // the same again would conflict again: the failure stands
+		}
+		it.v, it.next, it.tries, it.done, it.cloudID = fresh[i].v, 0, 0, false, ""
+	}
+	return nil
+}
+
+// keysFor says what to read after a conflict.
+func (g *Gate) keysFor(it *item) []cloud.Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if row := g.o.Ledger.Rows[it.p.Object]; row != nil && row.CloudID != "" {
+		return []cloud.Key{{Kind: it.p.Kind, ID: row.CloudID}}
+	}
+	a := g.o.Census.Sight(it.p.Object).Anchor
+	return anchorKeys(it.p.Kind, a)
+}

@@ -1,0 +1,239 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// SessionOptions say for whom and how a session judges.
+type SessionOptions struct {
+	Engine   string
+	Run      uint64
+	Wave     string
+	Ceiling  engine.Mode               // ModeShadow: everything is only judged
+	Silent   bool                      // nothing is recorded (plan, diff); only with ModeShadow
+	Farewell map[scoping.ObjectID]bool // objects whose last values the old owner may write (T2)
+	Progress func(done int)
+}
+
+// Judgement is what a session said about one object and feature, for reports: the last word.
+type Judgement struct {
+	Key     ledger.Key
+	Kind    scoping.Kind
+	Name    string
+	Want    engine.Want
+	Outcome engine.Outcome
+	Code    string
+	Reason  string
+	Op      string // what would be or was done; "" for nothing
+	Before  cloud.Values
+	After   cloud.Values
+}
+
+// Summary is a session's result.
+type Summary struct {
+	Judgements []Judgement // in order of object, then feature
+	Held       []ledger.Hold
+}
+
+// Session is one run of one engine, as the gate sees it. Its methods are called by one goroutine at a time.
+type Session struct {
+	g        *Gate
+	o        SessionOptions
+	engine   string
+	ceiling  engine.Mode
+	farewell map[scoping.ObjectID]bool
+	grants   map[uint32]engine.Grant
+	power    map[string]string
+	parked   []engine.Proposal
+	waiting  []engine.Proposal
+	said     map[ledger.Key]Judgement
+	held     []ledger.Hold
+}
+
+// Begin opens a session. The grants that count are those of this moment: the run begins to read after it (rule P5).
+func (g *Gate) Begin(o SessionOptions) *Session {
+	if o.Ceiling == engine.ModeNone {
+		o.Ceiling = engine.ModeOwn
+	}
+	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
+		power: map[string]string{}, said: map[ledger.Key]Judgement{}}
+	for _, gr := range g.Authority().Grants(o.Engine) {
+		s.grants[gr.ID] = gr
+	}
+	return s
+}
+
+// granted cuts a proposal's epoch down to what its grant had when the session began: nobody can claim to be fresher.
+func (s *Session) granted(p engine.Proposal) scoping.Epoch {
+	gr, ok := s.grants[p.Grant]
+	if !ok {
+		return scoping.Epoch{}
+	}
+	if p.Epoch.Compare(gr.Epoch) < 0 {
+		return p.Epoch
+	}
+	return gr.Epoch
+}
+
+// Seen says whether the session heard of an object's feature.
+func (s *Session) Seen(k ledger.Key) bool { _, ok := s.said[k]; return ok }
+
+// item is a proposal on its way to a decision.
+type item struct {
+	p       engine.Proposal
+	v       Verdict
+	place   scoping.Place
+	next    int // index of the next write
+	tries   int
+	cloudID string
+	redone  bool // decided again after a conflict
+	done    bool
+}
+
+// Propose decides a batch, carries out what is to be written at once, and gives the decisions in the order of the proposals. When it
+// returns an error nothing more may be proposed.
+func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
+	items, err := s.decide(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.carryOut(ctx, items); err != nil {
+		return nil, err
+	}
+	out := make([]engine.Decision, len(items))
+	for i, it := range items {
+		out[i] = engine.Decision{Seq: it.p.Seq, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason, Owner: s.ownerOf(it)}
+		switch {
+		case it.v.Outcome == engine.Parked:
+			s.parked = append(s.parked, it.p)
+		case it.v.Outcome == engine.Partial:
+			s.waiting = append(s.waiting, it.p)
+		}
+	}
+	if s.o.Progress != nil {
+		s.o.Progress(len(s.said))
+	}
+	return out, nil
+}
+
+func (s *Session) ownerOf(it *item) string {
+	if it.v.Outcome != engine.Refused && it.v.Outcome != engine.Released {
+		return ""
+	}
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	return s.g.auth.Owner(it.place, it.p.Kind, it.p.Feature).Engine
+}
+
+// decide takes the verdicts; where the census has to look again or power has to be known, it asks and decides a second time.
+func (s *Session) decide(ctx context.Context, batch []engine.Proposal) ([]*item, error) {
+	items := make([]*item, len(batch))
+	for i, p := range batch {
+		items[i] = &item{p: p}
+	}
+	s.verdicts(items)
+	var look []scoping.ObjectID
+	var ask []string
+	var again []*item
+	for _, it := range items {
+		if it.v.NeedSight {
+			look = append(look, it.p.Object)
+		}
+		ask = append(ask, it.v.NeedPower...)
+		if it.v.NeedSight || len(it.v.NeedPower) > 0 {
+			again = append(again, it)
+		}
+	}
+	if len(again) == 0 {
+		return items, nil
+	}
+	if len(look) > 0 {
+		if err := s.g.o.Census.Reread(ctx, look); err != nil {
+			return nil, fmt.Errorf("reading %d objects of the directory again: %w", len(look), err)
+		}
+	}
+	if err := s.askPower(ctx, ask); err != nil {
+		return nil, err
+	}
+	s.verdicts(again)
+	if err := s.askPower(ctx, needed(again)); err != nil { // those whose place had to be cleared up first
+		return nil, err
+	}
+	s.verdicts(again)
+	return items, nil
+}
+
+func needed(items []*item) (ids []string) {
+	for _, it := range items {
+		ids = append(ids, it.v.NeedPower...)
+	}
+	return ids
+}
+
+func (s *Session) askPower(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	power, err := s.g.o.Tenant.Powerful(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("asking the tenant which of %d objects hold power: %w", len(ids), err)
+	}
+	for _, id := range ids {
+		s.power[id] = power[id]
+	}
+	return nil
+}
+
+func (s *Session) verdicts(items []*item) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	for _, it := range items {
+		c := s.g.caseOf(s, it.p)
+		it.place = placeOf(it.p.Object, c.Sight, c.Row)
+		it.v = Decide(c, it.p)
+	}
+}
+
+// judgement keeps the session's last word.
+func (s *Session) judgement(it *item) {
+	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
+	s.said[k] = Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
+		Op: it.v.Op, Before: it.v.Before, After: it.v.After}
+}
+
+// decision makes the record of a verdict, or says that none is owed.
+func (s *Session) decision(it *item) (ledger.Record, bool) {
+	v := it.v
+	r := ledger.Record{Type: ledger.DecisionType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind,
+		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: v.Code, Reason: v.Reason, Before: v.Before, After: v.After,
+		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it)}
+	_, dirty := s.g.o.Ledger.Dirt[it.p.Object][it.p.Feature]
+	if s.o.Silent || (v.Nothing && (!dirty || !v.Closed)) {
+		return r, false
+	}
+	if v.Excluded != "" && !dirty && s.g.o.Ledger.Excluded[it.p.Object] == v.Excluded {
+		return r, false
+	}
+	if v.Outcome == engine.Unchanged && v.Claim != nil && v.Closed {
+		r.Claim = v.Claim
+	}
+	return r, true
+}
+
+// epochFor gives the epoch that a record of this item carries: the region's, so that transfers after it apply and those before it do not.
+func (s *Session) epochFor(it *item) scoping.Epoch {
+	e := s.g.auth.Owner(it.place, it.p.Kind, it.p.Feature).Epoch
+	if e == (scoping.Epoch{}) {
+		e = s.g.auth.Epoch
+	}
+	return e
+}

@@ -1,0 +1,122 @@
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Departure is one judged verdict of a class that thresholds count.
+type Departure struct {
+	Proposal   engine.Proposal
+	Verdict    Verdict
+	Assignment string
+	Approved   bool // as part of a held set, as this very write
+	Unknown    bool // nobody knows who owns it (rule L2): held whatever the number
+}
+
+// bin is what is counted together.
+type bin struct {
+	assignment string
+	class      ledger.Class
+	kind       scoping.Kind
+}
+
+// Weigh says which departures of one run stay within the thresholds, and gives the rest as held sets (rule D2). Linked counts the linked
+// objects of a kind, and memberships under "members". It is pure; the order of the departures is kept.
+func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, history []ledger.Destroyed, linked map[scoping.Kind]int, ds []Departure) (go_ []Departure, held []ledger.Hold) {
+	bins := map[bin][]Departure{}
+	for _, d := range ds {
+		if d.Approved {
+			go_ = append(go_, d)
+			continue
+		}
+		b := bin{d.Assignment, d.Verdict.Class, d.Proposal.Kind}
+		bins[b] = append(bins[b], d)
+	}
+	for _, b := range sortedBins(bins) {
+		free, stop := splitUnknown(bins[b])
+		limit := limitOf(rules, b, linked)
+		n := recent(history, engineName, b, now)
+		for _, d := range free {
+			n += max(1, d.Verdict.Count)
+		}
+		why := fmt.Sprintf("%d %s of kind %s within 24 h, the limit is %d", n, b.class, b.kind, limit)
+		if n > limit {
+			stop, free = bins[b], nil
+		} else if len(stop) > 0 {
+			why = "nobody knows which engine owns these objects"
+		}
+		go_ = append(go_, free...)
+		if len(stop) > 0 {
+			held = append(held, holdOf(engineName, b, limit, why, now, epoch, stop))
+		}
+	}
+	return go_, held
+}
+
+func splitUnknown(ds []Departure) (free, stop []Departure) {
+	for _, d := range ds {
+		if d.Unknown {
+			stop = append(stop, d)
+		} else {
+			free = append(free, d)
+		}
+	}
+	return free, stop
+}
+
+func sortedBins(m map[bin][]Departure) []bin {
+	out := make([]bin, 0, len(m))
+	for b := range m {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b bin) int {
+		return cmp.Or(cmp.Compare(a.assignment, b.assignment), cmp.Compare(a.class, b.class), cmp.Compare(a.kind, b.kind))
+	})
+	return out
+}
+
+// limitOf is min(objects, max(5, percent of the linked objects of that kind)).
+func limitOf(r Rules, b bin, linked map[scoping.Kind]int) int {
+	kind := b.kind
+	objects := r.Objects
+	switch b.class {
+	case ledger.FilteredAway:
+		if !r.AllowFiltered {
+			return 0
+		}
+	case ledger.Irrevocable:
+		objects = min(objects, r.Irrevocable)
+	case ledger.Memberships:
+		kind = "members"
+	case ledger.Destructive:
+		if r.UPNHold {
+			return 0
+		}
+	}
+	return min(objects, max(5, r.Percent*linked[kind]/100))
+}
+
+func recent(history []ledger.Destroyed, engineName string, b bin, now int64) int {
+	n := 0
+	for _, d := range history {
+		if d.At > now-ledger.Window.Milliseconds() && d.Engine == engineName && d.Assignment == b.assignment && d.Class == b.class && d.Kind == b.kind {
+			n += d.Count
+		}
+	}
+	return n
+}
+
+func holdOf(engineName string, b bin, limit int, why string, now int64, epoch scoping.Epoch, ds []Departure) ledger.Hold {
+	h := ledger.Hold{Engine: engineName, Assignment: b.assignment, Class: b.class, Kind: b.kind, Limit: limit, Why: why, At: now, Epoch: epoch, State: ledger.HoldOpen}
+	for _, d := range ds {
+		h.Entries = append(h.Entries, ledger.HeldEntry{Object: d.Proposal.Object, Feature: d.Proposal.Feature, Op: d.Verdict.Op, Name: d.Proposal.Name, Detail: d.Verdict.Detail})
+	}
+	h.Name()
+	return h
+}

@@ -1,0 +1,291 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Window is the sliding time over which destructive writes are counted (rule D2).
+const Window = 24 * time.Hour
+
+// Fold takes in the record with sequence number seq. Records already folded are passed over, so folding a log from an earlier point
+// than needed does no harm.
+func (s *State) Fold(seq uint64, r Record) error {
+	if seq <= s.Seq {
+		return nil
+	}
+	if err := s.fold(seq, r); err != nil {
+		return fmt.Errorf("%w: record %d (%s): %w", ErrRecord, seq, r.Type, err)
+	}
+	s.Seq = seq
+	return nil
+}
+
+func (s *State) fold(seq uint64, r Record) error {
+	switch r.Type {
+	case IntentType:
+		return s.foldIntent(r)
+	case SettleType:
+		return s.foldSettle(r)
+	case DecisionType:
+		return s.foldDecision(seq, r)
+	case TransferType:
+		if r.Transfer == nil {
+			return fmt.Errorf("no transfer in it")
+		}
+		s.Transfers = append(s.Transfers, *r.Transfer)
+	case TransitType:
+		return s.foldTransit(seq, r)
+	case DirtyType:
+		for _, k := range r.Dirty {
+			s.soil(k, Dirty{Since: r.At, Code: r.Code, Reason: r.Reason, Seq: seq})
+		}
+	case HoldType:
+		return s.foldHold(r)
+	case AnswerType:
+		return s.foldAnswer(seq, r)
+	case DoubtType:
+		return s.foldDoubt(seq, r)
+	case BaselineType, WaveType, ControlType:
+	default:
+		return fmt.Errorf("unknown type")
+	}
+	return nil
+}
+
+func (s *State) soil(k Key, d Dirty) {
+	m := s.Dirt[k.Object]
+	if m == nil {
+		m = map[scoping.Feature]Dirty{}
+		s.Dirt[k.Object] = m
+	}
+	if old, ok := m[k.Feature]; ok {
+		d.Since, d.Tries = old.Since, old.Tries+1
+	}
+	m[k.Feature] = d
+}
+
+func (s *State) clean(k Key) {
+	if m := s.Dirt[k.Object]; m != nil {
+		delete(m, k.Feature)
+		if len(m) == 0 {
+			delete(s.Dirt, k.Object)
+		}
+	}
+}
+
+func (s *State) foldIntent(r Record) error {
+	if r.Intent == nil || r.Object == nil {
+		return fmt.Errorf("no intent in it")
+	}
+	s.Intents[r.Intent.Write.ID] = &Open{Record: r}
+	s.pending[*r.Object] = r.Intent.Write.ID
+	return nil
+}
+
+func (s *State) close(id string) {
+	if o := s.Intents[id]; o != nil {
+		delete(s.Intents, id)
+		if s.pending[*o.Record.Object] == id {
+			delete(s.pending, *o.Record.Object)
+		}
+	}
+}
+
+func (s *State) foldSettle(r Record) error {
+	if r.Settle == nil {
+		return fmt.Errorf("no settlement in it")
+	}
+	o := s.Intents[r.Settle.Intent]
+	if o == nil {
+		return nil // settled before: by a doubt's end, or twice
+	}
+	switch r.Settle.Result.Status {
+	case cloud.Done:
+		s.done(o.Record, r.Settle.Result.CloudID, r.At)
+		s.close(r.Settle.Intent)
+	case cloud.InDoubt:
+		o.Doubt, o.Until = true, r.Settle.Until
+	default:
+		s.close(r.Settle.Intent)
+	}
+	return nil
+}
+
+// done applies what the success of an intent means.
+func (s *State) done(r Record, cloudID string, at int64) {
+	in := r.Intent
+	c := in.Claim
+	if cloudID != "" {
+		c.CloudID = cloudID
+	}
+	if !in.Final {
+		c.Hash = "" // the feature is not settled yet, but the link stands
+	}
+	s.claim(r, c, in.Final)
+	if in.Class != Ordinary {
+		s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
+		s.forgetHistory(at)
+	}
+}
+
+func (s *State) forgetHistory(now int64) {
+	s.History = slices.DeleteFunc(s.History, func(d Destroyed) bool { return d.At < now-Window.Milliseconds() })
+}
+
+// claim writes a row.
+func (s *State) claim(r Record, c Claim, settled bool) {
+	row := s.Rows[*r.Object]
+	if row == nil {
+		row = &Row{Object: *r.Object, Kind: r.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
+		s.Rows[*r.Object] = row
+	}
+	s.relink(row, c)
+	if r.Name != "" {
+		row.Name = r.Name
+	}
+	if c.State != "" {
+		row.State = c.State
+	}
+	delete(s.Excluded, *r.Object)
+	if !settled {
+		return
+	}
+	owner := c.Owner
+	if owner == "" {
+		owner = r.Engine
+	}
+	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs}
+	if row.Transit != nil && r.Feature == scoping.Base(row.Kind) && row.Transit.To == owner {
+		row.Transit = nil
+	}
+}
+
+// relink ties the row to a cloud object; another row that held it lets go (one who returned under a new objectGUID).
+func (s *State) relink(row *Row, c Claim) {
+	if c.CloudID != "" && c.CloudID != row.CloudID {
+		if other, ok := s.byCloud[c.CloudID]; ok && other != row.Object {
+			delete(s.Rows, other)
+		}
+		delete(s.byCloud, row.CloudID)
+		row.CloudID = c.CloudID
+		s.byCloud[c.CloudID] = row.Object
+	}
+	if c.Anchor != "" {
+		row.Anchor = c.Anchor
+	}
+	if c.Key != "" {
+		row.Key = c.Key
+	}
+	if c.Origin != "" && row.Origin == "" {
+		row.Origin = c.Origin
+	}
+}
+
+func (s *State) foldDecision(seq uint64, r Record) error {
+	if r.Object == nil {
+		return fmt.Errorf("no object in it")
+	}
+	k := Key{*r.Object, r.Feature}
+	if r.Claim != nil {
+		s.claim(r, *r.Claim, r.Outcome == engine.Unchanged || r.Outcome == engine.Applied)
+	}
+	if r.Excluded != "" {
+		s.Excluded[*r.Object] = r.Excluded
+	}
+	switch {
+	case r.Closed:
+		s.clean(k)
+	case r.Quietly || r.Outcome == engine.Released || r.Outcome == engine.Refused || r.Outcome == engine.Unchanged:
+	default:
+		s.soil(k, Dirty{Since: r.At, Code: string(r.Outcome), Reason: r.Code, Seq: seq})
+	}
+	return nil
+}
+
+func (s *State) foldTransit(seq uint64, r Record) error {
+	if r.Transit == nil || r.Object == nil {
+		return fmt.Errorf("no transit in it")
+	}
+	row := s.Rows[*r.Object]
+	if row == nil {
+		return nil
+	}
+	if r.Transit.To == r.Transit.From {
+		row.Transit = nil // it came back before anybody claimed it
+		return nil
+	}
+	t := *r.Transit
+	row.Transit = &t
+	for f := range row.Features {
+		s.soil(Key{*r.Object, f}, Dirty{Since: r.At, Code: "in-transit", Reason: t.From + " to " + t.To, Seq: seq})
+	}
+	return nil
+}
+
+func (s *State) foldHold(r Record) error {
+	if r.Hold == nil {
+		return fmt.Errorf("no held set in it")
+	}
+	h := *r.Hold
+	for id, old := range s.Holds {
+		if old.State == HoldOpen && old.same(&h) {
+			delete(s.Holds, id)
+		}
+	}
+	if len(h.Entries) == 0 {
+		return nil // nothing of this kind is held any more
+	}
+	if old := s.Holds[h.ID]; old == nil || old.State == HoldOpen {
+		s.Holds[h.ID] = &h
+	}
+	return nil
+}
+
+func (s *State) foldAnswer(seq uint64, r Record) error {
+	if r.Answer == nil {
+		return fmt.Errorf("no answer in it")
+	}
+	h := s.Holds[r.Answer.Hold]
+	if h == nil {
+		return nil
+	}
+	h.By, h.Reason = r.By, r.Reason
+	switch r.Answer.Verb {
+	case "approve":
+		h.State = HoldApproved
+	case "reject":
+		h.State = HoldRejected
+	case "forget":
+		delete(s.Holds, h.ID)
+	}
+	for _, e := range h.Entries {
+		s.soil(Key{e.Object, e.Feature}, Dirty{Since: r.At, Code: "held-" + r.Answer.Verb, Seq: seq})
+	}
+	return nil
+}
+
+func (s *State) foldDoubt(seq uint64, r Record) error {
+	if r.Doubt == nil {
+		return fmt.Errorf("no end of a doubt in it")
+	}
+	o := s.Intents[r.Doubt.Intent]
+	if o == nil {
+		return nil
+	}
+	if r.Doubt.How == "seen" || r.Doubt.How == "repeated" {
+		s.done(o.Record, r.Doubt.CloudID, r.At)
+	}
+	s.close(r.Doubt.Intent)
+	k := Key{*o.Record.Object, o.Record.Feature}
+	if row := s.Rows[k.Object]; row != nil && r.Doubt.Quiet > 0 {
+		row.Quiet = r.Doubt.Quiet
+	}
+	s.soil(k, Dirty{Since: r.At, Code: "doubt-ended", Reason: r.Doubt.How, Seq: seq})
+	return nil
+}

@@ -1,0 +1,189 @@
+// Package ledger is the memory of who did what: neither Active Directory nor Graph knows who wrote. It holds the links between
+// directory objects and cloud objects, the record of the last settled write per feature, the dirty set, held sets, and writes whose
+// answer is missing. It is folded from the log and is pure: the same records give the same ledger.
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Version is the format of records. A record of another version is refused, not guessed.
+const Version = 1
+
+// ErrRecord is the kind of every error about a record that cannot be understood.
+var ErrRecord = errors.New("log record not understood")
+
+// Type says what a record is.
+type Type string
+
+// The types of records. Their order in the log is rule X1: intent, (send,) settlement, decision.
+const (
+	IntentType   Type = "intent"   // a write is about to be sent
+	SettleType   Type = "settle"   // how an attempt ended
+	DecisionType Type = "decision" // the answer to a proposal
+	TransferType Type = "transfer" // a hand-over was committed (L1)
+	TransitType  Type = "transit"  // the census saw an owner change without a wave (T1)
+	DirtyType    Type = "dirty"    // something has to be asked for again (P2)
+	HoldType     Type = "hold"     // a set of writes is held (D2)
+	AnswerType   Type = "answer"   // a person answered a held set
+	DoubtType    Type = "doubt"    // a doubt ended (P6)
+	BaselineType Type = "baseline" // tenant state before a wave
+	WaveType     Type = "wave"     // a wave entered or left a phase, or a person decided about it
+	ControlType  Type = "control"  // import, stop, start, and other acts of people on the whole
+)
+
+// Record is one entry of the log. Which fields are set depends on Type; the first block is common.
+type Record struct {
+	V        int               `json:"v"`
+	Type     Type              `json:"t"`
+	At       int64             `json:"at"` // Unix milliseconds, for people and for the sliding thresholds
+	Engine   string            `json:"engine,omitempty"`
+	Wave     string            `json:"wave,omitempty"`
+	Run      uint64            `json:"run,omitempty"`
+	Object   *scoping.ObjectID `json:"object,omitempty"`
+	Kind     scoping.Kind      `json:"kind,omitempty"`
+	Name     string            `json:"name,omitempty"`
+	Feature  scoping.Feature   `json:"feature,omitempty"`
+	Op       string            `json:"op,omitempty"`
+	Outcome  engine.Outcome    `json:"outcome,omitempty"`
+	Code     string            `json:"code,omitempty"`
+	Reason   string            `json:"reason,omitempty"`
+	By       string            `json:"by,omitempty"`
+	Before   cloud.Values      `json:"before,omitempty"`
+	After    cloud.Values      `json:"after,omitempty"`
+	Revision uint64            `json:"revision,omitempty"`
+	Epoch    scoping.Epoch     `json:"epoch"`
+
+	// Closed says, of a decision, that the owner's matter is settled: it leaves the dirty set. A decision about somebody else's
+	// proposal never closes it.
+	Closed   bool              `json:"closed,omitempty"`
+	Quietly  bool              `json:"quietly,omitempty"` // a decision that makes nothing dirty
+	Excluded string            `json:"excluded,omitempty"`
+	Intent   *Intent           `json:"intent,omitempty"`
+	Settle   *Settlement       `json:"settle,omitempty"`
+	Claim    *Claim            `json:"claim,omitempty"`
+	Transfer *scoping.Transfer `json:"transfer,omitempty"`
+	Transit  *Transit          `json:"transit,omitempty"`
+	Dirty    []Key             `json:"dirty,omitempty"`
+	Hold     *Hold             `json:"hold,omitempty"`
+	Answer   *Answer           `json:"answer,omitempty"`
+	Doubt    *DoubtEnd         `json:"doubt,omitempty"`
+	Baseline []BaselineEntry   `json:"baseline,omitempty"`
+	Phase    string            `json:"phase,omitempty"`
+	Detail   json.RawMessage   `json:"detail,omitempty"`
+}
+
+// Key names one feature of one object.
+type Key struct {
+	Object  scoping.ObjectID `json:"object"`
+	Feature scoping.Feature  `json:"feature"`
+}
+
+// Compare orders keys by object, then feature.
+func (k Key) Compare(o Key) int {
+	if c := k.Object.Compare(o.Object); c != 0 {
+		return c
+	}
+	switch {
+	case k.Feature < o.Feature:
+		return -1
+	case k.Feature > o.Feature:
+		return 1
+	}
+	return 0
+}
+
+// Class says what a write puts at risk; writes that put something at risk are counted against thresholds (rule D2).
+type Class string
+
+// The classes. Ordinary writes have none.
+const (
+	Ordinary     Class = ""
+	Deletes      Class = "deletes"
+	Irrevocable  Class = "irrevocable-deletes" // of kinds that the tenant cannot restore
+	Memberships  Class = "removed-memberships"
+	Destructive  Class = "destructive-updates" // disabling, UPN or mail changed, attributes cleared
+	FilteredAway Class = "filtered"            // the object lives, and its owner's rules leave it out (D1)
+)
+
+// Intent is a write about to be sent, and what its success will mean.
+type Intent struct {
+	Write      cloud.Write `json:"write"`
+	Claim      Claim       `json:"claim"`
+	Final      bool        `json:"final,omitempty"` // the last write of its proposal: success settles the feature
+	Class      Class       `json:"class,omitempty"`
+	Assignment string      `json:"assignment,omitempty"`
+	Count      int         `json:"count,omitempty"` // how many of Class it is (memberships)
+}
+
+// Claim is what becomes of the row when a decision settles or a write is done.
+type Claim struct {
+	CloudID string         `json:"cloudId,omitempty"`
+	Anchor  string         `json:"anchor,omitempty"` // base64, as joined (I2)
+	Key     string         `json:"key,omitempty"`    // uniqueName, when stamped by us
+	Origin  Origin         `json:"origin,omitempty"`
+	Place   scoping.GUID   `json:"place"`
+	Chain   []scoping.GUID `json:"chain,omitempty"` // the place's ancestors then, so that L1 needs no census of the past
+	Version uint64         `json:"version,omitempty"`
+	Hash    string         `json:"hash,omitempty"`
+	Owner   string         `json:"owner,omitempty"` // engine of record from now on; the record's engine when empty
+	State   RowState       `json:"state,omitempty"` // the row's state afterwards, when it changes
+	Attrs   []string       `json:"attrs,omitempty"` // the tenant attributes that the proposal manages
+}
+
+// Settlement is how one attempt of an intent ended.
+type Settlement struct {
+	Intent string       `json:"intent"`
+	Result cloud.Result `json:"result"`
+	Until  int64        `json:"until,omitempty"` // for InDoubt: when the doubt ends, Unix ms
+}
+
+// DoubtEnd says how a doubt ended: "seen" (the tenant shows the write's effect), "repeated" (the same idempotent write was done again),
+// "expired" (ghostLife passed and nothing shows it).
+type DoubtEnd struct {
+	Intent  string `json:"intent"`
+	How     string `json:"how"`
+	CloudID string `json:"cloudId,omitempty"`
+	Quiet   int64  `json:"quiet,omitempty"` // until then (Unix ms) no different write is sent to the object
+}
+
+// Transit is an owner change that the directory made (rule T1).
+type Transit struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	Runs int    `json:"runs,omitempty"` // complete runs of To that did not claim it
+}
+
+// BaselineEntry is the tenant's state of one object before a wave touched it.
+type BaselineEntry struct {
+	Object scoping.ObjectID `json:"object"`
+	Cloud  cloud.Object     `json:"cloud"`
+}
+
+// Encode gives a record's bytes for the log.
+func Encode(r Record) []byte {
+	r.V = Version
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic("ledger: a record that cannot be encoded: " + err.Error()) // only our own plain types are in it
+	}
+	return b
+}
+
+// Decode reads a record's bytes. Errors match ErrRecord.
+func Decode(b []byte) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	if r.V != Version {
+		return r, fmt.Errorf("%w: version %d, this program knows %d", ErrRecord, r.V, Version)
+	}
+	return r, nil
+}

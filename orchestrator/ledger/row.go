@@ -1,0 +1,231 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Origin says how a link came about.
+type Origin string
+
+// The origins of links.
+const (
+	Created   Origin = "created"
+	HardMatch Origin = "hard-match"
+	SoftMatch Origin = "soft-match"
+	ByFile    Origin = "by-file"
+	Restored  Origin = "restored"
+)
+
+// RowState is the life of a link.
+type RowState string
+
+// The states of a row. Transit and doubt are kept beside it, since either can befall a row in any state.
+const (
+	Live            RowState = "live"
+	DeletedByTandem RowState = "deleted-by-tandem"
+	DeletedByOthers RowState = "deleted-by-others"
+	ParkedRow       RowState = "parked" // its engine is none: kept, and written by nobody
+)
+
+// Row is the ledger's knowledge of one link. The anchor is as it was when joined (rule I2).
+type Row struct {
+	Object   scoping.ObjectID          `json:"object"`
+	Kind     scoping.Kind              `json:"kind"`
+	Name     string                    `json:"name,omitempty"` // the last DN seen, for people
+	CloudID  string                    `json:"cloudId"`
+	Anchor   string                    `json:"anchor"`
+	Key      string                    `json:"key,omitempty"`
+	Origin   Origin                    `json:"origin"`
+	State    RowState                  `json:"state"`
+	Features map[scoping.Feature]*Last `json:"features"`
+	Transit  *Transit                  `json:"transit,omitempty"`
+	Quiet    int64                     `json:"quiet,omitempty"` // no different write before this (Unix ms)
+}
+
+// Last is the record of the last settled write of one feature.
+type Last struct {
+	Engine  string         `json:"engine"`
+	Epoch   scoping.Epoch  `json:"epoch"`
+	Place   scoping.GUID   `json:"place"`
+	Chain   []scoping.GUID `json:"chain,omitempty"`
+	Version uint64         `json:"version,omitempty"`
+	Hash    string         `json:"hash,omitempty"`
+	Attrs   []string       `json:"attrs,omitempty"`
+}
+
+// Open is an intent without an end: sent or about to be, or in doubt.
+type Open struct {
+	Record Record `json:"record"`
+	Doubt  bool   `json:"doubt,omitempty"`
+	Until  int64  `json:"until,omitempty"` // when the doubt ends, Unix ms
+}
+
+// Dirty says why a feature of an object has to be asked for again.
+type Dirty struct {
+	Since  int64  `json:"since"` // Unix ms
+	Code   string `json:"code"`
+	Reason string `json:"reason,omitempty"`
+	Seq    uint64 `json:"seq"`
+	Tries  int    `json:"tries,omitempty"`
+}
+
+// Destroyed is one settled write of a class that thresholds count.
+type Destroyed struct {
+	At         int64        `json:"at"`
+	Engine     string       `json:"engine"`
+	Assignment string       `json:"assignment"`
+	Class      Class        `json:"class"`
+	Kind       scoping.Kind `json:"kind"`
+	Count      int          `json:"count"`
+}
+
+// State is the whole ledger. Only Fold changes it; readers must not keep pointers across a Fold.
+type State struct {
+	Seq       uint64                                         `json:"seq"` // of the last record folded
+	Rows      map[scoping.ObjectID]*Row                      `json:"rows"`
+	Dirt      map[scoping.ObjectID]map[scoping.Feature]Dirty `json:"dirty"`
+	Transfers []scoping.Transfer                             `json:"transfers"`
+	Holds     map[string]*Hold                               `json:"holds"`
+	Excluded  map[scoping.ObjectID]string                    `json:"excluded"` // objects that their owner's rules leave out, and why
+	Intents   map[string]*Open                               `json:"intents"`  // by intent id
+	History   []Destroyed                                    `json:"history"`
+
+	byCloud map[string]scoping.ObjectID
+	pending map[scoping.ObjectID]string // object -> open intent id
+}
+
+// New gives an empty ledger.
+func New() *State {
+	s := &State{}
+	s.index()
+	return s
+}
+
+// index makes what is derived, and every map that is still missing.
+func (s *State) index() {
+	if s.Rows == nil {
+		s.Rows = map[scoping.ObjectID]*Row{}
+	}
+	if s.Dirt == nil {
+		s.Dirt = map[scoping.ObjectID]map[scoping.Feature]Dirty{}
+	}
+	if s.Holds == nil {
+		s.Holds = map[string]*Hold{}
+	}
+	if s.Excluded == nil {
+		s.Excluded = map[scoping.ObjectID]string{}
+	}
+	if s.Intents == nil {
+		s.Intents = map[string]*Open{}
+	}
+	s.byCloud = map[string]scoping.ObjectID{}
+	for id, r := range s.Rows {
+		if r.CloudID != "" {
+			s.byCloud[r.CloudID] = id
+		}
+	}
+	s.pending = map[scoping.ObjectID]string{}
+	for id, o := range s.Intents {
+		s.pending[*o.Record.Object] = id
+	}
+}
+
+// ByCloud gives the row of a cloud object.
+func (s *State) ByCloud(id string) (*Row, bool) {
+	o, ok := s.byCloud[id]
+	if !ok {
+		return nil, false
+	}
+	return s.Rows[o], true
+}
+
+// Pending gives the open intent that concerns an object: on the wire, or in doubt.
+func (s *State) Pending(o scoping.ObjectID) (*Open, bool) {
+	id, ok := s.pending[o]
+	if !ok {
+		return nil, false
+	}
+	return s.Intents[id], true
+}
+
+// Linked gives the cloud id of an object that is alive in the tenant as far as the ledger knows.
+func (s *State) Linked(o scoping.ObjectID) (string, bool) {
+	r := s.Rows[o]
+	if r == nil || r.CloudID == "" || (r.State != Live && r.State != ParkedRow) {
+		return "", false
+	}
+	return r.CloudID, true
+}
+
+// DirtyKeys gives the dirty set in order.
+func (s *State) DirtyKeys() []Key {
+	var out []Key
+	for o, fs := range s.Dirt {
+		for f := range fs {
+			out = append(out, Key{o, f})
+		}
+	}
+	slices.SortFunc(out, Key.Compare)
+	return out
+}
+
+// Objects gives the identities of all rows in order.
+func (s *State) Objects() []scoping.ObjectID {
+	out := make([]scoping.ObjectID, 0, len(s.Rows))
+	for o := range s.Rows {
+		out = append(out, o)
+	}
+	slices.SortFunc(out, scoping.ObjectID.Compare)
+	return out
+}
+
+// Doubts gives the open intents in order of their ids.
+func (s *State) Doubts() []*Open {
+	ids := make([]string, 0, len(s.Intents))
+	for id := range s.Intents {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	out := make([]*Open, len(ids))
+	for i, id := range ids {
+		out[i] = s.Intents[id]
+	}
+	return out
+}
+
+// OwnerOfRecord derives who wrote a feature of an object last, as transfers since then have it (rule L1). It is unknown for an
+// object without a record (rule L2).
+func (s *State) OwnerOfRecord(o scoping.ObjectID, f scoping.Feature) (string, bool) {
+	r := s.Rows[o]
+	if r == nil {
+		return "", false
+	}
+	l := r.Features[f]
+	if l == nil {
+		return "", false
+	}
+	return ownerAfter(l, r, f, s.Transfers), true
+}
+
+func ownerAfter(l *Last, r *Row, f scoping.Feature, ts []scoping.Transfer) string {
+	owner := l.Engine
+	place := scoping.Place{Directory: r.Object.Directory, Ancestors: l.Chain}
+	for _, t := range ts {
+		if t.At.Compare(l.Epoch) > 0 && t.From == owner && t.Scope.Writes(r.Kind, f) && t.Scope.Covers(place) {
+			owner = t.To
+		}
+	}
+	return owner
+}
+
+// Unlinkable says whether a cloud object is tied to another row than o, one that still needs it (rule J2).
+func (s *State) Unlinkable(c cloud.Object, o scoping.ObjectID) (scoping.ObjectID, bool) {
+	other, ok := s.byCloud[c.ID]
+	if !ok || other == o {
+		return scoping.ObjectID{}, false
+	}
+	return other, true
+}
