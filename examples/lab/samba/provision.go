@@ -4,6 +4,7 @@ package samba
 
 import (
 	"context"
+	_ "embed" // the script that prepares the domain
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,8 +14,12 @@ import (
 	"strings"
 )
 
-// getChanges is the extended right DS-Replication-Get-Changes, which DirSync without OBJECT_SECURITY needs (MS-ADTS 3.1.1.3.4.1.3).
-const getChanges = "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2"
+// prepareScript sets the password policy and makes the read-only account: it may use DirSync without OBJECT_SECURITY
+// (DS-Replication-Get-Changes, MS-ADTS 3.1.1.3.4.1.3) and see tombstones. samba-tool cannot set the access list of a
+// deleted object, and one Python process is faster than four runs of it.
+//
+//go:embed prepare.py
+var prepareScript string
 
 // provision makes the domain in o.Dir unless a finished one is there. A half-made one is removed first.
 func provision(ctx context.Context, o Options) error {
@@ -38,24 +43,17 @@ func provision(ctx context.Context, o Options) error {
 }
 
 func runSteps(ctx context.Context, o Options) error {
-	conf, sam := confFile(o.Dir), filepath.Join(o.Dir, "domain", "private", "sam.ldb")
-	if err := tool(ctx, o, provisionArgs(o)...); err != nil {
-		return err
+	if err := runTool(ctx, o, exec.CommandContext(ctx, "samba-tool", provisionArgs(o)...)); err != nil {
+		return fmt.Errorf("provisioning: %w", err)
 	}
-	if err := tool(ctx, o, "domain", "passwordsettings", "set", "-s", conf, "-H", sam, "--complexity=off",
-		"--min-pwd-length=1", "--min-pwd-age=0", "--max-pwd-age=0", "--history-length=0"); err != nil {
-		return err
+	// The samba module belongs to the distribution's Python, which need not be the first on PATH.
+	prepare := exec.CommandContext(ctx, "/usr/bin/python3", "-c", prepareScript, confFile(o.Dir),
+		filepath.Join(o.Dir, "domain", "private", "sam.ldb"), readOnlyName)
+	prepare.Stdin = strings.NewReader(o.AdminPassword + "\n")
+	if err := runTool(ctx, o, prepare); err != nil {
+		return fmt.Errorf("setting the password policy and making %s: %w", readOnlyName, err)
 	}
-	if err := tool(ctx, o, "user", "create", readOnlyName, o.AdminPassword, "-s", conf, "-H", sam,
-		"--description=Reads the directory for Tandem"); err != nil {
-		return err
-	}
-	sid, err := sidOf(ctx, o, sam)
-	if err != nil {
-		return err
-	}
-	return tool(ctx, o, "dsacl", "set", "-s", conf, "-H", sam, "--objectdn="+baseDN(o.Domain),
-		"--sddl=(OA;;CR;"+getChanges+";;"+sid+")")
+	return nil
 }
 
 func provisionArgs(o Options) []string {
@@ -79,39 +77,22 @@ func provisionArgs(o Options) []string {
 	return args
 }
 
-// tool runs samba-tool with /etc/samba hidden, since provisioning refuses to run beside a system-wide smb.conf.
-func tool(ctx context.Context, o Options, args ...string) error {
-	_, err := toolOutput(ctx, o, args...)
-	return err
-}
-
-func toolOutput(ctx context.Context, o Options, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "samba-tool", args...)
+// runTool runs cmd with /etc/samba hidden, since provisioning refuses to run beside a system-wide smb.conf.
+func runTool(ctx context.Context, o Options, cmd *exec.Cmd) error {
 	isolateMounts(cmd)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := runLocked(cmd)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, lastLines(out.String(), 5))
+	}
 	if _, logErr := fmt.Fprint(o.Log, out.String()); logErr != nil {
-		return "", fmt.Errorf("writing the log: %w", logErr)
+		err = errors.Join(err, fmt.Errorf("writing the log: %w", logErr))
 	}
-	if err != nil {
-		return "", fmt.Errorf("samba-tool %s %s: %w: %s", args[0], args[1], err, lastLines(out.String(), 5))
-	}
-	return out.String(), nil
-}
-
-// sidOf asks the new database for the service account's SID.
-func sidOf(ctx context.Context, o Options, sam string) (string, error) {
-	out, err := toolOutput(ctx, o, "user", "show", readOnlyName, "-s", confFile(o.Dir), "-H", sam, "--attributes=objectSid")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(out) {
-		if sid, ok := strings.CutPrefix(line, "objectSid: "); ok {
-			return strings.TrimSpace(sid), nil
-		}
-	}
-	return "", fmt.Errorf("samba-tool user show %s names no objectSid", readOnlyName)
+	return err
 }
 
 func confFile(dir string) string { return filepath.Join(dir, "domain", "etc", "smb.conf") }

@@ -67,7 +67,7 @@ func (o Options) withDefaults() (Options, error) {
 func Available() error {
 	var missing []string
 	for _, need := range []struct{ program, pkg string }{
-		{"samba", "samba-ad-dc"}, {"samba-tool", "samba-common-bin"}, {"ip", "iproute2"}, {"mount", "mount"},
+		{"samba", "samba-ad-dc"}, {"samba-tool", "samba-common-bin"}, {"/usr/bin/python3", "python3-samba"}, {"ip", "iproute2"}, {"mount", "mount"},
 	} {
 		if _, err := exec.LookPath(need.program); err != nil {
 			missing = append(missing, fmt.Sprintf("%s (Debian package %s)", need.program, need.pkg))
@@ -76,7 +76,7 @@ func Available() error {
 	if _, err := os.Stat("/usr/share/samba/setup/provision.ldif"); err != nil {
 		missing = append(missing, "the provisioning files (Debian package samba-ad-provision)")
 	}
-	if _, err := os.Stat("/usr/lib/x86_64-linux-gnu/samba/ldb/samba_dsdb.so"); err != nil && len(globLDB()) == 0 {
+	if len(directoryModules()) == 0 {
 		missing = append(missing, "the directory modules (Debian package samba-dsdb-modules)")
 	}
 	if os.Geteuid() != 0 {
@@ -88,8 +88,8 @@ func Available() error {
 	return nil
 }
 
-// globLDB finds the directory modules on architectures whose library folder has another name.
-func globLDB() []string {
+// directoryModules finds Samba's AD modules for its database, whatever the architecture's library folder is called.
+func directoryModules() []string {
 	found, err := filepath.Glob("/usr/lib/*/samba/ldb/samba_dsdb.so")
 	if err != nil {
 		return nil
@@ -233,7 +233,7 @@ func (d *DC) AdminUser() string { return "Administrator@" + d.opts.Domain }
 // AdminPassword is the password of AdminUser and of ReadOnlyUser.
 func (d *DC) AdminPassword() string { return d.opts.AdminPassword }
 
-// ReadOnlyUser is the bind name of a service account without rights but DS-Replication-Get-Changes, which DirSync needs.
+// ReadOnlyUser is the bind name of a service account that can write nothing, may use DirSync, and sees tombstones.
 func (d *DC) ReadOnlyUser() string { return readOnlyName + "@" + d.opts.Domain }
 
 // ReadOnlyPassword is the password of ReadOnlyUser.
