@@ -1,0 +1,248 @@
+package connect
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// export proposes one pass (base features or references) of one directory: every object of the scopes for a full run, what
+// is owed for a delta, what was asked for otherwise.
+func (r *run) export(ctx context.Context, p *part, pass byte, x *exporter) error {
+	prefixes := everyPrefix()
+	if r.request.Profile == engine.ProfileObjects {
+		prefixes = []string{""}
+	}
+	for _, prefix := range prefixes {
+		var proposals []engine.Proposal
+		var settled []scoping.GUID
+		err := r.engine.store.View(ctx, func(tx state.Tx) error {
+			proposals, settled = nil, nil
+			s := space{p.directory.Name, tx}
+			guids, err := r.candidates(s, p, prefix)
+			if err != nil {
+				return err
+			}
+			for _, g := range guids {
+				made, done, err := r.propose(s, p, g, pass)
+				if err != nil {
+					return err
+				}
+				proposals = append(proposals, made...)
+				if done {
+					settled = append(settled, g)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := x.settle(ctx, p.directory.Name, settled, pass); err != nil {
+			return err
+		}
+		for _, proposal := range proposals {
+			if err := x.propose(ctx, proposal, pass); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// everyPrefix divides the objects into 256 parts, so that no transaction stays open while proposals go out.
+func everyPrefix() []string {
+	out := make([]string, 256)
+	for i := range out {
+		out[i] = string([]byte{byte(i)})
+	}
+	return out
+}
+
+func (r *run) candidates(s space, p *part, prefix string) ([]scoping.GUID, error) {
+	bucket := s.bucket("o")
+	switch r.request.Profile {
+	case engine.ProfileObjects:
+		return p.objects, nil
+	case engine.ProfileDelta:
+		bucket = s.bucket("p")
+	}
+	var out []scoping.GUID
+	err := s.tx.Each(bucket, prefix, func(key string, _ []byte) error {
+		g, err := scoping.GUIDFromBytes([]byte(key))
+		out = append(out, g)
+		return err
+	})
+	return out, err
+}
+
+// propose makes an object's proposal of this pass, if there is one. done says that nothing is owed of it in this pass: it
+// lies outside of everything that the engine was ever given.
+func (r *run) propose(s space, p *part, g scoping.GUID, pass byte) (out []engine.Proposal, done bool, err error) {
+	rec, there, err := s.get(g)
+	if err != nil {
+		return nil, false, err
+	}
+	m, owed, err := s.pending(g)
+	if err != nil {
+		return nil, false, err
+	}
+	e := rec.entry
+	if !there || (e.Kind() != scoping.User && e.Kind() != scoping.Group) {
+		if pass == pendingBase && r.request.Profile == engine.ProfileObjects {
+			r.unknown(p, g, there, e)
+		}
+		return nil, owed, nil
+	}
+	if r.request.Profile == engine.ProfileDelta && m.bits&pass == 0 {
+		return nil, false, nil
+	}
+	feature := scoping.Base(e.Kind())
+	if pass == pendingReferences {
+		feature = scoping.References
+	}
+	at, err := r.placing(s, p, e, m, owed, feature)
+	if err != nil {
+		return nil, false, err
+	}
+	made, ok := r.want(s, p, e, at, feature)
+	if ok {
+		out = append(out, made)
+	}
+	return out, !ok && owed && !at.granted, nil
+}
+
+// unknown tells of an object that was asked for and that the engine has nothing to say of.
+func (r *run) unknown(p *part, g scoping.GUID, there bool, e directory.Entry) {
+	code, message := "not-found", "the directory has neither the object nor its tombstone"
+	if !p.absent[g] {
+		code, message = "not-synchronized", "the object is neither a user nor a group"
+	}
+	if there {
+		message += ": " + e.DN
+	}
+	p.report.Errors = append(p.report.Errors, engine.ObjectError{
+		Object: scoping.ObjectID{Directory: p.directory.Name, GUID: g}, Code: code, Message: message})
+}
+
+// placing is where an object is, and was, among the scopes.
+type placing struct {
+	now, before         scoping.Place
+	covered, wasCovered bool // by the request's scopes
+	granted             bool // by any scope of the request or any grant, now or before
+	from                scoping.GUID
+}
+
+func (r *run) placing(s space, p *part, e directory.Entry, m mark, owed bool, f scoping.Feature) (placing, error) {
+	at := placing{from: parentOf(e)}
+	if owed && !m.from.IsZero() {
+		at.from = m.from
+	}
+	up, known, err := p.tree.up(s, parentOf(e))
+	if err != nil {
+		return at, err
+	}
+	at.now = scoping.Place{Directory: p.directory.Name, Ancestors: up}
+	before, _, err := p.tree.up(s, at.from)
+	if err != nil {
+		return at, err
+	}
+	at.before = scoping.Place{Directory: p.directory.Name, Ancestors: before}
+	if e.Deleted { // its place is where it was when last seen alive
+		at.now, known = at.before, true
+	}
+	at.covered, at.wasCovered = r.covered(at.now, e.Kind(), f), r.covered(at.before, e.Kind(), f)
+	_, nowGranted := r.grant(at.now, e.Kind(), f)
+	_, wasGranted := r.grant(at.before, e.Kind(), f)
+	at.granted = at.covered || at.wasCovered || nowGranted || wasGranted || !known
+	return at, nil
+}
+
+// covered says whether the request is about objects at a place.
+func (r *run) covered(at scoping.Place, k scoping.Kind, f scoping.Feature) bool {
+	return slices.ContainsFunc(r.request.Scopes, func(s scoping.Scope) bool { return s.Covers(at) && has(s, k, f) })
+}
+
+// has says whether a scope is about a feature of a kind. References follow the base feature unless they are assigned apart:
+// a scope that names only base features stands for the references too.
+func has(s scoping.Scope, k scoping.Kind, f scoping.Feature) bool {
+	return s.Has(f) || (f == scoping.References && s.Has(scoping.Base(k)))
+}
+
+// grant gives the grant that covers a place, the nearest one if there are several.
+func (r *run) grant(at scoping.Place, k scoping.Kind, f scoping.Feature) (engine.Grant, bool) {
+	best, depth := engine.Grant{}, -1
+	for _, g := range r.grants {
+		if g.Mode == engine.ModeNone || !g.Scope.Covers(at) || !has(g.Scope, k, f) {
+			continue
+		}
+		if d := slices.Index(at.Ancestors, g.Scope.Under); depth < 0 || d < depth || (d == depth && g.Scope.Has(f) && !best.Scope.Has(f)) {
+			best, depth = g, d
+		}
+	}
+	return best, depth >= 0
+}
+
+// want decides what the engine wants of an object's feature; false: it has no say.
+func (r *run) want(s space, p *part, e directory.Entry, at placing, f scoping.Feature) (engine.Proposal, bool) {
+	base := f != scoping.References
+	asked := r.request.Profile == engine.ProfileObjects
+	place := at.now
+	made := engine.Proposal{Object: scoping.ObjectID{Directory: p.directory.Name, GUID: e.GUID}, Kind: e.Kind(), Name: e.DN,
+		Parent: parentOf(e), Version: p.report.USN, Feature: f}
+	switch {
+	case p.absent[e.GUID]: // known once, but neither living nor deleted now: the engine cannot tell
+		made.Want, made.Reason = engine.Excluded, "not-found"
+	case e.Deleted && (at.covered || asked):
+		made.Want, made.Parent = engine.Gone, at.from
+	case e.Deleted:
+		return made, false
+	case !at.covered && (asked || at.wasCovered):
+		made.Want = engine.OutOfScope
+		if at.wasCovered {
+			place = at.before
+		}
+	case !at.covered:
+		return made, false
+	default:
+		r.fill(&made, s, e, p.domain)
+	}
+	if !base && made.Want != engine.Present {
+		return made, false
+	}
+	if g, ok := r.grant(place, e.Kind(), f); ok {
+		made.Grant, made.Epoch = g.ID, g.Epoch
+	}
+	return made, true
+}
+
+// fill puts in what the rules make of a living object in scope.
+func (r *run) fill(made *engine.Proposal, s space, e directory.Entry, domain string) {
+	result := synchronize(e, domain)
+	switch {
+	case result.Excluded != "":
+		made.Want, made.Reason = engine.Excluded, result.Excluded
+	case made.Feature == scoping.References:
+		made.Want = engine.Present
+		made.Refs = referencesOf(e, func(g scoping.GUID) scoping.ObjectID { return r.locate(s, made.Object.Directory, g) })
+	default:
+		made.Want, made.Desired = engine.Present, result.Desired
+	}
+}
+
+// locate names a link's end: in the object's own directory, or in another one that holds it.
+func (r *run) locate(s space, own string, g scoping.GUID) scoping.ObjectID {
+	for _, d := range r.config.Directories {
+		if d.Name == own || len(r.config.Directories) == 1 {
+			continue
+		}
+		if (space{own, s.tx}).tx.Get("o/"+own, string(g[:])) == nil && s.tx.Get("o/"+d.Name, string(g[:])) != nil {
+			return scoping.ObjectID{Directory: d.Name, GUID: g}
+		}
+	}
+	return scoping.ObjectID{Directory: own, GUID: g}
+}

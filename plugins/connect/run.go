@@ -1,0 +1,224 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// run is one run over all directories that its request names.
+type run struct {
+	engine  *Engine
+	request engine.RunRequest
+	config  engine.Config
+	grants  []engine.Grant // as they were when the run began to read (rule P5)
+	parts   []*part
+}
+
+// part is what a run does with one directory.
+type part struct {
+	directory engine.Directory
+	objects   []scoping.GUID // of profile objects
+	absent    map[scoping.GUID]bool
+	domain    string
+	root      scoping.GUID
+	tree      *tree
+	report    engine.RunReport
+	failed    bool // import broke off: nothing is proposed
+}
+
+// Run reads the directories and proposes, as engine.Engine says. A directory that cannot be read is told in its report, which
+// is then not complete; the error of Run itself tells that the engine or its host failed.
+func (e *Engine) Run(ctx context.Context, request engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
+	if err := e.acquire(ctx); err != nil {
+		return err
+	}
+	defer e.release()
+	if e.store == nil {
+		return errUnconfigured
+	}
+	e.mu.Lock()
+	r := &run{engine: e, request: request, config: e.config, grants: slices.Clone(e.grants)}
+	e.mu.Unlock()
+	if err := r.plan(); err != nil {
+		return err
+	}
+	x := newExporter(e.store, out)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	answered := make(chan error, 1)
+	go func() {
+		err := x.takeDecisions(ctx, in)
+		if err != nil {
+			cancel(err)
+		}
+		answered <- err
+	}()
+	err := r.do(ctx, x)
+	if err != nil {
+		cancel(err)
+	} else {
+		x.allSent()
+	}
+	if taken := <-answered; err == nil {
+		err = taken
+	}
+	return err
+}
+
+// plan finds the directories of the request.
+func (r *run) plan() error {
+	if !slices.Contains([]string{engine.ProfileFull, engine.ProfileDelta, engine.ProfileObjects}, r.request.Profile) {
+		return fmt.Errorf("run %d: profile %q is none of full, delta, objects", r.request.Run, r.request.Profile)
+	}
+	wanted := map[string][]scoping.GUID{}
+	for _, s := range r.request.Scopes {
+		wanted[s.Directory] = wanted[s.Directory]
+	}
+	if r.request.Profile == engine.ProfileObjects {
+		clear(wanted)
+		for _, o := range r.request.Objects {
+			wanted[o.Directory] = append(wanted[o.Directory], o.GUID)
+		}
+	}
+	for _, d := range r.config.Directories {
+		if objects, ok := wanted[d.Name]; ok {
+			r.parts = append(r.parts, &part{directory: d, objects: objects, absent: map[scoping.GUID]bool{},
+				report: engine.RunReport{Directory: d.Name}})
+			delete(wanted, d.Name)
+		}
+	}
+	for name := range wanted {
+		return fmt.Errorf("run %d: directory %q is not configured", r.request.Run, name)
+	}
+	return nil
+}
+
+func (r *run) do(ctx context.Context, x *exporter) error {
+	for _, p := range r.parts {
+		if err := r.readDirectory(ctx, p); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			r.fail(p, err)
+		}
+		progress := engine.Progress{Phase: "import", Done: p.report.Read, Total: p.report.Read}
+		if err := x.event(ctx, engine.RunEvent{Progress: &progress}); err != nil {
+			return err
+		}
+	}
+	// References come after every base proposal, so that both ends of a new link exist by then.
+	for _, pass := range []byte{pendingBase, pendingReferences} {
+		for _, p := range r.parts {
+			if p.failed {
+				continue
+			}
+			if err := r.export(ctx, p, pass, x); err != nil {
+				return err
+			}
+		}
+		if err := x.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return r.sendReports(ctx, x)
+}
+
+func (r *run) sendReports(ctx context.Context, x *exporter) error {
+	if len(r.parts) == 0 {
+		return x.event(ctx, engine.RunEvent{Report: &engine.RunReport{Complete: true}})
+	}
+	for i, p := range r.parts {
+		p.report.Complete = !p.failed
+		p.report.More = i < len(r.parts)-1
+		if err := x.event(ctx, engine.RunEvent{Report: &p.report}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail notes that a directory could not be read.
+func (r *run) fail(p *part, err error) {
+	p.failed = true
+	code := "import-failed"
+	for kind, c := range map[error]string{directory.ErrUnreachable: "unreachable", directory.ErrCredentials: "credentials",
+		directory.ErrTLS: "tls", directory.ErrNotPermitted: "not-permitted", directory.ErrTimeout: "timeout", state.ErrFull: "disk-full"} {
+		if errors.Is(err, kind) {
+			code = c
+		}
+	}
+	p.report.Errors = append(p.report.Errors, engine.ObjectError{Code: code, Message: err.Error()})
+	r.engine.log.Error("import failed", "directory", p.directory.Name, "error", err)
+	r.engine.setHealth(engine.Health{Message: err.Error()})
+}
+
+// readDirectory is the import stage.
+func (r *run) readDirectory(ctx context.Context, p *part) error {
+	c := directory.Connection{Name: p.directory.Name, URLs: p.directory.URLs, Base: p.directory.Base, User: p.directory.User,
+		Password: p.directory.Password, CA: p.directory.CA, Insecure: p.directory.Insecure}
+	if u := r.request.DC[p.directory.Name]; u != "" {
+		c.URLs = []string{u}
+	}
+	source, err := r.engine.options.Dial(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	at := source.Controller()
+	p.report.DC, p.report.USN, p.root = at.InvocationID, at.HighestUSN, at.Root
+	err = r.importFrom(ctx, source, p)
+	if errors.Is(err, errDamaged) {
+		r.engine.log.Error("the connector space is damaged and is read anew", "directory", p.directory.Name, "error", err)
+		if err := r.engine.forget(ctx, p.directory.Name); err != nil {
+			return err
+		}
+		err = r.importFrom(ctx, source, p)
+	}
+	if err != nil {
+		return err
+	}
+	p.tree = newTree(p.root)
+	r.engine.setHealth(engine.Health{OK: true, Message: "ready"})
+	return r.engine.store.View(ctx, func(tx state.Tx) error {
+		w, err := space{p.directory.Name, tx}.watermark()
+		p.domain = w.Domain
+		return err
+	})
+}
+
+func (r *run) importFrom(ctx context.Context, source Source, p *part) error {
+	im := newImporter(r.engine.store, source, p.directory.Name, r.engine.options.MaxBytes)
+	defer func() { p.report.Read += im.read }()
+	switch r.request.Profile {
+	case engine.ProfileFull:
+		return im.everything(ctx)
+	case engine.ProfileDelta:
+		return im.delta(ctx)
+	}
+	absent, err := im.objects(ctx, p.objects)
+	for _, g := range absent {
+		p.absent[g] = true
+	}
+	return err
+}
+
+// forget empties a directory's connector space, so that the next import reads everything and owes everything.
+func (e *Engine) forget(ctx context.Context, name string) error {
+	return e.store.Update(ctx, func(tx state.Tx) error {
+		s := space{name, tx}
+		for _, bucket := range []string{s.bucket("o"), s.bucket("p"), s.bucket("b")} {
+			err := tx.Each(bucket, "", func(key string, _ []byte) error { return tx.Delete(bucket, key) })
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Delete("m", name)
+	})
+}
