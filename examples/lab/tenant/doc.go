@@ -1,0 +1,14 @@
+// Package tenant is the lab's Microsoft Entra tenant: a Model, which is pure in-memory state with its own rules,
+// and a wire front (Serve), which speaks OAuth 2 and Microsoft Graph v1.0 over TLS with its own certificate authority.
+//
+// It promises that a client written for Microsoft Graph works against it unchanged within the part of Graph that
+// directory synchronization needs: users, groups, members, managers, deleted items, delta queries, $batch, roles,
+// the organization and the service principal of the application. It refuses what Graph refuses, in Graph's words,
+// and it keeps nothing that Graph would not show (so a group has no source anchor).
+//
+// It does not promise Graph's permissions (every application may do everything), Graph's indexes' delays unless they
+// are switched on, or anything outside the paths it names: those are answered with a clear error.
+//
+// What the lab needs beyond Graph stands under /lab/ on the same listener, behind the lab's own token: seeding of
+// synced objects and role assignments, faults, counters and canonical state. See lab.go.
+package tenant

@@ -1,0 +1,118 @@
+package tenant
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// route is one operation of Graph that the tenant serves.
+type route struct {
+	method  string
+	pattern []string // {} takes any segment
+	units   int      // resource units, before modifiers
+	write   bool
+	serve   func(*front, *call) (reply, error)
+}
+
+func get(pattern string, units int, serve func(*front, *call) (reply, error)) route {
+	return route{http.MethodGet, strings.Split(pattern, "/"), units, false, serve}
+}
+
+func writes(method, pattern string, serve func(*front, *call) (reply, error)) route {
+	return route{method, strings.Split(pattern, "/"), 1, true, serve}
+}
+
+// asks is a POST that reads.
+func asks(pattern string, units int, serve func(*front, *call) (reply, error)) route {
+	return route{http.MethodPost, strings.Split(pattern, "/"), units, false, serve}
+}
+
+func (r *route) match(segments []string) (args []string, ok bool) {
+	if len(segments) != len(r.pattern) {
+		return nil, false
+	}
+	for i, p := range r.pattern {
+		switch {
+		case p == "{}":
+			args = append(args, segments[i])
+		case !strings.EqualFold(p, segments[i]):
+			return nil, false
+		}
+	}
+	return args, true
+}
+
+// keyed is a segment with its key in parentheses: users('id'), groups(uniqueName='x').
+var keyed = regexp.MustCompile(`^([A-Za-z]+)\((?:([A-Za-z]+)=)?'(.*)'\)$`)
+
+// bare are the functions and casts that may carry a namespace and empty parentheses.
+var bare = map[string]bool{"user": true, "group": true, "orgcontact": true, "directoryrole": true, "serviceprincipal": true, "delta": true,
+	"restore": true, "getbyids": true, "getmembergroups": true, "getmemberobjects": true, "checkmembergroups": true}
+
+// segments splits a path below the version into decoded segments, keys apart from their collections.
+func segments(path string) []string {
+	var out []string
+	for _, raw := range strings.Split(strings.Trim(path, "/"), "/") {
+		s, err := url.PathUnescape(raw)
+		if err != nil {
+			s = raw
+		}
+		if m := keyed.FindStringSubmatch(s); m != nil {
+			name := m[1]
+			if m[2] != "" && !strings.EqualFold(m[2], "id") {
+				name += "(" + m[2] + ")"
+			}
+			out = append(out, name, strings.ReplaceAll(m[3], "''", "'"))
+			continue
+		}
+		out = append(out, unqualified(s))
+	}
+	return out
+}
+
+func unqualified(s string) string {
+	name := strings.TrimSuffix(s, "()")
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "microsoft."), "graph.")
+	if bare[strings.ToLower(name)] {
+		return name
+	}
+	return s
+}
+
+// routeFor finds a call's operation; the error is what Graph says of an unknown path or a wrong method.
+func routeFor(c *call) (*route, error) {
+	parts := segments(c.path)
+	known := false
+	for i := range routes {
+		r := &routes[i]
+		args, ok := r.match(parts)
+		if !ok {
+			continue
+		}
+		if known = true; r.method == c.method {
+			c.args = args
+			return r, nil
+		}
+	}
+	if known {
+		return nil, &Error{Status: http.StatusMethodNotAllowed, Code: "Request_BadRequest", Message: "Specified HTTP method is not allowed for the request target."}
+	}
+	return nil, plainBadRequest("Resource not found for the segment '" + parts[len(parts)-1] + "'.")
+}
+
+// routes holds every operation; the first match counts. init breaks the cycle with $batch, which routes its parts.
+var routes []route
+
+func init() {
+	routes = append(routes, route{http.MethodPost, []string{"$batch"}, 0, false, batch})
+	routes = append(routes, objectRoutes("users", User)...)
+	routes = append(routes, userRoutes...)
+	routes = append(routes, objectRoutes("groups", Group)...)
+	routes = append(routes, groupRoutes...)
+	routes = append(routes, objectRoutes("contacts", Contact)...)
+	routes = append(routes, objectRoutes("servicePrincipals", ServicePrincipal)...)
+	routes = append(routes, directoryRoutes...)
+	routes = append(routes, roleRoutes...)
+}
