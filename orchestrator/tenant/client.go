@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,8 +62,8 @@ type Client struct {
 
 	requests, writes, throttled atomic.Uint64
 	skew                        atomic.Int64 // ours minus theirs, as last seen, in nanoseconds
-	mu                          sync.Mutex
-	self                        string // object id of the own service principal
+	noManager                   atomic.Bool  // delta does not track managers here
+
 }
 
 // Open makes a client. It checks the configuration and sends nothing: the first request, or Check, tells whether it works.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -46,8 +47,6 @@ func (c reader) find(ctx context.Context, key cloud.Key) ([]cloud.Object, error)
 		key.UniqueName = cloud.UniqueNameOf(anchor)
 	}
 	switch {
-	case key.Deleted && key.ID != "":
-		return c.one(ctx, key.Kind, true, "/directory/deletedItems/"+url.PathEscape(key.ID)+"/microsoft.graph."+string(key.Kind))
 	case key.Deleted:
 		return c.findDeleted(ctx, key)
 	case key.ID != "":
@@ -97,8 +96,11 @@ func (c reader) one(ctx context.Context, kind scoping.Kind, deleted bool, path s
 
 // filtered reads the living objects whose property has a value.
 func (c reader) filtered(ctx context.Context, kind scoping.Kind, name, value string) ([]cloud.Object, error) {
-	filter := url.QueryEscape(name + " eq '" + strings.ReplaceAll(value, "'", "''") + "'")
-	return c.objects(ctx, kind, false, collection(kind)+"?"+query(kind, false)+"&$filter="+filter)
+	return c.objects(ctx, kind, false, collection(kind)+"?"+query(kind, false)+"&$filter="+equals(name, value))
+}
+
+func equals(name, value string) string {
+	return url.QueryEscape(name + " eq '" + strings.ReplaceAll(value, "'", "''") + "'")
 }
 
 // objects reads a collection of whole objects.
@@ -116,28 +118,42 @@ func (c reader) objects(ctx context.Context, kind scoping.Kind, deleted bool, pa
 	return out, nil
 }
 
-// deletedItems reads the deleted users or groups.
-func (c reader) deletedItems(ctx context.Context, kind scoping.Kind) ([]cloud.Object, error) {
-	return c.objects(ctx, kind, true, "/directory/deletedItems/microsoft.graph."+string(kind)+"?"+query(kind, true))
+func deletedPath(kind scoping.Kind) string {
+	return "/directory/deletedItems/microsoft.graph." + string(kind) + "?" + query(kind, true)
 }
 
-// findDeleted looks through the deleted items: which properties Graph filters there is not documented. The tenant puts the id's
-// hex digits before a deleted user's UPN.
+// findDeleted looks among the deleted items, by filter, or through all of them where Graph refuses the filter: which properties
+// it filters there is not documented one by one. The tenant puts the id's hex digits before a deleted user's UPN.
 func (c reader) findDeleted(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
-	all, err := c.deletedItems(ctx, key.Kind)
-	if err != nil {
-		return nil, err
+	name, value := "id", key.ID
+	switch {
+	case key.UniqueName != "" && key.Kind == scoping.Group:
+		name, value = cloud.UniqueName, key.UniqueName
+	case key.Anchor != "":
+		name, value = cloud.ImmutableID, key.Anchor
+	case key.UPN != "" && key.Kind == scoping.User:
+		name, value = cloud.UPN, key.UPN
+	case key.ID == "":
+		return nil, fmt.Errorf("find a deleted %s: no key is set that it has", key.Kind)
 	}
-	return slices.DeleteFunc(all, func(o cloud.Object) bool {
-		switch {
-		case key.UniqueName != "":
-			return o.Values.First(cloud.UniqueName) != key.UniqueName
-		case key.Anchor != "":
-			return o.Anchor() != key.Anchor
+	if name != cloud.UPN {
+		found, err := c.objects(ctx, key.Kind, true, deletedPath(key.Kind)+"&$filter="+equals(name, value))
+		var refused *GraphError
+		if err == nil || !errors.As(err, &refused) || refused.HTTP != http.StatusBadRequest {
+			return found, err
 		}
-		upn := o.Values.First(cloud.UPN)
-		return !strings.EqualFold(upn, key.UPN) && !strings.EqualFold(upn, strings.ReplaceAll(o.ID, "-", "")+key.UPN)
-	}), nil
+	}
+	all, err := c.objects(ctx, key.Kind, true, deletedPath(key.Kind))
+	return slices.DeleteFunc(all, func(o cloud.Object) bool {
+		switch name {
+		case "id":
+			return o.ID != value
+		case cloud.UPN:
+			upn := o.Values.First(cloud.UPN)
+			return !strings.EqualFold(upn, value) && !strings.EqualFold(upn, strings.ReplaceAll(o.ID, "-", "")+value)
+		}
+		return o.Values.First(name) != value
+	}), err
 }
 
 func (c *Client) members(ctx context.Context, group string) ([]string, error) {

@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"context"
-	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
@@ -38,19 +37,19 @@ func (c *Client) idUnder(ctx context.Context, w cloud.Write) string {
 
 // holder finds the object that holds the value of a conflict; "" if Graph does not show it, as it happens while it is new.
 func (c *Client) holder(ctx context.Context, w cloud.Write, code string) string {
-	property := strings.TrimPrefix(code, cloud.CodeConflict+":")
+	blamed := func(name string) bool { return code == cloud.CodeConflict || code == cloud.CodeConflict+":"+name }
 	anchor, upn := w.Anchor, w.Set.First(cloud.UPN)
 	if w.Op == cloud.Update {
 		anchor = w.Set.First(cloud.ImmutableID)
 	}
 	var keys []cloud.Key
-	if w.Kind == scoping.User && anchor != "" && property != cloud.UPN {
+	if w.Kind == scoping.User && anchor != "" && blamed(cloud.ImmutableID) {
 		keys = append(keys, cloud.Key{Kind: w.Kind, Anchor: anchor}, cloud.Key{Kind: w.Kind, Anchor: anchor, Deleted: true})
 	}
-	if w.Kind == scoping.User && upn != "" && property != cloud.ImmutableID {
+	if w.Kind == scoping.User && upn != "" && blamed(cloud.UPN) {
 		keys = append(keys, cloud.Key{Kind: w.Kind, UPN: upn})
 	}
-	if w.Kind == scoping.Group && w.Key != "" {
+	if w.Kind == scoping.Group && w.Key != "" && blamed(cloud.UniqueName) {
 		keys = append(keys, cloud.Key{Kind: w.Kind, UniqueName: w.Key, Deleted: true})
 	}
 	for _, key := range keys {
