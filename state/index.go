@@ -1,0 +1,126 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Index is a bulky file that can be rebuilt: what it holds is never precious. It is safe for concurrent use like Control.
+// Once a method returns ErrIndexUnusable, close it, remove it and rebuild.
+type Index struct {
+	name    string
+	kv      kv
+	home    home
+	hook    Hook
+	onClose func()
+
+	mu     sync.Mutex // one update at a time; guards what follows
+	dirty  bool       // there are updates that were not synced
+	closed bool
+}
+
+// View reads one committed state.
+func (x *Index) View(ctx context.Context, f func(Tx) error) error {
+	return x.sort(x.kv.view(ctx, func(tx Tx) error { return f(guarded{tx}) }))
+}
+
+// Update commits durably, with everything that UpdateNoSync wrote before.
+func (x *Index) Update(ctx context.Context, f func(Tx) error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.update(ctx, true, f); err != nil {
+		return err
+	}
+	return x.clean()
+}
+
+// UpdateNoSync commits atomically but not durably: it survives the end of the process, not that of the machine. After the
+// latter the whole index is ErrIndexUnusable unless Sync came in between.
+func (x *Index) UpdateNoSync(ctx context.Context, f func(Tx) error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.dirty && !x.closed {
+		if err := x.home.markDirty(x.name); err != nil {
+			return fmt.Errorf("index %s: mark as not synced: %w", x.name, err)
+		}
+		x.dirty = true
+	}
+	return x.update(ctx, false, f)
+}
+
+func (x *Index) update(ctx context.Context, durable bool, f func(Tx) error) error {
+	return x.sort(x.kv.update(ctx, durable, func(tx Tx) error { return f(guarded{tx}) },
+		func() error { return x.hook.reach(FailIndexBeforeCommit) },
+		func() error { return x.hook.reach(FailIndexAfterCommit) }))
+}
+
+// Sync makes durable what UpdateNoSync wrote.
+func (x *Index) Sync(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return x.sync()
+}
+
+func (x *Index) sync() error {
+	if x.closed {
+		return ErrClosed
+	}
+	if !x.dirty {
+		return nil
+	}
+	if err := x.hook.reach(FailIndexBeforeSync); err != nil {
+		return fmt.Errorf("index %s: %w", x.name, err)
+	}
+	if err := x.kv.sync(); err != nil {
+		return fmt.Errorf("index %s: %w", x.name, err)
+	}
+	if err := x.clean(); err != nil {
+		return err
+	}
+	if err := x.hook.reach(FailIndexAfterSync); err != nil {
+		return fmt.Errorf("index %s: %w", x.name, err)
+	}
+	return nil
+}
+
+// clean takes the mark away once everything is durable.
+func (x *Index) clean() error {
+	if !x.dirty {
+		return nil
+	}
+	if err := x.home.markClean(x.name); err != nil {
+		return fmt.Errorf("index %s: mark as synced: %w", x.name, err)
+	}
+	x.dirty = false
+	return nil
+}
+
+// Close syncs and releases the index.
+func (x *Index) Close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return nil
+	}
+	synced := x.sync()
+	x.closed = true
+	x.onClose()
+	return errors.Join(synced, x.kv.close())
+}
+
+// sort adds to damage what it means for an index.
+func (x *Index) sort(err error) error {
+	if errors.Is(err, ErrDamaged) {
+		return unusable(x.name, err)
+	}
+	return err
+}
+
+func unusable(name string, err error) error {
+	return fmt.Errorf("index %s: %w: %w", name, ErrIndexUnusable, err)
+}

@@ -1,0 +1,137 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+)
+
+type reserveKey struct{}
+
+// WithReserve marks work that must not fail for lack of space: settling what is on the wire, and rolling back. Update and
+// Append under it may use up the reserved space; all others get ErrFull as long as the reserve is not whole. The space is
+// kept as a file with real blocks and given back to the file system when needed, so another program that fills the disk in
+// that moment can still take it.
+func WithReserve(ctx context.Context) context.Context {
+	return context.WithValue(ctx, reserveKey{}, true)
+}
+
+func mayUseReserve(ctx context.Context) bool {
+	ok, _ := ctx.Value(reserveKey{}).(bool)
+	return ok
+}
+
+// reserve is space kept for WithReserve.
+type reserve interface {
+	refill() error         // makes it whole again; ErrFull when there is no space
+	release(n int64) error // gives at least n bytes back; ErrFull when it is used up
+}
+
+// space is the reserve as control and log share it, with the knowledge whether it is whole.
+type space struct {
+	mu   sync.Mutex
+	res  reserve
+	full bool // the reserve is not known to be whole
+	hook Hook
+}
+
+// admit turns ordinary work away while the reserve is not whole and cannot be made so.
+func (s *space) admit(reserved bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.full || reserved {
+		return nil
+	}
+	if err := s.res.refill(); err != nil {
+		return err
+	}
+	s.full = false
+	return nil
+}
+
+// exhausted notes that a write did not fit.
+func (s *space) exhausted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = true
+}
+
+// check makes the reserve whole at opening, or notes that it is not.
+func (s *space) check() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = s.res.refill() != nil
+}
+
+// release gives n bytes of the reserve back to the file system.
+func (s *space) release(n int64) error {
+	if err := s.hook.reach(FailReserveRelease); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = true
+	return s.res.release(n)
+}
+
+// releaseStep is the least that is given back at once.
+const releaseStep = 1 << 20
+
+// diskReserve is a file whose blocks are the reserve.
+type diskReserve struct {
+	path string
+	want int64
+}
+
+func (r diskReserve) refill() error {
+	if r.want <= 0 {
+		return nil
+	}
+	if info, err := os.Stat(r.path); err == nil && info.Size() >= r.want {
+		return nil
+	}
+	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return r.failed(err)
+	}
+	if err := allocate(f, r.want); err != nil {
+		return r.failed(errors.Join(err, f.Close()))
+	}
+	if err := f.Close(); err != nil {
+		return r.failed(err)
+	}
+	return nil
+}
+
+func (r diskReserve) failed(err error) error {
+	if isFull(err) {
+		return fmt.Errorf("keep %d bytes in reserve in %s: %w", r.want, r.path, ErrFull)
+	}
+	return fmt.Errorf("keep space in reserve in %s: %w", r.path, err)
+}
+
+func (r diskReserve) release(n int64) error {
+	info, err := os.Stat(r.path)
+	if err != nil || info.Size() == 0 {
+		return fmt.Errorf("reserve %s is used up: %w", r.path, ErrFull)
+	}
+	left := max(0, info.Size()-max(n, releaseStep))
+	if err := os.Truncate(r.path, left); err != nil {
+		return fmt.Errorf("release reserve: %w", err)
+	}
+	return nil
+}
+
+// fill writes zeros where the file system cannot allocate.
+func fill(f *os.File, size int64) error {
+	zeros := make([]byte, 1<<20)
+	for at := int64(0); at < size; at += int64(len(zeros)) {
+		n := min(int64(len(zeros)), size-at)
+		if _, err := f.WriteAt(zeros[:n], at); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
