@@ -19,8 +19,8 @@ type entry struct {
 type pending struct {
 	Value []string  `json:"value,omitempty"`
 	At    time.Time `json:"at"` // when it was answered
-	// Again: another value of Tandem's is still on its way before this one. Then seeing this value does not prove that it arrived
-	// (a, b, a looks like a), and only time ends it.
+	// Again: another own write of it was still on its way. Then seeing this value does not prove that this write arrived (a, b, a
+	// looks like a; a, somebody else's, a as well), and only time ends it.
 	Again bool `json:"again,omitempty"`
 }
 
@@ -107,11 +107,7 @@ func (e *entry) member(ids, value []string, at time.Time) {
 
 // again is the next pending value after p.
 func again(p *pending, value []string, at time.Time) *pending {
-	next := &pending{Value: value, At: at}
-	if p != nil {
-		next.Again = p.Again || !slices.Equal(p.Value, value)
-	}
-	return next
+	return &pending{Value: value, At: at, Again: p != nil}
 }
 
 func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len(e.Members) == 0 }
@@ -243,18 +239,24 @@ func (e *entry) expires(began time.Time, delay time.Duration) bool {
 	return false
 }
 
-func (e *entry) expire(began time.Time, delay time.Duration) {
+// expire drops what is late from the overlay. A deleted base does not show values (delta names only the id), so what was
+// written before the delete is kept as its last known values; expire gives those.
+func (e *entry) expire(began time.Time, delay time.Duration) (late entry) {
+	late = entry{Fields: map[string]*pending{}, Members: map[string]*pending{}}
 	if e.Life.late(began, delay) {
 		e.Life = nil
 	}
 	for n, p := range e.Fields {
 		if p.late(began, delay) {
+			late.Fields[n] = p
 			delete(e.Fields, n)
 		}
 	}
 	for id, p := range e.Members {
 		if p.late(began, delay) {
+			late.Members[id] = p
 			delete(e.Members, id)
 		}
 	}
+	return late
 }

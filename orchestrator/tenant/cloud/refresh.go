@@ -231,8 +231,13 @@ func (m *merge) expire(began time.Time) {
 		if !e.expires(began, m.c.delay) {
 			continue
 		}
-		before, after := m.c.change(id, func(*slot) {
-			if e.expire(began, m.c.delay); e.empty() {
+		before, after := m.c.change(id, func(s *slot) {
+			late := e.expire(began, m.c.delay)
+			if o, known := s.baseObject(); known && o.Deleted {
+				late.cover(&o)
+				s.base, s.members = encodeRecord(o), o.Members
+			}
+			if e.empty() {
 				delete(m.c.over, id)
 			}
 		})
