@@ -118,7 +118,7 @@ func TestRestoredObjectIsPresentAgain(t *testing.T) {
 		g := w.guid(ann)
 		w.remove(ann)
 		w.run(engine.ProfileDelta, scopes)
-		r := ldap.NewModifyRequest("<GUID="+g.String()+">", []ldap.Control{ldap.NewControlMicrosoftShowDeleted()})
+		r := ldap.NewModifyRequest(w.tombstone(g), []ldap.Control{ldap.NewControlMicrosoftShowDeleted()})
 		r.Delete("isDeleted", nil)
 		r.Replace("distinguishedName", []string{ann})
 		w.ok(w.ldap.Modify(r))
@@ -144,8 +144,6 @@ func TestObjectThatLeftTheScopesIsOutOfScope(t *testing.T) {
 				w.Errorf("%s %s carries grant %d of %s", p.Feature, p.Name, p.Grant, p.Epoch)
 			}
 		}
-		g := got.proposals[0].Object.GUID
-		_ = g
 		w.want(w.run(engine.ProfileObjects, scopes, w.guid("CN=Ann,"+other)), "users out CN=Ann")
 		w.want(w.run(engine.ProfileDelta, scopes))
 	})
@@ -169,7 +167,7 @@ func TestMovedContainerChangesThePlaceOfWhatItHolds(t *testing.T) {
 	onEveryLab(t, func(w *world) {
 		mine, other := w.addOU("Mine", w.ou), w.addOU("Other", w.ou)
 		team := w.addOU("Team", mine)
-		ann := w.addUser("Ann", team)
+		w.addUser("Ann", team)
 		scopes := []scoping.Scope{w.scope(mine)}
 		w.run(engine.ProfileFull, scopes)
 		w.move(team, "OU=Crew", mine)
@@ -180,7 +178,6 @@ func TestMovedContainerChangesThePlaceOfWhatItHolds(t *testing.T) {
 		w.want(w.run(engine.ProfileDelta, scopes))
 		w.want(w.run(engine.ProfileFull, scopes))
 		w.want(w.run(engine.ProfileObjects, scopes, g), "users out CN=Ann")
-		_ = ann
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/examples/lab/samba"
 	"github.com/tandem-sync/tandem/plugins/connect"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -27,6 +28,9 @@ type lab struct {
 	url, base           string
 	ca                  []byte
 	admin, reader, pass string
+
+	model  *labdirectory.Model // of the embedded lab
+	server *labdirectory.Server
 }
 
 // labs are the servers that every test of directory behaviour runs against.
@@ -41,7 +45,19 @@ func TestMain(m *testing.M) {
 	}
 	labs = append(labs, &lab{name: "samba", url: dc.URL(), base: dc.Base(), ca: dc.CAPEM(), admin: dc.AdminUser(),
 		reader: dc.ReadOnlyUser(), pass: dc.AdminPassword()})
+	model := labdirectory.New(labdirectory.Options{})
+	// Small limits: several rounds of DirSync, several pages, members in ranges.
+	server, err := labdirectory.Serve(context.Background(), model, labdirectory.ServerOptions{MaxPageSize: 7, MaxValRange: 3, MaxDirSync: 5})
+	if err != nil {
+		log.Fatal(err)
+	}
+	labs = append(labs, &lab{name: "embedded", url: server.URL(), base: model.Base(), ca: server.CAPEM(), admin: model.AdminUser(),
+		reader: model.ReadOnlyUser(), pass: model.AdminPassword(), model: model, server: server})
 	code := m.Run()
+	if err := server.Close(); err != nil {
+		log.Print(err)
+		code = 1
+	}
 	if err := dc.Stop(); err != nil {
 		log.Print(err)
 		code = 1
@@ -185,11 +201,30 @@ func (w *world) remove(dn string) {
 	w.ok(w.ldap.Del(ldap.NewDelRequest(dn, nil)))
 }
 
-func (w *world) guid(dn string) scoping.GUID {
+func (w *world) session() *directory.Session {
 	w.Helper()
 	s, err := directory.Dial(w.Context(), directory.Connection{Name: "contoso", URLs: []string{w.lab.url}, Base: w.lab.base,
 		User: w.lab.reader, Password: w.lab.pass, CA: w.lab.ca})
 	w.ok(err)
+	return s
+}
+
+// tombstone gives the DN of a deleted object.
+func (w *world) tombstone(g scoping.GUID) string {
+	w.Helper()
+	s := w.session()
+	defer s.Close()
+	found, err := s.ByGUID(w.Context(), []scoping.GUID{g}, []string{"cn"}, true)
+	w.ok(err)
+	if !found[g].Deleted {
+		w.Fatalf("%s is no tombstone", g)
+	}
+	return found[g].DN
+}
+
+func (w *world) guid(dn string) scoping.GUID {
+	w.Helper()
+	s := w.session()
 	defer s.Close()
 	g, _, _, err := s.Resolve(w.Context(), dn)
 	w.ok(err)

@@ -137,13 +137,13 @@ func entryFrom(le *ldap.Entry, incremental bool) (Entry, error) {
 		if e.Links == nil {
 			e.Links = make(map[string]LinkChange)
 		}
-		e.Links[name] = e.Links[name].with(linksOf(a.ByteValues), incremental && ranged, first == 1, ranged)
+		e.Links[name] = e.Links[name].with(linksOf(a.ByteValues), incremental && ranged, first == 1)
 	}
 	return e.finish()
 }
 
 // with adds the values of one attribute of an answer. AD sends "member" without values beside "member;range=…": it tells nothing.
-func (l LinkChange) with(links []Link, incremental, added, ranged bool) LinkChange {
+func (l LinkChange) with(links []Link, incremental, added bool) LinkChange {
 	switch {
 	case incremental && added:
 		l.Added = append(l.Added, links...)

@@ -84,34 +84,44 @@ func (s *Session) page(ctx context.Context, entries []*ldap.Entry, each func(Ent
 	return nil
 }
 
-// completeRanges reads the rest of long lists: AD answers at most 1500 values as "member;range=0-1499" (MS-ADTS 3.1.1.3.1.3.3).
+// completeRanges reads the rest of long lists: AD answers at most 1500 values, as "member;range=0-1499" (MS-ADTS
+// 3.1.1.3.1.3.3).
 func (s *Session) completeRanges(ctx context.Context, le *ldap.Entry, e *Entry) error {
 	for _, a := range le.Attributes {
 		name, _, last, ranged := valueRange(strings.ToLower(a.Name))
-		if !ranged || !linkAttrs[name] {
-			continue
-		}
-		whole := e.Links[name]
-		for last >= 0 {
-			part, err := s.readBase(ctx, guidDN(e.GUID), []string{fmt.Sprintf("%s;range=%d-*", name, last+1)}, extendedDN, showDeleted)
+		for ranged && last >= 0 {
+			rest, end, err := s.readRange(ctx, e.GUID, name, last+1)
 			if err != nil {
 				return fmt.Errorf("values of %s of %q from %d: %w", name, e.DN, last+1, err)
 			}
-			before := last
-			last = -1
-			for _, pa := range part.Attributes {
-				if n, _, to, ok := valueRange(strings.ToLower(pa.Name)); ok && n == name {
-					whole.Targets = append(whole.Targets, linksOf(pa.ByteValues)...)
-					last = to
-				}
-			}
-			if last >= 0 && last <= before {
-				return fmt.Errorf("values of %s of %q: the controller repeats itself at %d", name, e.DN, last)
+			last = end
+			if linkAttrs[name] {
+				e.Links[name] = e.Links[name].with(linksOf(rest), false, false)
+			} else {
+				e.Attrs[name] = append(e.Attrs[name], plainValues(rest)...)
 			}
 		}
-		e.Links[name] = whole
 	}
 	return nil
+}
+
+// readRange reads values of one attribute from the given one on; last is -1 when these were the last.
+func (s *Session) readRange(ctx context.Context, g scoping.GUID, attr string, from int) (values [][]byte, last int, err error) {
+	part, err := s.readBase(ctx, guidDN(g), []string{fmt.Sprintf("%s;range=%d-*", attr, from)}, extendedDN, showDeleted)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, a := range part.Attributes {
+		name, first, to, ranged := valueRange(strings.ToLower(a.Name))
+		if !ranged || name != attr {
+			continue
+		}
+		if first != from || (to >= 0 && to < from) {
+			return nil, 0, fmt.Errorf("the controller answered with values %d to %d", first, to)
+		}
+		return a.ByteValues, to, nil
+	}
+	return nil, -1, nil
 }
 
 func (sc Scope) ldap() int {
