@@ -17,6 +17,7 @@ type files interface {
 	remove(name string) error
 	syncDir() error
 	path(name string) string // for messages
+	alive() error            // ErrCrashed after a simulated crash
 }
 
 // file is one file of a folder.
@@ -36,6 +37,8 @@ type diskFiles struct {
 }
 
 func (d diskFiles) path(name string) string { return filepath.Join(d.dir, name) }
+
+func (d diskFiles) alive() error { return nil }
 
 func (d diskFiles) list() ([]string, error) {
 	entries, err := os.ReadDir(d.dir)

@@ -37,7 +37,15 @@ func openBolt(path string, sums, readOnly bool) (*boltKV, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boltKV{path: path, db: db, sums: sums}, nil
+	k := &boltKV{path: path, db: db, sums: sums}
+	if readOnly {
+		return k, nil
+	}
+	// A process that died alone may have left its last commit written and not synced; from now on it counts.
+	if err := errors.Join(k.sync(), syncDir(filepath.Dir(path))); err != nil {
+		return nil, errors.Join(err, k.close())
+	}
+	return k, nil
 }
 
 // openDB keeps what bbolt throws from ending the process.

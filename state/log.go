@@ -308,6 +308,9 @@ func (l *segmentLog) createSegment(h header) (*segment, error) {
 func (l *segmentLog) usable(toWrite bool) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	if err := l.files.alive(); err != nil {
+		return err
+	}
 	switch {
 	case l.closed:
 		return ErrClosed

@@ -159,23 +159,26 @@ func findLaterGroup(f io.ReaderAt, from, to int64, bad uint64) (bool, error) {
 	return false, nil
 }
 
+// cut ends the segment after its last whole group and makes durable what stays: after the death of a process alone, whole
+// groups may stand there that were never synced, and from now on they count as written.
 func (l *segmentLog) cut(s *segment, whole int64) error {
-	if whole == s.size {
-		return nil
+	if whole != s.size {
+		l.torn = &TornTail{File: l.files.path(s.name), Offset: whole, Bytes: s.size - whole}
+		s.size = whole
 	}
-	l.torn = &TornTail{File: l.files.path(s.name), Offset: whole, Bytes: s.size - whole}
-	s.size = whole
 	if l.readOnly {
 		return nil
 	}
-	if err := l.hook.reach(FailOpenBeforeCut); err != nil {
-		return err
-	}
-	if err := s.f.Truncate(whole); err != nil {
-		return fmt.Errorf("cut torn tail of %s: %w", l.files.path(s.name), err)
+	if l.torn != nil && l.torn.Offset > 0 {
+		if err := l.hook.reach(FailOpenBeforeCut); err != nil {
+			return err
+		}
+		if err := s.f.Truncate(whole); err != nil {
+			return fmt.Errorf("cut torn tail of %s: %w", l.files.path(s.name), err)
+		}
 	}
 	if err := s.f.Sync(); err != nil {
-		return fmt.Errorf("cut torn tail of %s: %w", l.files.path(s.name), err)
+		return fmt.Errorf("sync %s: %w", l.files.path(s.name), err)
 	}
-	return nil
+	return l.files.syncDir()
 }

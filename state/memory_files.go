@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -77,6 +78,15 @@ func (m *memFiles) release(n int64) error {
 }
 
 func (m *memFiles) path(name string) string { return "memory/" + name }
+
+func (m *memFiles) alive() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if errors.Is(m.dead, ErrCrashed) {
+		return m.dead
+	}
+	return nil
+}
 
 func (m *memFiles) list() ([]string, error) {
 	m.mu.Lock()

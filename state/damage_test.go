@@ -1,0 +1,510 @@
+package state_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tandem-sync/tandem/state"
+)
+
+var tiny = state.Options{Reserve: -1, SegmentSize: 1000}
+
+// fullFolder makes a state folder with several segments, two control commits and an index, and returns the log's records.
+func fullFolder(t testing.TB, dir string) []string {
+	t.Helper()
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	var want []string
+	for i := range 30 {
+		r := fmt.Sprintf("record %d %s", i, strings.Repeat("y", 60))
+		want = append(want, r)
+		_, err := s.Log.Append(bg, [][]byte{[]byte(r)})
+		must(t, err)
+	}
+	for i := range 300 {
+		k := fmt.Sprintf("key %d", i)
+		if i%100 == 0 {
+			must(t, s.Control.Update(bg, func(tx state.Tx) error {
+				for j := range 300 {
+					if err := tx.Put("b", fmt.Sprintf("%s %d", k, j), []byte("value")); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		}
+	}
+	x, err := s.Index("census", "test", 1)
+	must(t, err)
+	must(t, x.Update(bg, func(tx state.Tx) error { return tx.Put("b", "k", []byte("v")) }))
+	must(t, s.Close())
+	return want
+}
+
+func segments(t testing.TB, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "log", "*.log"))
+	must(t, err)
+	return names
+}
+
+func edit(t testing.TB, path string, f func([]byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, f(b), 0o600))
+}
+
+// tryAll opens a folder and reads everything in it; it returns the first error.
+func tryAll(dir string) error {
+	s, err := state.Open(dir, tiny)
+	if err != nil {
+		return err
+	}
+	err = s.Log.Verify(bg)
+	viewed := s.Control.View(bg, func(tx state.Tx) error {
+		return tx.Each("b", "", func(string, []byte) error { return nil })
+	})
+	return errors.Join(err, viewed, s.Close())
+}
+
+func copyFolder(t testing.TB, from string) string {
+	t.Helper()
+	to := t.TempDir()
+	must(t, os.CopyFS(to, os.DirFS(from)))
+	return to
+}
+
+func TestDamageIsReported(t *testing.T) {
+	whole := t.TempDir()
+	fullFolder(t, whole)
+	must(t, tryAll(whole))
+	damages := map[string]func(t *testing.T, dir string){
+		"bit flipped in the first segment": func(t *testing.T, dir string) {
+			edit(t, segments(t, dir)[0], func(b []byte) []byte { b[200] ^= 4; return b })
+		},
+		"bit flipped early in the last segment": func(t *testing.T, dir string) {
+			all := segments(t, dir)
+			edit(t, all[len(all)-1], func(b []byte) []byte { b[70] ^= 4; return b })
+		},
+		"segment header": func(t *testing.T, dir string) {
+			edit(t, segments(t, dir)[1], func(b []byte) []byte { b[15] ^= 1; return b })
+		},
+		"middle segment missing": func(t *testing.T, dir string) { must(t, os.Remove(segments(t, dir)[1])) },
+		"first segment missing":  func(t *testing.T, dir string) { must(t, os.Remove(segments(t, dir)[0])) },
+		"last segment missing":   func(t *testing.T, dir string) { all := segments(t, dir); must(t, os.Remove(all[len(all)-1])) },
+		"all segments missing":   func(t *testing.T, dir string) { must(t, os.RemoveAll(filepath.Join(dir, "log"))) },
+		"middle segment cut": func(t *testing.T, dir string) {
+			edit(t, segments(t, dir)[1], func(b []byte) []byte { return b[:len(b)-80] })
+		},
+		"middle segment extended": func(t *testing.T, dir string) {
+			edit(t, segments(t, dir)[1], func(b []byte) []byte { return append(b, 1) })
+		},
+		"segments swapped": func(t *testing.T, dir string) {
+			all := segments(t, dir)
+			b, err := os.ReadFile(all[0])
+			must(t, err)
+			must(t, os.WriteFile(all[1], b, 0o600))
+		},
+		"acknowledged end cut": func(t *testing.T, dir string) {
+			all := segments(t, dir)
+			edit(t, all[len(all)-1], func(b []byte) []byte { return b[:len(b)-1] })
+		},
+		"control missing": func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "control.db"))) },
+		"control empty": func(t *testing.T, dir string) {
+			edit(t, filepath.Join(dir, "control.db"), func([]byte) []byte { return nil })
+		},
+		"control is something else": func(t *testing.T, dir string) {
+			edit(t, filepath.Join(dir, "control.db"), func([]byte) []byte { return bytes.Repeat([]byte("garbage "), 9000) })
+		},
+		"control cut": func(t *testing.T, dir string) {
+			edit(t, filepath.Join(dir, "control.db"), func(b []byte) []byte { return b[:len(b)/3] })
+		},
+		"control value changed": func(t *testing.T, dir string) {
+			edit(t, filepath.Join(dir, "control.db"), func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("value"), []byte("valse")) })
+		},
+	}
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			dir := copyFolder(t, whole)
+			damage(t, dir)
+			problems := state.Check(bg, dir)
+			err := tryAll(dir)
+			var d *state.DamageError
+			if !errors.Is(err, state.ErrDamaged) || !errors.As(err, &d) || d.File == "" || d.Why == "" {
+				t.Errorf("opening and reading: %v", err)
+			}
+			found := false
+			for _, p := range problems {
+				found = found || errors.Is(p.Err, state.ErrDamaged) && p.Next != ""
+			}
+			if !found {
+				t.Errorf("check found %v", problems)
+			}
+		})
+	}
+}
+
+// TestControlDamageNeverPanics flips and overwrites random places of the control file. Every outcome but a panic and
+// another value is allowed; a place that nothing refers to may go unnoticed.
+func TestControlDamageNeverPanics(t *testing.T) {
+	whole := t.TempDir()
+	fullFolder(t, whole)
+	path := filepath.Join(whole, "control.db")
+	good, err := os.ReadFile(path)
+	must(t, err)
+	used := bytes.LastIndexFunc(good, func(r rune) bool { return r != 0 })
+	reported := 0
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		bad := bytes.Clone(good)
+		for range 1 + r.IntN(3) {
+			at := r.IntN(used)
+			if r.IntN(2) == 0 {
+				at = at / os.Getpagesize() * os.Getpagesize() // page heads and element tables
+				at = min(at+r.IntN(64), len(bad)-9)
+			}
+			if r.IntN(2) == 0 {
+				bad[at] ^= 1 << r.IntN(8)
+			} else {
+				binary.NativeEndian.PutUint64(bad[at:], r.Uint64())
+			}
+		}
+		must(t, os.WriteFile(path, bad, 0o600))
+		s, err := state.Open(whole, tiny)
+		if err != nil {
+			if !errors.Is(err, state.ErrDamaged) && !errors.Is(err, state.ErrVersion) {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			reported++
+			continue
+		}
+		n := 0
+		must(t, s.Control.View(bg, func(tx state.Tx) error {
+			return tx.Each("b", "", func(_ string, v []byte) error {
+				if n++; string(v) != "value" {
+					t.Errorf("seed %d: value %q", seed, v)
+				}
+				return nil
+			})
+		}))
+		if n != 900 {
+			t.Errorf("seed %d: %d keys of 900", seed, n)
+		}
+		must(t, s.Close())
+	}
+	if reported < 50 {
+		t.Errorf("only %d of 400 damages were found", reported)
+	}
+}
+
+func TestDamagedIndexIsUnusableAndRebuilt(t *testing.T) {
+	dir := t.TempDir()
+	fullFolder(t, dir)
+	path := filepath.Join(dir, "index", "census.idx")
+	edit(t, path, func(b []byte) []byte { return b[:5000] })
+	if p := state.Check(bg, dir); len(p) != 1 || !errors.Is(p[0].Err, state.ErrIndexUnusable) {
+		t.Errorf("check: %v", p)
+	}
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	if _, err := s.Index("census", "test", 1); !errors.Is(err, state.ErrIndexUnusable) {
+		t.Errorf("open: %v", err)
+	}
+	must(t, s.RemoveIndex("census"))
+	_, err = s.Index("census", "test", 1)
+	must(t, err)
+	must(t, s.Close())
+}
+
+func TestIndexNotSyncedBeforeRebootIsUnusable(t *testing.T) {
+	dir := t.TempDir()
+	fullFolder(t, dir)
+	mark := filepath.Join(dir, "index", "census.unsynced")
+	must(t, os.WriteFile(mark, []byte("an earlier start of the machine"), 0o600))
+	if p := state.Check(bg, dir); len(p) != 1 || !errors.Is(p[0].Err, state.ErrIndexUnusable) {
+		t.Errorf("check: %v", p)
+	}
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	if _, err := s.Index("census", "test", 1); !errors.Is(err, state.ErrIndexUnusable) {
+		t.Errorf("open: %v", err)
+	}
+	must(t, s.RemoveIndex("census"))
+	x, err := s.Index("census", "test", 1)
+	must(t, err)
+	must(t, x.View(bg, func(tx state.Tx) error {
+		if tx.Get("b", "k") != nil {
+			t.Error("the old content came back")
+		}
+		return nil
+	}))
+	must(t, s.Close())
+}
+
+// TestNewerFormatIsRefused: what a newer program wrote is refused and not a byte of it changes.
+func TestNewerFormatIsRefused(t *testing.T) {
+	newer := map[string]func(t *testing.T, dir string) string{
+		"log": func(t *testing.T, dir string) string {
+			all := segments(t, dir)
+			edit(t, all[len(all)-1], func(b []byte) []byte { b[8] = 9; return b })
+			return all[len(all)-1]
+		},
+		"control": func(t *testing.T, dir string) string {
+			path := filepath.Join(dir, "control.db")
+			edit(t, path, func(b []byte) []byte {
+				table := crc32.MakeTable(crc32.Castagnoli)
+				seal := func(v uint64) []byte {
+					value := binary.BigEndian.AppendUint64(nil, v)
+					sum := crc32.Checksum(append([]byte("state/format\x00version\x00"), value...), table)
+					return binary.LittleEndian.AppendUint32(append([]byte("version"), value...), sum)
+				}
+				if !bytes.Contains(b, seal(1)) {
+					t.Fatal("the version is not where this test looks")
+				}
+				return bytes.ReplaceAll(b, seal(1), seal(2))
+			})
+			return path
+		},
+	}
+	for name, change := range newer {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			fullFolder(t, dir)
+			path := change(t, dir)
+			before, err := os.ReadFile(path)
+			must(t, err)
+			var v *state.VersionError
+			if err := tryAll(dir); !errors.Is(err, state.ErrVersion) || !errors.As(err, &v) || v.Found <= v.Known {
+				t.Errorf("open: %v", err)
+			}
+			if p := state.Check(bg, dir); len(p) != 1 || !errors.Is(p[0].Err, state.ErrVersion) {
+				t.Errorf("check: %v", p)
+			}
+			after, err := os.ReadFile(path)
+			must(t, err)
+			if !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+// TestTornTailIsCutAndReported cuts the last, never acknowledged group at every byte.
+func TestTornTailIsCutAndReported(t *testing.T) {
+	dir := t.TempDir()
+	want := fullFolder(t, dir)
+	all := segments(t, dir)
+	last := all[len(all)-1]
+	info, err := os.Stat(last)
+	must(t, err)
+	o := tiny
+	o.SegmentSize = 1 << 20
+	s, err := state.Open(dir, o)
+	must(t, err)
+	_, err = s.Log.Append(bg, [][]byte{[]byte("torn 1"), []byte("torn 2"), []byte("torn 3")})
+	must(t, err)
+	must(t, s.Log.Close()) // without a control commit, so control does not know the group
+	must(t, s.Close())
+	b, err := os.ReadFile(last)
+	must(t, err)
+	for cut := int(info.Size()) + 1; cut < len(b); cut++ {
+		must(t, os.WriteFile(last, b[:cut], 0o600))
+		if p := state.Check(bg, dir); len(p) != 1 || !errors.Is(p[0].Err, state.ErrTorn) {
+			t.Fatalf("cut at %d: check: %v", cut, p)
+		}
+		r, err := state.OpenReadOnly(dir, o)
+		must(t, err)
+		if seq, _ := r.Log.Head(); seq != uint64(len(want)) || r.Torn() == nil {
+			t.Fatalf("cut at %d: read-only head %d, torn %+v", cut, seq, r.Torn())
+		}
+		must(t, r.Close())
+		s, err := state.Open(dir, o)
+		must(t, err)
+		if torn := s.Torn(); torn == nil || torn.Bytes != int64(cut)-info.Size() || torn.Offset != info.Size() {
+			t.Fatalf("cut at %d: torn %+v", cut, torn)
+		}
+		if seq, _ := s.Log.Head(); seq != uint64(len(want)) {
+			t.Fatalf("cut at %d: head %d", cut, seq)
+		}
+		must(t, s.Close())
+	}
+}
+
+func TestReadOnlyChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	fullFolder(t, dir)
+	a, err := state.OpenReadOnly(dir, tiny)
+	must(t, err)
+	b, err := state.OpenReadOnly(dir, tiny)
+	must(t, err)
+	if _, err := state.Open(dir, tiny); !errors.Is(err, state.ErrHeld) {
+		t.Errorf("open beside readers: %v", err)
+	}
+	nothing := func(state.Tx) error { return nil }
+	x, err := a.Index("census", "test", 1)
+	must(t, err)
+	_, appended := a.Log.Append(bg, [][]byte{nil})
+	for what, err := range map[string]error{
+		"update": a.Control.Update(bg, nothing), "append": appended, "index": x.Update(bg, nothing),
+		"unsynced": x.UpdateNoSync(bg, nothing), "remove": a.RemoveIndex("other"),
+	} {
+		if !errors.Is(err, state.ErrReadOnly) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	must(t, a.Log.Verify(bg))
+	must(t, a.Close())
+	must(t, b.Close())
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	if _, err := state.OpenReadOnly(dir, tiny); !errors.Is(err, state.ErrHeld) {
+		t.Errorf("reading beside a holder: %v", err)
+	}
+	if p := state.Check(bg, dir); len(p) != 1 || !errors.Is(p[0].Err, state.ErrHeld) {
+		t.Errorf("check beside a holder: %v", p)
+	}
+	must(t, s.Close())
+	if p := state.Check(bg, dir); len(p) != 0 {
+		t.Errorf("check: %v", p)
+	}
+	if p := state.Check(bg, t.TempDir()); len(p) != 1 {
+		t.Errorf("check of an empty folder: %v", p)
+	}
+}
+
+// saved is one file of a backup.
+type saved struct {
+	name    string
+	content []byte
+}
+
+func backup(t *testing.T, s *state.Store) []saved {
+	t.Helper()
+	var files []saved
+	must(t, s.Backup(bg, func(name string, size int64, r io.Reader) error {
+		b, err := io.ReadAll(r)
+		if int64(len(b)) != size {
+			t.Errorf("%s has %d bytes, announced %d", name, len(b), size)
+		}
+		files = append(files, saved{name, b})
+		return err
+	}))
+	return files
+}
+
+func restore(dir string, files []saved) error {
+	return state.Restore(bg, dir, func() (string, io.Reader, error) {
+		if len(files) == 0 {
+			return "", nil, io.EOF
+		}
+		f := files[0]
+		files = files[1:]
+		return f.name, bytes.NewReader(f.content), nil
+	})
+}
+
+func TestBackupWhileRunningRestores(t *testing.T) {
+	dir := t.TempDir()
+	want := fullFolder(t, dir)
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("owed")) }))
+	files := backup(t, s)
+	for range 20 { // goes on after the backup
+		_, err := s.AppendOwed(bg)
+		must(t, err)
+		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("later")) }))
+	}
+	must(t, s.Close())
+	if err := restore(dir, files); err == nil {
+		t.Error("restored over living state")
+	}
+	fresh := filepath.Join(t.TempDir(), "fresh")
+	must(t, restore(fresh, files))
+	r, err := state.Open(fresh, tiny)
+	must(t, err)
+	var got []string
+	must(t, r.Log.Read(bg, 1, func(_ uint64, b []byte) error {
+		got = append(got, string(b))
+		return nil
+	}))
+	if len(got) != len(want)+1 || got[len(want)] != "owed" {
+		t.Errorf("restored %d records, last %q", len(got), got[len(got)-1])
+	}
+	must(t, r.Close())
+}
+
+// TestOlderControlBesideNewerLog: after its control store was taken back, a log still takes new debts.
+func TestOlderControlBesideNewerLog(t *testing.T) {
+	dir := t.TempDir()
+	fullFolder(t, dir)
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	old := backup(t, s)
+	for range 3 {
+		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("first life")) }))
+	}
+	_, err = s.AppendOwed(bg)
+	must(t, err)
+	must(t, s.Close())
+	edit(t, filepath.Join(dir, "control.db"), func([]byte) []byte { return old[0].content })
+	s, err = state.Open(dir, tiny)
+	must(t, err)
+	must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("second life")) }))
+	_, err = s.AppendOwed(bg)
+	must(t, err)
+	found := 0
+	must(t, s.Log.Read(bg, 1, func(_ uint64, b []byte) error {
+		if string(b) == "second life" {
+			found++
+		}
+		return nil
+	}))
+	if found != 1 {
+		t.Errorf("the new debt is in the log %d times", found)
+	}
+	must(t, s.Close())
+}
+
+func TestRestoreRefusesStrangeBackups(t *testing.T) {
+	dir := t.TempDir()
+	fullFolder(t, dir)
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	good := backup(t, s)
+	stop := errors.New("disk full")
+	err = s.Backup(bg, func(string, int64, io.Reader) error { return stop })
+	if !errors.Is(err, stop) {
+		t.Errorf("a backup that cannot be written: %v", err)
+	}
+	must(t, s.Close())
+	strange := map[string][]saved{
+		"nothing":               nil,
+		"a path that leads out": append([]saved{{"../evil", nil}}, good...),
+		"another file":          append([]saved{{"log/../../evil", nil}}, good...),
+		"without control":       good[1:],
+		"without its log":       good[:1],
+		"without a segment":     append(append([]saved{}, good[:2]...), good[3:]...),
+	}
+	for name, files := range strange {
+		if err := restore(t.TempDir(), files); err == nil {
+			t.Errorf("%s: restored", name)
+		}
+	}
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	if err := state.Restore(ctx, t.TempDir(), func() (string, io.Reader, error) { return "control.db", bytes.NewReader(nil), nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
