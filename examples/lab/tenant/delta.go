@@ -147,8 +147,8 @@ func (d *round) item(o *object) (item map[string]any, member int) {
 		}
 		return map[string]any{"id": o.id, "@removed": map[string]any{"reason": reason}}, 0
 	}
-	if before != nil && before.life != live {
-		before = nil // restored: shown whole
+	if before != nil && (before.life != live || d.within(o, func(a, b *version) bool { return a.life != b.life })) {
+		before = nil // restored, perhaps within this round: shown whole
 	}
 	item = map[string]any{"id": o.id}
 	changed := before == nil
@@ -188,12 +188,17 @@ func (d *round) properties(item map[string]any, o *object, v, before *version) b
 
 // wavered tells whether a property changed and changed back inside the round.
 func (d *round) wavered(o *object, name string) bool {
+	return d.within(o, func(a, b *version) bool { return !sameValue(a.props[name], b.props[name]) })
+}
+
+// within tells whether two neighbouring versions inside the round differ.
+func (d *round) within(o *object, differ func(a, b *version) bool) bool {
 	if d.t.Full {
 		return false
 	}
 	i := sort.Search(len(o.versions), func(i int) bool { return o.versions[i].seq > d.t.Since })
 	for ; i > 0 && i < len(o.versions) && o.versions[i].seq <= d.t.Upto; i++ {
-		if !sameValue(o.versions[i].props[name], o.versions[i-1].props[name]) {
+		if differ(o.versions[i-1], o.versions[i]) {
 			return true
 		}
 	}
