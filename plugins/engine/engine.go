@@ -139,6 +139,7 @@ type RunReport struct {
 	Read      int          // directory objects read
 	Complete  bool
 	Errors    []ObjectError
+	More      bool // another directory's proposals and report follow; false in the last report of a run
 }
 
 // ObjectError is a failure that concerns one object (zero: the run).
@@ -148,7 +149,8 @@ type ObjectError struct {
 }
 
 // RunEvent is one thing a run says: exactly one field is set. Proposals come in batches of at most MaxBatch. The last event
-// of a run is a Report (one per directory is allowed before it; the run ends when Run returns).
+// of a run is a Report without More (one with More per directory is allowed before it). After it the host closes the
+// decisions once every proposal has one, and the run ends when Run returns.
 type RunEvent struct {
 	Proposals []Proposal
 	Progress  *Progress
@@ -245,9 +247,13 @@ type TenantChange struct {
 	Removed bool
 }
 
-// Engine is what a plugin serves. Every method ends when its context ends; the process ends itself when its session ends.
+// Engine is what a plugin serves. The host has at most one Run open at a time; the other methods may be called beside it.
+// Each value on the channel of Grants is the complete set and replaces the earlier one.
+//
+// Every method ends when its context ends; the process ends itself when its session ends.
 // Channels named out belong to the engine for the duration of the call: the caller drains them, and the engine does not
-// close them. A Run reads in to learn the decisions for what it proposed; the host closes in after the last one.
+// close them. A Run reads in to learn the decisions for what it proposed; the host closes in after the last one, and also when
+// the call's context ends: what was proposed and not decided is then still the engine's to propose.
 type Engine interface {
 	Describe(context.Context) (Description, error)
 	Configure(context.Context, Config) error

@@ -1,0 +1,278 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tandem-sync/tandem/plugins/engine/enginepb"
+)
+
+// maxMessage bounds what an engine accepts in one message, in bytes: runs by object and arguments of Call are the largest.
+const maxMessage = 64 << 20
+
+// softMessage is the size, in bytes, above which a batch of proposals is sent as several messages.
+const softMessage = 1 << 20
+
+// ServerOptions are the options that a gRPC server of the contract needs.
+func ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{grpc.MaxRecvMsgSize(maxMessage)}
+}
+
+// Register makes r serve impl by the contract. [Serve] does it for plugins; tests and other transports do it themselves.
+func Register(r grpc.ServiceRegistrar, impl Engine) {
+	enginepb.RegisterEngineServer(r, &server{impl: impl})
+}
+
+// server translates calls of the contract into calls of an Engine.
+type server struct {
+	enginepb.UnimplementedEngineServer
+	impl Engine
+}
+
+// statusOf gives an engine's error the form in which it crosses the wire.
+func statusOf(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrUnsupported):
+		return status.Error(codes.Unimplemented, ErrUnsupported.Error())
+	case ctx.Err() != nil:
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	return status.Error(codes.Unknown, strings.ToValidUTF8(err.Error(), "\uFFFD"))
+}
+
+func (s *server) Describe(ctx context.Context, _ *enginepb.DescribeRequest) (*enginepb.DescribeResponse, error) {
+	d, err := s.impl.Describe(ctx)
+	if err != nil {
+		return nil, statusOf(ctx, err)
+	}
+	return descriptionOut(d), nil
+}
+
+func (s *server) Configure(ctx context.Context, r *enginepb.ConfigureRequest) (*enginepb.ConfigureResponse, error) {
+	err := s.impl.Configure(ctx, configIn(r))
+	var refused *ConfigError
+	if errors.As(err, &refused) {
+		return &enginepb.ConfigureResponse{Problems: problemsOut(refused)}, nil
+	}
+	return &enginepb.ConfigureResponse{}, statusOf(ctx, err)
+}
+
+// problemsOut never gives an empty list, which would mean acceptance.
+func problemsOut(e *ConfigError) []string {
+	if len(e.Problems) == 0 {
+		return []string{"the engine refuses without saying why"}
+	}
+	problems := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		problems[i] = strings.ToValidUTF8(p, "\uFFFD")
+	}
+	return problems
+}
+
+func (s *server) Grants(stream grpc.BidiStreamingServer[enginepb.GrantsRequest, enginepb.Ack]) error {
+	recv := func() ([]Grant, error) {
+		r, err := stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		return grantsIn(r)
+	}
+	send := func(a Ack) error { return stream.Send(ackOut(a)) }
+	return exchange(stream.Context(), recv, send, s.impl.Grants)
+}
+
+func (s *server) Run(stream grpc.BidiStreamingServer[enginepb.RunMessage, enginepb.RunEvent]) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if first.GetStart() == nil {
+		return status.Error(codes.InvalidArgument, "a run begins with its start")
+	}
+	request, err := requestIn(first.GetStart())
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	recv := func() ([]Decision, error) {
+		m, err := stream.Recv()
+		return decisionsIn(m.GetDecisions()), err
+	}
+	send := func(e RunEvent) error { return sendRunEvent(e, stream.Send) }
+	return exchange(stream.Context(), recv, send, func(ctx context.Context, in <-chan []Decision, out chan<- RunEvent) error {
+		return s.impl.Run(ctx, request, in, out)
+	})
+}
+
+// sendRunEvent sends an event, its proposals in messages that keep the contract's limits.
+func sendRunEvent(e RunEvent, send func(*enginepb.RunEvent) error) error {
+	switch {
+	case e.Progress != nil:
+		return send(&enginepb.RunEvent{Is: &enginepb.RunEvent_Progress{Progress: progressOut(*e.Progress)}})
+	case e.Report != nil:
+		return send(&enginepb.RunEvent{Is: &enginepb.RunEvent_Report{Report: reportOut(*e.Report)}})
+	}
+	batch, size := &enginepb.Proposals{}, 0
+	flush := func() error {
+		full := &enginepb.RunEvent{Is: &enginepb.RunEvent_Proposals{Proposals: batch}}
+		batch, size = &enginepb.Proposals{}, 0
+		return send(full)
+	}
+	for _, p := range e.Proposals {
+		to, err := proposalOut(p)
+		if err != nil {
+			return err
+		}
+		n := proto.Size(to)
+		if len(batch.Proposals) == MaxBatch || size > 0 && size+n > softMessage {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		batch.Proposals, size = append(batch.Proposals, to), size+n
+	}
+	if len(batch.Proposals) == 0 {
+		return nil
+	}
+	return flush()
+}
+
+func (s *server) Health(_ *enginepb.HealthRequest, stream grpc.ServerStreamingServer[enginepb.HealthEvent]) error {
+	return emit(stream.Context(), func(h Health) error { return stream.Send(healthOut(h)) }, s.impl.Health)
+}
+
+func (s *server) Call(r *enginepb.CallRequest, stream grpc.ServerStreamingServer[enginepb.CallResponse]) error {
+	send := func(b []byte) error { return stream.Send(&enginepb.CallResponse{Data: b}) }
+	return emit(stream.Context(), send, func(ctx context.Context, out chan<- []byte) error {
+		return s.impl.Call(ctx, r.Verb, r.Args, out)
+	})
+}
+
+func (s *server) Deliver(ctx context.Context, r *enginepb.Event) (*enginepb.EventResult, error) {
+	e, err := eventIn(r)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	result, err := s.impl.Deliver(ctx, e)
+	if err != nil {
+		return nil, statusOf(ctx, err)
+	}
+	return &enginepb.EventResult{Code: result.Code, Message: result.Message}, nil
+}
+
+func (s *server) Observe(stream grpc.ClientStreamingServer[enginepb.ObserveRequest, enginepb.ObserveResponse]) error {
+	var waiting []*enginepb.TenantChange
+	recv := func() (TenantChange, error) {
+		for len(waiting) == 0 {
+			r, err := stream.Recv()
+			if err != nil {
+				return TenantChange{}, err
+			}
+			waiting = r.Changes
+		}
+		next := waiting[0]
+		waiting = waiting[1:]
+		return changeIn(next)
+	}
+	none := func(struct{}) error { return nil }
+	err := exchange(stream.Context(), recv, none, func(ctx context.Context, in <-chan TenantChange, _ chan<- struct{}) error {
+		return s.impl.Observe(ctx, in)
+	})
+	if err != nil {
+		return err
+	}
+	return stream.SendAndClose(&enginepb.ObserveResponse{})
+}
+
+// exchange runs call between a stream's two directions. What comes in waits in an unbounded queue, so that an engine that
+// reads its decisions late cannot block itself: the engine pays with its own memory.
+func exchange[In, Out any](ctx context.Context, recv func() (In, error), send func(Out) error, call func(context.Context, <-chan In, chan<- Out) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	arrived, in := make(chan In), make(chan In)
+	go receive(ctx, cancel, recv, arrived) // ends with the stream, which ends when the handler returns
+	go relay(ctx, arrived, in)
+	err := emit(ctx, send, func(ctx context.Context, out chan<- Out) error { return call(ctx, in, out) })
+	if cause := context.Cause(ctx); errors.Is(cause, ErrContract) {
+		return status.Error(codes.InvalidArgument, cause.Error())
+	}
+	return err
+}
+
+// receive passes on what recv gives until the other side has closed.
+func receive[T any](ctx context.Context, cancel context.CancelCauseFunc, recv func() (T, error), to chan<- T) {
+	for {
+		v, err := recv()
+		if err == io.EOF {
+			close(to)
+			return
+		}
+		if err != nil {
+			cancel(err)
+			return
+		}
+		select {
+		case to <- v:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// relay is an unbounded queue. It closes to when from is closed and the queue is empty, or when ctx ends: an engine that just
+// ranges over its decisions ends, too.
+func relay[T any](ctx context.Context, from <-chan T, to chan<- T) {
+	defer close(to)
+	var queue []T
+	for from != nil || len(queue) > 0 {
+		var out chan<- T
+		var head T
+		if len(queue) > 0 {
+			out, head = to, queue[0]
+		}
+		select {
+		case v, ok := <-from:
+			if !ok {
+				from = nil
+				continue
+			}
+			queue = append(queue, v)
+		case out <- head:
+			queue = queue[1:]
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// emit runs call and sends what it puts out. It returns when call has returned.
+func emit[Out any](ctx context.Context, send func(Out) error, call func(context.Context, chan<- Out) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out, ended := make(chan Out), make(chan error, 1)
+	go func() { ended <- call(ctx, out) }()
+	var failed error
+	for {
+		select {
+		case v := <-out:
+			if failed == nil {
+				if failed = send(v); failed != nil {
+					cancel()
+				}
+			}
+		case err := <-ended:
+			if failed != nil {
+				return statusOf(context.Background(), failed)
+			}
+			return statusOf(ctx, err)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+package engine
+
+import "context"
+
+// Unimplemented answers Call, Deliver and Observe with ErrUnsupported. Engines that have none of them embed it.
+type Unimplemented struct{}
+
+// Call answers ErrUnsupported.
+func (Unimplemented) Call(context.Context, string, []byte, chan<- []byte) error {
+	return ErrUnsupported
+}
+
+// Deliver answers ErrUnsupported.
+func (Unimplemented) Deliver(context.Context, Event) (EventResult, error) {
+	return EventResult{}, ErrUnsupported
+}
+
+// Observe answers ErrUnsupported.
+func (Unimplemented) Observe(context.Context, <-chan TenantChange) error { return ErrUnsupported }
