@@ -58,14 +58,14 @@ func (m *Model) placeFor(dn string) (*object, rdn, error) {
 		return nil, rdn{}, refuse(ldap.LDAPResultEntryAlreadyExists, "Entry %s already exists", dn)
 	}
 	for i := len(rest) - 1; i > 0 && root != nil; i-- {
-		if root = root.children[fold(rest[i].value)]; root != nil && (root.deleted || root.attr != rest[i].attribute) {
+		if root = root.children[rest[i].key()]; root != nil && root.deleted {
 			root = nil
 		}
 	}
 	if root == nil {
 		return nil, rdn{}, refuse(ldap.LDAPResultNoSuchObject, "00002030: Cannot add %s, parent does not exist!", dn)
 	}
-	if root.children[fold(names[0].value)] != nil {
+	if root.children[names[0].key()] != nil {
 		return nil, rdn{}, refuse(ldap.LDAPResultEntryAlreadyExists, "00002071: Entry %s already exists", dn)
 	}
 	return root, names[0], nil

@@ -11,6 +11,9 @@ import (
 // rdn is one single-valued relative distinguished name.
 type rdn struct{ attribute, value string }
 
+// key is what siblings must differ in.
+func (r rdn) key() string { return r.attribute + "=" + fold(r.value) }
+
 // parseName splits a DN into its RDNs, leaf first. Multi-valued RDNs are invalid, as in AD.
 func parseName(dn string) ([]rdn, error) {
 	parsed, err := ldap.ParseDN(dn)

@@ -15,7 +15,7 @@ type object struct {
 	class    *class
 	parent   *object            // nil for the root of a naming context
 	rootDN   string             // set for roots only
-	children map[string]*object // by folded name
+	children map[string]*object // by rdn.key
 	attr     string             // the naming attribute: CN, OU, DC
 	name     string
 	nameUSN  uint64
@@ -69,6 +69,8 @@ func (o *object) dn() string {
 	}
 	return o.attr + "=" + escapeValue(o.name) + "," + o.parent.dn()
 }
+
+func (o *object) rdn() rdn { return rdn{o.attr, o.name} }
 
 func (o *object) root() *object {
 	for o.parent != nil {
@@ -171,9 +173,9 @@ func (o *object) attach(parent *object) {
 	if parent.children == nil {
 		parent.children = map[string]*object{}
 	}
-	parent.children[fold(o.name)] = o
+	parent.children[o.rdn().key()] = o
 }
 
 func (o *object) detach() {
-	delete(o.parent.children, fold(o.name))
+	delete(o.parent.children, o.rdn().key())
 }

@@ -69,7 +69,7 @@ func (o *object) checkRename(leaf rdn, parent *object, deleteOld bool) error {
 	case !parent.class.holds:
 		return refuse(ldap.LDAPResultNamingViolation, "00002037: structural objectClass %s is not a valid child class for %s", o.class.name, parent.dn())
 	}
-	if other := parent.children[fold(leaf.value)]; other != nil && other != o {
+	if other := parent.children[leaf.key()]; other != nil && other != o {
 		return refuse(ldap.LDAPResultEntryAlreadyExists, "00002071: Entry %s already exists", other.dn())
 	}
 	return nil

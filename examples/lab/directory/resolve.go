@@ -26,8 +26,8 @@ func (m *Model) resolve(dn string) (*object, error) {
 		return nil, noSuchObject(dn)
 	}
 	for i := len(rest) - 1; i >= 0; i-- {
-		child := o.children[fold(rest[i].value)]
-		if child == nil || child.attr != rest[i].attribute {
+		child := o.children[rest[i].key()]
+		if child == nil {
 			return nil, noSuchObject(dn)
 		}
 		o = child
