@@ -79,10 +79,11 @@ func (r *run) plan() error {
 	}
 	wanted := map[string][]scoping.GUID{}
 	for _, s := range r.request.Scopes {
-		wanted[s.Directory] = wanted[s.Directory]
+		if r.request.Profile != engine.ProfileObjects {
+			wanted[s.Directory] = nil
+		}
 	}
 	if r.request.Profile == engine.ProfileObjects {
-		clear(wanted)
 		for _, o := range r.request.Objects {
 			wanted[o.Directory] = append(wanted[o.Directory], o.GUID)
 		}

@@ -244,6 +244,7 @@ func (w *world) scope(dn string, except ...string) scoping.Scope {
 type result struct {
 	proposals []engine.Proposal
 	reports   []engine.RunReport
+	answered  int // proposals of which the host's decision was taken
 	err       error
 }
 
@@ -252,6 +253,7 @@ type host struct {
 	ctx    context.Context
 	answer func(engine.Proposal) engine.Outcome // "" leaves the proposal undecided
 	until  int                                  // proposals after which the host breaks off; zero: never
+	dc     map[string]string
 }
 
 // run drives one run as the host does: every proposal is decided, in order.
@@ -265,7 +267,7 @@ func (w *world) run(profile string, scopes []scoping.Scope, objects ...scoping.G
 func (w *world) drive(h host, profile string, scopes []scoping.Scope, objects ...scoping.GUID) result {
 	w.Helper()
 	w.runs++
-	request := engine.RunRequest{Run: w.runs, Profile: profile, Scopes: scopes}
+	request := engine.RunRequest{Run: w.runs, Profile: profile, Scopes: scopes, DC: h.dc}
 	for _, g := range objects {
 		request.Objects = append(request.Objects, scoping.ObjectID{Directory: "contoso", GUID: g})
 	}
@@ -293,6 +295,7 @@ func (w *world) drive(h host, profile string, scopes []scoping.Scope, objects ..
 			if len(ev.Proposals) > 0 {
 				select {
 				case in <- decide(ev.Proposals, h.answer):
+					got.answered = len(got.proposals)
 				case got.err = <-ended:
 					return got
 				}
@@ -303,6 +306,14 @@ func (w *world) drive(h host, profile string, scopes []scoping.Scope, objects ..
 			}
 		}
 	}
+}
+
+// driveAt is run with the controller that must be read.
+func (w *world) driveAt(url, profile string, scopes []scoping.Scope) result {
+	w.Helper()
+	got := w.drive(host{dc: map[string]string{"contoso": url}}, profile, scopes)
+	w.ok(got.err)
+	return got
 }
 
 func decide(proposals []engine.Proposal, answer func(engine.Proposal) engine.Outcome) []engine.Decision {
