@@ -31,8 +31,8 @@ func Empty() *Partition {
 type part struct {
 	name  string
 	tree  *tree
-	marks []marks        // beside tree.nodes
-	pins  map[GUID]int32 // the nodes that have a mark
+	marks []marks  // beside tree.nodes
+	pins  pinTable // the nodes that have a mark
 }
 
 // marks says, per field, which of Partition.owners owns what lies under a node and under no deeper marked one; -1 leaves it
@@ -80,10 +80,8 @@ func (p *Partition) Owner(place Place, k Kind, f Feature) Owner {
 		return p.owners[outside]
 	}
 	for _, a := range place.Ancestors {
-		if n, ok := d.pins[a]; ok {
-			if o := d.marks[n][i]; o >= 0 {
-				return p.owners[o]
-			}
+		if m := d.pins.find(a); m != nil && m[i] >= 0 {
+			return p.owners[m[i]]
 		}
 	}
 	return p.owners[outside]
@@ -108,11 +106,11 @@ func (p *Partition) Cell(place Place) Cell {
 		if left == 0 {
 			break
 		}
-		n, ok := d.pins[a]
-		if !ok {
+		m := d.pins.find(a)
+		if m == nil {
 			continue
 		}
-		for i, o := range d.marks[n] {
+		for i, o := range m {
 			if o >= 0 && left.has(field(i)) {
 				c.at[i] = o
 				left &^= 1 << i
@@ -163,10 +161,16 @@ func (d *part) at(n int32, f field) int32 {
 
 // reindex makes d.pins from d.marks.
 func (d *part) reindex() {
-	d.pins = make(map[GUID]int32, len(d.marks))
+	count := 0
+	for _, m := range d.marks {
+		if m != noMarks {
+			count++
+		}
+	}
+	d.pins = newPinTable(count)
 	for n, m := range d.marks {
 		if m != noMarks {
-			d.pins[d.tree.nodes[n].guid] = int32(n)
+			d.pins.put(d.tree.nodes[n].guid, m)
 		}
 	}
 }

@@ -107,14 +107,18 @@ func kindIndex(k Kind) int {
 
 // fieldOf gives the field of feature f on an object of kind k; ok is false where the feature does not exist on the kind.
 func fieldOf(k Kind, f Feature) (field, bool) {
-	i := kindIndex(k)
-	switch {
-	case i < 0:
-		return 0, false
-	case f == References:
-		return field(numKinds + i), true
-	case f == Base(k):
-		return field(i), true
+	switch f {
+	case Users:
+		return 0, k == User
+	case Groups:
+		return 1, k == Group
+	case Contacts:
+		return 2, k == Contact
+	case Devices:
+		return 3, k == Device
+	case References:
+		i := kindIndex(k)
+		return field(numKinds + max(i, 0)), i >= 0
 	}
 	return 0, false
 }

@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,15 +40,27 @@ type reader struct {
 
 func (r *reader) document(data []byte) *yaml.Node {
 	var doc yaml.Node
-	if err := yaml.Load(data, &doc); err != nil {
-		r.syntax(err)
-		return nil
+	if !blank(data) {
+		if err := yaml.Load(data, &doc); err != nil {
+			r.syntax(err)
+			return nil
+		}
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
 		r.mistakes.Add(scoping.Pos{File: r.file, Line: 1, Column: 1}, "the policy is empty", "see \"tandem lab up\" for one to begin with")
 		return nil
 	}
 	return doc.Content[0]
+}
+
+// blank says that there is nothing but spaces and comments, which is no document to the YAML reader.
+func blank(data []byte) bool {
+	for line := range bytes.Lines(data) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *reader) syntax(err error) {
