@@ -122,13 +122,18 @@ func (f *front) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, http.StatusBadRequest, "unauthorized_client", 700016, fmt.Sprintf("Application with identifier '%s' was not found in the directory '%s'.", id, f.tenantID))
 	case subtle.ConstantTimeCompare([]byte(secret), []byte(f.secret)) != 1:
 		oauthError(w, http.StatusUnauthorized, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '"+id+"'.")
-	case !strings.HasSuffix(r.PostForm.Get("scope"), "/.default"):
+	case !defaultScope(r.PostForm.Get("scope")):
 		oauthError(w, http.StatusBadRequest, "invalid_scope", 1002012, "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).")
 	default:
 		token, life := f.tokens.issue(f.model.now())
 		seconds := int(life / time.Second)
 		sendJSON(w, http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token})
 	}
+}
+
+// defaultScope looks for a resource's /.default among the scopes; Microsoft's libraries add openid and others to it.
+func defaultScope(scopes string) bool {
+	return slices.ContainsFunc(strings.Fields(scopes), func(s string) bool { return strings.HasSuffix(s, "/.default") })
 }
 
 func formDecoded(s string) string {

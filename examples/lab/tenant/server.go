@@ -164,3 +164,13 @@ func (s *Server) ResetCounters() { s.front.log.reset() }
 
 // RevokeTokens refuses every access token given out so far.
 func (s *Server) RevokeTokens() { s.front.tokens.revokeAll() }
+
+// IssueToken gives out an access token without a sign-in, for tests that are not about signing in.
+func (s *Server) IssueToken() string {
+	token, _ := s.front.tokens.issue(s.front.model.now())
+	return token
+}
+
+// Handler is the front itself, to be called without a network; faults that cut the connection then panic with
+// http.ErrAbortHandler, as they do under net/http.
+func (s *Server) Handler() http.Handler { return s.front }

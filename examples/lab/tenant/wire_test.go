@@ -20,7 +20,7 @@ func TestSigningInAsEntraDoes(t *testing.T) {
 	w := newWorld(t)
 	s := w.server
 	form := func(id, secret string) url.Values {
-		return url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}, "scope": {"https://x/.default"}}
+		return url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}, "scope": {"https://x/.default openid offline_access profile"}}
 	}
 	for name, c := range map[string]struct {
 		form   url.Values
