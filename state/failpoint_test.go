@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,8 +115,12 @@ func (w *world) check(where string) {
 		count[string(r)]++
 		return nil
 	}))
+	tried := map[string]bool{}
+	for _, r := range w.tried {
+		tried[r] = true
+	}
 	for r, n := range count {
-		if n != 1 || !w.owed[r] && !slices.Contains(w.tried, r) {
+		if n != 1 || !w.owed[r] && !tried[r] {
 			w.t.Fatalf("%s: record %q is there %d times", where, r, n)
 		}
 	}
@@ -284,7 +287,7 @@ func TestCrashWhileCuttingTornTail(t *testing.T) {
 
 // TestRandomCrashes runs the work through many crashes at random failpoints, crashes while opening included.
 func TestRandomCrashes(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		left := -1 // failpoints to pass until the crash
 		o := state.Options{Reserve: -1, SegmentSize: 700, Hook: func(string) error {

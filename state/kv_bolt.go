@@ -15,6 +15,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // boltKV is a kv in a bbolt file. bbolt's pages carry no checksums and it panics on what it cannot read. So the file is
@@ -176,9 +177,9 @@ func (k *boltKV) begin(write bool) (tx *bolt.Tx, err error) {
 	defer recoverDamage(k.path, &err)
 	tx, err = k.db.Begin(write)
 	switch {
-	case errors.Is(err, bolt.ErrDatabaseNotOpen):
+	case errors.Is(err, berrors.ErrDatabaseNotOpen):
 		return nil, ErrClosed
-	case errors.Is(err, bolt.ErrDatabaseReadOnly):
+	case errors.Is(err, berrors.ErrDatabaseReadOnly):
 		return nil, ErrReadOnly
 	case err != nil:
 		return nil, fmt.Errorf("begin transaction in %s: %w", k.path, err)
@@ -213,7 +214,7 @@ func (k *boltKV) rollback(tx *bolt.Tx, err *error) {
 		defer recoverDamage(k.path, &failed)
 		failed = tx.Rollback()
 	}()
-	if failed != nil && !errors.Is(failed, bolt.ErrTxClosed) {
+	if failed != nil && !errors.Is(failed, berrors.ErrTxClosed) {
 		k.poisoned.Store(true)
 		*err = errors.Join(*err, k.breakWith(failed))
 	}
@@ -263,6 +264,29 @@ type boltTx struct {
 	path    string
 	sums    bool
 	changes int // counts writes, so that Each knows when its cursor is stale
+	name    string
+	last    *bolt.Bucket // the bucket called name: looking one up costs as much as a put
+}
+
+// bucket returns the named bucket or nil. No bucket is ever removed, so the last one stays good.
+func (t *boltTx) bucket(name string) *bolt.Bucket {
+	if t.last == nil || t.name != name {
+		t.name, t.last = name, t.tx.Bucket([]byte(name))
+	}
+	return t.last
+}
+
+// makeBucket returns the named bucket, making it when absent.
+func (t *boltTx) makeBucket(name string) (*bolt.Bucket, error) {
+	if b := t.bucket(name); b != nil {
+		return b, nil
+	}
+	b, err := t.tx.CreateBucketIfNotExists([]byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("bucket %q: %w", name, err)
+	}
+	t.last = b
+	return b, nil
 }
 
 const sumSize = 4
@@ -308,7 +332,7 @@ func (t *boltTx) guard() {
 
 func (t *boltTx) Get(bucket, key string) []byte {
 	defer t.guard()
-	b := t.tx.Bucket([]byte(bucket))
+	b := t.bucket(bucket)
 	if b == nil {
 		return nil
 	}
@@ -326,9 +350,9 @@ func (t *boltTx) Put(bucket, key string, value []byte) error {
 	if len(value) > bolt.MaxValueSize-sumSize {
 		return fmt.Errorf("bucket %q key %q: value of %d bytes is too long", bucket, key, len(value))
 	}
-	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
+	b, err := t.makeBucket(bucket)
 	if err != nil {
-		return fmt.Errorf("bucket %q: %w", bucket, err)
+		return err
 	}
 	t.changes++
 	if err := b.Put([]byte(key), t.seal(bucket, key, value)); err != nil {
@@ -342,7 +366,7 @@ func (t *boltTx) Delete(bucket, key string) error {
 	if !t.tx.Writable() {
 		return ErrReadOnly
 	}
-	b := t.tx.Bucket([]byte(bucket))
+	b := t.bucket(bucket)
 	if b == nil {
 		return nil
 	}
@@ -372,7 +396,7 @@ func (t *boltTx) Each(bucket, prefix string, f func(key string, value []byte) er
 // seek returns a cursor on the first key at or after from; an absent bucket has none.
 func (t *boltTx) seek(bucket, from string) (c *bolt.Cursor, k, v []byte) {
 	defer t.guard()
-	b := t.tx.Bucket([]byte(bucket))
+	b := t.bucket(bucket)
 	if b == nil {
 		return nil, nil, nil
 	}
