@@ -273,3 +273,28 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	st.Frozen = g.isFrozen(place, p.Kind, p.Feature)
 	return st
 }
+
+// Store is where records that control owes to the log come from.
+type Store interface {
+	AppendOwed(ctx context.Context) (last uint64, err error)
+}
+
+// Owed lets the store append what control commits owe (rule X2), and folds it.
+func (g *Gate) Owed(ctx context.Context, s Store, read func(from uint64, f func(seq uint64, b []byte) error) error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.broken != nil {
+		return g.broken
+	}
+	if _, err := s.AppendOwed(ctx); err != nil {
+		g.broken = fmt.Errorf("%w: %w", ErrNotOpen, err)
+		return g.broken
+	}
+	return read(g.o.Ledger.Seq+1, func(seq uint64, b []byte) error {
+		r, err := ledger.Decode(b)
+		if err != nil {
+			return err
+		}
+		return g.o.Ledger.Fold(seq, r)
+	})
+}

@@ -54,6 +54,7 @@ type Session struct {
 	parked   []engine.Proposal
 	waiting  []engine.Proposal
 	said     map[ledger.Key]Judgement
+	claimed  map[scoping.ObjectID]bool
 	held     []ledger.Hold
 }
 
@@ -63,7 +64,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 		o.Ceiling = engine.ModeOwn
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
-		power: map[string]string{}, said: map[ledger.Key]Judgement{}}
+		power: map[string]string{}, said: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}
@@ -72,6 +73,9 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 
 // granted cuts a proposal's epoch down to what its grant had when the session began: nobody can claim to be fresher.
 func (s *Session) granted(p engine.Proposal) scoping.Epoch {
+	if s.claimed[p.Object] {
+		return s.g.auth.Epoch
+	}
 	gr, ok := s.grants[p.Grant]
 	if !ok {
 		return scoping.Epoch{}
@@ -236,4 +240,12 @@ func (s *Session) epochFor(it *item) scoping.Epoch {
 		e = s.g.auth.Epoch
 	}
 	return e
+}
+
+// Claim proposes, on the engine's behalf, deletes that the host itself saw (rule P4). Their epoch is that of now.
+func (s *Session) Claim(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
+	for _, p := range batch {
+		s.claimed[p.Object] = true
+	}
+	return s.Propose(ctx, batch)
 }

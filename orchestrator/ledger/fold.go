@@ -216,12 +216,11 @@ func (s *State) foldTransit(seq uint64, r Record) error {
 	if row == nil {
 		return nil
 	}
-	if r.Transit.To == r.Transit.From {
-		row.Transit = nil // it came back before anybody claimed it
-		return nil
-	}
 	t := *r.Transit
 	row.Transit = &t
+	if t.To == t.From {
+		row.Transit = nil // it came back before anybody claimed it
+	}
 	for f := range row.Features {
 		s.soil(Key{*r.Object, f}, Dirty{Since: r.At, Code: "in-transit", Reason: t.From + " to " + t.To, Seq: seq})
 	}

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	abs "github.com/microsoft/kiota-abstractions-go"
 )
@@ -94,7 +96,7 @@ func (t *tokens) failed(err error) error {
 	var failed *azidentity.AuthenticationFailedError
 	if errors.As(err, &failed) && failed.RawResponse != nil {
 		e.HTTP, e.RequestID = failed.RawResponse.StatusCode, failed.RawResponse.Header.Get("x-ms-request-id")
-		e.Message = firstLine(failed.Error())
+		e.Message = refusalOf(failed)
 		if e.HTTP < 500 && e.HTTP != http.StatusTooManyRequests {
 			e.Kind, e.Hint = ErrUnauthorized, "see tenant id, client id and secret or certificate, and whether the secret has expired"
 		}
@@ -102,9 +104,18 @@ func (t *tokens) failed(err error) error {
 	return e
 }
 
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
+// refusalOf gives Entra's words (AADSTS…), without the trace that follows them.
+func refusalOf(failed *azidentity.AuthenticationFailedError) string {
+	var doc struct {
+		Description string `json:"error_description"`
+	}
+	body, err := runtime.Payload(failed.RawResponse)
+	if err != nil || json.Unmarshal(body, &doc) != nil || doc.Description == "" {
+		line, _, _ := strings.Cut(failed.Error(), "\n")
+		return strings.TrimSpace(line)
+	}
+	words, _, _ := strings.Cut(doc.Description, " Trace ID:")
+	return strings.TrimSpace(words)
 }
 
 // renew throws all cached tokens away, after Graph refused one: it may have been revoked before its time.

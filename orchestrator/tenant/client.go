@@ -42,7 +42,6 @@ type Config struct {
 	CA              []byte        // PEM roots instead of the system's
 	Proxy           *url.URL      // for requests to Graph and the authority
 	Timeout         time.Duration // of one request; default DefaultTimeout
-	Lab             bool          // the lab's tenant: capabilities that public Graph lacks, under /lab/
 	Logger          *slog.Logger
 	// Wait waits between attempts of reads; tests pass their own. It returns early with the context's error.
 	Wait func(ctx context.Context, d time.Duration) error

@@ -107,7 +107,7 @@ func (s scene) covers(point int, before, after []string) {
 func TestEngineThatDiesAtAnyCommitLosesNothing(t *testing.T) {
 	onEveryLab(t, func(w *world) {
 		for _, profile := range []string{engine.ProfileDelta, engine.ProfileFull} {
-			for point := 0; ; point++ {
+			for point := 0; ; point += w.lab.stride {
 				m := newMemory()
 				w.start(connect.Options{Open: m.open})
 				s := newScene(w, point)

@@ -28,6 +28,7 @@ type lab struct {
 	url, base           string
 	ca                  []byte
 	admin, reader, pass string
+	stride              int // of failpoints: writing to Samba is slow, so it is killed at every fifth
 
 	model  *labdirectory.Model // of the embedded lab
 	server *labdirectory.Server
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 		log.Fatal(err)
 	}
 	labs = append(labs, &lab{name: "samba", url: dc.URL(), base: dc.Base(), ca: dc.CAPEM(), admin: dc.AdminUser(),
-		reader: dc.ReadOnlyUser(), pass: dc.AdminPassword()})
+		reader: dc.ReadOnlyUser(), pass: dc.AdminPassword(), stride: 5})
 	model := labdirectory.New(labdirectory.Options{})
 	// Small limits: several rounds of DirSync, several pages, members in ranges.
 	server, err := labdirectory.Serve(context.Background(), model, labdirectory.ServerOptions{MaxPageSize: 7, MaxValRange: 3, MaxDirSync: 5})
@@ -52,7 +53,7 @@ func TestMain(m *testing.M) {
 		log.Fatal(err)
 	}
 	labs = append(labs, &lab{name: "embedded", url: server.URL(), base: model.Base(), ca: server.CAPEM(), admin: model.AdminUser(),
-		reader: model.ReadOnlyUser(), pass: model.AdminPassword(), model: model, server: server})
+		reader: model.ReadOnlyUser(), pass: model.AdminPassword(), stride: 1, model: model, server: server})
 	code := m.Run()
 	if err := server.Close(); err != nil {
 		log.Print(err)

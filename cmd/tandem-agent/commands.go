@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tandem-sync/tandem/plugins/cloudsync/agent"
+	"github.com/tandem-sync/tandem/plugins/directory"
+)
+
+// usageError is wrong usage: exit code 2.
+type usageError struct{ error }
+
+func codeOf(err error) int {
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func app(stdout, stderr io.Writer) *cli.App {
+	dir := &cli.StringFlag{Name: "dir", Usage: "folder of the agent's `DIR`", Value: defaultDir()}
+	return &cli.App{
+		Name: "tandem-agent", Usage: "the lightweight agent of Tandem's cloudsync engine", Version: agent.Version(),
+		Writer: stdout, ErrWriter: stderr, HideHelpCommand: false, ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usageError{fmt.Errorf("no command %q: there are enroll, run, install, uninstall", c.Args().First())}
+			}
+			return cli.ShowAppHelp(c)
+		},
+		Commands: []*cli.Command{
+			{Name: "enroll", Usage: "trade a one-time token for this agent's identity", Action: enroll, OnUsageError: wrongUsage, Flags: []cli.Flag{
+				&cli.StringFlag{Name: "server", Usage: "`HOST:PORT` of the service", Required: true},
+				&cli.StringFlag{Name: "token", Usage: "what tandem agent invite printed", Required: true},
+				&cli.StringSliceFlag{Name: "directory-url", Usage: "`URL` of a domain controller, such as ldaps://dc1.contoso.test; may be repeated", Required: true},
+				&cli.StringFlag{Name: "directory-base", Usage: "`DN` of the domain", Required: true},
+				&cli.StringFlag{Name: "bind-user", Usage: "account that reads the directory", Required: true},
+				&cli.PathFlag{Name: "bind-password-file", Usage: "`FILE` with its password", Required: true},
+				&cli.PathFlag{Name: "directory-ca", Usage: "PEM `FILE` with the CA of the domain controllers' certificates"},
+				&cli.BoolFlag{Name: "directory-insecure", Usage: "do not verify the domain controllers' certificates"},
+				&cli.BoolFlag{Name: "force", Usage: "replace an agent that is enrolled in DIR"},
+				dir}},
+			{Name: "run", Usage: "serve until interrupted", Action: run, OnUsageError: wrongUsage, Flags: []cli.Flag{dir,
+				&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info"}}},
+			{Name: "install", Usage: "run as a service of the operating system (systemd)", Action: install, OnUsageError: wrongUsage, Flags: []cli.Flag{dir}},
+			{Name: "uninstall", Usage: "stop and remove that service", Action: uninstall, OnUsageError: wrongUsage, Flags: []cli.Flag{dir}},
+		},
+	}
+}
+
+func wrongUsage(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+
+// defaultDir is where an agent lives when nobody says otherwise.
+func defaultDir() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(os.Getenv("ProgramData"), "Tandem", "agent")
+	}
+	return "/var/lib/tandem-agent"
+}
+
+func enroll(c *cli.Context) error {
+	if c.Args().Present() {
+		return usageError{fmt.Errorf("what is %q for? enroll takes flags alone", c.Args().First())}
+	}
+	if _, _, err := net.SplitHostPort(c.String("server")); err != nil {
+		return usageError{fmt.Errorf("--server %q is not HOST:PORT", c.String("server"))}
+	}
+	dir := c.String("dir")
+	if err := agent.Vacant(dir, c.Bool("force")); err != nil {
+		return err
+	}
+	connection, err := connectionOf(c)
+	if err != nil {
+		return err
+	}
+	// The directory is tried before the token is used up.
+	session, err := directory.Dial(c.Context, connection)
+	if err != nil {
+		return err
+	}
+	controller := session.Controller().URL
+	session.Close()
+	id, err := agent.Enroll(c.Context, c.String("server"), c.String("token"), connection)
+	if err != nil {
+		return err
+	}
+	if err := agent.Save(dir, id); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.App.Writer, "enrolled as %s (group %s) for %s, reading %s\nstart it with: tandem-agent run --dir %s\n", id.Agent, id.Group,
+		connection.Base, controller, dir)
+	return nil
+}
+
+func connectionOf(c *cli.Context) (directory.Connection, error) {
+	password, err := os.ReadFile(c.Path("bind-password-file"))
+	if err != nil {
+		return directory.Connection{}, usageError{fmt.Errorf("--bind-password-file: %w", err)}
+	}
+	out := directory.Connection{Name: c.String("directory-base"), URLs: c.StringSlice("directory-url"), Base: c.String("directory-base"),
+		User: c.String("bind-user"), Password: strings.TrimRight(string(password), "\r\n"), Insecure: c.Bool("directory-insecure")}
+	if out.Insecure {
+		fmt.Fprintln(c.App.ErrWriter, "warning: the domain controllers' certificates are not verified (--directory-insecure)")
+	}
+	if ca := c.Path("directory-ca"); ca != "" {
+		if out.CA, err = os.ReadFile(ca); err != nil {
+			return out, usageError{fmt.Errorf("--directory-ca: %w", err)}
+		}
+	}
+	return out, nil
+}
+
+func run(c *cli.Context) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
+		return usageError{fmt.Errorf("--log-level: %w", err)}
+	}
+	dir := c.String("dir")
+	id, err := agent.Load(dir)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level})).With("agent", id.Agent)
+	if id.Connection.Insecure {
+		log.Warn("the domain controllers' certificates are not verified")
+	}
+	return agent.Run(c.Context, id, agent.Options{Logger: log, Save: func(next agent.Identity) error { return agent.Save(dir, next) }})
+}

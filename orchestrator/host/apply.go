@@ -1,0 +1,287 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// ApplyOptions say how waves run.
+type ApplyOptions struct {
+	wave.Options
+	By string
+}
+
+// Apply begins a plan's waves and runs them one after the other; repeated, it resumes what began. It stops at the first wave that waits.
+func (h *Host) Apply(ctx context.Context, p *Plan, o ApplyOptions) ([]wave.Wave, error) {
+	if len(p.Waves) == 0 {
+		return nil, nil
+	}
+	begun, err := h.begun(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if !begun {
+		if err := h.begin(ctx, p, o); err != nil {
+			return nil, err
+		}
+	}
+	var out []wave.Wave
+	for _, pw := range p.Waves {
+		w, err := h.Drive(ctx, pw.ID)
+		if err != nil {
+			return append(out, w), err
+		}
+		out = append(out, w)
+		if !w.State.Over() {
+			return out, nil
+		}
+		if w.State != wave.Completed {
+			return out, fmt.Errorf("%w: wave %s is %s; plan again", ErrStalePlan, w.ID, w.State)
+		}
+	}
+	return out, nil
+}
+
+func (h *Host) begun(ctx context.Context, p *Plan) (bool, error) {
+	c, err := h.view(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, pw := range p.Waves {
+		if _, ok := c.waves[pw.ID]; ok {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// begin checks that the plan still holds and records all its waves in one transaction, which consumes it.
+func (h *Host) begin(ctx context.Context, p *Plan, o ApplyOptions) error {
+	if err := h.Prepare(ctx); err != nil {
+		return err
+	}
+	if err := h.stale(ctx, p); err != nil {
+		return err
+	}
+	if bs := p.Blocked(); len(bs) > 0 {
+		return fmt.Errorf("%w: the plan has %d blockers, the first: %s: %s", ErrCheckpoint, len(bs), bs[0].Code, bs[0].Message)
+	}
+	return h.change(ctx, func(c *control) error {
+		if c.partition == nil || c.partition.Revision() != p.FromRevision {
+			return fmt.Errorf("%w: the policy in force changed meanwhile", ErrStalePlan)
+		}
+		for _, pw := range p.Waves {
+			w := wave.Wave{ID: pw.ID, Plan: p.Fingerprint, From: pw.From, To: pw.To, Features: pw.Features, HandOvers: pw.HandOvers, Objects: pw.Objects, Options: o.Options,
+				Phase: wave.Preflight, State: wave.NotStarted, Revision: p.FromRevision, CreatedAt: h.now().UnixMilli(), By: o.By, History: []wave.PhaseRecord{}}
+			if pw.Predicted != nil {
+				w.Predicted = *pw.Predicted
+			}
+			c.waves[w.ID] = w
+			c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "begin", By: o.By, Outcome: engine.Applied, Phase: string(w.Phase), Reason: "from " + w.From + " to " + w.To, Epoch: c.head.Epoch})
+		}
+		if p.Policy != "" {
+			c.policy = []byte(p.Policy)
+		}
+		return nil
+	})
+}
+
+// Migrate plans and applies the hand-over of one subtree to an engine.
+func (h *Host) Migrate(ctx context.Context, under, to string, features []scoping.Feature, except []string, o ApplyOptions) (*Plan, []wave.Wave, error) {
+	target, err := h.targetFor(ctx, under, to, features, except)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := h.Plan(ctx, PlanOptions{Target: target, AllowRevert: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	ws, err := h.Apply(ctx, p, o)
+	return p, ws, err
+}
+
+// targetFor gives the partition in force with one subtree given to an engine. What is excepted below the subtree by assignments of their own to other
+// engines goes along unless it is named in except.
+func (h *Host) targetFor(ctx context.Context, under, to string, features []scoping.Feature, except []string) (*scoping.Partition, error) {
+	cur, err := h.Partition()
+	if err != nil {
+		return nil, err
+	}
+	caps, err := h.caps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := caps[to]; !ok && to != scoping.None {
+		return nil, fmt.Errorf("%w: no engine %q is configured (configured: %v)", ErrUsage, to, h.o.Engines.Names())
+	}
+	if len(features) == 0 {
+		features = cur.Features()
+	}
+	for _, f := range features {
+		if !cur.On(f) {
+			return nil, fmt.Errorf("%w: feature %q is not switched on in the policy (on: %v)", ErrUsage, f, cur.Features())
+		}
+	}
+	dir, guid, chain, err := h.resolveDN(ctx, under)
+	if err != nil {
+		return nil, err
+	}
+	scope := scoping.Scope{Directory: dir, Under: guid, Features: features}
+	for _, x := range except {
+		d, g, _, err := h.resolveDN(ctx, x)
+		if err != nil {
+			return nil, err
+		}
+		if d != dir {
+			return nil, fmt.Errorf("%w: %s lies in another directory than %s", ErrUsage, x, under)
+		}
+		scope.Except = append(scope.Except, g)
+	}
+	return h.handAll(cur, scope, chain, to)
+}
+
+// handAll hands what other engines own in a scope to one engine.
+func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, chain []scoping.GUID, to string) (*scoping.Partition, error) {
+	next := cur
+	froms := append(cur.Engines(), scoping.None)
+	moved := false
+	for _, from := range froms {
+		if from == to {
+			continue
+		}
+		ho := scoping.HandOver{From: from, To: to, Scope: scope, Assignment: "migrate " + h.nameOfContainer(scope)}
+		for _, g := range append([]scoping.GUID{scope.Under}, scope.Except...) {
+			if pin, ok := h.pin(scoping.ObjectID{Directory: scope.Directory, GUID: g}); ok {
+				ho.Pins = append(ho.Pins, pin)
+			}
+		}
+		if from == scoping.None {
+			continue // what a policy leaves without an engine stays so: name it in a policy file to change that
+		}
+		p, err := next.Apply(ho, scoping.Epoch{})
+		if errors.Is(err, scoping.ErrHandOver) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		next, moved = p, true
+	}
+	if !moved {
+		return nil, fmt.Errorf("%w: %s owns all of %s already", ErrUsage, to, h.nameOfContainer(scope))
+	}
+	return next, nil
+}
+
+func (h *Host) nameOfContainer(s scoping.Scope) string {
+	if p, ok := h.pin(scoping.ObjectID{Directory: s.Directory, GUID: s.Under}); ok {
+		return p.DN
+	}
+	return s.Under.String()
+}
+
+// Drive runs a wave until it is over or waits.
+func (h *Host) Drive(ctx context.Context, id string) (wave.Wave, error) {
+	defer h.thaw(id)
+	w, err := wave.Drive(ctx, &executor{h: h}, id, "")
+	if err != nil {
+		return w, err
+	}
+	return w, h.Save(ctx)
+}
+
+// DecideWave applies a person's decision to a wave.
+func (h *Host) DecideWave(ctx context.Context, id string, v wave.Verb, by, reason string) (wave.Wave, error) {
+	var out wave.Wave
+	err := h.change(ctx, func(c *control) error {
+		w, ok := c.waves[id]
+		if !ok {
+			return fmt.Errorf("%w: wave %q", ErrNotFound, id)
+		}
+		if v == wave.RollBack {
+			if err := h.laterWave(c, w); err != nil {
+				return err
+			}
+		}
+		next, err := wave.Decide(w, v, by)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+		if next.Phase != w.Phase {
+			next = wave.Enter(next, next.Phase, string(v), h.now())
+		}
+		c.waves[id], out = next, next
+		c.owe(ledger.Record{Type: ledger.WaveType, Wave: id, Op: string(v), By: by, Reason: reason, Outcome: engine.Applied, Phase: string(next.Phase), Epoch: c.head.Epoch})
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	if v == wave.Pause || v == wave.Abort {
+		h.thaw(id) // a pause in a freeze ends it
+	}
+	return out, h.pushGrants(ctx)
+}
+
+// laterWave refuses a rollback on which a later wave depends.
+func (h *Host) laterWave(c *control, w wave.Wave) error {
+	for _, id := range sorted(c.waves) {
+		o := c.waves[id]
+		if id != w.ID && o.CutoverAt > w.CutoverAt && o.State != wave.RolledBack && o.State != wave.Aborted && h.overlap(o.Scopes(), w.Scopes()) {
+			return fmt.Errorf("%w: wave %s moved some of the same objects later; roll that one back first", ErrUsage, id)
+		}
+	}
+	return nil
+}
+
+// Waves gives all waves in the order of their beginning.
+func (h *Host) Waves(ctx context.Context) ([]wave.Wave, error) {
+	c, err := h.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]wave.Wave, 0, len(c.waves))
+	for _, id := range sorted(c.waves) {
+		out = append(out, c.waves[id])
+	}
+	sortWaves(out)
+	return out, nil
+}
+
+// Wave gives one wave.
+func (h *Host) Wave(ctx context.Context, id string) (wave.Wave, error) {
+	c, err := h.view(ctx)
+	if err != nil {
+		return wave.Wave{}, err
+	}
+	w, ok := c.waves[id]
+	if !ok {
+		return w, fmt.Errorf("%w: wave %q", ErrNotFound, id)
+	}
+	return w, nil
+}
+
+// thaw releases a wave's freeze, if this process holds one.
+func (h *Host) thaw(id string) {
+	h.mu.Lock()
+	f := h.frozen[id]
+	delete(h.frozen, id)
+	h.mu.Unlock()
+	if f != nil {
+		f.Release()
+	}
+}
+
+// freezeTime gives how long a wave's freeze has lasted.
+func (h *Host) freezeTime(id string) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now().Sub(h.frozenAt[id])
+}

@@ -1,0 +1,200 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// maxExamples is how many objects a finding names.
+const maxExamples = 5
+
+// collector gathers findings; each code once, with counts and examples.
+type collector struct{ list []wave.Finding }
+
+func (c *collector) add(s wave.Severity, code, message string, examples ...string) {
+	for i := range c.list {
+		if c.list[i].Code == code {
+			c.list[i].Objects += max(1, len(examples))
+			if len(c.list[i].Examples) < maxExamples {
+				c.list[i].Examples = append(c.list[i].Examples, examples...)
+			}
+			return
+		}
+	}
+	c.list = append(c.list, wave.Finding{Severity: s, Code: code, Message: message, Objects: len(examples), Examples: append([]string{}, examples...)})
+}
+
+// assess looks for what stands in a wave's way, or what its administrator should know.
+func (h *Host) assess(ctx context.Context, w wave.Wave, allowRevert bool) ([]wave.Finding, error) {
+	var c collector
+	if err := h.assessEngines(ctx, w, &c); err != nil {
+		return nil, err
+	}
+	if err := h.assessWaves(ctx, w, allowRevert, &c); err != nil {
+		return nil, err
+	}
+	h.assessPins(w, &c)
+	h.assessObjects(w, &c)
+	return c.list, nil
+}
+
+func (h *Host) assessEngines(ctx context.Context, w wave.Wave, c *collector) error {
+	for _, name := range []string{w.From, w.To} {
+		if name == scoping.None {
+			continue
+		}
+		if !slices.Contains(h.o.Engines.Names(), name) {
+			c.add(wave.Blocker, "no-such-engine", "engine "+name+" is not configured in tandem.yaml")
+			continue
+		}
+		d, err := h.o.Engines.Describe(ctx, name)
+		if err != nil {
+			return fmt.Errorf("asking engine %s what it can do: %w", name, err)
+		}
+		if name == w.To && !d.CanShadow {
+			c.add(wave.Blocker, "cannot-shadow", "engine "+name+" cannot be judged before it owns: its wave cannot be verified")
+		}
+		if s := h.gate.Authority().Stopped(name, scoping.Place{}); s != "" {
+			c.add(wave.Blocker, "stopped", "writing of "+name+" is "+s)
+		}
+		if hl, running := h.o.Engines.Health(name); running && !hl.OK {
+			c.add(wave.Blocker, "engine-unhealthy", "engine "+name+" says: "+hl.Message)
+		}
+	}
+	return nil
+}
+
+// assessWaves looks at other waves: one at a time on a scope, and none undone unasked.
+func (h *Host) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool, c *collector) error {
+	ctl, err := h.view(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range sorted(ctl.waves) {
+		o := ctl.waves[id]
+		if id == w.ID || !h.overlap(o.Scopes(), w.Scopes()) {
+			continue
+		}
+		switch {
+		case !o.State.Over():
+			c.add(wave.Blocker, "wave-running", "wave "+id+" on the same objects is not over: `tandem wave show "+id+"`")
+		case o.State == wave.Completed && o.From == w.To && o.To == w.From && !allowRevert:
+			c.add(wave.Blocker, "reverts-wave", "this would undo wave "+id+", which moved these objects from "+o.From+" to "+o.To+": plan with --allow-revert if that is meant")
+		}
+	}
+	return nil
+}
+
+// overlap says whether two sets of scopes can hold the same object: one's top lies in the other.
+func (h *Host) overlap(a, b []scoping.Scope) bool {
+	in := func(x, y scoping.Scope) bool {
+		p, ok := h.pin(scoping.ObjectID{Directory: x.Directory, GUID: x.Under})
+		return ok && y.Covers(scoping.Place{Directory: x.Directory, Ancestors: append([]scoping.GUID{x.Under}, p.Ancestors...)})
+	}
+	for _, x := range a {
+		for _, y := range b {
+			if x.Directory == y.Directory && (in(x, y) || in(y, x)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (h *Host) assessPins(w wave.Wave, c *collector) {
+	p := h.gate.Authority().Partition
+	if p == nil {
+		return
+	}
+	for _, d := range p.Drift(h.pin) {
+		if d.What == scoping.Vanished {
+			c.add(wave.Blocker, "ou-vanished", "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
+			continue
+		}
+		c.add(wave.Warning, "ou-"+d.What, "an OU of the policy is "+d.What+"; its owner is unchanged: `tandem policy fmt --repin` brings the file up to date", d.Was+" → "+d.Now)
+	}
+}
+
+func (h *Host) assessObjects(w wave.Wave, c *collector) {
+	scopes := w.Scopes()
+	inside := map[scoping.ObjectID]bool{}
+	for _, id := range h.objectsIn(scopes) {
+		inside[id] = true
+		h.assessObject(id, c)
+	}
+	h.gate.Read(func(s *ledger.State) {
+		for _, hd := range s.SortedHolds() {
+			for _, e := range hd.Entries {
+				if hd.State == ledger.HoldOpen && inside[e.Object] {
+					c.add(wave.Warning, "held", "writes to these objects are held; a cutover voids the set and the new engine is judged anew", e.Name)
+				}
+			}
+		}
+		for _, o := range s.Doubts() {
+			if inside[*o.Record.Object] {
+				c.add(wave.Warning, "in-doubt", "an earlier write had no answer; these objects change hands when the doubt ends", o.Record.Name)
+			}
+		}
+		h.assessReferences(s, w, inside, c)
+	})
+}
+
+func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
+	sight := h.o.Census.Sight(id)
+	var row *ledger.Row
+	h.gate.Read(func(s *ledger.State) { row = s.Rows[id] })
+	switch {
+	case sight.AnchorBad == "anchor-invalid":
+		c.add(wave.Blocker, "anchor-invalid", "mS-DS-ConsistencyGuid does not hold 16 bytes: both engines would compute an unusable source anchor", sight.Name)
+	case sight.AnchorBad != "":
+		c.add(wave.Blocker, "duplicate-anchor", "two living objects carry one source anchor", sight.Name)
+	case row != nil && row.Anchor != "" && row.Anchor != sight.Anchor:
+		c.add(wave.Blocker, "anchor-changed", "the source anchor is not the one the cloud object was joined with", sight.Name)
+	}
+	if o, ok := h.cloudOf(row); ok && o.Synced {
+		c.add(wave.Blocker, "synced", "Microsoft's engines own the cloud object: Graph refuses to write it", sight.Name)
+	}
+}
+
+// assessReferences counts the references that will cross engines after the wave. They stay right: the gate resolves them across the line.
+func (h *Host) assessReferences(s *ledger.State, w wave.Wave, inside map[scoping.ObjectID]bool, c *collector) {
+	auth := h.gate.Authority()
+	for _, id := range slices.SortedFunc(maps.Keys(inside), scoping.ObjectID.Compare) {
+		row := s.Rows[id]
+		if row == nil || row.Kind != scoping.Group {
+			continue
+		}
+		o, ok := h.cloudOf(row)
+		if !ok {
+			continue
+		}
+		for _, m := range o.Members {
+			r, linked := s.ByCloud(m)
+			if linked && !inside[r.Object] && h.ownerNow(auth, r.Object, r.Kind) != w.To {
+				c.add(wave.Info, "crossing-references", "memberships will cross from "+w.To+"'s groups to objects of other engines; they are kept", row.Name)
+				break
+			}
+		}
+	}
+}
+
+// objectsUnder gives the living objects of one scope.
+func (h *Host) objectsUnder(s scoping.Scope) []scoping.ObjectID {
+	var out []scoping.ObjectID
+	h.o.Census.Tree(s.Directory, func(t *census.Tree) {
+		for id := range t.Under(s.Under) {
+			o, _ := t.Get(id.GUID)
+			if s.Writes(o.Kind, scoping.Base(o.Kind)) && s.Covers(t.Place(id.GUID)) {
+				out = append(out, id)
+			}
+		}
+	})
+	return out
+}

@@ -1,0 +1,258 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// formatVersion is that of what the host keeps in control. Another one is refused.
+const formatVersion = 1
+
+// head is the small heart of control.
+type head struct {
+	Version      int           `json:"version"`
+	Installation string        `json:"installation"`
+	Epoch        scoping.Epoch `json:"epoch"` // the newest
+	ReadOnly     string        `json:"readOnly,omitempty"`
+}
+
+// control is everything that the host keeps in control, as one transaction sees it.
+type control struct {
+	head      head
+	partition *scoping.Partition // nil: none in force
+	policy    []byte             // the text of the policy file last put in force
+	waves     map[string]wave.Wave
+	stops     map[string]gate.Stop
+	owed      []ledger.Record
+}
+
+// next gives a new epoch.
+func (c *control) next() scoping.Epoch {
+	c.head.Epoch.N++
+	return c.head.Epoch
+}
+
+// owe adds a record that the commit owes to the log (rule X2).
+func (c *control) owe(r ledger.Record) { c.owed = append(c.owed, r) }
+
+func readControl(tx state.Tx, installation func() string) (*control, error) {
+	c := &control{waves: map[string]wave.Wave{}, stops: map[string]gate.Stop{}}
+	b := tx.Get("host", "head")
+	if b == nil {
+		c.head = head{Version: formatVersion, Installation: installation(), Epoch: scoping.Epoch{Incarnation: 1}}
+		return c, nil
+	}
+	if err := json.Unmarshal(b, &c.head); err != nil {
+		return nil, fmt.Errorf("%w: control's head: %w", ErrState, err)
+	}
+	if c.head.Version != formatVersion {
+		return nil, fmt.Errorf("%w: control is of version %d, this program knows %d: use the program that wrote it", ErrState, c.head.Version, formatVersion)
+	}
+	if b := tx.Get("host", "partition"); b != nil {
+		c.partition = new(scoping.Partition)
+		if err := json.Unmarshal(b, c.partition); err != nil {
+			return nil, fmt.Errorf("%w: the partition in force: %w", ErrState, err)
+		}
+	}
+	c.policy = slices.Clone(tx.Get("host", "policy"))
+	if err := each(tx, "waves", c.waves); err != nil {
+		return nil, err
+	}
+	return c, each(tx, "stops", c.stops)
+}
+
+func each[V any](tx state.Tx, bucket string, into map[string]V) error {
+	return tx.Each(bucket, "", func(k string, b []byte) error {
+		var v V
+		if err := json.Unmarshal(b, &v); err != nil {
+			return fmt.Errorf("%w: %s %s: %w", ErrState, bucket, k, err)
+		}
+		into[k] = v
+		return nil
+	})
+}
+
+// write puts back what changed.
+func (c *control) write(tx state.Tx) error {
+	if err := putJSON(tx, "host", "head", c.head); err != nil {
+		return err
+	}
+	if c.partition != nil {
+		if err := putJSON(tx, "host", "partition", c.partition); err != nil {
+			return err
+		}
+		if err := putJSON(tx, "revisions", revisionKey(c.partition.Revision()), c.partition); err != nil {
+			return err
+		}
+	}
+	if c.policy != nil {
+		if err := tx.Put("host", "policy", c.policy); err != nil {
+			return err
+		}
+	}
+	if err := putAll(tx, "waves", c.waves); err != nil {
+		return err
+	}
+	return putAll(tx, "stops", c.stops)
+}
+
+func revisionKey(n uint64) string { return fmt.Sprintf("%012d", n) }
+
+func putAll[V any](tx state.Tx, bucket string, m map[string]V) error {
+	var stale []string
+	if err := tx.Each(bucket, "", func(k string, _ []byte) error {
+		if _, ok := m[k]; !ok {
+			stale = append(stale, k)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, k := range stale {
+		if err := tx.Delete(bucket, k); err != nil {
+			return err
+		}
+	}
+	for k, v := range m {
+		if err := putJSON(tx, bucket, k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putJSON(tx state.Tx, bucket, key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding %s %s: %w", bucket, key, err)
+	}
+	if string(tx.Get(bucket, key)) == string(b) {
+		return nil
+	}
+	return tx.Put(bucket, key, b)
+}
+
+// change commits a change of control in one transaction with the records it owes, puts the authority that follows from it in force, and lets
+// the ledger follow.
+func (h *Host) change(ctx context.Context, f func(*control) error) error {
+	h.ctl.Lock()
+	defer h.ctl.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	var c *control
+	err := h.o.Store.Control.Update(ctx, func(tx state.Tx) error {
+		var err error
+		if c, err = readControl(tx, h.o.NewID); err != nil {
+			return err
+		}
+		if err := f(c); err != nil {
+			return err
+		}
+		if err := c.write(tx); err != nil {
+			return err
+		}
+		return state.Owe(tx, h.encode(c)...)
+	})
+	if err != nil {
+		return err
+	}
+	h.gate.SetAuthority(c.authority(), h.rules(c))
+	return h.gate.Owed(ctx, h.o.Store, func(from uint64, f func(uint64, []byte) error) error { return h.o.Store.Log.Read(ctx, from, f) })
+}
+
+func (h *Host) encode(c *control) [][]byte {
+	out := make([][]byte, len(c.owed))
+	for i, r := range c.owed {
+		r.At = h.now().UnixMilli()
+		if c.partition != nil {
+			r.Revision = c.partition.Revision()
+		}
+		out[i] = ledger.Encode(r)
+	}
+	return out
+}
+
+// view reads control.
+func (h *Host) view(ctx context.Context) (*control, error) {
+	var c *control
+	err := h.o.Store.Control.View(ctx, func(tx state.Tx) error {
+		var err error
+		c, err = readControl(tx, h.o.NewID)
+		return err
+	})
+	return c, err
+}
+
+// Revision reads the partition of a revision.
+func (h *Host) Revision(ctx context.Context, n uint64) (*scoping.Partition, error) {
+	var p *scoping.Partition
+	err := h.o.Store.Control.View(ctx, func(tx state.Tx) error {
+		b := tx.Get("revisions", revisionKey(n))
+		if b == nil {
+			return fmt.Errorf("%w: revision %d of the policy", ErrNotFound, n)
+		}
+		p = new(scoping.Partition)
+		return json.Unmarshal(b, p)
+	})
+	return p, err
+}
+
+// authority derives who may write what from control: a pure function of its content.
+func (c *control) authority() gate.Authority {
+	a := gate.Authority{Partition: c.partition, Epoch: c.head.Epoch, ReadOnly: c.head.ReadOnly}
+	for _, id := range sorted(c.waves) {
+		w := c.waves[id]
+		name, epoch, ok := w.ShadowGrant()
+		if !ok || name == scoping.None {
+			continue
+		}
+		for _, s := range w.Scopes() {
+			a.Shadows = append(a.Shadows, gate.Shadow{Engine: name, Wave: id, Scope: s, Epoch: epoch})
+		}
+	}
+	for _, id := range sorted(c.stops) {
+		a.Stops = append(a.Stops, c.stops[id])
+	}
+	return a
+}
+
+func sorted[V any](m map[string]V) []string {
+	ks := make([]string, 0, len(m))
+	for k := range m {
+		ks = append(ks, k)
+	}
+	slices.Sort(ks)
+	return ks
+}
+
+// rules derives the gate's rules from the policy in force and the tenant's domains.
+func (h *Host) rules(c *control) gate.Rules {
+	d := scoping.DefaultDefaults()
+	if c.partition != nil {
+		d = c.partition.Defaults()
+	}
+	r := gate.Rules{SoftMatch: d.SoftMatch, UPNRefuse: d.UPN.UnverifiedSuffix == "refuse", UPNHold: d.UPN.Changes == "hold", Exclusive: d.Members == "exclusive",
+		Objects: d.DeleteThreshold.Objects, Percent: d.DeleteThreshold.Percent, Irrevocable: 10}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.domains.verified) > 0 {
+		r.Verified, r.InitialDomain = map[string]bool{}, h.domains.initial
+		for _, v := range h.domains.verified {
+			r.Verified[lower(v)] = true
+		}
+	}
+	return r
+}
+
+// waveID makes the short name of a wave from a plan's fingerprint and its place in it.
+func waveID(fingerprint string, i int) string {
+	return "w" + fingerprint[:6] + "-" + strconv.Itoa(i+1)
+}

@@ -1,0 +1,376 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// executor is the live executor of waves.
+type executor struct{ h *Host }
+
+var _ wave.Executor = (*executor)(nil)
+
+// Now implements wave.Executor.
+func (x *executor) Now() time.Time { return x.h.now() }
+
+// Load implements wave.Executor.
+func (x *executor) Load(ctx context.Context, id string) (wave.Wave, error) { return x.h.Wave(ctx, id) }
+
+// Pause implements wave.Executor: a command waits inside only for short whiles.
+func (x *executor) Pause(ctx context.Context, d time.Duration) (bool, error) {
+	if d > x.h.o.Patience {
+		return false, nil
+	}
+	return true, x.h.o.Clock.Sleep(ctx, d)
+}
+
+// Commit implements wave.Executor: the record, the authority that follows from it, and the log's entry, in one transaction.
+func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
+	h := x.h
+	var entered bool
+	err := h.change(ctx, func(c *control) error {
+		old := c.waves[w.ID]
+		if old.State == wave.Paused || old.State == wave.Aborted || (old.State.Over() && !w.State.Over()) {
+			if w.State != wave.Running || old.State != wave.Paused {
+				return nil // a person decided meanwhile
+			}
+			return nil
+		}
+		entered = old.Phase != w.Phase || old.State != w.State
+		if w.Phase == wave.ShadowPhase && old.Phase != wave.ShadowPhase {
+			w.ShadowEpoch = c.next()
+		}
+		c.waves[w.ID] = w
+		if entered {
+			c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "phase", Outcome: engine.Applied, Phase: string(w.Phase), Code: string(w.State), Reason: w.Wait, Epoch: c.head.Epoch})
+		}
+		return nil
+	})
+	if err != nil || !entered {
+		return err
+	}
+	h.progress(Progress{Wave: w.ID, Phase: string(w.Phase), Note: w.Wait})
+	return h.pushGrants(ctx)
+}
+
+// Do implements wave.Executor.
+func (x *executor) Do(ctx context.Context, w wave.Wave, a wave.Act) (wave.Evidence, error) {
+	h := x.h
+	h.progress(Progress{Wave: w.ID, Phase: string(w.Phase), Note: string(a)})
+	switch a {
+	case wave.ActCheck:
+		return h.actCheck(ctx, w)
+	case wave.ActBaseline:
+		return h.actBaseline(ctx, w)
+	case wave.ActShadowRun:
+		if err := h.Prepare(ctx); err != nil {
+			return wave.Evidence{}, err
+		}
+		return h.shadowRun(ctx, w, false)
+	case wave.ActFreeze:
+		return h.actFreeze(ctx, w)
+	case wave.ActVerifyNew:
+		return h.actVerifyNew(ctx, w)
+	case wave.ActCutover:
+		return h.actCutover(ctx, w)
+	case wave.ActCatchUp:
+		return h.actCatchUp(ctx, w)
+	case wave.ActWatch:
+		return h.actWatch(ctx, w)
+	case wave.ActComplete:
+		return h.actComplete(ctx, w)
+	case wave.ActFlipBack:
+		return h.actFlipBack(ctx, w)
+	case wave.ActEvaluate:
+		return h.actEvaluate(ctx, w)
+	case wave.ActRestore:
+		return h.actRestore(ctx, w)
+	}
+	return wave.Evidence{}, fmt.Errorf("unknown act %q", a)
+}
+
+func (h *Host) actCheck(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	if err := h.Prepare(ctx); err != nil {
+		return wave.Evidence{}, err
+	}
+	fs, err := h.assess(ctx, w, true)
+	return wave.Evidence{OK: true, Findings: fs}, err
+}
+
+// baselineChunk is how many objects one record of a baseline holds.
+const baselineChunk = 100
+
+// actBaseline saves the tenant's state of the scope in the log.
+func (h *Host) actBaseline(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	var all []ledger.BaselineEntry
+	h.gate.Read(func(s *ledger.State) {
+		for _, id := range s.Objects() {
+			row := s.Rows[id]
+			if o, ok := h.cloudOf(row); ok && h.inside(w, row) {
+				all = append(all, ledger.BaselineEntry{Object: id, Cloud: o})
+			}
+		}
+	})
+	var rs []ledger.Record
+	for chunk := range slices.Chunk(all, baselineChunk) {
+		rs = append(rs, ledger.Record{Type: ledger.BaselineType, Wave: w.ID, Op: "baseline", Baseline: chunk, Epoch: w.ShadowEpoch})
+	}
+	if err := h.gate.Record(ctx, rs...); err != nil {
+		return wave.Evidence{}, err
+	}
+	return wave.Evidence{OK: true, Why: fmt.Sprintf("%d objects saved", len(all))}, nil
+}
+
+// inside says whether a row's object lies in a wave's scopes now, or lay there when it was last written.
+func (h *Host) inside(w wave.Wave, row *ledger.Row) bool {
+	f := scoping.Base(row.Kind)
+	places := []scoping.Place{}
+	if s := h.o.Census.Sight(row.Object); s.Known {
+		places = append(places, scoping.Place{Directory: row.Object.Directory, Ancestors: s.Chain})
+	}
+	if l := row.Features[f]; l != nil {
+		places = append(places, scoping.Place{Directory: row.Object.Directory, Ancestors: l.Chain})
+	}
+	for _, p := range places {
+		for _, s := range w.Scopes() {
+			if s.Writes(row.Kind, f) && s.Covers(p) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// actFreeze closes admission, or goes on waiting for the wire.
+func (h *Host) actFreeze(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	h.mu.Lock()
+	f := h.frozen[w.ID]
+	h.mu.Unlock()
+	if f == nil {
+		f = h.gate.Freeze(w.Scopes(), wave.FreezeLimit)
+		h.mu.Lock()
+		h.frozen[w.ID], h.frozenAt[w.ID] = f, h.now()
+		h.mu.Unlock()
+	}
+	for tries := 0; f.OnWire() > 0 && f.Holds() && tries < 50; tries++ {
+		if err := h.o.Clock.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return wave.Evidence{}, err
+		}
+	}
+	if !f.Holds() {
+		h.thaw(w.ID)
+		return wave.Evidence{Expired: true, Why: "the freeze reached its limit"}, nil
+	}
+	return wave.Evidence{OK: true, Drained: f.OnWire() == 0}, nil
+}
+
+// actVerifyNew judges singly what changed since verify: objects that are dirty and lie in the scope.
+func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	fail := func(why string) (wave.Evidence, error) {
+		h.thaw(w.ID)
+		return wave.Evidence{Expired: true, Why: why}, nil
+	}
+	if err := h.prepareDirectory(ctx); err != nil {
+		return fail("the directory could not be read: " + err.Error())
+	}
+	var ids []scoping.ObjectID
+	h.gate.Read(func(s *ledger.State) {
+		for _, k := range s.DirtyKeys() {
+			if d := s.Dirt[k.Object][k.Feature]; d.Code == string(engine.Shadowed) || d.Since <= w.VerifiedAt {
+				continue // judged by verify
+			}
+			if row := s.Rows[k.Object]; row != nil && h.inside(w, row) && !h.o.Census.Sight(k.Object).Gone {
+				ids = append(ids, k.Object)
+			}
+		}
+	})
+	ev := wave.Evidence{OK: true}
+	if ids = slices.Compact(ids); len(ids) > 0 && w.To != scoping.None {
+		run := h.nextRun()
+		s := h.gate.Begin(gate.SessionOptions{Engine: w.To, Run: run, Wave: w.ID, Ceiling: engine.ModeShadow, Silent: true})
+		complete, err := h.askEngine(ctx, w.To, engine.RunRequest{Run: run, Profile: engine.ProfileObjects, Scopes: w.Scopes(), Objects: ids, Ceiling: engine.ModeShadow}, s, func(engine.RunReport) {})
+		if err != nil || !complete {
+			return fail("what changed since verify could not be judged")
+		}
+		sum, err := s.End(ctx, true)
+		if err != nil {
+			return ev, err
+		}
+		worst := map[scoping.ObjectID]int{}
+		for _, j := range sum.Judgements {
+			if _, rank := opOf(j); rank > 0 && j.Key.Feature != scoping.References {
+				worst[j.Key.Object] = max(worst[j.Key.Object], rank)
+			}
+		}
+		ev.Counts = counts(worst)
+	}
+	if ev.Counts.Grave() > 0 {
+		h.thaw(w.ID)
+	}
+	return ev, nil
+}
+
+// cut applies a wave's hand-overs to the partition in force, with their transfers, and says at which epoch.
+func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
+	at := c.next()
+	p := c.partition
+	for _, x := range w.HandOvers {
+		if back {
+			x = x.Inverse()
+		}
+		next, err := p.Apply(x, at)
+		if err != nil {
+			return at, err
+		}
+		p = next
+		t := scoping.Transfer{Scope: x.Scope, From: x.From, To: x.To, At: at}
+		c.owe(ledger.Record{Type: ledger.TransferType, Wave: w.ID, Engine: x.To, Op: "transfer", Outcome: engine.Applied, Reason: "from " + x.From + " to " + x.To, Epoch: at, Transfer: &t})
+	}
+	c.partition = p
+	return at, nil
+}
+
+// actCutover flips the scopes in one transaction: partition, epoch, transfers and the wave's record, which enters catch-up.
+func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	h.mu.Lock()
+	f := h.frozen[w.ID]
+	h.mu.Unlock()
+	defer h.thaw(w.ID)
+	if f == nil || !f.Holds() || f.OnWire() > 0 {
+		return wave.Evidence{Why: "the freeze was lost"}, nil
+	}
+	millis := h.freezeTime(w.ID).Milliseconds()
+	err := h.change(ctx, func(c *control) error {
+		cur := c.waves[w.ID]
+		if cur.Phase != wave.Cutover || cur.State != wave.Running {
+			return fmt.Errorf("%w: wave %s is %s in phase %s", errNotNow, w.ID, cur.State, cur.Phase)
+		}
+		at, err := h.cut(c, cur, false)
+		if err != nil {
+			return err
+		}
+		cur.CutoverEpoch, cur.CutoverAt, cur.FreezeMillis, cur.Revision = at, h.now().UnixMilli(), millis, c.partition.Revision()
+		c.waves[w.ID] = wave.Enter(cur, wave.CatchUp, fmt.Sprintf("committed at epoch %s", at), h.now())
+		c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
+		return nil
+	})
+	if errors.Is(err, errNotNow) {
+		return wave.Evidence{Why: err.Error()}, nil
+	}
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	return wave.Evidence{OK: true, Millis: millis}, h.pushGrants(ctx)
+}
+
+var errNotNow = errors.New("not now")
+
+// actCatchUp lets the target evaluate what is dirty and what changed.
+func (h *Host) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	if w.To == scoping.None {
+		return wave.Evidence{OK: true}, nil // a policy of none parks and lists; it never deletes (rule T4)
+	}
+	r, err := h.Sync(ctx, w.To, SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	if !r.Complete {
+		return wave.Evidence{Why: "the run of " + w.To + " was not complete: " + problems(r)}, nil
+	}
+	n, _ := h.unsettled(w)
+	return wave.Evidence{OK: true, Unsettled: n, Why: problems(r)}, nil
+}
+
+func problems(r SyncReport) string {
+	var out []string
+	for i, p := range r.Errors {
+		if i == 3 {
+			out = append(out, fmt.Sprintf("and %d more", len(r.Errors)-3))
+			break
+		}
+		out = append(out, p.Object+": "+p.Code+": "+p.Message)
+	}
+	return strings.Join(out, "; ")
+}
+
+// unsettled counts the objects of a wave's scopes that are still dirty for its owner, those whose references wait for objects of other engines
+// excepted.
+func (h *Host) unsettled(w wave.Wave) (int, []scoping.ObjectID) {
+	var ids []scoping.ObjectID
+	h.gate.Read(func(s *ledger.State) {
+		for _, k := range s.DirtyKeys() {
+			d := s.Dirt[k.Object][k.Feature]
+			row := s.Rows[k.Object]
+			if row != nil && h.inside(w, row) && d.Code != string(engine.Partial) && d.Code != string(engine.Shadowed) {
+				ids = append(ids, k.Object)
+			}
+		}
+	})
+	ids = slices.Compact(ids)
+	return len(ids), ids
+}
+
+// actWatch looks at the target's health once; the time since the last look counts as soaked.
+func (h *Host) actWatch(_ context.Context, w wave.Wave) (wave.Evidence, error) {
+	now := h.now()
+	h.mu.Lock()
+	since, ok := h.soaking[w.ID]
+	h.soaking[w.ID] = now
+	r, ran := h.last[w.To]
+	h.mu.Unlock()
+	ev := wave.Evidence{OK: true}
+	if ok {
+		ev.Elapsed = max(0, now.Sub(since))
+	}
+	if hl, running := h.o.Engines.Health(w.To); running && !hl.OK {
+		ev.OK, ev.Why = false, "engine "+w.To+" says: "+hl.Message
+	}
+	if ran && (r.Failed > 0 || r.Held > 0) {
+		ev.OK, ev.Why = false, fmt.Sprintf("the last run of %s left %d failed and %d held", w.To, r.Failed, r.Held)
+	}
+	return ev, nil
+}
+
+func (h *Host) actComplete(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	if err := h.Prepare(ctx); err != nil {
+		return wave.Evidence{}, err
+	}
+	return wave.Evidence{OK: true, Unclaimed: h.unclaimedIn(w)}, nil
+}
+
+// unclaimedIn counts the objects of a wave that lie with the target and were never settled by it: their owner of record is another, or the
+// object is in transit to it.
+func (h *Host) unclaimedIn(w wave.Wave) int {
+	n := 0
+	auth := h.gate.Authority()
+	h.gate.Read(func(s *ledger.State) {
+		for _, id := range s.Objects() {
+			row := s.Rows[id]
+			sight := h.o.Census.Sight(id)
+			if row.State != ledger.Live || sight.Gone || !h.inside(w, row) || h.ownerNow(auth, id, row.Kind) != w.To {
+				continue
+			}
+			if record, ok := s.OwnerOfRecord(id, scoping.Base(row.Kind)); !ok || record != w.To {
+				n++
+			}
+		}
+	})
+	return n
+}
+
+func sortWaves(ws []wave.Wave) {
+	slices.SortFunc(ws, func(a, b wave.Wave) int {
+		return cmp.Or(cmp.Compare(a.CreatedAt, b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+}

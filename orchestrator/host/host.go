@@ -1,0 +1,265 @@
+// Package host is what stands between engines, directory and tenant: it keeps the partition in force, follows the directory, runs engines and has
+// their proposals judged, plans and carries out waves, and answers questions. It works over interfaces, so that the simulation runs it as it is;
+// package orchestrator gives it real directories, a real tenant and engine processes.
+package host
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// Kinds of errors that callers tell apart.
+var (
+	ErrUsage      = errors.New("not possible as asked")          // exit 2
+	ErrCheckpoint = errors.New("waits for a person")             // exit 3
+	ErrStalePlan  = errors.New("the plan is stale")              // make a new one
+	ErrNotFound   = errors.New("not found")                      // of references of people
+	ErrNoPolicy   = errors.New("no policy is in force")          // `tandem import` first
+	ErrState      = errors.New("the state cannot be understood") // damaged, or of a newer program
+)
+
+// Tenant is what the host needs of the tenant client, beside what the gate needs.
+type Tenant interface {
+	gate.Tenant
+	// Refresh brings the cache up to date and gives the ids that somebody else changed.
+	Refresh(ctx context.Context, c *cloud.Cache, now time.Time) (changed []string, err error)
+	// Domains gives the verified domains and the initial one.
+	Domains(ctx context.Context) (verified []string, initial string, err error)
+}
+
+// Engines runs engines.
+type Engines interface {
+	// Names gives the configured engines in order.
+	Names() []string
+	// Describe starts the engine if need be and gives its description.
+	Describe(ctx context.Context, name string) (engine.Description, error)
+	// Grant tells an engine what it may do. It need not be running.
+	Grant(ctx context.Context, name string, g []engine.Grant) error
+	// Run lets an engine run. propose is called for one batch after the other; its decisions go back to the engine.
+	Run(ctx context.Context, name string, r engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), progress func(engine.Progress)) ([]engine.RunReport, error)
+	// Health gives what an engine last said of itself; false when it is not running.
+	Health(name string) (engine.Health, bool)
+}
+
+// Options are what a host is made of. Store, Census, Tenant, Cache, Engines, Clock and NewID are needed.
+type Options struct {
+	Store     *state.Store
+	Census    *census.Census
+	Tenant    Tenant
+	Cache     *cloud.Cache
+	Engines   Engines
+	Clock     gate.Clock
+	NewID     func() string
+	GhostLife time.Duration
+	// SaveCache keeps the tenant's cache in its index file; nil: not kept.
+	SaveCache func(context.Context) error
+	// Checkpoints keeps the ledger's checkpoint; nil: the log is folded from the start each time.
+	Checkpoints Checkpoints
+	// Patience is how long a command waits inside a phase that ends by itself (a soak).
+	Patience time.Duration
+	// Progress tells people what goes on; nil: nobody.
+	Progress func(Progress)
+	// Policies reads a policy file's text; for messages the name is kept.
+	Log func(msg string, args ...any)
+}
+
+// Checkpoints is where the ledger's checkpoint is kept.
+type Checkpoints interface {
+	LoadCheckpoint(ctx context.Context) ([]byte, error)
+	SaveCheckpoint(ctx context.Context, b []byte) error
+}
+
+// Progress is one line about long work.
+type Progress struct {
+	Engine string `json:"engine,omitempty"`
+	Wave   string `json:"wave,omitempty"`
+	Phase  string `json:"phase"`
+	Done   int    `json:"done,omitempty"`
+	Total  int    `json:"total,omitempty"`
+	Note   string `json:"note,omitempty"`
+}
+
+// Host is one running host. It is safe for concurrent use: runs of one engine go one after the other, and so do changes of control.
+type Host struct {
+	o    Options
+	gate *gate.Gate
+
+	ctl  sync.Mutex // changes of control, with what follows from them in memory
+	prep sync.Mutex // refreshes of tenant and census
+
+	mu       sync.Mutex
+	locks    map[string]*sync.Mutex // one run per engine
+	frozen   map[string]*gate.Frozen
+	frozenAt map[string]time.Time
+	lastSave uint64
+	runs     uint64
+	last     map[string]SyncReport
+	domains  domains
+	soaking  map[string]time.Time
+}
+
+type domains struct {
+	verified []string
+	initial  string
+	at       time.Time
+}
+
+// Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt.
+func Open(ctx context.Context, o Options) (*Host, error) {
+	h := &Host{o: o, locks: map[string]*sync.Mutex{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{}, last: map[string]SyncReport{},
+		soaking: map[string]time.Time{}, runs: uint64(o.Clock.Now().UnixMilli())}
+	if _, err := o.Store.AppendOwed(ctx); err != nil {
+		return nil, fmt.Errorf("appending what control owes to the log: %w", err)
+	}
+	led, err := h.loadLedger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock,
+		GhostLife: o.GhostLife, Tenure: func() time.Duration { return o.Store.Control.Tenure().Remaining() }, NewID: o.NewID})
+	if err := h.change(ctx, func(*control) error { return nil }); err != nil {
+		return nil, err
+	}
+	n, err := h.gate.Recover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		h.say("writes without an answer from an earlier process are in doubt", "writes", n)
+	}
+	return h, nil
+}
+
+func (h *Host) say(msg string, args ...any) {
+	if h.o.Log != nil {
+		h.o.Log(msg, args...)
+	}
+}
+
+func (h *Host) progress(p Progress) {
+	if h.o.Progress != nil {
+		h.o.Progress(p)
+	}
+}
+
+func (h *Host) now() time.Time { return h.o.Clock.Now() }
+
+// loadLedger folds the log, from the checkpoint where that is of this log.
+func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
+	led := h.fromCheckpoint(ctx)
+	err := h.o.Store.Log.Read(ctx, led.Seq+1, func(seq uint64, b []byte) error {
+		r, err := ledger.Decode(b)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		return led.Fold(seq, r)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: folding the log: %w", ErrState, err)
+	}
+	h.lastSave = led.Seq
+	return led, nil
+}
+
+func (h *Host) fromCheckpoint(ctx context.Context) *ledger.State {
+	if h.o.Checkpoints == nil {
+		return ledger.New()
+	}
+	b, err := h.o.Checkpoints.LoadCheckpoint(ctx)
+	if err != nil || b == nil {
+		return ledger.New()
+	}
+	led, hash, err := ledger.LoadCheckpoint(b)
+	if err != nil || led.Seq == 0 || h.hashAt(ctx, led.Seq) != hash {
+		return ledger.New()
+	}
+	return led
+}
+
+var errEnough = errors.New("enough")
+
+func (h *Host) hashAt(ctx context.Context, seq uint64) string {
+	var out string
+	_ = h.o.Store.Log.ReadChained(ctx, seq, func(e state.LogEntry) error {
+		out = hex.EncodeToString(e.Hash[:])
+		return errEnough
+	})
+	return out
+}
+
+// Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache.
+func (h *Host) Save(ctx context.Context) error {
+	if h.o.SaveCache != nil {
+		if err := h.o.SaveCache(ctx); err != nil {
+			return fmt.Errorf("keeping the tenant's cache: %w", err)
+		}
+	}
+	if h.o.Checkpoints == nil {
+		return nil
+	}
+	var b []byte
+	var err error
+	var seq uint64
+	h.gate.Read(func(s *ledger.State) {
+		seq = s.Seq
+		if seq == h.lastSave || seq == 0 {
+			return
+		}
+		b, err = s.Checkpoint(h.hashAt(ctx, seq))
+	})
+	if b == nil || err != nil {
+		return err
+	}
+	h.lastSave = seq
+	return h.o.Checkpoints.SaveCheckpoint(ctx, b)
+}
+
+// Gate gives the door, for reports and tests.
+func (h *Host) Gate() *gate.Gate { return h.gate }
+
+// lock gives the mutex of an engine's runs.
+func (h *Host) lock(name string) *sync.Mutex {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.locks[name] == nil {
+		h.locks[name] = &sync.Mutex{}
+	}
+	return h.locks[name]
+}
+
+func (h *Host) nextRun() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.runs++
+	return h.runs
+}
+
+// pin finds where a pinned container is now, by the census.
+func (h *Host) pin(id scoping.ObjectID) (scoping.Pin, bool) {
+	var p scoping.Pin
+	ok := false
+	h.o.Census.Tree(id.Directory, func(t *census.Tree) {
+		if id.GUID == t.Root {
+			p, ok = scoping.Pin{GUID: id.GUID, DN: t.RootDN}, true
+			return
+		}
+		o, known := t.Get(id.GUID)
+		if !known || o.Gone {
+			return
+		}
+		p, ok = scoping.Pin{GUID: id.GUID, DN: t.DN(id.GUID), Ancestors: t.Place(id.GUID).Ancestors}, true
+	})
+	return p, ok
+}

@@ -1,0 +1,429 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// PlanVersion is the format of plan files.
+const PlanVersion = 1
+
+// Plan is what a plan file holds.
+type Plan struct {
+	Version      int                `json:"version"`
+	Installation string             `json:"installation"`
+	FromRevision uint64             `json:"fromRevision"`
+	CreatedAt    int64              `json:"createdAt"` // Unix ms
+	Policy       string             `json:"policy,omitempty"`
+	Target       *scoping.Partition `json:"target"`
+	Engines      map[string]string  `json:"engines"` // versions
+	Waves        []PlannedWave      `json:"waves"`
+	Fingerprint  string             `json:"fingerprint"` // of all the above that must not change
+}
+
+// PlannedWave is one wave of a plan.
+type PlannedWave struct {
+	ID        string               `json:"id"`
+	From      string               `json:"from"`
+	To        string               `json:"to"`
+	Features  []scoping.Feature    `json:"features"`
+	HandOvers []scoping.HandOver   `json:"handOvers"`
+	Objects   map[scoping.Kind]int `json:"objects"`
+	Basis     string               `json:"basis"` // "shadow-run", or "not-run"
+	Predicted *wave.Counts         `json:"predicted"`
+	Examples  []wave.Difference    `json:"examples,omitempty"`
+	Findings  []wave.Finding       `json:"findings"`
+	Members   string               `json:"members"` // fingerprint of the identities in the scopes
+}
+
+// PlanOptions say what is planned.
+type PlanOptions struct {
+	File        string // for messages
+	Text        []byte // policy file; or
+	Target      *scoping.Partition
+	AllowRevert bool
+	NoShadow    bool // do not run the target (basis "not-run")
+}
+
+// Plan computes what would change hands, wave by wave, with a shadow run of each target. It writes nothing but the engines' own state.
+func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
+	cur, err := h.Partition()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	target := o.Target
+	if target == nil {
+		if target, err = h.Compile(ctx, o.File, o.Text); err != nil {
+			return nil, err
+		}
+	}
+	c, err := h.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Version: PlanVersion, Installation: c.head.Installation, FromRevision: cur.Revision(), CreatedAt: h.now().UnixMilli(), Policy: string(o.Text), Target: target, Engines: map[string]string{}, Waves: []PlannedWave{}}
+	for _, n := range h.o.Engines.Names() {
+		d, err := h.o.Engines.Describe(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		p.Engines[n] = d.Version
+	}
+	for _, g := range group(scoping.Diff(cur, target)) {
+		w, err := h.planWave(ctx, g, o)
+		if err != nil {
+			return nil, err
+		}
+		p.Waves = append(p.Waves, w)
+	}
+	p.seal()
+	return p, nil
+}
+
+// group merges hand-overs between the same engines into waves: those that take from a real engine first, then those that take from nobody.
+func group(hs []scoping.HandOver) [][]scoping.HandOver {
+	var order []string
+	by := map[string][]scoping.HandOver{}
+	for _, h := range hs {
+		k := h.From + "\x00" + h.To
+		if by[k] == nil {
+			order = append(order, k)
+		}
+		by[k] = append(by[k], h)
+	}
+	slices.SortStableFunc(order, func(a, b string) int {
+		fromNone := func(k string) int {
+			if strings.HasPrefix(k, scoping.None+"\x00") {
+				return 1
+			}
+			return 0
+		}
+		return fromNone(a) - fromNone(b)
+	})
+	out := make([][]scoping.HandOver, len(order))
+	for i, k := range order {
+		out[i] = by[k]
+	}
+	return out
+}
+
+func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOptions) (PlannedWave, error) {
+	w := wave.Wave{From: hs[0].From, To: hs[0].To, HandOvers: hs}
+	out := PlannedWave{From: w.From, To: w.To, HandOvers: hs, Basis: "not-run", Findings: []wave.Finding{}, Objects: map[scoping.Kind]int{}}
+	for _, x := range hs {
+		out.Features = append(out.Features, x.Scope.Features...)
+	}
+	slices.Sort(out.Features)
+	out.Features = slices.Compact(out.Features)
+	ids := h.objectsIn(w.Scopes())
+	sum := sha256.New()
+	for _, id := range ids {
+		out.Objects[h.o.Census.Sight(id).Kind]++
+		fmt.Fprintln(sum, id)
+	}
+	out.Members = hex.EncodeToString(sum.Sum(nil)[:12])
+	findings, err := h.assess(ctx, w, o.AllowRevert)
+	if err != nil {
+		return out, err
+	}
+	out.Findings = append(out.Findings, findings...)
+	if o.NoShadow {
+		return out, nil
+	}
+	ev, err := h.shadowRun(ctx, w, true)
+	if err != nil {
+		return out, fmt.Errorf("shadow run of %s: %w", w.To, err)
+	}
+	if !ev.OK {
+		out.Findings = append(out.Findings, wave.Finding{Severity: wave.Blocker, Code: "incomplete-run", Message: "the shadow run of " + w.To + " was not complete: " + ev.Why, Examples: []string{}})
+		return out, nil
+	}
+	out.Basis, out.Predicted, out.Examples = "shadow-run", &ev.Counts, ev.Differences
+	return out, nil
+}
+
+// seal names the waves and fingerprints what must not change between plan and apply.
+func (p *Plan) seal() {
+	sum := sha256.New()
+	fmt.Fprintln(sum, p.Installation, p.FromRevision, p.CreatedAt)
+	for _, w := range p.Waves {
+		b, err := json.Marshal([]any{w.HandOvers, w.Members, w.Predicted, w.Findings})
+		if err != nil {
+			panic("host: a planned wave that cannot be encoded: " + err.Error())
+		}
+		sum.Write(b)
+	}
+	p.Fingerprint = hex.EncodeToString(sum.Sum(nil))
+	for i := range p.Waves {
+		p.Waves[i].ID = waveID(p.Fingerprint, i)
+	}
+}
+
+// Blocked says whether a plan has blockers.
+func (p *Plan) Blocked() []wave.Finding {
+	var out []wave.Finding
+	for _, w := range p.Waves {
+		for _, f := range w.Findings {
+			if f.Severity == wave.Blocker {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// ReadPlan reads a plan file. Errors say what is wrong with it and match ErrUsage.
+func ReadPlan(b []byte) (*Plan, error) {
+	p := new(Plan)
+	if err := json.Unmarshal(b, p); err != nil {
+		return nil, fmt.Errorf("%w: this is not a plan file: %w", ErrUsage, err)
+	}
+	switch {
+	case p.Version != PlanVersion:
+		return nil, fmt.Errorf("%w: the plan file is of version %d, this program knows %d: plan again", ErrUsage, p.Version, PlanVersion)
+	case p.Target == nil || p.Fingerprint == "":
+		return nil, fmt.Errorf("%w: the plan file is not whole: plan again", ErrUsage)
+	}
+	q := *p
+	q.Waves = slices.Clone(p.Waves)
+	q.seal()
+	if q.Fingerprint != p.Fingerprint {
+		return nil, fmt.Errorf("%w: the plan file was changed after it was written: plan again", ErrUsage)
+	}
+	return p, nil
+}
+
+// stale says why a plan may not be begun any more, or nil.
+func (h *Host) stale(ctx context.Context, p *Plan) error {
+	cur, err := h.Partition()
+	if err != nil {
+		return err
+	}
+	c, err := h.view(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.Installation != c.head.Installation:
+		return fmt.Errorf("%w: it was made by another installation", ErrStalePlan)
+	case p.FromRevision != cur.Revision():
+		return fmt.Errorf("%w: it was made for revision %d, in force is %d", ErrStalePlan, p.FromRevision, cur.Revision())
+	}
+	for _, n := range h.o.Engines.Names() {
+		d, err := h.o.Engines.Describe(ctx, n)
+		if err != nil {
+			return err
+		}
+		if v, ok := p.Engines[n]; ok && v != d.Version {
+			return fmt.Errorf("%w: engine %s was of version %s, and is of %s now", ErrStalePlan, n, v, d.Version)
+		}
+	}
+	for _, w := range p.Waves {
+		if err := h.drifted(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drifted compares a planned wave's set with today's: more than 1 % or 10 objects make the plan stale.
+func (h *Host) drifted(w PlannedWave) error {
+	now := map[scoping.Kind]int{}
+	var scopes []scoping.Scope
+	for _, x := range w.HandOvers {
+		scopes = append(scopes, x.Scope)
+	}
+	total, diff := 0, 0
+	for _, id := range h.objectsIn(scopes) {
+		now[h.o.Census.Sight(id).Kind]++
+	}
+	for _, k := range []scoping.Kind{scoping.User, scoping.Group, scoping.Contact, scoping.Device} {
+		total += w.Objects[k]
+		diff += max(now[k]-w.Objects[k], w.Objects[k]-now[k])
+	}
+	if diff > 10 || (total >= 100 && diff*100 > total) {
+		return fmt.Errorf("%w: wave %s was planned for %d objects, the scope changed by %d since", ErrStalePlan, w.ID, total, diff)
+	}
+	return nil
+}
+
+// objectsIn gives the living objects of the census in scopes whose base feature the scopes hold.
+func (h *Host) objectsIn(scopes []scoping.Scope) []scoping.ObjectID {
+	var out []scoping.ObjectID
+	for _, n := range h.o.Census.Names() {
+		for _, s := range scopes {
+			if s.Directory == n {
+				out = append(out, h.objectsUnder(s)...)
+			}
+		}
+	}
+	slices.SortFunc(out, scoping.ObjectID.Compare)
+	return slices.Compact(out)
+}
+
+// shadowRun lets the target of a wave propose every object of its scopes, and counts what would happen. Silent: nothing is recorded (plan).
+func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Evidence, error) {
+	ev := wave.Evidence{OK: true}
+	if w.To == scoping.None {
+		ev.Counts.Unchanged = len(h.objectsIn(w.Scopes()))
+		ev.Fingerprint = fingerprint(nil)
+		return ev, nil
+	}
+	l := h.lock(w.To)
+	l.Lock()
+	defer l.Unlock()
+	run := h.nextRun()
+	s := h.gate.Begin(gate.SessionOptions{Engine: w.To, Run: run, Wave: w.ID, Ceiling: engine.ModeShadow, Silent: silent,
+		Progress: func(n int) { h.progress(Progress{Engine: w.To, Wave: w.ID, Phase: "shadow", Done: n}) }})
+	q := engine.RunRequest{Run: run, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow}
+	var problems []string
+	complete, err := h.askEngine(ctx, w.To, q, s, func(r engine.RunReport) {
+		for _, e := range r.Errors {
+			problems = append(problems, e.Message)
+		}
+	})
+	if err != nil {
+		return ev, err
+	}
+	if !complete {
+		return wave.Evidence{Why: strings.Join(problems, "; ")}, nil
+	}
+	sum, err := s.End(ctx, true)
+	if err != nil {
+		return ev, err
+	}
+	ev.Counts, ev.Differences = h.tally(w, s, sum)
+	ev.Fingerprint = fingerprint(ev.Differences)
+	return ev, nil
+}
+
+func fingerprint(ds []wave.Difference) string {
+	sum := sha256.New()
+	for _, d := range ds {
+		fmt.Fprintln(sum, d.Object, d.Feature, d.Op, d.Detail)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:12])
+}
+
+// tally counts a shadow session: each object once, under the gravest of what would happen to it; linked objects that nobody proposed are unclaimed
+// (rule P4).
+func (h *Host) tally(w wave.Wave, s *gate.Session, sum gate.Summary) (wave.Counts, []wave.Difference) {
+	var ds []wave.Difference
+	worst := map[scoping.ObjectID]int{}
+	for _, j := range sum.Judgements {
+		op, rank := opOf(j)
+		if rank == 0 {
+			continue
+		}
+		worst[j.Key.Object] = max(worst[j.Key.Object], rank)
+		if rank > rankUnchanged {
+			ds = append(ds, wave.Difference{Object: j.Key.Object, Feature: j.Key.Feature, Name: j.Name, Op: op, Detail: detailOf(j)})
+		}
+	}
+	scopes := w.Scopes()
+	for _, k := range h.notProposed(scopes, s) {
+		worst[k.Object] = rankUnclaimed
+		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "unclaimed"})
+	}
+	slices.SortFunc(ds, func(a, b wave.Difference) int {
+		return ledger.Key{Object: a.Object, Feature: a.Feature}.Compare(ledger.Key{Object: b.Object, Feature: b.Feature})
+	})
+	return counts(worst), ds
+}
+
+const (
+	rankUnchanged = iota + 1
+	rankUpdate
+	rankCreate
+	rankUnclaimed
+	rankOrphan
+	rankDelete
+)
+
+// opOf gives what a judgement would do, with its rank; rank 0 for what does not count (excluded and not linked).
+func opOf(j gate.Judgement) (string, int) {
+	switch {
+	case j.Op == "delete":
+		return "delete", rankDelete
+	case j.Op == "orphan":
+		return "orphan", rankOrphan
+	case j.Op == "create", j.Op == "restore":
+		return "create", rankCreate
+	case j.Op == "join" && len(j.After) == 0:
+		return "", rankUnchanged
+	case j.Op != "":
+		return "update", rankUpdate
+	case j.Outcome == engine.Held || j.Outcome == engine.Failed || j.Outcome == engine.Refused:
+		return "update", rankUpdate
+	case j.Want != engine.Present:
+		return "", 0
+	}
+	return "", rankUnchanged
+}
+
+func detailOf(j gate.Judgement) string {
+	var out []string
+	for _, k := range sorted(j.After) {
+		out = append(out, fmt.Sprintf("%s: %q → %q", k, j.Before[k], j.After[k]))
+	}
+	if len(out) == 0 && j.Reason != "" {
+		out = append(out, j.Code+": "+j.Reason)
+	}
+	return strings.Join(out, ", ")
+}
+
+func counts(worst map[scoping.ObjectID]int) wave.Counts {
+	var c wave.Counts
+	for _, r := range worst {
+		switch r {
+		case rankUnchanged:
+			c.Unchanged++
+		case rankUpdate:
+			c.Update++
+		case rankCreate:
+			c.Create++
+		case rankUnclaimed:
+			c.Unclaimed++
+		case rankOrphan:
+			c.Orphan++
+		case rankDelete:
+			c.Delete++
+		}
+	}
+	return c
+}
+
+// notProposed gives what the ledger links in the scopes and a complete session heard nothing of.
+func (h *Host) notProposed(scopes []scoping.Scope, s *gate.Session) []ledger.Key {
+	var out []ledger.Key
+	h.gate.Read(func(led *ledger.State) {
+		for _, id := range led.Objects() {
+			row := led.Rows[id]
+			f := scoping.Base(row.Kind)
+			sight := h.o.Census.Sight(id)
+			k := ledger.Key{Object: id, Feature: f}
+			if row.State != ledger.Live || !sight.Known || sight.Gone || s.Seen(k) {
+				continue
+			}
+			p := scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}
+			if slices.ContainsFunc(scopes, func(sc scoping.Scope) bool { return sc.Writes(row.Kind, f) && sc.Covers(p) }) {
+				out = append(out, k)
+			}
+		}
+	})
+	return out
+}

@@ -1,0 +1,89 @@
+package host
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/policy"
+)
+
+// Compile reads a policy file's text, resolves it in the directory and compiles it. Every mistake of one stage is reported at once, as
+// scoping.Mistakes.
+func (h *Host) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
+	p, err := policy.Parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = policy.Pin(ctx, p, h.o.Census.Names(), pinner{h}); err != nil {
+		return nil, err
+	}
+	caps, err := h.caps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if p.Matches != "" {
+		return nil, scoping.Mistakes{{Pos: p.Pos, What: "matches: a file of matches is not available yet", Hint: "adopt into a tenant without look-alikes, or leave the key out"}}
+	}
+	return scoping.Compile(p, caps)
+}
+
+// caps asks every configured engine what it can do.
+func (h *Host) caps(ctx context.Context) (map[string]scoping.EngineCaps, error) {
+	out := map[string]scoping.EngineCaps{}
+	for _, n := range h.o.Engines.Names() {
+		d, err := h.o.Engines.Describe(ctx, n)
+		if err != nil {
+			return nil, fmt.Errorf("asking engine %s what it can do: %w", n, err)
+		}
+		out[n] = scoping.EngineCaps{Features: d.Features}
+	}
+	return out, nil
+}
+
+// Import puts the first policy in force (first adoption). It is refused once a partition exists.
+func (h *Host) Import(ctx context.Context, file string, text []byte, by string) (*scoping.Partition, error) {
+	if h.gate.Authority().Partition != nil {
+		return nil, fmt.Errorf("%w: a policy is in force already (revision %d); change it with `tandem plan` and `tandem apply`", ErrUsage, h.gate.Authority().Partition.Revision())
+	}
+	p, err := h.Compile(ctx, file, text)
+	if err != nil {
+		return nil, err
+	}
+	err = h.change(ctx, func(c *control) error {
+		if c.partition != nil {
+			return fmt.Errorf("%w: a policy is in force already", ErrUsage)
+		}
+		at := c.next()
+		c.partition = p.Succeed(nil, at)
+		c.policy = text
+		c.owe(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + file + " put in force", Epoch: at})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.gate.Authority().Partition, h.pushGrants(ctx)
+}
+
+// pushGrants tells every engine what it may do.
+func (h *Host) pushGrants(ctx context.Context) error {
+	a := h.gate.Authority()
+	for _, n := range h.o.Engines.Names() {
+		if err := h.o.Engines.Grant(ctx, n, a.Grants(n)); err != nil {
+			return fmt.Errorf("telling engine %s its grants: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// Partition gives what is in force; ErrNoPolicy if nothing is.
+func (h *Host) Partition() (*scoping.Partition, error) {
+	p := h.gate.Authority().Partition
+	if p == nil {
+		return nil, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", ErrNoPolicy)
+	}
+	return p, nil
+}

@@ -1,0 +1,216 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+func lower(s string) string { return strings.ToLower(s) }
+
+// domainsLife is how long the tenant's domains are believed.
+const domainsLife = 10 * time.Minute
+
+// Prepare brings the host's view of tenant and directory up to date and draws the conclusions: foreign writes, deletes and owner changes make
+// dirty what has to be asked for again (rules P2, T1), and doubts are ended where they can be.
+func (h *Host) Prepare(ctx context.Context) error {
+	h.prep.Lock()
+	defer h.prep.Unlock()
+	if err := h.learnDomains(ctx); err != nil {
+		return err
+	}
+	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, h.now())
+	if err != nil {
+		return fmt.Errorf("reading the tenant's changes: %w", err)
+	}
+	if err := h.foreign(ctx, changed); err != nil {
+		return err
+	}
+	events, full, err := h.o.Census.Refresh(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the directory's changes: %w", err)
+	}
+	if err := h.followPins(ctx); err != nil {
+		return err
+	}
+	if err := h.follow(ctx, events, full); err != nil {
+		return err
+	}
+	if err := h.o.Census.Keep(ctx); err != nil {
+		return fmt.Errorf("keeping the census: %w", err)
+	}
+	open, err := h.gate.EndDoubts(ctx)
+	if err != nil {
+		return err
+	}
+	if open > 0 {
+		h.say("writes are still in doubt", "writes", open)
+	}
+	return nil
+}
+
+func (h *Host) learnDomains(ctx context.Context) error {
+	h.mu.Lock()
+	fresh := h.now().Sub(h.domains.at) < domainsLife && len(h.domains.verified) > 0
+	h.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	v, initial, err := h.o.Tenant.Domains(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the tenant's domains: %w", err)
+	}
+	h.mu.Lock()
+	h.domains = domains{verified: v, initial: initial, at: h.now()}
+	h.mu.Unlock()
+	return h.change(ctx, func(*control) error { return nil }) // the rules follow
+}
+
+// foreign makes dirty what the tenant shows changed by somebody else.
+func (h *Host) foreign(ctx context.Context, ids []string) error {
+	var keys []ledger.Key
+	h.gate.Read(func(s *ledger.State) {
+		for _, id := range ids {
+			row, ok := s.ByCloud(id)
+			if !ok || row.State != ledger.Live {
+				continue
+			}
+			for f := range row.Features {
+				keys = append(keys, ledger.Key{Object: row.Object, Feature: f})
+			}
+		}
+	})
+	return h.soil(ctx, keys, "foreign-write", "the tenant shows a change by somebody else")
+}
+
+func (h *Host) soil(ctx context.Context, keys []ledger.Key, code, reason string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	slices.SortFunc(keys, ledger.Key.Compare)
+	keys = slices.Compact(keys)
+	var rs []ledger.Record
+	for chunk := range slices.Chunk(keys, 500) {
+		rs = append(rs, ledger.Record{Type: ledger.DirtyType, Code: code, Reason: reason, Dirty: chunk})
+	}
+	return h.gate.Record(ctx, rs...)
+}
+
+// followPins lets the partition know where its pinned containers lie now; owners are unchanged.
+func (h *Host) followPins(ctx context.Context) error {
+	p := h.gate.Authority().Partition
+	if p == nil || p.Follow(h.pin) == p {
+		return nil
+	}
+	return h.change(ctx, func(c *control) error {
+		if c.partition != nil {
+			c.partition = c.partition.Follow(h.pin)
+		}
+		return nil
+	})
+}
+
+// follow draws the conclusions from what the census noticed. After a full reading every row is looked at.
+func (h *Host) follow(ctx context.Context, events []census.Event, full bool) error {
+	if full {
+		h.gate.Read(func(s *ledger.State) {
+			for _, id := range s.Objects() {
+				t := census.Carried
+				if sight := h.o.Census.Sight(id); sight.Known && sight.Gone {
+					t = census.Died
+				}
+				events = append(events, census.Event{Object: id, Kind: s.Rows[id].Kind, Type: t})
+			}
+		})
+	}
+	auth := h.gate.Authority()
+	var keys []ledger.Key
+	var rs []ledger.Record
+	h.gate.Read(func(s *ledger.State) {
+		seen := map[scoping.ObjectID]bool{}
+		for _, e := range slices.Backward(events) { // the last about an object counts
+			if seen[e.Object] {
+				continue
+			}
+			seen[e.Object] = true
+			k, r := h.conclude(s, auth, e, full)
+			keys, rs = append(keys, k...), append(rs, r...)
+		}
+	})
+	slices.SortFunc(rs, func(a, b ledger.Record) int { return a.Object.Compare(*b.Object) })
+	if err := h.gate.Record(ctx, rs...); err != nil {
+		return err
+	}
+	return h.soil(ctx, keys, "directory", "the directory changed")
+}
+
+// conclude says what follows from one event: dirty features, or a transit.
+func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, full bool) ([]ledger.Key, []ledger.Record) {
+	row := s.Rows[e.Object]
+	base := ledger.Key{Object: e.Object, Feature: scoping.Base(e.Kind)}
+	if row == nil {
+		moved := e.Type == census.Moved || e.Type == census.Carried || e.Type == census.Returned
+		if moved && h.o.Census.Expected(e.Object) && h.ownerNow(auth, e.Object, e.Kind) != scoping.None {
+			return []ledger.Key{base}, nil
+		}
+		return nil, nil
+	}
+	if e.Type == census.Died {
+		if row.State == ledger.Live || row.State == ledger.ParkedRow {
+			return []ledger.Key{base}, nil
+		}
+		return nil, nil
+	}
+	if r, changed := h.transit(s, auth, row); changed {
+		return nil, []ledger.Record{r}
+	}
+	if e.Type == census.Changed || e.Type == census.Returned || (e.Type == census.Moved && !full) {
+		if h.ownerNow(auth, e.Object, e.Kind) != scoping.None {
+			return []ledger.Key{base}, nil
+		}
+	}
+	return nil, nil
+}
+
+// ownerNow gives the engine of an object's place.
+func (h *Host) ownerNow(auth gate.Authority, id scoping.ObjectID, k scoping.Kind) string {
+	sight := h.o.Census.Sight(id)
+	return auth.Owner(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, k, scoping.Base(k)).Engine
+}
+
+// transit compares an object's owner with its owner of record (rule T1).
+func (h *Host) transit(s *ledger.State, auth gate.Authority, row *ledger.Row) (ledger.Record, bool) {
+	record, known := s.OwnerOfRecord(row.Object, scoping.Base(row.Kind))
+	if !known || row.State == ledger.DeletedByTandem {
+		return ledger.Record{}, false
+	}
+	now := h.ownerNow(auth, row.Object, row.Kind)
+	switch {
+	case row.Transit == nil && now == record,
+		row.Transit != nil && now == row.Transit.To && record == row.Transit.From:
+		return ledger.Record{}, false
+	}
+	id := row.Object
+	reason := "moved in the directory"
+	if now == record {
+		reason = "came back before anybody claimed it"
+	}
+	return ledger.Record{Type: ledger.TransitType, Engine: record, Object: &id, Kind: row.Kind, Name: row.Name, Feature: scoping.Base(row.Kind), Op: "transit",
+		Reason: reason + ": from " + record + " to " + now, Transit: &ledger.Transit{From: record, To: now}}, true
+}
+
+// cloudOf gives the cloud object of a row.
+func (h *Host) cloudOf(row *ledger.Row) (cloud.Object, bool) {
+	if row == nil || row.CloudID == "" {
+		return cloud.Object{}, false
+	}
+	return h.o.Cache.Get(row.CloudID)
+}

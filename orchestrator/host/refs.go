@@ -1,0 +1,142 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/policy"
+)
+
+// resolveDN finds a container or object by DN in the directory whose naming context it lies in.
+func (h *Host) resolveDN(ctx context.Context, dn string) (dir string, guid scoping.GUID, chain []scoping.GUID, err error) {
+	if _, err := scoping.ParseDN(dn); err != nil {
+		return "", guid, nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	var missing error
+	for _, name := range h.o.Census.Names() {
+		guid, _, chain, err := h.o.Census.Resolve(ctx, name, dn)
+		if err == nil {
+			return name, guid, chain, nil
+		}
+		if !errors.Is(err, directory.ErrNoSuchObject) {
+			return "", guid, nil, err
+		}
+		missing = err
+	}
+	return "", guid, nil, fmt.Errorf("%w: %s: %w", ErrNotFound, dn, missing)
+}
+
+// pinner resolves a policy's DNs through the census.
+type pinner struct{ h *Host }
+
+// Resolve implements policy.Resolver.
+func (p pinner) Resolve(ctx context.Context, dir string, dn scoping.DN) (scoping.Pin, error) {
+	g, canonical, chain, err := p.h.o.Census.Resolve(ctx, dir, dn.String())
+	if errors.Is(err, directory.ErrNoSuchObject) {
+		return scoping.Pin{}, fmt.Errorf("%w: %w", policy.ErrNotFound, err)
+	}
+	if err != nil {
+		return scoping.Pin{}, err
+	}
+	return scoping.Pin{GUID: g, DN: canonical, Ancestors: chain}, nil
+}
+
+// Find resolves what people call an object: a DN, a user principal name, a source anchor, an account name, an identity, or a tenant object id.
+func (h *Host) Find(ctx context.Context, ref string) (scoping.ObjectID, error) {
+	if id, err := scoping.ParseObjectID(ref); err == nil {
+		return id, nil
+	}
+	if strings.Contains(ref, "=") && strings.Contains(ref, ",") {
+		dir, guid, _, err := h.resolveDN(ctx, ref)
+		if err == nil {
+			return scoping.ObjectID{Directory: dir, GUID: guid}, nil
+		}
+		if id, ok := h.rowNamed(ref); ok {
+			return id, nil
+		}
+		return scoping.ObjectID{}, err
+	}
+	var found []scoping.ObjectID
+	h.gate.Read(func(s *ledger.State) {
+		if row, ok := s.ByCloud(ref); ok {
+			found = append(found, row.Object)
+		}
+	})
+	for _, n := range h.o.Census.Names() {
+		h.o.Census.Tree(n, func(t *census.Tree) { found = append(found, t.Find(ref)...) })
+	}
+	found = append(found, h.byCloudName(ref)...)
+	slices.SortFunc(found, scoping.ObjectID.Compare)
+	switch found = slices.Compact(found); len(found) {
+	case 0:
+		return scoping.ObjectID{}, fmt.Errorf("%w: %q is no DN, user principal name, source anchor or tenant object id that is known", ErrNotFound, ref)
+	case 1:
+		return found[0], nil
+	}
+	return scoping.ObjectID{}, fmt.Errorf("%w: %q names %d objects, %s among them: use the DN", ErrUsage, ref, len(found), h.nameOf(found[0]))
+}
+
+// rowNamed finds an object that is gone by the name under which it was last seen.
+func (h *Host) rowNamed(dn string) (id scoping.ObjectID, ok bool) {
+	want, err := scoping.ParseDN(dn)
+	if err != nil {
+		return id, false
+	}
+	h.gate.Read(func(s *ledger.State) {
+		for _, o := range s.Objects() {
+			if d, err := scoping.ParseDN(s.Rows[o].Name); err == nil && d.Equal(want) {
+				id, ok = o, true
+			}
+		}
+	})
+	return id, ok
+}
+
+// byCloudName finds the object of a tenant user by his sign-in name or anchor there.
+func (h *Host) byCloudName(ref string) []scoping.ObjectID {
+	o, ok := h.o.Cache.ByUPN(ref)
+	if !ok {
+		return nil
+	}
+	var out []scoping.ObjectID
+	h.gate.Read(func(s *ledger.State) {
+		if row, linked := s.ByCloud(o.ID); linked {
+			out = append(out, row.Object)
+		}
+	})
+	return out
+}
+
+// ensureCensus reads the directory if nothing is known of it yet.
+func (h *Host) ensureCensus(ctx context.Context) error {
+	for _, n := range h.o.Census.Names() {
+		if h.o.Census.USN(n) == 0 {
+			return h.prepareDirectory(ctx)
+		}
+	}
+	return nil
+}
+
+// prepareDirectory refreshes the census alone.
+func (h *Host) prepareDirectory(ctx context.Context) error {
+	h.prep.Lock()
+	defer h.prep.Unlock()
+	events, full, err := h.o.Census.Refresh(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the directory's changes: %w", err)
+	}
+	if err := h.followPins(ctx); err != nil {
+		return err
+	}
+	if err := h.follow(ctx, events, full); err != nil {
+		return err
+	}
+	return h.o.Census.Keep(ctx)
+}

@@ -1,0 +1,444 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// SyncOptions say what one run covers.
+type SyncOptions struct {
+	Profile string // engine.ProfileDelta (default) or engine.ProfileFull
+	Under   string // a DN; empty: all of the engine's scopes
+	Wave    string
+}
+
+// ObjectProblem is one object whose proposal did not settle.
+type ObjectProblem struct {
+	Object  string `json:"object"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// SyncReport is the result of one run. Each object is counted once, under the gravest outcome of its features.
+type SyncReport struct {
+	Engine     string           `json:"engine"`
+	Profile    string           `json:"profile"`
+	Read       int              `json:"read"`
+	Proposed   int              `json:"proposed"` // objects whose wanted state differs from the tenant's
+	Applied    int              `json:"applied"`
+	Unchanged  int              `json:"unchanged"`
+	Shadowed   int              `json:"shadowed"`
+	Held       int              `json:"held"`
+	Deferred   int              `json:"deferred"`
+	Released   int              `json:"released"`
+	Refused    int              `json:"refused"`
+	Failed     int              `json:"failed"`
+	Unclaimed  int              `json:"unclaimed"`
+	Millis     int64            `json:"durationMillis"`
+	Errors     []ObjectProblem  `json:"errors"`
+	Complete   bool             `json:"complete"`
+	At         int64            `json:"at"` // Unix ms of its end
+	HeldSets   []string         `json:"heldSets,omitempty"`
+	Left       []string         `json:"unclaimedObjects,omitempty"`
+	Judgements []gate.Judgement `json:"-"`
+}
+
+// Sync lets an engine run over its scopes: refresh, run, what is dirty, what left, judge, count.
+func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport, error) {
+	if !slices.Contains(h.o.Engines.Names(), name) {
+		return SyncReport{}, fmt.Errorf("%w: no engine %q is configured (configured: %v)", ErrUsage, name, h.o.Engines.Names())
+	}
+	if h.gate.Authority().Partition == nil {
+		return SyncReport{}, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", ErrNoPolicy)
+	}
+	if o.Profile == "" {
+		o.Profile = engine.ProfileDelta
+	}
+	l := h.lock(name)
+	l.Lock()
+	defer l.Unlock()
+	began := h.now()
+	if err := h.Prepare(ctx); err != nil {
+		return SyncReport{}, err
+	}
+	r, err := h.run(ctx, name, o)
+	r.Millis, r.At = h.now().Sub(began).Milliseconds(), h.now().UnixMilli()
+	if err != nil {
+		r.Errors = append(r.Errors, ObjectProblem{Object: name, Code: "run-failed", Message: err.Error()})
+	}
+	h.mu.Lock()
+	h.last[name] = r
+	h.mu.Unlock()
+	if err != nil {
+		return r, err
+	}
+	return r, h.Save(ctx)
+}
+
+// runState is one run of one engine, while it goes on.
+type runState struct {
+	h       *Host
+	name    string
+	opts    SyncOptions
+	id      uint64
+	session *gate.Session
+	scopes  []scoping.Scope
+	read    int
+	problem []ObjectProblem
+}
+
+func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport, error) {
+	r := SyncReport{Engine: name, Profile: o.Profile, Errors: []ObjectProblem{}}
+	grants := h.gate.Authority().Grants(name)
+	if err := h.o.Engines.Grant(ctx, name, grants); err != nil {
+		return r, err
+	}
+	rs := &runState{h: h, name: name, opts: o, id: h.nextRun()}
+	var err error
+	if rs.scopes, err = h.scopesUnder(ctx, grants, o.Under); err != nil {
+		return r, err
+	}
+	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id, Wave: o.Wave, Progress: func(n int) {
+		h.progress(Progress{Engine: name, Phase: "propose", Done: n})
+	}})
+	complete, err := rs.all(ctx)
+	if err != nil {
+		return r, err
+	}
+	sum, err := rs.session.End(ctx, complete)
+	if err != nil {
+		return r, err
+	}
+	r.Read, r.Complete, r.Judgements = rs.read, complete, sum.Judgements
+	r.Errors = append(r.Errors, rs.problem...)
+	r.count(sum)
+	if err := rs.farewells(ctx, &r); err != nil {
+		return r, err
+	}
+	return r, rs.unclaimed(ctx, complete, &r)
+}
+
+// all is the engine's run, then what is dirty, then deletes that no proposal told of.
+func (rs *runState) all(ctx context.Context) (bool, error) {
+	complete := true
+	if len(rs.scopes) > 0 {
+		ok, err := rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: rs.opts.Profile, Scopes: rs.scopes, Ceiling: engine.ModeOwn})
+		if err != nil {
+			return false, err
+		}
+		complete = ok
+	}
+	ok, err := rs.dirty(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := rs.claims(ctx); err != nil {
+		return false, err
+	}
+	return complete && ok, nil
+}
+
+// ask lets the engine run and passes its proposals to the session.
+func (rs *runState) ask(ctx context.Context, q engine.RunRequest) (complete bool, err error) {
+	return rs.h.askEngine(ctx, rs.name, q, rs.session, func(rep engine.RunReport) {
+		if q.Profile != engine.ProfileObjects {
+			rs.read += rep.Read
+		}
+		for _, e := range rep.Errors {
+			rs.problem = append(rs.problem, ObjectProblem{Object: rs.h.nameOf(e.Object), Code: e.Code, Message: e.Message})
+		}
+	})
+}
+
+func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, s *gate.Session, report func(engine.RunReport)) (bool, error) {
+	reports, err := h.o.Engines.Run(ctx, name, q, func(batch []engine.Proposal) ([]engine.Decision, error) {
+		return s.Propose(ctx, batch)
+	}, func(p engine.Progress) {
+		h.progress(Progress{Engine: name, Phase: p.Phase, Done: p.Done, Total: p.Total})
+	})
+	if err != nil {
+		return false, fmt.Errorf("engine %s, %s run: %w", name, q.Profile, err)
+	}
+	complete := len(reports) > 0
+	for _, r := range reports {
+		complete = complete && r.Complete
+		report(r)
+	}
+	return complete, nil
+}
+
+// dirty asks for what has to be asked for again and is this engine's now (rule P2).
+func (rs *runState) dirty(ctx context.Context) (bool, error) {
+	ids := rs.h.dirtyOf(rs.name, rs.session)
+	if len(ids) == 0 {
+		return true, nil
+	}
+	return rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: engine.ProfileObjects, Scopes: rs.scopes, Objects: ids, Ceiling: engine.ModeOwn})
+}
+
+// dirtyOf gives the dirty objects that an engine owns, or owned last if they are gone, and that the session has not heard of.
+func (h *Host) dirtyOf(name string, s *gate.Session) []scoping.ObjectID {
+	auth := h.gate.Authority()
+	var ids []scoping.ObjectID
+	h.gate.Read(func(led *ledger.State) {
+		for _, k := range led.DirtyKeys() {
+			if s != nil && s.Seen(k) {
+				continue
+			}
+			if h.askable(led, auth, k) == name {
+				ids = append(ids, k.Object)
+			}
+		}
+	})
+	return slices.Compact(ids)
+}
+
+// askable gives the engine that is to be asked for a feature of an object now.
+func (h *Host) askable(led *ledger.State, auth gate.Authority, k ledger.Key) string {
+	sight := h.o.Census.Sight(k.Object)
+	if !sight.Known {
+		return ""
+	}
+	if sight.Gone {
+		record, _ := led.OwnerOfRecord(k.Object, k.Feature)
+		return record
+	}
+	return auth.Owner(scoping.Place{Directory: k.Object.Directory, Ancestors: sight.Chain}, sight.Kind, k.Feature).Engine
+}
+
+// claims carries out, on the owner's behalf, the deletes that the census saw and the engine did not propose (rule P4). They are judged with the
+// run's own.
+func (rs *runState) claims(ctx context.Context) error {
+	var ps []engine.Proposal
+	h := rs.h
+	auth := h.gate.Authority()
+	h.gate.Read(func(led *ledger.State) {
+		for _, k := range led.DirtyKeys() {
+			row := led.Rows[k.Object]
+			if row == nil || k.Feature != scoping.Base(row.Kind) || row.State == ledger.DeletedByTandem || rs.session.Seen(k) {
+				continue
+			}
+			sight := h.o.Census.Sight(k.Object)
+			if !sight.Gone || h.ownerOfGone(led, auth, row) != rs.name {
+				continue
+			}
+			ps = append(ps, engine.Proposal{Object: k.Object, Kind: row.Kind, Name: row.Name, Feature: k.Feature, Want: engine.Gone})
+		}
+	})
+	if len(ps) == 0 {
+		return nil
+	}
+	for chunk := range slices.Chunk(ps, engine.MaxBatch) {
+		if _, err := rs.session.Claim(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownerOfGone gives who may delete what is gone: the owner of record, or the engine of its last place when nobody knows (rule L2 holds it then).
+func (h *Host) ownerOfGone(led *ledger.State, auth gate.Authority, row *ledger.Row) string {
+	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
+		return e
+	}
+	sight := h.o.Census.Sight(row.Object)
+	return auth.Owner(scoping.Place{Directory: row.Object.Directory, Ancestors: sight.Chain}, row.Kind, scoping.Base(row.Kind)).Engine
+}
+
+// farewells asks the old owner for the last values of what left for where no engine writes (rules T2, T4).
+func (rs *runState) farewells(ctx context.Context, r *SyncReport) error {
+	h := rs.h
+	leaving := map[scoping.ObjectID]bool{}
+	var ids []scoping.ObjectID
+	scopes := map[string]scoping.Scope{}
+	h.gate.Read(func(led *ledger.State) {
+		for _, id := range led.Objects() {
+			row := led.Rows[id]
+			sight := h.o.Census.Sight(id)
+			if row.Transit == nil || row.Transit.To != scoping.None || row.Transit.From != rs.name || sight.Gone || !sight.Known {
+				continue
+			}
+			leaving[id] = true
+			ids = append(ids, id)
+			s := scopes[id.Directory]
+			s.Directory, s.Features = id.Directory, []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}
+			s.Under = sight.Chain[len(sight.Chain)-1]
+			scopes[id.Directory] = s
+		}
+	})
+	if len(ids) == 0 {
+		return nil
+	}
+	q := engine.RunRequest{Run: h.nextRun(), Profile: engine.ProfileObjects, Objects: ids, Ceiling: engine.ModeOwn}
+	for _, n := range sorted(scopes) {
+		q.Scopes = append(q.Scopes, scopes[n])
+	}
+	s := h.gate.Begin(gate.SessionOptions{Engine: rs.name, Run: q.Run, Wave: rs.opts.Wave, Farewell: leaving})
+	complete, err := h.askEngine(ctx, rs.name, q, s, func(engine.RunReport) {})
+	if err != nil {
+		return err
+	}
+	sum, err := s.End(ctx, complete)
+	if err != nil {
+		return err
+	}
+	r.count(sum)
+	r.Judgements = append(r.Judgements, sum.Judgements...)
+	return nil
+}
+
+// unclaimed lists what the engine owns and, in a full run, did not propose; and what is in transit to it and was not claimed (rules P4, T1).
+func (rs *runState) unclaimed(ctx context.Context, complete bool, r *SyncReport) error {
+	if !complete {
+		return nil
+	}
+	var rec []ledger.Record
+	h := rs.h
+	auth := h.gate.Authority()
+	h.gate.Read(func(led *ledger.State) {
+		for _, id := range led.Objects() {
+			row := led.Rows[id]
+			sight := h.o.Census.Sight(id)
+			k := ledger.Key{Object: id, Feature: scoping.Base(row.Kind)}
+			if row.State != ledger.Live || sight.Gone || h.ownerNow(auth, id, row.Kind) != rs.name {
+				continue
+			}
+			switch {
+			case row.Transit != nil && row.Transit.To == rs.name:
+				t := *row.Transit
+				t.Runs++
+				rec = append(rec, ledger.Record{Type: ledger.TransitType, Engine: rs.name, Object: &row.Object, Kind: row.Kind, Name: row.Name, Feature: k.Feature, Op: "transit", Reason: "not claimed", Transit: &t})
+				if t.Runs >= 2 {
+					r.leave(sight.Name)
+				}
+			case rs.opts.Profile == engine.ProfileFull && rs.opts.Under == "" && !rs.session.Seen(k):
+				r.leave(sight.Name)
+			}
+		}
+	})
+	return h.gate.Record(ctx, rec...)
+}
+
+func (r *SyncReport) leave(name string) {
+	r.Unclaimed++
+	if len(r.Left) < 100 {
+		r.Left = append(r.Left, name)
+	}
+}
+
+// gravity orders outcomes for the count of an object with several features.
+var gravity = map[engine.Outcome]int{engine.Failed: 9, engine.InDoubt: 8, engine.Held: 7, engine.Refused: 6, engine.Stale: 5, engine.Deferred: 5, engine.Parked: 5,
+	engine.Applied: 4, engine.Partial: 3, engine.Shadowed: 2, engine.Released: 1, engine.Unchanged: 0}
+
+// count adds a session's judgements, an object once.
+func (r *SyncReport) count(sum gate.Summary) {
+	worst := map[scoping.ObjectID]gate.Judgement{}
+	for _, j := range sum.Judgements {
+		old, ok := worst[j.Key.Object]
+		if !ok || gravity[j.Outcome] > gravity[old.Outcome] {
+			worst[j.Key.Object] = j
+		}
+		r.note(j)
+	}
+	for _, j := range worst {
+		r.add(j)
+	}
+	for _, hs := range sum.Held {
+		r.HeldSets = append(r.HeldSets, hs.ID)
+	}
+	slices.SortFunc(r.Errors, func(a, b ObjectProblem) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Code, b.Code))
+	})
+}
+
+func (r *SyncReport) add(j gate.Judgement) {
+	switch j.Outcome {
+	case engine.Applied:
+		r.Applied++
+	case engine.Unchanged:
+		r.Unchanged++
+	case engine.Shadowed:
+		r.Shadowed++
+	case engine.Held:
+		r.Held++
+	case engine.Released:
+		r.Released++
+	case engine.Refused:
+		r.Refused++
+	case engine.Failed:
+		r.Failed++
+	default: // in doubt, stale, parked, partial: asked for again
+		r.Deferred++
+	}
+	if j.Outcome != engine.Unchanged && j.Outcome != engine.Released {
+		r.Proposed++
+	}
+}
+
+// maxProblems is how many objects a report names.
+const maxProblems = 200
+
+func (r *SyncReport) note(j gate.Judgement) {
+	switch j.Outcome {
+	case engine.Failed, engine.Held, engine.Refused, engine.InDoubt, engine.Stale:
+	default:
+		return
+	}
+	if len(r.Errors) < maxProblems {
+		r.Errors = append(r.Errors, ObjectProblem{Object: j.Name, Code: j.Code, Message: j.Reason})
+	}
+}
+
+// scopesUnder gives the scopes of grants, cut down to what lies under a DN.
+func (h *Host) scopesUnder(ctx context.Context, grants []engine.Grant, dn string) ([]scoping.Scope, error) {
+	var all []scoping.Scope
+	for _, g := range grants {
+		if g.Mode != engine.ModeNone {
+			all = append(all, g.Scope)
+		}
+	}
+	if dn == "" {
+		return all, nil
+	}
+	dir, guid, chain, err := h.resolveDN(ctx, dn)
+	if err != nil {
+		return nil, err
+	}
+	out := h.cutScopes(all, dir, guid, chain)
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: the engine owns nothing under %s", ErrUsage, dn)
+	}
+	return out, nil
+}
+
+// cutScopes cuts scopes down to one container's subtree.
+func (h *Host) cutScopes(all []scoping.Scope, dir string, guid scoping.GUID, chain []scoping.GUID) []scoping.Scope {
+	inside := scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{guid}, chain...)}
+	var out []scoping.Scope
+	for _, s := range all {
+		if s.Covers(inside) {
+			s.Under = guid
+			out = append(out, s)
+		} else if p, ok := h.pin(scoping.ObjectID{Directory: dir, GUID: s.Under}); ok && s.Directory == dir && slices.Contains(p.Ancestors, guid) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (h *Host) nameOf(id scoping.ObjectID) string {
+	if id.GUID.IsZero() {
+		return ""
+	}
+	if s := h.o.Census.Sight(id); s.Known {
+		return s.Name
+	}
+	return id.String()
+}

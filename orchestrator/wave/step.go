@@ -1,0 +1,297 @@
+package wave
+
+import (
+	"fmt"
+	"time"
+)
+
+// Act is something that an executor does for a wave.
+type Act string
+
+// The acts. Each can be repeated without harm.
+const (
+	ActCheck     Act = "check"      // look for hazards
+	ActBaseline  Act = "baseline"   // save the tenant's state of the scope
+	ActShadowRun Act = "shadow-run" // the target proposes every object of the scope, and is judged
+	ActFreeze    Act = "freeze"     // close admission for the scope, wait for the wire within the limit
+	ActVerifyNew Act = "verify-new" // judge what changed since verify
+	ActCutover   Act = "cutover"    // one transaction; it also enters the next phase
+	ActRelease   Act = "release"    // end the freeze without a cutover
+	ActCatchUp   Act = "catch-up"   // the target evaluates the dirty set and what changed
+	ActWatch     Act = "watch"      // look at health, let the source's shadow tell
+	ActComplete  Act = "complete"   // see that nothing is unclaimed, archive
+	ActFlipBack  Act = "flip-back"  // one transaction; it also enters the next phase
+	ActEvaluate  Act = "evaluate"   // the source evaluates every object of the scope
+	ActRestore   Act = "restore"    // before-images of attributes that no engine writes
+)
+
+// Evidence is what an act found.
+type Evidence struct {
+	Act         Act
+	OK          bool
+	Why         string // when not OK
+	Findings    []Finding
+	Counts      Counts
+	Differences []Difference
+	Fingerprint string
+	Drained     bool // nothing is on the wire any more
+	Expired     bool // the freeze ended by itself
+	Unsettled   int  // objects whose last proposal did not settle
+	Unclaimed   int
+	Elapsed     time.Duration // of soaking, since the last look
+	Millis      int64         // length of the freeze
+	Report      *RollbackReport
+}
+
+// Decision is what Next says: at most one of Do, To and Wait is set besides Set.
+type Decision struct {
+	Do      Act
+	To      Phase
+	Over    State         // the wave ends like this
+	Wait    string        // what it waits for …
+	Command string        // … and the command that ends the wait
+	Time    time.Duration // the wait ends by itself after this long
+	Result  string        // of the phase that is left
+	Set     func(*Wave)
+}
+
+// Next says what a wave does now. last is what the last act of this process found; nil when a process takes up the wave's record.
+func Next(w Wave, last *Evidence, now time.Time) Decision {
+	if w.State.Over() || w.State == Paused {
+		return Decision{}
+	}
+	step, ok := steps[w.Phase]
+	if !ok {
+		return Decision{Wait: "the wave's phase " + string(w.Phase) + " is not known to this program"}
+	}
+	return step(w, last, now)
+}
+
+var steps = map[Phase]func(Wave, *Evidence, time.Time) Decision{
+	Preflight: preflight, Baseline: baseline, ShadowPhase: shadow, Verify: verify, Freeze: freeze, Cutover: cutover, CatchUp: catchUp, Soak: soak,
+	Complete: complete, RollbackFreeze: rollbackFreeze, RollbackEvaluate: rollbackEvaluate, RollbackRestore: rollbackRestore,
+}
+
+// after gives the evidence of an act, if it was the last.
+func after(last *Evidence, a Act) *Evidence {
+	if last == nil || last.Act != a {
+		return nil
+	}
+	return last
+}
+
+// holds says that the administrator wants a stop before a phase. Holds before freeze and cutover both wait before the freeze: nothing waits
+// inside one.
+func holds(w Wave, next Phase) bool {
+	want := w.Options.HoldBefore
+	if want == Cutover {
+		want = Freeze
+	}
+	return want == next && !w.Released
+}
+
+func hold(w Wave, next Phase) Decision {
+	return Decision{Wait: "held before " + string(w.Options.HoldBefore) + ", as asked", Command: "tandem wave approve " + w.ID}
+}
+
+func enter(w Wave, next Phase, result string, set func(*Wave)) Decision {
+	if holds(w, next) {
+		d := hold(w, next)
+		d.Set = set
+		return d
+	}
+	return Decision{To: next, Result: result, Set: set}
+}
+
+func preflight(w Wave, last *Evidence, _ time.Time) Decision {
+	ev := after(last, ActCheck)
+	if ev == nil {
+		return Decision{Do: ActCheck}
+	}
+	for _, f := range ev.Findings {
+		if f.Severity == Blocker {
+			return Decision{Wait: fmt.Sprintf("blocker %s: %s", f.Code, f.Message), Command: "tandem wave resume " + w.ID}
+		}
+	}
+	return enter(w, Baseline, fmt.Sprintf("%d findings, no blocker", len(ev.Findings)), nil)
+}
+
+func baseline(w Wave, last *Evidence, _ time.Time) Decision {
+	ev := after(last, ActBaseline)
+	if ev == nil {
+		return Decision{Do: ActBaseline}
+	}
+	if !ev.OK {
+		return Decision{Wait: ev.Why, Command: "tandem wave resume " + w.ID}
+	}
+	return enter(w, ShadowPhase, ev.Why, nil)
+}
+
+func shadow(w Wave, last *Evidence, now time.Time) Decision {
+	ev := after(last, ActShadowRun)
+	if ev == nil {
+		return Decision{Do: ActShadowRun}
+	}
+	if !ev.OK {
+		return Decision{Wait: "the run of " + w.To + " was not complete: " + ev.Why, Command: "tandem wave resume " + w.ID}
+	}
+	return enter(w, Verify, "complete", func(x *Wave) {
+		x.Differences, x.Examples, x.Fingerprint, x.VerifiedAt = ev.Counts, clip(ev.Differences), ev.Fingerprint, now.UnixMilli()
+	})
+}
+
+func clip(ds []Difference) []Difference {
+	if len(ds) > 50 {
+		return ds[:50]
+	}
+	return ds
+}
+
+// verify lets pass what is the same, what a person approved, and, with auto-approve, updates that the plan printed.
+func verify(w Wave, last *Evidence, now time.Time) Decision {
+	if w.VerifiedAt == 0 || now.Sub(time.UnixMilli(w.VerifiedAt)) > VerifyLife {
+		return Decision{To: ShadowPhase, Result: "verified too long ago"}
+	}
+	if w.Freezes >= MaxFreezes {
+		return Decision{Wait: fmt.Sprintf("%d freezes ended before the wire was quiet and everything verified", w.Freezes), Command: "tandem wave approve " + w.ID}
+	}
+	d := w.Differences
+	approved := w.Approved != "" && w.Approved == w.Fingerprint
+	switch {
+	case approved, d.Grave() == 0 && d.Update == 0:
+	case d.Grave() == 0 && w.Options.AutoApprove && d.Update <= w.Predicted.Update:
+	default:
+		return Decision{Wait: fmt.Sprintf("differences to be approved: %d creates, %d updates, %d deletes, %d orphans, %d unclaimed", d.Create, d.Update, d.Delete, d.Orphan, d.Unclaimed),
+			Command: "tandem wave approve " + w.ID}
+	}
+	return enter(w, Freeze, fmt.Sprintf("%d same, %d differ", d.Unchanged, d.Update+d.Grave()), nil)
+}
+
+// freeze closes admission, waits for the wire, and verifies what changed since verify.
+func freeze(w Wave, last *Evidence, _ time.Time) Decision {
+	if last == nil || (last.Act != ActFreeze && last.Act != ActVerifyNew) {
+		if holds(w, Freeze) {
+			return hold(w, Freeze)
+		}
+		return Decision{Do: ActFreeze}
+	}
+	again := func(x *Wave) { x.Freezes++; x.VerifiedAt = 0 }
+	switch {
+	case last.Expired || !last.OK:
+		return Decision{To: Verify, Result: "given back: " + last.Why, Set: again}
+	case last.Act == ActFreeze && !last.Drained:
+		return Decision{Do: ActFreeze}
+	case last.Act == ActFreeze:
+		return Decision{Do: ActVerifyNew}
+	}
+	if last.Counts.Grave() > 0 {
+		return Decision{To: Verify, Result: "something new appeared since verify", Set: again}
+	}
+	return Decision{To: Cutover, Result: "the wire is quiet"}
+}
+
+// cutover is entered and left within one freeze; a process that finds a wave here has lost the freeze.
+func cutover(w Wave, last *Evidence, _ time.Time) Decision {
+	switch {
+	case last == nil:
+		return Decision{To: Freeze, Result: "the freeze was lost"}
+	case last.Act == ActCutover && !last.OK:
+		return Decision{To: Verify, Result: last.Why, Set: func(x *Wave) { x.Freezes++; x.VerifiedAt = 0 }}
+	}
+	return Decision{Do: ActCutover} // its transaction enters catch-up
+}
+
+func catchUp(w Wave, last *Evidence, _ time.Time) Decision {
+	ev := after(last, ActCatchUp)
+	switch {
+	case ev == nil:
+		return Decision{Do: ActCatchUp}
+	case w.Rounds < 0 && ev.OK:
+		return enter(w, Soak, "what did not settle was accepted by "+w.ApprovedBy, func(x *Wave) { x.Rounds = 0 })
+	case ev.OK && ev.Unsettled == 0:
+		return enter(w, Soak, "everything settled", nil)
+	case w.Rounds+1 < maxCatchUpRounds && w.Rounds >= 0:
+		return Decision{Do: ActCatchUp, Set: func(x *Wave) { x.Rounds++ }}
+	}
+	why := fmt.Sprintf("%d objects did not settle", ev.Unsettled)
+	if !ev.OK {
+		why = ev.Why
+	}
+	return Decision{Wait: why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Rounds = 0 }}
+}
+
+// soak lets time pass while health is watched; a person may end it.
+func soak(w Wave, last *Evidence, _ time.Time) Decision {
+	done := time.Duration(w.SoakMillis) * time.Millisecond
+	if w.SoakOver || w.Options.Soak <= 0 {
+		return enter(w, Complete, "ended", nil)
+	}
+	ev := after(last, ActWatch)
+	if ev == nil {
+		return Decision{Do: ActWatch}
+	}
+	add := func(x *Wave) { x.SoakMillis += ev.Elapsed.Milliseconds() }
+	done += ev.Elapsed
+	if done >= w.Options.Soak {
+		if !ev.OK {
+			return Decision{Wait: "the soak's time is up, but: " + ev.Why, Command: "tandem wave complete " + w.ID, Set: add}
+		}
+		return enter(w, Complete, "time is up, gates are green", add)
+	}
+	return Decision{Wait: fmt.Sprintf("soaking, %s left", (w.Options.Soak - done).Round(time.Second)), Command: "tandem wave complete " + w.ID,
+		Time: w.Options.Soak - done, Set: add}
+}
+
+func complete(w Wave, last *Evidence, _ time.Time) Decision {
+	ev := after(last, ActComplete)
+	switch {
+	case ev == nil:
+		return Decision{Do: ActComplete}
+	case !ev.OK:
+		return Decision{Wait: ev.Why, Command: "tandem wave complete " + w.ID}
+	case ev.Unclaimed > 0:
+		return Decision{Wait: fmt.Sprintf("%d objects are unclaimed: %s owns them and did not propose them", ev.Unclaimed, w.To), Command: "tandem wave complete " + w.ID}
+	}
+	return Decision{Over: Completed, Result: "done"}
+}
+
+func rollbackFreeze(w Wave, last *Evidence, _ time.Time) Decision {
+	switch {
+	case last == nil || (last.Act != ActFreeze && last.Act != ActFlipBack):
+		return Decision{Do: ActFreeze}
+	case last.Act == ActFreeze && (last.Expired || !last.OK):
+		if w.Freezes+1 >= MaxFreezes {
+			return Decision{Wait: "the wire did not become quiet: " + last.Why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Freezes = 0 }}
+		}
+		return Decision{Do: ActFreeze, Set: func(x *Wave) { x.Freezes++ }}
+	case last.Act == ActFreeze && !last.Drained:
+		return Decision{Do: ActFreeze}
+	case last.Act == ActFlipBack && !last.OK:
+		return Decision{Wait: last.Why, Command: "tandem wave resume " + w.ID}
+	}
+	return Decision{Do: ActFlipBack} // its transaction enters rollback-evaluate
+}
+
+func rollbackEvaluate(w Wave, last *Evidence, _ time.Time) Decision {
+	ev := after(last, ActEvaluate)
+	switch {
+	case ev == nil:
+		return Decision{Do: ActEvaluate}
+	case ev.OK && ev.Unsettled == 0, ev.OK && w.Rounds+1 >= maxCatchUpRounds:
+		return Decision{To: RollbackRestore, Result: fmt.Sprintf("%d objects did not settle", ev.Unsettled), Set: func(x *Wave) { x.Rounds = 0 }}
+	case ev.OK:
+		return Decision{Do: ActEvaluate, Set: func(x *Wave) { x.Rounds++ }}
+	}
+	return Decision{Wait: ev.Why, Command: "tandem wave resume " + w.ID}
+}
+
+func rollbackRestore(w Wave, last *Evidence, _ time.Time) Decision {
+	ev := after(last, ActRestore)
+	switch {
+	case ev == nil:
+		return Decision{Do: ActRestore}
+	case !ev.OK:
+		return Decision{Wait: ev.Why, Command: "tandem wave resume " + w.ID}
+	}
+	return Decision{Over: RolledBack, Result: "taken back", Set: func(x *Wave) { x.Report = ev.Report }}
+}

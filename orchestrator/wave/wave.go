@@ -1,0 +1,259 @@
+// Package wave is the migration of one set of scopes from one engine to another, as a durable state machine.
+//
+// It is pure: Next looks at a wave's record and at what the last act found, and says which acts to do, which phase to enter, or what
+// the wave waits for. Executors do the acts: the live one, the recorder behind `plan`, and the simulation's. Each act can be repeated, and a process
+// killed at any instruction resumes from the wave's record.
+package wave
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Phase is a stage of a wave.
+type Phase string
+
+// The phases, in order; the last three belong to the way back.
+const (
+	Preflight        Phase = "preflight"
+	Baseline         Phase = "baseline"
+	ShadowPhase      Phase = "shadow"
+	Verify           Phase = "verify"
+	Freeze           Phase = "freeze"
+	Cutover          Phase = "cutover"
+	CatchUp          Phase = "catch-up"
+	Soak             Phase = "soak"
+	Complete         Phase = "complete"
+	RollbackFreeze   Phase = "rollback-freeze"
+	RollbackEvaluate Phase = "rollback-evaluate"
+	RollbackRestore  Phase = "rollback-restore"
+)
+
+// Phases lists the forward phases in order.
+func Phases() []Phase {
+	return []Phase{Preflight, Baseline, ShadowPhase, Verify, Freeze, Cutover, CatchUp, Soak, Complete}
+}
+
+// State says whether a wave goes on.
+type State string
+
+// The states of a wave.
+const (
+	NotStarted State = "not-started"
+	Running    State = "running"
+	Waiting    State = "waiting"
+	Paused     State = "paused"
+	Completed  State = "completed"
+	RolledBack State = "rolled-back"
+	Aborted    State = "aborted"
+	Failed     State = "failed"
+)
+
+// Over says that nothing more happens.
+func (s State) Over() bool { return s == Completed || s == RolledBack || s == Aborted }
+
+// Counts are numbers of objects by what would happen to them.
+type Counts struct {
+	Create    int `json:"create"`
+	Update    int `json:"update"`
+	Delete    int `json:"delete"`
+	Orphan    int `json:"orphan"` // linked, and the target's rules leave it out
+	Unclaimed int `json:"unclaimed"`
+	Unchanged int `json:"unchanged"`
+}
+
+// Grave is what no plan may do in silence (invariant 5).
+func (c Counts) Grave() int { return c.Create + c.Delete + c.Orphan + c.Unclaimed }
+
+// Severity of a finding.
+type Severity string
+
+// The severities. A blocker keeps a wave in preflight.
+const (
+	Info    Severity = "info"
+	Warning Severity = "warning"
+	Blocker Severity = "blocker"
+)
+
+// Finding is one thing that preflight or a plan found.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	Code     string   `json:"code"`
+	Message  string   `json:"message"`
+	Objects  int      `json:"objects"`
+	Examples []string `json:"examples"`
+}
+
+// Difference is one object for which the target's wish and the tenant differ.
+type Difference struct {
+	Object  scoping.ObjectID `json:"object"`
+	Feature scoping.Feature  `json:"feature"`
+	Name    string           `json:"name"`
+	Op      string           `json:"op"` // create, update, delete, orphan, unclaimed
+	Detail  string           `json:"detail,omitempty"`
+}
+
+// PhaseRecord is when a phase was entered and left, and how. Times are Unix milliseconds.
+type PhaseRecord struct {
+	Name      Phase  `json:"name"`
+	StartedAt int64  `json:"startedAt"`
+	EndedAt   int64  `json:"endedAt,omitempty"`
+	Result    string `json:"result,omitempty"`
+}
+
+// Options are how an administrator wants the wave to run.
+type Options struct {
+	AutoApprove bool          `json:"autoApprove,omitempty"` // answers updates that the plan printed and verify confirmed, nothing else
+	HoldBefore  Phase         `json:"holdBefore,omitempty"`
+	Soak        time.Duration `json:"soak"`
+}
+
+// Defaults of times and numbers.
+const (
+	DefaultSoak      = 24 * time.Hour
+	FreezeLimit      = 20 * time.Second // a freeze that lasts longer gives the scope back
+	MaxFreezes       = 3                // the third expired freeze waits for a person
+	VerifyLife       = 30 * time.Minute // a cutover needs a verify younger than this
+	maxCatchUpRounds = 3
+)
+
+// Wave is the durable record of a wave.
+type Wave struct {
+	ID        string               `json:"id"`
+	Plan      string               `json:"plan,omitempty"` // fingerprint of the plan that began it
+	From      string               `json:"from"`
+	To        string               `json:"to"`
+	Features  []scoping.Feature    `json:"features"`
+	HandOvers []scoping.HandOver   `json:"handOvers"`
+	Objects   map[scoping.Kind]int `json:"objects"`
+	Options   Options              `json:"options"`
+
+	Phase   Phase         `json:"phase"`
+	State   State         `json:"state"`
+	Wait    string        `json:"wait,omitempty"`    // what it waits for
+	Command string        `json:"command,omitempty"` // the command that ends the wait
+	History []PhaseRecord `json:"history"`
+
+	Predicted    Counts       `json:"predicted"`   // by the plan
+	Differences  Counts       `json:"differences"` // by verify
+	Examples     []Difference `json:"examples,omitempty"`
+	Fingerprint  string       `json:"fingerprint,omitempty"` // of the differences that verify found
+	Approved     string       `json:"approved,omitempty"`    // fingerprint that a person approved
+	ApprovedBy   string       `json:"approvedBy,omitempty"`
+	VerifiedAt   int64        `json:"verifiedAt,omitempty"` // Unix ms
+	Released     bool         `json:"released,omitempty"`   // a person let the hold-before go
+	Freezes      int          `json:"freezes,omitempty"`
+	FreezeMillis int64        `json:"freezeMillis,omitempty"`
+	Rounds       int          `json:"rounds,omitempty"`     // of catch-up
+	SoakMillis   int64        `json:"soakMillis,omitempty"` // elapsed while running
+	SoakOver     bool         `json:"soakOver,omitempty"`   // a person ended the soak
+	Error        string       `json:"error,omitempty"`
+
+	ShadowEpoch  scoping.Epoch   `json:"shadowEpoch"`
+	CutoverEpoch scoping.Epoch   `json:"cutoverEpoch"`
+	Revision     uint64          `json:"revision"` // of the partition that its last commit made
+	CreatedAt    int64           `json:"createdAt"`
+	CutoverAt    int64           `json:"cutoverAt,omitempty"`
+	By           string          `json:"by,omitempty"`
+	Report       *RollbackReport `json:"report,omitempty"`
+}
+
+// RollbackReport separates what a rollback could do from what it could not.
+type RollbackReport struct {
+	Restored   int      `json:"restored"`
+	ADChanged  int      `json:"adChanged"`
+	Foreign    int      `json:"foreign"`
+	Impossible int      `json:"impossible"`
+	Notes      []string `json:"notes,omitempty"`
+}
+
+// Scopes gives the scopes of the hand-overs.
+func (w Wave) Scopes() []scoping.Scope {
+	out := make([]scoping.Scope, len(w.HandOvers))
+	for i, h := range w.HandOvers {
+		out[i] = h.Scope
+	}
+	return out
+}
+
+// CutOver says that the target owns the scopes now.
+func (w Wave) CutOver() bool {
+	return slices.Contains([]Phase{CatchUp, Soak, Complete, RollbackFreeze}, w.Phase) && w.CutoverAt != 0
+}
+
+// ShadowGrant says which engine is to be judged over the wave's scopes: the target before the cutover, the source after it, until the
+// wave is over.
+func (w Wave) ShadowGrant() (engine string, epoch scoping.Epoch, ok bool) {
+	switch {
+	case w.State.Over():
+		return "", scoping.Epoch{}, false
+	case slices.Contains([]Phase{ShadowPhase, Verify, Freeze, Cutover}, w.Phase):
+		return w.To, w.ShadowEpoch, true
+	case w.CutOver():
+		return w.From, w.CutoverEpoch, true
+	}
+	return "", scoping.Epoch{}, false
+}
+
+// ErrVerb is the kind of errors of decisions that do not fit a wave's phase.
+var ErrVerb = errors.New("the wave is not at a point where that can be decided")
+
+// Verb is a person's decision about a wave.
+type Verb string
+
+// The decisions.
+const (
+	Approve     Verb = "approve"
+	Pause       Verb = "pause"
+	Resume      Verb = "resume"
+	Abort       Verb = "abort"
+	RollBack    Verb = "rollback"
+	CompleteNow Verb = "complete"
+)
+
+// Decide applies a person's decision to a wave's record. Errors match ErrVerb and say what would be possible.
+func Decide(w Wave, v Verb, by string) (Wave, error) {
+	if w.State.Over() {
+		return w, fmt.Errorf("%w: wave %s is %s", ErrVerb, w.ID, w.State)
+	}
+	switch v {
+	case Approve:
+		w.Approved, w.ApprovedBy, w.Released, w.State, w.Wait, w.Command = w.Fingerprint, by, true, Running, "", ""
+		if w.Phase == Freeze || w.Phase == Verify {
+			w.Freezes = 0
+		}
+		if w.Phase == CatchUp {
+			w.Rounds = -1
+		}
+	case Pause:
+		w.State, w.Wait, w.Command = Paused, "paused by "+by, "tandem wave resume "+w.ID
+	case Resume:
+		w.State, w.Wait, w.Command, w.Error = Running, "", "", ""
+	case Abort:
+		if w.CutOver() || w.isRollback() {
+			return w, fmt.Errorf("%w: wave %s has cut over; `tandem wave rollback %s` takes it back", ErrVerb, w.ID, w.ID)
+		}
+		w.State, w.Wait, w.Command = Aborted, "", ""
+	case RollBack:
+		if !w.CutOver() {
+			return w, fmt.Errorf("%w: wave %s has not cut over; `tandem wave abort %s` ends it", ErrVerb, w.ID, w.ID)
+		}
+		w.Phase, w.State, w.Wait, w.Command, w.Freezes = RollbackFreeze, Running, "", "", 0
+	case CompleteNow:
+		if w.Phase != Soak && w.Phase != Complete {
+			return w, fmt.Errorf("%w: wave %s is in %s; only a wave in soak can be completed", ErrVerb, w.ID, w.Phase)
+		}
+		w.SoakOver, w.State, w.Wait, w.Command = true, Running, "", ""
+	default:
+		return w, fmt.Errorf("%w: unknown decision %q", ErrVerb, v)
+	}
+	return w, nil
+}
+
+func (w Wave) isRollback() bool {
+	return w.Phase == RollbackFreeze || w.Phase == RollbackEvaluate || w.Phase == RollbackRestore
+}

@@ -1,0 +1,166 @@
+package cloudsync
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// The bounds of a token's life.
+const (
+	DefaultTTL = time.Hour
+	maxTTL     = 30 * 24 * time.Hour
+)
+
+// InviteArgs are the arguments of verb "invite".
+type InviteArgs struct {
+	Group string `json:"group,omitempty"` // empty: DefaultGroup
+	TTL   string `json:"ttl,omitempty"`   // such as "1h"; empty: DefaultTTL
+}
+
+// Invitation is what verb "invite" answers. The token is a secret until it is used.
+type Invitation struct {
+	Token   string    `json:"token"`
+	Group   string    `json:"group"`
+	Expires time.Time `json:"expires"`
+	Listen  string    `json:"listen"` // where agents dial in, as the service sees it
+}
+
+// AgentInfo is one agent in the answer of verb "agents".
+type AgentInfo struct {
+	ID         string    `json:"id"`
+	Group      string    `json:"group"`
+	Directory  string    `json:"directory"` // name; empty when no configured directory has the agent's base
+	Base       string    `json:"base"`
+	Host       string    `json:"host"`
+	Enrolled   time.Time `json:"enrolled"`
+	Embedded   bool      `json:"embedded"`
+	Live       bool      `json:"live"`
+	Since      time.Time `json:"connectedSince,omitzero"`
+	Version    string    `json:"version,omitempty"`
+	Controller string    `json:"controller,omitempty"`
+	Requests   int       `json:"requests"` // under way
+}
+
+// RemoveArgs are the arguments of verb "remove".
+type RemoveArgs struct {
+	ID string `json:"id"`
+}
+
+// Call answers the engine's verbs, with JSON:
+//
+//	agents                             []AgentInfo
+//	invite  InviteArgs                 Invitation
+//	remove  RemoveArgs                 the agent's line ends, and it can never attend again
+//	trace   TraceArgs                  a Step per line: agent, import, scope, exclusion, mapping, references, proposal
+//	provision-on-demand                the same as trace: this engine writes nothing by itself
+func (e *Engine) Call(ctx context.Context, verb string, args []byte, out chan<- []byte) error {
+	s := e.current()
+	if s == nil {
+		return errUnconfigured
+	}
+	switch verb {
+	case "agents":
+		return send(ctx, out, s.agents())
+	case "invite":
+		return s.invite(ctx, args, out)
+	case "remove":
+		return s.remove(ctx, args, out)
+	case "trace", "provision-on-demand":
+		return e.trace(ctx, args, out)
+	}
+	return fmt.Errorf("verb %q: %w (it knows agents, invite, remove, trace and provision-on-demand)", verb, engine.ErrUnsupported)
+}
+
+func send(ctx context.Context, out chan<- []byte, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	select {
+	case out <- b:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// arguments decodes strictly. No arguments at all are the zero value.
+func arguments(b []byte, v any) error {
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("arguments: %w", err)
+	}
+	return nil
+}
+
+func (s *service) invite(ctx context.Context, b []byte, out chan<- []byte) error {
+	args := InviteArgs{}
+	if err := arguments(b, &args); err != nil {
+		return err
+	}
+	if args.Group == "" {
+		args.Group = DefaultGroup
+	}
+	life := DefaultTTL
+	if args.TTL != "" {
+		d, err := time.ParseDuration(args.TTL)
+		if err != nil || d <= 0 || d > maxTTL {
+			return fmt.Errorf("ttl %q: a duration above 0 and up to %s, such as 1h", args.TTL, maxTTL)
+		}
+		life = d
+	}
+	expires := s.now().Add(life).UTC()
+	token, err := s.hub.registry.invite(s.hub.authority.pin, args.Group, expires, s.now(), false)
+	if err != nil {
+		return err
+	}
+	return send(ctx, out, Invitation{Token: token.String(), Group: args.Group, Expires: expires, Listen: s.hub.address()})
+}
+
+func (s *service) agents() []AgentInfo {
+	at := map[string]*live{}
+	for _, l := range s.hub.everyone() {
+		at[l.ID] = l
+	}
+	out := []AgentInfo{}
+	for _, a := range s.hub.registry.all() {
+		info := AgentInfo{ID: a.ID, Group: a.Group, Base: a.Base, Host: a.Host, Enrolled: a.Enrolled, Embedded: a.Embedded}
+		for _, j := range s.jobs {
+			if (audience{a.Group, j.config.Base}).has(&live{enrolled: a}) && j.audience.group == a.Group {
+				info.Directory = j.config.Name
+			}
+		}
+		if l := at[a.ID]; l != nil {
+			info.Live, info.Since, info.Version, info.Controller, info.Requests = true, l.since.UTC(), l.version, l.controller, s.hub.load(l)
+		}
+		out = append(out, info)
+	}
+	return out
+}
+
+func (h *hub) load(l *live) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return l.load
+}
+
+func (s *service) remove(ctx context.Context, b []byte, out chan<- []byte) error {
+	args := RemoveArgs{}
+	if err := arguments(b, &args); err != nil {
+		return err
+	}
+	if err := s.hub.remove(args.ID); err != nil {
+		return err
+	}
+	s.changed()
+	return send(ctx, out, map[string]string{"removed": args.ID})
+}

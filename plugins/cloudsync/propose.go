@@ -1,0 +1,251 @@
+package cloudsync
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// take proposes one batch of objects as they were read, and notes their places.
+func (r *jobRun) take(ctx context.Context, guids []scoping.GUID, found map[scoping.GUID]directory.Entry) error {
+	c := newChange()
+	if r.memory.tree.root.IsZero() {
+		c.root = r.root
+	}
+	if err := r.memory.commit(ctx, c); err != nil {
+		return err
+	}
+	if err := r.completeTree(ctx, found); err != nil {
+		return err
+	}
+	c = newChange()
+	for _, g := range guids {
+		e, ok := found[g]
+		var err error
+		switch {
+		case !ok:
+			r.absent(g, c)
+		case e.Deleted:
+			err = r.gone(e, c)
+		default:
+			err = r.living(e, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return r.memory.commit(ctx, c)
+}
+
+// completeTree reads the containers above the batch that the tree does not know, level by level.
+func (r *jobRun) completeTree(ctx context.Context, found map[scoping.GUID]directory.Entry) error {
+	asked := map[scoping.GUID]bool{}
+	for {
+		var unknown []scoping.GUID
+		for _, e := range found {
+			parent := e.Parent
+			if e.Deleted {
+				parent = r.lastPlace(e)
+			}
+			if _, missing := r.memory.tree.ancestors(parent); !missing.IsZero() && !asked[missing] {
+				asked[missing] = true
+				unknown = append(unknown, missing)
+			}
+		}
+		if len(unknown) == 0 {
+			return nil
+		}
+		above, err := r.readObjects(ctx, unknown)
+		if err != nil {
+			return err
+		}
+		c := newChange()
+		for g, e := range above {
+			if !e.Deleted {
+				c.nodes[g] = &node{Kind: directory.OU, Parent: e.Parent}
+			}
+		}
+		if err := r.memory.commit(ctx, c); err != nil {
+			return err
+		}
+	}
+}
+
+// lastPlace is where a tombstone's object was, as far as anybody knows.
+func (r *jobRun) lastPlace(e directory.Entry) scoping.GUID {
+	if n, ok := r.memory.tree.nodes[e.GUID]; ok {
+		return n.Parent
+	}
+	return e.LastParent
+}
+
+// absent is an object that is neither living nor a tombstone, or that the account may not see: no evidence of anything.
+func (r *jobRun) absent(g scoping.GUID, c *change) {
+	id := r.id(g)
+	n, known := r.memory.tree.nodes[g]
+	if r.strict || (known && n.Claimed) {
+		r.fail(id, CodeNoEvidence, "the directory shows neither the object nor a tombstone of it")
+	}
+	if known && !r.strict {
+		c.nodes[g] = nil
+	}
+	r.unmark(g, c)
+}
+
+func (r *jobRun) unmark(g scoping.GUID, c *change) {
+	if _, ok := r.memory.pending[g]; ok {
+		c.marks[g] = nil
+	}
+}
+
+func (r *jobRun) id(g scoping.GUID) scoping.ObjectID {
+	return scoping.ObjectID{Directory: r.config.Name, GUID: g}
+}
+
+func (r *jobRun) gone(e directory.Entry, c *change) error {
+	kind := e.Kind()
+	n, known := r.memory.tree.nodes[e.GUID]
+	last := r.lastPlace(e)
+	up, _ := r.memory.tree.ancestors(last)
+	switch {
+	case scoping.Base(kind) == "" || r.schema[kind] == nil:
+		r.refuseKind(e, c)
+		return nil
+	case !r.strict && !r.regions.inRun(kind, up) && r.regions.granted(kind, up):
+		return nil // stays pending for a run over its scope
+	case !r.strict && !r.regions.inRun(kind, up) && !(known && n.Claimed):
+		r.forget(e.GUID, c)
+		return nil
+	}
+	p := r.proposal(e, kind, last, up, scoping.Base(kind))
+	p.Want = engine.Gone
+	r.stream.owe(p.Object, engine.Gone, 1)
+	return r.stream.propose(p)
+}
+
+func (r *jobRun) forget(g scoping.GUID, c *change) {
+	r.unmark(g, c)
+	if _, known := r.memory.tree.nodes[g]; known {
+		c.nodes[g] = nil
+	}
+}
+
+func (r *jobRun) refuseKind(e directory.Entry, c *change) {
+	if r.strict {
+		r.fail(r.id(e.GUID), CodeKind, fmt.Sprintf("%q is a %s, which this engine does not synchronize", e.DN, e.Kind()))
+	}
+	r.unmark(e.GUID, c)
+}
+
+// living proposes a living object: as present or excluded where the run's scopes cover it, as out of scope where it has left
+// all of this engine's. What lies in another scope of this engine waits for a run over that.
+func (r *jobRun) living(e directory.Entry, c *change) error {
+	kind := e.Kind()
+	if r.schema[kind] == nil {
+		if holds(kind) && !r.strict {
+			c.nodes[e.GUID] = &node{Kind: kind, Parent: e.Parent}
+		}
+		r.refuseKind(e, c)
+		return nil
+	}
+	n, known := r.memory.tree.nodes[e.GUID]
+	from := r.memory.pending[e.GUID].From
+	if !known || n.Parent != e.Parent {
+		if known && n.Claimed && from == nil {
+			from, _ = r.memory.tree.ancestors(n.Parent)
+		}
+		n.Kind, n.Parent = kind, e.Parent
+		c.nodes[e.GUID] = &n
+	}
+	up, missing := r.memory.tree.ancestors(e.Parent)
+	switch {
+	case !missing.IsZero():
+		r.fail(r.id(e.GUID), CodePlace, fmt.Sprintf("a container above %q cannot be read", e.DN))
+		return nil
+	case r.regions.inRun(kind, up):
+		return r.present(e, kind, up, c)
+	case r.strict, from != nil && n.Claimed && !r.regions.granted(kind, up):
+		return r.outOfScope(e, kind, up, from)
+	case !n.Claimed && !r.regions.granted(kind, up):
+		r.unmark(e.GUID, c)
+	case from != nil:
+		c.marks[e.GUID] = &mark{From: from}
+	}
+	return nil
+}
+
+// present proposes what the run's scopes want of the object: its base feature, its references, or both.
+func (r *jobRun) present(e directory.Entry, kind scoping.Kind, up []scoping.GUID, c *change) error {
+	place := scoping.Place{Directory: r.config.Name, Ancestors: up}
+	base := covers(r.regions.run, place, scoping.Base(kind))
+	refs := r.regions.wantsReferences(kind, place)
+	values, reason := map[string]engine.Value(nil), exclusion(e)
+	if reason == "" {
+		values, reason = r.schema.desired(e, r.domain)
+	}
+	want := engine.Present
+	if reason != "" {
+		want, refs = engine.Excluded, false
+	}
+	n := 0
+	if base {
+		n++
+	}
+	if refs {
+		n++
+	}
+	if n == 0 { // only references were asked for, of an object that the rules leave out: that is for its base feature to say
+		r.unmark(e.GUID, c)
+		return nil
+	}
+	r.stream.owe(r.id(e.GUID), want, n)
+	if refs {
+		p := r.proposal(e, kind, e.Parent, up, scoping.References)
+		p.Want, p.Refs = engine.Present, references(r.config.Name, e)
+		if err := r.spool.add(p); err != nil {
+			return err
+		}
+	}
+	if !base {
+		return nil
+	}
+	p := r.proposal(e, kind, e.Parent, up, scoping.Base(kind))
+	p.Want, p.Reason, p.Desired = want, reason, values
+	return r.stream.propose(p)
+}
+
+// outOfScope is stamped with the grant of the place that the object has left, if there is one: only that engine's record can be
+// concerned.
+func (r *jobRun) outOfScope(e directory.Entry, kind scoping.Kind, up, from []scoping.GUID) error {
+	p := r.proposal(e, kind, e.Parent, up, scoping.Base(kind))
+	if p.Grant == 0 && from != nil {
+		g := r.regions.grantFor(scoping.Base(kind), from)
+		p.Grant, p.Epoch = g.ID, g.Epoch
+	}
+	p.Want = engine.OutOfScope
+	r.stream.owe(p.Object, engine.OutOfScope, 1)
+	return r.stream.propose(p)
+}
+
+// proposal begins a proposal: whose, where, and under which grant.
+func (r *jobRun) proposal(e directory.Entry, kind scoping.Kind, parent scoping.GUID, up []scoping.GUID, f scoping.Feature) engine.Proposal {
+	g := r.regions.grantFor(f, up)
+	if g.ID == 0 && f == scoping.References {
+		g = r.regions.grantFor(scoping.Base(kind), up)
+	}
+	version := e.Version
+	if version == 0 {
+		version = r.report.USN
+	}
+	return engine.Proposal{Object: r.id(e.GUID), Kind: kind, Name: e.DN, Parent: parent, Version: version, Feature: f,
+		Grant: g.ID, Epoch: g.Epoch}
+}
+
+// wantsReferences says whether the run wants an object's references: they follow the base feature unless they are assigned
+// apart, so a scope that names only base features stands for the references too.
+func (r regions) wantsReferences(k scoping.Kind, p scoping.Place) bool {
+	return covers(r.run, p, scoping.References) || covers(r.run, p, scoping.Base(k))
+}
