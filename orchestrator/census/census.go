@@ -449,3 +449,38 @@ func (c *Census) USN(name string) uint64 {
 }
 
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
+
+// Values reads what the directory holds of one object, as text, for people: deleted objects too.
+func (c *Census) Values(ctx context.Context, id scoping.ObjectID) (map[string][]string, error) {
+	out := map[string][]string{}
+	if _, ok := c.trees[id.Directory]; !ok {
+		return out, nil
+	}
+	attrs := []string{"objectClass", "displayName", "givenName", "sn", "userPrincipalName", "sAMAccountName", "mail", "department", "title", "description",
+		"userAccountControl", "mS-DS-ConsistencyGuid", "isDeleted", "member", "manager"}
+	err := c.with(ctx, id.Directory, func(r Reader) error {
+		found, err := r.ByGUID(ctx, []scoping.GUID{id.GUID}, attrs, true)
+		if err != nil {
+			return err
+		}
+		e, ok := found[id.GUID]
+		if !ok {
+			return nil
+		}
+		out["distinguishedName"] = []string{e.DN}
+		for k := range e.Attrs {
+			if k == "ms-ds-consistencyguid" {
+				out[k] = []string{fmt.Sprintf("%x", e.Attrs[k])}
+				continue
+			}
+			out[k] = e.Texts(k)
+		}
+		for k, l := range e.Links {
+			for _, t := range l.Targets {
+				out[k] = append(out[k], t.DN)
+			}
+		}
+		return nil
+	})
+	return out, err
+}

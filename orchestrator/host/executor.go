@@ -42,10 +42,7 @@ func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 	err := h.change(ctx, func(c *control) error {
 		old := c.waves[w.ID]
 		if old.State == wave.Paused || old.State == wave.Aborted || (old.State.Over() && !w.State.Over()) {
-			if w.State != wave.Running || old.State != wave.Paused {
-				return nil // a person decided meanwhile
-			}
-			return nil
+			return nil // a person decided meanwhile
 		}
 		entered = old.Phase != w.Phase || old.State != w.State
 		if w.Phase == wave.ShadowPhase && old.Phase != wave.ShadowPhase {

@@ -168,10 +168,13 @@ func verify(w Wave, last *Evidence, now time.Time) Decision {
 }
 
 // freeze closes admission, waits for the wire, and verifies what changed since verify.
-func freeze(w Wave, last *Evidence, _ time.Time) Decision {
+func freeze(w Wave, last *Evidence, now time.Time) Decision {
 	if last == nil || (last.Act != ActFreeze && last.Act != ActVerifyNew) {
 		if holds(w, Freeze) {
 			return hold(w, Freeze)
+		}
+		if now.Sub(time.UnixMilli(w.VerifiedAt)) > VerifyLife {
+			return Decision{To: ShadowPhase, Result: "verified too long ago"}
 		}
 		return Decision{Do: ActFreeze}
 	}

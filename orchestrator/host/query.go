@@ -1,0 +1,325 @@
+package host
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// Explained is the answer to "who owns this object, and why".
+type Explained struct {
+	Object   scoping.ObjectID
+	DN       string
+	Anchor   string
+	Kind     scoping.Kind
+	Gone     bool
+	Features []scoping.Explanation
+}
+
+// Explain says who owns an object under a partition, the one in force if nil.
+func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (Explained, error) {
+	var err error
+	if p == nil {
+		if p, err = h.Partition(); err != nil {
+			return Explained{}, err
+		}
+	}
+	if err := h.ensureCensus(ctx); err != nil {
+		return Explained{}, err
+	}
+	id, err := h.Find(ctx, ref)
+	if err != nil {
+		return Explained{}, err
+	}
+	sight := h.o.Census.Sight(id)
+	if !sight.Known {
+		if err := h.o.Census.Reread(ctx, []scoping.ObjectID{id}); err != nil {
+			return Explained{}, err
+		}
+		sight = h.o.Census.Sight(id)
+	}
+	if !sight.Known {
+		return Explained{}, fmt.Errorf("%w: the directory shows no object %s", ErrNotFound, ref)
+	}
+	e := Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone}
+	if scoping.Base(sight.Kind) == "" {
+		return e, fmt.Errorf("%w: %s is a container or something else that is not synchronized", ErrUsage, sight.Name)
+	}
+	e.Features = p.Explain(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind)
+	return e, nil
+}
+
+// ObjectReport is everything that is known of one object.
+type ObjectReport struct {
+	Explained
+	Row       *ledger.Row
+	Record    map[scoping.Feature]string // owners of record
+	Cloud     *cloud.Object
+	Dirty     map[scoping.Feature]ledger.Dirty
+	Excluded  string
+	Directory map[string][]string
+	Journal   []AuditEntry
+}
+
+// Object gathers everything known of one object.
+func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
+	var out ObjectReport
+	if err := h.ensureCensus(ctx); err != nil {
+		return out, err
+	}
+	id, err := h.Find(ctx, ref)
+	if err != nil {
+		return out, err
+	}
+	sight := h.o.Census.Sight(id)
+	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone, Features: []scoping.Explanation{}}
+	if p := h.gate.Authority().Partition; p != nil && scoping.Base(sight.Kind) != "" {
+		out.Features = p.Explain(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind)
+	}
+	h.gate.Read(func(s *ledger.State) {
+		out.Dirty, out.Excluded, out.Record = map[scoping.Feature]ledger.Dirty{}, s.Excluded[id], map[scoping.Feature]string{}
+		for f, d := range s.Dirt[id] {
+			out.Dirty[f] = d
+		}
+		if row := s.Rows[id]; row != nil {
+			r := *row
+			out.Row = &r
+			for f := range row.Features {
+				out.Record[f], _ = s.OwnerOfRecord(id, f)
+			}
+			if o, ok := h.cloudOf(row); ok {
+				out.Cloud = &o
+			}
+		}
+	})
+	out.Directory, err = h.o.Census.Values(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	err = h.Audit(ctx, AuditFilter{Object: &id}, func(e AuditEntry) error {
+		out.Journal = append(out.Journal, e)
+		return nil
+	})
+	return out, err
+}
+
+// DiffOptions say what is compared.
+type DiffOptions struct {
+	Under  string
+	Engine string // empty: the owner of the subtree
+}
+
+// Diff lets an engine propose everything under a DN and gives what it would write now. Nothing is recorded.
+func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, objects int, ds []gate.Judgement, err error) {
+	if _, err := h.Partition(); err != nil {
+		return "", 0, nil, err
+	}
+	if err := h.Prepare(ctx); err != nil {
+		return "", 0, nil, err
+	}
+	dir, guid, chain, err := h.resolveDN(ctx, o.Under)
+	if err != nil {
+		return "", 0, nil, err
+	}
+	engineName = o.Engine
+	here := scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{guid}, chain...)}
+	if engineName == "" {
+		engineName = h.gate.Authority().Owner(here, scoping.User, scoping.Users).Engine
+		if engineName == scoping.None || engineName == "" {
+			engineName = h.gate.Authority().Owner(here, scoping.Group, scoping.Groups).Engine
+		}
+	}
+	if !slices.Contains(h.o.Engines.Names(), engineName) {
+		return engineName, 0, nil, fmt.Errorf("%w: no engine owns %s; name one with --engine (configured: %v)", ErrUsage, o.Under, h.o.Engines.Names())
+	}
+	var scopes []scoping.Scope
+	if o.Engine == "" {
+		if scopes, err = h.scopesUnder(ctx, h.gate.Authority().Grants(engineName), o.Under); err != nil {
+			return engineName, 0, nil, err
+		}
+	} else {
+		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: h.gate.Authority().Partition.Features()}}
+	}
+	sum, s, err := h.judgeAll(ctx, engineName, scopes)
+	if err != nil {
+		return engineName, 0, nil, err
+	}
+	seen := map[scoping.ObjectID]bool{}
+	for _, j := range sum.Judgements {
+		if _, rank := opOf(j); rank > 0 {
+			seen[j.Key.Object] = true
+		}
+		if _, rank := opOf(j); rank > rankUnchanged {
+			ds = append(ds, j)
+		}
+	}
+	for _, k := range h.notProposed(scopes, s) {
+		ds = append(ds, gate.Judgement{Key: k, Name: h.nameOf(k.Object), Op: "unclaimed"})
+	}
+	return engineName, len(seen), ds, nil
+}
+
+func (h *Host) judgeAll(ctx context.Context, name string, scopes []scoping.Scope) (gate.Summary, *gate.Session, error) {
+	l := h.lock(name)
+	l.Lock()
+	defer l.Unlock()
+	run := h.nextRun()
+	s := h.gate.Begin(gate.SessionOptions{Engine: name, Run: run, Ceiling: engine.ModeShadow, Silent: true})
+	complete, err := h.askEngine(ctx, name, engine.RunRequest{Run: run, Profile: engine.ProfileFull, Scopes: scopes, Ceiling: engine.ModeShadow}, s, func(engine.RunReport) {})
+	if err != nil {
+		return gate.Summary{}, s, err
+	}
+	if !complete {
+		return gate.Summary{}, s, fmt.Errorf("the run of engine %s was not complete", name)
+	}
+	sum, err := s.End(ctx, true)
+	return sum, s, err
+}
+
+// AuditEntry is one record of the log with its place in the chain.
+type AuditEntry struct {
+	Seq    uint64
+	Record ledger.Record
+	Prev   string
+	Hash   string
+}
+
+// AuditFilter narrows what Audit gives.
+type AuditFilter struct {
+	Object *scoping.ObjectID
+	Wave   string
+}
+
+// Audit reads the log from its beginning.
+func (h *Host) Audit(ctx context.Context, f AuditFilter, each func(AuditEntry) error) error {
+	return h.o.Store.Log.ReadChained(ctx, 0, func(e state.LogEntry) error {
+		r, err := ledger.Decode(e.Record)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", e.Seq, err)
+		}
+		if f.Object != nil && (r.Object == nil || *r.Object != *f.Object) {
+			return nil
+		}
+		if f.Wave != "" && r.Wave != f.Wave {
+			return nil
+		}
+		return each(AuditEntry{Seq: e.Seq, Record: r, Prev: hex.EncodeToString(e.Prev[:]), Hash: hex.EncodeToString(e.Hash[:])})
+	})
+}
+
+// VerifyLog reads the whole log, checks its chain and that every record is understood, and gives the head.
+func (h *Host) VerifyLog(ctx context.Context) (records uint64, head string, err error) {
+	if err := h.o.Store.Log.Verify(ctx); err != nil {
+		return 0, "", err
+	}
+	if err := h.Audit(ctx, AuditFilter{}, func(AuditEntry) error { return nil }); err != nil {
+		return 0, "", err
+	}
+	seq, hash := h.o.Store.Log.Head()
+	return seq, hex.EncodeToString(hash[:]), nil
+}
+
+// Status is everything at a glance.
+type Status struct {
+	Revision     uint64
+	Epoch        scoping.Epoch
+	Installation string
+	ReadOnly     string
+	Engines      []EngineStatus
+	Stops        []gate.Stop
+	Held         []ledger.Hold
+	Waves        []wave.Wave
+	Linked       map[scoping.Kind]int
+	Dirty        int
+	InDoubt      int
+	Drift        []scoping.Drift
+	Directories  []DirectoryStatus
+}
+
+// EngineStatus is what is known of an engine.
+type EngineStatus struct {
+	Name    string
+	Health  *engine.Health // nil: not running here
+	Last    *SyncReport    // nil: no run since the start
+	Grants  []engine.Grant
+	Stopped string
+	Debts   int
+}
+
+// DirectoryStatus is what the census knows of a directory.
+type DirectoryStatus struct {
+	Name    string
+	Objects int
+	USN     uint64
+}
+
+// Status gathers everything at a glance; it reads nothing from directory or tenant.
+func (h *Host) Status(ctx context.Context) (Status, error) {
+	c, err := h.view(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	auth := h.gate.Authority()
+	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: c.head.ReadOnly, Stops: auth.Stops, Held: h.Held(), Linked: map[scoping.Kind]int{}}
+	if auth.Partition != nil {
+		st.Revision = auth.Partition.Revision()
+		st.Drift = auth.Partition.Drift(h.pin)
+	}
+	if st.Waves, err = h.Waves(ctx); err != nil {
+		return st, err
+	}
+	debts := map[string]int{}
+	for _, d := range h.Debts() {
+		debts[d.Owner]++
+		st.Dirty++
+	}
+	h.gate.Read(func(s *ledger.State) {
+		st.InDoubt = len(s.Intents)
+		for _, r := range s.Rows {
+			if r.State == ledger.Live {
+				st.Linked[r.Kind]++
+			}
+		}
+	})
+	for _, n := range h.o.Engines.Names() {
+		st.Engines = append(st.Engines, h.engineStatus(n, auth, debts[n]))
+	}
+	for _, n := range h.o.Census.Names() {
+		d := DirectoryStatus{Name: n, USN: h.o.Census.USN(n)}
+		h.o.Census.Tree(n, func(t *census.Tree) { d.Objects = len(t.All()) })
+		st.Directories = append(st.Directories, d)
+	}
+	return st, nil
+}
+
+func (h *Host) engineStatus(n string, auth gate.Authority, debts int) EngineStatus {
+	e := EngineStatus{Name: n, Grants: auth.Grants(n), Stopped: auth.Stopped(n, scoping.Place{}), Debts: debts}
+	if hl, ok := h.o.Engines.Health(n); ok {
+		e.Health = &hl
+	}
+	h.mu.Lock()
+	if r, ok := h.last[n]; ok {
+		e.Last = &r
+	}
+	h.mu.Unlock()
+	return e
+}
+
+// LastRun says when an engine ran last in this process; for the daemon.
+func (h *Host) LastRun(name string) (time.Time, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r, ok := h.last[name]
+	return time.UnixMilli(r.At), ok
+}
