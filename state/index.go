@@ -43,6 +43,9 @@ func (x *Index) UpdateNoSync(ctx context.Context, f func(Tx) error) error {
 	defer x.mu.Unlock()
 	if !x.dirty && !x.closed {
 		if err := x.home.markDirty(x.name); err != nil {
+			if isFull(err) {
+				err = fmt.Errorf("%w: %w", ErrFull, err)
+			}
 			return fmt.Errorf("index %s: mark as not synced: %w", x.name, err)
 		}
 		x.dirty = true
