@@ -117,7 +117,7 @@ func (c *Client) connectSDK() error {
 		core.NewGraphTelemetryHandler(&options), khttp.NewParametersNameDecodingHandler(), khttp.NewUserAgentHandler(),
 	}
 	client := &http.Client{
-		Transport:     onceTransport{khttp.NewCustomTransportWithParentTransport(c.transport, chain...)},
+		Transport:     onceTransport{c, khttp.NewCustomTransportWithParentTransport(c.transport, chain...)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	adapter, err := msgraph.NewGraphRequestAdapterWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(c.tokens, nil, nil, client)
@@ -130,13 +130,17 @@ func (c *Client) connectSDK() error {
 }
 
 // onceTransport hides challenges of 401 answers from the SDK's adapter, which otherwise sends the request again by itself with the
-// claims that the challenge asks for.
-type onceTransport struct{ next http.RoundTripper }
+// claims that the challenge asks for. It also notes what every answer says about the tenant's clock.
+type onceTransport struct {
+	client *Client
+	next   http.RoundTripper
+}
 
 func (t onceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err == nil {
 		answer.Header.Del("WWW-Authenticate")
+		t.client.noteDate(answer.Header)
 	}
 	return answer, err
 }

@@ -66,7 +66,6 @@ func (c *Client) exchange(ctx context.Context, r *abs.RequestInformation) (*answ
 	if got == nil {
 		return nil, errors.New("the request ended without an answer")
 	}
-	c.noteDate(got.Header)
 	return got, nil
 }
 

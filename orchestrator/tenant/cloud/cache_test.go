@@ -210,6 +210,17 @@ func TestFullReadingRemovesWhatVanishedAndForgetsOldMembers(t *testing.T) {
 	}
 }
 
+func TestObjectSpreadOverPagesIsComparedAsAWhole(t *testing.T) {
+	g := func(members ...string) cloud.Upsert {
+		return cloud.Upsert{ID: "g", Kind: scoping.Group, Values: cloud.Values{cloud.DisplayName: {"G"}}, AddMembers: members}
+	}
+	c := loaded(t, g("a", "b", "c"))
+	again := cloud.Refresh{Began: at(1), Full: []scoping.Kind{scoping.Group}, Pages: []cloud.Page{page(g("a")), page(g("b")), page(g("c"))}}
+	wantChanged(t, c.Commit(again))
+	again.Pages = again.Pages[:2]
+	wantChanged(t, c.Commit(again), "g")
+}
+
 func TestDeletedItemsNeverOverruleALivingObject(t *testing.T) {
 	c := loaded(t, user("a", "A"))
 	wantChanged(t, c.Commit(cloud.Refresh{Began: at(1), Deleted: []cloud.Object{{ID: "a", Kind: scoping.User}}}))

@@ -58,9 +58,9 @@ func (c *Cache) Apply(page Page, now time.Time) (changed []string) {
 func (c *Cache) Commit(r Refresh) (changed []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := &merge{c: c, full: map[scoping.Kind]bool{}, seen: map[string]bool{}, changed: map[string]bool{}}
+	m := &merge{c: c, full: map[scoping.Kind]bool{}, seen: map[string]bool{}, fresh: map[scoping.Kind]bool{}, before: map[string]*Object{}}
 	for _, k := range r.Full {
-		m.full[k] = true
+		m.full[k], m.fresh[k] = true, !c.loaded[k]
 	}
 	for _, p := range r.Pages {
 		m.page(p)
@@ -71,7 +71,7 @@ func (c *Cache) Commit(r Refresh) (changed []string) {
 	m.vanish()
 	m.expire(r.Began)
 	c.keepTokens(r)
-	return slices.Sorted(maps.Keys(m.changed))
+	return m.changed()
 }
 
 func (c *Cache) keepTokens(r Refresh) {
@@ -90,10 +90,11 @@ func (c *Cache) keepTokens(r Refresh) {
 
 // merge is the work of one Commit.
 type merge struct {
-	c       *Cache
-	full    map[scoping.Kind]bool
-	seen    map[string]bool // ids of kinds read wholly that this refresh showed
-	changed map[string]bool
+	c      *Cache
+	full   map[scoping.Kind]bool
+	fresh  map[scoping.Kind]bool // kinds read wholly for the first time
+	seen   map[string]bool       // ids of kinds read wholly that this refresh showed
+	before map[string]*Object    // visible values before somebody else changed them
 }
 
 func (m *merge) page(p Page) {
@@ -264,14 +265,27 @@ func (m *merge) base(id string, f func(*slot)) {
 	}
 }
 
+// report notes a change by somebody else, with the value before the first one: an object may come in several pieces.
 func (m *merge) report(id string, before, after *Object) {
-	if before == nil && (after == nil || m.full[after.Kind] && !m.c.loaded[after.Kind]) {
-		return
-	}
-	if !sameObject(before, after) {
-		m.changed[id] = true
+	if _, noted := m.before[id]; !noted && !sameObject(before, after) {
+		m.before[id] = before
 	}
 }
+
+// changed gives the ids whose visible value differs from what it was, without those of a kind that was never read before.
+func (m *merge) changed() []string {
+	var ids []string
+	for id, before := range m.before {
+		after := visible(m.c.view(id))
+		if !sameObject(before, after) && !m.first(before) && !m.first(after) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (m *merge) first(o *Object) bool { return o != nil && m.fresh[o.Kind] }
 
 // sameObject compares what matters: the values of a deleted object do not, the tenant changes them as it likes.
 func sameObject(a, b *Object) bool {
