@@ -1,0 +1,285 @@
+package conformance_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/conformance"
+	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// flaw is one way to break the contract.
+type flaw string
+
+// model is an engine over a list of objects that keeps every rule but those of its flaw.
+type model struct {
+	engine.Unimplemented
+	engine.GrantBook
+	objects  *[]int // versions, by number; shared with the test
+	flaw     flaw
+	data     string
+	told     int
+	watchers chan struct{}
+}
+
+func (m *model) Describe(context.Context) (engine.Description, error) {
+	m.told++
+	d := engine.Description{Kind: "model", Version: "1", Contract: 1, Release: "clean", Features: []scoping.Feature{scoping.Users},
+		Writes: map[scoping.Feature][]string{scoping.Users: {"displayName"}}}
+	switch m.flaw {
+	case "changes its mind":
+		d.Version = strconv.Itoa(m.told)
+	case "old contract":
+		d.Contract = 0
+	case "writes nothing":
+		d.Writes = nil
+	}
+	return d, nil
+}
+
+func (m *model) Configure(_ context.Context, c engine.Config) error {
+	if m.data = c.DataDir; string(c.Settings) == "bad" {
+		problems := []string{"one", "two"}
+		if m.flaw == "one mistake at a time" {
+			problems = problems[:1]
+		}
+		return &engine.ConfigError{Problems: problems}
+	}
+	return nil
+}
+
+func (m *model) Grants(ctx context.Context, in <-chan []engine.Grant, out chan<- engine.Ack) error {
+	if m.flaw == "leaks" {
+		go func() { <-m.watchers }()
+	}
+	if m.flaw != "forgets an ack" {
+		return m.GrantBook.Grants(ctx, in, out)
+	}
+	<-in
+	return errors.New("no grants, please")
+}
+
+func (m *model) Health(ctx context.Context, _ chan<- engine.Health) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// watermark gives the highest settled version, as saved.
+func (m *model) watermark() int {
+	b, err := os.ReadFile(filepath.Join(m.data, "watermark"))
+	n, err2 := strconv.Atoi(string(b))
+	if err != nil || err2 != nil {
+		return 0
+	}
+	return n
+}
+
+func (m *model) save(n int) error {
+	return os.WriteFile(filepath.Join(m.data, "watermark"), []byte(strconv.Itoa(n)), 0o600)
+}
+
+func guid(n int) scoping.GUID { return scoping.GUID{1, byte(n), byte(n >> 8)} }
+
+func id(n int) scoping.ObjectID { return scoping.ObjectID{Directory: "d", GUID: guid(n)} }
+
+var scope = scoping.Scope{Directory: "d", Under: scoping.GUID{9}, Features: []scoping.Feature{scoping.Users}}
+
+func (m *model) Run(ctx context.Context, r engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
+	granted := m.Now()
+	var proposals []engine.Proposal
+	highest, from := 0, m.watermark()
+	for n, version := range *m.objects {
+		highest = max(highest, version)
+		if m.wanted(r, n, version, from) {
+			proposals = append(proposals, m.proposal(n, version, granted))
+		}
+	}
+	proposals = m.spoil(proposals)
+	if m.flaw == "saves too early" {
+		if err := m.save(highest); err != nil {
+			return err
+		}
+	} else if r.Profile == engine.ProfileFull {
+		if err := m.save(0); err != nil { // what is proposed is owed until it is decided
+			return err
+		}
+	}
+	size := 16
+	if m.flaw == "large batches" {
+		size = engine.MaxBatch + 1
+	}
+	for batch := range slices.Chunk(proposals, size) {
+		batch = slices.Clone(batch)
+		if m.flaw == "stamps late" {
+			g := m.Now().Covering(scope, scoping.Place{Directory: "d", Ancestors: []scoping.GUID{{9}}}, scoping.Users)
+			for i := range batch {
+				batch[i].Epoch = g.Epoch
+			}
+		}
+		if err := m.say(ctx, out, engine.RunEvent{Proposals: batch}); err != nil {
+			return err
+		}
+		select {
+		case <-in:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return m.finish(ctx, r, highest, in, out)
+}
+
+func (m *model) finish(ctx context.Context, r engine.RunRequest, highest int, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
+	report := engine.RunReport{Directory: "d", DC: scoping.GUID{8}, USN: uint64(highest), Complete: m.flaw != "incomplete"}
+	if m.flaw == "no controller" {
+		report.DC = scoping.GUID{}
+	}
+	if m.flaw != "no report" {
+		if err := m.say(ctx, out, engine.RunEvent{Report: &report}); err != nil {
+			return err
+		}
+	}
+	if m.flaw == "talks on" {
+		return m.say(ctx, out, engine.RunEvent{Progress: &engine.Progress{}})
+	}
+	if r.Profile == engine.ProfileObjects {
+		return nil
+	}
+	return m.save(highest)
+}
+
+func (m *model) say(ctx context.Context, out chan<- engine.RunEvent, e engine.RunEvent) error {
+	select {
+	case out <- e:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m *model) wanted(r engine.RunRequest, n, version, from int) bool {
+	switch r.Profile {
+	case engine.ProfileObjects:
+		return slices.Contains(r.Objects, id(n)) || m.flaw == "more than asked"
+	case engine.ProfileDelta:
+		return version > from && m.flaw != "sees no changes" || from == 0
+	}
+	return true
+}
+
+func (m *model) proposal(n, version int, granted engine.Granted) engine.Proposal {
+	g := granted.Covering(scope, scoping.Place{Directory: "d", Ancestors: []scoping.GUID{{9}}}, scoping.Users)
+	p := engine.Proposal{Seq: uint64(n + 1), Object: id(n), Kind: scoping.User, Name: "CN=" + strconv.Itoa(n), Parent: scoping.GUID{9},
+		Version: uint64(version), Feature: scoping.Users, Grant: g.ID, Epoch: g.Epoch, Want: engine.Present,
+		Desired: map[string]engine.Value{"displayName": {Text: []string{"x"}}}}
+	if n == 1 {
+		p.Want, p.Reason, p.Desired = engine.Excluded, "no-upn", nil
+	}
+	return p
+}
+
+// spoil applies the flaws that lie in the proposals alone.
+func (m *model) spoil(ps []engine.Proposal) []engine.Proposal {
+	if len(ps) < 3 {
+		return ps
+	}
+	switch m.flaw {
+	case "leaves one out":
+		return ps[1:]
+	case "proposes one twice":
+		again := ps[0]
+		again.Seq = 1000
+		return append(ps, again)
+	case "falls back":
+		ps[2].Seq = 1
+	case "gives no reason":
+		ps[1].Reason = ""
+	case "writes more":
+		ps[0].Desired["mail"] = engine.Value{}
+	case "no place":
+		ps[0].Parent = scoping.GUID{}
+	case "invents a grant":
+		for i := range ps {
+			ps[i].Grant = 1
+		}
+	}
+	return ps
+}
+
+func options(t *testing.T, f flaw, wire bool) conformance.Options {
+	objects := make([]int, engine.MaxBatch+10)
+	o := conformance.Options{Scopes: []scoping.Scope{scope}, Mistaken: engine.Config{Settings: []byte("bad")}, Mistakes: 2,
+		Config: engine.Config{Directories: []engine.Directory{{Name: "d"}}}}
+	for n := range objects {
+		objects[n] = n + 1
+		e := conformance.Expected{Object: id(n), Feature: scoping.Users, Want: engine.Present}
+		if n == 1 {
+			e.Want = engine.Excluded
+		}
+		o.Expect = append(o.Expect, e)
+	}
+	forever := make(chan struct{})
+	t.Cleanup(func() { close(forever) })
+	o.Start = func(tb testing.TB) engine.Engine {
+		m := &model{objects: &objects, flaw: f, watchers: forever}
+		if wire {
+			return enginetest.Wire(tb, m)
+		}
+		return m
+	}
+	o.Change = func(testing.TB) []scoping.ObjectID {
+		objects[2] = len(objects) + 1
+		return []scoping.ObjectID{id(2)}
+	}
+	return o
+}
+
+func TestAGoodEnginePasses(t *testing.T) {
+	conformance.Run(t, options(t, "", false))
+}
+
+func TestAGoodEnginePassesOverTheWire(t *testing.T) {
+	conformance.Run(t, options(t, "", true))
+}
+
+func TestEachFlawIsCaughtByItsRule(t *testing.T) {
+	for f, rule := range map[flaw]string{
+		"changes its mind":      "describes_itself",
+		"old contract":          "describes_itself",
+		"writes nothing":        "describes_itself",
+		"one mistake at a time": "reports_every_mistake",
+		"forgets an ack":        "acknowledges_grants",
+		"leaves one out":        "proposes_all_once",
+		"proposes one twice":    "proposes_all_once",
+		"falls back":            "proposes_all_once",
+		"large batches":         "proposes_all_once",
+		"incomplete":            "proposes_all_once",
+		"no controller":         "proposes_all_once",
+		"no report":             "proposes_all_once",
+		"talks on":              "proposes_all_once",
+		"gives no reason":       "proposes_soundly",
+		"writes more":           "proposes_soundly",
+		"no place":              "proposes_soundly",
+		"stamps late":           "stamps_as_it_began",
+		"invents a grant":       "shadows_without_grant",
+		"more than asked":       "reads_asked_objects",
+		"saves too early":       "proposes_again_after_break",
+		"sees no changes":       "proposes_changes",
+		"leaks":                 "leaves_no_goroutine",
+	} {
+		broken := conformance.Check(t.Context(), t, options(t, f, false))
+		if broken[rule] == nil {
+			t.Errorf("an engine that %q passes %s; it broke only %v", f, rule, slices.Sorted(maps.Keys(broken)))
+		}
+	}
+	if broken := conformance.Check(t.Context(), t, options(t, "", false)); len(broken) > 0 {
+		t.Errorf("a good engine breaks %v", broken)
+	}
+}
