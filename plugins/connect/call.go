@@ -139,7 +139,7 @@ func traceSteps(s space, g scoping.GUID) ([]step, error) {
 	if e.Deleted {
 		return append(steps, step{"proposal", map[string]any{"want": "gone"}}), nil
 	}
-	result := synchronize(e, w.Domain)
+	result := Evaluate(e, w.Domain)
 	steps = append(steps, step{"scope", map[string]any{"excluded": result.Excluded}})
 	joined, err := s.joined(result.Anchor)
 	if err != nil {

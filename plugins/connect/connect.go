@@ -51,6 +51,7 @@ type Engine struct {
 	store  Store
 	path   string
 	grants []engine.Grant
+	told   bool // a set of grants came in this session
 	health engine.Health
 	news   chan struct{} // closed and replaced when health changes
 }
@@ -175,7 +176,7 @@ func (e *Engine) Grants(ctx context.Context, in <-chan []engine.Grant, out chan<
 				return nil
 			}
 			e.mu.Lock()
-			e.grants = slices.Clone(set)
+			e.grants, e.told = slices.Clone(set), true
 			e.mu.Unlock()
 			for _, g := range set {
 				select {

@@ -37,6 +37,7 @@ type importer struct {
 	name     string // of the directory
 	maxBytes int
 	read     int
+	progress func(read int) error // told after each batch
 
 	generation uint64
 	full       bool
@@ -109,7 +110,11 @@ func (im *importer) changes(ctx context.Context, cookie []byte) error {
 		if len(im.batch) < stageBatch {
 			return nil
 		}
-		return im.update(ctx, im.flush)
+		if err := im.update(ctx, im.flush); err != nil {
+			return err
+		}
+		im.batch = nil
+		return im.progress(im.read)
 	})
 	if err != nil {
 		return fmt.Errorf("import from %s: %w", im.name, err)
@@ -156,7 +161,7 @@ func (im *importer) finish(ctx context.Context, whole map[scoping.GUID]directory
 		return fmt.Errorf("store what was imported from %s: %w", im.name, err)
 	}
 	im.batch = nil
-	return nil
+	return im.progress(im.read)
 }
 
 // flush stages the batch. It does not empty it when the transaction may be repeated: staging is idempotent.

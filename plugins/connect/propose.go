@@ -96,7 +96,7 @@ func (r *run) propose(s space, p *part, g scoping.GUID, pass byte) (out []engine
 		if pass == pendingBase && r.request.Profile == engine.ProfileObjects {
 			r.unknown(p, g, there, e)
 		}
-		return nil, owed, nil
+		return nil, owed && r.told, nil
 	}
 	if r.request.Profile == engine.ProfileDelta && m.bits&pass == 0 {
 		return nil, false, nil
@@ -105,15 +105,25 @@ func (r *run) propose(s space, p *part, g scoping.GUID, pass byte) (out []engine
 	if pass == pendingReferences {
 		feature = scoping.References
 	}
+	// A tombstone is proposed until the host has decided; after that it is the host's business.
+	if e.Deleted && !owed && r.request.Profile == engine.ProfileFull {
+		return nil, false, nil
+	}
 	at, err := r.placing(s, p, e, m, owed, feature)
 	if err != nil {
 		return nil, false, err
+	}
+	if !at.known && pass == pendingBase {
+		p.partial = true
+		p.report.Errors = append(p.report.Errors, engine.ObjectError{Code: "place-unknown",
+			Object:  scoping.ObjectID{Directory: p.directory.Name, GUID: g},
+			Message: "what holds " + e.DN + " cannot be read, so it cannot be told whether it lies in the scopes"})
 	}
 	made, ok := r.want(s, p, e, at, feature)
 	if ok {
 		out = append(out, made)
 	}
-	return out, !ok && owed && !at.granted, nil
+	return out, !ok && owed && r.told && !at.granted, nil
 }
 
 // unknown tells of an object that was asked for and that the engine has nothing to say of.
@@ -134,6 +144,7 @@ type placing struct {
 	now, before         scoping.Place
 	covered, wasCovered bool // by the request's scopes
 	granted             bool // by any scope of the request or any grant, now or before
+	known               bool // false: the space does not tell what the object lies in
 	from                scoping.GUID
 }
 
@@ -159,6 +170,7 @@ func (r *run) placing(s space, p *part, e directory.Entry, m mark, owed bool, f 
 	_, nowGranted := r.grant(at.now, e.Kind(), f)
 	_, wasGranted := r.grant(at.before, e.Kind(), f)
 	at.granted = at.covered || at.wasCovered || nowGranted || wasGranted || !known
+	at.known = known
 	return at, nil
 }
 
@@ -222,7 +234,7 @@ func (r *run) want(s space, p *part, e directory.Entry, at placing, f scoping.Fe
 
 // fill puts in what the rules make of a living object in scope.
 func (r *run) fill(made *engine.Proposal, s space, e directory.Entry, domain string) {
-	result := synchronize(e, domain)
+	result := Evaluate(e, domain)
 	switch {
 	case result.Excluded != "":
 		made.Want, made.Reason = engine.Excluded, result.Excluded

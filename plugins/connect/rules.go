@@ -57,6 +57,30 @@ type Flow struct {
 	From     []string `json:"from"`
 }
 
+// operators are what clauses may use.
+var operators = []string{"EQUAL", "NOTEQUAL", "NOTSTARTSWITH", "NOTCONTAINS", "ISNOTNULL", "ISNULL", "ISIN", "ISNOTIN", "ISBITSET",
+	"ISBITNOTSET", "COUNTATMOST"}
+
+// Problems tells what is wrong with a rule: operators and functions that do not exist, and a Provision rule whose clause does
+// not say why it leaves an object out.
+func (r Rule) Problems() []string {
+	var p []string
+	for _, c := range r.Scope {
+		if !slices.Contains(operators, c.Operator) {
+			p = append(p, "unknown operator "+c.Operator)
+		}
+		if r.Link == Provision && c.Code == "" {
+			p = append(p, "no code for the clause on "+c.Attribute)
+		}
+	}
+	for _, f := range r.Flows {
+		if functions[f.Function] == nil {
+			p = append(p, "unknown function "+f.Function)
+		}
+	}
+	return p
+}
+
 // source reads attribute values under whatever names a rule uses.
 type source func(name string) []string
 

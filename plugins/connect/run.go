@@ -18,6 +18,7 @@ type run struct {
 	request engine.RunRequest
 	config  engine.Config
 	grants  []engine.Grant // as they were when the run began to read (rule P5)
+	told    bool           // grants are known: what none of them covers is none of the engine's business
 	parts   []*part
 }
 
@@ -31,6 +32,7 @@ type part struct {
 	tree      *tree
 	report    engine.RunReport
 	failed    bool // import broke off: nothing is proposed
+	partial   bool // some object's place is not known: it may have been left out
 }
 
 // Run reads the directories and proposes, as engine.Engine says. A directory that cannot be read is told in its report, which
@@ -44,7 +46,7 @@ func (e *Engine) Run(ctx context.Context, request engine.RunRequest, in <-chan [
 		return errUnconfigured
 	}
 	e.mu.Lock()
-	r := &run{engine: e, request: request, config: e.config, grants: slices.Clone(e.grants)}
+	r := &run{engine: e, request: request, config: e.config, grants: slices.Clone(e.grants), told: e.told}
 	e.mu.Unlock()
 	if err := r.plan(); err != nil {
 		return err
@@ -90,6 +92,8 @@ func (r *run) plan() error {
 	}
 	for _, d := range r.config.Directories {
 		if objects, ok := wanted[d.Name]; ok {
+			slices.SortFunc(objects, scoping.GUID.Compare)
+			objects = slices.Compact(objects)
 			r.parts = append(r.parts, &part{directory: d, objects: objects, absent: map[scoping.GUID]bool{},
 				report: engine.RunReport{Directory: d.Name}})
 			delete(wanted, d.Name)
@@ -103,15 +107,11 @@ func (r *run) plan() error {
 
 func (r *run) do(ctx context.Context, x *exporter) error {
 	for _, p := range r.parts {
-		if err := r.readDirectory(ctx, p); err != nil {
+		if err := r.readDirectory(ctx, p, x); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			r.fail(p, err)
-		}
-		progress := engine.Progress{Phase: "import", Done: p.report.Read, Total: p.report.Read}
-		if err := x.event(ctx, engine.RunEvent{Progress: &progress}); err != nil {
-			return err
 		}
 	}
 	// References come after every base proposal, so that both ends of a new link exist by then.
@@ -136,7 +136,7 @@ func (r *run) sendReports(ctx context.Context, x *exporter) error {
 		return x.event(ctx, engine.RunEvent{Report: &engine.RunReport{Complete: true}})
 	}
 	for i, p := range r.parts {
-		p.report.Complete = !p.failed
+		p.report.Complete = !p.failed && !p.partial
 		p.report.More = i < len(r.parts)-1
 		if err := x.event(ctx, engine.RunEvent{Report: &p.report}); err != nil {
 			return err
@@ -161,7 +161,7 @@ func (r *run) fail(p *part, err error) {
 }
 
 // readDirectory is the import stage.
-func (r *run) readDirectory(ctx context.Context, p *part) error {
+func (r *run) readDirectory(ctx context.Context, p *part, x *exporter) error {
 	c := directory.Connection{Name: p.directory.Name, URLs: p.directory.URLs, Base: p.directory.Base, User: p.directory.User,
 		Password: p.directory.Password, CA: p.directory.CA, Insecure: p.directory.Insecure}
 	if u := r.request.DC[p.directory.Name]; u != "" {
@@ -174,13 +174,13 @@ func (r *run) readDirectory(ctx context.Context, p *part) error {
 	defer source.Close()
 	at := source.Controller()
 	p.report.DC, p.report.USN, p.root = at.InvocationID, at.HighestUSN, at.Root
-	err = r.importFrom(ctx, source, p)
+	err = r.importFrom(ctx, source, p, x)
 	if errors.Is(err, errDamaged) {
 		r.engine.log.Error("the connector space is damaged and is read anew", "directory", p.directory.Name, "error", err)
 		if err := r.engine.forget(ctx, p.directory.Name); err != nil {
 			return err
 		}
-		err = r.importFrom(ctx, source, p)
+		err = r.importFrom(ctx, source, p, x)
 	}
 	if err != nil {
 		return err
@@ -194,8 +194,11 @@ func (r *run) readDirectory(ctx context.Context, p *part) error {
 	})
 }
 
-func (r *run) importFrom(ctx context.Context, source Source, p *part) error {
+func (r *run) importFrom(ctx context.Context, source Source, p *part, x *exporter) error {
 	im := newImporter(r.engine.store, source, p.directory.Name, r.engine.options.MaxBytes)
+	im.progress = func(read int) error {
+		return x.event(ctx, engine.RunEvent{Progress: &engine.Progress{Phase: "import " + p.directory.Name, Done: read}})
+	}
 	defer func() { p.report.Read += im.read }()
 	switch r.request.Profile {
 	case engine.ProfileFull:

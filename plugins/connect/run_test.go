@@ -197,3 +197,32 @@ func TestObjectsRunNeedsNoFullImportBefore(t *testing.T) {
 		}
 	})
 }
+
+func TestFullRunDoesNotRepeatDecidedDeletes(t *testing.T) {
+	onEveryLab(t, func(w *world) {
+		ann := w.addUser("Ann", w.ou)
+		w.addUser("Bob", w.ou)
+		scopes := []scoping.Scope{w.scope(w.ou)}
+		w.run(engine.ProfileFull, scopes)
+		w.remove(ann)
+		w.want(w.run(engine.ProfileDelta, scopes), "users gone CN=Ann")
+		w.want(w.run(engine.ProfileFull, scopes), "users present CN=Bob", "references present CN=Bob")
+	})
+}
+
+func TestRunForOneScopeLeavesTheDebtOfOthers(t *testing.T) {
+	onEveryLab(t, func(w *world) {
+		mine, other, foreign := w.addOU("Mine", w.ou), w.addOU("Other", w.ou), w.addOU("Foreign", w.ou)
+		scopes := []scoping.Scope{w.scope(mine), w.scope(other)}
+		w.run(engine.ProfileFull, scopes)
+		w.addUser("Ann", mine)
+		w.addUser("Bob", other)
+		w.addUser("Cid", foreign)
+		// Before the grants of the session came, nothing is thrown away.
+		w.want(w.run(engine.ProfileDelta, scopes[:1]), "users present CN=Ann", "references present CN=Ann")
+		w.grant(engine.Grant{ID: 1, Scope: scopes[0], Mode: engine.ModeOwn}, engine.Grant{ID: 2, Scope: scopes[1], Mode: engine.ModeOwn})
+		w.want(w.run(engine.ProfileDelta, scopes[:1]))
+		w.want(w.run(engine.ProfileDelta, scopes), "users present CN=Bob", "references present CN=Bob")
+		w.want(w.run(engine.ProfileDelta, append(scopes, w.scope(foreign))))
+	})
+}

@@ -141,7 +141,7 @@ func anchorOf(e directory.Entry) string {
 	if e.Deleted || e.GUID.IsZero() || (e.Kind() != scoping.User && e.Kind() != scoping.Group) {
 		return ""
 	}
-	return synchronize(e, "").Anchor
+	return Evaluate(e, "").Anchor
 }
 
 func (s space) putJoin(before, after directory.Entry) error {

@@ -10,8 +10,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// outcome is what the rules make of one living object: either the code that leaves it out, or its tenant attributes.
-type outcome struct {
+// Evaluation is what the rules make of one living object: either the code that leaves it out, or its tenant attributes.
+type Evaluation struct {
 	Kind      scoping.Kind            `json:"kind"`
 	Anchor    string                  `json:"anchor,omitempty"` // base64, for people and for joins in the metaverse
 	Excluded  string                  `json:"excluded,omitempty"`
@@ -19,10 +19,10 @@ type outcome struct {
 	Desired   map[string]engine.Value `json:"-"`
 }
 
-// synchronize applies the inbound rules to a directory object and the outbound rules to what they made of it. domain is the
+// Evaluate applies the inbound rules to a directory object and the outbound rules to what they made of it. domain is the
 // DNS name of the object's domain. It is pure.
-func synchronize(e directory.Entry, domain string) outcome {
-	out := outcome{Kind: e.Kind()}
+func Evaluate(e directory.Entry, domain string) Evaluation {
+	out := Evaluation{Kind: e.Kind()}
 	mv, excluded := evaluate(Inbound, out.Kind, fromEntry(e, domain))
 	if excluded != "" {
 		out.Excluded = excluded
