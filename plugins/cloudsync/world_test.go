@@ -293,3 +293,26 @@ func read(t *testing.T, path ...string) []byte {
 	check(t, err)
 	return b
 }
+
+// spoil overwrites the middle of the index files of a state folder.
+func spoil(t *testing.T, dir string) {
+	t.Helper()
+	n := 0
+	check(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(path, "directories.") && !strings.Contains(filepath.Base(path), "directories") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil || len(b) < 4096 {
+			return err
+		}
+		n++
+		for i := 64; i < len(b); i += 97 {
+			b[i] ^= 0x5a
+		}
+		return os.WriteFile(path, b, 0o600)
+	}))
+	if n == 0 {
+		t.Fatalf("no index file in %s", dir)
+	}
+}
