@@ -33,15 +33,7 @@ func newClient(t *testing.T, target Target) *client {
 	c.ou = "OU=" + name[max(0, len(name)-60):] + "," + target.Base
 	c.ou = strings.Replace(c.ou, "OU= ", "OU=", 1)
 	c.addOU(c.ou)
-	t.Cleanup(c.sweep)
 	return c
-}
-
-// sweep removes the OU, so that one target serves many runs.
-func (c *client) sweep() {
-	if err := c.conn.Del(ldap.NewDelRequest(c.ou, []ldap.Control{ldap.NewControlSubtreeDelete()})); err != nil {
-		c.Errorf("removing %s: %v", c.ou, err)
-	}
 }
 
 // in gives the DN of a relative name inside the scenario's OU.

@@ -18,9 +18,12 @@ var nameScenarios = []scenario{
 var oddities = []string{"Last, First", "#hash", "a+b", `say "hi"`, " leading", "trailing ", "a=b", `back\slash`, "semi;colon", "<angle>",
 	"Müller", "山田 太郎", "Ωmega/slash", "it's", "double  space"}
 
+// escapeDN also escapes "=", which AD and Samba want in a value and go-ldap leaves (RFC 4514 allows both).
+func escapeDN(value string) string { return strings.ReplaceAll(ldap.EscapeDN(value), "=", `\3D`) }
+
 func oddNames(c *client) {
 	for i, value := range oddities {
-		dn := c.addUser("CN="+ldap.EscapeDN(value), "odd"+string(rune('a'+i)), nil)
+		dn := c.addUser("CN="+escapeDN(value), "odd"+string(rune('a'+i)), nil)
 		e := c.read(dn, "cn", "name", "distinguishedName")
 		if e.GetAttributeValue("cn") != value || e.GetAttributeValue("name") != value {
 			c.Errorf("cn of %q is %q, name %q", value, e.GetAttributeValue("cn"), e.GetAttributeValue("name"))
@@ -42,7 +45,7 @@ func oddNames(c *client) {
 
 func oddOUs(c *client) {
 	for i, value := range oddities {
-		ou := c.in("OU=" + ldap.EscapeDN(value))
+		ou := c.in("OU=" + escapeDN(value))
 		c.addOU(ou)
 		child := "CN=Child," + ou
 		c.add(child, attrs{"objectClass": {"user"}, "sAMAccountName": {c.account("oddou" + string(rune('a'+i)))}})
@@ -67,9 +70,11 @@ func likeNamed(c *client) {
 
 func escapes(c *client) {
 	dn := c.addUser(`CN=Last\, First`, "escapes", nil)
-	for _, spelling := range []string{`CN=Last\2C First`, `CN=Last\2c First`, `cn=last\, FIRST`, `CN = Last\, First`} {
+	for _, spelling := range []string{`CN=Last\2C First`, `CN=Last\2c First`, `cn=last\, FIRST`} {
 		c.wantNames(spelling, c.find(c.in(spelling), ldap.ScopeBaseObject, "(objectClass=*)", []string{"1.1"}), dn)
 	}
+	_, err := c.conn.Search(ldap.NewSearchRequest(c.in("CN=a=b"), 0, 0, 0, 0, false, "(objectClass=*)", nil, nil))
+	c.wantCode("a bare equals sign", err, ldap.LDAPResultInvalidDNSyntax)
 	umlaut := c.addUser("CN=Jürgen", "umlaut", nil)
 	c.wantNames("hex UTF-8", c.find(c.in(`CN=J\C3\BCrgen`), ldap.ScopeBaseObject, "(objectClass=*)", []string{"1.1"}), umlaut)
 	if got := c.read(dn).DN; !strings.HasPrefix(got, `CN=Last\, First,`) {

@@ -32,10 +32,12 @@ type scenario struct {
 	run  func(*client)
 }
 
-// Run checks the directory that open returns. It is opened once; each scenario uses an OU of its own.
+// Run checks the directory that open returns. It is opened once; each scenario uses an OU of its own, which it
+// leaves behind: the target is for this run alone.
 func Run(t *testing.T, open func(t *testing.T) Target) {
 	target := open(t)
-	for _, group := range [][]scenario{bindScenarios, searchScenarios, nameScenarios, writeScenarios, syncScenarios, tombstoneScenarios} {
+	for _, group := range [][]scenario{bindScenarios, searchScenarios, nameScenarios, writeScenarios, syncScenarios, tombstoneScenarios,
+		pagingScenarios} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) { s.run(newClient(t, target)) })
 		}

@@ -17,7 +17,7 @@ func (r rdn) key() string { return r.attribute + "=" + fold(r.value) }
 // parseName splits a DN into its RDNs, leaf first. Multi-valued RDNs are invalid, as in AD.
 func parseName(dn string) ([]rdn, error) {
 	parsed, err := ldap.ParseDN(dn)
-	if err != nil {
+	if err != nil || bareEquals(dn) {
 		return nil, refuse(ldap.LDAPResultInvalidDNSyntax, "00002032: invalid dn '%s'", dn)
 	}
 	out := make([]rdn, len(parsed.RDNs))
@@ -28,6 +28,25 @@ func parseName(dn string) ([]rdn, error) {
 		out[i] = rdn{strings.ToUpper(r.Attributes[0].Type), r.Attributes[0].Value}
 	}
 	return out, nil
+}
+
+// bareEquals finds an "=" in a value that is not escaped. RFC 4514 allows it; AD wants it escaped and Samba refuses it.
+func bareEquals(dn string) bool {
+	inValue := false
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',', '+', ';':
+			inValue = false
+		case '=':
+			if inValue {
+				return true
+			}
+			inValue = true
+		}
+	}
+	return false
 }
 
 // escapeValue writes a value for a DN as AD does (RFC 4514 section 2.4; Samba writes the same).

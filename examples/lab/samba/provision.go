@@ -46,12 +46,32 @@ func runSteps(ctx context.Context, o Options) error {
 	if err := runTool(ctx, o, exec.CommandContext(ctx, "samba-tool", provisionArgs(o)...)); err != nil {
 		return fmt.Errorf("provisioning: %w", err)
 	}
+	if err := forbidOldPasswords(confFile(o.Dir)); err != nil {
+		return err
+	}
 	// The samba module belongs to the distribution's Python, which need not be the first on PATH.
 	prepare := exec.CommandContext(ctx, "/usr/bin/python3", "-c", prepareScript, confFile(o.Dir),
 		filepath.Join(o.Dir, "domain", "private", "sam.ldb"), readOnlyName)
 	prepare.Stdin = strings.NewReader(o.AdminPassword + "\n")
 	if err := runTool(ctx, o, prepare); err != nil {
 		return fmt.Errorf("setting the password policy and making %s: %w", readOnlyName, err)
+	}
+	return nil
+}
+
+// forbidOldPasswords makes a changed password the only one at once; by default the old one goes on for an hour. The
+// provisioning tool drops this setting when it is given as an option.
+func forbidOldPasswords(conf string) error {
+	b, err := os.ReadFile(conf)
+	if err != nil {
+		return fmt.Errorf("reading the new smb.conf: %w", err)
+	}
+	changed := strings.Replace(string(b), "[global]\n", "[global]\n\told password allowed period = 0\n", 1)
+	if changed == string(b) {
+		return fmt.Errorf("%s has no [global] section", conf)
+	}
+	if err := os.WriteFile(conf, []byte(changed), 0o644); err != nil {
+		return fmt.Errorf("writing the new smb.conf: %w", err)
 	}
 	return nil
 }
@@ -67,7 +87,7 @@ func provisionArgs(o Options) []string {
 	for _, option := range []string{
 		"interfaces=lo", "bind interfaces only=yes", "server services=rpc, ldap, cldap, drepl, kdc",
 		"dcerpc endpoint servers=epmapper, samr, netlogon, lsarpc, drsuapi, dssetup",
-		"old password allowed period=0", "ncalrpc dir=" + filepath.Join(domain, "ncalrpc"),
+		"ncalrpc dir=" + filepath.Join(domain, "ncalrpc"),
 		"winbindd socket directory=" + filepath.Join(domain, "winbindd"), "pid directory=" + filepath.Join(domain, "pid"),
 		"tls enabled=yes", "tls keyfile=" + filepath.Join(tls, "key.pem"), "tls certfile=" + filepath.Join(tls, "cert.pem"),
 		"tls cafile=" + filepath.Join(tls, "ca.pem"),
