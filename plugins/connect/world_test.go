@@ -68,7 +68,7 @@ func TestMain(m *testing.M) {
 
 // world is one lab, an OU of the test's own in it, and an engine whose connector space is of the test's own.
 type world struct {
-	*testing.T
+	testing.TB
 	lab    *lab
 	ldap   *ldap.Conn
 	ou     string // DN
@@ -87,9 +87,9 @@ func onEveryLab(t *testing.T, f func(w *world)) {
 	}
 }
 
-func newWorld(t *testing.T, l *lab) *world {
+func newWorld(t testing.TB, l *lab) *world {
 	t.Helper()
-	w := &world{T: t, lab: l, suffix: fmt.Sprintf("-%d", worlds.Add(1)), data: t.TempDir()}
+	w := &world{TB: t, lab: l, suffix: fmt.Sprintf("-%d", worlds.Add(1)), data: t.TempDir()}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(l.ca)
 	conn, err := ldap.DialURL(l.url, ldap.DialWithTLSConfig(&tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}))
