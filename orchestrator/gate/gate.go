@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // Defaults of the gate's times and numbers.
@@ -166,6 +167,9 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 		batch[i] = ledger.Encode(rs[i])
 	}
 	last, err := g.o.Journal.Append(context.WithoutCancel(ctx), batch)
+	if errors.Is(err, state.ErrFull) {
+		return fmt.Errorf("writing the log: %w", err) // nothing was written, and nothing was sent: it can be tried again when there is room
+	}
 	if err != nil {
 		g.broken = fmt.Errorf("%w: %w", ErrNotOpen, err)
 		return g.broken

@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // carryOut sends what the items' verdicts want written, one write of each item after the other, and makes all decisions durable.
@@ -187,7 +188,7 @@ func (s *Session) settle(ctx context.Context, sent []*item, writes []cloud.Write
 			conflicts = append(conflicts, it)
 		}
 	}
-	return pause, conflicts, g.record(ctx, rs)
+	return pause, conflicts, g.record(state.WithReserve(ctx), rs) // what was sent must be settled, even on a full disk
 }
 
 // follow moves an item on after an answer, and gives how long to wait before its next attempt.

@@ -1,0 +1,112 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant"
+	"github.com/tandem-sync/tandem/plugins/directory"
+)
+
+// Finding is one line of `tandem check`.
+type Finding struct {
+	Name     string `json:"name"`
+	OK       bool   `json:"ok"`
+	Severity string `json:"severity"` // ok, note, warning, failure
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+// minFree is the free disk space below which check warns.
+const minFree = 256 << 20
+
+// Check tries connections, rights, clock, TLS and what the tenant can do, and writes nothing. It goes on after failures.
+func (x *Orchestrator) Check(ctx context.Context) []Finding {
+	out := []Finding{x.checkDisk()}
+	conns, err := x.connections()
+	if err != nil {
+		out = append(out, failure("configuration", err, ""))
+	}
+	for _, d := range x.config.Directories {
+		if c, ok := conns[d.Name]; ok {
+			out = append(out, checkDirectory(ctx, c)...)
+		}
+	}
+	for _, f := range x.tenant.Check(ctx) {
+		out = append(out, Finding{Name: "tenant " + f.Subject, OK: f.Level != tenant.Failure, Severity: string(f.Level), Message: f.Text, Hint: f.Hint})
+	}
+	for _, n := range x.engines.Names() {
+		out = append(out, x.checkEngine(ctx, n))
+	}
+	return out
+}
+
+func failure(name string, err error, hint string) Finding {
+	return Finding{Name: name, Severity: "failure", Message: err.Error(), Hint: hint}
+}
+
+func fine(name, message string) Finding {
+	return Finding{Name: name, OK: true, Severity: "ok", Message: message}
+}
+
+func (x *Orchestrator) checkDisk() Finding {
+	if _, err := os.Stat(x.options.StateDir); err != nil {
+		return failure("state", err, "the folder must be there and writable")
+	}
+	free, err := freeBytes(x.options.StateDir)
+	if err == nil && free < minFree {
+		return Finding{Name: "state", OK: true, Severity: "warning", Message: fmt.Sprintf("only %d MiB are free beside the state", free>>20), Hint: "writing stops when the disk is full; make room"}
+	}
+	return fine("state", "the state folder is held and has room")
+}
+
+func checkDirectory(ctx context.Context, c directory.Connection) []Finding {
+	name := "directory " + c.Name
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	s, err := directory.Dial(ctx, c)
+	if err != nil {
+		return []Finding{failure(name, err, dialHint(err))}
+	}
+	defer func() { _ = s.Close() }()
+	ctl := s.Controller()
+	out := []Finding{fine(name, "signed in to "+ctl.URL+" as "+c.User)}
+	if c.Insecure {
+		out = append(out, Finding{Name: name + " TLS", OK: true, Severity: "warning", Message: "the certificate is not verified (insecureSkipVerify)", Hint: "name the CA with tls.caFile"})
+	}
+	if skew := time.Since(ctl.Time).Abs(); !ctl.Time.IsZero() && skew > 5*time.Minute {
+		out = append(out, Finding{Name: name + " clock", OK: true, Severity: "warning", Message: fmt.Sprintf("the controller's clock differs by %s", skew.Round(time.Second)), Hint: "set both by NTP"})
+	}
+	if err := s.CanSeeDeleted(ctx); err != nil {
+		out = append(out, failure(name+" deleted objects", err, "without sight of tombstones no delete can be proved and none is carried out: grant the account that right"))
+	} else {
+		out = append(out, fine(name+" deleted objects", "the account sees tombstones"))
+	}
+	return out
+}
+
+func dialHint(err error) string {
+	switch {
+	case errors.Is(err, directory.ErrCredentials):
+		return "check bind.user and the password"
+	case errors.Is(err, directory.ErrTLS):
+		return "name the controller's CA with tls.caFile, and its name as in the certificate in url"
+	case errors.Is(err, directory.ErrUnreachable):
+		return "check url, and that the port is open from here"
+	}
+	return ""
+}
+
+func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {
+	d, err := x.engines.Describe(ctx, n)
+	if err != nil {
+		return failure("engine "+n, err, "see the engine's settings in tandem.yaml")
+	}
+	if h, ok := x.engines.Health(n); ok && !h.OK {
+		return Finding{Name: "engine " + n, Severity: "failure", Message: h.Message}
+	}
+	return fine("engine "+n, fmt.Sprintf("%s %s, features %v", d.Kind, d.Version, d.Features))
+}

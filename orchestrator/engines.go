@@ -1,0 +1,199 @@
+package orchestrator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/supervisor"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// engines are the configured engines, each under its supervisor; a process is started when it is first needed.
+type engines struct {
+	names []string
+	all   map[string]*supervised
+
+	mu   sync.Mutex
+	desc map[string]engine.Description
+}
+
+type supervised struct {
+	*supervisor.Supervisor
+	once sync.Once
+	err  error
+}
+
+var _ host.Engines = (*engines)(nil)
+
+func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error) {
+	e := &engines{all: map[string]*supervised{}, desc: map[string]engine.Description{}}
+	for _, ec := range c.Engines {
+		settings, err := json.Marshal(ec.Settings)
+		if err != nil {
+			return nil, fmt.Errorf("settings of engine %s: %w", ec.Name, err)
+		}
+		data := filepath.Join(o.StateDir, "engines", ec.Name)
+		if err := os.MkdirAll(data, 0o700); err != nil {
+			return nil, fmt.Errorf("making the folder of engine %s: %w", ec.Name, err)
+		}
+		if string(settings) == "null" {
+			settings = []byte("{}")
+		}
+		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
+		e.names = append(e.names, ec.Name)
+		e.all[ec.Name] = &supervised{Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf,
+			OnChange: func(s supervisor.Status) { logStatus(o.Logger, s) }})}
+	}
+	return e, nil
+}
+
+func commandOf(ec EngineConfig, o Options) engine.Command {
+	c := engine.Command{Path: o.Self, Args: []string{"plugin", ec.Kind}, Logger: o.Logger.With("engine", ec.Name)}
+	if ec.Kind == KindExternal {
+		c.Path, c.Args, c.SHA256, c.Env = ec.Command[0], ec.Command[1:], ec.SHA256, ec.Env
+	}
+	return c
+}
+
+func logStatus(l *slog.Logger, s supervisor.Status) {
+	if s.Err != nil {
+		l.Warn("engine", "engine", s.Name, "state", s.State, "error", s.Err)
+		return
+	}
+	l.Debug("engine", "engine", s.Name, "state", s.State, "session", s.Session, "pid", s.PID)
+}
+
+// get gives a started engine's supervisor.
+func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
+	s := e.all[name]
+	if s == nil {
+		return nil, fmt.Errorf("%w: no engine %q is configured (configured: %v)", host.ErrUsage, name, e.names)
+	}
+	s.once.Do(func() { s.err = s.Open(ctx) })
+	if s.err != nil {
+		return nil, fmt.Errorf("starting engine %s: %w", name, s.err)
+	}
+	return s, nil
+}
+
+// Names implements host.Engines.
+func (e *engines) Names() []string { return e.names }
+
+// Describe implements host.Engines.
+func (e *engines) Describe(ctx context.Context, name string) (engine.Description, error) {
+	e.mu.Lock()
+	d, ok := e.desc[name]
+	e.mu.Unlock()
+	if ok {
+		return d, nil
+	}
+	s, err := e.get(ctx, name)
+	if err != nil {
+		return d, err
+	}
+	impl, _, err := s.Engine(ctx)
+	if err != nil {
+		return d, err
+	}
+	if d, err = impl.Describe(ctx); err != nil {
+		return d, fmt.Errorf("engine %s: %w", name, err)
+	}
+	e.mu.Lock()
+	e.desc[name] = d
+	e.mu.Unlock()
+	return d, nil
+}
+
+// Grant implements host.Engines.
+func (e *engines) Grant(_ context.Context, name string, g []engine.Grant) error {
+	if s := e.all[name]; s != nil {
+		s.SetGrants(g)
+	}
+	return nil
+}
+
+// Run implements host.Engines. The engine has its grants before it begins to read.
+func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), progress func(engine.Progress)) ([]engine.RunReport, error) {
+	s, err := e.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := s.Engine(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.AwaitGrants(ctx); err != nil {
+		return nil, err
+	}
+	return s.Run(ctx, r, propose, progress)
+}
+
+// Health implements host.Engines.
+func (e *engines) Health(name string) (engine.Health, bool) {
+	s := e.all[name]
+	if s == nil {
+		return engine.Health{}, false
+	}
+	st := s.Status()
+	return st.Health, st.HealthKnown && st.State == supervisor.Ready
+}
+
+// call lets an engine answer one of its own verbs.
+func (e *engines) call(ctx context.Context, name, verb string, args []byte, out func([]byte) error) error {
+	s, err := e.get(ctx, name)
+	if err != nil {
+		return err
+	}
+	impl, _, err := s.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ch := make(chan []byte)
+	done := make(chan error, 1)
+	go func() { done <- impl.Call(ctx, verb, args, ch) }()
+	for {
+		select {
+		case b := <-ch:
+			if err := out(b); err != nil {
+				cancel()
+				<-done
+				return err
+			}
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("engine %s, %s: %w", name, verb, err)
+			}
+			return nil
+		}
+	}
+}
+
+// close stops every engine and waits for its end.
+func (e *engines) close() error {
+	var first error
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, n := range e.names {
+		wg.Add(1)
+		go func(s *supervised) {
+			defer wg.Done()
+			if err := s.Close(); err != nil {
+				mu.Lock()
+				if first == nil {
+					first = err
+				}
+				mu.Unlock()
+			}
+		}(e.all[n])
+	}
+	wg.Wait()
+	return first
+}

@@ -1,0 +1,322 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// defaultDelay is how long the tenant may take to show a write (rule V2).
+const defaultDelay = 2 * time.Minute
+
+// Options are what an orchestrator needs beside its configuration.
+type Options struct {
+	Logger   *slog.Logger // nil: silent
+	Command  string       // for the state folder's holder
+	Self     string       // the executable that serves built-in engines by `plugin KIND`; empty: this one
+	StateDir string       // overrides the configuration's
+	Progress func(host.Progress)
+	Patience time.Duration // how long a command waits inside a soak
+	Getenv   func(string) string
+	Hook     state.Hook // failpoints, for tests
+}
+
+// Orchestrator is one running Tandem. Close it.
+type Orchestrator struct {
+	config  Config
+	options Options
+	store   *state.Store
+	census  *census.Census
+	tenant  *tenant.Client
+	engines *engines
+	host    *host.Host
+	dirs    []engine.Directory
+	log     *slog.Logger
+}
+
+// Open takes the state folder and makes everything ready; nothing is dialled and no engine started before it is needed. A folder held by
+// another process is a *state.HeldError.
+func Open(ctx context.Context, c Config, o Options) (*Orchestrator, error) {
+	o = withDefaults(c, o)
+	x := &Orchestrator{config: c, options: o, log: o.Logger}
+	err := x.open(ctx)
+	if err != nil {
+		return nil, errors.Join(err, x.Close(ctx))
+	}
+	return x, nil
+}
+
+func withDefaults(c Config, o Options) Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.StateDir == "" {
+		o.StateDir = c.StateDir()
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.Self == "" {
+		o.Self, _ = os.Executable()
+	}
+	return o
+}
+
+func (x *Orchestrator) open(ctx context.Context) error {
+	var err error
+	if x.store, err = state.Open(x.options.StateDir, state.Options{Command: x.options.Command, Hook: x.options.Hook}); err != nil {
+		return err
+	}
+	conns, err := x.connections()
+	if err != nil {
+		return err
+	}
+	if x.tenant, err = x.openTenant(ctx); err != nil {
+		return err
+	}
+	if x.engines, err = newEngines(&x.config, x.dirs, x.options); err != nil {
+		return err
+	}
+	if x.census, err = x.openCensus(ctx, conns); err != nil {
+		return err
+	}
+	kept, err := x.openKept(ctx)
+	if err != nil {
+		return err
+	}
+	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant}, Cache: kept.cache, Engines: x.engines, Clock: clock{},
+		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Patience: x.options.Patience, Progress: x.options.Progress,
+		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
+	return err
+}
+
+func newID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic("orchestrator: no randomness: " + err.Error()) // the operating system gives none: nothing can be done safely
+	}
+	return id.String()
+}
+
+// connections reads the directories' secrets.
+func (x *Orchestrator) connections() (map[string]directory.Connection, error) {
+	out := map[string]directory.Connection{}
+	for _, d := range x.config.Directories {
+		pw, err := x.config.secret("password of directory "+d.Name, d.Bind.PasswordFile, d.Bind.PasswordEnv, x.options.Getenv)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+		}
+		ca, err := x.config.caPEM("CA of directory "+d.Name, d.TLS.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+		}
+		out[d.Name] = directory.Connection{Name: d.Name, URLs: d.URL, Base: d.Base, User: d.Bind.User, Password: pw, CA: ca, Insecure: d.TLS.InsecureSkipVerify}
+		x.dirs = append(x.dirs, engine.Directory{Name: d.Name, URLs: d.URL, Base: d.Base, User: d.Bind.User, Password: pw, CA: ca, Insecure: d.TLS.InsecureSkipVerify})
+	}
+	return out, nil
+}
+
+func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
+	t := x.config.Tenant
+	c := tenant.Config{Endpoint: t.Endpoint, Authority: t.Authority, TenantID: t.TenantID, ClientID: t.ClientID, ManagedIdentity: t.ManagedIdentity, Logger: x.log}
+	var err error
+	if c.CA, err = x.config.caPEM("CA of the tenant", t.TLS.CAFile); err != nil {
+		return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+	}
+	switch {
+	case t.CertificateFile != "":
+		if c.CertificatePEM, err = x.config.caPEM("certificate of the tenant's application", t.CertificateFile); err != nil {
+			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+		}
+	case !t.ManagedIdentity:
+		if c.ClientSecret, err = x.config.secret("secret of the tenant's application", t.ClientSecretFile, t.ClientSecretEnv, x.options.Getenv); err != nil {
+			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+		}
+	}
+	return tenant.Open(ctx, c)
+}
+
+// openIndex opens an index file; an unusable one is made anew, since it can be read again.
+func (x *Orchestrator) openIndex(name string, version int) (*state.Index, error) {
+	ix, err := x.store.Index(name, "tandem "+name, version)
+	if errors.Is(err, state.ErrIndexUnusable) {
+		x.log.Warn("an index file cannot be used and is made anew", "index", name, "error", err)
+		if err := x.store.RemoveIndex(name); err != nil {
+			return nil, err
+		}
+		return x.store.Index(name, "tandem "+name, version)
+	}
+	return ix, err
+}
+
+func (x *Orchestrator) openCensus(ctx context.Context, conns map[string]directory.Connection) (*census.Census, error) {
+	ix, err := x.openIndex("census", 1)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(x.config.Directories))
+	for i, d := range x.config.Directories {
+		names[i] = d.Name
+	}
+	return census.Open(ctx, names, func(ctx context.Context, name string) (census.Reader, error) {
+		return directory.Dial(ctx, conns[name])
+	}, ix)
+}
+
+// Host gives the running host.
+func (x *Orchestrator) Host() *host.Host { return x.host }
+
+// Config gives the configuration.
+func (x *Orchestrator) Config() Config { return x.config }
+
+// StateDir gives the folder that is held.
+func (x *Orchestrator) StateDir() string { return x.options.StateDir }
+
+// Tenant gives the tenant client, for reports.
+func (x *Orchestrator) Tenant() *tenant.Client { return x.tenant }
+
+// Call lets an engine answer one of its own verbs.
+func (x *Orchestrator) Call(ctx context.Context, name, verb string, args []byte, out func([]byte) error) error {
+	return x.engines.call(ctx, name, verb, args, out)
+}
+
+// Describe gives an engine's description.
+func (x *Orchestrator) Describe(ctx context.Context, name string) (engine.Description, error) {
+	return x.engines.Describe(ctx, name)
+}
+
+// Close stops the engines and lets go of the state folder.
+func (x *Orchestrator) Close(ctx context.Context) error {
+	var errs []error
+	if x.host != nil {
+		errs = append(errs, x.host.Save(context.WithoutCancel(ctx)))
+	}
+	if x.engines != nil {
+		errs = append(errs, x.engines.close())
+	}
+	if x.census != nil {
+		errs = append(errs, x.census.Close())
+	}
+	if x.tenant != nil {
+		errs = append(errs, x.tenant.Close())
+	}
+	if x.store != nil {
+		errs = append(errs, x.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// tenantFor gives the host the tenant's domains in the form it needs.
+type tenantFor struct{ *tenant.Client }
+
+// Domains implements host.Tenant.
+func (t tenantFor) Domains(ctx context.Context) (verified []string, initial string, err error) {
+	ds, err := t.Client.Domains(ctx)
+	for _, d := range ds {
+		verified = append(verified, d.Name)
+		if d.Initial {
+			initial = d.Name
+		}
+	}
+	return verified, initial, err
+}
+
+// clock is the system's.
+type clock struct{}
+
+// Now implements gate.Clock.
+func (clock) Now() time.Time { return time.Now() }
+
+// Sleep implements gate.Clock.
+func (clock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// kept are the index files of the tenant's cache and of the ledger's checkpoint.
+type kept struct {
+	cache  *cloud.Cache
+	tenant *state.Index
+	ledger *state.Index
+}
+
+func (x *Orchestrator) openKept(ctx context.Context) (*kept, error) {
+	delay := x.config.Tenant.Delay
+	if delay == 0 {
+		delay = defaultDelay
+	}
+	k := &kept{cache: cloud.NewCache(delay)}
+	var err error
+	if k.tenant, err = x.openIndex("tenant", 1); err != nil {
+		return nil, err
+	}
+	if k.ledger, err = x.openIndex("ledger", 1); err != nil {
+		return nil, err
+	}
+	err = k.tenant.View(ctx, func(tx state.Tx) error {
+		return k.cache.Load(func(yield func(string, []byte) bool) {
+			_ = tx.Each("cache", "", func(key string, v []byte) error {
+				if !yield(key, append([]byte(nil), v...)) {
+					return errStop
+				}
+				return nil
+			})
+		})
+	})
+	if err != nil {
+		x.log.Warn("the tenant's cache cannot be used and is read anew", "error", err)
+		k.cache = cloud.NewCache(delay)
+	}
+	return k, nil
+}
+
+var errStop = errors.New("stop")
+
+// save keeps what changed of the cache.
+func (k *kept) save(ctx context.Context) error {
+	return k.tenant.Update(ctx, func(tx state.Tx) error {
+		done, err := k.cache.Save(func(key string, v []byte) error {
+			if v == nil {
+				return tx.Delete("cache", key)
+			}
+			return tx.Put("cache", key, v)
+		})
+		if err == nil {
+			done()
+		}
+		return err
+	})
+}
+
+// LoadCheckpoint implements host.Checkpoints.
+func (k *kept) LoadCheckpoint(ctx context.Context) (b []byte, err error) {
+	err = k.ledger.View(ctx, func(tx state.Tx) error {
+		b = append([]byte(nil), tx.Get("ledger", "checkpoint")...)
+		return nil
+	})
+	return b, err
+}
+
+// SaveCheckpoint implements host.Checkpoints.
+func (k *kept) SaveCheckpoint(ctx context.Context, b []byte) error {
+	return k.ledger.Update(ctx, func(tx state.Tx) error { return tx.Put("ledger", "checkpoint", b) })
+}
