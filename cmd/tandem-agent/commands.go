@@ -22,7 +22,8 @@ type usageError struct{ error }
 
 func codeOf(err error) int {
 	var usage usageError
-	if errors.As(err, &usage) {
+	// The flag library has no exported kind for a required flag that is missing.
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "Required flag") {
 		return exitUsage
 	}
 	return exitFailed

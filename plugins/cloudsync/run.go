@@ -88,10 +88,11 @@ func (r *jobRun) do(ctx context.Context) error {
 	} else {
 		err = r.changes(ctx)
 	}
-	if err != nil {
+	if ctx.Err() != nil {
 		return err
 	}
-	return r.references()
+	// Also when the run broke off: what was proposed is whole then, and need not be proposed again.
+	return errors.Join(err, r.references())
 }
 
 func (r *jobRun) ready(ctx context.Context) int {

@@ -38,7 +38,7 @@ func newWorld(t *testing.T, n int, o cloudsync.Options, settings string) *world 
 	t.Helper()
 	m := lab.New(lab.Options{AdminPassword: password})
 	w := &world{t: t, model: m, config: engine.Config{Engine: "cloudsync", DataDir: t.TempDir(), Settings: []byte(settings)}}
-	s, err := lab.Serve(context.Background(), m, lab.ServerOptions{MaxDirSync: 7})
+	s, err := lab.Serve(context.Background(), m, lab.ServerOptions{MaxDirSync: max(7, n/5)}) // always several rounds
 	check(t, err)
 	t.Cleanup(func() { s.Close() })
 	w.server = s
