@@ -27,8 +27,8 @@ type process struct {
 func startProcess(o Options) (*process, error) {
 	// The shell becomes samba: mounts and loopback must be set up from inside the namespaces.
 	cmd := exec.Command("sh", "-c",
-		`mount -t tmpfs tmpfs /run/samba 2>/dev/null; mount -t proc proc /proc && ip link set lo up && exec samba -i --debug-stdout -s "$0"`,
-		confFile(o.Dir))
+		`mount --bind "$0" "$1" && cd "$1" && mount -t proc proc /proc && ip link set lo up && exec samba -i --debug-stdout -s "$2"`,
+		o.Dir, home, confFile)
 	cmd.Stdout, cmd.Stderr = o.Log, o.Log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
@@ -84,9 +84,9 @@ func (p *process) stop() {
 	<-p.done
 }
 
-// isolateMounts hides /etc/samba from cmd, in a mount namespace of its own, and ties its life to this process.
-func isolateMounts(cmd *exec.Cmd) {
-	cmd.Args = append([]string{"sh", "-c", `mount -t tmpfs tmpfs /etc/samba && exec "$0" "$@"`}, cmd.Args...)
+// mountHome lets cmd see dir as home, in a mount namespace of its own, and ties its life to this process.
+func mountHome(cmd *exec.Cmd, dir string) {
+	cmd.Args = append([]string{"sh", "-c", `mount --bind "$0" "$1" && shift && exec "$@"`, dir, home}, cmd.Args...)
 	if sh, err := exec.LookPath("sh"); err == nil {
 		cmd.Path, cmd.Err = sh, nil
 	} else {

@@ -21,39 +21,50 @@ import (
 //go:embed prepare.py
 var prepareScript string
 
-// provision makes the domain in o.Dir unless a finished one is there. A half-made one is removed first.
+// home is where a domain's folder appears to Samba: tools and domain controller run in a mount namespace in which it lies over
+// /etc/samba. Paths in smb.conf are then the same for every domain, short enough for Unix sockets, and a system-wide
+// smb.conf, beside which provisioning refuses to run, is out of sight.
+const home = "/etc/samba"
+
+// provision puts the domain into o.Dir unless a finished one is there. A half-made one is removed first.
 func provision(ctx context.Context, o Options) error {
 	done := filepath.Join(o.Dir, "provisioned")
-	if _, err := os.Stat(done); err == nil {
-		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("looking for a provisioned domain: %w", err)
+	if present, err := exists(done); present || err != nil {
+		return err
 	}
 	domain := filepath.Join(o.Dir, "domain")
 	if err := os.RemoveAll(domain); err != nil {
 		return fmt.Errorf("removing a half-made domain: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(domain, "pid"), 0o755); err != nil {
-		return fmt.Errorf("making the domain's folder: %w", err)
-	}
-	if err := runSteps(ctx, o); err != nil {
+	if err := fromCache(ctx, o, domain); err != nil {
 		return err
 	}
 	return os.WriteFile(done, []byte(o.Domain+"\n"), 0o644)
 }
 
-func runSteps(ctx context.Context, o Options) error {
-	if err := runTool(ctx, o, exec.CommandContext(ctx, "samba-tool", provisionArgs(o)...)); err != nil {
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// makeDomain provisions into dir/domain.
+func makeDomain(ctx context.Context, o Options, dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "domain", "pid"), 0o755); err != nil {
+		return fmt.Errorf("making the domain's folder: %w", err)
+	}
+	if err := runTool(ctx, o, dir, exec.CommandContext(ctx, "samba-tool", provisionArgs(o)...)); err != nil {
 		return fmt.Errorf("provisioning: %w", err)
 	}
-	if err := forbidOldPasswords(confFile(o.Dir)); err != nil {
+	if err := forbidOldPasswords(filepath.Join(dir, "domain", "etc", "smb.conf")); err != nil {
 		return err
 	}
 	// The samba module belongs to the distribution's Python, which need not be the first on PATH.
-	prepare := exec.CommandContext(ctx, "/usr/bin/python3", "-c", prepareScript, confFile(o.Dir),
-		filepath.Join(o.Dir, "domain", "private", "sam.ldb"), readOnlyName)
+	prepare := exec.CommandContext(ctx, "/usr/bin/python3", "-c", prepareScript, confFile, home+"/domain/private/sam.ldb", readOnlyName)
 	prepare.Stdin = strings.NewReader(o.AdminPassword + "\n")
-	if err := runTool(ctx, o, prepare); err != nil {
+	if err := runTool(ctx, o, dir, prepare); err != nil {
 		return fmt.Errorf("setting the password policy and making %s: %w", readOnlyName, err)
 	}
 	return nil
@@ -77,29 +88,28 @@ func forbidOldPasswords(conf string) error {
 }
 
 func provisionArgs(o Options) []string {
-	domain := filepath.Join(o.Dir, "domain")
+	const domain, tls = home + "/domain", home + "/tls"
 	args := []string{
 		"domain", "provision", "--targetdir=" + domain, "--realm=" + strings.ToUpper(o.Domain),
 		"--domain=" + netBIOSName(o.Domain), "--server-role=dc", "--dns-backend=NONE", "--use-rfc2307",
 		"--host-name=" + hostName, "--host-ip=127.0.0.1", "--adminpass=" + o.AdminPassword,
 	}
-	tls := filepath.Join(o.Dir, "tls")
 	for _, option := range []string{
 		"interfaces=lo", "bind interfaces only=yes", "server services=rpc, ldap, cldap, drepl, kdc",
 		"dcerpc endpoint servers=epmapper, samr, netlogon, lsarpc, drsuapi, dssetup",
-		"ncalrpc dir=" + filepath.Join(domain, "ncalrpc"),
-		"winbindd socket directory=" + filepath.Join(domain, "winbindd"), "pid directory=" + filepath.Join(domain, "pid"),
-		"tls enabled=yes", "tls keyfile=" + filepath.Join(tls, "key.pem"), "tls certfile=" + filepath.Join(tls, "cert.pem"),
-		"tls cafile=" + filepath.Join(tls, "ca.pem"),
+		"ncalrpc dir=" + domain + "/ncalrpc",
+		"winbindd socket directory=" + domain + "/winbindd", "pid directory=" + domain + "/pid",
+		"tls enabled=yes", "tls keyfile=" + tls + "/key.pem", "tls certfile=" + tls + "/cert.pem",
+		"tls cafile=" + tls + "/ca.pem",
 	} {
 		args = append(args, "--option="+option)
 	}
 	return args
 }
 
-// runTool runs cmd with /etc/samba hidden, since provisioning refuses to run beside a system-wide smb.conf.
-func runTool(ctx context.Context, o Options, cmd *exec.Cmd) error {
-	isolateMounts(cmd)
+// runTool runs cmd with dir as home.
+func runTool(ctx context.Context, o Options, dir string, cmd *exec.Cmd) error {
+	mountHome(cmd, dir)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := runLocked(cmd)
@@ -115,7 +125,7 @@ func runTool(ctx context.Context, o Options, cmd *exec.Cmd) error {
 	return err
 }
 
-func confFile(dir string) string { return filepath.Join(dir, "domain", "etc", "smb.conf") }
+const confFile = home + "/domain/etc/smb.conf"
 
 // netBIOSName is the first label, in capitals and cut to the 15 characters that NetBIOS allows.
 func netBIOSName(domain string) string {

@@ -16,8 +16,8 @@ var ErrUnavailable = errors.New("samba cannot run here")
 
 // Options say what domain to run; see the Linux build.
 type Options struct {
-	Dir, Domain, AdminPassword string
-	Log                        io.Writer
+	Dir, Domain, AdminPassword, Cache string
+	Log                               io.Writer
 }
 
 // DC is a running domain controller; there is none on this operating system.
