@@ -78,7 +78,7 @@ func (t *talk) end(limit time.Duration) error {
 		case <-t.ended:
 			return nil
 		case <-timer.C:
-			return fmt.Errorf("Grants did not end within %s of its context", limit)
+			return fmt.Errorf("the call Grants did not end within %s of its context", limit)
 		}
 	}
 }
