@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,39 +31,51 @@ type lab struct {
 	ca                  []byte
 	admin, reader, pass string
 	stride              int // of failpoints: writing to Samba is slow, so it is killed at every fifth
-
-	model  *labdirectory.Model // of the embedded lab
-	server *labdirectory.Server
 }
 
-// labs are the servers that every test of directory behaviour runs against.
-var labs []*lab
+// stopLabs ends what startLabs started; nil while nothing was.
+var stopLabs func() error
 
-func TestMain(m *testing.M) {
+// startLabs starts both servers when the first test asks for them.
+var startLabs = sync.OnceValues(func() ([]*lab, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
 	dc, err := samba.Start(ctx, samba.Options{})
-	cancel()
 	if err != nil {
-		log.Fatal(err)
+		return nil, err
 	}
-	labs = append(labs, &lab{name: "samba", url: dc.URL(), base: dc.Base(), ca: dc.CAPEM(), admin: dc.AdminUser(),
-		reader: dc.ReadOnlyUser(), pass: dc.AdminPassword(), stride: 5})
 	model := labdirectory.New(labdirectory.Options{})
 	// Small limits: several rounds of DirSync, several pages, members in ranges.
 	server, err := labdirectory.Serve(context.Background(), model, labdirectory.ServerOptions{MaxPageSize: 7, MaxValRange: 3, MaxDirSync: 5})
 	if err != nil {
-		log.Fatal(err)
+		return nil, errors.Join(err, dc.Stop())
 	}
-	labs = append(labs, &lab{name: "embedded", url: server.URL(), base: model.Base(), ca: server.CAPEM(), admin: model.AdminUser(),
-		reader: model.ReadOnlyUser(), pass: model.AdminPassword(), stride: 1, model: model, server: server})
+	stopLabs = func() error { return errors.Join(server.Close(), dc.Stop()) }
+	return []*lab{
+		{name: "samba", url: dc.URL(), base: dc.Base(), ca: dc.CAPEM(), admin: dc.AdminUser(), reader: dc.ReadOnlyUser(),
+			pass: dc.AdminPassword(), stride: 5},
+		{name: "embedded", url: server.URL(), base: model.Base(), ca: server.CAPEM(), admin: model.AdminUser(),
+			reader: model.ReadOnlyUser(), pass: model.AdminPassword(), stride: 1},
+	}, nil
+})
+
+// everyLab gives the servers that every test of directory behaviour runs against.
+func everyLab(t testing.TB) []*lab {
+	t.Helper()
+	labs, err := startLabs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return labs
+}
+
+func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := server.Close(); err != nil {
-		log.Print(err)
-		code = 1
-	}
-	if err := dc.Stop(); err != nil {
-		log.Print(err)
-		code = 1
+	if stopLabs != nil {
+		if err := stopLabs(); err != nil {
+			log.Print(err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }
@@ -82,7 +96,7 @@ var worlds atomic.Int64
 
 // onEveryLab runs a test against each server.
 func onEveryLab(t *testing.T, f func(w *world)) {
-	for _, l := range labs {
+	for _, l := range everyLab(t) {
 		t.Run(l.name, func(t *testing.T) { f(newWorld(t, l)) })
 	}
 }

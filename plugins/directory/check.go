@@ -21,17 +21,36 @@ type Finding struct {
 // maxClockSkew is Kerberos' usual limit; beyond it time-bound things of the directory go wrong.
 const maxClockSkew = 5 * time.Minute
 
+// ErrUnproven means that a right could not be proven, since there is nothing yet to try it on.
+var ErrUnproven = errors.New("the right could not be proven")
+
+// errEnough ends a search that has found what it looked for.
+var errEnough = errors.New("enough")
+
 // CanSeeDeleted fails with ErrNotPermitted when the account cannot see tombstones: deletes could then never be told from
-// objects that are merely out of sight (rule D1).
+// objects that are merely out of sight (rule D1). The container of tombstones may be readable while they are not, so only a
+// tombstone proves it; where there is none, as in a new domain, the error is ErrUnproven.
 func (s *Session) CanSeeDeleted(ctx context.Context) error {
-	// The well-known GUID of the Deleted Objects container (MS-ADTS 6.1.1.4.2).
-	dn := "<WKGUID=18E2EA80684F11D2B9AA00C04F79F805," + s.controller.RootDN + ">"
-	_, err := s.readBase(ctx, dn, []string{"objectClass"}, showDeleted)
-	if errors.Is(err, ErrNoSuchObject) { // a controller hides what may not be seen; and not every one knows WKGUID names
-		_, err = s.readBase(ctx, "CN=Deleted Objects,"+s.controller.RootDN, []string{"objectClass"}, showDeleted)
+	found := func(e Entry) error {
+		if e.Deleted && e.LastKnownParent != "" { // the container itself counts as deleted, but never had a parent
+			return errEnough
+		}
+		return nil
 	}
-	if errors.Is(err, ErrNoSuchObject) {
-		return fmt.Errorf("%w: the container Deleted Objects is hidden from %s", ErrNotPermitted, s.connection.User)
+	err := s.Search(ctx, SearchQuery{Filter: "(isDeleted=TRUE)", Attrs: []string{"objectClass"}, ShowDeleted: true}, found)
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// An account that may replicate sees by DirSync what access lists hide from its searches.
+	_, err = s.Sync(ctx, nil, SyncQuery{Filter: "(isDeleted=TRUE)", Attrs: []string{"isDeleted"}}, found)
+	switch {
+	case errors.Is(err, errEnough), err == nil && s.objectSecurity:
+		return fmt.Errorf("%w: %s sees no tombstones", ErrNotPermitted, s.connection.User)
+	case err == nil:
+		return fmt.Errorf("%w: there is no tombstone in %q that %s could see", ErrUnproven, s.controller.RootDN, s.connection.User)
 	}
 	return err
 }
@@ -41,10 +60,13 @@ func (s *Session) CanSeeDeleted(ctx context.Context) error {
 func (s *Session) Check(ctx context.Context, now time.Time) ([]Finding, error) {
 	out := []Finding{s.checkControls(), s.checkClock(now)}
 	deleted := Finding{Name: "deleted-objects", OK: true, Detail: "tombstones can be seen"}
-	if err := s.CanSeeDeleted(ctx); err != nil {
-		if !errors.Is(err, ErrNotPermitted) {
-			return nil, err
-		}
+	switch err := s.CanSeeDeleted(ctx); {
+	case err == nil:
+	case errors.Is(err, ErrUnproven):
+		deleted.Detail, deleted.Hint = err.Error(), "check again after any object was deleted"
+	case !errors.Is(err, ErrNotPermitted):
+		return nil, err
+	default:
 		deleted = Finding{Name: deleted.Name, Detail: err.Error(),
 			Hint: "grant the account 'List Contents' and 'Read Property' on the container Deleted Objects (dsacls)"}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 	"strings"
@@ -134,7 +135,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", ErrNoSuchObject, err)
 	case ldap.IsErrorWithCode(err, ldap.LDAPResultInsufficientAccessRights):
 		return fmt.Errorf("%w: %w", ErrNotPermitted, err)
-	case ldap.IsErrorWithCode(err, ldap.ErrorNetwork):
+	case ldap.IsErrorWithCode(err, ldap.ErrorNetwork), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		strings.Contains(err.Error(), "unable to read LDAP response packet"):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return err
