@@ -1,0 +1,108 @@
+package api
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// AuditRequest narrows the journal.
+type AuditRequest struct {
+	Object string `json:"object,omitempty"`
+	Wave   string `json:"wave,omitempty"`
+}
+
+// Record is one record of the journal. Outcome is a decision's own; "intent" for a write about to be sent, "sent" for how an attempt ended, and the
+// act itself for everything else.
+type Record struct {
+	Seq      uint64            `json:"seq"`
+	At       string            `json:"at"`
+	Type     ledger.Type       `json:"type"`
+	Engine   *string           `json:"engine"`
+	Wave     *string           `json:"wave"`
+	Object   *scoping.ObjectID `json:"object"`
+	Name     *string           `json:"name"`
+	Feature  *string           `json:"feature"`
+	Op       string            `json:"op"`
+	Outcome  string            `json:"outcome"`
+	Code     *string           `json:"code"`
+	Reason   *string           `json:"reason"`
+	By       *string           `json:"by"`
+	Before   cloud.Values      `json:"before"`
+	After    cloud.Values      `json:"after"`
+	Phase    *string           `json:"phase,omitempty"`
+	Revision uint64            `json:"revision"`
+	Epoch    scoping.Epoch     `json:"epoch"`
+	Prev     string            `json:"prev"`
+	Hash     string            `json:"hash"`
+}
+
+func recordOf(e host.AuditEntry) Record {
+	r := e.Record
+	out := Record{Seq: e.Seq, At: stamp(r.At), Type: r.Type, Engine: text(r.Engine), Wave: text(r.Wave), Object: r.Object, Name: text(r.Name),
+		Feature: text(string(r.Feature)), Op: r.Op, Outcome: string(r.Outcome), Code: text(r.Code), Reason: text(r.Reason), By: text(r.By),
+		Before: r.Before, After: r.After, Phase: text(r.Phase), Revision: r.Revision, Epoch: r.Epoch, Prev: e.Prev, Hash: e.Hash}
+	if out.Op == "" {
+		out.Op = string(r.Type)
+	}
+	switch r.Type {
+	case ledger.DecisionType:
+	case ledger.IntentType:
+		out.Outcome = "intent"
+		if r.Intent != nil && out.After == nil {
+			out.After = r.Intent.Write.Set
+		}
+	case ledger.SettleType:
+		out.Outcome = "sent"
+	default:
+		out.Outcome = out.Op
+	}
+	return out
+}
+
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func auditList(ctx context.Context, c *call, q AuditRequest) (any, Outcome, error) {
+	f := host.AuditFilter{Wave: q.Wave}
+	if q.Object != "" {
+		id, err := c.h.o.Host().Find(ctx, q.Object)
+		if err != nil {
+			return nil, Outcome{}, err
+		}
+		f.Object = &id
+	}
+	err := c.h.o.Host().Audit(ctx, f, func(e host.AuditEntry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return c.item(recordOf(e))
+	})
+	return nil, Outcome{}, err
+}
+
+// Verified says what a check of the journal found.
+type Verified struct {
+	OK      bool   `json:"ok"`
+	Records uint64 `json:"records"`
+	Head    string `json:"head"` // the last record's hash, to be kept elsewhere
+	Problem string `json:"problem,omitempty"`
+}
+
+func auditVerify(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	n, head, err := c.h.o.Host().VerifyLog(ctx)
+	if ctx.Err() != nil {
+		return nil, Outcome{}, ctx.Err()
+	}
+	if err != nil {
+		return Verified{Problem: err.Error()}, Outcome{Exit: ExitDifferences, Message: err.Error(), Hint: "tandem state check"}, nil
+	}
+	return Verified{OK: true, Records: n, Head: head}, Outcome{}, nil
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// DiffRequest says what is compared; an empty engine is the owner.
+type DiffRequest struct {
+	Under  string `json:"under"`
+	Engine string `json:"engine,omitempty"`
+}
+
+// Diff is what an engine would write now.
+type Diff struct {
+	Engine      string       `json:"engine"`
+	Objects     int          `json:"objects"`
+	Differences []Difference `json:"differences"`
+}
+
+// Difference is one object that the engine would write. Op is create, update, delete, orphan or unclaimed.
+type Difference struct {
+	Object     string            `json:"object"`
+	Op         string            `json:"op"`
+	Attributes map[string]Change `json:"attributes"`
+	Reason     string            `json:"reason,omitempty"`
+}
+
+// Change is one attribute: null where there is no value, a list where there are several.
+type Change struct {
+	Tenant any `json:"tenant"`
+	Wanted any `json:"wanted"`
+}
+
+func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
+	if q.Under == "" {
+		return nil, Outcome{}, Usage("diff needs --under DN")
+	}
+	d, err := c.diff(ctx, host.DiffOptions{Under: q.Under, Engine: q.Engine})
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	var o Outcome
+	if n := len(d.Differences); n > 0 {
+		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%s would write %d of %d objects", d.Engine, n, d.Objects)}
+	}
+	return d, o, nil
+}
+
+func (c *call) diff(ctx context.Context, o host.DiffOptions) (Diff, error) {
+	name, n, js, err := c.h.o.Host().Diff(ctx, o)
+	return Diff{Engine: name, Objects: n, Differences: differencesOf(js)}, err
+}
+
+// differencesOf merges what is said of the features of one object. Judgements come ordered by object.
+func differencesOf(js []gate.Judgement) []Difference {
+	out := []Difference{}
+	at := map[string]int{}
+	for _, j := range js {
+		key := j.Key.Object.String()
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, Difference{Object: j.Name, Op: opOf(j), Attributes: map[string]Change{}})
+		}
+		d := &out[i]
+		if op := opOf(j); gravity[op] > gravity[d.Op] {
+			d.Op = op
+		}
+		for k, v := range j.After {
+			d.Attributes[k] = Change{Tenant: plain(j.Before[k]), Wanted: plain(v)}
+		}
+		if j.Reason != "" && len(j.After) == 0 {
+			d.Reason = strings.TrimPrefix(d.Reason+"; "+j.Code+": "+j.Reason, "; ")
+		}
+	}
+	return out
+}
+
+var gravity = map[string]int{"update": 1, "create": 2, "unclaimed": 3, "orphan": 4, "delete": 5}
+
+func opOf(j gate.Judgement) string {
+	switch j.Op {
+	case "restore", "create":
+		return "create"
+	case "delete", "orphan", "unclaimed":
+		return j.Op
+	}
+	if j.Want == engine.Gone {
+		return "delete"
+	}
+	return "update"
+}
+
+// plain gives one value as itself, several as a list, none as null.
+func plain(v []string) any {
+	switch len(v) {
+	case 0:
+		return nil
+	case 1:
+		return v[0]
+	}
+	return v
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// NameRequest names an engine; empty where all are meant.
+type NameRequest struct {
+	Name string `json:"name,omitempty"`
+}
+
+// Engines is a list of engines.
+type Engines struct {
+	Engines []Engine `json:"engines"`
+}
+
+func engineList(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	es, err := c.engines(ctx)
+	return Engines{Engines: es}, Outcome{}, err
+}
+
+// engines starts each engine and asks what it is.
+func (c *call) engines(ctx context.Context) ([]Engine, error) {
+	s, err := c.h.o.Host().Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []Engine{}
+	for _, es := range s.Engines {
+		e := engineOf(es, time.Now())
+		d, err := c.h.o.Describe(ctx, es.Name)
+		if err != nil {
+			e.Message = err.Error()
+			e.Healthy = ptr(false)
+		}
+		e.Kind, e.Version, e.Features, e.Writes, e.Verbs = d.Kind, d.Version, d.Features, d.Writes, d.Verbs
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func engineShow(ctx context.Context, c *call, q NameRequest) (any, Outcome, error) {
+	es, err := c.engines(ctx)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	for _, e := range es {
+		if e.Name == q.Name {
+			return e, Outcome{}, nil
+		}
+	}
+	return nil, Outcome{}, Usage("no engine %q is configured", q.Name)
+}
+
+// AgentRequest says what to do about agents.
+type AgentRequest struct {
+	Engine string `json:"engine,omitempty"` // empty: the one engine that has agents
+	Verb   string `json:"verb"`             // agents, invite or remove
+	Group  string `json:"group,omitempty"`
+	TTL    string `json:"ttl,omitempty"`
+	ID     string `json:"id,omitempty"`
+}
+
+// AgentReply is an engine's answer, in its own words.
+type AgentReply struct {
+	Engine string          `json:"engine"`
+	Agents json.RawMessage `json:"agents,omitempty"`
+	Answer json.RawMessage `json:"answer,omitempty"`
+}
+
+func agent(ctx context.Context, c *call, q AgentRequest) (any, Outcome, error) {
+	name, err := c.agentEngine(ctx, q)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	args := map[string]map[string]string{"agents": {}, "invite": {"group": q.Group, "ttl": q.TTL}, "remove": {"id": q.ID}}[q.Verb]
+	if args == nil {
+		return nil, Outcome{}, Usage("unknown verb %q about agents", q.Verb)
+	}
+	b, err := json.Marshal(args)
+	if err != nil {
+		return nil, Outcome{}, fmt.Errorf("encoding the arguments: %w", err)
+	}
+	out := AgentReply{Engine: name}
+	err = c.h.o.Call(ctx, name, q.Verb, b, func(a []byte) error {
+		if q.Verb == "agents" {
+			out.Agents = slices.Clone(a)
+		} else {
+			out.Answer = slices.Clone(a)
+		}
+		return nil
+	})
+	return out, Outcome{}, err
+}
+
+// agentEngine finds the engine that has agents.
+func (c *call) agentEngine(ctx context.Context, q AgentRequest) (string, error) {
+	var with []string
+	for _, n := range c.h.o.Engines() {
+		if q.Engine != "" && n != q.Engine {
+			continue
+		}
+		d, err := c.h.o.Describe(ctx, n)
+		if err != nil {
+			return "", err
+		}
+		if slices.Contains(d.Verbs, q.Verb) {
+			with = append(with, n)
+		}
+	}
+	switch len(with) {
+	case 0:
+		return "", Usage("no configured engine has agents")
+	case 1:
+		return with[0], nil
+	}
+	return "", Usage("several engines have agents: name one with --engine (%v)", with)
+}

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// ExplainRequest names an object and, if Text is set, the policy by which to answer.
+type ExplainRequest struct {
+	Ref  string `json:"ref"`
+	File string `json:"file,omitempty"`
+	Text []byte `json:"text,omitempty"`
+}
+
+// Explained says who owns an object, per feature, and why.
+type Explained struct {
+	Directory string                `json:"directory"`
+	DN        string                `json:"dn"`
+	Anchor    string                `json:"anchor"`
+	Kind      scoping.Kind          `json:"kind"`
+	Object    scoping.ObjectID      `json:"object"`
+	Gone      bool                  `json:"gone,omitempty"`
+	Features  []scoping.Explanation `json:"features"`
+}
+
+func explainedOf(e host.Explained) Explained {
+	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features}
+	if out.Features == nil {
+		out.Features = []scoping.Explanation{}
+	}
+	return out
+}
+
+func explain(ctx context.Context, c *call, q ExplainRequest) (any, Outcome, error) {
+	var p *scoping.Partition
+	if q.Text != nil {
+		var err error
+		if p, err = c.h.o.Host().Compile(ctx, q.File, q.Text); err != nil {
+			return nil, Outcome{}, err
+		}
+	}
+	e, err := c.h.o.Host().Explain(ctx, q.Ref, p)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	return explainedOf(e), Outcome{}, nil
+}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+)
+
+// Held is a set of writes that waits for a person.
+type Held struct {
+	ID         string             `json:"id"`
+	Engine     string             `json:"engine"`
+	Assignment string             `json:"assignment"`
+	Class      ledger.Class       `json:"class"`
+	Kind       string             `json:"kind"`
+	State      ledger.HoldState   `json:"state"`
+	Why        string             `json:"why"`
+	Limit      int                `json:"limit"`
+	Since      string             `json:"since"`
+	Count      int                `json:"count"`
+	By         string             `json:"by,omitempty"`
+	Reason     string             `json:"reason,omitempty"`
+	Entries    []ledger.HeldEntry `json:"entries,omitempty"`
+}
+
+// HeldSets is a list of held sets, without their entries.
+type HeldSets struct {
+	Held []Held `json:"held"`
+}
+
+func heldOf(h ledger.Hold) Held {
+	return Held{ID: h.ID, Engine: h.Engine, Assignment: h.Assignment, Class: h.Class, Kind: string(h.Kind), State: h.State, Why: h.Why, Limit: h.Limit,
+		Since: stamp(h.At), Count: len(h.Entries), By: h.By, Reason: h.Reason, Entries: h.Entries}
+}
+
+func heldSets(hs []ledger.Hold) []Held {
+	out := []Held{}
+	for _, h := range hs {
+		v := heldOf(h)
+		v.Entries = nil
+		out = append(out, v)
+	}
+	return out
+}
+
+func heldList(_ context.Context, c *call, _ None) (any, Outcome, error) {
+	return HeldSets{Held: heldSets(c.h.o.Host().Held())}, Outcome{}, nil
+}
+
+// HeldRequest names a held set and the answer: approve, reject or forget.
+type HeldRequest struct {
+	ID     string `json:"id"`
+	Verb   string `json:"verb,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func heldShow(_ context.Context, c *call, q HeldRequest) (any, Outcome, error) {
+	h, err := c.h.o.Host().HeldSet(q.ID)
+	return heldOf(h), Outcome{}, err
+}
+
+// Answered is what followed a person's answer; Run is null when nothing ran.
+type Answered struct {
+	ID   string `json:"id"`
+	Verb string `json:"verb"`
+	Run  *Sync  `json:"run"`
+}
+
+func heldAnswer(ctx context.Context, c *call, q HeldRequest) (any, Outcome, error) {
+	r, err := c.h.o.Host().Answer(ctx, q.ID, q.Verb, c.by, q.Reason)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	out := Answered{ID: q.ID, Verb: q.Verb, Run: r}
+	if r == nil {
+		return out, Outcome{}, nil
+	}
+	return out, syncOutcome(*r), nil
+}
+
+// StopRequest says what is stopped or started.
+type StopRequest struct {
+	Engine string `json:"engine,omitempty"`
+	Under  string `json:"under,omitempty"`
+	All    bool   `json:"all,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (q StopRequest) options(by string) (host.StopOptions, error) {
+	if !q.All && q.Engine == "" && q.Under == "" {
+		return host.StopOptions{}, Usage("say what: --engine E, --under DN or --all")
+	}
+	if q.All && (q.Engine != "" || q.Under != "") {
+		return host.StopOptions{}, Usage("--all leaves no room for --engine or --under")
+	}
+	return host.StopOptions{Engine: q.Engine, Under: q.Under, All: q.All, Reason: q.Reason, By: by}, nil
+}
+
+// Stops are the stops that were made or ended.
+type Stops struct {
+	Stops []gate.Stop `json:"stops"`
+}
+
+func stop(ctx context.Context, c *call, q StopRequest) (any, Outcome, error) {
+	o, err := q.options(c.by)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	if o.Reason == "" {
+		return nil, Outcome{}, Usage("stop needs --reason: it is shown to everybody who wonders why nothing is written")
+	}
+	s, err := c.h.o.Host().Stop(ctx, o)
+	return Stops{Stops: []gate.Stop{s}}, Outcome{}, err
+}
+
+func start(ctx context.Context, c *call, q StopRequest) (any, Outcome, error) {
+	o, err := q.options(c.by)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	ss, err := c.h.o.Host().Start(ctx, o)
+	return Stops{Stops: ss}, Outcome{}, err
+}

@@ -1,0 +1,48 @@
+package api
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Object is everything known of one object.
+type Object struct {
+	Explained
+	Link     *Link                      `json:"link"` // null: not in the tenant by Tandem's doing
+	Record   map[scoping.Feature]string `json:"ownerOfRecord"`
+	Values   map[string][]string        `json:"directoryValues"`
+	Tenant   *cloud.Object              `json:"tenant"`
+	Excluded string                     `json:"excluded,omitempty"` // why its owner's rules leave it out
+	Errors   []Debt                     `json:"errors"`
+	Journal  []Record                   `json:"journal"`
+}
+
+// Link is the tie between a directory object and its cloud object.
+type Link struct {
+	CloudID string          `json:"cloudId"`
+	Anchor  string          `json:"anchor"` // as it was when joined
+	Origin  ledger.Origin   `json:"origin"`
+	State   ledger.RowState `json:"state"`
+	Transit *ledger.Transit `json:"transit,omitempty"`
+}
+
+func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
+	r, err := c.h.o.Host().Object(ctx, q.Ref)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	out := Object{Explained: explainedOf(r.Explained), Record: r.Record, Values: r.Directory, Tenant: r.Cloud, Excluded: r.Excluded, Errors: []Debt{}, Journal: []Record{}}
+	if r.Row != nil {
+		out.Link = &Link{CloudID: r.Row.CloudID, Anchor: r.Row.Anchor, Origin: r.Row.Origin, State: r.Row.State, Transit: r.Row.Transit}
+	}
+	for f, d := range r.Dirty {
+		out.Errors = append(out.Errors, Debt{Object: r.Object, Name: r.DN, Feature: f, Code: d.Code, Reason: d.Reason, Since: stamp(d.Since), Tries: d.Tries})
+	}
+	for _, e := range r.Journal {
+		out.Journal = append(out.Journal, recordOf(e))
+	}
+	return out, Outcome{}, nil
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package api
+
+import (
+	"net"
+	"os"
+)
+
+// peerUID trusts the socket's mode where the kernel cannot be asked in the same way: only this user can have connected.
+func peerUID(*net.UnixConn) (int, error) { return os.Getuid(), nil }
+
+func ours(os.FileInfo) bool { return true }

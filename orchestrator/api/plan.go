@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// PlanRequest is a policy file and what may be planned.
+type PlanRequest struct {
+	File        string `json:"file"`
+	Text        []byte `json:"text"`
+	AllowRevert bool   `json:"allowRevert,omitempty"`
+	ExitCode    bool   `json:"exitCode,omitempty"` // end with ExitDifferences when something would change hands, or is blocked
+}
+
+// PlanReply is a plan for people, and the file that apply takes.
+type PlanReply struct {
+	Plan Plan            `json:"plan"`
+	File json.RawMessage `json:"file"`
+}
+
+// Plan is what would change hands, wave by wave.
+type Plan struct {
+	FromRevision uint64        `json:"fromRevision"`
+	Fingerprint  string        `json:"fingerprint"`
+	Waves        []PlannedWave `json:"waves"`
+}
+
+// PlannedWave is one wave of a plan. Predicted is null when no shadow run of the target exists; Basis says so.
+type PlannedWave struct {
+	ID        string               `json:"id"`
+	From      string               `json:"from"`
+	To        string               `json:"to"`
+	Features  []scoping.Feature    `json:"features"`
+	Scopes    []Scope              `json:"scopes"`
+	Objects   map[scoping.Kind]int `json:"objects"`
+	Basis     string               `json:"basis"`
+	Predicted *wave.Counts         `json:"predicted"`
+	Examples  []wave.Difference    `json:"examples"`
+	Findings  []wave.Finding       `json:"findings"`
+}
+
+func planOf(p *host.Plan) Plan {
+	out := Plan{FromRevision: p.FromRevision, Fingerprint: p.Fingerprint, Waves: []PlannedWave{}}
+	for _, w := range p.Waves {
+		v := PlannedWave{ID: w.ID, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects, Basis: w.Basis,
+			Predicted: w.Predicted, Examples: w.Examples, Findings: w.Findings}
+		if v.Examples == nil {
+			v.Examples = []wave.Difference{}
+		}
+		if v.Findings == nil {
+			v.Findings = []wave.Finding{}
+		}
+		out.Waves = append(out.Waves, v)
+	}
+	return out
+}
+
+func plan(ctx context.Context, c *call, q PlanRequest) (any, Outcome, error) {
+	p, err := c.h.o.Host().Plan(ctx, host.PlanOptions{File: q.File, Text: q.Text, AllowRevert: q.AllowRevert})
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	file, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return nil, Outcome{}, fmt.Errorf("encoding the plan: %w", err)
+	}
+	var o Outcome
+	if bs := p.Blocked(); q.ExitCode && len(bs) > 0 {
+		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d blockers, the first: %s: %s", len(bs), bs[0].Code, bs[0].Message)}
+	} else if q.ExitCode && len(p.Waves) > 0 {
+		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d waves would change owners", len(p.Waves))}
+	}
+	return PlanReply{Plan: planOf(p), File: file}, o, nil
+}

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/policy"
+)
+
+// PolicyRequest is a policy file, or a revision.
+type PolicyRequest struct {
+	File     string `json:"file,omitempty"`
+	Text     []byte `json:"text,omitempty"`
+	Revision uint64 `json:"revision,omitempty"` // 0: the one in force
+}
+
+// Policy is a compiled policy: its text, its features and who owns which part.
+type Policy struct {
+	Valid    bool              `json:"valid"`
+	Revision uint64            `json:"revision"` // 0: not in force
+	Features []scoping.Feature `json:"features"`
+	Parts    []Part            `json:"parts"`
+	Text     string            `json:"text"` // the policy as a file
+	Drift    []scoping.Drift   `json:"drift"`
+}
+
+// Part is one part of a partition; no two overlap.
+type Part struct {
+	Scope
+	Features   []scoping.Feature `json:"features"`
+	Engine     string            `json:"engine"`
+	Assignment string            `json:"assignment"`
+	Epoch      scoping.Epoch     `json:"epoch"`
+}
+
+func policyOf(p *scoping.Partition) (Policy, error) {
+	pol := p.Policy()
+	b, err := policy.Format(pol)
+	out := Policy{Valid: true, Revision: p.Revision(), Features: p.Features(), Parts: []Part{}, Text: string(b), Drift: []scoping.Drift{}}
+	name := namesOf(pinsOf(pol))
+	for _, r := range p.Regions() {
+		out.Parts = append(out.Parts, Part{Scope: scopeOf(r.Scope, name), Features: r.Scope.Features, Engine: r.Owner.Engine, Assignment: r.Owner.Assignment, Epoch: r.Owner.Epoch})
+	}
+	return out, err
+}
+
+func policyValidate(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
+	p, err := c.h.o.Host().Compile(ctx, q.File, q.Text)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	v, err := policyOf(p)
+	return v, Outcome{}, err
+}
+
+func policyShow(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
+	h := c.h.o.Host()
+	p, err := h.Partition()
+	if q.Revision != 0 {
+		p, err = h.Revision(ctx, q.Revision)
+	}
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	v, err := policyOf(p)
+	if err != nil || q.Revision != 0 {
+		return v, Outcome{}, err
+	}
+	s, err := h.Status(ctx)
+	v.Drift = orEmpty(s.Drift)
+	return v, Outcome{}, err
+}
+
+func import_(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
+	p, err := c.h.o.Host().Import(ctx, q.File, q.Text, c.by)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	v, err := policyOf(p)
+	return v, Outcome{}, err
+}
+
+// FormatPolicy writes a policy file's text in the usual form. Comments are not kept. It needs no directory.
+func FormatPolicy(file string, text []byte) ([]byte, error) {
+	p, err := policy.Parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Format(p)
+}
+
+// Formatted is a policy file's text in the usual form.
+type Formatted struct {
+	File     string   `json:"file"`
+	Text     string   `json:"text"`
+	Repinned []string `json:"repinned"` // names that followed their OUs
+}
+
+// policyRepin formats a policy file whose names follow the OUs that the policy in force has pinned.
+func policyRepin(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
+	s, err := c.h.o.Host().Status(ctx)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	p, err := policy.Parse(q.File, q.Text)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	out := Formatted{File: q.File, Repinned: []string{}}
+	for i := range p.Assignments {
+		a := &p.Assignments[i]
+		repin(&a.Under, s.Drift, &out)
+		for j := range a.Except {
+			repin(&a.Except[j], s.Drift, &out)
+		}
+	}
+	b, err := policy.Format(p)
+	out.Text = string(b)
+	return out, Outcome{}, err
+}
+
+func repin(p *scoping.Pin, ds []scoping.Drift, out *Formatted) {
+	dn, err := scoping.ParseDN(p.DN)
+	if err != nil {
+		return // the file's names were parsed before
+	}
+	for _, d := range ds {
+		was, err := scoping.ParseDN(d.Was)
+		if err == nil && d.Now != "" && was.Equal(dn) {
+			out.Repinned = append(out.Repinned, p.DN+" → "+d.Now)
+			p.DN = d.Now
+			return
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// holderPatience is how long a command waits for a holder that is just beginning or ending.
+const holderPatience = 10 * time.Second
+
+// Options say whose state is meant and who asks.
+type Options struct {
+	Config  string                                 // path of tandem.yaml; empty: TANDEM_CONFIG, then ./tandem.yaml
+	State   string                                 // overrides the configuration's state folder
+	Command string                                 // what this process is, for others who find the state held
+	Self    string                                 // the executable that serves the built-in engines; empty: this one
+	Getenv  func(string) string                    // nil: os.Getenv
+	Logger  *slog.Logger                           // nil: silent
+	Warn    func(message string)                   // nil: nobody; what every command warns about
+	Clock   func(d time.Duration) <-chan time.Time // nil: time.After
+}
+
+// Session is a client, with the holder behind it when that is this process. Close it.
+type Session struct {
+	*Client
+	server *server // nil: another process holds the state
+}
+
+// Connect opens the state folder and serves it, or connects to the process that holds it. A folder that stays held by a process that does not
+// answer is a *state.HeldError, which names the holder.
+func Connect(ctx context.Context, o Options) (*Session, error) {
+	c, err := load(&o)
+	if err != nil {
+		return nil, err
+	}
+	end := o.Clock(holderPatience)
+	for {
+		s, err := serve(ctx, c, o)
+		if err == nil {
+			return &Session{Client: s.client, server: s}, nil
+		}
+		if !errors.Is(err, state.ErrHeld) {
+			return nil, err
+		}
+		remote := newClient(func(ctx context.Context) (net.Conn, error) { return dialState(ctx, o.State) })
+		if _, helloErr := remote.hello(ctx); helloErr == nil {
+			return &Session{Client: remote}, nil
+		}
+		select {
+		case <-end:
+			return nil, err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-o.Clock(50 * time.Millisecond):
+		}
+	}
+}
+
+func load(o *Options) (orchestrator.Config, error) {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.Clock == nil {
+		o.Clock = time.After
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c, err := orchestrator.LoadConfig(o.Config, o.Getenv)
+	if err != nil {
+		return c, err
+	}
+	if o.State == "" {
+		o.State = c.StateDir()
+	}
+	if names := c.Insecure(); len(names) > 0 && o.Warn != nil {
+		o.Warn("the certificates of " + strings.Join(names, ", ") + " are not verified (tls.insecureSkipVerify): anybody in between can read the directory's password")
+	}
+	return c, nil
+}
+
+// Do runs f with a session. When the holder ended between the greeting and the command, it connects anew: the command did not begin.
+func Do(ctx context.Context, o Options, f func(*Session) error) error {
+	for tries := 0; ; tries++ {
+		s, err := Connect(ctx, o)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(f(s), s.Close())
+		if !errors.Is(err, errGone) || tries == 3 {
+			return err
+		}
+	}
+}
+
+// Local says whether this process holds the state.
+func (s *Session) Local() bool { return s.server != nil }
+
+// Close lets go of the state, after every other command that is served has ended.
+func (s *Session) Close() error {
+	s.http.CloseIdleConnections()
+	if s.server == nil {
+		return nil
+	}
+	return s.server.close()
+}
+
+// server is a holder: the orchestrator, its handler, and what it listens on.
+type server struct {
+	o       *orchestrator.Orchestrator
+	handler *Handler
+	client  *Client
+	http    *http.Server
+	ended   chan error // of the two listeners
+}
+
+// serve takes the state folder and serves it. Errors match state.ErrHeld when another process has it.
+func serve(ctx context.Context, c orchestrator.Config, o Options) (*server, error) {
+	h := newHub()
+	x, err := orchestrator.Open(ctx, c, orchestrator.Options{Logger: o.Logger, Command: o.Command, Self: o.Self, StateDir: o.State, Progress: h.tell, Getenv: o.Getenv})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State}), ended: make(chan error, 2)}
+	if err := s.listen(o.State); err != nil {
+		return nil, errors.Join(err, x.Close(ctx))
+	}
+	return s, nil
+}
+
+func (s *server) listen(dir string) error {
+	socket, err := listen(dir)
+	if err != nil {
+		return err
+	}
+	inside := newMemory()
+	s.client = newClient(inside.dial)
+	s.http = &http.Server{Handler: s.handler, ConnContext: withCaller, ReadHeaderTimeout: 10 * time.Second}
+	for _, l := range []net.Listener{socket, inside} {
+		go func() { s.ended <- s.http.Serve(l) }()
+	}
+	return nil
+}
+
+// close ends serving: what others asked for goes on to its end.
+func (s *server) close() error {
+	ctx := context.Background()
+	err := s.http.Shutdown(ctx)
+	for range 2 {
+		if e := <-s.ended; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, fmt.Errorf("serving the socket: %w", e))
+		}
+	}
+	return errors.Join(err, s.o.Close(ctx))
+}

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Status is everything at a glance. Last runs are those since the holder of the state began.
+type Status struct {
+	Revision     uint64                 `json:"revision"` // 0: no policy is in force
+	Epoch        scoping.Epoch          `json:"epoch"`
+	Installation string                 `json:"installation"`
+	ReadOnly     string                 `json:"readOnly,omitempty"`
+	Holder       Info                   `json:"holder"`
+	Engines      []Engine               `json:"engines"`
+	Directories  []host.DirectoryStatus `json:"directories"`
+	Linked       map[scoping.Kind]int   `json:"linked"`
+	Errors       int                    `json:"errors"`
+	InDoubt      int                    `json:"inDoubt"`
+	Held         []Held                 `json:"held"`
+	Waves        []Wave                 `json:"waves"` // that are not over
+	Stops        []gate.Stop            `json:"stops"`
+	Drift        []scoping.Drift        `json:"drift"`
+}
+
+// Engine is what is known of an engine. Healthy is null when it does not run here.
+type Engine struct {
+	Name     string                       `json:"name"`
+	Kind     string                       `json:"kind,omitempty"`
+	Version  string                       `json:"version,omitempty"`
+	Features []scoping.Feature            `json:"features,omitempty"`
+	Writes   map[scoping.Feature][]string `json:"writes,omitempty"`
+	Verbs    []string                     `json:"verbs,omitempty"`
+	Healthy  *bool                        `json:"healthy"`
+	Message  string                       `json:"message"`
+	Agents   *int                         `json:"agents"`
+	Scopes   int                          `json:"scopes"` // that it owns
+	Errors   int                          `json:"errors"`
+	Stopped  string                       `json:"stopped,omitempty"`
+	Lag      *int64                       `json:"lagMillis"` // since its last run here
+	Last     *Sync                        `json:"lastRun"`
+}
+
+func engineOf(e host.EngineStatus, now time.Time) Engine {
+	out := Engine{Name: e.Name, Errors: e.Debts, Stopped: e.Stopped, Last: e.Last}
+	if e.Health != nil {
+		out.Healthy, out.Message = &e.Health.OK, e.Health.Message
+		if e.Health.Agents > 0 {
+			out.Agents = &e.Health.Agents
+		}
+	}
+	if e.Last != nil {
+		out.Lag = ptr(now.UnixMilli() - e.Last.At)
+	}
+	for _, g := range e.Grants {
+		if g.Mode == engine.ModeOwn {
+			out.Scopes++
+		}
+	}
+	return out
+}
+
+func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	s, err := c.h.o.Host().Status(ctx)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	out := Status{Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: s.Directories,
+		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: orEmpty(s.Stops), Drift: orEmpty(s.Drift)}
+	for _, e := range s.Engines {
+		out.Engines = append(out.Engines, engineOf(e, time.Now()))
+	}
+	for _, w := range s.Waves {
+		if !w.State.Over() {
+			out.Waves = append(out.Waves, waveOf(w))
+		}
+	}
+	return out, Outcome{}, nil
+}
+
+// orEmpty gives a list that JSON does not call null.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// Checks is what `check` found.
+type Checks struct {
+	Checks []orchestrator.Finding `json:"checks"`
+}
+
+func check(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	out := Checks{Checks: orEmpty(c.h.o.Check(ctx))}
+	for _, f := range out.Checks {
+		if !f.OK {
+			return out, Outcome{Exit: ExitFailed, Message: f.Name + ": " + f.Message, Hint: f.Hint}, nil
+		}
+	}
+	return out, Outcome{}, nil
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// SyncRequest asks for one run of an engine.
+type SyncRequest struct {
+	Engine  string `json:"engine"`
+	Profile string `json:"profile,omitempty"` // delta (default) or full
+	Under   string `json:"under,omitempty"`
+}
+
+// Sync is the result of one run.
+type Sync = host.SyncReport
+
+func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
+	if q.Profile != "" && q.Profile != engine.ProfileDelta && q.Profile != engine.ProfileFull {
+		return nil, Outcome{}, Usage("--profile %q is neither delta nor full", q.Profile)
+	}
+	r, err := c.h.o.Host().Sync(ctx, q.Engine, host.SyncOptions{Profile: q.Profile, Under: q.Under})
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	return r, syncOutcome(r), nil
+}
+
+// syncOutcome: objects that failed outweigh what is held.
+func syncOutcome(rs ...Sync) Outcome {
+	var held []string
+	n, failed := 0, 0
+	complete := true
+	for _, r := range rs {
+		n, failed, held = n+r.Held, failed+r.Failed, append(held, r.HeldSets...)
+		complete = complete && r.Complete
+	}
+	switch {
+	case failed > 0:
+		return Outcome{Exit: ExitFailed, Message: fmt.Sprintf("%d objects failed; they are tried again with the next run", failed), Hint: "tandem errors list"}
+	case !complete:
+		return Outcome{Exit: ExitFailed, Message: "the run was not complete: " + firstProblem(rs), Hint: "run it again"}
+	case n > 0 && len(held) > 0:
+		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%d objects are held (%s)", n, strings.Join(held, ", ")), Hint: "tandem held show " + held[0]}
+	case n > 0:
+		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%d objects are held", n), Hint: "tandem errors list"}
+	}
+	return Outcome{}
+}
+
+func firstProblem(rs []Sync) string {
+	for _, r := range rs {
+		if len(r.Errors) > 0 {
+			e := r.Errors[0]
+			return strings.TrimSpace(e.Object + " " + e.Code + ": " + e.Message)
+		}
+	}
+	return "the engine did not say why"
+}
+
+// Debt is one feature of an object that has not settled, and who will be asked for it again.
+type Debt struct {
+	Object  scoping.ObjectID `json:"object"`
+	Name    string           `json:"name"`
+	Feature scoping.Feature  `json:"feature"`
+	Owner   string           `json:"owner"`
+	Code    string           `json:"code"`
+	Reason  string           `json:"reason"`
+	Since   string           `json:"since"`
+	Tries   int              `json:"tries"`
+}
+
+// Debts is a list of debts.
+type Debts struct {
+	Errors []Debt `json:"errors"`
+}
+
+func errorsList(_ context.Context, c *call, _ None) (any, Outcome, error) {
+	out := Debts{Errors: []Debt{}}
+	for _, d := range c.h.o.Host().Debts() {
+		if d.Code == string(engine.Shadowed) {
+			continue // judged for a wave: nothing is wrong with it
+		}
+		out.Errors = append(out.Errors, Debt{Object: d.Key.Object, Name: d.Name, Feature: d.Key.Feature, Owner: d.Owner, Code: d.Code, Reason: d.Reason, Since: stamp(d.Since), Tries: d.Tries})
+	}
+	return out, Outcome{}, nil
+}
+
+// RefRequest names an object; empty where all are meant.
+type RefRequest struct {
+	Ref string `json:"ref,omitempty"`
+}
+
+// Retries are the runs that tried again.
+type Retries struct {
+	Runs []Sync `json:"runs"`
+}
+
+func errorsRetry(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
+	h := c.h.o.Host()
+	var only *scoping.ObjectID
+	if q.Ref != "" {
+		id, err := h.Find(ctx, q.Ref)
+		if err != nil {
+			return nil, Outcome{}, err
+		}
+		only = &id
+	}
+	by := map[string][]scoping.ObjectID{}
+	for _, d := range h.Debts() {
+		if (only == nil || *only == d.Key.Object) && d.Owner != scoping.None && d.Owner != "" {
+			by[d.Owner] = append(by[d.Owner], d.Key.Object)
+		}
+	}
+	out := Retries{Runs: []Sync{}}
+	for _, n := range c.h.o.Engines() {
+		if ids := slices.Compact(by[n]); len(ids) > 0 {
+			r, err := h.Settle(ctx, n, ids)
+			if err != nil {
+				return nil, Outcome{}, err
+			}
+			out.Runs = append(out.Runs, r)
+		}
+	}
+	return out, syncOutcome(out.Runs...), nil
+}

@@ -1,0 +1,284 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// soakPatience is the longest soak for which a command waits in the foreground.
+const soakPatience = 2 * time.Minute
+
+// Wave is a wave as people see it.
+type Wave struct {
+	ID           string               `json:"id"`
+	Phase        wave.Phase           `json:"phase"`
+	State        wave.State           `json:"state"`
+	From         string               `json:"from"`
+	To           string               `json:"to"`
+	Features     []scoping.Feature    `json:"features"`
+	Scopes       []Scope              `json:"scopes"`
+	Objects      map[scoping.Kind]int `json:"objects"`
+	Revision     uint64               `json:"revision"`
+	FreezeMillis int64                `json:"freezeMillis"`
+	Phases       []Phase              `json:"phases"`
+	Differences  wave.Counts          `json:"differences"`
+	Examples     []wave.Difference    `json:"examples,omitempty"`
+	WaitingFor   *string              `json:"waitingFor"`
+	Command      *string              `json:"command"` // that ends the wait
+	SoakMillis   int64                `json:"soakMillis"`
+	SoakWanted   int64                `json:"soakWantedMillis"`
+	HoldBefore   wave.Phase           `json:"holdBefore,omitempty"`
+	By           string               `json:"by,omitempty"`
+	Error        string               `json:"error,omitempty"`
+	Rollback     *wave.RollbackReport `json:"rollback,omitempty"`
+}
+
+// Phase is one phase that a wave went through. Times are RFC 3339; EndedAt is null while it lasts.
+type Phase struct {
+	Name      wave.Phase `json:"name"`
+	StartedAt string     `json:"startedAt"`
+	EndedAt   *string    `json:"endedAt"`
+	Result    string     `json:"result"`
+}
+
+// Waves is a list of waves.
+type Waves struct {
+	Waves []Wave `json:"waves"`
+}
+
+func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+func waveOf(w wave.Wave) Wave {
+	out := Wave{ID: w.ID, Phase: w.Phase, State: w.State, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects,
+		Revision: w.Revision, FreezeMillis: w.FreezeMillis, Phases: []Phase{}, Differences: w.Differences, Examples: w.Examples, SoakMillis: w.SoakMillis,
+		SoakWanted: w.Options.Soak.Milliseconds(), HoldBefore: w.Options.HoldBefore, By: w.By, Error: w.Error, Rollback: w.Report}
+	for _, r := range w.History {
+		p := Phase{Name: r.Name, StartedAt: stamp(r.StartedAt), Result: r.Result}
+		if r.EndedAt != 0 {
+			p.EndedAt = ptr(stamp(r.EndedAt))
+		}
+		out.Phases = append(out.Phases, p)
+	}
+	if w.Wait != "" {
+		out.WaitingFor = &w.Wait
+	}
+	if w.Command != "" {
+		out.Command = &w.Command
+	}
+	return out
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// wavesOutcome says how a command about waves ends: with the first that is not over.
+func wavesOutcome(ws []wave.Wave) Outcome {
+	for _, w := range ws {
+		switch {
+		case w.State == wave.Waiting || w.State == wave.Paused:
+			return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("wave %s waits in %s: %s", w.ID, w.Phase, w.Wait), Hint: w.Command}
+		case w.State != wave.Completed && w.State != wave.RolledBack:
+			return Outcome{Exit: ExitFailed, Message: fmt.Sprintf("wave %s is %s in %s %s", w.ID, w.State, w.Phase, w.Error), Hint: "tandem wave show " + w.ID}
+		}
+	}
+	return Outcome{}
+}
+
+// None is the request of commands that need nothing.
+type None struct{}
+
+// WaveRequest names a wave and what is decided about it.
+type WaveRequest struct {
+	ID     string    `json:"id"`
+	Verb   wave.Verb `json:"verb,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	DryRun bool      `json:"dryRun,omitempty"` // of a rollback: what the source would write
+}
+
+func waveList(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	ws, err := c.h.o.Host().Waves(ctx)
+	return viewWaves(ws), Outcome{}, err
+}
+
+func viewWaves(ws []wave.Wave) Waves {
+	out := Waves{Waves: []Wave{}}
+	for _, w := range ws {
+		out.Waves = append(out.Waves, waveOf(w))
+	}
+	return out
+}
+
+func waveShow(ctx context.Context, c *call, q WaveRequest) (any, Outcome, error) {
+	w, err := c.h.o.Host().Wave(ctx, q.ID)
+	return waveOf(w), Outcome{}, err
+}
+
+// waveDecide records a person's decision; after one that lets the wave go on, it goes on.
+func waveDecide(ctx context.Context, c *call, q WaveRequest) (any, Outcome, error) {
+	if q.DryRun {
+		return c.dryRollback(ctx, q.ID)
+	}
+	w, err := c.h.o.Host().DecideWave(ctx, q.ID, q.Verb, c.by, q.Reason)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	c.h.decided()
+	if q.Verb == wave.Pause || q.Verb == wave.Abort {
+		return waveOf(w), Outcome{}, nil
+	}
+	if w, err = c.drive(ctx, q.ID); err != nil {
+		return nil, Outcome{}, err
+	}
+	return waveOf(w), wavesOutcome([]wave.Wave{w}), nil
+}
+
+// dryRollback tells what the source would write if the wave were taken back now.
+func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error) {
+	w, err := c.h.o.Host().Wave(ctx, id)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	if !w.CutOver() {
+		return nil, Outcome{}, Usage("wave %s is %s in %s: there is nothing to roll back", id, w.State, w.Phase)
+	}
+	all := Diff{Engine: w.From, Differences: []Difference{}}
+	for _, s := range scopesOf(w.HandOvers) {
+		d, err := c.diff(ctx, host.DiffOptions{Under: s.Under, Engine: w.From})
+		if err != nil {
+			return nil, Outcome{}, err
+		}
+		all.Objects += d.Objects
+		all.Differences = append(all.Differences, d.Differences...)
+	}
+	return all, Outcome{}, nil
+}
+
+// drive lets a wave go on, also through a soak that is nearly over.
+func (c *call) drive(ctx context.Context, id string) (wave.Wave, error) {
+	for {
+		wake := c.h.next()
+		w, err := c.h.o.Host().Drive(ctx, id)
+		if err != nil || !soakWait(ctx, w, wake) {
+			return w, err
+		}
+	}
+}
+
+// soakWait waits for the rest of a short soak, or for somebody's decision. It says whether to look again.
+func soakWait(ctx context.Context, w wave.Wave, wake <-chan struct{}) bool {
+	left := w.Options.Soak - time.Duration(w.SoakMillis)*time.Millisecond
+	if w.Phase != wave.Soak || w.State != wave.Waiting || left <= 0 || w.Options.Soak > soakPatience {
+		return false
+	}
+	t := time.NewTimer(left)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-wake:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// next gives a channel that is closed with the next decision.
+func (h *Handler) next() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.wake
+}
+
+func (h *Handler) decided() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(h.wake)
+	h.wake = make(chan struct{})
+}
+
+// RunRequest says how waves run.
+type RunRequest struct {
+	Plan        []byte         `json:"plan,omitempty"`  // apply: a plan file's bytes
+	Under       string         `json:"under,omitempty"` // migrate …
+	To          string         `json:"to,omitempty"`
+	Features    []string       `json:"features,omitempty"`
+	Except      []string       `json:"except,omitempty"`
+	AutoApprove bool           `json:"autoApprove,omitempty"`
+	HoldBefore  string         `json:"holdBefore,omitempty"`
+	Soak        *time.Duration `json:"soak,omitempty"` // nil: the default
+}
+
+func (q RunRequest) options(by string) (host.ApplyOptions, error) {
+	o := host.ApplyOptions{By: by, Options: wave.Options{AutoApprove: q.AutoApprove, HoldBefore: wave.Phase(q.HoldBefore), Soak: wave.DefaultSoak}}
+	if q.HoldBefore != "" && !slices.Contains(wave.Phases()[1:], o.HoldBefore) {
+		var names []string
+		for _, p := range wave.Phases()[1:] {
+			names = append(names, string(p))
+		}
+		return o, Usage("--hold-before %q is no phase that can be held before (%s)", q.HoldBefore, strings.Join(names, ", "))
+	}
+	if q.Soak != nil {
+		if o.Soak = *q.Soak; o.Soak < 0 {
+			return o, Usage("--soak %s is negative", o.Soak)
+		}
+	}
+	return o, nil
+}
+
+func apply(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
+	o, err := q.options(c.by)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	p, err := host.ReadPlan(q.Plan)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	ws, err := c.applyPlan(ctx, p, o)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	return viewWaves(ws), wavesOutcome(ws), nil
+}
+
+// applyPlan runs a plan's waves, through soaks that are short.
+func (c *call) applyPlan(ctx context.Context, p *host.Plan, o host.ApplyOptions) ([]wave.Wave, error) {
+	for {
+		wake := c.h.next()
+		ws, err := c.h.o.Host().Apply(ctx, p, o)
+		if err != nil || len(ws) == 0 || !soakWait(ctx, ws[len(ws)-1], wake) {
+			return ws, err
+		}
+	}
+}
+
+func migrate(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
+	o, err := q.options(c.by)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	if q.Under == "" || q.To == "" {
+		return nil, Outcome{}, Usage("migrate needs --under DN and --to ENGINE")
+	}
+	var fs []scoping.Feature
+	for _, f := range q.Features {
+		if _, ok := scoping.Row(scoping.Feature(f)); !ok {
+			return nil, Outcome{}, Usage("there is no feature %q", f)
+		}
+		fs = append(fs, scoping.Feature(f))
+	}
+	wake := c.h.next()
+	p, ws, err := c.h.o.Host().Migrate(ctx, q.Under, q.To, fs, q.Except, o)
+	if err == nil && len(ws) > 0 && soakWait(ctx, ws[len(ws)-1], wake) {
+		ws, err = c.applyPlan(ctx, p, o)
+	}
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	return viewWaves(ws), wavesOutcome(ws), nil
+}
