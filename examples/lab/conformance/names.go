@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+	"github.com/tandem-sync/tandem/examples/lab/seed"
 )
 
 var nameScenarios = []scenario{
@@ -12,6 +13,7 @@ var nameScenarios = []scenario{
 	{"OddOUNamesAreBases", oddOUs},
 	{"LikeNamedOUsAreKeptApart", likeNamed},
 	{"EscapesAreReadInEveryForm", escapes},
+	{"TheLabsWorldIsTakenAsPlanned", labWorld},
 }
 
 // oddities are values of names that break careless handling of DNs.
@@ -82,5 +84,23 @@ func escapes(c *client) {
 	}
 	if !slices.ContainsFunc(c.find(c.ou, ldap.ScopeSingleLevel, "(name=Last, First)", nil), func(e *ldap.Entry) bool { return e.DN == dn }) {
 		c.Errorf("%s is not found by its name", dn)
+	}
+}
+
+func labWorld(c *client) {
+	w := seed.Plan(200, 1, c.target.Domain)
+	if err := w.Apply(c.Context(), c.conn); err != nil {
+		c.Fatalf("seeding: %v", err)
+	}
+	for _, o := range slices.Concat(w.OUs, w.Users, w.Groups) {
+		e := c.read(o.DN)
+		for name, values := range o.Attributes {
+			if name != "objectClass" && !slices.Equal(e.GetAttributeValues(name), values) {
+				c.Errorf("%s of %s is %q, want %q", name, o.DN, e.GetAttributeValues(name), values)
+			}
+		}
+	}
+	for _, l := range w.Links {
+		c.wantDNs(l.Attribute+" of "+l.DN, c.read(l.DN, l.Attribute).GetAttributeValues(l.Attribute), l.Values...)
 	}
 }

@@ -2,7 +2,7 @@
 //
 // It has two halves. [Model] is the state: objects with objectGUID and update sequence numbers, links with their
 // back-links, tombstones, DirSync. [Server] is the wire: LDAP over TLS, StartTLS, binds, paging and the controls that
-// directory synchronization uses. A domain of tens of thousands of objects is built in memory in a second, and what a real
+// directory synchronization uses. A domain of tens of thousands of objects is built in memory in seconds, and what a real
 // domain controller shows only when large or broken can be asked for: DirSync in many small rounds, refused cookies, lost
 // connections.
 //

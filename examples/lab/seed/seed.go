@@ -60,7 +60,7 @@ func (w World) Apply(ctx context.Context, conn *ldap.Conn) error {
 		})
 }
 
-// Fill writes the world into an embedded directory without the wire, which takes a second for 20,000 users.
+// Fill writes the world into an embedded directory without the wire, which takes seconds for 20,000 users.
 func (w World) Fill(ctx context.Context, m *directory.Model) error {
 	return w.write(ctx,
 		func(o Object) error {
