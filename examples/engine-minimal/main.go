@@ -51,11 +51,6 @@ func (m *minimal) Configure(_ context.Context, c engine.Config) error {
 	if len(c.Directories) != 1 {
 		problems = append(problems, "exactly one directory is supported")
 	}
-	for _, f := range c.Features {
-		if f != scoping.Users {
-			problems = append(problems, "feature "+string(f)+" is not supported; this engine does users")
-		}
-	}
 	var s settings
 	if len(c.Settings) > 0 {
 		d := json.NewDecoder(bytes.NewReader(c.Settings))

@@ -83,13 +83,13 @@ func (w *world) user(t *testing.T, name, under string, upn bool) scoping.ObjectI
 }
 
 func (w *world) config(settings string) engine.Config {
-	return engine.Config{Engine: "minimal", Settings: []byte(settings), Features: []scoping.Feature{scoping.Users}, Directories: []engine.Directory{{
+	return engine.Config{Engine: "minimal", Settings: []byte(settings), Features: []scoping.Feature{scoping.Users, scoping.Groups}, Directories: []engine.Directory{{
 		Name: "contoso", URLs: []string{w.server.URL()}, Base: w.model.Base(), User: w.model.ReadOnlyUser(), Password: w.model.AdminPassword(), CA: w.server.CAPEM()}}}
 }
 
 func (w *world) options(start func(testing.TB) engine.Engine) conformance.Options {
-	return conformance.Options{Start: start, Config: w.config(""), Scopes: []scoping.Scope{w.scope}, Expect: w.expect, Mistakes: 3,
-		Mistaken: engine.Config{Settings: []byte("nonsense"), Features: []scoping.Feature{scoping.Groups}},
+	return conformance.Options{Start: start, Config: w.config(""), Scopes: []scoping.Scope{w.scope}, Expect: w.expect, Mistakes: 2,
+		Mistaken: engine.Config{Settings: []byte("nonsense")},
 		Change: func(t testing.TB) []scoping.ObjectID {
 			if err := w.model.Modify("CN=sale1,OU=Sales,"+w.model.Base(), labdirectory.Change{Kind: labdirectory.Replace, Attribute: "displayName", Values: []string{"New"}}); err != nil {
 				t.Fatal(err)

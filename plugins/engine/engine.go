@@ -191,8 +191,8 @@ type Config struct {
 	Engine      string // the name in tandem.yaml
 	DataDir     string // the engine's own folder, private to it
 	Directories []Directory
-	Settings    []byte // JSON of engines[].settings
-	Features    []scoping.Feature
+	Settings    []byte            // JSON of engines[].settings
+	Features    []scoping.Feature // switched on in the policy at all; ones the engine does not do are no mistake
 }
 
 // Directory is a connection to one directory. Password is a secret: it crosses the wire, and is never written down.

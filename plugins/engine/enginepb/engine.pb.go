@@ -793,7 +793,7 @@ type ConfigureRequest struct {
 	DataDir       string                 `protobuf:"bytes,2,opt,name=data_dir,json=dataDir,proto3" json:"data_dir,omitempty"` // the engine's own folder, private to it; it exists and is kept across sessions
 	Directories   []*Directory           `protobuf:"bytes,3,rep,name=directories,proto3" json:"directories,omitempty"`
 	Settings      []byte                 `protobuf:"bytes,4,opt,name=settings,proto3" json:"settings,omitempty"` // JSON of engines[].settings, or empty
-	Features      []string               `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
+	Features      []string               `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"` // what is switched on in the policy at all; ones the engine does not do are no mistake
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
