@@ -23,7 +23,7 @@ var errLost = errors.New("the agent was lost in the middle of its answer")
 type NoAgentError struct {
 	Directory   string
 	Live, Needs int
-	Last        error // why the last agent that was asked did not serve; nil if none was
+	Last        error // why the last agent did not serve, as far as known; nil if none tried
 }
 
 // Error says what to do about it.

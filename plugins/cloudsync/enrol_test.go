@@ -262,3 +262,14 @@ func TestTraceShowsEachStepAndProposesNothing(t *testing.T) {
 		t.Errorf("after a trace: %v", wants(o.proposals))
 	}
 }
+
+func TestEmbeddedAgentThatCannotSignInSaysWhy(t *testing.T) {
+	w := newWorld(t, 1, cloudsync.Options{}, embedded)
+	w.config.Directories[0].Password = "wrong"
+	check(t, w.engine.Configure(t.Context(), w.config))
+	o := w.run(w.full(w.everything()))
+	if o.err == nil || !strings.Contains(o.err.Error(), "sign-in") {
+		t.Errorf("run: %v", o.err)
+	}
+	w.waitHealth(func(h engine.Health) bool { return !h.OK && strings.Contains(h.Message, "sign-in") })
+}

@@ -209,26 +209,29 @@ func (p *planner) listed(g scoping.GUID, o listed) {
 	if known && old.Claimed && old.Parent != n.Parent {
 		m.From, _ = p.before.ancestors(old.Parent)
 	}
-	p.place(g, n, m)
+	p.place(g, n, m, !p.whole)
 }
 
-// carried marks an object whose ancestor was moved: DirSync does not tell of it.
+// carried marks an object whose ancestor was moved: DirSync does not tell of it, and never will, so it cannot be left to a
+// later run.
 func (p *planner) carried(g scoping.GUID) {
 	n := p.after.nodes[g]
 	m := mark{}
 	if old, known := p.before.nodes[g]; known && old.Claimed {
 		m.From, _ = p.before.ancestors(old.Parent)
 	}
-	p.place(g, n, m)
+	p.place(g, n, m, true)
 }
 
-func (p *planner) place(g scoping.GUID, n node, m mark) {
+// place marks an object if its place concerns the engine. Without now, one in a granted scope outside of the run's is noted for
+// later.
+func (p *planner) place(g scoping.GUID, n node, m mark, now bool) {
 	up, missing := p.after.ancestors(n.Parent)
 	switch {
 	case !missing.IsZero(), p.regions.inRun(n.Kind, up), m.From != nil:
 		p.put(g, m)
 	case p.regions.granted(n.Kind, up):
-		if !p.whole {
+		if now {
 			p.put(g, m)
 			return
 		}

@@ -42,7 +42,8 @@ type job struct {
 	log      *slog.Logger
 	now      func() time.Time
 	limits   tolerance
-	scratch  string // folder for spools
+	scratch  string       // folder for spools
+	trouble  func() error // why embedded agents do not attend; nil if nothing is known
 }
 
 // jobRun is one run of one job.
@@ -81,7 +82,7 @@ func (r *jobRun) do(ctx context.Context) error {
 	r.spool = spool
 	defer spool.close()
 	if live := r.ready(ctx); live < r.minimum {
-		return &NoAgentError{Directory: r.config.Name, Live: live, Needs: r.minimum}
+		return &NoAgentError{Directory: r.config.Name, Live: live, Needs: r.minimum, Last: r.trouble()}
 	}
 	if r.strict {
 		err = r.objects(ctx)

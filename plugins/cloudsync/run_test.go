@@ -5,6 +5,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -189,5 +190,35 @@ func TestShadowRunNeedsNoGrant(t *testing.T) {
 	}
 	if len(o.base()) != 4 {
 		t.Fatalf("%v", wants(o.proposals))
+	}
+}
+
+func TestRunsCrossTheContractsWire(t *testing.T) {
+	w := newWorld(t, 300, cloudsync.Options{}, embedded)
+	w.via = enginetest.Wire(t, w.engine)
+	all := w.everything()
+	w.grant(all)
+	o := w.run(w.full(all))
+	mustComplete(t, o)
+	if len(o.base()) < 600 {
+		t.Fatalf("%d base proposals", len(o.base()))
+	}
+	if o := w.run(w.delta(all)); len(o.proposals) != 0 || !o.report().Complete {
+		t.Fatalf("at rest: %v", wants(o.proposals))
+	}
+}
+
+func TestContainerMovedIntoAnotherGrantIsNotForgottenByALimitedFullRun(t *testing.T) {
+	w := newWorld(t, 1, cloudsync.Options{}, embedded)
+	w.add("OU=Lobby", "organizationalUnit", nil)
+	w.addUser("Lobby", "visitor")
+	sales, engineering := w.scope("OU=Sales"), w.scope("OU=Engineering")
+	w.grant(sales, engineering)
+	mustComplete(t, w.run(w.full(sales, engineering)))
+	check(t, w.model.Move(w.dn("OU=Lobby"), w.dn("OU=Engineering")))
+	mustComplete(t, w.run(w.full(sales)))
+	o := w.run(w.delta(engineering))
+	if p := o.of(w.id("CN=visitor,OU=Lobby,OU=Engineering"), scoping.Users); p == nil || p.Want != engine.Present || p.Grant != 2 {
+		t.Fatalf("lost: %v", wants(o.proposals))
 	}
 }

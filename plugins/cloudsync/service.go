@@ -28,10 +28,12 @@ type service struct {
 	changed  func()
 	ready    context.Context // ends when agents have had the time to dial in
 
+	waited   func() // ends ready early
 	end      func()
 	embedded sync.WaitGroup
 	mu       sync.Mutex
 	standing map[string]standing // a copy of the jobs', for health
+	troubles map[string]error    // why embedded agents do not attend, by directory
 }
 
 // startService opens the port and starts the embedded agents. On success it owns the store.
@@ -46,7 +48,8 @@ func startService(ctx context.Context, c engine.Config, s settings, store Store,
 	}
 	schema, _ := s.schema()
 	h := &hub{authority: authority, registry: registry, log: log, now: now, silence: orDuration(s.Agents.Silence, DefaultSilence), changed: changed}
-	out := &service{config: c, settings: s, store: store, hub: h, log: log, now: now, changed: changed, standing: map[string]standing{}}
+	out := &service{config: c, settings: s, store: store, hub: h, log: log, now: now, changed: changed,
+		standing: map[string]standing{}, troubles: map[string]error{}}
 	for _, d := range c.Directories {
 		h.bases = append(h.bases, d.Base)
 		m, err := remember(ctx, store, d.Name)
@@ -55,7 +58,7 @@ func startService(ctx context.Context, c engine.Config, s settings, store Store,
 		}
 		out.standing[d.Name] = m.standing
 		out.jobs = append(out.jobs, &job{config: d, audience: audience{s.group(d.Name), d.Base}, minimum: orInt(s.Agents.Minimum, DefaultMinimum),
-			hub: h, memory: m, schema: schema, log: log, now: now, scratch: c.DataDir,
+			hub: h, memory: m, schema: schema, trouble: func() error { return out.trouble(d.Name) }, log: log, now: now, scratch: c.DataDir,
 			limits: tolerance{orInt(s.Quarantine.Failures, DefaultFailures), orInt(s.Quarantine.Errors, DefaultErrors)}})
 	}
 	if err := h.listen(s.Agents.Listen); err != nil {
@@ -63,7 +66,7 @@ func startService(ctx context.Context, c engine.Config, s settings, store Store,
 	}
 	life, end := context.WithCancel(context.Background())
 	ready, over := context.WithTimeout(life, orDuration(s.Agents.Grace, DefaultGrace))
-	out.ready, out.end = ready, func() { over(); end() }
+	out.ready, out.waited, out.end = ready, over, func() { over(); end() }
 	for _, d := range c.Directories {
 		for range s.Agents.Embedded {
 			out.embedded.Go(func() { out.embed(life, d) })
@@ -82,11 +85,27 @@ func (s *service) embed(ctx context.Context, d engine.Directory) {
 	}
 	id, err := agent.Enroll(ctx, s.hub.address(), token.String(), connectionOf(d))
 	if err == nil {
-		err = agent.Run(ctx, id, agent.Options{Logger: log, Now: s.now})
+		err = agent.Run(ctx, id, agent.Options{Logger: log, Now: s.now, Down: func(err error) { s.embeddedDown(d.Name, err) }})
 	}
 	if err != nil && ctx.Err() == nil {
 		log.Error("an embedded agent has ended", "error", err)
+		s.embeddedDown(d.Name, err)
 	}
+}
+
+// embeddedDown notes why an embedded agent does not attend. There is nothing to wait for then.
+func (s *service) embeddedDown(directory string, err error) {
+	s.mu.Lock()
+	s.troubles[directory] = err
+	s.mu.Unlock()
+	s.waited()
+	s.changed()
+}
+
+func (s *service) trouble(directory string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.troubles[directory]
 }
 
 func connectionOf(d engine.Directory) directory.Connection {
@@ -121,7 +140,7 @@ func (s *service) health() engine.Health {
 		h.Details["agents."+name] = fmt.Sprintf("%d of %d", len(agents), j.minimum)
 		h.Details["state."+name] = at.String()
 		if len(agents) < j.minimum {
-			problems = append(problems, (&NoAgentError{Directory: name, Live: len(agents), Needs: j.minimum}).Error())
+			problems = append(problems, (&NoAgentError{Directory: name, Live: len(agents), Needs: j.minimum, Last: s.troubles[name]}).Error())
 		}
 		if !at.Quarantine.IsZero() {
 			h.Details["since."+name] = at.Quarantine.Format(time.RFC3339)

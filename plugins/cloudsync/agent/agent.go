@@ -41,6 +41,8 @@ type Options struct {
 	Wait func(ctx context.Context, d time.Duration) error
 	// Now is the clock by which certificates are renewed.
 	Now func() time.Time
+	// Down is told why the agent does not attend, after each attempt that failed; nil for nobody.
+	Down func(error)
 	// Save is called with an identity whose certificate was renewed, before it is used.
 	Save func(Identity) error
 }
@@ -54,6 +56,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Down == nil {
+		o.Down = func(error) {}
 	}
 	if o.Save == nil {
 		o.Save = func(Identity) error { return nil }
@@ -96,6 +101,8 @@ func Run(ctx context.Context, id Identity, o Options) error {
 		}
 		if attended {
 			back = minBackOff
+		} else {
+			o.Down(err)
 		}
 		pause := back/2 + rand.N(back/2+1)
 		o.Logger.Warn("the line to the service is down", "server", id.Server, "error", err, "again", pause)
