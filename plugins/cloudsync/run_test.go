@@ -3,6 +3,7 @@ package cloudsync_test
 import (
 	"testing"
 
+	lab "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
@@ -220,5 +221,30 @@ func TestContainerMovedIntoAnotherGrantIsNotForgottenByALimitedFullRun(t *testin
 	o := w.run(w.delta(engineering))
 	if p := o.of(w.id("CN=visitor,OU=Lobby,OU=Engineering"), scoping.Users); p == nil || p.Want != engine.Present || p.Grant != 2 {
 		t.Fatalf("lost: %v", wants(o.proposals))
+	}
+}
+
+func TestEachDirectoryIsReportedAndTheLastOneSaysSo(t *testing.T) {
+	w := newWorld(t, 2, cloudsync.Options{}, embedded)
+	m := lab.New(lab.Options{Domain: "fabrikam.test", AdminPassword: password})
+	s, err := lab.Serve(t.Context(), m, lab.ServerOptions{})
+	check(t, err)
+	defer s.Close()
+	w.config.Directories = append(w.config.Directories, engine.Directory{Name: "fabrikam", URLs: []string{s.URL()}, Base: m.Base(),
+		User: m.AdminUser(), Password: password, CA: s.CAPEM()})
+	check(t, w.engine.Configure(t.Context(), w.config))
+	root, err := m.Lookup(m.Base())
+	check(t, err)
+	both := []scoping.Scope{w.everything(), {Directory: "fabrikam", Under: root.GUID, Features: []scoping.Feature{scoping.Users}}}
+	w.grant(both...)
+	o := w.run(w.full(both...))
+	mustComplete(t, o)
+	if len(o.reports) != 2 || !o.reports[0].Complete || !o.reports[0].More || o.reports[1].More || o.reports[0].Directory == o.reports[1].Directory {
+		t.Fatalf("%+v", o.reports)
+	}
+	for _, p := range o.proposals {
+		if (p.Object.Directory == "fabrikam") != (p.Grant == 2) {
+			t.Fatalf("%+v", p)
+		}
 	}
 }

@@ -174,8 +174,8 @@ func (s *service) run(ctx context.Context, r engine.RunRequest, grants []engine.
 	defer stream.intake.Wait()
 	defer cancel()
 	var refused []error
-	for _, j := range jobs {
-		err := s.runJob(ctx, j, r, grants, stream)
+	for i, j := range jobs {
+		err := s.runJob(ctx, j, r, grants, stream, i < len(jobs)-1)
 		var none *NoAgentError
 		if errors.As(err, &none) && ctx.Err() == nil {
 			refused = append(refused, err)
@@ -208,7 +208,7 @@ func (s *service) jobsOf(r engine.RunRequest) ([]*job, error) {
 
 // runJob runs one directory, reports, and waits for the host's decisions. A run that breaks off is reported as not complete,
 // with why, and is no error here; one that could not begin for want of agents is both.
-func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grants []engine.Grant, stream *stream) error {
+func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grants []engine.Grant, stream *stream, more bool) error {
 	waiting, done := context.WithCancel(s.ready)
 	stop := context.AfterFunc(ctx, done)
 	s.hub.await(waiting, j.audience, j.minimum)
@@ -217,6 +217,7 @@ func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grant
 	failedBefore := stream.failures()
 	where := regions{directory: j.config.Name, run: r.Scopes, grants: grants}
 	report, failure := j.run(ctx, r, where, stream)
+	report.More = more
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
