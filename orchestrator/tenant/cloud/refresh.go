@@ -250,14 +250,15 @@ func (m *merge) expire(began time.Time) {
 func (m *merge) base(id string, f func(*slot)) {
 	arrival := false
 	before, after := m.c.change(id, func(s *slot) {
+		e := m.c.over[id]
+		if e == nil {
+			f(s)
+			return
+		}
 		was := visible(s.baseObject())
 		f(s)
-		is := visible(s.baseObject())
-		if e := m.c.over[id]; e != nil {
-			arrival = e.arrive(was, is)
-			if e.empty() {
-				delete(m.c.over, id)
-			}
+		if arrival = e.arrive(was, visible(s.baseObject())); e.empty() {
+			delete(m.c.over, id)
 		}
 	})
 	if !arrival {
