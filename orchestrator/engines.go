@@ -26,8 +26,8 @@ type engines struct {
 
 type supervised struct {
 	*supervisor.Supervisor
-	once sync.Once
-	err  error
+	mu   sync.Mutex
+	open bool
 }
 
 var _ host.Engines = (*engines)(nil)
@@ -76,9 +76,15 @@ func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%w: no engine %q is configured (configured: %v)", host.ErrUsage, name, e.names)
 	}
-	s.once.Do(func() { s.err = s.Open(ctx) })
-	if s.err != nil {
-		return nil, fmt.Errorf("starting engine %s: %w", name, s.err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open {
+		return s, nil
+	}
+	// A refused configuration or a failed start is told to this caller; the supervisor goes on trying.
+	s.open = true
+	if err := s.Open(ctx); err != nil {
+		return nil, fmt.Errorf("starting engine %s: %w", name, err)
 	}
 	return s, nil
 }

@@ -300,7 +300,8 @@ func (s *Supervisor) SetGrants(grants []engine.Grant) {
 	s.changeLocked(func(*Status) {})
 }
 
-// AwaitGrants waits until the present session has acknowledged every grant, at its epoch, as in force and idle. It fails
+// AwaitGrants waits until the present session has acknowledged every grant, at its epoch, as in force, and as idle where it
+// takes the right to write away. It fails
 // when the engine reports that a grant cannot be put in force.
 func (s *Supervisor) AwaitGrants(ctx context.Context) error {
 	return s.wait(ctx, func() (bool, error) {
@@ -314,7 +315,7 @@ func (s *Supervisor) AwaitGrants(ctx context.Context) error {
 			if ok && a.Err != "" {
 				return true, fmt.Errorf("engine %s cannot put grant %d of epoch %s in force: %s", s.o.Name, g.ID, g.Epoch, a.Err)
 			}
-			all = all && ok && a.InForce && a.Idle
+			all = all && ok && a.InForce && (a.Idle || g.Mode == engine.ModeOwn) // who may write need not be idle
 		}
 		return all, nil
 	})

@@ -180,7 +180,7 @@ func (e *Engine) Grants(ctx context.Context, in <-chan []engine.Grant, out chan<
 			e.mu.Unlock()
 			for _, g := range set {
 				select {
-				case out <- engine.Ack{Grant: g.ID, Epoch: g.Epoch, InForce: true, Idle: g.Mode == engine.ModeNone}:
+				case out <- engine.Ack{Grant: g.ID, Epoch: g.Epoch, InForce: true, Idle: true}:
 				case <-ctx.Done():
 					return ctx.Err()
 				}
