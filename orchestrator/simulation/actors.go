@@ -1,0 +1,257 @@
+package simulation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// next is one step: something happens.
+func (w *world) next() {
+	w.alive()
+	w.pass(time.Duration(1+w.r.IntN(90)) * time.Second)
+	if w.r.IntN(9) == 0 {
+		w.armed = 1 + w.r.IntN(60)
+	}
+	switch n := w.r.IntN(100); {
+	case n < 30:
+		for range 1 + w.r.IntN(3) {
+			w.changeDirectory()
+		}
+	case n < 58:
+		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
+	case n < 78:
+		w.waves()
+	case n < 84:
+		w.foreignWrite()
+	case n < 92:
+		w.jump()
+	case n < 93:
+		w.dir.invocation[3]++
+		w.log("the directory has another controller")
+	default:
+		w.person()
+	}
+}
+
+// interleave lets others act while the host waits for something.
+func (w *world) interleave() {
+	w.alive()
+	if !w.faults || w.depth > 3 || w.r.IntN(100) >= 14 {
+		return
+	}
+	w.depth++
+	defer func() { w.depth-- }()
+	switch n := w.r.IntN(100); {
+	case n < 40:
+		w.changeDirectory()
+	case n < 50:
+		w.foreignWrite()
+	case n < 58:
+		w.pass(time.Duration(w.r.IntN(40)) * time.Second)
+	case n < 70:
+		w.person()
+	case w.preparing:
+	case n < 85:
+		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
+	default:
+		w.waves()
+	}
+	w.alive()
+}
+
+// free says whether no run of the engine is open on the stack.
+func (w *world) free(engines ...string) bool {
+	return !slices.ContainsFunc(engines, func(e string) bool { return w.locked[e] > 0 || w.engines[e].busy })
+}
+
+// sync lets an engine run.
+func (w *world) sync(name string) {
+	if w.preparing || !w.free(name) {
+		return
+	}
+	profile := engine.ProfileDelta
+	if w.r.IntN(4) == 0 {
+		profile = engine.ProfileFull
+	}
+	w.syncAs(name, profile)
+}
+
+func (w *world) syncAs(name, profile string) (r host.SyncReport, err error) {
+	w.counts["sync"]++
+	w.log("sync %s %s {", name, profile)
+	w.call([]string{name}, func() {
+		r, err = w.host.Sync(context.Background(), name, host.SyncOptions{Profile: profile})
+	})
+	w.log("} sync %s: complete %v applied %d deferred %d held %d failed %d unclaimed %d: %v %v", name, r.Complete, r.Applied, r.Deferred, r.Held, r.Failed, r.Unclaimed, r.Errors, err)
+	return r, err
+}
+
+// waves begins, drives or decides.
+func (w *world) waves() {
+	if w.preparing {
+		return
+	}
+	all, err := w.host.Waves(context.Background())
+	w.alive()
+	if err != nil {
+		w.fail("control can be read", "%v", err)
+	}
+	open := slices.DeleteFunc(all, func(x wave.Wave) bool { return x.State.Over() || w.driving[x.ID] })
+	x, ok := pick(w, open)
+	switch {
+	case !ok || w.r.IntN(8) == 0:
+		w.migrate()
+	case w.r.IntN(3) == 0:
+		w.decideWave(x)
+	default:
+		w.drive(x)
+	}
+}
+
+// migrate plans and begins a wave.
+func (w *world) migrate() {
+	to := []string{connect, cloudsync}[w.r.IntN(2)]
+	if !w.free(to) || len(w.driving) > 1 {
+		return
+	}
+	at := []string{"Sales", "Sales", "Alpha", "Inner", "North", "Contractors", "Beta"}[w.r.IntN(7)]
+	dn := w.dir.now.dn(w.named(at))
+	var except []string
+	if at == "Sales" && w.r.IntN(2) == 0 {
+		if g := w.named("Contractors"); slices.Contains(w.dir.now.chain(g), w.named("Sales")) {
+			except = []string{w.dir.now.dn(g)}
+		}
+	}
+	var features []scoping.Feature
+	if w.r.IntN(6) == 0 {
+		features = []scoping.Feature{scoping.Users}
+	}
+	o := host.ApplyOptions{By: "simulation", Options: wave.Options{AutoApprove: w.r.IntN(2) == 0, Soak: []time.Duration{0, 20 * time.Second, time.Hour}[w.r.IntN(3)]}}
+	if w.r.IntN(4) == 0 {
+		o.HoldBefore = []wave.Phase{wave.ShadowPhase, wave.Freeze, wave.Cutover, wave.Soak}[w.r.IntN(4)]
+	}
+	w.counts["migrate"]++
+	w.log("migrate %s to %s except %v {", dn, to, except)
+	w.call([]string{to, other(to)}, func() {
+		_, ws, err := w.host.Migrate(context.Background(), dn, to, features, except, o)
+		w.log("} migrate: %s %v", summary(ws), err)
+	})
+}
+
+func other(name string) string {
+	if name == connect {
+		return cloudsync
+	}
+	return connect
+}
+
+func summary(ws []wave.Wave) (out []string) {
+	for _, x := range ws {
+		out = append(out, x.ID+" "+string(x.State)+" in "+string(x.Phase)+": "+x.Wait)
+	}
+	return out
+}
+
+// drive lets a wave go on.
+func (w *world) drive(x wave.Wave) {
+	if !w.free(x.To) {
+		return
+	}
+	stop := wave.Phase("")
+	locks := []string{x.To, x.From}
+	if !w.free(x.From) {
+		stop = wave.RollbackEvaluate
+	}
+	if x.Phase != wave.RollbackEvaluate && x.Phase != wave.RollbackFreeze && w.r.IntN(2) == 0 {
+		stop, locks = wave.RollbackEvaluate, []string{x.To} // the source may run meanwhile
+	}
+	if x.Phase == stop {
+		return
+	}
+	w.counts["drive"]++
+	w.driving[x.ID] = true
+	defer delete(w.driving, x.ID)
+	w.log("drive %s from %s {", x.ID, x.Phase)
+	w.call(locks, func() {
+		y, err := w.host.DriveUntil(context.Background(), x.ID, stop)
+		w.log("} drive: %s %v", summary([]wave.Wave{y}), err)
+		if err == nil && y.State.Over() {
+			w.counts["wave "+string(y.State)]++
+		}
+	})
+}
+
+func (w *world) decideWave(x wave.Wave) {
+	v := []wave.Verb{wave.Approve, wave.Approve, wave.Approve, wave.Pause, wave.Resume, wave.Resume, wave.Abort, wave.RollBack, wave.CompleteNow}[w.r.IntN(9)]
+	if x.State == wave.Paused && w.r.IntN(2) == 0 {
+		v = wave.Resume
+	}
+	w.call(nil, func() {
+		y, err := w.host.DecideWave(context.Background(), x.ID, v, "simulation", "because")
+		w.log("wave %s: %s -> %s in %s %v", x.ID, v, y.State, y.Phase, err)
+	})
+}
+
+// person decides something.
+func (w *world) person() {
+	ctx := context.Background()
+	switch n := w.r.IntN(10); {
+	case n < 4:
+		all, err := w.host.Waves(ctx)
+		w.alive()
+		if x, ok := pick(w, slices.DeleteFunc(all, func(x wave.Wave) bool { return x.State.Over() })); ok && err == nil {
+			w.decideWave(x)
+		}
+	case n < 6:
+		o := host.StopOptions{Reason: "simulation", By: "simulation", All: true}
+		if w.r.IntN(2) == 0 {
+			o.All, o.Engine = false, []string{connect, cloudsync}[w.r.IntN(2)]
+		}
+		w.call(nil, func() {
+			_, err := w.host.Stop(ctx, o)
+			w.log("stop %q %v", o.Engine, err)
+		})
+	case n < 9:
+		w.call(nil, func() {
+			_, err := w.host.Start(ctx, host.StopOptions{All: true, Reason: "simulation", By: "simulation"})
+			w.log("start %v", err)
+		})
+	default:
+		w.answer([]string{"approve", "approve", "reject", "forget"}[w.r.IntN(4)])
+	}
+}
+
+// answer answers a held set.
+func (w *world) answer(verb string) {
+	h, ok := pick(w, w.host.Held())
+	if !ok || w.preparing || !w.free(h.Engine) {
+		return
+	}
+	if h.State != ledger.HoldOpen {
+		verb = "forget"
+	}
+	w.counts["held "+verb]++
+	w.log("held set %s: %s {", h.ID, verb)
+	w.call([]string{h.Engine}, func() {
+		_, err := w.host.Answer(context.Background(), h.ID, verb, "simulation", "because")
+		w.log("} held set: %v", err)
+	})
+}
+
+// progress hears what the host says of itself: which act of a wave begins.
+func (w *world) progress(p host.Progress) {
+	if p.Wave != "" && p.Phase != "" {
+		w.log("wave %s %s: %s", p.Wave, p.Phase, p.Note)
+		w.book.act(w, p.Wave, wave.Act(p.Note))
+	}
+}
+
+var _ gate.Clock = (*world)(nil)

@@ -1,0 +1,379 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// The invariants, as violations name them.
+const (
+	singleWriter = "1 single writer"
+	noDeath      = "2 no death by hand-over"
+	nothingLost  = "3 nothing lost"
+	wayBack      = "4 way back"
+	noSurprise   = "5 no surprise"
+	durable      = "durable before told"
+	foldsSame    = "the log folds to the same ledger"
+	epochs       = "epochs rise"
+	owedOnce     = "owed records exactly once"
+)
+
+// frozenScope is what the simulator knows of a freeze: since when, and whether the wire was found quiet.
+type frozenScope struct {
+	since time.Time
+	tight bool
+}
+
+// book is the simulator's own record.
+type book struct {
+	scratch *ledger.State // folded from the durable log alone
+	control struct {
+		raw       []byte
+		partition *scoping.Partition
+	}
+	waves   map[string]wave.Wave
+	stops   []gate.Stop
+	epoch   scoping.Epoch
+	debt    uint64
+	frozen  map[string]*frozenScope
+	shadow  map[string]uint64 // wave -> the directory's USN when its shadow run began
+	cloudOf map[scoping.GUID]string
+	lastRun uint64
+}
+
+func newBook() book {
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, cloudOf: map[scoping.GUID]string{}, waves: map[string]wave.Wave{}}
+}
+
+// forget drops what ended with the host's process.
+func (b *book) forget() {
+	b.frozen = map[string]*frozenScope{}
+	b.scratch, b.debt = ledger.New(), 0 // what was not synced is not there any more
+}
+
+// act hears which act of a wave begins.
+func (b *book) act(w *world, id string, a wave.Act) {
+	switch a {
+	case wave.ActShadowRun:
+		b.shadow[id] = w.dir.now.usn
+		delete(b.frozen, id)
+	case wave.ActFreeze:
+		if b.frozen[id] == nil {
+			b.frozen[id] = &frozenScope{since: w.now}
+		}
+	case wave.ActVerifyNew, wave.ActCutover, wave.ActFlipBack:
+		if f := b.frozen[id]; f != nil {
+			f.tight = true
+		}
+	default:
+		delete(b.frozen, id)
+	}
+}
+
+// catchUp folds what the durable log holds by now, and reads control.
+func (w *world) catchUp() {
+	b := &w.book
+	ctx := context.Background()
+	err := w.store.Log.ReadChained(ctx, b.scratch.Seq+1, func(e state.LogEntry) error {
+		if e.Owed > 0 {
+			if e.Owed != b.debt && e.Owed != b.debt+1 {
+				w.fail(owedOnce, "record %d pays debt %d after %d", e.Seq, e.Owed, b.debt)
+			}
+			b.debt = e.Owed
+		}
+		r, err := ledger.Decode(e.Record)
+		if err != nil {
+			return err
+		}
+		if r.Type == ledger.TransferType {
+			for _, t := range b.scratch.Transfers {
+				if t.At == r.Transfer.At && t.From == r.Transfer.From && slices.Equal(t.Scope.Features, r.Transfer.Scope.Features) && t.Scope.Under == r.Transfer.Scope.Under {
+					w.fail(owedOnce, "transfer at %s stands twice in the log", t.At)
+				}
+			}
+		}
+		return b.scratch.Fold(e.Seq, r)
+	})
+	if err == nil {
+		err = w.store.Control.View(ctx, w.readControl)
+	}
+	w.alive()
+	if err != nil {
+		w.fail("log and control can be read", "%v", err)
+	}
+}
+
+func (w *world) readControl(tx state.Tx) error {
+	b := &w.book
+	if raw := tx.Get("host", "partition"); !bytes.Equal(raw, b.control.raw) {
+		b.control.raw, b.control.partition = slices.Clone(raw), new(scoping.Partition)
+		if err := json.Unmarshal(raw, b.control.partition); err != nil {
+			return err
+		}
+	}
+	var head struct {
+		Epoch scoping.Epoch `json:"epoch"`
+	}
+	if raw := tx.Get("host", "head"); raw != nil {
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return err
+		}
+	}
+	if head.Epoch.Compare(b.epoch) < 0 {
+		w.fail(epochs, "control is at %s, and was at %s", head.Epoch, b.epoch)
+	}
+	b.epoch = head.Epoch
+	b.stops, b.waves = nil, map[string]wave.Wave{}
+	err := tx.Each("stops", "", func(_ string, v []byte) error {
+		var s gate.Stop
+		err := json.Unmarshal(v, &s)
+		b.stops = append(b.stops, s)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Each("waves", "", func(k string, v []byte) error {
+		var x wave.Wave
+		err := json.Unmarshal(v, &x)
+		b.waves[k] = x
+		return err
+	})
+}
+
+// owner gives who may write now, by control alone, at the place that the host was told.
+func (w *world) owner(p scoping.Place, k scoping.Kind, f scoping.Feature) scoping.Owner {
+	if w.book.control.partition == nil {
+		return scoping.Owner{Engine: scoping.None}
+	}
+	return w.book.control.partition.Owner(p, k, f)
+}
+
+// toldPlace is where the host was told that an object is.
+func (w *world) toldPlace(g scoping.GUID) scoping.Place {
+	p := scoping.Place{Directory: dirName}
+	for at, ok := w.told[g]; ok && !at.parent.IsZero() && len(p.Ancestors) < 64; at, ok = w.told[at.parent] {
+		p.Ancestors = append(p.Ancestors, at.parent)
+	}
+	return p
+}
+
+// checkSend is asked at each physical attempt (invariant 1, rules D1, D3, P6).
+func (w *world) checkSend(x cloud.Write) {
+	w.catchUp()
+	w.counts["send"]++
+	o := w.book.scratch.Intents[x.ID]
+	if o == nil {
+		w.fail(durable, "write %s %s is sent without a durable intent", x.Op, x.ID)
+	}
+	r := o.Record
+	g := r.Object.GUID
+	place := w.toldPlace(g)
+	owner := w.owner(place, r.Kind, r.Feature)
+	row := w.book.scratch.Rows[*r.Object]
+	record, recorded := w.book.scratch.OwnerOfRecord(*r.Object, scoping.Base(r.Kind))
+	w.log("wire: %s %s %s for %s %s (owner %s, record %s)", r.Engine, x.Op, x.CloudID, g, w.dir.now.dn(g), owner.Engine, record)
+	switch {
+	case x.Op == cloud.Delete && w.told[g].dead:
+		if recorded && record != r.Engine {
+			w.fail(singleWriter, "%s deletes %s, whose owner of record is %s", r.Engine, w.dir.now.dn(g), record)
+		}
+	case owner.Engine == r.Engine:
+	case owner.Engine == scoping.None && row != nil && (record == r.Engine || row.Transit != nil && row.Transit.From == r.Engine):
+	default:
+		w.fail(singleWriter, "%s sends %s about %s, which belongs to %s", r.Engine, x.Op, w.dir.now.dn(g), owner.Engine)
+	}
+	for _, s := range w.book.stops {
+		if (s.Engine == "" || s.Engine == r.Engine) && (s.Under == nil || s.Under.Covers(place)) {
+			w.fail(singleWriter, "%s sends %s about %s while it is stopped", r.Engine, x.Op, w.dir.now.dn(g))
+		}
+	}
+	for id, f := range w.book.frozen {
+		if f.tight && w.now.Before(f.since.Add(wave.FreezeLimit)) && w.coversWave(id, place, r.Kind, r.Feature) {
+			w.fail(singleWriter, "%s sends %s about %s, which wave %s has frozen", r.Engine, x.Op, w.dir.now.dn(g), id)
+		}
+	}
+	if e, busy := w.tenant.wire[wireKey(x)]; busy {
+		w.fail(singleWriter, "%s sends %s about %s while a request of %s is on the wire", r.Engine, x.Op, w.dir.now.dn(g), e)
+	}
+	for _, gh := range w.tenant.ghosts {
+		if wireKey(gh.w) == wireKey(x) && !sameWrite(gh.w, x) {
+			w.fail(singleWriter, "%s sends %s about %s while an earlier %s may still take effect", r.Engine, x.Op, w.dir.now.dn(g), gh.w.Op)
+		}
+	}
+	w.checkLife(x, r)
+	w.checkSurprise(x, r)
+}
+
+func (w *world) coversWave(id string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
+	return slices.ContainsFunc(w.book.waves[id].Scopes(), func(s scoping.Scope) bool { return s.Writes(k, f) && s.Covers(p) })
+}
+
+// wireKey names what a write is about: the cloud object, or the anchor of the one to be made.
+func wireKey(x cloud.Write) string {
+	if x.CloudID != "" {
+		return x.CloudID
+	}
+	return x.Anchor + x.Key
+}
+
+func sameWrite(a, b cloud.Write) bool {
+	return a.Op == b.Op && cloud.Equal(a.Set, b.Set) && slices.Equal(a.Refs, b.Refs)
+}
+
+// onWire notes the requests as being on the wire until the answer.
+func (w *world) onWire(ws []cloud.Write) func() {
+	for _, x := range ws {
+		if o := w.book.scratch.Intents[x.ID]; o != nil {
+			w.tenant.wire[wireKey(x)] = o.Record.Engine
+		}
+	}
+	return func() {
+		for _, x := range ws {
+			delete(w.tenant.wire, wireKey(x))
+		}
+	}
+}
+
+// checkLife: nothing is deleted whose directory object lives, no link is cut that the directory holds (rules D1, D3).
+func (w *world) checkLife(x cloud.Write, r ledger.Record) {
+	g := r.Object.GUID
+	switch x.Op {
+	case cloud.Delete:
+		owner := w.owner(w.toldPlace(g), r.Kind, r.Feature)
+		leaves := owner.Engine == scoping.None && owner.Leaving == scoping.Remove
+		if !w.told[g].dead && !leaves && r.Intent.Class != ledger.FilteredAway {
+			w.fail(noDeath, "%s deletes %s, which lives", r.Engine, w.dir.now.dn(g))
+		}
+	case cloud.RemoveMember, cloud.ClearManager:
+		e := w.evidence[g]
+		if e == nil {
+			w.fail(noDeath, "%s cuts a link of %s without having read it", r.Engine, w.dir.now.dn(g))
+		}
+		for _, id := range x.Refs {
+			end, linked := w.book.scratch.ByCloud(id)
+			if linked && !w.told[end.Object.GUID].dead && (e.members[end.Object.GUID] || e.manager == end.Object.GUID) {
+				w.fail(noDeath, "%s cuts the link of %s to %s, which the directory holds", r.Engine, w.dir.now.dn(g), w.dir.now.dn(end.Object.GUID))
+			}
+		}
+	}
+}
+
+// checkSurprise: what a wave's target creates or deletes was shown, or is new since (invariant 5).
+func (w *world) checkSurprise(x cloud.Write, r ledger.Record) {
+	wv, ok := w.book.waves[r.Wave]
+	e := w.dir.now.objects[r.Object.GUID]
+	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || e.usn > w.book.shadow[r.Wave] {
+		return
+	}
+	if !w.coversWave(r.Wave, w.toldPlace(e.guid), r.Kind, r.Feature) {
+		return // the engine's own, in the same run
+	}
+	shown := slices.ContainsFunc(wv.Examples, func(d wave.Difference) bool { return d.Object == *r.Object && d.Op != "update" })
+	if !shown {
+		w.fail(noSurprise, "wave %s: %s of %s was not shown by verify: %v", r.Wave, x.Op, w.dir.now.dn(e.guid), wv.Examples)
+	}
+}
+
+// created is asked when a create takes effect: one cloud object per directory object, for ever (invariant 2).
+func (w *world) created(a *account, x cloud.Write) {
+	o := w.book.scratch.Intents[x.ID]
+	if o == nil { // a ghost whose doubt has ended, or of an earlier life
+		return
+	}
+	g := o.Record.Object.GUID
+	a.object = g
+	for _, old := range w.tenant.sorted() {
+		if old.mine && old.object == g && !old.purged() {
+			w.fail(noDeath, "%s is created as %s, and was %s (deleted %v)", w.dir.now.dn(g), a.id, old.id, old.truth().Deleted)
+		}
+	}
+}
+
+// deleted and unlinked are asked when these take effect; checkSend has looked at why.
+func (w *world) deleted(a *account)   { w.counts["deleted"]++ }
+func (w *world) unlinked(cloud.Write) { w.counts["unlinked"]++ }
+
+// checkDecisions: what an engine is told is durable, and what did not settle is remembered (rules P1, P2).
+func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.Decision) {
+	w.catchUp()
+	if len(ds) != len(ps) {
+		w.fail(durable, "%d decisions for %d proposals", len(ds), len(ps))
+	}
+	for i, d := range ds {
+		p := ps[i]
+		at := w.toldPlace(p.Object.GUID)
+		if d.Seq != p.Seq {
+			w.fail(durable, "decision %d for proposal %d", d.Seq, p.Seq)
+		}
+		if d.Outcome.Settles() || d.Outcome == engine.Shadowed || r.q.Ceiling == engine.ModeShadow || w.owner(at, p.Kind, p.Feature).Engine != r.e.name {
+			continue
+		}
+		if _, dirty := w.book.scratch.Dirt[p.Object][p.Feature]; !dirty && d.Code != "not-seen" {
+			w.fail(durable, "%s was told %s (%s) of %s %s, and the log does not remember it", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)
+		}
+	}
+}
+
+// checkAll is asked after each step.
+func (w *world) checkAll() {
+	w.catchUp()
+	w.checkLedger()
+	w.checkTenant()
+}
+
+// checkLedger: the host's ledger is what the log says.
+func (w *world) checkLedger() {
+	mine, err := json.Marshal(w.book.scratch)
+	if err != nil {
+		w.fail(foldsSame, "%v", err)
+	}
+	w.ledgerNow(func(s *ledger.State) {
+		theirs, err := json.Marshal(s)
+		if err != nil || !bytes.Equal(mine, theirs) {
+			w.fail(foldsSame, "%v\n log  %s\n host %s", err, mine, theirs)
+		}
+	})
+}
+
+// checkTenant: at most one living or restorable cloud object per directory object (invariant 2).
+func (w *world) checkTenant() {
+	by := map[string]string{}
+	for _, a := range w.tenant.sorted() {
+		if a.anchor == "foreign" || a.purged() {
+			continue
+		}
+		if old, twice := by[a.anchor]; twice {
+			w.fail(noDeath, "anchor %s has two cloud objects, %s and %s", a.anchor, old, a.id)
+		}
+		by[a.anchor] = a.id
+	}
+}
+
+// account gives the cloud object of a directory object, by anchor, not by the ledger.
+func (w *world) account(e *entry) *account {
+	keys := []string{anchorOf(e.guid), cloud.UniqueNameOf(e.guid[:])}
+	for _, a := range w.tenant.sorted() {
+		if slices.Contains(keys, a.anchor) && !a.purged() {
+			return a
+		}
+	}
+	return nil
+}
+
+func keysOf(m map[string]int) string {
+	return strings.Join(slices.Sorted(maps.Keys(m)), " ")
+}

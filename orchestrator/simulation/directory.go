@@ -1,0 +1,267 @@
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// dirName is the name of the one directory.
+const dirName = "sim"
+
+// entry is one directory object at one moment. It is never changed: a change makes a new one.
+type entry struct {
+	guid    scoping.GUID
+	parent  scoping.GUID
+	kind    scoping.Kind
+	name    string
+	display string
+	upn     string
+	dept    string
+	title   string
+	enabled bool
+	manager scoping.GUID
+	members map[scoping.GUID]bool
+	dead    bool
+	usn     uint64 // uSNChanged
+}
+
+func (e *entry) id() scoping.ObjectID { return scoping.ObjectID{Directory: dirName, GUID: e.guid} }
+
+// snapshot is the whole directory at one USN. It is never changed.
+type snapshot struct {
+	usn     uint64
+	objects map[scoping.GUID]*entry
+}
+
+// chain gives the ancestors of an object, the parent first and the root last; of a dead one those of its last place.
+func (s snapshot) chain(g scoping.GUID) []scoping.GUID {
+	var out []scoping.GUID
+	for o := s.objects[g]; o != nil && !o.parent.IsZero() && len(out) < 64; o = s.objects[o.parent] {
+		out = append(out, o.parent)
+	}
+	return out
+}
+
+func (s snapshot) place(g scoping.GUID) scoping.Place {
+	return scoping.Place{Directory: dirName, Ancestors: s.chain(g)}
+}
+
+func (s snapshot) dn(g scoping.GUID) string {
+	o := s.objects[g]
+	switch {
+	case o == nil:
+		return "?"
+	case o.parent.IsZero():
+		return rootDN
+	case o.kind == directory.OU:
+		return "OU=" + o.name + "," + s.dn(o.parent)
+	}
+	return "CN=" + o.name + "," + s.dn(o.parent)
+}
+
+// sorted gives the objects in order of their identities.
+func (s snapshot) sorted() []*entry {
+	return slices.SortedFunc(maps.Values(s.objects), func(a, b *entry) int { return a.guid.Compare(b.guid) })
+}
+
+const rootDN = "DC=sim,DC=test"
+
+// domain is the directory's history: every change makes a new snapshot.
+type domain struct {
+	now        snapshot
+	invocation scoping.GUID
+	root       scoping.GUID
+	made       uint64
+}
+
+func newDomain() *domain {
+	d := &domain{invocation: scoping.GUID{0xd, 0xc, 1}}
+	d.root = scoping.GUID{0xff}
+	d.now = snapshot{usn: 1, objects: map[scoping.GUID]*entry{d.root: {guid: d.root, kind: directory.OU, name: "sim", usn: 1}}}
+	return d
+}
+
+func (d *domain) nextGUID() scoping.GUID {
+	d.made++
+	var g scoping.GUID
+	g[0] = 0x10
+	binary.BigEndian.PutUint64(g[8:], d.made)
+	g[1] = byte(d.made * 37) // identities do not rise with age
+	return g
+}
+
+// put makes a new snapshot with one object changed.
+func (d *domain) put(e entry) *entry {
+	objects := maps.Clone(d.now.objects)
+	e.usn = d.now.usn + 1
+	e.members = maps.Clone(e.members)
+	objects[e.guid] = &e
+	d.now = snapshot{usn: e.usn, objects: objects}
+	return &e
+}
+
+// kill deletes an object; the links to it go with it, which changes no uSNChanged of what held them, as in AD.
+func (d *domain) kill(g scoping.GUID) {
+	e := *d.now.objects[g]
+	e.dead = true
+	e.members, e.manager = nil, scoping.GUID{}
+	d.put(e)
+	for _, o := range d.now.objects {
+		if o.members[g] || o.manager == g {
+			c := *o
+			c.members = maps.Clone(o.members)
+			delete(c.members, g)
+			if c.manager == g {
+				c.manager = scoping.GUID{}
+			}
+			d.now.objects[o.guid] = &c // the snapshot is a fresh one: put made it
+		}
+	}
+}
+
+var classes = map[scoping.Kind][][]byte{
+	scoping.User:  {[]byte("top"), []byte("person"), []byte("organizationalPerson"), []byte("user")},
+	scoping.Group: {[]byte("top"), []byte("group")},
+	directory.OU:  {[]byte("top"), []byte("organizationalUnit")},
+}
+
+// told is an object as LDAP tells it to the census.
+func (s snapshot) told(e *entry, links bool) directory.Entry {
+	out := directory.Entry{GUID: e.guid, DN: s.dn(e.guid), Deleted: e.dead, Version: e.usn, Attrs: map[string][][]byte{"objectclass": classes[e.kind]},
+		Links: map[string]directory.LinkChange{}}
+	if e.dead {
+		out.LastParent = e.parent
+		out.Attrs["isdeleted"] = [][]byte{[]byte("TRUE")}
+		return out
+	}
+	out.Parent = e.parent
+	out.Attrs["samaccountname"] = [][]byte{[]byte(e.name)}
+	if e.kind == scoping.User {
+		out.Attrs["userprincipalname"] = nil
+		if e.upn != "" {
+			out.Attrs["userprincipalname"] = [][]byte{[]byte(e.upn)}
+		}
+	}
+	if links {
+		out.Links["member"] = s.links(slices.Collect(maps.Keys(e.members)))
+		if !e.manager.IsZero() {
+			out.Links["manager"] = s.links([]scoping.GUID{e.manager})
+		}
+	}
+	return out
+}
+
+func (s snapshot) links(ids []scoping.GUID) directory.LinkChange {
+	l := directory.LinkChange{Whole: true}
+	slices.SortFunc(ids, scoping.GUID.Compare)
+	for _, g := range ids {
+		l.Targets = append(l.Targets, directory.Link{GUID: g, DN: s.dn(g)})
+	}
+	return l
+}
+
+// errDirectory is a fault of the directory's line.
+var errDirectory = errors.New("simulated: the controller cannot be reached")
+
+// reader is the census's session with the directory.
+type reader struct {
+	w  *world
+	at scoping.GUID
+}
+
+var _ census.Reader = (*reader)(nil)
+
+func (w *world) dial(context.Context, string) (census.Reader, error) {
+	w.alive()
+	if w.fault(2) {
+		return nil, errDirectory
+	}
+	return &reader{w, w.dir.invocation}, nil
+}
+
+func (r *reader) Controller() directory.Controller {
+	return directory.Controller{URL: "ldaps://sim", InvocationID: r.at, HighestUSN: r.w.dir.now.usn, Root: r.w.dir.root, RootDN: rootDN}
+}
+
+func (r *reader) HighestUSN(context.Context) (uint64, error) {
+	r.w.alive()
+	r.w.preparing = true
+	if r.at != r.w.dir.invocation || r.w.fault(2) {
+		return 0, errDirectory
+	}
+	return r.w.dir.now.usn, nil
+}
+
+// Sync tells what changed since a cookie.
+func (r *reader) Sync(_ context.Context, cookie []byte, _ directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
+	w := r.w
+	w.alive()
+	if r.at != w.dir.invocation || w.fault(3) {
+		return nil, errDirectory
+	}
+	since := uint64(0)
+	if len(cookie) > 0 {
+		dc, n, ok := strings.Cut(string(cookie), ":")
+		since, _ = strconv.ParseUint(n, 10, 64)
+		if !ok || dc != w.dir.invocation.String() || w.fault(2) {
+			return nil, directory.ErrCookie
+		}
+	}
+	s := w.dir.now
+	changed := s.sorted()
+	slices.SortStableFunc(changed, func(a, b *entry) int { return cmp.Compare(a.usn, b.usn) })
+	for _, e := range changed {
+		if e.usn <= since || (len(cookie) == 0 && e.dead) {
+			continue
+		}
+		w.told[e.guid] = sightOf{parent: e.parent, dead: e.dead}
+		if err := each(s.told(e, false)); err != nil {
+			return nil, err
+		}
+	}
+	w.maybe(8, w.changeDirectory) // somebody changes the directory while the answer is on its way
+	return fmt.Appendf(nil, "%s:%d", w.dir.invocation, s.usn), nil
+}
+
+// ByGUID reads objects singly.
+func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string, showDeleted bool) (map[scoping.GUID]directory.Entry, error) {
+	w := r.w
+	w.alive()
+	if r.at != w.dir.invocation || w.fault(2) {
+		return nil, errDirectory
+	}
+	out := map[scoping.GUID]directory.Entry{}
+	for _, g := range guids {
+		e := w.dir.now.objects[g]
+		if e == nil || (e.dead && !showDeleted) {
+			continue
+		}
+		out[g] = w.dir.now.told(e, slices.Contains(attrs, "member") || slices.Contains(attrs, "manager"))
+		w.told[g] = sightOf{parent: e.parent, dead: e.dead}
+		w.evidence[g] = e
+	}
+	return out, nil
+}
+
+func (r *reader) Resolve(_ context.Context, dn string) (scoping.GUID, string, []scoping.GUID, error) {
+	s := r.w.dir.now
+	for _, e := range s.sorted() {
+		if !e.dead && strings.EqualFold(s.dn(e.guid), dn) {
+			return e.guid, s.dn(e.guid), s.chain(e.guid), nil
+		}
+	}
+	return scoping.GUID{}, "", nil, fmt.Errorf("%w: %s", directory.ErrNoSuchObject, dn)
+}
+
+func (r *reader) Close() error { return nil }

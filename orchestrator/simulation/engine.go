@@ -1,0 +1,342 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// The two engines.
+const (
+	connect   = "connect"
+	cloudsync = "cloudsync"
+)
+
+// errEngine is an engine that breaks off.
+var errEngine = errors.New("simulated: the engine broke off")
+
+// space is what an engine keeps on disk: one value that is replaced as a whole, as by a transaction.
+type space struct {
+	objects    map[scoping.GUID]*entry
+	watermark  uint64
+	invocation scoping.GUID
+	pending    map[scoping.GUID]scoping.Place // still to be proposed, with where it was when it became so
+	chains     map[scoping.GUID][]scoping.GUID
+}
+
+// simEngine reads the directory itself and keeps the contract: rule P3, whole proposals, complete runs.
+type simEngine struct {
+	w      *world
+	name   string
+	space  space // durable
+	grants engine.Granted
+	busy   bool // a run is open: it is in memory
+	sick   bool
+}
+
+func newEngine(w *world, name string) *simEngine {
+	return &simEngine{w: w, name: name, space: space{objects: map[scoping.GUID]*entry{}, pending: map[scoping.GUID]scoping.Place{}, chains: map[scoping.GUID][]scoping.GUID{}}}
+}
+
+// engines implements host.Engines.
+type engines struct{ w *world }
+
+func (x engines) Names() []string { return []string{connect, cloudsync} }
+
+func (x engines) Describe(_ context.Context, name string) (engine.Description, error) {
+	x.w.alive()
+	x.w.preparing = false
+	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References},
+		CanShadow: true, Release: "clean"}, nil
+}
+
+func (x engines) Grant(_ context.Context, name string, g []engine.Grant) error {
+	x.w.alive()
+	x.w.preparing = false
+	x.w.engines[name].grants = slices.Clone(g)
+	return nil
+}
+
+func (x engines) Health(name string) (engine.Health, bool) {
+	return engine.Health{OK: !x.w.engines[name].sick, Message: "simulated"}, true
+}
+
+func (x engines) Run(_ context.Context, name string, r engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), progress func(engine.Progress)) ([]engine.RunReport, error) {
+	w := x.w
+	w.alive()
+	w.preparing = false
+	e := w.engines[name]
+	e.busy = true
+	defer func() { e.busy = false }()
+	run := &engineRun{e: e, w: w, q: r, grants: slices.Clone(e.grants), propose: propose}
+	return run.do()
+}
+
+// engineRun is one run.
+type engineRun struct {
+	e       *simEngine
+	w       *world
+	q       engine.RunRequest
+	grants  engine.Granted
+	propose func([]engine.Proposal) ([]engine.Decision, error)
+	view    snapshot
+	seq     uint64
+}
+
+func (r *engineRun) do() ([]engine.RunReport, error) {
+	w := r.w
+	if w.fault(3) {
+		return nil, errEngine
+	}
+	w.interleave()
+	r.view = w.dir.now
+	dc, usn := w.dir.invocation, r.view.usn
+	r.importChanges()
+	w.interleave()
+	complete := true
+	for _, refs := range []bool{false, true} {
+		var batch []engine.Proposal
+		for _, g := range r.candidates() {
+			p, ok := r.proposal(g, refs)
+			if !ok {
+				continue
+			}
+			batch = append(batch, p)
+			if len(batch) == 1+w.r.IntN(4) {
+				if err := r.say(batch, refs); err != nil {
+					return nil, err
+				}
+				batch = nil
+				if w.fault(2) {
+					return nil, errEngine
+				}
+			}
+		}
+		if err := r.say(batch, refs); err != nil {
+			return nil, err
+		}
+	}
+	if w.fault(3) {
+		complete = false
+	}
+	return []engine.RunReport{{Directory: dirName, DC: dc, USN: usn, Read: len(r.view.objects), Complete: complete}}, nil
+}
+
+// importChanges takes in what changed and commits it together with what is to be proposed (rule P3).
+func (r *engineRun) importChanges() {
+	s := r.e.space
+	next := space{objects: maps.Clone(s.objects), watermark: s.watermark, invocation: s.invocation, pending: maps.Clone(s.pending), chains: map[scoping.GUID][]scoping.GUID{}}
+	full := r.q.Profile == engine.ProfileFull || s.invocation != r.w.dir.invocation
+	if r.q.Profile == engine.ProfileObjects {
+		for _, o := range r.q.Objects {
+			if e := r.view.objects[o.GUID]; e != nil {
+				r.take(&next, e)
+			}
+		}
+	} else {
+		for _, e := range r.view.sorted() {
+			if full || e.usn > s.watermark {
+				r.take(&next, e)
+			}
+		}
+		next.watermark, next.invocation = r.view.usn, r.w.dir.invocation
+		r.carried(&next)
+	}
+	for g := range next.objects {
+		next.chains[g] = chainIn(next.objects, g)
+	}
+	r.w.crashAt("engine.import.before-commit")
+	if r.w.o.Break == CookieTooEarly {
+		r.e.space.watermark, r.e.space.invocation, r.e.space.objects, r.e.space.chains = next.watermark, next.invocation, next.objects, next.chains
+		r.w.crashAt("engine.import.between")
+	}
+	r.e.space = next
+	r.w.crashAt("engine.import.after-commit")
+}
+
+// take puts one object into the space; what differs is to be proposed.
+func (r *engineRun) take(next *space, e *entry) {
+	old := next.objects[e.guid]
+	if old == e || (old != nil && old.usn == e.usn && maps.Equal(old.members, e.members) && old.manager == e.manager) {
+		return
+	}
+	next.objects[e.guid] = e
+	if e.kind == directory.OU {
+		return
+	}
+	if _, already := next.pending[e.guid]; !already {
+		next.pending[e.guid] = scoping.Place{Directory: dirName, Ancestors: r.e.space.chains[e.guid]}
+	}
+}
+
+// carried finds what an OU's move took along: the directory reports only the OU.
+func (r *engineRun) carried(next *space) {
+	for g, e := range next.objects {
+		was, known := r.e.space.chains[g]
+		if !known || e.kind == directory.OU || slices.Equal(was, chainIn(next.objects, g)) {
+			continue
+		}
+		if _, already := next.pending[g]; !already {
+			next.pending[g] = scoping.Place{Directory: dirName, Ancestors: was}
+		}
+	}
+}
+
+func chainIn(objects map[scoping.GUID]*entry, g scoping.GUID) []scoping.GUID {
+	return snapshot{objects: objects}.chain(g)
+}
+
+// candidates are the objects that this run may propose.
+func (r *engineRun) candidates() []scoping.GUID {
+	var out []scoping.GUID
+	switch r.q.Profile {
+	case engine.ProfileObjects:
+		for _, o := range r.q.Objects {
+			out = append(out, o.GUID)
+		}
+	case engine.ProfileDelta:
+		out = slices.Collect(maps.Keys(r.e.space.pending))
+	default:
+		out = slices.Collect(maps.Keys(r.e.space.objects))
+	}
+	slices.SortFunc(out, scoping.GUID.Compare)
+	return slices.Compact(out)
+}
+
+func (r *engineRun) covered(p scoping.Place, k scoping.Kind, f scoping.Feature) (scoping.Scope, bool) {
+	for _, s := range r.q.Scopes {
+		if s.Writes(k, f) && s.Covers(p) {
+			return s, true
+		}
+	}
+	return scoping.Scope{}, false
+}
+
+// proposal makes an object's proposal of one pass, if there is one.
+func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) {
+	e := r.e.space.objects[g]
+	if e == nil || e.kind == directory.OU {
+		return engine.Proposal{}, false
+	}
+	f := scoping.Base(e.kind)
+	if refs {
+		f = scoping.References
+	}
+	at := scoping.Place{Directory: dirName, Ancestors: r.e.space.chains[g]}
+	before, pending := r.e.space.pending[g]
+	if e.dead && !pending && r.q.Profile != engine.ProfileObjects {
+		return engine.Proposal{}, false
+	}
+	under, now := r.covered(at, e.kind, f)
+	_, was := r.covered(before, e.kind, f)
+	if !now && !was && r.q.Profile != engine.ProfileObjects {
+		return engine.Proposal{}, false
+	}
+	r.seq++
+	p := engine.Proposal{Seq: r.seq, Object: e.id(), Kind: e.kind, Name: r.view.dn(g), Parent: e.parent, Version: e.usn, Feature: f}
+	if gr := r.grants.Covering(under, at, f); now {
+		p.Grant, p.Epoch = gr.ID, gr.Epoch
+	} else if gr := r.grants.Covering(scoping.Scope{}, before, f); was {
+		p.Grant, p.Epoch = gr.ID, gr.Epoch
+	}
+	switch {
+	case e.dead:
+		p.Want = engine.Gone
+		return p, !refs
+	case !now:
+		p.Want = engine.OutOfScope
+		return p, !refs
+	}
+	if reason := exclusion(e); reason != "" {
+		p.Want, p.Reason = engine.Excluded, reason
+		return p, !refs
+	}
+	p.Want = engine.Present
+	if refs {
+		p.Refs = links(e)
+		return p, true
+	}
+	p.Desired = map[string]engine.Value{}
+	for k, v := range values(r.e.name, e) {
+		p.Desired[k] = engine.Value{Text: v}
+	}
+	return p, true
+}
+
+// exclusion is the rule that leaves an object out.
+func exclusion(e *entry) string {
+	if e.kind == scoping.User && e.upn == "" {
+		return "no-upn"
+	}
+	return ""
+}
+
+// values are an engine's rules: what it wants of an object's own attributes.
+func values(name string, e *entry) cloud.Values {
+	v := cloud.Values{cloud.DisplayName: {e.display}, cloud.Nickname: {e.name}}
+	if e.kind == scoping.Group {
+		v["securityEnabled"], v["mailEnabled"] = []string{"true"}, []string{"false"}
+		return v
+	}
+	enabled := "false"
+	if e.enabled {
+		enabled = "true"
+	}
+	v[cloud.Enabled], v[cloud.UPN] = []string{enabled}, []string{e.upn}
+	own, value := "department", e.dept
+	if name == cloudsync {
+		own, value = "jobTitle", e.title
+	}
+	v[own] = nil
+	if value != "" {
+		v[own] = []string{value}
+	}
+	return v
+}
+
+func links(e *entry) map[string]engine.Refs {
+	if e.kind == scoping.User {
+		rs := engine.Refs{Whole: true}
+		if !e.manager.IsZero() {
+			rs.Targets = []scoping.ObjectID{{Directory: dirName, GUID: e.manager}}
+		}
+		return map[string]engine.Refs{cloud.Manager: rs}
+	}
+	rs := engine.Refs{Whole: true}
+	for _, g := range slices.SortedFunc(maps.Keys(e.members), scoping.GUID.Compare) {
+		rs.Targets = append(rs.Targets, scoping.ObjectID{Directory: dirName, GUID: g})
+	}
+	return map[string]engine.Refs{cloud.Members: rs}
+}
+
+// say proposes a batch; what was decided in its last pass is the host's debt from then on.
+func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	w := r.w
+	ds, err := r.propose(batch)
+	w.alive()
+	if err != nil {
+		return err
+	}
+	w.checkDecisions(r, batch, ds)
+	w.crashAt("engine.decided")
+	for i, d := range ds {
+		g := batch[i].Object.GUID
+		last := refs || batch[i].Want != engine.Present
+		if d.Seq == batch[i].Seq && last {
+			pending := maps.Clone(r.e.space.pending)
+			delete(pending, g)
+			r.e.space.pending = pending
+		}
+	}
+	w.interleave()
+	return nil
+}

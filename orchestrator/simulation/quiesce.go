@@ -1,0 +1,214 @@
+package simulation
+
+import (
+	"context"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+func anchorOf(g scoping.GUID) string { return base64.StdEncoding.EncodeToString(g[:]) }
+
+// quiesce lets everything come to rest: no faults, time enough, delta runs of both engines. Then the tenant shows what the directory says.
+func (w *world) quiesce() {
+	ctx := context.Background()
+	w.log("=== quiescence")
+	if len(w.book.stops) > 0 {
+		if _, err := w.host.Start(ctx, host.StopOptions{All: true, Reason: "end", By: "simulation"}); err != nil {
+			w.fail(nothingLost, "start: %v", err)
+		}
+	}
+	w.pass(ghostLife + 2*delay)
+	w.endWaves()
+	for round := range 8 {
+		w.pass(26 * time.Hour)
+		for _, e := range []string{connect, cloudsync} {
+			if r, err := w.syncAs(e, engine.ProfileDelta); err != nil || !r.Complete {
+				w.fail(nothingLost, "a run of %s without any fault fails: %v %v", e, err, r.Errors)
+			}
+		}
+		if round > 1 && round < 6 {
+			for _, h := range w.host.Held() {
+				if h.State == ledger.HoldRejected {
+					w.answerAll(h, "forget")
+				} else if h.State == ledger.HoldOpen {
+					w.answerAll(h, "approve")
+				}
+			}
+		}
+	}
+	w.checkAll()
+	w.checkRest()
+	sent := w.counts["send"]
+	for _, e := range []string{connect, cloudsync} {
+		if r, err := w.syncAs(e, engine.ProfileFull); err != nil || !r.Complete {
+			w.fail(nothingLost, "a full run of %s without any fault fails: %v %v", e, err, r.Errors)
+		}
+	}
+	if n := w.counts["send"] - sent; n > 0 {
+		w.fail(nothingLost, "full runs after everything came to rest send %d writes", n)
+	}
+	w.checkAll()
+	w.checkRest()
+}
+
+func (w *world) answerAll(h ledger.Hold, verb string) {
+	w.log("held set %s: %s", h.ID, verb)
+	if _, err := w.host.Answer(context.Background(), h.ID, verb, "simulation", "end"); err != nil {
+		w.fail(nothingLost, "held set %s: %s: %v", h.ID, verb, err)
+	}
+}
+
+// endWaves lets rollbacks come to their end, and some waves go on; the others stay as they are.
+func (w *world) endWaves() {
+	ctx := context.Background()
+	all, err := w.host.Waves(ctx)
+	if err != nil {
+		w.fail(wayBack, "%v", err)
+	}
+	for _, x := range all {
+		back := strings.HasPrefix(string(x.Phase), "rollback")
+		if x.State.Over() || (!back && w.r.IntN(2) == 0) {
+			continue
+		}
+		if x.State == wave.Paused {
+			if _, err := w.host.DecideWave(ctx, x.ID, wave.Resume, "simulation", "end"); err != nil {
+				w.fail(wayBack, "resume: %v", err)
+			}
+		}
+		y, err := w.host.Drive(ctx, x.ID)
+		w.log("end of wave: %s %v", summary([]wave.Wave{y}), err)
+		if err != nil {
+			w.fail(wayBack, "wave %s without any fault fails: %v", x.ID, err)
+		}
+		if back && !y.State.Over() && y.State != wave.Waiting {
+			w.fail(wayBack, "rollback of %s does not end: %s %s", x.ID, y.State, y.Wait)
+		}
+	}
+}
+
+// checkRest compares the tenant with the directory (invariants 2, 3 and 4 at rest).
+func (w *world) checkRest() {
+	s := w.dir.now
+	for _, e := range s.sorted() {
+		if e.kind == directory.OU {
+			continue
+		}
+		w.checkObject(e)
+	}
+	w.ledgerNow(func(led *ledger.State) {
+		for _, k := range led.DirtyKeys() {
+			d := led.Dirt[k.Object][k.Feature]
+			if !w.excused(w.dir.now.objects[k.Object.GUID]) {
+				w.fail(nothingLost, "%s %s is still dirty at rest: %+v", s.dn(k.Object.GUID), k.Feature, d)
+			}
+		}
+		if len(led.Intents) > 0 {
+			w.fail(nothingLost, "%d writes are still in doubt at rest", len(led.Intents))
+		}
+	})
+}
+
+// excused says that a person has to decide about an object: somebody else deleted it, or the rules leave it out.
+func (w *world) excused(e *entry) bool {
+	if e == nil || (!e.dead && exclusion(e) != "") {
+		return true
+	}
+	a := w.account(e)
+	return a != nil && a.foreign
+}
+
+func (w *world) checkObject(e *entry) {
+	s := w.dir.now
+	a := w.account(e)
+	alive := a != nil && !a.truth().Deleted
+	owner := w.owner(s.place(e.guid), e.kind, scoping.Base(e.kind))
+	row := w.book.scratch.Rows[e.id()]
+	switch {
+	case w.excused(e):
+	case e.dead:
+		if alive && (row == nil || row.State != ledger.ParkedRow) {
+			w.fail(nothingLost, "%s is deleted in the directory, and %s lives", s.dn(e.guid), a.id)
+		}
+	case owner.Engine == scoping.None:
+		w.checkLeft(e, a, owner)
+	case !alive:
+		w.fail(nothingLost, "%s (%s) belongs to %s and is not in the tenant", s.dn(e.guid), e.guid, owner.Engine)
+	default:
+		w.checkValues(e, a, owner.Engine)
+		refs := w.owner(s.place(e.guid), e.kind, scoping.References)
+		if refs.Engine != scoping.None {
+			w.checkLinks(e, a)
+		}
+	}
+}
+
+// checkLeft looks at one who lives where no engine writes (rules T2, T4).
+func (w *world) checkLeft(e *entry, a *account, owner scoping.Owner) {
+	if a == nil || a.truth().Deleted {
+		return
+	}
+	switch owner.Leaving {
+	case scoping.Remove:
+		w.fail(nothingLost, "%s left to where objects are removed, and %s lives", w.dir.now.dn(e.guid), a.id)
+	case scoping.Disable:
+		if e.kind == scoping.User && a.truth().Values.First(cloud.Enabled) != "false" && !w.touched(a) {
+			w.fail(nothingLost, "%s left to where users are disabled, and %s is not", w.dir.now.dn(e.guid), a.id)
+		}
+	}
+}
+
+// touched says that somebody else enabled an account that no engine owns.
+func (w *world) touched(a *account) bool { return a.enabledByOthers }
+
+func (w *world) checkValues(e *entry, a *account, name string) {
+	have := a.truth().Values
+	for k, v := range values(name, e) {
+		if !slices.Equal(have[k], v) {
+			w.fail(nothingLost, "%s (%s, of %s): %s is %v, the directory says %v", w.dir.now.dn(e.guid), a.id, name, k, have[k], v)
+		}
+	}
+}
+
+func (w *world) checkLinks(e *entry, a *account) {
+	s := w.dir.now
+	want := map[string]bool{}
+	ends := e.members
+	if e.kind == scoping.User {
+		ends = map[scoping.GUID]bool{}
+		if !e.manager.IsZero() {
+			ends[e.manager] = true
+		}
+	}
+	for g := range ends {
+		o := s.objects[g]
+		if x := w.account(o); x != nil && !x.truth().Deleted && !x.foreign {
+			want[x.id] = true
+		}
+	}
+	have := a.truth().Members
+	if e.kind == scoping.User {
+		have = nil
+		if m := a.truth().Manager; m != "" {
+			have = []string{m}
+		}
+	}
+	for _, id := range have {
+		if !want[id] && w.tenant.accounts[id].mine {
+			w.fail(nothingLost, "%s (%s) links to %s, which the directory does not say", s.dn(e.guid), a.id, id)
+		}
+		delete(want, id)
+	}
+	if len(want) > 0 {
+		w.fail(nothingLost, "%s (%s) lacks the links %v: has %v", s.dn(e.guid), a.id, want, have)
+	}
+}

@@ -1,0 +1,434 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Times of the simulated tenant.
+const (
+	delay     = 90 * time.Second    // every write shows in reads and delta within this
+	ghostLife = 5 * time.Minute     // a request without an answer takes effect within this, or never
+	retention = 30 * 24 * time.Hour // of deleted items
+)
+
+// version is what a tenant object looks like from a moment on.
+type version struct {
+	seq     uint64
+	visible time.Time // in reads and delta
+	object  cloud.Object
+	purged  bool
+}
+
+// account is one cloud object with its history; the last version is the truth.
+type account struct {
+	id              string
+	anchor          string // who it belongs to; for groups their unique name
+	versions        []version
+	deletedAt       time.Time
+	foreign         bool // somebody else deleted it
+	enabledByOthers bool
+	mine            bool // Tandem created it
+	object          scoping.GUID
+}
+
+func (a *account) truth() cloud.Object { return a.versions[len(a.versions)-1].object }
+func (a *account) purged() bool        { return a.versions[len(a.versions)-1].purged }
+
+// ghost is a request whose answer was lost, and that will still take effect.
+type ghost struct {
+	at time.Time
+	w  cloud.Write
+}
+
+// tenant is the simulated tenant.
+type tenant struct {
+	w        *world
+	accounts map[string]*account
+	seq      uint64
+	ghosts   []ghost
+	made     int
+	wire     map[string]string // cloud id or anchor -> engine, of requests being answered now
+}
+
+func newTenant(w *world) *tenant {
+	return &tenant{w: w, accounts: map[string]*account{}, wire: map[string]string{}}
+}
+
+var errTenant = errors.New("simulated: the tenant does not answer")
+
+func (t *tenant) sorted() []*account {
+	out := make([]*account, 0, len(t.accounts))
+	for _, id := range slices.Sorted(maps.Keys(t.accounts)) {
+		out = append(out, t.accounts[id])
+	}
+	return out
+}
+
+// set gives an account a new state, visible after a while.
+func (t *tenant) set(a *account, o cloud.Object) {
+	t.seq++
+	lag := time.Duration(0)
+	if t.w.faults {
+		lag = time.Duration(t.w.r.IntN(int(delay/time.Second))) * time.Second
+	}
+	at := t.w.now.Add(lag + time.Millisecond)
+	if n := len(a.versions); n > 0 && at.Before(a.versions[n-1].visible) {
+		at = a.versions[n-1].visible // one object's changes show in their order
+	}
+	a.versions = append(a.versions, version{seq: t.seq, visible: at, object: o})
+	if o.Deleted && a.deletedAt.IsZero() {
+		a.deletedAt = t.w.now
+	}
+	if !o.Deleted {
+		a.deletedAt = time.Time{}
+	}
+}
+
+// seen gives the newest state of an account that reads show by now.
+func (t *tenant) seen(a *account) (version, bool) {
+	for _, v := range slices.Backward(a.versions) {
+		if !v.visible.After(t.w.now) {
+			return v, true
+		}
+	}
+	return version{}, false
+}
+
+// settle lets time do its work: ghosts take effect, deleted items are purged.
+func (t *tenant) settle() {
+	due := slices.DeleteFunc(slices.Clone(t.ghosts), func(g ghost) bool { return g.at.After(t.w.now) })
+	t.ghosts = slices.DeleteFunc(t.ghosts, func(g ghost) bool { return !g.at.After(t.w.now) })
+	for _, g := range due {
+		r := t.effect(g.w)
+		t.w.log("ghost %s %s %s: %s %s", g.w.Op, g.w.CloudID, g.w.Anchor, r.Status, r.Code)
+	}
+	for _, a := range t.sorted() {
+		if !a.deletedAt.IsZero() && !a.purged() && t.w.now.Sub(a.deletedAt) > retention {
+			t.purge(a)
+		}
+	}
+}
+
+func (t *tenant) purge(a *account) {
+	t.seq++
+	o := a.truth()
+	o.Deleted = true
+	a.versions = append(a.versions, version{seq: t.seq, visible: t.w.now, object: o, purged: true})
+}
+
+// Send implements gate.Tenant.
+func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
+	w := t.w
+	w.alive()
+	t.settle()
+	out := make([]cloud.Result, len(ws))
+	for i := range ws {
+		w.checkSend(ws[i])
+	}
+	defer w.onWire(ws)()
+	for i, x := range ws {
+		w.crashAt("tenant.send.before")
+		w.interleave()
+		t.settle()
+		out[i] = t.attempt(x)
+		w.log("send %s %s %s%s %v %v -> %s %s %s", x.Op, x.Kind, x.CloudID, x.Anchor, x.Set, x.Refs, out[i].Status, out[i].Code, out[i].CloudID)
+		w.crashAt("tenant.send.after")
+		w.interleave()
+	}
+	return out
+}
+
+// attempt is one write with its faults.
+func (t *tenant) attempt(x cloud.Write) cloud.Result {
+	w := t.w
+	if !w.faults || w.r.IntN(100) >= w.o.Trouble {
+		return t.effect(x)
+	}
+	lost := cloud.Result{Status: cloud.InDoubt, Message: "no answer"}
+	switch w.r.IntN(6) {
+	case 0:
+		return cloud.Result{Status: cloud.Throttled, HTTP: 429, RetryAfter: time.Duration(1+w.r.IntN(5)) * time.Second}
+	case 1:
+		return cloud.Result{Status: cloud.NotSent, Message: "no connection"}
+	case 2:
+		return lost
+	case 3:
+		t.ghosts = append(t.ghosts, ghost{w.now.Add(time.Duration(1+w.r.IntN(int(ghostLife/time.Second)-1)) * time.Second), x})
+		return lost
+	case 4:
+		t.effect(x)
+		return lost
+	}
+	return t.effect(x)
+}
+
+func rejected(http int, code string) cloud.Result {
+	return cloud.Result{Status: cloud.Rejected, HTTP: http, Code: code, Message: "simulated", Conflict: http == 409, Missing: http == 404}
+}
+
+func done(id string) cloud.Result { return cloud.Result{Status: cloud.Done, HTTP: 200, CloudID: id} }
+
+// effect is what the tenant does, as Graph would.
+func (t *tenant) effect(x cloud.Write) cloud.Result {
+	if x.Op == cloud.Create {
+		return t.create(x)
+	}
+	a := t.accounts[x.CloudID]
+	switch {
+	case a == nil || a.purged():
+		if x.Op == cloud.Delete {
+			return done(x.CloudID)
+		}
+		return rejected(404, "Request_ResourceNotFound")
+	case x.Op == cloud.Restore:
+		return t.restore(a)
+	case a.truth().Deleted:
+		if x.Op == cloud.Delete {
+			return done(x.CloudID)
+		}
+		return rejected(404, "Request_ResourceNotFound")
+	}
+	o := a.truth().Clone()
+	switch x.Op {
+	case cloud.Update:
+		if upn := x.Set.First(cloud.UPN); upn != "" && t.upnTaken(upn, a.id) {
+			return rejected(409, cloud.CodeConflict+":userPrincipalName")
+		}
+		for k, v := range x.Set {
+			if len(v) == 0 {
+				delete(o.Values, k)
+			} else {
+				o.Values[k] = slices.Clone(v)
+			}
+		}
+	case cloud.Delete:
+		t.w.deleted(a)
+		o.Deleted = true
+		t.dropLinks(a.id)
+	default:
+		if r, bad := t.link(&o, x); bad {
+			return r
+		}
+	}
+	t.set(a, o)
+	return done(a.id)
+}
+
+func (t *tenant) link(o *cloud.Object, x cloud.Write) (cloud.Result, bool) {
+	there := func(id string) bool { a := t.accounts[id]; return a != nil && !a.purged() && !a.truth().Deleted }
+	switch x.Op {
+	case cloud.AddMembers:
+		for _, id := range x.Refs {
+			if !there(id) {
+				return rejected(404, cloud.CodeReferenceMissing), true
+			}
+			if o.HasMember(id) {
+				return cloud.Result{Status: cloud.Rejected, HTTP: 400, Code: cloud.CodeAlreadyMember, Conflict: true}, true
+			}
+		}
+		o.Members = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(o.Members), x.Refs...))))
+	case cloud.RemoveMember:
+		t.w.unlinked(x)
+		o.Members = slices.DeleteFunc(slices.Clone(o.Members), func(id string) bool { return slices.Contains(x.Refs, id) })
+	case cloud.SetManager:
+		if !there(x.Refs[0]) {
+			return rejected(404, cloud.CodeReferenceMissing), true
+		}
+		o.Manager = x.Refs[0]
+	case cloud.ClearManager:
+		o.Manager = ""
+	}
+	return cloud.Result{}, false
+}
+
+// dropLinks takes a deleted object out of everybody's references, as Entra does.
+func (t *tenant) dropLinks(id string) {
+	for _, a := range t.sorted() {
+		o := a.truth()
+		if o.Deleted || (!o.HasMember(id) && o.Manager != id) {
+			continue
+		}
+		o = o.Clone()
+		o.Members = slices.DeleteFunc(o.Members, func(m string) bool { return m == id })
+		if o.Manager == id {
+			o.Manager = ""
+		}
+		t.set(a, o)
+	}
+}
+
+func (t *tenant) upnTaken(upn, but string) bool {
+	for _, a := range t.sorted() {
+		if a.id != but && !a.purged() && !a.truth().Deleted && strings.EqualFold(a.truth().Values.First(cloud.UPN), upn) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tenant) create(x cloud.Write) cloud.Result {
+	key := x.Anchor
+	if x.Kind == scoping.Group {
+		key = x.Key
+	}
+	for _, a := range t.sorted() {
+		if a.anchor == key && !a.purged() && !a.truth().Deleted {
+			if x.Kind == scoping.User {
+				return rejected(409, cloud.CodeConflict+":onPremisesImmutableId")
+			}
+			o := a.truth().Clone() // an upsert
+			maps.Copy(o.Values, x.Set.Clone())
+			t.set(a, o)
+			return done(a.id)
+		}
+	}
+	if upn := x.Set.First(cloud.UPN); upn != "" && t.upnTaken(upn, "") {
+		return rejected(409, cloud.CodeConflict+":userPrincipalName")
+	}
+	t.made++
+	a := &account{id: fmt.Sprintf("c%03d", t.made), anchor: key, mine: true}
+	t.w.created(a, x)
+	t.accounts[a.id] = a
+	v := x.Set.Clone()
+	if x.Kind == scoping.User {
+		v[cloud.ImmutableID] = []string{x.Anchor}
+	} else {
+		v[cloud.UniqueName] = []string{x.Key}
+	}
+	t.set(a, cloud.Object{ID: a.id, Kind: x.Kind, Values: v})
+	return done(a.id)
+}
+
+func (t *tenant) restore(a *account) cloud.Result {
+	o := a.truth().Clone()
+	if !o.Deleted {
+		return done(a.id)
+	}
+	if upn := o.Values.First(cloud.UPN); upn != "" && t.upnTaken(upn, a.id) {
+		return rejected(409, cloud.CodeConflict+":userPrincipalName")
+	}
+	o.Deleted, o.Members, o.Manager = false, nil, ""
+	t.set(a, o)
+	return done(a.id)
+}
+
+// Find implements gate.Tenant: a direct read, which may lag.
+func (t *tenant) Find(_ context.Context, k cloud.Key) ([]cloud.Object, error) {
+	w := t.w
+	w.alive()
+	t.settle()
+	if w.fault(3) {
+		return nil, errTenant
+	}
+	w.interleave()
+	stale := w.faults && w.r.IntN(3) == 0
+	var out []cloud.Object
+	for _, a := range t.sorted() {
+		v, ok := a.versions[len(a.versions)-1], true
+		if stale {
+			v, ok = t.seen(a)
+		}
+		if !ok || v.purged || v.object.Deleted != k.Deleted || v.object.Kind != k.Kind {
+			continue
+		}
+		o := v.object
+		switch {
+		case k.ID != "" && k.ID == o.ID, k.Anchor != "" && k.Anchor == o.Anchor(), k.UPN != "" && strings.EqualFold(k.UPN, o.Values.First(cloud.UPN)),
+			k.UniqueName != "" && k.UniqueName == o.Values.First(cloud.UniqueName):
+			out = append(out, o.Clone())
+		}
+	}
+	return out, nil
+}
+
+// Powerful implements gate.Tenant: nobody holds power here.
+func (t *tenant) Powerful(context.Context, []string) (map[string]string, error) {
+	t.w.alive()
+	if t.w.fault(2) {
+		return nil, errTenant
+	}
+	t.w.interleave()
+	return map[string]string{}, nil
+}
+
+// Domains implements host.Tenant.
+func (t *tenant) Domains(context.Context) ([]string, string, error) {
+	t.w.alive()
+	t.w.preparing = true
+	if t.w.fault(1) {
+		return nil, "", errTenant
+	}
+	return []string{"sim.test"}, "sim.onmicrosoft.com", nil
+}
+
+// Refresh implements host.Tenant: delta since the cache's token, or everything.
+func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]string, error) {
+	w := t.w
+	w.alive()
+	w.preparing = true
+	t.settle()
+	if w.fault(2) {
+		return nil, errTenant
+	}
+	token := c.Token("sim")
+	full := token == "" || w.fault(3)
+	since, _ := time.Parse(time.RFC3339Nano, token)
+	r := cloud.Refresh{Began: now, Tokens: map[string]string{"sim": now.Format(time.RFC3339Nano)}}
+	page := cloud.Page{}
+	if full {
+		r.Full = []scoping.Kind{scoping.User, scoping.Group}
+		since = time.Time{}
+	}
+	removed := false
+	for _, a := range t.sorted() {
+		v, ok := t.seen(a)
+		switch {
+		case !ok || (!full && !v.visible.After(since)):
+		case v.object.Deleted && !full:
+			page.Removed = append(page.Removed, cloud.Removal{ID: a.id, Kind: v.object.Kind, Hard: v.purged})
+			removed = true
+		case !v.object.Deleted:
+			page.Upserts = append(page.Upserts, t.upsert(a, v, since))
+		}
+	}
+	r.Pages = []cloud.Page{page}
+	if removed || full {
+		for _, a := range t.sorted() {
+			if v, ok := t.seen(a); ok && v.object.Deleted && !v.purged {
+				r.Deleted = append(r.Deleted, v.object.Clone())
+			}
+		}
+	}
+	changed := c.Commit(r)
+	w.maybe(8, w.changeDirectory)
+	return changed, nil
+}
+
+// upsert tells of an object what delta would: all values, and the members' changes since.
+func (t *tenant) upsert(a *account, v version, since time.Time) cloud.Upsert {
+	u := cloud.Upsert{ID: a.id, Kind: v.object.Kind, Values: v.object.Values.Clone(), Manager: &v.object.Manager, AddMembers: v.object.Members}
+	for _, old := range a.versions {
+		for name := range old.object.Values {
+			if _, has := u.Values[name]; !has {
+				u.Values[name] = nil
+			}
+		}
+		for _, m := range old.object.Members {
+			if !v.object.HasMember(m) {
+				u.RemoveMembers = append(u.RemoveMembers, m)
+			}
+		}
+	}
+	slices.Sort(u.RemoveMembers)
+	u.RemoveMembers = slices.Compact(u.RemoveMembers)
+	return u
+}

@@ -1,0 +1,289 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// sightOf is what the census was told last of an object.
+type sightOf struct {
+	parent scoping.GUID
+	dead   bool
+}
+
+// world is everything of one simulation.
+type world struct {
+	seed uint64
+	o    Options
+	r    *rand.Rand
+	step int
+	now  time.Time
+
+	dir     *domain
+	tenant  *tenant
+	engines map[string]*simEngine
+	people  int
+	names   int
+
+	disk       *state.MemoryDisk
+	store      *state.Store
+	host       *host.Host
+	census     *census.Census
+	cache      *cloud.Cache
+	savedCache []byte
+	checkpoint []byte
+	ids        int
+
+	faults    bool
+	dead      bool // the host crashed, and nobody has noticed yet
+	armed     int  // the host crashes at this failpoint from now; 0: not
+	preparing bool // the host may hold its lock of refreshes
+	locked    map[string]int
+	driving   map[string]bool
+	depth     int
+
+	told     map[scoping.GUID]sightOf
+	evidence map[scoping.GUID]*entry
+	book     book
+
+	points    map[string]int
+	counts    map[string]int
+	events    []string
+	violation *Violation
+}
+
+func newWorld(seed uint64, o Options) *world {
+	w := &world{seed: seed, o: o, r: rand.New(rand.NewPCG(seed, 0x7a4de)), now: start, dir: newDomain(), engines: map[string]*simEngine{}, locked: map[string]int{},
+		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, points: map[string]int{}, counts: map[string]int{}}
+	w.tenant = newTenant(w)
+	w.book = newBook()
+	if w.o.Trouble == 0 {
+		w.o.Trouble = []int{0, 5, 15, 30}[w.r.IntN(4)]
+	}
+	for _, n := range []string{connect, cloudsync} {
+		w.engines[n] = newEngine(w, n)
+	}
+	w.disk = state.Memory(state.Options{Command: "simulation", Now: func() time.Time { return w.now }, SegmentSize: 16 << 10, Hook: w.hook})
+	return w
+}
+
+// alive ends whoever goes on after the host has crashed.
+func (w *world) alive() {
+	if w.dead {
+		panic(crash{})
+	}
+	if w.violation != nil {
+		panic(broken{})
+	}
+}
+
+var errCrashed = errors.New("simulated: the host crashes here")
+
+// hook is at state's failpoints: from the crash on nothing gets through.
+func (w *world) hook(point string) error {
+	w.points[point]++
+	if w.dead || w.ticks() {
+		if !w.dead {
+			w.log("CRASH at %s", point)
+		}
+		w.dead = true
+		return errCrashed
+	}
+	return nil
+}
+
+// ticks counts failpoints down to the crash.
+func (w *world) ticks() bool {
+	if w.armed == 0 {
+		return false
+	}
+	w.armed--
+	return w.armed == 0
+}
+
+// crashAt is a failpoint of the simulator's own seams.
+func (w *world) crashAt(point string) {
+	w.alive()
+	w.points[point]++
+	if w.ticks() {
+		w.log("CRASH at %s", point)
+		w.dead = true
+		panic(crash{})
+	}
+}
+
+// fault says whether something goes wrong now, n times in a hundred.
+func (w *world) fault(percent int) bool { return w.faults && w.r.IntN(100) < percent }
+
+// maybe lets something happen, n times in a hundred.
+func (w *world) maybe(percent int, f func()) {
+	if w.faults && w.r.IntN(100) < percent {
+		w.depth++
+		defer func() { w.depth-- }()
+		f()
+	}
+}
+
+// Points of the simulator's own seams, beside state.Failpoints.
+var seams = []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided"}
+
+// Now implements gate.Clock.
+func (w *world) Now() time.Time { return w.now }
+
+// Sleep implements gate.Clock: time passes, and others act.
+func (w *world) Sleep(_ context.Context, d time.Duration) error {
+	w.alive()
+	w.now = w.now.Add(d)
+	w.interleave()
+	return nil
+}
+
+// pass lets time pass outside of the host.
+func (w *world) pass(d time.Duration) {
+	w.now = w.now.Add(d)
+	w.tenant.settle()
+}
+
+// restart is what an operator does: start the host again, until it runs.
+func (w *world) restart() {
+	for {
+		w.counts["crash"]++
+		w.depth, w.preparing = 0, false
+		w.locked, w.driving = map[string]int{}, map[string]bool{}
+		w.book.forget()
+		w.tenant.wire = map[string]string{}
+		for _, e := range w.engines {
+			e.busy, e.grants = false, nil
+		}
+		w.disk.Crash(w.r)
+		w.dead, w.armed = false, 0
+		if w.faults && w.r.IntN(10) == 0 {
+			w.armed = 1 + w.r.IntN(6)
+		}
+		w.pass(time.Duration(w.r.IntN(200)) * time.Second)
+		if w.open() == nil {
+			w.armed = 0
+			return
+		}
+		if !w.dead {
+			return // a violation was noted
+		}
+	}
+}
+
+// open starts a host over what the disk holds.
+func (w *world) open() error {
+	ctx := context.Background()
+	var err error
+	if w.store, err = w.disk.Reopen(); err != nil {
+		return w.opening("state", err)
+	}
+	index, err := w.store.Index("census", "tandem census", 1)
+	if errors.Is(err, state.ErrIndexUnusable) {
+		if err = w.store.RemoveIndex("census"); err == nil {
+			index, err = w.store.Index("census", "tandem census", 1)
+		}
+	}
+	if err != nil {
+		return w.opening("the census's index", err)
+	}
+	if w.census, err = census.Open(ctx, []string{dirName}, w.dial, keeping{w, index}); err != nil {
+		return w.opening("the census", err)
+	}
+	w.cache = cloud.NewCache(delay)
+	if w.savedCache != nil && w.r.IntN(3) > 0 {
+		if err := w.cache.Decode(bytes.NewReader(w.savedCache)); err != nil {
+			return w.opening("the cache", err)
+		}
+	}
+	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: w.tenant, Cache: w.cache, Engines: engines{w}, Clock: w, NewID: w.newID,
+		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: w, Patience: time.Minute, Progress: w.progress})
+	if err != nil {
+		return w.opening("the host", err)
+	}
+	w.log("the host is open")
+	return nil
+}
+
+// opening says that an open failed: by a crash, or against the promise that a crash never damages anything.
+func (w *world) opening(what string, err error) error {
+	if !w.dead && w.violation == nil {
+		w.violation = &Violation{Seed: w.seed, Step: w.step, Invariant: "a crash damages nothing", What: fmt.Sprintf("opening %s: %v", what, err), Events: w.last()}
+	}
+	return err
+}
+
+// keeping is the census's index: now and then it is only synced later.
+type keeping struct {
+	w *world
+	x *state.Index
+}
+
+func (k keeping) View(ctx context.Context, f func(state.Tx) error) error { return k.x.View(ctx, f) }
+
+func (k keeping) Update(ctx context.Context, f func(state.Tx) error) error {
+	k.w.crashAt("census.keep")
+	if k.w.r.IntN(4) > 0 {
+		return k.x.Update(ctx, f)
+	}
+	if err := k.x.UpdateNoSync(ctx, f); err != nil {
+		return err
+	}
+	return k.x.Sync(ctx)
+}
+
+func (w *world) newID() string {
+	w.ids++
+	return fmt.Sprintf("id%05d", w.ids)
+}
+
+func (w *world) saveCache(context.Context) error {
+	w.alive()
+	var b bytes.Buffer
+	if err := w.cache.Encode(&b); err != nil {
+		return err
+	}
+	w.savedCache = b.Bytes()
+	return nil
+}
+
+// LoadCheckpoint implements host.Checkpoints.
+func (w *world) LoadCheckpoint(context.Context) ([]byte, error) { return w.checkpoint, nil }
+
+// SaveCheckpoint implements host.Checkpoints.
+func (w *world) SaveCheckpoint(_ context.Context, b []byte) error {
+	w.alive()
+	w.checkpoint = b
+	return nil
+}
+
+// call runs f as an actor's call of the host, with the bookkeeping of locks around it.
+func (w *world) call(engines []string, f func()) {
+	before := w.preparing
+	was := maps.Clone(w.locked)
+	for _, e := range engines {
+		w.locked[e]++
+	}
+	w.depth++
+	defer func() {
+		w.depth--
+		w.locked, w.preparing = was, before
+	}()
+	f()
+	w.alive()
+}
+
+// ledgerNow lets f look at the host's ledger.
+func (w *world) ledgerNow(f func(*ledger.State)) { w.host.Gate().Read(f) }
