@@ -164,6 +164,7 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 		if g.auth.Partition != nil && rs[i].Revision == 0 {
 			rs[i].Revision = g.auth.Partition.Revision()
 		}
+		rs[i].V = ledger.Version // as it will be when the log is folded again
 		batch[i] = ledger.Encode(rs[i])
 	}
 	last, err := g.o.Journal.Append(context.WithoutCancel(ctx), batch)

@@ -189,8 +189,13 @@ func (h *Host) nameOfContainer(s scoping.Scope) string {
 
 // Drive runs a wave until it is over or waits.
 func (h *Host) Drive(ctx context.Context, id string) (wave.Wave, error) {
+	return h.DriveUntil(ctx, id, "")
+}
+
+// DriveUntil is Drive that also ends before a phase is begun.
+func (h *Host) DriveUntil(ctx context.Context, id string, stopAt wave.Phase) (wave.Wave, error) {
 	defer h.thaw(id)
-	w, err := wave.Drive(ctx, &executor{h: h}, id, "")
+	w, err := wave.Drive(ctx, &executor{h: h}, id, stopAt)
 	if err != nil {
 		return w, err
 	}

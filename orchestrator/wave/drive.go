@@ -31,7 +31,7 @@ func Drive(ctx context.Context, x Executor, id string, stopAt Phase) (Wave, erro
 		}
 	}
 	var last *Evidence
-	for !w.State.Over() && w.State != Paused {
+	for !w.State.Over() && w.State != Paused && (stopAt == "" || w.Phase != stopAt) { // a transaction may have entered it
 		var goOn bool
 		w, last, goOn, err = advance(ctx, x, w, last, stopAt)
 		if err != nil || !goOn {
