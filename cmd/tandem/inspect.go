@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tandem-sync/tandem/orchestrator/api"
+)
+
+func checkCommand() *cli.Command {
+	return &cli.Command{Name: "check", Usage: "connections, rights, permissions, clock, TLS, tenant capabilities", Action: func(c *cli.Context) error {
+		if err := arguments(c); err != nil {
+			return err
+		}
+		return ask(c, request{command: "check", body: api.None{}, view: view(showChecks)})
+	}}
+}
+
+func showChecks(w io.Writer, v api.Checks) {
+	for _, f := range v.Checks {
+		fmt.Fprintf(w, "%-8s %s: %s\n", f.Severity, f.Name, f.Message)
+		if f.Hint != "" {
+			fmt.Fprintf(w, "         → %s\n", f.Hint)
+		}
+	}
+}
+
+func assessCommand() *cli.Command {
+	return &cli.Command{Name: "assess", Usage: "readiness per OU and feature (not available yet)",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "under", Usage: "`DN`"}, &cli.BoolFlag{Name: "exit-code", Usage: "exit 4 when something is blocked"}},
+		Action: func(*cli.Context) error {
+			return api.Unavailable("assess", "`tandem plan -f POLICY -o PLAN` finds the same hazards for what a policy would move")
+		}}
+}
+
+func statusCommand() *cli.Command {
+	return &cli.Command{Name: "status", Usage: "everything at a glance", Action: func(c *cli.Context) error {
+		if err := arguments(c); err != nil {
+			return err
+		}
+		return ask(c, request{command: "status", body: api.None{}, view: view(showStatus)})
+	}}
+}
+
+func showStatus(w io.Writer, s api.Status) {
+	if s.Revision == 0 {
+		fmt.Fprintln(w, "policy      none in force: tandem import POLICY")
+	} else {
+		fmt.Fprintf(w, "policy      revision %d, epoch %s\n", s.Revision, s.Epoch)
+	}
+	if s.ReadOnly != "" {
+		fmt.Fprintln(w, bold("READ ONLY   "+s.ReadOnly))
+	}
+	for _, x := range s.Stops {
+		fmt.Fprintln(w, bold(fmt.Sprintf("STOPPED     %s by %s: %s", x.ID, x.By, x.Reason)))
+	}
+	for _, d := range s.Directories {
+		fmt.Fprintf(w, "directory   %s: %d objects\n", d.Name, d.Objects)
+	}
+	var linked []string
+	for _, k := range slices.Sorted(maps.Keys(s.Linked)) {
+		linked = append(linked, fmt.Sprintf("%d %ss", s.Linked[k], k))
+	}
+	if len(linked) == 0 {
+		linked = []string{"nothing"}
+	}
+	fmt.Fprintf(w, "linked      %s\nunsettled   %d, in doubt %d\n", strings.Join(linked, ", "), s.Errors, s.InDoubt)
+	for _, d := range s.Drift {
+		fmt.Fprintf(w, "drift       %s is %s: %s\n", d.Was, d.What, d.Now)
+	}
+	fmt.Fprintln(w)
+	engineTable(w, s.Engines)
+	if len(s.Held) > 0 {
+		fmt.Fprintln(w)
+		heldTable(w, s.Held)
+	}
+	if len(s.Waves) > 0 {
+		fmt.Fprintln(w)
+		waveTable(w, s.Waves)
+	}
+}
+
+func engineTable(w io.Writer, es []api.Engine) {
+	var rows [][]string
+	for _, e := range es {
+		health, last := "not running here", "–"
+		if e.Healthy != nil {
+			health = "healthy"
+			if !*e.Healthy {
+				health = "unhealthy"
+			}
+			health = strings.TrimSuffix(health+": "+e.Message, ": ")
+		}
+		if e.Last != nil {
+			last = fmt.Sprintf("%s, %d applied, %d failed", e.Last.Profile, e.Last.Applied, e.Last.Failed)
+		}
+		rows = append(rows, []string{e.Name, health, fmt.Sprint(e.Scopes), fmt.Sprint(e.Errors), last})
+	}
+	table(w, "ENGINE|HEALTH|SCOPES|UNSETTLED|LAST RUN", rows)
+}
+
+func explainCommand() *cli.Command {
+	return &cli.Command{Name: "explain", Usage: "who owns an object, per feature, and why", ArgsUsage: "REF",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "policy", Usage: "answer by this policy `FILE` instead of the one in force"}},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, "REF"); err != nil {
+				return err
+			}
+			q := api.ExplainRequest{Ref: c.Args().First()}
+			if f := c.String("policy"); f != "" {
+				text, err := readFile(f)
+				if err != nil {
+					return err
+				}
+				q.File, q.Text = f, text
+			}
+			return ask(c, request{command: "explain", body: q, view: view(showExplained)})
+		}}
+}
+
+func showExplained(w io.Writer, e api.Explained) {
+	fmt.Fprintf(w, "%s\n%s in %s, anchor %s\n", bold(e.DN), e.Kind, e.Directory, e.Anchor)
+	for _, f := range e.Features {
+		by := ""
+		if f.Assignment != "" {
+			by = fmt.Sprintf(" by assignment %q", f.Assignment)
+		}
+		fmt.Fprintf(w, "%s: %s%s\n  because %s\n", f.Feature, bold(f.Engine), by, f.Because)
+		for _, l := range f.Lost {
+			fmt.Fprintf(w, "  not %s of %q: %s\n", l.Engine, l.Assignment, l.Because)
+		}
+	}
+}
+
+func objectCommand() *cli.Command {
+	return &cli.Command{Name: "object", Usage: "everything known of one object", ArgsUsage: "REF", Action: func(c *cli.Context) error {
+		if err := arguments(c, "REF"); err != nil {
+			return err
+		}
+		return ask(c, request{command: "object", body: api.RefRequest{Ref: c.Args().First()}, view: view(showObject)})
+	}}
+}
+
+func showObject(w io.Writer, o api.Object) {
+	showExplained(w, o.Explained)
+	if o.Gone {
+		fmt.Fprintln(w, "deleted in the directory")
+	}
+	if o.Excluded != "" {
+		fmt.Fprintf(w, "left out: %s\n", o.Excluded)
+	}
+	if o.Link == nil {
+		fmt.Fprintln(w, "not linked to a tenant object")
+	} else {
+		fmt.Fprintf(w, "linked to %s (%s, %s), anchor %s\n", o.Link.CloudID, o.Link.Origin, o.Link.State, o.Link.Anchor)
+	}
+	for _, f := range slices.Sorted(maps.Keys(o.Record)) {
+		fmt.Fprintf(w, "owner of record of %s: %s\n", f, o.Record[f])
+	}
+	fmt.Fprintln(w, bold("\ndirectory"))
+	for _, k := range slices.Sorted(maps.Keys(o.Values)) {
+		fmt.Fprintf(w, "  %s: %s\n", k, strings.Join(o.Values[k], " | "))
+	}
+	if o.Tenant != nil {
+		fmt.Fprintln(w, bold("tenant"))
+		for _, k := range slices.Sorted(maps.Keys(o.Tenant.Values)) {
+			fmt.Fprintf(w, "  %s: %s\n", k, strings.Join(o.Tenant.Values[k], " | "))
+		}
+	}
+	for _, d := range o.Errors {
+		fmt.Fprintf(w, "unsettled: %s %s: %s\n", d.Feature, d.Code, d.Reason)
+	}
+	fmt.Fprintln(w, bold("journal"))
+	for _, r := range o.Journal {
+		showRecord(w, r)
+	}
+}
+
+func diffCommand() *cli.Command {
+	return &cli.Command{Name: "diff", Usage: "what the engine would write now; exit 4 if anything",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "under", Usage: "subtree `DN`"}, &cli.StringFlag{Name: "engine", Usage: "`ENGINE`; default: the owner"}},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "diff", body: api.DiffRequest{Under: c.String("under"), Engine: c.String("engine")}, view: view(showDiff)})
+		}}
+}
+
+func showDiff(w io.Writer, d api.Diff) {
+	fmt.Fprintf(w, "%s would write %d of %d objects\n", d.Engine, len(d.Differences), d.Objects)
+	for _, x := range d.Differences {
+		fmt.Fprintf(w, "%s %s\n", bold(x.Op), x.Object)
+		for _, k := range slices.Sorted(maps.Keys(x.Attributes)) {
+			fmt.Fprintf(w, "  %s: %s → %s\n", k, value(x.Attributes[k].Tenant), value(x.Attributes[k].Wanted))
+		}
+		if x.Reason != "" {
+			fmt.Fprintf(w, "  %s\n", x.Reason)
+		}
+	}
+}
+
+func value(v any) string {
+	if v == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%q", v)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tandem-sync/tandem/orchestrator/api"
+)
+
+func stateCommand() *cli.Command {
+	return &cli.Command{Name: "state", Usage: "backup, restore and check of the state folder", Subcommands: []*cli.Command{
+		{Name: "backup", Usage: "write a backup, also while the state is in use", ArgsUsage: "FILE", Action: backupState},
+		{Name: "restore", Usage: "a backup into an empty state folder; nothing is written to the tenant until --activate", ArgsUsage: "FILE",
+			Flags:  []cli.Flag{&cli.BoolFlag{Name: "activate", Usage: "let a restored state write again"}, &cli.StringFlag{Name: "reason", Usage: "why, for the journal"}},
+			Action: restoreState},
+		{Name: "check", Usage: "read everything; exit 4 when something is wrong", Action: checkState},
+		{Name: "rebuild-index", Usage: "drop what can be read again from directory, tenant and journal", Action: rebuildIndex},
+	}}
+}
+
+func backupState(c *cli.Context) error {
+	if err := arguments(c, "FILE"); err != nil {
+		return err
+	}
+	f, err := filepath.Abs(c.Args().First())
+	if err != nil {
+		return fmt.Errorf("the backup's file: %w", err)
+	}
+	return ask(c, request{command: "state/backup", body: api.BackupRequest{File: f}, view: view(func(w io.Writer, b api.Backup) {
+		fmt.Fprintf(w, "%s: %d files, %d bytes\n", b.File, b.Files, b.Bytes)
+	})})
+}
+
+func restoreState(c *cli.Context) error {
+	if c.Bool("activate") {
+		if err := arguments(c); err != nil {
+			return err
+		}
+		return ask(c, request{command: "state/activate", body: api.ActivateRequest{Reason: c.String("reason")}, view: view(func(w io.Writer, _ api.None) { fmt.Fprintln(w, "in force") })})
+	}
+	if err := arguments(c, "FILE"); err != nil {
+		return err
+	}
+	dir, err := api.StateDir(options(c))
+	if err != nil {
+		return err
+	}
+	by := fmt.Sprintf("uid %d", os.Getuid())
+	if u, err := user.Current(); err == nil {
+		by = u.Username + " (" + by + ")"
+	}
+	if err := api.RestoreState(c.Context, dir, c.Args().First(), "tandem state restore", by); err != nil {
+		return err
+	}
+	return printResult(c, api.Problems{State: dir, Problems: []api.Problem{}}, func(w io.Writer, p api.Problems) {
+		fmt.Fprintf(w, "restored into %s; it writes nothing yet: run every engine with --profile full, look at `tandem diff`, then tandem state restore --activate\n", p.State)
+	})
+}
+
+func checkState(c *cli.Context) error {
+	if err := arguments(c); err != nil {
+		return err
+	}
+	dir, err := api.StateDir(options(c))
+	if err != nil {
+		return err
+	}
+	p, o, err := api.CheckState(c.Context, dir)
+	if err != nil {
+		return err
+	}
+	return end(o, printResult(c, p, func(w io.Writer, p api.Problems) {
+		for _, x := range p.Problems {
+			fmt.Fprintf(w, "%s: %s\n  → %s\n", x.File, x.Problem, x.Next)
+		}
+		if len(p.Problems) == 0 {
+			fmt.Fprintf(w, "%s is whole\n", p.State)
+		}
+	}))
+}
+
+func rebuildIndex(c *cli.Context) error {
+	if err := arguments(c); err != nil {
+		return err
+	}
+	dir, err := api.StateDir(options(c))
+	if err != nil {
+		return err
+	}
+	dropped, err := api.RebuildIndex(dir, "tandem state rebuild-index")
+	if err != nil {
+		return err
+	}
+	return printResult(c, map[string][]string{"dropped": dropped}, func(w io.Writer, m map[string][]string) {
+		fmt.Fprintf(w, "dropped %v: the next command reads them anew; engines read everything with `tandem sync ENGINE --profile full`\n", m["dropped"])
+	})
+}
+
+func serveCommand() *cli.Command {
+	return &cli.Command{Name: "serve", Usage: "the daemon: schedules and the local socket with /metrics, /healthz, /readyz",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "listen", Usage: "`ADDR` beyond the local socket (not available yet)"}},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			if a := c.String("listen"); a != "" {
+				e := api.Unavailable("listening on "+a, "leave --listen out: commands on this host talk to the local socket")
+				e.Message += ": beyond the local socket it takes TLS and sign-in, which this version does not have"
+				return e
+			}
+			noteInterrupt("ending after the step under way")
+			err := api.Serve(c.Context, options(c), func(socket string) { fmt.Fprintln(os.Stderr, "tandem: serving on "+socket) })
+			if errors.Is(c.Context.Err(), err) {
+				return nil
+			}
+			return err
+		}}
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"os"
+
+	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/plugins/cloudsync"
+	"github.com/tandem-sync/tandem/plugins/connect"
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// servePlugin is this program as one of its built-in engines, started by itself.
+func servePlugin(kind string) int {
+	l := engine.NewLogger(os.Stderr)
+	switch kind {
+	case "connect":
+		engine.Serve(connect.New(connect.Options{Logger: l}))
+	case "cloudsync":
+		engine.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
+	default:
+		complain("there is no built-in engine "+kind, "connect or cloudsync")
+		return api.ExitUsage
+	}
+	return api.ExitDone
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tandem-sync/tandem/orchestrator/api"
+)
+
+func readFile(name string) ([]byte, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, &api.Error{Kind: api.KindUsage, Message: err.Error(), Exit: api.ExitUsage}
+	}
+	return b, nil
+}
+
+// writeFile writes a file as a whole or not at all.
+func writeFile(name string, b []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	_, err = tmp.Write(b)
+	if e := tmp.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name()) // the first error says more
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+func policyCommand() *cli.Command {
+	return &cli.Command{Name: "policy", Usage: "policy files and the policy in force", Subcommands: []*cli.Command{
+		{Name: "validate", Usage: "compile a policy against the directory; print the partition or the errors", ArgsUsage: "FILE", Action: func(c *cli.Context) error {
+			return withPolicy(c, "policy/validate", view(showPolicy))
+		}},
+		{Name: "show", Usage: "the policy in force", Flags: []cli.Flag{&cli.Uint64Flag{Name: "revision", Usage: "revision `N` instead"}}, Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "policy/show", body: api.PolicyRequest{Revision: c.Uint64("revision")}, view: view(showPolicy)})
+		}},
+		{Name: "fmt", Usage: "print a policy in the usual form (comments are not kept)", ArgsUsage: "FILE", Action: formatPolicy, Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "repin", Usage: "let names follow OUs that were renamed or moved"}, &cli.BoolFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the file instead"}}},
+		{Name: "schema", Usage: "JSON Schema for editors (not available yet)", Action: func(*cli.Context) error {
+			return api.Unavailable("policy schema", "`tandem policy validate FILE` finds every mistake, with its place")
+		}},
+	}}
+}
+
+// withPolicy sends a policy file's text.
+func withPolicy(c *cli.Context, command string, v func(io.Writer, json.RawMessage) error) error {
+	if err := arguments(c, "FILE"); err != nil {
+		return err
+	}
+	f := c.Args().First()
+	text, err := readFile(f)
+	if err != nil {
+		return err
+	}
+	return ask(c, request{command: command, body: api.PolicyRequest{File: f, Text: text}, view: v})
+}
+
+func showPolicy(w io.Writer, p api.Policy) {
+	if p.Revision > 0 {
+		fmt.Fprintf(w, "# revision %d\n", p.Revision)
+	}
+	fmt.Fprint(w, p.Text)
+	fmt.Fprintln(w)
+	var rows [][]string
+	for _, x := range p.Parts {
+		under := x.Under
+		if len(x.Except) > 0 {
+			under += " except " + strings.Join(x.Except, "; ")
+		}
+		fs := make([]string, len(x.Features))
+		for i, f := range x.Features {
+			fs[i] = string(f)
+		}
+		rows = append(rows, []string{x.Engine, strings.Join(fs, ","), x.Directory, under})
+	}
+	table(w, "ENGINE|FEATURES|DIRECTORY|UNDER", rows)
+	for _, d := range p.Drift {
+		fmt.Fprintf(w, "drift: %s is %s: %s\n", d.Was, d.What, d.Now)
+	}
+}
+
+func formatPolicy(c *cli.Context) error {
+	if err := arguments(c, "FILE"); err != nil {
+		return err
+	}
+	f := c.Args().First()
+	text, err := readFile(f)
+	if err != nil {
+		return err
+	}
+	out := api.Formatted{File: f, Repinned: []string{}}
+	if c.Bool("repin") {
+		_, err = call(c, "policy/repin", api.PolicyRequest{File: f, Text: text}, &out)
+	} else {
+		var b []byte
+		b, err = api.FormatPolicy(f, text)
+		out.Text = string(b)
+	}
+	if err != nil {
+		return err
+	}
+	return putFormatted(c, out)
+}
+
+func putFormatted(c *cli.Context, f api.Formatted) error {
+	if c.Bool("write") {
+		if err := writeFile(f.File, []byte(f.Text)); err != nil {
+			return err
+		}
+		if c.String("output") != "json" {
+			return nil
+		}
+	}
+	return printResult(c, f, func(w io.Writer, f api.Formatted) { fmt.Fprint(w, f.Text) })
+}
+
+func importCommand() *cli.Command {
+	return &cli.Command{Name: "import", Usage: "first adoption: put a policy in force without a wave", ArgsUsage: "POLICY", Action: func(c *cli.Context) error {
+		return withPolicy(c, "import", view(func(w io.Writer, p api.Policy) {
+			fmt.Fprintf(w, "in force as revision %d: %d parts\nnext: tandem sync ENGINE --profile full\n", p.Revision, len(p.Parts))
+		}))
+	}}
+}

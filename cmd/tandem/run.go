@@ -1,0 +1,294 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tandem-sync/tandem/orchestrator/api"
+)
+
+func syncCommand() *cli.Command {
+	return &cli.Command{Name: "sync", Usage: "one run of an engine now; exit 3 when something is held, 1 when objects failed", ArgsUsage: "ENGINE",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "profile", Usage: "delta or full", Value: "delta"},
+			&cli.StringFlag{Name: "under", Usage: "only this subtree `DN`"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, "ENGINE"); err != nil {
+				return err
+			}
+			return ask(c, request{command: "sync", body: api.SyncRequest{Engine: c.Args().First(), Profile: c.String("profile"), Under: c.String("under")}, view: view(showSync)})
+		}}
+}
+
+func showSync(w io.Writer, r api.Sync) {
+	fmt.Fprintf(w, "%s %s: %d read, %d to change, %d applied, %d unchanged", bold(r.Engine), r.Profile, r.Read, r.Proposed, r.Applied, r.Unchanged)
+	for _, x := range []struct {
+		n    int
+		name string
+	}{{r.Shadowed, "shadowed"}, {r.Held, "held"}, {r.Deferred, "deferred"}, {r.Released, "released"}, {r.Refused, "refused"}, {r.Failed, "failed"}, {r.Unclaimed, "unclaimed"}} {
+		if x.n > 0 {
+			fmt.Fprintf(w, ", %d %s", x.n, x.name)
+		}
+	}
+	fmt.Fprintf(w, " in %d ms\n", r.Millis)
+	for _, e := range r.Errors {
+		fmt.Fprintf(w, "  %s: %s: %s\n", e.Object, e.Code, e.Message)
+	}
+	for _, n := range r.Left {
+		fmt.Fprintf(w, "  unclaimed: %s\n", n)
+	}
+}
+
+func heldCommand() *cli.Command {
+	cmds := []*cli.Command{
+		{Name: "list", Usage: "held sets", Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "held/list", body: api.None{}, view: view(func(w io.Writer, v api.HeldSets) { heldTable(w, v.Held) })})
+		}},
+		{Name: "show", Usage: "one held set", ArgsUsage: "ID", Action: func(c *cli.Context) error {
+			if err := arguments(c, "ID"); err != nil {
+				return err
+			}
+			return ask(c, request{command: "held/show", body: api.HeldRequest{ID: c.Args().First()}, view: view(showHeld)})
+		}},
+	}
+	for verb, usage := range map[string]string{"approve": "let this very set be written", "reject": "never write it", "forget": "drop the answer: it will be judged anew"} {
+		cmds = append(cmds, &cli.Command{Name: verb, Usage: usage, ArgsUsage: "ID", Flags: []cli.Flag{&cli.StringFlag{Name: "reason", Usage: "why, for the journal"}},
+			Action: func(c *cli.Context) error {
+				if err := arguments(c, "ID"); err != nil {
+					return err
+				}
+				return ask(c, request{command: "held/answer", body: api.HeldRequest{ID: c.Args().First(), Verb: verb, Reason: c.String("reason")}, view: view(showAnswered)})
+			}})
+	}
+	return &cli.Command{Name: "held", Usage: "sets of writes held by a threshold", Subcommands: cmds}
+}
+
+func heldTable(w io.Writer, hs []api.Held) {
+	var rows [][]string
+	for _, h := range hs {
+		rows = append(rows, []string{h.ID, h.Engine, string(h.State), fmt.Sprint(h.Count), string(h.Class), h.Why})
+	}
+	table(w, "HELD SET|ENGINE|STATE|WRITES|CLASS|WHY", rows)
+}
+
+func showHeld(w io.Writer, h api.Held) {
+	fmt.Fprintf(w, "%s of %s, %s: %d writes of class %s\n%s\n", bold(h.ID), h.Engine, h.State, h.Count, h.Class, h.Why)
+	for _, e := range h.Entries {
+		fmt.Fprintf(w, "  %s %s %s %s\n", e.Op, e.Feature, e.Name, e.Detail)
+	}
+}
+
+func showAnswered(w io.Writer, a api.Answered) {
+	fmt.Fprintf(w, "%s: %s\n", a.ID, a.Verb)
+	if a.Run != nil {
+		showSync(w, *a.Run)
+	}
+}
+
+func stopFlags(reason string) []cli.Flag {
+	return []cli.Flag{&cli.StringFlag{Name: "engine", Usage: "only `ENGINE`"}, &cli.StringFlag{Name: "under", Usage: "only subtree `DN`"},
+		&cli.BoolFlag{Name: "all", Usage: "all writing"}, &cli.StringFlag{Name: "reason", Usage: reason}}
+}
+
+func stopAction(command, word string) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if err := arguments(c); err != nil {
+			return err
+		}
+		q := api.StopRequest{Engine: c.String("engine"), Under: c.String("under"), All: c.Bool("all"), Reason: c.String("reason")}
+		return ask(c, request{command: command, body: q, view: view(func(w io.Writer, v api.Stops) {
+			for _, s := range v.Stops {
+				fmt.Fprintf(w, "%s: %s\n", word, s.ID)
+			}
+		})})
+	}
+}
+
+func stopCommand() *cli.Command {
+	return &cli.Command{Name: "stop", Usage: "stop writing now; survives restarts", Flags: stopFlags("why; needed"), Action: stopAction("stop", "stopped")}
+}
+
+func startCommand() *cli.Command {
+	return &cli.Command{Name: "start", Usage: "end a stop", Flags: stopFlags("why"), Action: stopAction("start", "started again")}
+}
+
+func errorsCommand() *cli.Command {
+	return &cli.Command{Name: "errors", Usage: "objects that did not settle", Subcommands: []*cli.Command{
+		{Name: "list", Usage: "all of them", Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "errors/list", body: api.None{}, view: view(showDebts)})
+		}},
+		{Name: "retry", Usage: "ask for them again now", ArgsUsage: "[REF]", Action: func(c *cli.Context) error {
+			if c.Args().Len() > 1 {
+				return arguments(c, "[REF]")
+			}
+			return ask(c, request{command: "errors/retry", body: api.RefRequest{Ref: c.Args().First()}, view: view(func(w io.Writer, v api.Retries) {
+				for _, r := range v.Runs {
+					showSync(w, r)
+				}
+				if len(v.Runs) == 0 {
+					fmt.Fprintln(w, "nothing to try again")
+				}
+			})})
+		}},
+	}}
+}
+
+func showDebts(w io.Writer, v api.Debts) {
+	var rows [][]string
+	for _, d := range v.Errors {
+		rows = append(rows, []string{d.Name, string(d.Feature), d.Owner, d.Code, d.Since, d.Reason})
+	}
+	table(w, "OBJECT|FEATURE|OWNER|CODE|SINCE|REASON", rows)
+}
+
+func restoreCommand() *cli.Command {
+	return &cli.Command{Name: "restore", Usage: "an object from the tenant's deleted items (not available yet)", ArgsUsage: "REF", Action: func(c *cli.Context) error {
+		if err := arguments(c, "REF"); err != nil {
+			return err
+		}
+		return api.Unavailable("restore", "restore the object in the tenant's admin center, then `tandem errors retry REF`; one that Tandem deleted itself comes back with its directory object")
+	}}
+}
+
+func auditCommand() *cli.Command {
+	return &cli.Command{Name: "audit", Usage: "the journal", Subcommands: []*cli.Command{
+		{Name: "list", Usage: "its records; JSON: one a line", Flags: []cli.Flag{&cli.StringFlag{Name: "object", Usage: "only of `REF`"}, &cli.StringFlag{Name: "wave", Usage: "only of wave `ID`"}},
+			Action: func(c *cli.Context) error {
+				if err := arguments(c); err != nil {
+					return err
+				}
+				return ask(c, request{command: "audit/list", body: api.AuditRequest{Object: c.String("object"), Wave: c.String("wave")}, item: view(showRecord)})
+			}},
+		{Name: "verify", Usage: "check its chain; exit 4 when it is damaged", Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "audit/verify", body: api.None{}, view: view(func(w io.Writer, v api.Verified) {
+				if v.OK {
+					fmt.Fprintf(w, "the journal is whole: %d records, head %s\n", v.Records, v.Head)
+				}
+			})})
+		}},
+	}}
+}
+
+func showRecord(w io.Writer, r api.Record) {
+	fmt.Fprintf(w, "%6d %s %-9s", r.Seq, r.At, r.Outcome)
+	for _, s := range []*string{r.Engine, r.Wave, r.Phase, r.Feature} {
+		if s != nil {
+			fmt.Fprintf(w, " %s", *s)
+		}
+	}
+	fmt.Fprintf(w, " %s", r.Op)
+	switch {
+	case r.Name != nil:
+		fmt.Fprintf(w, " %s", *r.Name)
+	case r.Object != nil:
+		fmt.Fprintf(w, " %s", *r.Object)
+	}
+	if r.Code != nil {
+		fmt.Fprintf(w, " %s", *r.Code)
+	}
+	if r.Reason != nil {
+		fmt.Fprintf(w, ": %s", *r.Reason)
+	}
+	if r.By != nil {
+		fmt.Fprintf(w, " (by %s)", *r.By)
+	}
+	fmt.Fprintln(w)
+}
+
+func engineCommand() *cli.Command {
+	return &cli.Command{Name: "engine", Usage: "engines", Subcommands: []*cli.Command{
+		{Name: "list", Usage: "configured engines", Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "engine/list", body: api.None{}, view: view(func(w io.Writer, v api.Engines) { engineTable(w, v.Engines) })})
+		}},
+		{Name: "show", Usage: "one engine", ArgsUsage: "NAME", Action: func(c *cli.Context) error {
+			if err := arguments(c, "NAME"); err != nil {
+				return err
+			}
+			return ask(c, request{command: "engine/show", body: api.NameRequest{Name: c.Args().First()}, view: view(func(w io.Writer, e api.Engine) {
+				engineTable(w, []api.Engine{e})
+				fmt.Fprintf(w, "kind %s, version %s, features %v\nverbs %v\n", e.Kind, e.Version, e.Features, e.Verbs)
+			})})
+		}},
+	}}
+}
+
+func agentCommand() *cli.Command {
+	which := &cli.StringFlag{Name: "engine", Usage: "`ENGINE`, when several have agents"}
+	return &cli.Command{Name: "agent", Usage: "agents", Subcommands: []*cli.Command{
+		{Name: "list", Usage: "enrolled agents", Flags: []cli.Flag{which}, Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "agent", body: api.AgentRequest{Engine: c.String("engine"), Verb: "agents"}, view: view(showAgents)})
+		}},
+		{Name: "invite", Usage: "print a one-time token for tandem-agent enroll", Flags: []cli.Flag{which, &cli.StringFlag{Name: "group", Usage: "`NAME` of the agents' group"},
+			&cli.DurationFlag{Name: "ttl", Usage: "how long the token is good for"}}, Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			q := api.AgentRequest{Engine: c.String("engine"), Verb: "invite", Group: c.String("group")}
+			if c.IsSet("ttl") {
+				q.TTL = c.Duration("ttl").String()
+			}
+			return agentAnswer(c, q)
+		}},
+		{Name: "remove", Usage: "end an agent for good", ArgsUsage: "ID", Flags: []cli.Flag{which}, Action: func(c *cli.Context) error {
+			if err := arguments(c, "ID"); err != nil {
+				return err
+			}
+			return agentAnswer(c, api.AgentRequest{Engine: c.String("engine"), Verb: "remove", ID: c.Args().First()})
+		}},
+	}}
+}
+
+// agentAnswer shows what the engine answered, in its own words.
+func agentAnswer(c *cli.Context, q api.AgentRequest) error {
+	var r api.AgentReply
+	if _, err := call(c, "agent", q, &r); err != nil {
+		return err
+	}
+	if r.Answer == nil {
+		r.Answer = json.RawMessage("{}")
+	}
+	return show(c, r.Answer, func(w io.Writer, b json.RawMessage) error {
+		var v struct{ Token, Group, Expires, Listen string }
+		if json.Unmarshal(b, &v) == nil && v.Token != "" {
+			fmt.Fprintln(w, v.Token)
+			fmt.Fprintf(os.Stderr, "tandem: good once, until %s, for group %s\ntandem: → on the agent's host: tandem-agent enroll --server %s --token TOKEN …\n", v.Expires, v.Group, v.Listen)
+		}
+		return nil
+	})
+}
+
+func showAgents(w io.Writer, r api.AgentReply) {
+	var as []struct {
+		ID, Group, Directory, Host, Version string
+		Live, Embedded                      bool
+	}
+	if err := json.Unmarshal(r.Agents, &as); err != nil {
+		fmt.Fprintf(w, "%s\n", r.Agents)
+		return
+	}
+	var rows [][]string
+	for _, a := range as {
+		rows = append(rows, []string{a.ID, a.Group, a.Directory, a.Host, map[bool]string{true: "live", false: "away"}[a.Live], map[bool]string{true: "embedded", false: ""}[a.Embedded], a.Version})
+	}
+	table(w, "AGENT|GROUP|DIRECTORY|HOST|STATE||VERSION", rows)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tandem-sync/tandem/orchestrator/api"
+)
+
+// interruptNote is what the first Ctrl-C says.
+var interruptNote atomic.Pointer[string]
+
+func noteInterrupt(s string) { interruptNote.Store(&s) }
+
+// complain tells a person what is wrong, and on lines of their own what to do.
+func complain(message, hint string) {
+	for l := range strings.SplitSeq(strings.TrimRight(message, "\n"), "\n") {
+		fmt.Fprintln(os.Stderr, "tandem: "+l)
+	}
+	if hint != "" {
+		fmt.Fprintln(os.Stderr, "tandem: → "+hint)
+	}
+}
+
+// display shows progress on standard error: one line redrawn on a terminal, plain lines elsewhere.
+type display struct {
+	mu     sync.Mutex
+	w      io.Writer
+	redraw bool
+	width  int // of the line that stands there
+	last   string
+}
+
+func newDisplay() *display { return &display{w: os.Stderr, redraw: terminal(os.Stderr)} }
+
+func (d *display) show(p api.Progress) {
+	s := progressLine(p, d.redraw)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s == d.last {
+		return
+	}
+	d.last = s
+	if !d.redraw {
+		fmt.Fprintln(d.w, s)
+		return
+	}
+	fmt.Fprintf(d.w, "\r%s%s", s, strings.Repeat(" ", max(0, d.width-len(s))))
+	d.width = len(s)
+}
+
+// clear ends the redrawn line, so that what follows stands alone.
+func (d *display) clear() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.redraw && d.width > 0 {
+		fmt.Fprintf(d.w, "\r%s\r", strings.Repeat(" ", d.width))
+	}
+	d.width, d.last = 0, ""
+}
+
+// progressLine says what goes on. Counts are for terminals: elsewhere each would be a line.
+func progressLine(p api.Progress, counts bool) string {
+	var parts []string
+	for _, s := range []string{p.Wave, p.Engine, p.Phase} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	s := strings.Join(parts, " ")
+	if counts && p.Total > 0 {
+		s += fmt.Sprintf(" %d/%d", p.Done, p.Total)
+	} else if counts && p.Done > 0 {
+		s += fmt.Sprintf(" %d", p.Done)
+	}
+	if p.Note != "" {
+		s += ": " + p.Note
+	}
+	return s
+}
+
+// bold marks what matters, where that is wanted.
+func bold(s string) string {
+	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !terminal(os.Stdout) {
+		return s
+	}
+	return "\x1b[1m" + s + "\x1b[0m"
+}

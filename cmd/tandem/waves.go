@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+)
+
+func planCommand() *cli.Command {
+	return &cli.Command{Name: "plan", Usage: "what would change hands, wave by wave, after a shadow run of the target",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "f", Aliases: []string{"file"}, Usage: "`POLICY` file"},
+			&cli.StringFlag{Name: "o", Aliases: []string{"out"}, Usage: "`PLAN` file to write, for apply"},
+			&cli.BoolFlag{Name: "exit-code", Usage: "exit 4 when something would change hands or is blocked"},
+			&cli.BoolFlag{Name: "allow-revert", Usage: "let the policy undo a committed wave"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			f := c.String("f")
+			if f == "" {
+				return api.Usage("plan needs -f POLICY, and -o PLAN to keep the plan")
+			}
+			text, err := readFile(f)
+			if err != nil {
+				return err
+			}
+			var r api.PlanReply
+			o, err := call(c, "plan", api.PlanRequest{File: f, Text: text, AllowRevert: c.Bool("allow-revert"), ExitCode: c.Bool("exit-code")}, &r)
+			if err != nil {
+				return err
+			}
+			if out := c.String("o"); out != "" {
+				if err := writeFile(out, append(r.File, '\n')); err != nil {
+					return err
+				}
+			}
+			return end(o, printResult(c, r.Plan, showPlan))
+		}}
+}
+
+func showPlan(w io.Writer, p api.Plan) {
+	if len(p.Waves) == 0 {
+		fmt.Fprintln(w, "nothing changes hands")
+		return
+	}
+	for _, x := range p.Waves {
+		fmt.Fprintf(w, "%s %s → %s, %v: %s\n", bold(x.ID), x.From, x.To, x.Features, kinds(x.Objects))
+		showScopes(w, x.Scopes)
+		if x.Predicted == nil {
+			fmt.Fprintf(w, "  predicted: nothing, since %s did not run\n", x.To)
+		} else {
+			fmt.Fprintf(w, "  predicted: %s\n", counts(*x.Predicted))
+		}
+		for _, d := range x.Examples {
+			fmt.Fprintf(w, "  %s %s %s\n", d.Op, d.Name, d.Detail)
+		}
+		for _, f := range x.Findings {
+			fmt.Fprintf(w, "  %s %s: %s", bold(string(f.Severity)), f.Code, f.Message)
+			if f.Objects > 0 {
+				fmt.Fprintf(w, " (%d, such as %s)", f.Objects, strings.Join(f.Examples, "; "))
+			}
+			fmt.Fprintln(w)
+		}
+	}
+}
+
+func showScopes(w io.Writer, ss []api.Scope) {
+	for _, s := range ss {
+		fmt.Fprintf(w, "  under %s\n", s.Under)
+		for _, e := range s.Except {
+			fmt.Fprintf(w, "    except %s\n", e)
+		}
+	}
+}
+
+func kinds[K ~string](m map[K]int) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, fmt.Sprintf("%d %ss", m[k], k))
+	}
+	if len(out) == 0 {
+		return "no objects"
+	}
+	return strings.Join(out, ", ")
+}
+
+func counts(c wave.Counts) string {
+	return fmt.Sprintf("%d unchanged, %d updates, %d creates, %d deletes, %d orphans, %d unclaimed", c.Unchanged, c.Update, c.Create, c.Delete, c.Orphan, c.Unclaimed)
+}
+
+// runFlags say how waves run.
+func runFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "auto-approve", Usage: "answer what the plan printed and verify confirmed; never creates, deletes, orphans"},
+		&cli.StringFlag{Name: "hold-before", Usage: "wait for approval before `PHASE`"},
+		&cli.DurationFlag{Name: "soak", Usage: "how long the result is watched before it is final", Value: wave.DefaultSoak},
+	}
+}
+
+func runRequest(c *cli.Context) api.RunRequest {
+	q := api.RunRequest{AutoApprove: c.Bool("auto-approve"), HoldBefore: c.String("hold-before")}
+	if c.IsSet("soak") {
+		d := c.Duration("soak")
+		q.Soak = &d
+	}
+	return q
+}
+
+func applyCommand() *cli.Command {
+	return &cli.Command{Name: "apply", Usage: "run a plan's waves; repeated, it resumes one that began", ArgsUsage: "PLAN", Flags: runFlags(), Action: func(c *cli.Context) error {
+		if err := arguments(c, "PLAN"); err != nil {
+			return err
+		}
+		q := runRequest(c)
+		var err error
+		if q.Plan, err = readFile(c.Args().First()); err != nil {
+			return err
+		}
+		return ask(c, request{command: "apply", body: q, view: view(showWaves)})
+	}}
+}
+
+func migrateCommand() *cli.Command {
+	return &cli.Command{Name: "migrate", Usage: "plan and apply for one scope",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "under", Usage: "subtree `DN`"},
+			&cli.StringFlag{Name: "to", Usage: "`ENGINE` that shall own it"},
+			&cli.StringFlag{Name: "features", Usage: "`F,…`; default: all that are switched on"},
+			&dnList{StringFlag: cli.StringFlag{Name: "except", Usage: "`DN` below it that stays; may be repeated"}},
+		}, runFlags()...),
+		Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			q := runRequest(c)
+			q.Under, q.To, q.Except = c.String("under"), c.String("to"), excepts(c)
+			for f := range strings.SplitSeq(c.String("features"), ",") {
+				if f = strings.TrimSpace(f); f != "" {
+					q.Features = append(q.Features, f)
+				}
+			}
+			return ask(c, request{command: "migrate", body: q, view: view(showWaves)})
+		}}
+}
+
+func showWaves(w io.Writer, v api.Waves) {
+	if len(v.Waves) == 0 {
+		fmt.Fprintln(w, "nothing to do: nothing changes hands")
+	}
+	for _, x := range v.Waves {
+		showWave(w, x)
+	}
+}
+
+func showWave(w io.Writer, x api.Wave) {
+	fmt.Fprintf(w, "%s %s in %s: %s → %s, %s\n", bold("wave "+x.ID), x.State, x.Phase, x.From, x.To, kinds(x.Objects))
+	showScopes(w, x.Scopes)
+	for _, p := range x.Phases {
+		end := "…"
+		if p.EndedAt != nil {
+			end = *p.EndedAt
+		}
+		fmt.Fprintf(w, "  %-18s %s – %s  %s\n", p.Name, p.StartedAt, end, p.Result)
+	}
+	fmt.Fprintf(w, "  differences: %s; freeze %d ms\n", counts(x.Differences), x.FreezeMillis)
+	for _, d := range x.Examples {
+		fmt.Fprintf(w, "    %s %s %s\n", d.Op, d.Name, d.Detail)
+	}
+	if x.WaitingFor != nil {
+		fmt.Fprintf(w, "  waits: %s\n", *x.WaitingFor)
+	}
+	if x.Command != nil {
+		fmt.Fprintf(w, "  ends by: %s\n", *x.Command)
+	}
+	if r := x.Rollback; r != nil {
+		fmt.Fprintf(w, "  rollback: %d restored, %d kept because AD changed, %d kept because somebody else changed them, %d cannot be restored\n", r.Restored, r.ADChanged, r.Foreign, r.Impossible)
+		for _, n := range r.Notes {
+			fmt.Fprintf(w, "    %s\n", n)
+		}
+	}
+}
+
+func waveTable(w io.Writer, ws []api.Wave) {
+	var rows [][]string
+	for _, x := range ws {
+		wait, under := "", []string{}
+		if x.WaitingFor != nil {
+			wait = *x.WaitingFor
+		}
+		for _, s := range x.Scopes {
+			under = append(under, s.Under)
+		}
+		rows = append(rows, []string{x.ID, string(x.State), string(x.Phase), x.From + " → " + x.To, strings.Join(under, "; "), wait})
+	}
+	table(w, "WAVE|STATE|PHASE|FROM → TO|UNDER|WAITS FOR", rows)
+}
+
+func waveCommand() *cli.Command {
+	cmds := []*cli.Command{
+		{Name: "list", Usage: "all waves", Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			return ask(c, request{command: "wave/list", body: api.None{}, view: view(func(w io.Writer, v api.Waves) { waveTable(w, v.Waves) })})
+		}},
+		{Name: "show", Usage: "one wave", ArgsUsage: "ID", Action: func(c *cli.Context) error {
+			if err := arguments(c, "ID"); err != nil {
+				return err
+			}
+			return ask(c, request{command: "wave/show", body: api.WaveRequest{ID: c.Args().First()}, view: view(showWave)})
+		}},
+	}
+	for _, v := range []struct {
+		verb  wave.Verb
+		usage string
+		flags []cli.Flag
+	}{
+		{wave.Approve, "approve what it waits for", nil},
+		{wave.Pause, "stop before the next step", nil},
+		{wave.Resume, "go on", nil},
+		{wave.Abort, "end it before the cutover", nil},
+		{wave.RollBack, "take it back", []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only show what the source would write"}}},
+		{wave.CompleteNow, "end the soak; the way back is then a new wave", []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "do not ask"}}},
+	} {
+		cmds = append(cmds, &cli.Command{Name: string(v.verb), Usage: v.usage, ArgsUsage: "ID", Action: decide(v.verb),
+			Flags: append([]cli.Flag{&cli.StringFlag{Name: "reason", Usage: "why, for the journal"}}, v.flags...)})
+	}
+	return &cli.Command{Name: "wave", Usage: "waves, and decisions about them", Subcommands: cmds}
+}
+
+func decide(v wave.Verb) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if err := arguments(c, "ID"); err != nil {
+			return err
+		}
+		q := api.WaveRequest{ID: c.Args().First(), Verb: v, Reason: c.String("reason"), DryRun: c.Bool("dry-run")}
+		if v == wave.CompleteNow && !c.Bool("yes") && terminal(os.Stdin) && terminal(os.Stderr) && !sure("Complete wave "+q.ID+"? It cannot be rolled back afterwards.") {
+			return api.Usage("left as it is")
+		}
+		show := view(showWave)
+		if q.DryRun {
+			show = view(showDiff)
+		}
+		return ask(c, request{command: "wave/decide", body: q, view: show})
+	}
+}
+
+// sure asks a person at the terminal.
+func sure(question string) bool {
+	fmt.Fprintf(os.Stderr, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	return err == nil && strings.EqualFold(strings.TrimSpace(answer), "y")
+}
