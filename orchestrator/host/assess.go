@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
@@ -123,6 +124,7 @@ func (h *Host) assessPins(w wave.Wave, c *collector) {
 }
 
 func (h *Host) assessObjects(w wave.Wave, c *collector) {
+	auth := h.gate.Authority()
 	scopes := w.Scopes()
 	inside := map[scoping.ObjectID]bool{}
 	for _, id := range h.objectsIn(scopes) {
@@ -142,7 +144,7 @@ func (h *Host) assessObjects(w wave.Wave, c *collector) {
 				c.add(wave.Warning, "in-doubt", "an earlier write had no answer; these objects change hands when the doubt ends", o.Record.Name)
 			}
 		}
-		h.assessReferences(s, w, inside, c)
+		h.assessReferences(s, auth, w, inside, c)
 	})
 }
 
@@ -164,8 +166,7 @@ func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
 }
 
 // assessReferences counts the references that will cross engines after the wave. They stay right: the gate resolves them across the line.
-func (h *Host) assessReferences(s *ledger.State, w wave.Wave, inside map[scoping.ObjectID]bool, c *collector) {
-	auth := h.gate.Authority()
+func (h *Host) assessReferences(s *ledger.State, auth gate.Authority, w wave.Wave, inside map[scoping.ObjectID]bool, c *collector) {
 	for _, id := range slices.SortedFunc(maps.Keys(inside), scoping.ObjectID.Compare) {
 		row := s.Rows[id]
 		if row == nil || row.Kind != scoping.Group {

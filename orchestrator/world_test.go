@@ -1,0 +1,249 @@
+package orchestrator_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
+	"github.com/tandem-sync/tandem/examples/lab/samba"
+	"github.com/tandem-sync/tandem/examples/lab/seed"
+	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/plugins/cloudsync"
+	"github.com/tandem-sync/tandem/plugins/connect"
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// The test binary serves the built-in engines by itself, as the tandem binary does.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "plugin" {
+		servePlugin(os.Args[2])
+		return
+	}
+	log.SetFlags(0)
+	os.Exit(m.Run())
+}
+
+func servePlugin(kind string) {
+	l := engine.NewLogger(os.Stderr)
+	switch kind {
+	case "connect":
+		engine.Serve(connect.New(connect.Options{Logger: l}))
+	case "cloudsync":
+		engine.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
+	}
+}
+
+// site is one directory that tests write to.
+type site struct {
+	name, url, base, domain string
+	ca                      []byte
+	admin, reader, password string
+}
+
+// sites starts each kind of directory that a story is told over.
+func sites(t *testing.T, f func(t *testing.T, s site)) {
+	t.Run("embedded", func(t *testing.T) {
+		m := labdirectory.New(labdirectory.Options{})
+		srv, err := labdirectory.Serve(t.Context(), m, labdirectory.ServerOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = srv.Close() })
+		f(t, site{name: "embedded", url: srv.URL(), base: m.Base(), domain: m.Domain(), ca: srv.CAPEM(), admin: m.AdminUser(), reader: m.ReadOnlyUser(), password: m.AdminPassword()})
+	})
+	t.Run("samba", func(t *testing.T) {
+		dc, err := samba.Start(t.Context(), samba.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = dc.Stop() })
+		f(t, site{name: "samba", url: dc.URL(), base: dc.Base(), domain: dc.Domain(), ca: dc.CAPEM(), admin: dc.AdminUser(), reader: dc.ReadOnlyUser(), password: dc.AdminPassword()})
+	})
+}
+
+// world is a site, a tenant, and a Tandem over both.
+type world struct {
+	t      *testing.T
+	site   site
+	conn   *ldap.Conn
+	model  *tenant.Model
+	graph  *tenant.Server
+	dir    string
+	config orchestrator.Config
+	seed   seed.World
+	tandem *orchestrator.Orchestrator
+}
+
+func newWorld(t *testing.T, s site, users int) *world {
+	t.Helper()
+	w := &world{t: t, site: s, dir: t.TempDir(), model: tenant.NewModel(tenant.Options{Domain: s.domain})}
+	var err error
+	if w.graph, err = tenant.Serve(t.Context(), w.model, tenant.ServeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.graph.Close() })
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(s.ca)
+	if w.conn, err = ldap.DialURL(s.url, ldap.DialWithTLSConfig(&tls.Config{RootCAs: pool})); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.conn.Close() })
+	if err := w.conn.Bind(s.admin, s.password); err != nil {
+		t.Fatal(err)
+	}
+	w.seed = seed.Plan(users, 1, s.domain)
+	if err := w.seed.Apply(t.Context(), w.conn); err != nil {
+		t.Fatal(err)
+	}
+	w.write()
+	w.open()
+	t.Cleanup(func() {
+		if w.tandem != nil {
+			_ = w.tandem.Close(context.Background())
+		}
+	})
+	return w
+}
+
+func (w *world) file(name, text string) string {
+	p := filepath.Join(w.dir, name)
+	if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+func (w *world) write() {
+	w.file("ad-ca.pem", string(w.site.ca))
+	w.file("graph-ca.pem", string(w.graph.CAPEM()))
+	w.file("ad-password", w.site.password+"\n")
+	w.file("secret", w.graph.ClientSecret+"\n")
+	text := fmt.Sprintf(`version: 1
+state: ./state
+directories:
+  - name: contoso
+    url: %s
+    base: %s
+    bind: {user: %s, passwordFile: ./ad-password}
+    tls: {caFile: ./ad-ca.pem}
+tenant:
+  endpoint: %s
+  authority: %s
+  tenantId: %s
+  clientId: %s
+  clientSecretFile: ./secret
+  tls: {caFile: ./graph-ca.pem}
+engines:
+  - name: connect
+    kind: connect
+  - name: cloudsync
+    kind: cloudsync
+    settings:
+      agents: {listen: "127.0.0.1:0", minimum: 1, embedded: 1}
+`, w.site.url, w.site.base, w.site.reader, w.graph.GraphEndpoint(), w.graph.Authority(), w.graph.TenantID, w.graph.ClientID)
+	c, err := orchestrator.ParseConfig(w.file("tandem.yaml", text), []byte(text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.config = c
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	level := slog.LevelWarn
+	if testing.Verbose() {
+		level = slog.LevelInfo
+	}
+	o, err := orchestrator.Open(w.t.Context(), w.config, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: level})), Command: "test", Self: os.Args[0], Patience: time.Second})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.tandem = o
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	fmt.Fprintf(os.Stderr, "%s", b)
+	return len(b), nil
+}
+
+// reopen ends this Tandem in good order and begins another one over the same state.
+func (w *world) reopen() {
+	w.t.Helper()
+	if err := w.tandem.Close(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.open()
+}
+
+const policyText = `version: 1
+features: [users, groups]
+assignments:
+  - name: everything
+    under: %s
+    engine: connect
+    features: [users, groups]
+  - name: service accounts
+    under: OU=Service,%s
+    engine: none
+    features: [users, groups]
+`
+
+func (w *world) importPolicy() {
+	w.t.Helper()
+	if _, err := w.tandem.Host().Import(w.t.Context(), "policy.yaml", []byte(fmt.Sprintf(policyText, w.site.base, w.site.base)), "test"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ids gives the tenant's living objects: anchor or unique name → id. Two objects under one key fail the test.
+func (w *world) ids() map[string]string {
+	w.t.Helper()
+	out := map[string]string{}
+	for _, o := range w.model.State(false).Objects {
+		if o.Deleted || (o.Kind != tenant.User && o.Kind != tenant.Group) {
+			continue
+		}
+		k, _ := o.Properties["onPremisesImmutableId"].(string)
+		if o.Kind == tenant.Group {
+			k, _ = o.Properties["uniqueName"].(string)
+		}
+		if out[k] != "" {
+			w.t.Fatalf("two tenant objects under the key %q", k)
+		}
+		out[k] = o.ID
+	}
+	return out
+}
+
+// user finds a living tenant user by sign-in name.
+func (w *world) user(upn string) (tenant.StateObject, bool) {
+	for _, o := range w.model.State(false).Objects {
+		if s, _ := o.Properties["userPrincipalName"].(string); !o.Deleted && strings.EqualFold(s, upn) {
+			return o, true
+		}
+	}
+	return tenant.StateObject{}, false
+}
+
+// writes counts the write requests that the tenant has seen since the last reset.
+func (w *world) writes() int64 {
+	w.t.Helper()
+	_, c := w.graph.Requests()
+	return c.Writes
+}
+
+func under(dn, ou string) bool { return strings.HasSuffix(strings.ToLower(dn), ","+strings.ToLower(ou)) }
