@@ -2,12 +2,18 @@ package orchestrator_test
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/go-ldap/ldap/v3"
+
+	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
+	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // sync runs an engine and fails the test unless everything settled.
@@ -74,4 +80,267 @@ func TestAnOUMovesBetweenTwoEnginesAndBack(t *testing.T) {
 			t.Fatalf("the rollback wrote %d times", w.writes())
 		}
 	})
+}
+
+// modify changes one attribute in the directory.
+func (w *world) modify(dn, attr string, values ...string) {
+	w.t.Helper()
+	r := ldap.NewModifyRequest(dn, nil)
+	r.Replace(attr, values)
+	if err := w.conn.Modify(r); err != nil {
+		w.t.Fatalf("modify %s: %v", dn, err)
+	}
+}
+
+// move moves an object under another container and gives its new DN.
+func (w *world) move(dn, to string) string {
+	w.t.Helper()
+	d := scoping.MustParseDN(dn)
+	rdn := d.RDN().String()
+	if err := w.conn.ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, to)); err != nil {
+		w.t.Fatalf("move %s: %v", dn, err)
+	}
+	return rdn + "," + to
+}
+
+func (w *world) remove(dn string) {
+	w.t.Helper()
+	if err := w.conn.Del(ldap.NewDelRequest(dn, nil)); err != nil {
+		w.t.Fatalf("delete %s: %v", dn, err)
+	}
+}
+
+func (w *world) add(dn string, attrs map[string][]string) {
+	w.t.Helper()
+	r := ldap.NewAddRequest(dn, nil)
+	for k, v := range attrs {
+		r.Attribute(k, v)
+	}
+	if err := w.conn.Add(r); err != nil {
+		w.t.Fatalf("add %s: %v", dn, err)
+	}
+}
+
+// person adds an enabled user and gives his DN and sign-in name.
+func (w *world) person(name, ou string) (dn, upn string) {
+	w.t.Helper()
+	upn = name + "@" + w.site.domain
+	dn = "CN=" + name + "," + ou
+	w.add(dn, map[string][]string{"objectClass": {"user"}, "sAMAccountName": {name}, "userPrincipalName": {upn}, "displayName": {"Person " + name}, "givenName": {name},
+		"userAccountControl": {"512"}, "unicodePwd": {labdirectory.EncodePassword("Some-Passw0rd!")}})
+	return dn, upn
+}
+
+func (w *world) migrate(ou, to string, except ...string) wave.Wave {
+	w.t.Helper()
+	_, ws, err := w.tandem.Host().Migrate(w.t.Context(), ou, to, nil, except, host.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(ws) != 1 || ws[0].Phase != wave.Soak {
+		w.t.Fatalf("the wave: %+v", ws)
+	}
+	return ws[0]
+}
+
+func (w *world) owner(upn string) string {
+	w.t.Helper()
+	e, err := w.tandem.Host().Explain(w.t.Context(), upn, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e.Features[0].Engine
+}
+
+// mustUser gives a living tenant user.
+func (w *world) mustUser(upn string) tenant.StateObject {
+	w.t.Helper()
+	o, ok := w.user(upn)
+	if !ok {
+		w.t.Fatalf("no living tenant user %s", upn)
+	}
+	return o
+}
+
+// Both engines run, in the given order.
+func (w *world) both(order ...string) {
+	w.t.Helper()
+	for _, e := range order {
+		r, err := w.tandem.Host().Sync(w.t.Context(), e, host.SyncOptions{})
+		if err != nil {
+			w.t.Fatalf("sync %s: %v", e, err)
+		}
+		if r.Failed+r.Held > 0 {
+			w.t.Fatalf("sync %s: %+v", e, r.Errors)
+		}
+	}
+}
+
+func TestLifeGoesOnAcrossTheLine(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newWorld(t, s, 40)
+		w.importPolicy()
+		sales, contractors, marketing, service := "OU=Sales,"+s.base, "OU=Contractors,OU=Sales,"+s.base, "OU=Marketing,"+s.base, "OU=Service,"+s.base
+		annDN, ann := w.person("ann", sales)
+		bobDN, bob := w.person("bob", marketing)
+		cleoDN, cleo := w.person("cleo", sales)
+		danDN, dan := w.person("dan", sales)
+		eveDN, eve := w.person("eve", sales)
+		_, fay := w.person("fay", contractors)
+		group := "CN=Across," + marketing
+		w.add(group, map[string][]string{"objectClass": {"group"}, "sAMAccountName": {"across"}, "groupType": {"-2147483646"}, "displayName": {"Across"}, "member": {annDN, bobDN}})
+		w.sync("connect", engine.ProfileFull)
+		ids := w.ids()
+		wave := w.migrate(sales, "cloudsync", contractors)
+		w.same(ids, "the migration")
+		for upn, want := range map[string]string{ann: "cloudsync", bob: "connect", fay: "connect"} {
+			if got := w.owner(upn); got != want {
+				t.Errorf("owner of %s: %s, want %s", upn, got, want)
+			}
+		}
+
+		t.Run("each engine's run changes only its own", func(t *testing.T) {
+			w.modify(annDN, "title", "Chief")
+			w.modify(bobDN, "title", "Clerk")
+			w.both("connect")
+			if w.mustUser(ann).Properties["jobTitle"] == "Chief" || w.mustUser(bob).Properties["jobTitle"] != "Clerk" {
+				t.Fatal("connect's run did not change just its own")
+			}
+			w.both("cloudsync")
+			if w.mustUser(ann).Properties["jobTitle"] != "Chief" {
+				t.Fatal("cloudsync's run did not change its own")
+			}
+		})
+		t.Run("a user who moves across the line keeps his tenant id", func(t *testing.T) {
+			for _, order := range [][]string{{"connect", "cloudsync"}, {"cloudsync", "connect"}} {
+				for _, to := range []string{marketing, sales} {
+					annDN = w.move(annDN, to)
+					w.both(order...)
+					w.both(order...)
+					w.same(ids, "a move to "+to)
+					w.modify(annDN, "title", "In "+to[:8]+order[0])
+					w.both(order...)
+					if w.mustUser(ann).Properties["jobTitle"] != "In "+to[:8]+order[0] {
+						t.Fatalf("the new owner does not write %s: %v", ann, w.mustUser(ann).Properties["jobTitle"])
+					}
+				}
+			}
+			across := w.groupOf("Across")
+			if !slices.Contains(across.Members, w.mustUser(ann).ID) || !slices.Contains(across.Members, w.mustUser(bob).ID) {
+				t.Fatal("memberships across the line were lost")
+			}
+		})
+		t.Run("a membership ends when the directory says so", func(t *testing.T) {
+			w.modify(group, "member", annDN)
+			w.both("connect", "cloudsync")
+			if m := w.groupOf("Across").Members; !slices.Equal(m, []string{w.mustUser(ann).ID}) {
+				t.Fatalf("members: %v", m)
+			}
+		})
+		t.Run("an OU's rename changes nothing but names", func(t *testing.T) {
+			w.graph.ResetCounters()
+			if err := w.conn.ModifyDN(ldap.NewModifyDNRequest(sales, "OU=Sales & Friends", true, "")); err != nil {
+				t.Fatal(err)
+			}
+			w.both("cloudsync", "connect")
+			w.same(ids, "the rename")
+			if w.writes() != 0 || w.owner(ann) != "cloudsync" || w.owner(fay) != "connect" {
+				t.Fatalf("%d writes; owners %s, %s", w.writes(), w.owner(ann), w.owner(fay))
+			}
+			if err := w.conn.ModifyDN(ldap.NewModifyDNRequest("OU=Sales & Friends,"+s.base, "OU=Sales", true, "")); err != nil {
+				t.Fatal(err)
+			}
+		})
+		t.Run("a real delete deletes exactly one object", func(t *testing.T) {
+			id := w.mustUser(cleo).ID
+			w.remove(cleoDN)
+			w.both("connect", "cloudsync")
+			after := w.ids()
+			if len(after) != len(ids)-1 || slices.Contains(slices.Collect(maps.Values(after)), id) {
+				t.Fatalf("%d objects before, %d after", len(ids), len(after))
+			}
+			ids = after
+		})
+		t.Run("one disabled and moved to none ends disabled", func(t *testing.T) {
+			w.modify(danDN, "userAccountControl", "514")
+			danDN = w.move(danDN, service)
+			w.both("cloudsync", "connect")
+			w.same(ids, "leaving for none")
+			if w.mustUser(dan).Properties["accountEnabled"] != false {
+				t.Fatal("he is still enabled")
+			}
+		})
+		t.Run("deleted in the middle of a wave he ends deleted", func(t *testing.T) {
+			id := w.mustUser(eve).ID
+			w.remove(eveDN)
+			if _, err := w.tandem.Host().DecideWave(t.Context(), wave.ID, "rollback", "test", ""); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.tandem.Host().Drive(t.Context(), wave.ID); err != nil {
+				t.Fatal(err)
+			}
+			w.both("connect", "cloudsync")
+			if slices.Contains(slices.Collect(maps.Values(w.ids())), id) {
+				t.Fatal("he still lives in the tenant")
+			}
+			if w.owner(ann) != "connect" {
+				t.Fatalf("after the rollback %s owns ann", w.owner(ann))
+			}
+			w.modify(annDN, "title", "Back")
+			w.both("cloudsync", "connect")
+			if w.mustUser(ann).Properties["jobTitle"] != "Back" {
+				t.Fatal("the source does not write after the rollback")
+			}
+		})
+		t.Run("one who returns gets his old object back", func(t *testing.T) {
+			id := w.mustUser(bob).ID
+			guid := w.guid(bobDN)
+			w.remove(bobDN)
+			w.both("connect")
+			if _, ok := w.user(bob); ok {
+				t.Fatal("he was not deleted")
+			}
+			w.undelete(guid, bobDN)
+			w.modify(bobDN, "userPrincipalName", bob)
+			w.modify(bobDN, "displayName", "Bob is back")
+			w.both("connect")
+			if o := w.mustUser(bob); o.ID != id || o.Properties["displayName"] != "Bob is back" {
+				t.Fatalf("he came back as %s (%v), was %s", o.ID, o.Properties["displayName"], id)
+			}
+		})
+	})
+}
+
+func (w *world) groupOf(name string) tenant.StateObject {
+	w.t.Helper()
+	for _, o := range w.model.State(false).Objects {
+		if o.Kind == tenant.Group && !o.Deleted && o.Properties["displayName"] == name {
+			return o
+		}
+	}
+	w.t.Fatalf("no tenant group %s", name)
+	return tenant.StateObject{}
+}
+
+func (w *world) guid(dn string) string {
+	w.t.Helper()
+	r, err := w.conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"objectGUID"}, nil))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	g, err := scoping.GUIDFromBytes(r.Entries[0].GetRawAttributeValue("objectGUID"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return g.String()
+}
+
+func (w *world) undelete(guid, dn string) {
+	w.t.Helper()
+	r := ldap.NewModifyRequest("<GUID="+guid+">", []ldap.Control{ldap.NewControlMicrosoftShowDeleted()})
+	r.Delete("isDeleted", nil)
+	r.Replace("distinguishedName", []string{dn})
+	if err := w.conn.Modify(r); err != nil {
+		w.t.Fatalf("undelete %s: %v", dn, err)
+	}
 }

@@ -246,4 +246,6 @@ func (w *world) writes() int64 {
 	return c.Writes
 }
 
-func under(dn, ou string) bool { return strings.HasSuffix(strings.ToLower(dn), ","+strings.ToLower(ou)) }
+func under(dn, ou string) bool {
+	return strings.HasSuffix(strings.ToLower(dn), ","+strings.ToLower(ou))
+}
