@@ -337,7 +337,12 @@ func (w *world) guid(dn string) string {
 
 func (w *world) undelete(guid, dn string) {
 	w.t.Helper()
-	r := ldap.NewModifyRequest("<GUID="+guid+">", []ldap.Control{ldap.NewControlMicrosoftShowDeleted()})
+	deleted := []ldap.Control{ldap.NewControlMicrosoftShowDeleted()}
+	found, err := w.conn.Search(ldap.NewSearchRequest("<GUID="+guid+">", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"cn"}, deleted))
+	if err != nil || len(found.Entries) != 1 {
+		w.t.Fatalf("the tombstone of %s: %v", dn, err)
+	}
+	r := ldap.NewModifyRequest(found.Entries[0].DN, deleted)
 	r.Delete("isDeleted", nil)
 	r.Replace("distinguishedName", []string{dn})
 	if err := w.conn.Modify(r); err != nil {
