@@ -13,12 +13,16 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
+// maxRound is how many writes are admitted and sent together: no more than the tenant client puts on the wire at once, so that no attempt
+// starts long after its admission (rule H3).
+const maxRound = 160
+
 // carryOut sends what the items' verdicts want written, one write of each item after the other, and makes all decisions durable.
 func (s *Session) carryOut(ctx context.Context, items []*item) error {
 	for {
 		var round []*item
 		for _, it := range items {
-			if !it.done && it.next < len(it.v.Writes) {
+			if !it.done && it.next < len(it.v.Writes) && len(round) < maxRound {
 				round = append(round, it)
 			}
 		}
@@ -45,11 +49,24 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 	var rs []ledger.Record
 	for _, it := range items {
 		s.judgement(it)
+		if it.v.Closed && s.left(it) {
+			it.v.Closed, it.v.Nothing = false, false
+		}
 		if r, owed := s.decision(it); owed {
 			rs = append(rs, r)
 		}
 	}
 	return s.g.record(ctx, rs)
+}
+
+// left says that the census saw the object die or change hands while its write was on its way: it has to be asked for again, since a
+// row that did not exist when the news came was not concerned by them. The lock is held.
+func (s *Session) left(it *item) bool {
+	if it.v.Outcome != engine.Applied || it.p.Want != engine.Present || s.farewell[it.p.Object] {
+		return false
+	}
+	sight := s.g.o.Census.Sight(it.p.Object)
+	return sight.Gone || s.g.auth.Owner(scoping.Place{Directory: it.p.Object.Directory, Ancestors: sight.Chain}, it.p.Kind, it.p.Feature).Engine != s.engine
 }
 
 // attempt admits and sends the next write of each item once: intents durable, send, settlements durable (rule X1). It gives how long to
