@@ -111,10 +111,14 @@ func (c *Census) Keep(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	untold := map[scoping.ObjectID]bool{} // their news are only in memory: stored, they would never be news again after a crash
+	for _, e := range c.pending {
+		untold[e.Object] = true
+	}
 	changed := map[string][]Object{}
 	for _, n := range c.names {
 		if t := c.trees[n]; t != nil {
-			changed[n] = t.Touched()
+			changed[n] = t.Touched(untold)
 		}
 	}
 	return c.store.Update(ctx, func(tx state.Tx) error {

@@ -95,8 +95,8 @@ func (t *Tree) Put(o Object) {
 	t.index(&o)
 }
 
-// Touched gives what changed since the last call, in order, for storing.
-func (t *Tree) Touched() []Object {
+// Touched gives what changed since the last call, in order, for storing; what is in later waits for another call.
+func (t *Tree) Touched(later map[scoping.ObjectID]bool) []Object {
 	ids := make([]scoping.GUID, 0, len(t.touched))
 	for g := range t.touched {
 		ids = append(ids, g)
@@ -104,11 +104,14 @@ func (t *Tree) Touched() []Object {
 	slices.SortFunc(ids, scoping.GUID.Compare)
 	out := make([]Object, 0, len(ids))
 	for _, g := range ids {
+		if later[scoping.ObjectID{Directory: t.Directory, GUID: g}] {
+			continue
+		}
 		if o := t.objects[g]; o != nil {
 			out = append(out, *o)
 		}
+		delete(t.touched, g)
 	}
-	clear(t.touched)
 	return out
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -49,6 +50,9 @@ func (h *Host) Prepare(ctx context.Context) error {
 	}
 	open, err := h.gate.EndDoubts(ctx)
 	if err != nil {
+		return err
+	}
+	if err := h.sortDebts(ctx); err != nil {
 		return err
 	}
 	if open > 0 {
@@ -121,6 +125,9 @@ func (h *Host) followPins(ctx context.Context) error {
 // follow draws the conclusions from what the census noticed. After a full reading every row is looked at.
 func (h *Host) follow(ctx context.Context, events []census.Event, full bool) error {
 	if full {
+		if err := h.lookUp(ctx); err != nil {
+			return err
+		}
 		h.gate.Read(func(s *ledger.State) {
 			for _, id := range s.Objects() {
 				t := census.Carried
@@ -152,6 +159,25 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 	return h.soil(ctx, keys, "directory", "the directory changed")
 }
 
+// lookUp reads what is linked and the census does not know, after its index was lost: a full reading tells no tombstones.
+func (h *Host) lookUp(ctx context.Context) error {
+	var ids []scoping.ObjectID
+	h.gate.Read(func(s *ledger.State) {
+		for _, id := range s.Objects() {
+			if !h.o.Census.Sight(id).Known {
+				ids = append(ids, id)
+			}
+		}
+	})
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := h.o.Census.Reread(ctx, ids); err != nil {
+		return fmt.Errorf("looking up %d linked objects that the census does not know: %w", len(ids), err)
+	}
+	return nil
+}
+
 // conclude says what follows from one event: dirty features, or a transit.
 func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, full bool) ([]ledger.Key, []ledger.Record) {
 	row := s.Rows[e.Object]
@@ -178,6 +204,42 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 		}
 	}
 	return nil, nil
+}
+
+// sortDebts goes through the dirty set: what changed hands while nobody could see it (a write was on its way) is in transit from now on, and what
+// nobody can be asked for any more (it never was in the tenant, and is gone or nobody's now) is closed.
+func (h *Host) sortDebts(ctx context.Context) error {
+	auth := h.gate.Authority()
+	var rs []ledger.Record
+	h.gate.Read(func(s *ledger.State) {
+		moved := map[scoping.ObjectID]bool{}
+		for _, k := range s.DirtyKeys() {
+			row, sight := s.Rows[k.Object], h.o.Census.Sight(k.Object)
+			if _, pending := s.Pending(k.Object); pending || !sight.Known || moved[k.Object] {
+				continue
+			}
+			if row != nil && !sight.Gone {
+				if r, changed := h.transit(s, auth, row); changed {
+					rs, moved[k.Object] = append(rs, r), true
+					continue
+				}
+			}
+			if h.nobodys(auth, row, sight, k) {
+				rs = append(rs, ledger.Record{Type: ledger.DecisionType, Object: &k.Object, Kind: sight.Kind, Name: sight.Name, Feature: k.Feature, Outcome: engine.Released,
+					Code: "nobodys", Reason: "no engine is to be asked for it any more", Closed: true})
+			}
+		}
+	})
+	return h.gate.Record(ctx, rs...)
+}
+
+// nobodys says that no engine will ever be asked for a debt as things are.
+func (h *Host) nobodys(auth gate.Authority, row *ledger.Row, sight gate.Sight, k ledger.Key) bool {
+	if sight.Gone {
+		return row == nil || row.State == ledger.DeletedByTandem
+	}
+	o := auth.Owner(scoping.Place{Directory: k.Object.Directory, Ancestors: sight.Chain}, sight.Kind, k.Feature)
+	return o.Engine == scoping.None && (row == nil || row.Transit == nil)
 }
 
 // ownerNow gives the engine of an object's place.

@@ -153,6 +153,9 @@ func (s *State) claim(r Record, c Claim, settled bool) {
 		row.State = c.State
 	}
 	delete(s.Excluded, *r.Object)
+	if row.State == DeletedByTandem || row.State == DeletedByOthers {
+		delete(s.Dirt, *r.Object) // nothing of it can be asked for any more
+	}
 	if !settled {
 		return
 	}
@@ -284,6 +287,9 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 	k := Key{*o.Record.Object, o.Record.Feature}
 	if row := s.Rows[k.Object]; row != nil && r.Doubt.Quiet > 0 {
 		row.Quiet = r.Doubt.Quiet
+	}
+	if row := s.Rows[k.Object]; row != nil && row.State == DeletedByTandem && o.Record.Op == string(cloud.Delete) {
+		return nil // done, and nothing is left to ask for
 	}
 	s.soil(k, Dirty{Since: r.At, Code: "doubt-ended", Reason: r.Doubt.How, Seq: seq})
 	return nil
