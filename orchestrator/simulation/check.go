@@ -44,18 +44,18 @@ type book struct {
 		raw       []byte
 		partition *scoping.Partition
 	}
-	waves   map[string]wave.Wave
-	stops   []gate.Stop
-	epoch   scoping.Epoch
-	debt    uint64
-	frozen  map[string]*frozenScope
-	shadow  map[string]uint64 // wave -> the directory's USN when its shadow run began
-	cloudOf map[scoping.GUID]string
-	lastRun uint64
+	waves      map[string]wave.Wave
+	stops      []gate.Stop
+	epoch      scoping.Epoch
+	debt       uint64
+	frozen     map[string]*frozenScope
+	shadow     map[string]uint64 // wave -> the directory's USN when its shadow run began
+	cloudOf    map[scoping.GUID]string
+	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, cloudOf: map[scoping.GUID]string{}, waves: map[string]wave.Wave{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, cloudOf: map[scoping.GUID]string{}, waves: map[string]wave.Wave{}, lastEngine: map[scoping.GUID]string{}}
 }
 
 // forget drops what ended with the host's process.
@@ -104,6 +104,9 @@ func (w *world) catchUp() {
 					w.fail(owedOnce, "transfer at %s stands twice in the log", t.At)
 				}
 			}
+		}
+		if r.Type == ledger.DecisionType && r.Feature == scoping.Base(r.Kind) && (r.Outcome == engine.Applied || r.Outcome == engine.Unchanged) {
+			b.lastEngine[r.Object.GUID] = r.Engine
 		}
 		return b.scratch.Fold(e.Seq, r)
 	})
@@ -192,7 +195,7 @@ func (w *world) checkSend(x cloud.Write) {
 			w.fail(singleWriter, "%s deletes %s, whose owner of record is %s", r.Engine, w.dir.now.dn(g), record)
 		}
 	case owner.Engine == r.Engine:
-	case owner.Engine == scoping.None && row != nil && (record == r.Engine || row.Transit != nil && row.Transit.From == r.Engine):
+	case owner.Engine == scoping.None && row != nil && (record == r.Engine || w.book.lastEngine[g] == r.Engine): // T2
 	default:
 		w.fail(singleWriter, "%s sends %s about %s, which belongs to %s", r.Engine, x.Op, w.dir.now.dn(g), owner.Engine)
 	}
