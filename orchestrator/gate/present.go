@@ -43,6 +43,9 @@ func present(c Case, p engine.Proposal) Verdict {
 func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
 		v := settle(engine.Unchanged, "left", "")
+		if c.Row != nil {
+			v.Claim = &ledger.Claim{Owner: scoping.None, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version}
+		}
 		return v, true
 	}
 	if leaves(c) {

@@ -20,6 +20,9 @@ func references(c Case, p engine.Proposal) Verdict {
 			v.Nothing = true
 			return v // in a plan the base feature's create says it all
 		}
+		if c.Standing.Farewell && c.Standing.Owner == scoping.None {
+			return settle(engine.Unchanged, "left", "")
+		}
 		return settle(engine.Partial, "waits-for-base", "the object itself is not in the tenant yet")
 	}
 	if c.Cloud.Synced || c.Cloud.Mailed {

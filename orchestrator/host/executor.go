@@ -184,7 +184,8 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 	var ids []scoping.ObjectID
 	h.gate.Read(func(s *ledger.State) {
 		for _, k := range s.DirtyKeys() {
-			if d := s.Dirt[k.Object][k.Feature]; d.Code == string(engine.Shadowed) || d.Since <= w.VerifiedAt {
+			d := s.Dirt[k.Object][k.Feature]
+			if d.Seq <= w.VerifiedFrom || (d.Code == string(engine.Shadowed) && d.Seq <= w.VerifiedUpto) {
 				continue // judged by verify
 			}
 			if row := s.Rows[k.Object]; row != nil && h.inside(w, row) && !h.o.Census.Sight(k.Object).Gone {
@@ -194,6 +195,11 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 	})
 	ev := wave.Evidence{OK: true}
 	if ids = slices.Compact(ids); len(ids) > 0 && w.To != scoping.None {
+		l := h.lock(w.To)
+		if !l.TryLock() {
+			return fail("engine " + w.To + " is running") // an engine has one run at a time, and nothing waits inside a freeze
+		}
+		defer l.Unlock()
 		run := h.nextRun()
 		s := h.gate.Begin(gate.SessionOptions{Engine: w.To, Run: run, Wave: w.ID, Ceiling: engine.ModeShadow, Silent: true})
 		complete, err := h.askEngine(ctx, w.To, engine.RunRequest{Run: run, Profile: engine.ProfileObjects, Scopes: w.Scopes(), Objects: ids, Ceiling: engine.ModeShadow}, s, func(engine.RunReport) {})

@@ -287,6 +287,7 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	l.Lock()
 	defer l.Unlock()
 	run := h.nextRun()
+	ev.From = h.seq()
 	s := h.gate.Begin(gate.SessionOptions{Engine: w.To, Run: run, Wave: w.ID, Ceiling: engine.ModeShadow, Silent: silent,
 		Progress: func(n int) { h.progress(Progress{Engine: w.To, Wave: w.ID, Phase: "shadow", Done: n}) }})
 	q := engine.RunRequest{Run: run, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow}
@@ -308,7 +309,14 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	}
 	ev.Counts, ev.Differences = h.tally(w, s, sum)
 	ev.Fingerprint = fingerprint(ev.Differences)
+	ev.Upto = h.seq()
 	return ev, nil
+}
+
+// seq gives the number of the last record that the ledger holds.
+func (h *Host) seq() (n uint64) {
+	h.gate.Read(func(s *ledger.State) { n = s.Seq })
+	return n
 }
 
 func fingerprint(ds []wave.Difference) string {

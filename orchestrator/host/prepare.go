@@ -224,7 +224,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 					continue
 				}
 			}
-			if h.nobodys(auth, row, sight, k) {
+			if h.nobodys(s, auth, row, sight, k) {
 				rs = append(rs, ledger.Record{Type: ledger.DecisionType, Object: &k.Object, Kind: sight.Kind, Name: sight.Name, Feature: k.Feature, Outcome: engine.Released,
 					Code: "nobodys", Reason: "no engine is to be asked for it any more", Closed: true})
 			}
@@ -234,9 +234,9 @@ func (h *Host) sortDebts(ctx context.Context) error {
 }
 
 // nobodys says that no engine will ever be asked for a debt as things are.
-func (h *Host) nobodys(auth gate.Authority, row *ledger.Row, sight gate.Sight, k ledger.Key) bool {
+func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight, k ledger.Key) bool {
 	if sight.Gone {
-		return row == nil || row.State == ledger.DeletedByTandem
+		return row == nil || row.State == ledger.DeletedByTandem || (row.State == ledger.ParkedRow && h.ownerOfGone(s, auth, row) == scoping.None)
 	}
 	o := auth.Owner(scoping.Place{Directory: k.Object.Directory, Ancestors: sight.Chain}, sight.Kind, k.Feature)
 	return o.Engine == scoping.None && (row == nil || row.Transit == nil)

@@ -70,6 +70,11 @@ func (s *State) soil(k Key, d Dirty) {
 	m[k.Feature] = d
 }
 
+func (s *State) isDirty(k Key) bool {
+	_, ok := s.Dirt[k.Object][k.Feature]
+	return ok
+}
+
 func (s *State) clean(k Key) {
 	if m := s.Dirt[k.Object]; m != nil {
 		delete(m, k.Feature)
@@ -155,6 +160,7 @@ func (s *State) claim(r Record, c Claim, settled bool) {
 	delete(s.Excluded, *r.Object)
 	if row.State == DeletedByTandem || row.State == DeletedByOthers {
 		delete(s.Dirt, *r.Object) // nothing of it can be asked for any more
+		row.Transit = nil
 	}
 	if !settled {
 		return
@@ -205,6 +211,7 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	case r.Closed:
 		s.clean(k)
 	case r.Quietly || r.Outcome == engine.Released || r.Outcome == engine.Refused || r.Outcome == engine.Unchanged:
+	case r.Outcome == engine.Shadowed && s.isDirty(k): // what somebody thinks who does not write: the owner's own reason stands
 	default:
 		s.soil(k, Dirty{Since: r.At, Code: string(r.Outcome), Reason: r.Code, Seq: seq})
 	}

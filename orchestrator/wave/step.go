@@ -41,6 +41,7 @@ type Evidence struct {
 	Elapsed     time.Duration // of soaking, since the last look
 	Millis      int64         // length of the freeze
 	Report      *RollbackReport
+	From, Upto  uint64 // the log's head when a shadow run began and ended
 }
 
 // Decision is what Next says: at most one of Do, To and Wait is set besides Set.
@@ -137,6 +138,7 @@ func shadow(w Wave, last *Evidence, now time.Time) Decision {
 	}
 	return enter(w, Verify, "complete", func(x *Wave) {
 		x.Differences, x.Examples, x.Fingerprint, x.VerifiedAt = ev.Counts, clip(ev.Differences), ev.Fingerprint, now.UnixMilli()
+		x.VerifiedFrom, x.VerifiedUpto = ev.From, ev.Upto
 	})
 }
 

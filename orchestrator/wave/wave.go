@@ -144,8 +144,10 @@ type Wave struct {
 	Fingerprint  string       `json:"fingerprint,omitempty"` // of the differences that verify found
 	Approved     string       `json:"approved,omitempty"`    // fingerprint that a person approved
 	ApprovedBy   string       `json:"approvedBy,omitempty"`
-	VerifiedAt   int64        `json:"verifiedAt,omitempty"` // Unix ms
-	Released     bool         `json:"released,omitempty"`   // a person let the hold-before go
+	VerifiedAt   int64        `json:"verifiedAt,omitempty"`   // Unix ms
+	VerifiedFrom uint64       `json:"verifiedFrom,omitempty"` // the log's head when the run began that verify judges …
+	VerifiedUpto uint64       `json:"verifiedUpto,omitempty"` // … and when it ended
+	Released     bool         `json:"released,omitempty"`     // a person let the hold-before go
 	Freezes      int          `json:"freezes,omitempty"`
 	FreezeMillis int64        `json:"freezeMillis,omitempty"`
 	Rounds       int          `json:"rounds,omitempty"`     // of catch-up
