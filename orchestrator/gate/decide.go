@@ -28,7 +28,7 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 		return v
 	}
 	v = wanted(c, p)
-	return asMode(c, v, final)
+	return asMode(c, p, v, final)
 }
 
 // malformed refuses what no engine may propose, whoever owns the object.
@@ -131,7 +131,7 @@ func wanted(c Case, p engine.Proposal) Verdict {
 }
 
 // asMode turns a verdict that would write into what the proposer's standing allows.
-func asMode(c Case, v Verdict, final bool) Verdict {
+func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	writes := len(v.Writes) > 0 || len(v.Removed) > 0
 	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !c.Standing.Farewell) {
 		return shadowed(v, writes)
@@ -151,7 +151,7 @@ func asMode(c Case, v Verdict, final bool) Verdict {
 		}
 		return settle(engine.Deferred, "on-the-wire", "an earlier write to this object is on the wire")
 	}
-	if c.Row != nil && c.Row.Quiet > c.Now {
+	if c.Row != nil && c.Row.Quiet[p.Feature] > c.Now {
 		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
 	}
 	if v.Class != ledger.Ordinary && !final {

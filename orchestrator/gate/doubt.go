@@ -135,7 +135,11 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 		return false, g.stillOpen(ctx, o, r)
 	}
 	g.o.Cache.Settled(w, r, g.o.Clock.Now())
-	return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, o.Until)
+	quiet := o.Until
+	if w.Op == cloud.Create {
+		quiet = 0 // the tenant enforces the key: a second arrival is refused, or changes nothing that is not there
+	}
+	return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, quiet)
 }
 
 func shows(w cloud.Write, found *cloud.Object) bool {

@@ -89,6 +89,12 @@ func (s *Session) granted(p engine.Proposal) scoping.Epoch {
 // Seen says whether the session heard of an object's feature.
 func (s *Session) Seen(k ledger.Key) bool { _, ok := s.said[k]; return ok }
 
+// Said gives the session's last word about an object's feature.
+func (s *Session) Said(k ledger.Key) (Judgement, bool) {
+	j, ok := s.said[k]
+	return j, ok
+}
+
 // item is a proposal on its way to a decision.
 type item struct {
 	p       engine.Proposal

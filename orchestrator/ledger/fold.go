@@ -293,7 +293,10 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 	s.close(r.Doubt.Intent)
 	k := Key{*o.Record.Object, o.Record.Feature}
 	if row := s.Rows[k.Object]; row != nil && r.Doubt.Quiet > 0 {
-		row.Quiet = r.Doubt.Quiet
+		if row.Quiet == nil {
+			row.Quiet = map[scoping.Feature]int64{}
+		}
+		row.Quiet[k.Feature] = r.Doubt.Quiet
 	}
 	if row := s.Rows[k.Object]; row != nil && row.State == DeletedByTandem && o.Record.Op == string(cloud.Delete) {
 		return nil // done, and nothing is left to ask for

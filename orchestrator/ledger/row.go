@@ -42,7 +42,8 @@ type Row struct {
 	State    RowState                  `json:"state"`
 	Features map[scoping.Feature]*Last `json:"features"`
 	Transit  *Transit                  `json:"transit,omitempty"`
-	Quiet    int64                     `json:"quiet,omitempty"` // no different write before this (Unix ms)
+	// Quiet says, per feature, until when (Unix ms) no different write is sent: an earlier one may still arrive.
+	Quiet map[scoping.Feature]int64 `json:"quiet,omitempty"`
 }
 
 // Last is the record of the last settled write of one feature.
