@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "plugin" {
 		servePlugin(os.Args[2])
 		return
+	}
+	if len(os.Args) > 2 && os.Args[1] == "host" {
+		os.Exit(hostProcess(os.Args[2], os.Args[3:]))
 	}
 	log.SetFlags(0)
 	os.Exit(m.Run())
@@ -84,11 +88,26 @@ type world struct {
 	config orchestrator.Config
 	seed   seed.World
 	tandem *orchestrator.Orchestrator
+	extra  string // more engines of tandem.yaml
+	agents int    // embedded ones
 }
 
 func newWorld(t *testing.T, s site, users int) *world {
 	t.Helper()
-	w := &world{t: t, site: s, dir: t.TempDir(), model: tenant.NewModel(tenant.Options{Domain: s.domain})}
+	w := emptyWorld(t, s)
+	w.seed = seed.Plan(users, 1, s.domain)
+	if err := w.seed.Apply(t.Context(), w.conn); err != nil {
+		t.Fatal(err)
+	}
+	w.write()
+	w.open()
+	return w
+}
+
+// emptyWorld is a new tenant and a new state beside a directory that is left as it is; Tandem is not opened yet.
+func emptyWorld(t *testing.T, s site) *world {
+	t.Helper()
+	w := &world{t: t, site: s, dir: t.TempDir(), model: tenant.NewModel(tenant.Options{Domain: s.domain}), agents: 1}
 	var err error
 	if w.graph, err = tenant.Serve(t.Context(), w.model, tenant.ServeOptions{}); err != nil {
 		t.Fatal(err)
@@ -103,18 +122,18 @@ func newWorld(t *testing.T, s site, users int) *world {
 	if err := w.conn.Bind(s.admin, s.password); err != nil {
 		t.Fatal(err)
 	}
-	w.seed = seed.Plan(users, 1, s.domain)
-	if err := w.seed.Apply(t.Context(), w.conn); err != nil {
-		t.Fatal(err)
-	}
-	w.write()
-	w.open()
-	t.Cleanup(func() {
-		if w.tandem != nil {
-			_ = w.tandem.Close(context.Background())
-		}
-	})
+	t.Cleanup(w.close)
 	return w
+}
+
+// close ends this Tandem in good order, if it is open.
+func (w *world) close() {
+	if w.tandem != nil {
+		if err := w.tandem.Close(context.Background()); err != nil {
+			w.t.Error(err)
+		}
+		w.tandem = nil
+	}
 }
 
 func (w *world) file(name, text string) string {
@@ -151,13 +170,26 @@ engines:
   - name: cloudsync
     kind: cloudsync
     settings:
-      agents: {listen: "127.0.0.1:0", minimum: 1, embedded: 1}
-`, w.site.url, w.site.base, w.site.reader, w.graph.GraphEndpoint(), w.graph.Authority(), w.graph.TenantID, w.graph.ClientID)
+      agents: {listen: "%s", minimum: 1, embedded: %d, grace: 20s}
+%s`, w.site.url, w.site.base, w.site.reader, w.graph.GraphEndpoint(), w.graph.Authority(), w.graph.TenantID, w.graph.ClientID, w.listen(), w.agents, w.extra)
 	c, err := orchestrator.ParseConfig(w.file("tandem.yaml", text), []byte(text))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.config = c
+}
+
+// listen gives the address at which agents dial in: any free one for embedded agents, which are told; a fixed one for others.
+func (w *world) listen() string {
+	if w.agents > 0 {
+		return "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 func (w *world) open() {
@@ -178,15 +210,6 @@ type testWriter struct{ t *testing.T }
 func (w testWriter) Write(b []byte) (int, error) {
 	fmt.Fprintf(os.Stderr, "%s", b)
 	return len(b), nil
-}
-
-// reopen ends this Tandem in good order and begins another one over the same state.
-func (w *world) reopen() {
-	w.t.Helper()
-	if err := w.tandem.Close(context.Background()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.open()
 }
 
 const policyText = `version: 1

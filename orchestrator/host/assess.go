@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -65,11 +67,28 @@ func (h *Host) assessEngines(ctx context.Context, w wave.Wave, c *collector) err
 		if s := h.gate.Authority().Stopped(name, scoping.Place{}); s != "" {
 			c.add(wave.Blocker, "stopped", "writing of "+name+" is "+s)
 		}
-		if hl, running := h.o.Engines.Health(name); running && !hl.OK {
+		if hl, running := h.health(ctx, name); running && !hl.OK {
 			c.add(wave.Blocker, "engine-unhealthy", "engine "+name+" says: "+hl.Message)
 		}
 	}
 	return nil
+}
+
+// An engine that was just started may need a moment until its agents have dialled in.
+const (
+	healthPatience = 20 * time.Second
+	healthStep     = 100 * time.Millisecond
+)
+
+// health gives what an engine says of itself, and lets it get ready first.
+func (h *Host) health(ctx context.Context, name string) (engine.Health, bool) {
+	until := h.now().Add(healthPatience)
+	for {
+		hl, running := h.o.Engines.Health(name)
+		if !running || hl.OK || !h.now().Before(until) || h.o.Clock.Sleep(ctx, healthStep) != nil {
+			return hl, running
+		}
+	}
 }
 
 // assessWaves looks at other waves: one at a time on a scope, and none undone unasked.
