@@ -140,11 +140,6 @@ func mistakes(c engine.Config) []string {
 			p = append(p, fmt.Sprintf("directory %q has no url", d.Name))
 		}
 	}
-	for _, f := range c.Features {
-		if !slices.Contains([]scoping.Feature{scoping.Users, scoping.Groups, scoping.References}, f) {
-			p = append(p, fmt.Sprintf("feature %q: this engine synchronizes users, groups and references", f))
-		}
-	}
 	return append(p, settingMistakes(c.Settings)...)
 }
 

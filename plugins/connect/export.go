@@ -75,19 +75,34 @@ func (x *exporter) flush(ctx context.Context) error {
 	return x.event(ctx, engine.RunEvent{Proposals: batch})
 }
 
-// settle takes marks off objects that are not the engine's business.
-func (x *exporter) settle(ctx context.Context, directory string, guids []scoping.GUID, bits byte) error {
-	if len(guids) == 0 {
-		return nil
-	}
-	return x.store.Update(ctx, func(tx state.Tx) error {
-		for _, g := range guids {
-			if err := (space{directory, tx}).clear(g, bits); err != nil {
-				return err
+// page sends a page. First it marks what carries no mark yet: until it is decided, a proposal is the engine's debt, whether
+// the object changed or not. In the same transaction it takes off the marks that nothing is proposed of.
+func (x *exporter) page(ctx context.Context, directory string, p page, bits byte) error {
+	if len(p.owe)+len(p.settled) > 0 {
+		err := x.store.Update(ctx, func(tx state.Tx) error {
+			s := space{directory, tx}
+			for _, made := range p.owe {
+				if err := s.owe(made.Object.GUID, bits, made.Parent); err != nil {
+					return err
+				}
 			}
+			for _, g := range p.settled {
+				if err := s.clear(g, bits); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	for _, made := range p.proposals {
+		if err := x.propose(ctx, made, bits); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allSent says that nothing more comes, so that takeDecisions can tell when it is done.

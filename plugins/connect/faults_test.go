@@ -349,7 +349,7 @@ func TestConfigurationIsRefusedWithEveryMistake(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	want := []string{"no data folder was given", `directory "a": base "nonsense" is not a DN`, `directory "a" is named twice`,
-		`directory "a" has no url`, `feature "devices": this engine synchronizes users, groups and references`,
+		`directory "a" has no url`,
 		"settings.colour: unknown; this engine has no settings", "settings.size: unknown; this engine has no settings"}
 	if d := cmp.Diff(want, refused.Problems); d != "" {
 		t.Error(d)

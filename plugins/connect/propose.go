@@ -10,6 +10,16 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
+// page is a part of what one pass proposes, made in one transaction.
+type page struct {
+	proposals []engine.Proposal
+	owe       []engine.Proposal // those of them that carry no mark yet
+	settled   []scoping.GUID    // marked objects that nothing is to be proposed of
+}
+
+// pageSize is how many proposals are prepared at once.
+const pageSize = 1000
+
 // export proposes one pass (base features or references) of one directory: every object of the scopes for a full run, what
 // is owed for a delta, what was asked for otherwise.
 func (r *run) export(ctx context.Context, p *part, pass byte, x *exporter) error {
@@ -17,41 +27,44 @@ func (r *run) export(ctx context.Context, p *part, pass byte, x *exporter) error
 	if r.request.Profile == engine.ProfileObjects {
 		prefixes = []string{""}
 	}
-	for _, prefix := range prefixes {
-		var proposals []engine.Proposal
-		var settled []scoping.GUID
-		err := r.engine.store.View(ctx, func(tx state.Tx) error {
-			proposals, settled = nil, nil
-			s := space{p.directory.Name, tx}
-			guids, err := r.candidates(s, p, prefix)
-			if err != nil {
-				return err
-			}
-			for _, g := range guids {
-				made, done, err := r.propose(s, p, g, pass)
-				if err != nil {
-					return err
-				}
-				proposals = append(proposals, made...)
-				if done {
-					settled = append(settled, g)
-				}
-			}
-			return nil
-		})
+	var next page
+	for i, prefix := range prefixes {
+		made, err := r.prepare(ctx, p, pass, prefix)
 		if err != nil {
 			return err
 		}
-		if err := x.settle(ctx, p.directory.Name, settled, pass); err != nil {
+		next.proposals = append(next.proposals, made.proposals...)
+		next.owe = append(next.owe, made.owe...)
+		next.settled = append(next.settled, made.settled...)
+		if len(next.proposals) < pageSize && i < len(prefixes)-1 {
+			continue
+		}
+		if err := x.page(ctx, p.directory.Name, next, pass); err != nil {
 			return err
 		}
-		for _, proposal := range proposals {
-			if err := x.propose(ctx, proposal, pass); err != nil {
+		next = page{}
+	}
+	return nil
+}
+
+// prepare makes the proposals of the objects whose objectGUID begins with prefix.
+func (r *run) prepare(ctx context.Context, p *part, pass byte, prefix string) (page, error) {
+	var out page
+	err := r.engine.store.View(ctx, func(tx state.Tx) error {
+		out = page{}
+		s := space{p.directory.Name, tx}
+		guids, err := r.candidates(s, p, prefix)
+		if err != nil {
+			return err
+		}
+		for _, g := range guids {
+			if err := r.propose(s, p, g, pass, &out); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
+	return out, err
 }
 
 // everyPrefix divides the objects into 256 parts, so that no transaction stays open while proposals go out.
@@ -80,50 +93,62 @@ func (r *run) candidates(s space, p *part, prefix string) ([]scoping.GUID, error
 	return out, err
 }
 
-// propose makes an object's proposal of this pass, if there is one. done says that nothing is owed of it in this pass: it
-// lies outside of everything that the engine was ever given.
-func (r *run) propose(s space, p *part, g scoping.GUID, pass byte) (out []engine.Proposal, done bool, err error) {
+// propose makes an object's proposal of this pass, if there is one. A mark of which nothing is to be proposed is settled: the
+// object lies outside of everything that the engine was ever given, or has no say in references.
+func (r *run) propose(s space, p *part, g scoping.GUID, pass byte, out *page) error {
 	rec, there, err := s.get(g)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	m, owed, err := s.pending(g)
+	m, _, err := s.pending(g)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	e := rec.entry
+	e, owed := rec.entry, m.bits&pass != 0
 	if !there || (e.Kind() != scoping.User && e.Kind() != scoping.Group) {
 		if pass == pendingBase && r.request.Profile == engine.ProfileObjects {
 			r.unknown(p, g, there, e)
 		}
-		return nil, owed && r.told, nil
+		if owed {
+			out.settled = append(out.settled, g)
+		}
+		return nil
 	}
-	if r.request.Profile == engine.ProfileDelta && m.bits&pass == 0 {
-		return nil, false, nil
+	// A tombstone is proposed until the host has decided; after that it is the host's business.
+	if !owed && (r.request.Profile == engine.ProfileDelta || (e.Deleted && r.request.Profile == engine.ProfileFull)) {
+		return nil
 	}
 	feature := scoping.Base(e.Kind())
 	if pass == pendingReferences {
 		feature = scoping.References
 	}
-	// A tombstone is proposed until the host has decided; after that it is the host's business.
-	if e.Deleted && !owed && r.request.Profile == engine.ProfileFull {
-		return nil, false, nil
-	}
-	at, err := r.placing(s, p, e, m, owed, feature)
+	at, err := r.placing(s, p, e, m, feature)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	if !at.known && pass == pendingBase {
-		p.partial = true
-		p.report.Errors = append(p.report.Errors, engine.ObjectError{Code: "place-unknown",
-			Object:  scoping.ObjectID{Directory: p.directory.Name, GUID: g},
-			Message: "what holds " + e.DN + " cannot be read, so it cannot be told whether it lies in the scopes"})
+		r.unplaced(p, e)
 	}
-	made, ok := r.want(s, p, e, at, feature)
-	if ok {
-		out = append(out, made)
+	made := r.want(s, p, e, at, feature)
+	silent := made.Want == 0 || (pass == pendingReferences && made.Want != engine.Present)
+	switch {
+	case !silent:
+		out.proposals = append(out.proposals, made)
+		if !owed {
+			out.owe = append(out.owe, made)
+		}
+	case owed && (made.Want != 0 || (r.told && !at.granted)):
+		out.settled = append(out.settled, g)
 	}
-	return out, !ok && owed && r.told && !at.granted, nil
+	return nil
+}
+
+// unplaced tells of an object that may lie in the scopes or not.
+func (r *run) unplaced(p *part, e directory.Entry) {
+	p.partial = true
+	p.report.Errors = append(p.report.Errors, engine.ObjectError{Code: "place-unknown",
+		Object:  scoping.ObjectID{Directory: p.directory.Name, GUID: e.GUID},
+		Message: "what holds " + e.DN + " cannot be read, so it cannot be told whether it lies in the scopes"})
 }
 
 // unknown tells of an object that was asked for and that the engine has nothing to say of.
@@ -148,9 +173,9 @@ type placing struct {
 	from                scoping.GUID
 }
 
-func (r *run) placing(s space, p *part, e directory.Entry, m mark, owed bool, f scoping.Feature) (placing, error) {
+func (r *run) placing(s space, p *part, e directory.Entry, m mark, f scoping.Feature) (placing, error) {
 	at := placing{from: parentOf(e)}
-	if owed && !m.from.IsZero() {
+	if !m.from.IsZero() {
 		at.from = m.from
 	}
 	up, known, err := p.tree.up(s, parentOf(e))
@@ -199,9 +224,8 @@ func (r *run) grant(at scoping.Place, k scoping.Kind, f scoping.Feature) (engine
 	return best, depth >= 0
 }
 
-// want decides what the engine wants of an object's feature; false: it has no say.
-func (r *run) want(s space, p *part, e directory.Entry, at placing, f scoping.Feature) (engine.Proposal, bool) {
-	base := f != scoping.References
+// want decides what the engine wants of an object's feature; without a Want it has no say.
+func (r *run) want(s space, p *part, e directory.Entry, at placing, f scoping.Feature) engine.Proposal {
 	asked := r.request.Profile == engine.ProfileObjects
 	place := at.now
 	made := engine.Proposal{Object: scoping.ObjectID{Directory: p.directory.Name, GUID: e.GUID}, Kind: e.Kind(), Name: e.DN,
@@ -212,24 +236,21 @@ func (r *run) want(s space, p *part, e directory.Entry, at placing, f scoping.Fe
 	case e.Deleted && (at.covered || asked):
 		made.Want, made.Parent = engine.Gone, at.from
 	case e.Deleted:
-		return made, false
+		return made
 	case !at.covered && (asked || at.wasCovered):
 		made.Want = engine.OutOfScope
 		if at.wasCovered {
 			place = at.before
 		}
 	case !at.covered:
-		return made, false
+		return made
 	default:
 		r.fill(&made, s, e, p.domain)
-	}
-	if !base && made.Want != engine.Present {
-		return made, false
 	}
 	if g, ok := r.grant(place, e.Kind(), f); ok {
 		made.Grant, made.Epoch = g.ID, g.Epoch
 	}
-	return made, true
+	return made
 }
 
 // fill puts in what the rules make of a living object in scope.

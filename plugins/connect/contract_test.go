@@ -1,0 +1,55 @@
+package connect_test
+
+import (
+	"testing"
+
+	"github.com/tandem-sync/tandem/plugins/connect"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/conformance"
+	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+func TestEngineKeepsTheContract(t *testing.T) {
+	for _, l := range everyLab(t) {
+		t.Run(l.name, func(t *testing.T) {
+			w := newWorld(t, l)
+			ann := w.addUser("Ann", w.ou)
+			bob := w.addUser("Bob", w.ou, "manager", ann)
+			crew := w.addGroup("Crew", w.ou, ann, bob)
+			id := func(dn string) scoping.ObjectID { return scoping.ObjectID{Directory: "contoso", GUID: w.guid(dn)} }
+			var expect []conformance.Expected
+			for _, dn := range []string{ann, bob, crew} {
+				base := scoping.Users
+				if dn == crew {
+					base = scoping.Groups
+				}
+				for _, f := range []scoping.Feature{base, scoping.References} {
+					expect = append(expect, conformance.Expected{Object: id(dn), Feature: f, Want: engine.Present})
+				}
+			}
+			config := w.config()
+			config.DataDir = ""
+			mistaken := config
+			mistaken.Settings = []byte(`{"a":1,"b":2}`)
+			title := "a"
+			conformance.Run(t, conformance.Options{
+				Start: func(t testing.TB) engine.Engine {
+					e := connect.New(connect.Options{})
+					t.Cleanup(func() {
+						if err := e.Close(); err != nil {
+							t.Error(err)
+						}
+					})
+					return enginetest.Wire(t, e)
+				},
+				Config: config, Mistaken: mistaken, Mistakes: 2, Scopes: []scoping.Scope{w.scope(w.ou)}, Expect: expect,
+				Change: func(testing.TB) []scoping.ObjectID {
+					title += "a"
+					w.set(ann, "title", title)
+					return []scoping.ObjectID{id(ann)}
+				},
+			})
+		})
+	}
+}
