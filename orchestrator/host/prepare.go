@@ -28,9 +28,13 @@ func (h *Host) Prepare(ctx context.Context) error {
 	if err := h.learnDomains(ctx); err != nil {
 		return err
 	}
+	known := h.o.Cache.Loaded(scoping.User) && h.o.Cache.Loaded(scoping.Group)
 	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, h.now())
 	if err != nil {
 		return fmt.Errorf("reading the tenant's changes: %w", err)
+	}
+	if !known {
+		changed = h.linkedIDs()
 	}
 	if err := h.foreign(ctx, changed); err != nil {
 		return err
@@ -93,6 +97,17 @@ func (h *Host) foreign(ctx context.Context, ids []string) error {
 		}
 	})
 	return h.soil(ctx, keys, "foreign-write", "the tenant shows a change by somebody else")
+}
+
+// linkedIDs gives the cloud objects of all links. When the cache was read from nothing it cannot tell what somebody else changed meanwhile:
+// then everything is looked at again.
+func (h *Host) linkedIDs() (ids []string) {
+	h.gate.Read(func(s *ledger.State) {
+		for _, o := range s.Objects() {
+			ids = append(ids, s.Rows[o].CloudID)
+		}
+	})
+	return ids
 }
 
 func (h *Host) soil(ctx context.Context, keys []ledger.Key, code, reason string) error {

@@ -222,8 +222,11 @@ func (rs *runState) claims(ctx context.Context) error {
 	h.gate.Read(func(led *ledger.State) {
 		for _, k := range led.DirtyKeys() {
 			row := led.Rows[k.Object]
-			if row == nil || k.Feature != scoping.Base(row.Kind) || row.State == ledger.DeletedByTandem || rs.session.Seen(k) {
+			if row == nil || k.Feature != scoping.Base(row.Kind) || row.State == ledger.DeletedByTandem {
 				continue
+			}
+			if j, said := rs.session.Said(k); said && j.Outcome != engine.Stale {
+				continue // stale: it died where the engine has no grant, and the host is as fresh as can be
 			}
 			sight := h.o.Census.Sight(k.Object)
 			if !sight.Gone || h.ownerOfGone(led, auth, row) != rs.name {
