@@ -279,7 +279,7 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 func (w *world) checkSurprise(x cloud.Write, r ledger.Record) {
 	wv, ok := w.book.waves[r.Wave]
 	e := w.dir.now.objects[r.Object.GUID]
-	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || e.usn > w.book.shadow[r.Wave] {
+	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || e.usn > w.book.shadow[r.Wave] || e.dead {
 		return
 	}
 	if !w.coversWave(r.Wave, w.toldPlace(e.guid), r.Kind, r.Feature) {
