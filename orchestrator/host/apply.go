@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -129,6 +130,7 @@ func (h *Host) targetFor(ctx context.Context, under, to string, features []scopi
 			return nil, fmt.Errorf("%w: feature %q is not switched on in the policy (on: %v)", ErrUsage, f, cur.Features())
 		}
 	}
+	features = withReferences(cur, features)
 	dir, guid, chain, err := h.resolveDN(ctx, under)
 	if err != nil {
 		return nil, err
@@ -145,6 +147,17 @@ func (h *Host) targetFor(ctx context.Context, under, to string, features []scopi
 		scope.Except = append(scope.Except, g)
 	}
 	return h.handAll(cur, scope, chain, to)
+}
+
+// withReferences adds the references, which follow their base feature unless the policy assigns them apart (rule F2).
+func withReferences(p *scoping.Partition, features []scoping.Feature) []scoping.Feature {
+	apart := slices.ContainsFunc(p.Regions(), func(r scoping.Region) bool {
+		return slices.Equal(r.Scope.Features, []scoping.Feature{scoping.References}) // owned in another way than what they belong to
+	})
+	if apart || slices.Contains(features, scoping.References) {
+		return features
+	}
+	return append(slices.Clone(features), scoping.References)
 }
 
 // handAll hands what other engines own in a scope to one engine.

@@ -149,7 +149,7 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 			return engineName, 0, nil, err
 		}
 	} else {
-		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: h.gate.Authority().Partition.Features()}}
+		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: withReferences(h.gate.Authority().Partition, h.gate.Authority().Partition.Features())}}
 	}
 	sum, s, err := h.judgeAll(ctx, engineName, scopes)
 	if err != nil {

@@ -51,9 +51,9 @@ type regions struct {
 	grants    []engine.Grant // with a mode that allows something
 }
 
-func covers(scopes []scoping.Scope, p scoping.Place, f scoping.Feature) bool {
+func covers(scopes []scoping.Scope, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
 	for _, s := range scopes {
-		if s.Has(f) && s.Covers(p) {
+		if s.Writes(k, f) && s.Covers(p) {
 			return true
 		}
 	}
@@ -63,14 +63,14 @@ func covers(scopes []scoping.Scope, p scoping.Place, f scoping.Feature) bool {
 // inRun says whether the run wants anything of an object of the kind that lies below ancestors.
 func (r regions) inRun(k scoping.Kind, ancestors []scoping.GUID) bool {
 	p := scoping.Place{Directory: r.directory, Ancestors: ancestors}
-	return covers(r.run, p, scoping.Base(k)) || covers(r.run, p, scoping.References)
+	return covers(r.run, p, k, scoping.Base(k)) || covers(r.run, p, k, scoping.References)
 }
 
 // granted says whether any grant covers an object of the kind that lies below ancestors.
 func (r regions) granted(k scoping.Kind, ancestors []scoping.GUID) bool {
 	p := scoping.Place{Directory: r.directory, Ancestors: ancestors}
 	for _, g := range r.grants {
-		if (g.Scope.Has(scoping.Base(k)) || g.Scope.Has(scoping.References)) && g.Scope.Covers(p) {
+		if (g.Scope.Writes(k, scoping.Base(k)) || g.Scope.Writes(k, scoping.References)) && g.Scope.Covers(p) {
 			return true
 		}
 	}
@@ -79,12 +79,12 @@ func (r regions) granted(k scoping.Kind, ancestors []scoping.GUID) bool {
 
 // grantFor gives the grant under which an object's feature is proposed: of those that cover its place the one with the
 // nearest container; of equals one with a selector, then the older. The zero Grant when there is none.
-func (r regions) grantFor(f scoping.Feature, ancestors []scoping.GUID) engine.Grant {
+func (r regions) grantFor(k scoping.Kind, f scoping.Feature, ancestors []scoping.GUID) engine.Grant {
 	p := scoping.Place{Directory: r.directory, Ancestors: ancestors}
 	var best engine.Grant
 	nearest := len(ancestors) + 1
 	for _, g := range r.grants {
-		if !g.Scope.Has(f) || !g.Scope.Covers(p) {
+		if !g.Scope.Writes(k, f) || !g.Scope.Covers(p) {
 			continue
 		}
 		depth := 0

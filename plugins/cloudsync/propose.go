@@ -180,7 +180,7 @@ func (r *jobRun) living(e directory.Entry, c *change) error {
 // present proposes what the run's scopes want of the object: its base feature, its references, or both.
 func (r *jobRun) present(e directory.Entry, kind scoping.Kind, up []scoping.GUID, c *change) error {
 	place := scoping.Place{Directory: r.config.Name, Ancestors: up}
-	base := covers(r.regions.run, place, scoping.Base(kind))
+	base := covers(r.regions.run, place, kind, scoping.Base(kind))
 	refs := r.regions.wantsReferences(kind, place)
 	values, reason := map[string]engine.Value(nil), exclusion(e)
 	if reason == "" {
@@ -222,7 +222,7 @@ func (r *jobRun) present(e directory.Entry, kind scoping.Kind, up []scoping.GUID
 func (r *jobRun) outOfScope(e directory.Entry, kind scoping.Kind, up, from []scoping.GUID) error {
 	p := r.proposal(e, kind, e.Parent, up, scoping.Base(kind))
 	if p.Grant == 0 && from != nil {
-		g := r.regions.grantFor(scoping.Base(kind), from)
+		g := r.regions.grantFor(kind, scoping.Base(kind), from)
 		p.Grant, p.Epoch = g.ID, g.Epoch
 	}
 	p.Want = engine.OutOfScope
@@ -232,10 +232,7 @@ func (r *jobRun) outOfScope(e directory.Entry, kind scoping.Kind, up, from []sco
 
 // proposal begins a proposal: whose, where, and under which grant.
 func (r *jobRun) proposal(e directory.Entry, kind scoping.Kind, parent scoping.GUID, up []scoping.GUID, f scoping.Feature) engine.Proposal {
-	g := r.regions.grantFor(f, up)
-	if g.ID == 0 && f == scoping.References {
-		g = r.regions.grantFor(scoping.Base(kind), up)
-	}
+	g := r.regions.grantFor(kind, f, up)
 	version := e.Version
 	if version == 0 {
 		version = r.report.USN
@@ -244,8 +241,7 @@ func (r *jobRun) proposal(e directory.Entry, kind scoping.Kind, parent scoping.G
 		Grant: g.ID, Epoch: g.Epoch}
 }
 
-// wantsReferences says whether the run wants an object's references: they follow the base feature unless they are assigned
-// apart, so a scope that names only base features stands for the references too.
+// wantsReferences says whether the run wants an object's references.
 func (r regions) wantsReferences(k scoping.Kind, p scoping.Place) bool {
-	return covers(r.run, p, scoping.References) || covers(r.run, p, scoping.Base(k))
+	return covers(r.run, p, k, scoping.References)
 }

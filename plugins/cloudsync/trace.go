@@ -115,7 +115,7 @@ func (t *tracer) decide(e directory.Entry) error {
 		parent = e.LastParent
 	}
 	up, missing := t.memory.tree.ancestors(parent)
-	g := t.regions.grantFor(scoping.Base(kind), up)
+	g := t.regions.grantFor(kind, scoping.Base(kind), up)
 	scope := map[string]any{"parent": parent.String(), "granted": g.ID != 0, "claimed": n.Claimed, "pending": pending}
 	if g.ID != 0 {
 		scope["grant"], scope["epoch"], scope["mode"] = g.ID, g.Epoch.String(), map[engine.Mode]string{engine.ModeShadow: "shadow", engine.ModeOwn: "own"}[g.Mode]

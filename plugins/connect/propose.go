@@ -201,20 +201,14 @@ func (r *run) placing(s space, p *part, e directory.Entry, m mark, f scoping.Fea
 
 // covered says whether the request is about objects at a place.
 func (r *run) covered(at scoping.Place, k scoping.Kind, f scoping.Feature) bool {
-	return slices.ContainsFunc(r.request.Scopes, func(s scoping.Scope) bool { return s.Covers(at) && has(s, k, f) })
-}
-
-// has says whether a scope is about a feature of a kind. References follow the base feature unless they are assigned apart:
-// a scope that names only base features stands for the references too.
-func has(s scoping.Scope, k scoping.Kind, f scoping.Feature) bool {
-	return s.Has(f) || (f == scoping.References && s.Has(scoping.Base(k)))
+	return slices.ContainsFunc(r.request.Scopes, func(s scoping.Scope) bool { return s.Covers(at) && s.Writes(k, f) })
 }
 
 // grant gives the grant that covers a place, the nearest one if there are several.
 func (r *run) grant(at scoping.Place, k scoping.Kind, f scoping.Feature) (engine.Grant, bool) {
 	best, depth := engine.Grant{}, -1
 	for _, g := range r.grants {
-		if g.Mode == engine.ModeNone || !g.Scope.Covers(at) || !has(g.Scope, k, f) {
+		if g.Mode == engine.ModeNone || !g.Scope.Covers(at) || !g.Scope.Writes(k, f) {
 			continue
 		}
 		if d := slices.Index(at.Ancestors, g.Scope.Under); depth < 0 || d < depth || (d == depth && g.Scope.Has(f) && !best.Scope.Has(f)) {

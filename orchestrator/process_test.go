@@ -1,0 +1,188 @@
+package orchestrator_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// built builds one of the project's programs, once per test binary's life is not needed: the build cache does that.
+func built(t *testing.T, pkg string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), filepath.Base(pkg))
+	cmd := exec.Command("go", "build", "-o", out, pkg)
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", pkg, err, b)
+	}
+	return out
+}
+
+func TestAMischievousEngineGetsRefusals(t *testing.T) {
+	exe := built(t, "github.com/tandem-sync/tandem/examples/engine-minimal")
+	sum, err := engine.FileSum(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mischief := range []string{
+		`{proposeEverything: true, displayNamePrefix: "HIJACKED "}`,
+		`{proposeEverything: true, impersonate: true, displayNamePrefix: "HIJACKED "}`,
+		`{proposeEverything: true, impersonate: true, delete: true}`,
+	} {
+		t.Run(mischief, func(t *testing.T) {
+			sites(t, func(t *testing.T, s site) {
+				w := newWorld(t, s, 40)
+				w.close()
+				w.extra = fmt.Sprintf("  - name: acme\n    kind: external\n    command: [%s]\n    sha256: %s\n    settings: %s\n", exe, sum, mischief)
+				w.write()
+				w.open()
+				policy := fmt.Sprintf(policyText, s.base, s.base) + fmt.Sprintf("  - name: acme's\n    under: OU=Finance,%s\n    engine: acme\n    features: [users]\n", s.base)
+				if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", []byte(policy), "test"); err != nil {
+					t.Fatal(err)
+				}
+				w.sync("connect", engine.ProfileFull)
+				before, ids := w.natural(), w.ids()
+				r, err := w.tandem.Host().Sync(t.Context(), "acme", host.SyncOptions{Profile: engine.ProfileFull})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(mischief, "delete") {
+					if r.Applied > 0 || w.natural() != before {
+						t.Fatalf("deletes of the living were carried out: %+v", r.Errors)
+					}
+					return
+				}
+				if r.Refused == 0 {
+					t.Fatalf("nothing was refused: %+v", r)
+				}
+				for k, id := range ids {
+					if w.ids()[k] != id {
+						t.Fatalf("object %s is not what it was", k)
+					}
+				}
+				w.untouched(before)
+			})
+		})
+	}
+}
+
+// untouched checks that every object that was there before still is as it was: what acme made in its own OU comes on top.
+func (w *world) untouched(before string) {
+	w.t.Helper()
+	var was, is struct{ Objects []json.RawMessage }
+	if err := json.Unmarshal([]byte(before), &was); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(w.natural()), &is); err != nil {
+		w.t.Fatal(err)
+	}
+	now := map[string]bool{}
+	for _, o := range is.Objects {
+		now[string(o)] = true
+	}
+	for _, o := range was.Objects {
+		if !now[string(o)] {
+			w.t.Fatalf("this object was touched: %s", o)
+		}
+	}
+}
+
+// agent is a running tandem-agent.
+type agent struct {
+	exe, dir string
+	cmd      *exec.Cmd
+}
+
+func (w *world) enroll(exe string) *agent {
+	w.t.Helper()
+	var answer struct{ Token, Listen string }
+	err := w.tandem.Call(w.t.Context(), "cloudsync", "invite", []byte(`{}`), func(b []byte) error { return json.Unmarshal(b, &answer) })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a := &agent{exe: exe, dir: w.t.TempDir()}
+	cmd := exec.Command(exe, "enroll", "--server", answer.Listen, "--token", answer.Token, "--directory-url", w.site.url, "--directory-base", w.site.base, "--bind-user", w.site.reader,
+		"--bind-password-file", filepath.Join(w.dir, "ad-password"), "--directory-ca", filepath.Join(w.dir, "ad-ca.pem"), "--dir", a.dir)
+	if b, err := cmd.CombinedOutput(); err != nil {
+		w.t.Fatalf("enrolling: %v\n%s", err, b)
+	}
+	return a
+}
+
+func (a *agent) start(t *testing.T) {
+	t.Helper()
+	a.cmd = exec.Command(a.exe, "run", "--dir", a.dir)
+	a.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if testing.Verbose() {
+		a.cmd.Stderr = os.Stderr
+	}
+	if err := a.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (a *agent) kill() {
+	if a.cmd != nil {
+		_ = a.cmd.Process.Kill()
+		_ = a.cmd.Wait()
+		a.cmd = nil
+	}
+}
+
+func TestAKilledAgentLosesNothing(t *testing.T) {
+	exe := built(t, "github.com/tandem-sync/tandem/cmd/tandem-agent")
+	sites(t, func(t *testing.T, s site) {
+		w := newWorld(t, s, 60)
+		w.importPolicy()
+		w.sync("connect", engine.ProfileFull)
+		w.close()
+		w.agents = 0
+		w.write()
+		w.open()
+		a := w.enroll(exe)
+		a.start(t)
+		defer a.kill()
+		ids := w.ids()
+		w.migrate("OU=Sales,"+s.base, "cloudsync")
+		dn := ""
+		for _, u := range w.seed.Users {
+			if under(u.DN, "OU=Sales,"+s.base) {
+				dn = u.DN
+				w.modify(dn, "title", "Changed")
+			}
+		}
+		if dn == "" {
+			t.Fatal("nobody works in Sales")
+		}
+		killed := make(chan struct{})
+		go func() { // in the middle of the run, or before it, or after it: all must be safe
+			defer close(killed)
+			time.Sleep(15 * time.Millisecond) // the run's first reads take about this long
+			a.kill()
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		r, err := w.tandem.Host().Sync(ctx, "cloudsync", host.SyncOptions{})
+		t.Logf("the run of the killed agent: complete %v, applied %d, %v", r.Complete, r.Applied, err)
+		<-killed
+		a.start(t)
+		w.settle()
+		w.same(ids, "the agent's death")
+		w.t.Log("after it: nothing is owed")
+		for _, o := range w.model.State(false).Objects {
+			if o.Properties["jobTitle"] == "Changed" {
+				return
+			}
+		}
+		t.Fatal("the change was lost")
+	})
+}
