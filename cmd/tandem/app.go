@@ -64,8 +64,11 @@ func hintFor(c *cli.Context) string {
 	if c.Command == nil || c.Command.Name == "" || c.Command.Name == c.App.Name {
 		return "tandem --help"
 	}
-	return c.Command.FullName() + " --help"
+	return commandName(c) + " --help"
 }
+
+// commandName is what a person types for a command, such as "tandem wave show".
+func commandName(c *cli.Context) string { return c.Command.HelpName }
 
 // noSuchCommand answers a group of commands without one of its words.
 func noSuchCommand(c *cli.Context) error {
@@ -91,8 +94,8 @@ func checkGlobals(c *cli.Context) error {
 // arguments checks how many arguments a command got.
 func arguments(c *cli.Context, names ...string) error {
 	if n := c.Args().Len(); n != len(names) {
-		e := api.Usage("%s takes %s; got %d arguments", c.Command.FullName(), wanted(names), n)
-		e.Hint = c.Command.FullName() + " --help"
+		e := api.Usage("%s takes %s; got %d arguments", commandName(c), wanted(names), n)
+		e.Hint = commandName(c) + " --help"
 		return e
 	}
 	return nil
@@ -109,7 +112,7 @@ func wanted(names []string) string {
 func options(c *cli.Context) api.Options {
 	var l slog.Level
 	_ = l.UnmarshalText([]byte(c.String("log-level"))) // was checked
-	return api.Options{Config: c.String("config"), State: c.String("state"), Command: "tandem " + strings.TrimPrefix(c.Command.FullName(), "tandem "),
+	return api.Options{Config: c.String("config"), State: c.String("state"), Command: commandName(c),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), Warn: func(m string) { complain("warning: "+m, "") }}
 }
 
