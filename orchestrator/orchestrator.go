@@ -234,6 +234,17 @@ func (t tenantFor) Domains(ctx context.Context) (verified []string, initial stri
 	return verified, initial, err
 }
 
+// Mark implements host.Marker.
+func (t tenantFor) Mark(ctx context.Context) (installation string, incarnation uint64, found, permitted bool, err error) {
+	m, found, permitted, err := t.Client.Marker(ctx)
+	return m.Installation, m.Incarnation, found, permitted, err
+}
+
+// SetMark implements host.Marker.
+func (t tenantFor) SetMark(ctx context.Context, installation string, incarnation uint64) (bool, error) {
+	return t.Client.SetMarker(ctx, tenant.Mark{Installation: installation, Incarnation: incarnation})
+}
+
 // clock is the system's.
 type clock struct{}
 

@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -348,4 +349,27 @@ func (w *world) undelete(guid, dn string) {
 	if err := w.conn.Modify(r); err != nil {
 		w.t.Fatalf("undelete %s: %v", dn, err)
 	}
+}
+
+func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newWorld(t, s, 20)
+		w.importPolicy()
+		w.sync("connect", engine.ProfileFull)
+		w.close()
+		dir := w.dir
+		w.dir = t.TempDir() // a second installation, over the same directory and tenant
+		w.write()
+		w.open()
+		w.importPolicy()
+		w.close()
+		w.dir = dir
+		w.write()
+		w.open()
+		w.graph.ResetCounters()
+		_, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		if !errors.Is(err, host.ErrOtherHost) || w.writes() != 0 {
+			t.Fatalf("the first installation went on: %v, %d writes", err, w.writes())
+		}
+	})
 }

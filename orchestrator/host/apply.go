@@ -207,12 +207,33 @@ func (h *Host) Drive(ctx context.Context, id string) (wave.Wave, error) {
 
 // DriveUntil is Drive that also ends before a phase is begun.
 func (h *Host) DriveUntil(ctx context.Context, id string, stopAt wave.Phase) (wave.Wave, error) {
+	end, err := h.turn(ctx, id)
+	if err != nil {
+		return wave.Wave{}, err
+	}
+	defer end()
 	defer h.thaw(id)
 	w, err := wave.Drive(ctx, &executor{h: h}, id, stopAt)
 	if err != nil {
 		return w, err
 	}
 	return w, h.Save(ctx)
+}
+
+// turn waits until nobody else drives the wave.
+func (h *Host) turn(ctx context.Context, id string) (end func(), err error) {
+	h.mu.Lock()
+	if h.turns[id] == nil {
+		h.turns[id] = make(chan struct{}, 1)
+	}
+	t := h.turns[id]
+	h.mu.Unlock()
+	select {
+	case t <- struct{}{}:
+		return func() { <-t }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // DecideWave applies a person's decision to a wave.
@@ -235,6 +256,7 @@ func (h *Host) DecideWave(ctx context.Context, id string, v wave.Verb, by, reaso
 		if next.Phase != w.Phase {
 			next = wave.Enter(next, next.Phase, string(v), h.now())
 		}
+		next.Decisions++
 		c.waves[id], out = next, next
 		c.owe(ledger.Record{Type: ledger.WaveType, Wave: id, Op: string(v), By: by, Reason: reason, Outcome: engine.Applied, Phase: string(next.Phase), Epoch: c.head.Epoch})
 		return nil

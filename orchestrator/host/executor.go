@@ -41,6 +41,9 @@ func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 	var entered bool
 	err := h.change(ctx, func(c *control) error {
 		old := c.waves[w.ID]
+		if old.Decisions != w.Decisions {
+			return wave.ErrDecided
+		}
 		if old.State == wave.Paused || old.State == wave.Aborted || (old.State.Over() && !w.State.Over()) {
 			return nil // a person decided meanwhile
 		}
@@ -284,6 +287,15 @@ func (h *Host) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	if w.To == scoping.None {
 		return wave.Evidence{OK: true}, nil // a policy of none parks and lists; it never deletes (rule T4)
 	}
+	if w.Rounds == 0 {
+		keys, err := h.judgedToDiffer(ctx, w)
+		if err != nil {
+			return wave.Evidence{}, err
+		}
+		if err := h.soil(ctx, keys, "cutover", "verify showed a difference"); err != nil {
+			return wave.Evidence{}, err
+		}
+	}
 	r, err := h.Sync(ctx, w.To, SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
 	if err != nil {
 		return wave.Evidence{}, err
@@ -293,6 +305,20 @@ func (h *Host) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	}
 	n, _ := h.unsettled(w)
 	return wave.Evidence{OK: true, Unsettled: n, Why: problems(r)}, nil
+}
+
+// judgedToDiffer gives what the target would have written since the run that verify judged. The source was asked for the same objects meanwhile and
+// found them as it wants them, so nothing else remembers.
+func (h *Host) judgedToDiffer(ctx context.Context, w wave.Wave) ([]ledger.Key, error) {
+	var keys []ledger.Key
+	err := h.o.Store.Log.Read(ctx, w.VerifiedFrom+1, func(_ uint64, b []byte) error {
+		r, err := ledger.Decode(b)
+		if err == nil && r.Type == ledger.DecisionType && r.Engine == w.To && r.Outcome == engine.Shadowed && r.Object != nil {
+			keys = append(keys, ledger.Key{Object: *r.Object, Feature: r.Feature})
+		}
+		return err
+	})
+	return keys, err
 }
 
 func problems(r SyncReport) string {

@@ -100,7 +100,8 @@ type Host struct {
 	prep sync.Mutex // refreshes of tenant and census
 
 	mu       sync.Mutex
-	locks    map[string]*sync.Mutex // one run per engine
+	locks    map[string]*sync.Mutex   // one run per engine
+	turns    map[string]chan struct{} // one driver per wave
 	frozen   map[string]*gate.Frozen
 	frozenAt map[string]time.Time
 	lastSave uint64
@@ -108,6 +109,8 @@ type Host struct {
 	last     map[string]SyncReport
 	domains  domains
 	soaking  map[string]time.Time
+	stranger string    // why the tenant's mark forbids to write
+	marked   time.Time // when the mark was last seen to be ours
 }
 
 type domains struct {
@@ -118,7 +121,7 @@ type domains struct {
 
 // Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt.
 func Open(ctx context.Context, o Options) (*Host, error) {
-	h := &Host{o: o, locks: map[string]*sync.Mutex{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{}, last: map[string]SyncReport{},
+	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{}, last: map[string]SyncReport{},
 		soaking: map[string]time.Time{}, runs: uint64(o.Clock.Now().UnixMilli())}
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)

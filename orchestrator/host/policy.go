@@ -52,6 +52,9 @@ func (h *Host) Import(ctx context.Context, file string, text []byte, by string) 
 	if err != nil {
 		return nil, err
 	}
+	if err := h.sign(ctx); err != nil {
+		return nil, err
+	}
 	err = h.change(ctx, func(c *control) error {
 		if c.partition != nil {
 			return fmt.Errorf("%w: a policy is in force already", ErrUsage)

@@ -29,6 +29,9 @@ func (h *Host) Prepare(ctx context.Context) error {
 		return err
 	}
 	known := h.o.Cache.Loaded(scoping.User) && h.o.Cache.Loaded(scoping.Group)
+	if err := h.recognize(ctx); err != nil {
+		return err
+	}
 	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, h.now())
 	if err != nil {
 		return fmt.Errorf("reading the tenant's changes: %w", err)
