@@ -105,6 +105,7 @@ type Verdict struct {
 	After    cloud.Values
 	Excluded string
 
+	Waiting   int      // references whose other end is not in the tenant yet
 	Removed   []string // members to be removed once the evidence allows: cloud ids
 	NeedPower []string // cloud ids whose power has to be known first: ask and decide again
 	NeedSight bool     // the census has to look again: engine and census disagree about the place

@@ -228,7 +228,10 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 		}
 		v.Writes = append(v.Writes, w)
 	}
-	v.Outcome, v.Closed, v.Removed = engine.Applied, len(open) == 0, nil
+	v.Outcome, v.Closed, v.Removed = engine.Applied, len(open)+v.Waiting == 0, nil
+	if v.Waiting > 0 {
+		v.Outcome, v.Code, v.Reason = engine.Partial, "reference-missing", plural(v.Waiting, "reference")+" not in the tenant yet"
+	}
 	if len(open) > 0 {
 		v.Outcome, v.Code, v.Reason = engine.Partial, "reference-lives", plural(len(open), "reference")+" still read by the host"
 	}

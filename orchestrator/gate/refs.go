@@ -96,7 +96,7 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 			v.Before["members-"] = drop
 		}
 	}
-	v.Removed = drop
+	v.Removed, v.Waiting = drop, waiting
 	switch {
 	case len(drop) > 0:
 		v.Outcome, v.Closed, v.Count = engine.Parked, false, len(drop)
