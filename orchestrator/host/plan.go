@@ -127,8 +127,7 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 	for _, x := range hs {
 		out.Features = append(out.Features, x.Scope.Features...)
 	}
-	slices.Sort(out.Features)
-	out.Features = slices.Compact(out.Features)
+	out.Features = listed(h.gate.Authority().Partition, out.Features)
 	ids := h.objectsIn(w.Scopes())
 	sum := sha256.New()
 	for _, id := range ids {
@@ -154,6 +153,20 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 	}
 	out.Basis, out.Predicted, out.Examples = "shadow-run", &ev.Counts, ev.Differences
 	return out, nil
+}
+
+// listed gives features once each, as the policy orders them; references that go with their base feature are not named apart.
+func listed(p *scoping.Partition, fs []scoping.Feature) []scoping.Feature {
+	var out []scoping.Feature
+	for _, f := range p.Features() {
+		if slices.Contains(fs, f) && f != scoping.References {
+			out = append(out, f)
+		}
+	}
+	if len(out) == 0 {
+		return []scoping.Feature{scoping.References}
+	}
+	return out
 }
 
 // seal names the waves and fingerprints what must not change between plan and apply.
