@@ -249,12 +249,15 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 		return "", RefWaits
 	}
 	sight := g.o.Census.Sight(id)
-	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone || !g.o.Census.Expected(id) {
+	if _, excluded := led.Excluded[id]; excluded || !sight.Known {
+		return "", RefLater
+	}
+	if sight.Gone || !g.o.Census.Expected(id) {
 		return "", RefNever
 	}
 	o := g.auth.Owner(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind, scoping.Base(sight.Kind))
 	if o.Engine == scoping.None {
-		return "", RefNever
+		return "", RefLater
 	}
 	return "", RefWaits
 }

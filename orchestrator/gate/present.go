@@ -160,7 +160,7 @@ func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Cla
 		return false
 	}
 	l := row.Features[f]
-	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) &&
+	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && slices.Equal(l.Later, claim.Later) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) &&
 		l.Epoch.Compare(s.Epoch) >= 0
 }
 

@@ -34,18 +34,21 @@ func references(c Case, p engine.Proposal) Verdict {
 	return manager(c, p)
 }
 
-// ends resolves references; waiting counts those that will be in the tenant later.
-func ends(c Case, ids []scoping.ObjectID) (found []string, waiting int) {
+// ends resolves references; waiting counts those that will be in the tenant later, and later names those that may come some day.
+func ends(c Case, ids []scoping.ObjectID) (found []string, waiting int, later []scoping.ObjectID) {
 	for _, id := range ids {
 		switch cid, s := c.Resolve(id); s {
 		case RefLinked:
 			found = append(found, cid)
 		case RefWaits:
 			waiting++
+		case RefLater:
+			later = append(later, id)
 		}
 	}
 	slices.Sort(found)
-	return slices.Compact(found), waiting
+	slices.SortFunc(later, scoping.ObjectID.Compare)
+	return slices.Compact(found), waiting, later
 }
 
 func members(c Case, p engine.Proposal) Verdict {
@@ -60,14 +63,14 @@ func members(c Case, p engine.Proposal) Verdict {
 	var add, drop []string
 	waiting := 0
 	if r.Whole {
-		want, w := ends(c, r.Targets)
-		waiting = w
+		want, w, later := ends(c, r.Targets)
+		waiting, claim.Later = w, later
 		add = missing(want, c.Cloud.Members)
 		drop = removable(c, missing(c.Cloud.Members, want))
 	} else {
-		a, w := ends(c, r.Added)
-		d, _ := ends(c, r.Removed)
-		waiting = w
+		a, w, later := ends(c, r.Added)
+		d, _, _ := ends(c, r.Removed)
+		waiting, claim.Later = w, later
 		add, drop = missing(a, c.Cloud.Members), both(d, c.Cloud.Members)
 	}
 	return memberVerdict(c, p, claim, add, drop, waiting)
@@ -126,7 +129,8 @@ func manager(c Case, p engine.Proposal) Verdict {
 	}
 	claim := claimOf(c, p, cloud.Values{})
 	claim.Attrs, claim.Hash, claim.State = []string{cloud.Manager}, refsHash(r), c.Row.State
-	found, waiting := ends(c, r.Targets)
+	found, waiting, later := ends(c, r.Targets)
+	claim.Later = later
 	v := settle(engine.Applied, "", "")
 	v.Claim = &claim
 	have := c.Cloud.Manager

@@ -31,7 +31,7 @@ func (s *State) fold(seq uint64, r Record) error {
 	case IntentType:
 		return s.foldIntent(r)
 	case SettleType:
-		return s.foldSettle(r)
+		return s.foldSettle(seq, r)
 	case DecisionType:
 		return s.foldDecision(seq, r)
 	case TransferType:
@@ -51,7 +51,11 @@ func (s *State) fold(seq uint64, r Record) error {
 		return s.foldAnswer(seq, r)
 	case DoubtType:
 		return s.foldDoubt(seq, r)
-	case BaselineType, WaveType, ControlType:
+	case ControlType:
+		if r.Op == "run" && len(r.Detail) > 0 {
+			s.Runs[r.Engine] = r.Detail
+		}
+	case BaselineType, WaveType:
 	default:
 		return fmt.Errorf("unknown type")
 	}
@@ -102,7 +106,7 @@ func (s *State) close(id string) {
 	}
 }
 
-func (s *State) foldSettle(r Record) error {
+func (s *State) foldSettle(seq uint64, r Record) error {
 	if r.Settle == nil {
 		return fmt.Errorf("no settlement in it")
 	}
@@ -112,7 +116,7 @@ func (s *State) foldSettle(r Record) error {
 	}
 	switch r.Settle.Result.Status {
 	case cloud.Done:
-		s.done(o.Record, r.Settle.Result.CloudID, r.At)
+		s.done(seq, o.Record, r.Settle.Result.CloudID, r.At)
 		s.close(r.Settle.Intent)
 	case cloud.InDoubt:
 		o.Doubt, o.Until = true, r.Settle.Until
@@ -123,7 +127,7 @@ func (s *State) foldSettle(r Record) error {
 }
 
 // done applies what the success of an intent means.
-func (s *State) done(r Record, cloudID string, at int64) {
+func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
 	in := r.Intent
 	c := in.Claim
 	if cloudID != "" {
@@ -132,7 +136,7 @@ func (s *State) done(r Record, cloudID string, at int64) {
 	if !in.Final {
 		c.Hash = "" // the feature is not settled yet, but the link stands
 	}
-	s.claim(r, c, in.Final)
+	s.claim(seq, r, c, in.Final)
 	if in.Class != Ordinary {
 		s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
 		s.forgetHistory(at)
@@ -144,8 +148,9 @@ func (s *State) forgetHistory(now int64) {
 }
 
 // claim writes a row.
-func (s *State) claim(r Record, c Claim, settled bool) {
+func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	row := s.Rows[*r.Object]
+	_, linked := s.Linked(*r.Object)
 	if row == nil {
 		row = &Row{Object: *r.Object, Kind: r.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
 		s.Rows[*r.Object] = row
@@ -158,6 +163,9 @@ func (s *State) claim(r Record, c Claim, settled bool) {
 		row.State = c.State
 	}
 	delete(s.Excluded, *r.Object)
+	if _, now := s.Linked(*r.Object); now && !linked {
+		s.came(*r.Object, row, r.Feature, r.At, seq)
+	}
 	if row.State == DeletedByTandem || row.State == DeletedByOthers {
 		delete(s.Dirt, *r.Object) // nothing of it can be asked for any more
 		row.Transit = nil
@@ -169,7 +177,9 @@ func (s *State) claim(r Record, c Claim, settled bool) {
 	if owner == "" {
 		owner = r.Engine
 	}
-	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs}
+	s.want(*r.Object, row.Features[r.Feature], false)
+	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later}
+	s.want(*r.Object, row.Features[r.Feature], true)
 	if row.Transit != nil && r.Feature == scoping.Base(row.Kind) && row.Transit.To == owner {
 		row.Transit = nil
 	}
@@ -179,6 +189,7 @@ func (s *State) claim(r Record, c Claim, settled bool) {
 func (s *State) relink(row *Row, c Claim) {
 	if c.CloudID != "" && c.CloudID != row.CloudID {
 		if other, ok := s.byCloud[c.CloudID]; ok && other != row.Object {
+			s.want(other, s.Rows[other].Features[scoping.References], false)
 			delete(s.Rows, other)
 		}
 		delete(s.byCloud, row.CloudID)
@@ -202,7 +213,7 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	}
 	k := Key{*r.Object, r.Feature}
 	if r.Claim != nil {
-		s.claim(r, *r.Claim, r.Outcome == engine.Unchanged || r.Outcome == engine.Applied)
+		s.claim(seq, r, *r.Claim, r.Outcome == engine.Unchanged || r.Outcome == engine.Applied)
 	}
 	if r.Excluded != "" {
 		s.Excluded[*r.Object] = r.Excluded
@@ -288,7 +299,7 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 		return nil
 	}
 	if r.Doubt.How == "seen" || r.Doubt.How == "repeated" {
-		s.done(o.Record, r.Doubt.CloudID, r.At)
+		s.done(seq, o.Record, r.Doubt.CloudID, r.At)
 	}
 	s.close(r.Doubt.Intent)
 	k := Key{*o.Record.Object, o.Record.Feature}

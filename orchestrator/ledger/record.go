@@ -135,6 +135,8 @@ type Claim struct {
 	Owner   string         `json:"owner,omitempty"` // engine of record from now on; the record's engine when empty
 	State   RowState       `json:"state,omitempty"` // the row's state afterwards, when it changes
 	Attrs   []string       `json:"attrs,omitempty"` // the tenant attributes that the proposal manages
+
+	Later []scoping.ObjectID `json:"later,omitempty"` // of references: ends that are not in the tenant and may come some day
 }
 
 // Settlement is how one attempt of an intent ended.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -55,6 +56,8 @@ type Last struct {
 	Version uint64         `json:"version,omitempty"`
 	Hash    string         `json:"hash,omitempty"`
 	Attrs   []string       `json:"attrs,omitempty"`
+
+	Later []scoping.ObjectID `json:"later,omitempty"` // see Claim.Later
 }
 
 // Open is an intent without an end: sent or about to be, or in doubt.
@@ -94,8 +97,11 @@ type State struct {
 	Intents   map[string]*Open                               `json:"intents"`  // by intent id
 	History   []Destroyed                                    `json:"history"`
 
+	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
+
 	byCloud map[string]scoping.ObjectID
-	pending map[scoping.ObjectID]string // object -> open intent id
+	pending map[scoping.ObjectID]string                    // object -> open intent id
+	wanted  map[scoping.ObjectID]map[scoping.ObjectID]bool // end -> objects whose references want it, once it comes
 }
 
 // New gives an empty ledger.
@@ -119,6 +125,9 @@ func (s *State) index() {
 	if s.Excluded == nil {
 		s.Excluded = map[scoping.ObjectID]string{}
 	}
+	if s.Runs == nil {
+		s.Runs = map[string]json.RawMessage{}
+	}
 	if s.Intents == nil {
 		s.Intents = map[string]*Open{}
 	}
@@ -131,6 +140,42 @@ func (s *State) index() {
 	s.pending = map[scoping.ObjectID]string{}
 	for id, o := range s.Intents {
 		s.pending[*o.Record.Object] = id
+	}
+	s.wanted = map[scoping.ObjectID]map[scoping.ObjectID]bool{}
+	for id, r := range s.Rows {
+		s.want(id, r.Features[scoping.References], true)
+	}
+}
+
+// want notes, or forgets, which ends an object's references wait for.
+func (s *State) want(o scoping.ObjectID, l *Last, add bool) {
+	if l == nil {
+		return
+	}
+	for _, end := range l.Later {
+		if !add {
+			delete(s.wanted[end], o)
+			continue
+		}
+		if s.wanted[end] == nil {
+			s.wanted[end] = map[scoping.ObjectID]bool{}
+		}
+		s.wanted[end][o] = true
+	}
+}
+
+// came makes dirty what waited for an object that is in the tenant from now on: the references of others to it, and its own other features, if
+// it was there before.
+func (s *State) came(end scoping.ObjectID, row *Row, f scoping.Feature, at int64, seq uint64) {
+	for o := range s.wanted[end] {
+		if r := s.Rows[o]; r != nil && r.State == Live {
+			s.soil(Key{o, scoping.References}, Dirty{Since: at, Code: "reference-came", Seq: seq})
+		}
+	}
+	for other := range row.Features {
+		if other != f {
+			s.soil(Key{end, other}, Dirty{Since: at, Code: "came-back", Seq: seq})
+		}
 	}
 }
 
