@@ -134,8 +134,12 @@ func (w *world) excused(e *entry) bool {
 	if e == nil || (!e.dead && exclusion(e) != "") {
 		return true
 	}
-	a := w.account(e)
-	return a != nil && a.foreign
+	for _, a := range w.tenant.sorted() {
+		if a.foreign && (a.anchor == anchorOf(e.guid) || a.anchor == cloud.UniqueNameOf(e.guid[:])) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) checkObject(e *entry) {
