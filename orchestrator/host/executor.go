@@ -356,8 +356,8 @@ func (h *Host) actWatch(_ context.Context, w wave.Wave) (wave.Evidence, error) {
 	h.mu.Lock()
 	since, ok := h.soaking[w.ID]
 	h.soaking[w.ID] = now
-	r, ran := h.last[w.To]
 	h.mu.Unlock()
+	r, ran := h.lastRun(w.To)
 	ev := wave.Evidence{OK: true}
 	if ok {
 		ev.Elapsed = max(0, now.Sub(since))

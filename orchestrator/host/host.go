@@ -106,7 +106,6 @@ type Host struct {
 	frozenAt map[string]time.Time
 	lastSave uint64
 	runs     uint64
-	last     map[string]SyncReport
 	domains  domains
 	soaking  map[string]time.Time
 	stranger string    // why the tenant's mark forbids to write
@@ -121,7 +120,7 @@ type domains struct {
 
 // Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt.
 func Open(ctx context.Context, o Options) (*Host, error) {
-	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{}, last: map[string]SyncReport{},
+	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
 		soaking: map[string]time.Time{}, runs: uint64(o.Clock.Now().UnixMilli())}
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -308,18 +307,8 @@ func (h *Host) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 	if hl, ok := h.o.Engines.Health(n); ok {
 		e.Health = &hl
 	}
-	h.mu.Lock()
-	if r, ok := h.last[n]; ok {
+	if r, ok := h.lastRun(n); ok {
 		e.Last = &r
 	}
-	h.mu.Unlock()
 	return e
-}
-
-// LastRun says when an engine ran last in this process; for the daemon.
-func (h *Host) LastRun(name string) (time.Time, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r, ok := h.last[name]
-	return time.UnixMilli(r.At), ok
 }

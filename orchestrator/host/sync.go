@@ -3,6 +3,8 @@ package host
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -73,13 +75,34 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 	if err != nil {
 		r.Errors = append(r.Errors, ObjectProblem{Object: name, Code: "run-failed", Message: err.Error()})
 	}
-	h.mu.Lock()
-	h.last[name] = r
-	h.mu.Unlock()
+	return r, errors.Join(err, h.remember(ctx, r, err), h.Save(context.WithoutCancel(ctx)))
+}
+
+// remember keeps a run's report in the log, for whoever looks at the status later.
+func (h *Host) remember(ctx context.Context, r SyncReport, failed error) error {
+	short := r
+	short.Errors = r.Errors[:min(len(r.Errors), 20)]
+	b, err := json.Marshal(short)
 	if err != nil {
-		return r, err
+		return fmt.Errorf("keeping the run's report: %w", err)
 	}
-	return r, h.Save(ctx)
+	out := engine.Applied
+	if failed != nil || !r.Complete {
+		out = engine.Failed
+	}
+	return h.gate.Record(ctx, ledger.Record{Type: ledger.ControlType, Engine: r.Engine, Op: "run", Outcome: out, Code: r.Profile,
+		Reason: fmt.Sprintf("%d applied, %d held, %d failed", r.Applied, r.Held, r.Failed), Detail: b})
+}
+
+// lastRun gives an engine's last report, of whichever process.
+func (h *Host) lastRun(name string) (SyncReport, bool) {
+	var r SyncReport
+	var b []byte
+	h.gate.Read(func(s *ledger.State) { b = s.Runs[name] })
+	if b == nil || json.Unmarshal(b, &r) != nil {
+		return r, false
+	}
+	return r, true
 }
 
 // runState is one run of one engine, while it goes on.
