@@ -2,9 +2,14 @@ package wave
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
+
+// ErrDecided is what Commit returns when a person decided about the wave since the record was loaded: nothing was committed, and the record has to be
+// loaded again.
+var ErrDecided = errors.New("a person decided about the wave meanwhile")
 
 // Executor does a wave's acts and keeps its record. Do is idempotent. Commit makes a changed record durable, together with the authority that
 // follows from it, before it returns.
@@ -23,17 +28,23 @@ func Drive(ctx context.Context, x Executor, id string, stopAt Phase) (Wave, erro
 	if err != nil {
 		return w, err
 	}
-	if !w.State.Over() && w.State != Paused && w.State != Running {
+	if !w.State.Over() && w.State != Paused && w.State != Running && w.Phase != Soak { // a look at a soak is no news
 		w.State, w.Wait, w.Command = Running, "", ""
 		w = Enter(w, w.Phase, "", x.Now())
-		if err := x.Commit(ctx, w); err != nil {
+		if err := x.Commit(ctx, w); err != nil && !errors.Is(err, ErrDecided) {
 			return w, err
+		} else if err != nil {
+			return Drive(ctx, x, id, stopAt)
 		}
 	}
 	var last *Evidence
 	for !w.State.Over() && w.State != Paused && (stopAt == "" || w.Phase != stopAt) { // a transaction may have entered it
 		var goOn bool
 		w, last, goOn, err = advance(ctx, x, w, last, stopAt)
+		if errors.Is(err, ErrDecided) {
+			last, goOn = nil, true
+			w, err = x.Load(ctx, id)
+		}
 		if err != nil || !goOn {
 			return w, err
 		}

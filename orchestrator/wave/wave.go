@@ -161,6 +161,7 @@ type Wave struct {
 	CreatedAt    int64           `json:"createdAt"`
 	CutoverAt    int64           `json:"cutoverAt,omitempty"`
 	By           string          `json:"by,omitempty"`
+	Decisions    int             `json:"decisions,omitempty"` // how often a person decided: a record from before one is not committed
 	Report       *RollbackReport `json:"report,omitempty"`
 }
 
