@@ -222,3 +222,16 @@ func (p *Partition) Roots() []Root {
 	})
 	return out
 }
+
+// Pins gives every pinned container with its name as it was pinned, by directory: those that assignments name, and those that hand-overs named.
+func (p *Partition) Pins() []Pin {
+	var out []Pin
+	for _, d := range p.parts {
+		for n, node := range d.tree.nodes {
+			if node.dn != "" {
+				out = append(out, d.tree.pin(int32(n)))
+			}
+		}
+	}
+	return out
+}

@@ -37,7 +37,7 @@ func policyOf(p *scoping.Partition) (Policy, error) {
 	pol := p.Policy()
 	b, err := policy.Format(pol)
 	out := Policy{Valid: true, Revision: p.Revision(), Features: p.Features(), Parts: []Part{}, Text: string(b), Drift: []scoping.Drift{}}
-	name := namesOf(pinsOf(pol))
+	name := namesOf(p.Pins())
 	for _, r := range p.Regions() {
 		out.Parts = append(out.Parts, Part{Scope: scopeOf(r.Scope, name), Features: r.Scope.Features, Engine: r.Owner.Engine, Assignment: r.Owner.Assignment, Epoch: r.Owner.Epoch})
 	}

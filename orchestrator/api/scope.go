@@ -41,12 +41,3 @@ func namesOf(pins []scoping.Pin) func(scoping.GUID) string {
 		return g.String()
 	}
 }
-
-// pinsOf gives every container that a policy names.
-func pinsOf(p scoping.Policy) []scoping.Pin {
-	var out []scoping.Pin
-	for _, a := range p.Assignments {
-		out = append(append(out, a.Under), a.Except...)
-	}
-	return out
-}
