@@ -8,6 +8,32 @@ import (
 	"strings"
 )
 
+// Check judges all of a policy that can be judged without knowing where its subtrees lie: names, engines, features, defaults. [Compile] includes it.
+func Check(policy Policy, engines map[string]EngineCaps) Mistakes {
+	c := compiler{policy: policy, engines: engines, on: fieldsOn(policy.Features)}
+	c.check()
+	return c.mistakes
+}
+
+func (c *compiler) check() {
+	c.checkPolicy()
+	for i := range c.policy.Assignments {
+		c.checkAssignment(i)
+	}
+	c.checkNames()
+}
+
+// checkPins finds subtrees that nobody resolved.
+func (c *compiler) checkPins() {
+	for _, a := range c.policy.Assignments {
+		for _, p := range append([]Pin{a.Under}, a.Except...) {
+			if p.GUID.IsZero() {
+				c.mistakes.Add(cmp.Or(p.Pos, a.Pos), fmt.Sprintf("%s of assignment %q is not resolved to a container of the directory", p.DN, a.Name), "")
+			}
+		}
+	}
+}
+
 func (c *compiler) checkPolicy() {
 	p := &c.policy
 	for i, f := range p.Features {
@@ -79,11 +105,6 @@ func (c *compiler) checkAssignment(i int) {
 	}
 	if a.Directory == "" {
 		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q does not say in which directory its subtree lies", a.Name), "add \"directory\"")
-	}
-	for _, p := range append([]Pin{a.Under}, a.Except...) {
-		if p.GUID.IsZero() {
-			c.mistakes.Add(cmp.Or(p.Pos, a.Pos), fmt.Sprintf("%s of assignment %q is not resolved to a container of the directory", p.DN, a.Name), "")
-		}
 	}
 	if slices.ContainsFunc(a.Except, func(e Pin) bool { return e.GUID == a.Under.GUID && !e.GUID.IsZero() }) {
 		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q excepts its whole subtree %s", a.Name, a.Under.DN), "remove the exception or the assignment")

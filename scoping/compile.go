@@ -19,11 +19,8 @@ import (
 func Compile(policy Policy, engines map[string]EngineCaps) (*Partition, error) {
 	c := compiler{policy: policy, engines: engines}
 	c.on = fieldsOn(policy.Features)
-	c.checkPolicy()
-	for i := range policy.Assignments {
-		c.checkAssignment(i)
-	}
-	c.checkNames()
+	c.check()
+	c.checkPins()
 	if err := c.mistakes.Err(); err != nil {
 		return nil, err
 	}

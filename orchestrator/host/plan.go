@@ -29,7 +29,7 @@ type Plan struct {
 	Target       *scoping.Partition `json:"target"`
 	Engines      map[string]string  `json:"engines"` // versions
 	Waves        []PlannedWave      `json:"waves"`
-	Fingerprint  string             `json:"fingerprint"` // of all the above that must not change
+	Fingerprint  string             `json:"fingerprint"` // of all the above
 }
 
 // PlannedWave is one wave of a plan.
@@ -171,16 +171,17 @@ func listed(p *scoping.Partition, fs []scoping.Feature) []scoping.Feature {
 
 // seal names the waves and fingerprints what must not change between plan and apply.
 func (p *Plan) seal() {
-	sum := sha256.New()
-	fmt.Fprintln(sum, p.Installation, p.FromRevision, p.CreatedAt)
-	for _, w := range p.Waves {
-		b, err := json.Marshal([]any{w.HandOvers, w.Members, w.Predicted, w.Findings})
-		if err != nil {
-			panic("host: a planned wave that cannot be encoded: " + err.Error())
-		}
-		sum.Write(b)
+	q := *p
+	q.Fingerprint, q.Waves = "", slices.Clone(p.Waves)
+	for i := range q.Waves {
+		q.Waves[i].ID = ""
 	}
-	p.Fingerprint = hex.EncodeToString(sum.Sum(nil))
+	b, err := json.Marshal(q)
+	if err != nil {
+		panic("host: a plan that cannot be encoded: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	p.Fingerprint = hex.EncodeToString(sum[:])
 	for i := range p.Waves {
 		p.Waves[i].ID = waveID(p.Fingerprint, i)
 	}
@@ -214,7 +215,7 @@ func ReadPlan(b []byte) (*Plan, error) {
 	q := *p
 	q.Waves = slices.Clone(p.Waves)
 	q.seal()
-	if q.Fingerprint != p.Fingerprint {
+	if q.Fingerprint != p.Fingerprint || !slices.EqualFunc(q.Waves, p.Waves, func(a, b PlannedWave) bool { return a.ID == b.ID }) {
 		return nil, fmt.Errorf("%w: the plan file was changed after it was written: plan again", ErrUsage)
 	}
 	return p, nil

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -14,20 +15,51 @@ import (
 // scoping.Mistakes.
 func (h *Host) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
 	p, err := policy.Parse(file, text)
-	if err != nil {
-		return nil, err
+	form := mistakesOf(err)
+	if err != nil && (len(p.Features) == 0 || len(p.Assignments) == 0) {
+		return nil, err // there is nothing to judge
 	}
-	if p, err = policy.Pin(ctx, p, h.o.Census.Names(), pinner{h}); err != nil {
-		return nil, err
+	pinned, err := policy.Pin(ctx, p, h.o.Census.Names(), pinner{h})
+	places := mistakesOf(err)
+	switch {
+	case err == nil || places != nil:
+		p = pinned
+	case form == nil:
+		return nil, err // the directory could not be asked
 	}
 	caps, err := h.caps(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if p.Matches != "" {
-		return nil, scoping.Mistakes{{Pos: p.Pos, What: "matches: a file of matches is not available yet", Hint: "adopt into a tenant without look-alikes, or leave the key out"}}
+		form.Add(p.Pos, "matches: a file of matches is not available yet", "adopt into a tenant without look-alikes, or leave the key out")
+	}
+	if form != nil || places != nil {
+		return nil, together(form, places, scoping.Check(p, caps))
 	}
 	return scoping.Compile(p, caps)
+}
+
+func mistakesOf(err error) (ms scoping.Mistakes) {
+	errors.As(err, &ms)
+	return ms
+}
+
+// together gives the mistakes of all stages; of one place only the first stage's, since the others follow from it.
+func together(stages ...scoping.Mistakes) error {
+	var all scoping.Mistakes
+	taken := map[scoping.Pos]bool{}
+	for _, ms := range stages {
+		for _, m := range ms {
+			if !taken[m.Pos] {
+				all = append(all, m)
+			}
+		}
+		for _, m := range ms {
+			taken[m.Pos] = true
+		}
+	}
+	return all.Err()
 }
 
 // caps asks every configured engine what it can do.

@@ -20,16 +20,14 @@ const Version = 1
 
 // Parse reads a policy file; file is its name for messages. Subtrees are not resolved: see [Pin]. The error is of type
 // [scoping.Mistakes] and holds everything that is wrong with the file's form; what it means is judged by [scoping.Compile].
+// Beside mistakes the policy holds what could be read, for [scoping.Check] to find more.
 func Parse(file string, data []byte) (scoping.Policy, error) {
 	r := &reader{file: file}
 	p := scoping.Policy{Defaults: scoping.DefaultDefaults(), Pos: scoping.Pos{File: file, Line: 1, Column: 1}}
 	if root := r.document(data); root != nil {
 		r.policy(root, &p)
 	}
-	if err := r.mistakes.Err(); err != nil {
-		return scoping.Policy{}, err
-	}
-	return p, nil
+	return p, r.mistakes.Err()
 }
 
 // reader turns nodes into values and gathers what is wrong with them.

@@ -21,7 +21,8 @@ type Resolver interface {
 }
 
 // Pin resolves every subtree and exception of a policy. directories names the configured ones; where there is only one, an
-// assignment need not name it. The error is of type [scoping.Mistakes] unless ctx ended.
+// assignment need not name it. The error is of type [scoping.Mistakes], beside what could be resolved, unless ctx ended or a directory
+// could not be asked: that is no mistake of the policy, and ends the work.
 func Pin(ctx context.Context, p scoping.Policy, directories []string, r Resolver) (scoping.Policy, error) {
 	g := pinner{directories: directories, resolver: r, known: map[string]answer{}}
 	p.Assignments = slices.Clone(p.Assignments)
@@ -29,6 +30,9 @@ func Pin(ctx context.Context, p scoping.Policy, directories []string, r Resolver
 		a := &p.Assignments[i]
 		if !g.directory(a) {
 			continue
+		}
+		if g.failed != nil {
+			break
 		}
 		a.Under = g.pin(ctx, a, a.Under)
 		a.Except = slices.Clone(a.Except)
@@ -39,10 +43,10 @@ func Pin(ctx context.Context, p scoping.Policy, directories []string, r Resolver
 	if err := ctx.Err(); err != nil {
 		return scoping.Policy{}, fmt.Errorf("resolving the policy's subtrees: %w", err)
 	}
-	if err := g.mistakes.Err(); err != nil {
-		return scoping.Policy{}, err
+	if g.failed != nil {
+		return scoping.Policy{}, g.failed
 	}
-	return p, nil
+	return p, g.mistakes.Err()
 }
 
 // pinner remembers answers: policies name the same container often.
@@ -51,6 +55,7 @@ type pinner struct {
 	resolver    Resolver
 	known       map[string]answer
 	mistakes    scoping.Mistakes
+	failed      error // a directory could not be asked
 }
 
 type answer struct {
@@ -77,6 +82,9 @@ func (g *pinner) directory(a *scoping.Assignment) bool {
 
 func (g *pinner) pin(ctx context.Context, a *scoping.Assignment, p scoping.Pin) scoping.Pin {
 	dn, err := scoping.ParseDN(p.DN)
+	if err == nil && (dn.IsZero() || g.failed != nil) {
+		return p // the file's form has the mistake, or nothing more is asked
+	}
 	if err != nil {
 		g.mistakes.Add(p.Pos, err.Error(), "")
 		return p
@@ -101,5 +109,7 @@ func (g *pinner) refuse(a *scoping.Assignment, p scoping.Pin, err error) {
 			"correct the name; if the OU was renamed or moved, \"tandem policy fmt --repin\" follows it")
 		return
 	}
-	g.mistakes.Add(p.Pos, fmt.Sprintf("%s of assignment %q cannot be looked up in directory %s: %v", p.DN, a.Name, a.Directory, err), "")
+	if g.failed == nil {
+		g.failed = fmt.Errorf("looking up the policy's subtree %s in directory %s: %w", p.DN, a.Directory, err)
+	}
 }
