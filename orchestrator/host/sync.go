@@ -182,7 +182,11 @@ func (rs *runState) ask(ctx context.Context, q engine.RunRequest) (complete bool
 
 func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, s *gate.Session, report func(engine.RunReport)) (bool, error) {
 	reports, err := h.o.Engines.Run(ctx, name, q, func(batch []engine.Proposal) ([]engine.Decision, error) {
-		return s.Propose(ctx, batch)
+		ds, err := s.Propose(ctx, batch)
+		if err == nil && q.Ceiling == engine.ModeShadow {
+			err = h.keepOwed(ctx, name, s, batch)
+		}
+		return ds, err
 	}, func(p engine.Progress) {
 		h.progress(Progress{Engine: name, Phase: p.Phase, Done: p.Done, Total: p.Total})
 	})
@@ -195,6 +199,22 @@ func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, 
 		report(r)
 	}
 	return complete, nil
+}
+
+// keepOwed makes dirty what a run under a ceiling found to be written and the engine itself owns: once answered, the engine does not propose it again by
+// itself (rule P3), and nobody wrote it.
+func (h *Host) keepOwed(ctx context.Context, name string, s *gate.Session, batch []engine.Proposal) error {
+	auth := h.gate.Authority()
+	var keys []ledger.Key
+	h.gate.Read(func(led *ledger.State) {
+		for _, p := range batch {
+			k := ledger.Key{Object: p.Object, Feature: p.Feature}
+			if j, said := s.Said(k); said && !j.Outcome.Settles() && h.askable(led, auth, k) == name {
+				keys = append(keys, k)
+			}
+		}
+	})
+	return h.soil(ctx, keys, "looked-at", "a run that wrote nothing found it")
 }
 
 // dirty asks for what has to be asked for again and is this engine's now (rule P2).

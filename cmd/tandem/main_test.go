@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tandem-sync/tandem/examples/lab"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// The test binary is the command under test, and serves its built-in engines.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "plugin" {
+		os.Exit(servePlugin(os.Args[2]))
+	}
+	testscript.Main(m, map[string]func(){"tandem": main})
+}
+
+// Each script in testdata tells one behaviour of the command.
+func TestCommands(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", RequireExplicitExec: true,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks,
+		},
+	})
+}
+
+// exits CODE COMMAND… runs a command and wants it to end with that exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var failed *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		got = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// lab USERS starts a lab in the folder lab and points the commands to it.
+func startLab(ts *testscript.TestScript, _ bool, args []string) {
+	users, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	l, err := lab.Up(context.Background(), lab.Options{Dir: ts.MkAbs("lab"), Users: users, Seed: 1})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(l.Close()) })
+	ts.Setenv("TANDEM_CONFIG", l.ConfigFile)
+	labs[ts.Name()+ts.Getenv("WORK")] = l
+}
+
+// labs are the labs of the scripts; scripts run one after the other in their setup, and each looks only at its own.
+var labs = map[string]*lab.Lab{}
+
+func labOf(ts *testscript.TestScript) *lab.Lab { return labs[ts.Name()+ts.Getenv("WORK")] }
+
+// json [KEY=VALUE] wants standard output to be one JSON document, with that text in it if given.
+func isJSON(ts *testscript.TestScript, _ bool, args []string) {
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	var v any
+	ts.Check(d.Decode(&v))
+	if d.More() {
+		ts.Fatalf("more than one document on standard output")
+	}
+	b, err := json.Marshal(v)
+	ts.Check(err)
+	for _, a := range args {
+		if !bytes.Contains(b, []byte(a)) {
+			ts.Fatalf("%s does not hold %s", b, a)
+		}
+	}
+}
+
+// appears FILE waits until a file is there.
+func appears(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%s does not appear", args[0])
+		case <-tick.C:
+		}
+	}
+}
+
+// hold DIR holds a state folder without serving anything.
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := state.Open(ts.MkAbs(args[0]), state.Options{Command: "somebody's test"})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(s.Close()) })
+}
+
+func dial(ts *testscript.TestScript) *ldap.Conn {
+	c, err := labOf(ts).Dial()
+	ts.Check(err)
+	return c
+}
+
+// set OU ATTRIBUTE VALUE changes the first user of an OU that has a sign-in name.
+func setAttribute(ts *testscript.TestScript, _ bool, args []string) {
+	c := dial(ts)
+	defer c.Close()
+	for _, dn := range usersOf(ts, args[0])[:1] {
+		r := ldap.NewModifyRequest(dn, nil)
+		r.Replace(args[1], []string{args[2]})
+		ts.Check(c.Modify(r))
+	}
+}
+
+// delete OU N deletes users of an OU.
+func deleteObjects(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	c := dial(ts)
+	defer c.Close()
+	for _, dn := range usersOf(ts, args[0])[:n] {
+		ts.Check(c.Del(ldap.NewDelRequest(dn, nil)))
+	}
+}
+
+func usersOf(ts *testscript.TestScript, ou string) []string {
+	l := labOf(ts)
+	var out []string
+	for _, u := range l.World.Users {
+		if len(u.Attributes["userPrincipalName"]) == 1 && directlyUnder(u.DN, l.OU(ou)) {
+			out = append(out, u.DN)
+		}
+	}
+	return out
+}
+
+// wave sets $WAVE to the id of the newest wave, by the state that the commands use.
+func waveID(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Exec("tandem", "wave", "list", "--output", "json"))
+	var v struct{ Waves []struct{ ID string } }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	if len(v.Waves) == 0 {
+		ts.Fatalf("no wave is known")
+	}
+	ts.Setenv("WAVE", v.Waves[len(v.Waves)-1].ID)
+}
+
+// held CLASS sets $HELD to the id of the held set of that class.
+func heldID(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("tandem", "held", "list", "--output", "json"))
+	var v struct{ Held []struct{ ID, Class string } }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	for _, h := range v.Held {
+		if h.Class == args[0] {
+			ts.Setenv("HELD", h.ID)
+			return
+		}
+	}
+	ts.Fatalf("no held set of class %s", args[0])
+}
+
+// nothing PATTERN wants no file that matches.
+func nothingLeft(ts *testscript.TestScript, _ bool, args []string) {
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(found) > 0 {
+		ts.Fatalf("left behind: %v", found)
+	}
+}
+
+// soaks waits until a wave soaks.
+func soaks(ts *testscript.TestScript, _ bool, _ []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		ts.Check(ts.Exec("tandem", "wave", "list"))
+		if strings.Contains(ts.ReadFile("stdout"), "soak") {
+			return
+		}
+	}
+	ts.Fatalf("no wave soaks")
+}
