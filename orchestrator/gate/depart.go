@@ -42,7 +42,7 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 	case s.Ceiling == engine.ModeShadow:
 		gone.Outcome, gone.Code = engine.Shadowed, "delete"
 		return gone
-	case s.Recorded && s.Record != s.Engine:
+	case s.Recorded && s.Record != s.Engine && (s.Record != scoping.None || s.Owner != s.Engine):
 		if s.Shadow {
 			gone.Outcome, gone.Code = engine.Shadowed, "delete"
 			return gone

@@ -189,8 +189,8 @@ func placeOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
 	p := scoping.Place{Directory: o.Directory, Ancestors: s.Chain}
 	if !s.Known || s.Gone {
 		if row != nil {
-			if l := row.Features[scoping.Base(row.Kind)]; l != nil {
-				p.Ancestors = l.Chain
+			if l := row.Features[scoping.Base(row.Kind)]; l != nil && (l.Engine != scoping.None || !s.Known) {
+				p.Ancestors = l.Chain // who nobody owned died where the census saw him last
 			}
 		}
 	}

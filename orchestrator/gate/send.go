@@ -152,7 +152,7 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	row := g.o.Ledger.Rows[it.p.Object]
 	st := g.standing(s, it.p, sight, row)
 	owner := st.Owner
-	if it.p.Want == engine.Gone && st.Recorded {
+	if it.p.Want == engine.Gone && st.Recorded && st.Record != scoping.None {
 		owner = st.Record
 	}
 	switch {

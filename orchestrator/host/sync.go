@@ -250,8 +250,10 @@ func (h *Host) askable(led *ledger.State, auth gate.Authority, k ledger.Key) str
 		return ""
 	}
 	if sight.Gone {
-		record, _ := led.OwnerOfRecord(k.Object, k.Feature)
-		return record
+		if row := led.Rows[k.Object]; row != nil {
+			return h.ownerOfGone(led, auth, row)
+		}
+		return ""
 	}
 	return auth.Owner(scoping.Place{Directory: k.Object.Directory, Ancestors: sight.Chain}, sight.Kind, k.Feature).Engine
 }

@@ -261,9 +261,23 @@ func (m *merge) base(id string, f func(*slot)) {
 			delete(m.c.over, id)
 		}
 	})
-	if !arrival {
+	if !arrival || lost(before, after) {
 		m.report(id, before, after)
 	}
+}
+
+// lost says that something that was visible is not what it was: with an own create or restore come values that the tenant makes, but what was
+// known changes only by somebody else.
+func lost(before, after *Object) bool {
+	if before == nil || after == nil || before.Deleted != after.Deleted {
+		return before != nil
+	}
+	for name, v := range before.Values {
+		if !slices.Equal(after.Values[name], v) {
+			return true
+		}
+	}
+	return before.Manager != after.Manager || !slices.Equal(before.Members, after.Members)
 }
 
 // report notes a change by somebody else, with the value before the first one: an object may come in several pieces.
