@@ -240,11 +240,15 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	}
 	r.seq++
 	p := engine.Proposal{Seq: r.seq, Object: e.id(), Kind: e.kind, Name: r.view.dn(g), Parent: e.parent, Version: e.usn, Feature: f}
-	if gr := r.grants.Covering(under, at, f); now {
-		p.Grant, p.Epoch = gr.ID, gr.Epoch
-	} else if gr := r.grants.Covering(scoping.Scope{}, before, f); was {
-		p.Grant, p.Epoch = gr.ID, gr.Epoch
+	if !now && was {
+		under = scoping.Scope{}
 	}
+	place := at
+	if !now {
+		place = before
+	}
+	gr := slices.DeleteFunc(slices.Clone(r.grants), func(g engine.Grant) bool { return !g.Scope.Writes(e.kind, f) }).Covering(under, place, f)
+	p.Grant, p.Epoch = gr.ID, gr.Epoch
 	switch {
 	case e.dead:
 		p.Want = engine.Gone

@@ -151,7 +151,7 @@ func (w *world) checkObject(e *entry) {
 	switch {
 	case w.excused(e):
 	case e.dead:
-		if alive && (row == nil || row.State != ledger.ParkedRow) {
+		if alive && (row == nil || row.State != ledger.ParkedRow || owner.Engine != scoping.None) {
 			w.fail(nothingLost, "%s is deleted in the directory, and %s lives", s.dn(e.guid), a.id)
 		}
 	case owner.Engine == scoping.None:
@@ -194,6 +194,12 @@ func (w *world) checkValues(e *entry, a *account, name string) {
 	}
 }
 
+// deadOne says that an account's directory object is deleted: where such an account lives on, nobody owned it.
+func (w *world) deadOne(a *account) bool {
+	e := w.dir.now.objects[a.object]
+	return e != nil && e.dead
+}
+
 func (w *world) checkLinks(e *entry, a *account) {
 	s := w.dir.now
 	want := map[string]bool{}
@@ -218,7 +224,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 		}
 	}
 	for _, id := range have {
-		if !want[id] && w.tenant.accounts[id].mine {
+		if x := w.tenant.accounts[id]; !want[id] && x.mine && !w.deadOne(x) {
 			w.fail(nothingLost, "%s (%s) links to %s, which the directory does not say", s.dn(e.guid), a.id, id)
 		}
 		delete(want, id)
