@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
 // Finding is one line of `tandem check`.
@@ -44,8 +46,10 @@ func (x *Orchestrator) Check(ctx context.Context) []Finding {
 	return out
 }
 
+// failure is the finding of an error. The error's own advice goes before hint.
 func failure(name string, err error, hint string) Finding {
-	return Finding{Name: name, Severity: "failure", Message: err.Error(), Hint: hint}
+	message, advice := Advice(err)
+	return Finding{Name: name, Severity: "failure", Message: message, Hint: cmp.Or(advice, hint)}
 }
 
 func fine(name, message string) Finding {
@@ -69,7 +73,7 @@ func checkDirectory(ctx context.Context, c directory.Connection) []Finding {
 	defer cancel()
 	s, err := directory.Dial(ctx, c)
 	if err != nil {
-		return []Finding{failure(name, err, dialHint(err))}
+		return []Finding{failure(name, err, "")}
 	}
 	defer func() { _ = s.Close() }()
 	ctl := s.Controller()
@@ -90,25 +94,35 @@ func checkDirectory(ctx context.Context, c directory.Connection) []Finding {
 	return out
 }
 
-func dialHint(err error) string {
-	switch {
-	case errors.Is(err, directory.ErrCredentials):
-		return "check bind.user and the password"
-	case errors.Is(err, directory.ErrTLS):
-		return "name the controller's CA with tls.caFile, and its name as in the certificate in url"
-	case errors.Is(err, directory.ErrUnreachable):
-		return "check url, and that the port is open from here"
-	}
-	return ""
-}
-
 func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {
 	d, err := x.engines.Describe(ctx, n)
 	if err != nil {
 		return failure("engine "+n, err, "see the engine's settings in tandem.yaml")
 	}
-	if h, ok := x.engines.Health(n); ok && !h.OK {
+	if h, ok := x.settledHealth(ctx, n); ok && !h.OK {
 		return Finding{Name: "engine " + n, Severity: "failure", Message: h.Message}
 	}
 	return fine("engine "+n, fmt.Sprintf("%s %s, features %v", d.Kind, d.Version, d.Features))
+}
+
+// settling is how long an engine that was just started may take to be healthy: agents that it starts itself dial in first.
+const settling = 5 * time.Second
+
+// settledHealth waits a little for an engine to be healthy.
+func (x *Orchestrator) settledHealth(ctx context.Context, n string) (engine.Health, bool) {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	t := time.NewTicker(50 * time.Millisecond)
+	defer t.Stop()
+	for {
+		h, ok := x.engines.Health(n)
+		if ok && h.OK {
+			return h, ok
+		}
+		select {
+		case <-ctx.Done():
+			return h, ok
+		case <-t.C:
+		}
+	}
 }
