@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // ConfigVersion is the version of tandem.yaml.
@@ -133,7 +135,7 @@ func LoadConfig(path string, getenv func(string) string) (Config, error) {
 		return Config{}, &ConfigError{File: path, Problems: []string{": there is no such file: name one with --config or TANDEM_CONFIG, or let `tandem lab up --dir DIR` write one to begin with"}}
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+		return Config{}, &ConfigError{File: path, Problems: []string{": it cannot be read: " + causeOf(err)}}
 	}
 	return ParseConfig(path, b)
 }
@@ -145,13 +147,24 @@ func ParseConfig(file string, b []byte) (Config, error) {
 		return c, &ConfigError{File: file, Problems: yamlProblems(err)}
 	}
 	c.file = file
-	if ps := c.problems(); len(ps) > 0 {
-		for i := range ps {
-			ps[i] = ": " + ps[i]
-		}
-		return c, &ConfigError{File: file, Problems: ps}
+	m := &mistakes{}
+	var doc yaml.Node
+	if err := yaml.Load(b, &doc); err == nil && len(doc.Content) > 0 {
+		m.root = doc.Content[0]
+	}
+	if c.problems(m); len(m.all) > 0 {
+		return c, &ConfigError{File: file, Problems: m.texts()}
 	}
 	return c, nil
+}
+
+// causeOf is what the operating system says, without the path that the message names already.
+func causeOf(err error) string {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
 }
 
 func yamlProblems(err error) []string {
@@ -169,72 +182,73 @@ func yamlProblems(err error) []string {
 func problemAt(err error) string {
 	var one *yaml.LoadError
 	if errors.As(err, &one) && one.Mark.Line > 0 {
-		return fmt.Sprintf(":%d:%d: %s", one.Mark.Line, max(1, one.Mark.Column), one.Message)
+		return fmt.Sprintf(":%d:%d: %s", one.Mark.Line, max(1, one.Mark.Column), explainYAML(one.Message))
 	}
 	return ": " + err.Error()
 }
 
-// problems gives every mistake.
-func (c *Config) problems() []string {
-	var ps []string
-	bad := func(format string, args ...any) { ps = append(ps, fmt.Sprintf(format, args...)) }
+// problems notes every mistake.
+func (c *Config) problems(m *mistakes) {
+	bad := m.at()
 	if c.Version != ConfigVersion {
-		bad("version: this program knows version %d, the file says %d", ConfigVersion, c.Version)
+		bad("version", "version: this program knows version %d, the file says %d", ConfigVersion, c.Version)
 	}
 	if c.State == "" {
-		bad("state: name a folder, such as ./state")
+		bad("state", "state: name a folder, such as ./state")
 	}
 	if c.Notify.Kind != 0 {
-		bad("notify: webhooks are not available yet: leave it out")
+		bad("notify", "notify: webhooks are not available yet: leave it out")
 	}
 	if len(c.Directories) == 0 {
-		bad("directories: name at least one")
+		bad("directories", "directories: name at least one")
 	}
 	seen := map[string]bool{}
 	for i := range c.Directories {
-		c.Directories[i].problems(i, seen, bad)
+		c.Directories[i].problems(i, seen, m)
 	}
-	c.Tenant.problems(bad)
+	c.Tenant.problems(m.at("tenant"))
 	if len(c.Engines) == 0 {
-		bad("engines: name at least one")
+		bad("engines", "engines: name at least one")
 	}
 	names := map[string]bool{}
 	for i := range c.Engines {
-		c.Engines[i].problems(i, names, bad)
+		c.Engines[i].problems(i, names, m.at("engines", i))
 	}
-	return ps
 }
 
-func (d *DirectoryConfig) problems(i int, seen map[string]bool, bad func(string, ...any)) {
+func (d *DirectoryConfig) problems(i int, seen map[string]bool, m *mistakes) {
+	bad := m.at("directories", i)
 	at := fmt.Sprintf("directories[%d]", i)
 	if d.Name == "" {
-		bad("%s.name: give the directory a name", at)
+		bad("name", "%s.name: give the directory a name", at)
 	} else {
 		at = "directory " + d.Name
 	}
 	if seen[d.Name] {
-		bad("%s: the name stands twice", at)
+		bad("name", "%s: the name stands twice", at)
 	}
 	seen[d.Name] = true
 	for _, u := range d.URL {
 		if !strings.HasPrefix(u, "ldaps://") && !strings.HasPrefix(u, "ldap://") {
-			bad("%s: url %q: must begin with ldaps:// (or ldap://, which uses StartTLS)", at, u)
+			bad("url", "%s: url %q: must begin with ldaps:// (or ldap://, which uses StartTLS)", at, u)
 		}
 	}
 	if len(d.URL) == 0 {
-		bad("%s: url is missing", at)
+		bad("url", "%s: url is missing", at)
 	}
 	if d.Base == "" {
-		bad("%s: base is missing, such as DC=contoso,DC=test", at)
+		bad("base", "%s: base is missing, such as DC=contoso,DC=test", at)
+	} else if _, err := scoping.ParseDN(d.Base); err != nil {
+		bad("base", "%s: base: %v", at, err)
 	}
 	if d.Bind.GSSAPI.Kind != 0 {
-		bad("%s: bind.gssapi is not available yet: use user with passwordFile or passwordEnv over TLS", at)
+		bad("bind", "%s: bind.gssapi is not available yet: use user with passwordFile or passwordEnv over TLS", at)
 	} else if d.Bind.User == "" || (d.Bind.PasswordFile == "") == (d.Bind.PasswordEnv == "") {
-		bad("%s: bind: give user, and exactly one of passwordFile and passwordEnv", at)
+		bad("bind", "%s: bind: give user, and exactly one of passwordFile and passwordEnv", at)
 	}
 }
 
-func (t *TenantConfig) problems(bad func(string, ...any)) {
+func (t *TenantConfig) problems(bad placer) {
 	ways := 0
 	for _, set := range []bool{t.ClientSecretFile != "", t.ClientSecretEnv != "", t.CertificateFile != "", t.ManagedIdentity} {
 		if set {
@@ -242,52 +256,52 @@ func (t *TenantConfig) problems(bad func(string, ...any)) {
 		}
 	}
 	if ways != 1 {
-		bad("tenant: give exactly one of clientSecretFile, clientSecretEnv, certificateFile and managedIdentity")
+		bad("", "tenant: give exactly one of clientSecretFile, clientSecretEnv, certificateFile and managedIdentity")
 	}
 	if t.TenantID == "" {
-		bad("tenant.tenantId is missing")
+		bad("tenantId", "tenant.tenantId is missing")
 	}
 	if t.ClientID == "" && !t.ManagedIdentity {
-		bad("tenant.clientId is missing")
+		bad("clientId", "tenant.clientId is missing")
 	}
-	for _, u := range []string{t.Endpoint, t.Authority} {
+	for key, u := range map[string]string{"endpoint": t.Endpoint, "authority": t.Authority} {
 		if u != "" && !strings.HasPrefix(u, "https://") {
-			bad("tenant: %q must begin with https://", u)
+			bad(key, "tenant: %q must begin with https://", u)
 		}
 	}
 }
 
-func (e *EngineConfig) problems(i int, names map[string]bool, bad func(string, ...any)) {
+func (e *EngineConfig) problems(i int, names map[string]bool, bad placer) {
 	at := fmt.Sprintf("engines[%d]", i)
 	if e.Name == "" || e.Name == "none" {
-		bad("%s.name: give the engine a name other than none", at)
+		bad("name", "%s.name: give the engine a name other than none", at)
 	} else {
 		at = "engine " + e.Name
 	}
 	if names[e.Name] {
-		bad("%s: the name stands twice", at)
+		bad("name", "%s: the name stands twice", at)
 	}
 	names[e.Name] = true
 	switch e.Kind {
 	case KindConnect, KindCloudSync:
 		if len(e.Command) > 0 || e.SHA256 != "" {
-			bad("%s: command and sha256 are for kind external", at)
+			bad("command", "%s: command and sha256 are for kind external", at)
 		}
 	case KindExternal:
 		if len(e.Command) == 0 {
-			bad("%s: kind external needs a command", at)
+			bad("command", "%s: kind external needs a command", at)
 		}
 		if e.SHA256 == "" {
-			bad("%s: kind external needs the sha256 of its executable (`sha256sum %s`)", at, firstOf(e.Command))
+			bad("sha256", "%s: kind external needs the sha256 of its executable (`sha256sum %s`)", at, firstOf(e.Command))
 		}
 	default:
-		bad("%s: kind %q is not one of connect, cloudsync, external", at, e.Kind)
+		bad("kind", "%s: kind %q is not one of connect, cloudsync, external", at, e.Kind)
 	}
 	if e.Schedule < 0 {
-		bad("%s: schedule is negative", at)
+		bad("schedule", "%s: schedule is negative", at)
 	}
 	if _, err := json.Marshal(e.Settings); err != nil {
-		bad("%s: settings: %v", at, err)
+		bad("settings", "%s: settings: %v", at, err)
 	}
 }
 
@@ -315,17 +329,22 @@ func (c *Config) secret(what, file, env string, getenv func(string) string) (str
 		if v := getenv(env); v != "" {
 			return v, nil
 		}
-		return "", fmt.Errorf("%s: the environment variable %s is empty", what, env)
+		return "", c.wrong("%s: the environment variable %s is empty: set it to the secret", what, env)
 	}
 	b, err := os.ReadFile(c.path(file))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", what, err)
+		return "", c.wrong("%s: the file %s cannot be read: %s", what, c.path(file), causeOf(err))
 	}
 	v := strings.TrimRight(string(b), "\r\n")
 	if v == "" {
-		return "", fmt.Errorf("%s: the file %s is empty", what, c.path(file))
+		return "", c.wrong("%s: the file %s is empty: write the secret into it", what, c.path(file))
 	}
 	return v, nil
+}
+
+// wrong is the error of a configuration that names what is not there.
+func (c *Config) wrong(format string, args ...any) error {
+	return &ConfigError{File: c.file, Problems: []string{": " + fmt.Sprintf(format, args...)}}
 }
 
 // caPEM reads a CA file; nil when none is named.
@@ -335,7 +354,7 @@ func (c *Config) caPEM(what, file string) ([]byte, error) {
 	}
 	b, err := os.ReadFile(c.path(file))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, c.wrong("%s: the file %s cannot be read: %s", what, c.path(file), causeOf(err))
 	}
 	return b, nil
 }

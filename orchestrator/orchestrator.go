@@ -3,7 +3,6 @@ package orchestrator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -117,11 +116,11 @@ func (x *Orchestrator) connections() (map[string]directory.Connection, error) {
 	for _, d := range x.config.Directories {
 		pw, err := x.config.secret("password of directory "+d.Name, d.Bind.PasswordFile, d.Bind.PasswordEnv, x.options.Getenv)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+			return nil, err
 		}
 		ca, err := x.config.caPEM("CA of directory "+d.Name, d.TLS.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+			return nil, err
 		}
 		out[d.Name] = directory.Connection{Name: d.Name, URLs: d.URL, Base: d.Base, User: d.Bind.User, Password: pw, CA: ca, Insecure: d.TLS.InsecureSkipVerify}
 		x.dirs = append(x.dirs, engine.Directory{Name: d.Name, URLs: d.URL, Base: d.Base, User: d.Bind.User, Password: pw, CA: ca, Insecure: d.TLS.InsecureSkipVerify})
@@ -134,16 +133,16 @@ func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
 	c := tenant.Config{Endpoint: t.Endpoint, Authority: t.Authority, TenantID: t.TenantID, ClientID: t.ClientID, ManagedIdentity: t.ManagedIdentity, Logger: x.log}
 	var err error
 	if c.CA, err = x.config.caPEM("CA of the tenant", t.TLS.CAFile); err != nil {
-		return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+		return nil, err
 	}
 	switch {
 	case t.CertificateFile != "":
 		if c.CertificatePEM, err = x.config.caPEM("certificate of the tenant's application", t.CertificateFile); err != nil {
-			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+			return nil, err
 		}
 	case !t.ManagedIdentity:
 		if c.ClientSecret, err = x.config.secret("secret of the tenant's application", t.ClientSecretFile, t.ClientSecretEnv, x.options.Getenv); err != nil {
-			return nil, fmt.Errorf("%w: %w", host.ErrUsage, err)
+			return nil, err
 		}
 	}
 	return tenant.Open(ctx, c)

@@ -72,6 +72,11 @@ func text(s string) *string {
 
 func auditList(ctx context.Context, c *call, q AuditRequest) (any, Outcome, error) {
 	f := host.AuditFilter{Wave: q.Wave}
+	if q.Wave != "" {
+		if _, err := c.h.o.Host().Wave(ctx, q.Wave); err != nil {
+			return nil, Outcome{}, err
+		}
+	}
 	if q.Object != "" {
 		id, err := c.h.o.Host().Find(ctx, q.Object)
 		if err != nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,6 +45,8 @@ const (
 	KindHeld        = "state-held"
 	KindState       = "state"
 	KindStopped     = "stopped"
+	KindDirectory   = "directory" // a controller cannot be used
+	KindTenant      = "tenant"    // Graph refuses, or cannot be reached
 	KindUnavailable = "not-available"
 	KindFailed      = "failed"
 )
@@ -72,7 +75,8 @@ func AsError(err error) *Error {
 	}
 	for _, k := range kinds {
 		if k.is(err) {
-			return &Error{Kind: k.kind, Message: err.Error(), Hint: k.hint, Exit: k.exit}
+			message, hint := orchestrator.Advice(err)
+			return &Error{Kind: k.kind, Message: message, Hint: cmp.Or(k.hint, hint), Exit: k.exit}
 		}
 	}
 	return &Error{Kind: KindFailed, Message: err.Error(), Exit: ExitFailed}
@@ -104,6 +108,8 @@ var kinds = []struct {
 	{is(state.ErrVersion), KindState, "use the version of tandem that wrote it", ExitFailed},
 	{is(state.ErrFull), KindState, "make room on the disk that holds the state folder", ExitFailed},
 	{is(host.ErrState), KindState, "`tandem state check` says what is wrong", ExitFailed},
+	{orchestrator.IsDirectory, KindDirectory, "", ExitFailed},
+	{orchestrator.IsTenant, KindTenant, "", ExitFailed},
 }
 
 // line is one line of an answer: exactly one field is set.

@@ -155,7 +155,7 @@ func (c *Census) reader(ctx context.Context, name string) (Reader, error) {
 	}
 	r, err := c.dial(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to directory %s: %w", name, err)
+		return nil, err // says which directory
 	}
 	c.readers[name] = r
 	return r, nil

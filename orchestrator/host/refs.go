@@ -19,7 +19,6 @@ func (h *Host) resolveDN(ctx context.Context, dn string) (dir string, guid scopi
 	if _, err := scoping.ParseDN(dn); err != nil {
 		return "", guid, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	var missing error
 	for _, name := range h.o.Census.Names() {
 		guid, _, chain, err := h.o.Census.Resolve(ctx, name, dn)
 		if err == nil {
@@ -28,9 +27,8 @@ func (h *Host) resolveDN(ctx context.Context, dn string) (dir string, guid scopi
 		if !errors.Is(err, directory.ErrNoSuchObject) {
 			return "", guid, nil, err
 		}
-		missing = err
 	}
-	return "", guid, nil, fmt.Errorf("%w: %s: %w", ErrNotFound, dn, missing)
+	return "", guid, nil, fmt.Errorf("%w: %s is in none of the directories (%s)", ErrNotFound, dn, strings.Join(h.o.Census.Names(), ", "))
 }
 
 // pinner resolves a policy's DNs through the census.

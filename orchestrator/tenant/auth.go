@@ -91,8 +91,8 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 }
 
 func (t *tokens) failed(err error) error {
-	e := &GraphError{Op: "get an access token for application " + t.client, Err: err, Kind: ErrUnreachable, Message: err.Error(),
-		Hint: "see that this host reaches the tenant's authority"}
+	e := &GraphError{Op: "get an access token for application " + t.client, Err: err, Kind: ErrUnreachable, Message: withoutAnswer(err),
+		Hint: wayHint(err, "see that this host reaches the tenant's authority")}
 	var failed *azidentity.AuthenticationFailedError
 	if errors.As(err, &failed) && failed.RawResponse != nil {
 		e.HTTP, e.RequestID = failed.RawResponse.StatusCode, failed.RawResponse.Header.Get("x-ms-request-id")

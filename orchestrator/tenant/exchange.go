@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -152,7 +153,43 @@ func unreachable(op string, err error) error {
 	if errors.As(err, &e) {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	return &GraphError{Op: op, Kind: ErrUnreachable, Message: err.Error(), Err: err}
+	return &GraphError{Op: op, Kind: ErrUnreachable, Message: withoutAnswer(err), Err: err, Hint: wayHint(err, "see that this host reaches the tenant's endpoint")}
+}
+
+// withoutAnswer says why no answer came: the host that was asked and the cause, without the address's query, which may be a page long.
+func withoutAnswer(err error) string {
+	var u *url.Error
+	if !errors.As(err, &u) {
+		return strings.Join(strings.Fields(err.Error()), " ")
+	}
+	host := u.URL
+	if p, perr := url.Parse(u.URL); perr == nil {
+		host = p.Host
+	}
+	cause := u.Err.Error()
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		cause = "the connection was cut"
+	case errors.Is(err, context.DeadlineExceeded):
+		cause = "it stayed silent for too long"
+	}
+	return fmt.Sprintf("no answer from %s: %s", host, cause)
+}
+
+// wayHint says what can be done about a request that got no answer.
+func wayHint(err error, otherwise string) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &unknown):
+		return "set tenant.tls.caFile to the CA of the endpoint if it is a private one; else look for a proxy that opens TLS"
+	case errors.As(err, &name):
+		return "write the endpoint with the name that its certificate holds"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the endpoint's certificate, and check this machine's clock"
+	}
+	return otherwise
 }
 
 // passing says whether the same read may succeed a little later. A token that Graph refuses is: another is fetched then.

@@ -23,7 +23,7 @@ func newTransport(ca []byte, proxy *url.URL) (*http.Transport, error) {
 	}
 	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	t := &http.Transport{
-		TLSClientConfig: config, TLSHandshakeTimeout: 15 * time.Second, IdleConnTimeout: 30 * time.Second,
+		TLSClientConfig: config, IdleConnTimeout: 30 * time.Second,
 		MaxIdleConnsPerHost: sendParallel, Protocols: new(http.Protocols),
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return dialCounted(ctx, config, network, addr)
@@ -58,7 +58,12 @@ func (c *countedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
+// dialTimeout bounds connecting and the TLS handshake: what accepts connections and says nothing is not waited for as long as an answer.
+const dialTimeout = 15 * time.Second
+
 func dialCounted(ctx context.Context, config *tls.Config, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	d := tls.Dialer{Config: config}
 	conn, err := d.DialContext(ctx, network, addr)
 	if err != nil {

@@ -21,10 +21,12 @@ var (
 	ErrCookie       = errors.New("the controller refused the DirSync cookie") // the caller reads everything again
 	ErrNoSuchObject = errors.New("no such object in the directory")
 	ErrNotPermitted = errors.New("the account lacks a right in the directory")
+	ErrBase         = errors.New("the controller does not hold the directory's base")
 	ErrTimeout      = errors.New("the controller stopped answering")
 )
 
-// DialError tells why a controller could not be used, and what to do. Kind is ErrUnreachable, ErrTLS or ErrCredentials.
+// DialError tells why a controller could not be used, and what to do. Kind is ErrUnreachable, ErrTLS,
+// ErrCredentials or ErrBase.
 type DialError struct {
 	URL   string
 	User  string // of a refused sign-in

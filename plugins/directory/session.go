@@ -134,15 +134,16 @@ func (s *Session) learnInvocation(ctx context.Context, service string) error {
 func (s *Session) learnRoot(ctx context.Context, contexts []string) error {
 	base, err := ldap.ParseDN(s.connection.Base)
 	if err != nil || len(base.RDNs) == 0 {
-		return fmt.Errorf("directory %s: base %q is not a DN", s.connection.Name, s.connection.Base)
+		return &DialError{URL: s.controller.URL, Kind: ErrBase, Hint: "set base in tandem.yaml to the naming context that is meant",
+			Cause: fmt.Errorf("%q is not a distinguished name", s.connection.Base)}
 	}
 	isRoot := func(nc string) bool {
 		dn, err := ldap.ParseDN(nc)
 		return err == nil && dn.EqualFold(base)
 	}
 	if !slices.ContainsFunc(contexts, isRoot) {
-		return fmt.Errorf("directory %s: base %q is not a naming context of %s, which has %s", s.connection.Name,
-			s.connection.Base, s.controller.URL, strings.Join(contexts, "; "))
+		return &DialError{URL: s.controller.URL, Kind: ErrBase, Hint: "set base in tandem.yaml to the naming context that is meant",
+			Cause: fmt.Errorf("%q is none of %s", s.connection.Base, strings.Join(contexts, "; "))}
 	}
 	entry, err := s.readBase(ctx, s.connection.Base, []string{"objectGUID"}, extendedDN)
 	if err != nil {

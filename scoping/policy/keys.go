@@ -4,15 +4,21 @@ import (
 	"strings"
 )
 
-// nearest is the hint for an unknown key: the known one that needs the fewest changes, if it is near enough to be meant,
-// else all of them.
 func nearest(key string, entries []entry) string {
-	best, least := "", len(key)/2+1
 	names := make([]string, len(entries))
 	for i, e := range entries {
 		names[i] = e.key
-		if d := distance(strings.ToLower(key), strings.ToLower(e.key)); d < least {
-			best, least = e.key, d
+	}
+	return Nearest(key, names)
+}
+
+// Nearest is the hint for an unknown key: the known one that needs the fewest changes, if it is near enough to be meant,
+// else all of them.
+func Nearest(key string, names []string) string {
+	best, least := "", len(key)/2+1
+	for _, n := range names {
+		if d := distance(strings.ToLower(key), strings.ToLower(n)); d < least {
+			best, least = n, d
 		}
 	}
 	if best != "" {

@@ -1,0 +1,35 @@
+package orchestrator
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant"
+	"github.com/tandem-sync/tandem/plugins/directory"
+)
+
+// Advice takes apart what an error says and what it advises. The message is whole when the error advises nothing.
+func Advice(err error) (message, hint string) {
+	message = err.Error()
+	var d *directory.DialError
+	var g *tenant.GraphError
+	switch {
+	case errors.As(err, &d) && d.Hint != "":
+		return strings.Replace(message, " ("+d.Hint+")", "", 1), d.Hint
+	case errors.As(err, &g) && g.Hint != "":
+		return strings.Replace(message, "; "+g.Hint, "", 1), g.Hint
+	}
+	return message, ""
+}
+
+// IsDirectory says whether an error comes from a controller that could not be used.
+func IsDirectory(err error) bool {
+	var d *directory.DialError
+	return errors.As(err, &d)
+}
+
+// IsTenant says whether an error is a refusal by Graph, or a failure on the way to it.
+func IsTenant(err error) bool {
+	var g *tenant.GraphError
+	return errors.As(err, &g)
+}

@@ -1,0 +1,113 @@
+package orchestrator
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/tandem-sync/tandem/scoping/policy"
+)
+
+// mistakes gathers what is wrong with a configuration, each with its place in the file.
+type mistakes struct {
+	root *yaml.Node
+	all  []mistake
+}
+
+type mistake struct {
+	line, column int
+	text         string
+}
+
+// placer notes mistakes of one part of the file. A key is the one below that part that is wrong; one that is not there stands for the part.
+type placer func(key, format string, args ...any)
+
+// at gives the placer of a part of the file: keys, and positions in lists.
+func (m *mistakes) at(path ...any) placer {
+	return func(key, format string, args ...any) {
+		line, column := 1, 1
+		n := m.root
+		for _, step := range append(slices.Clone(path), key) {
+			var mark *yaml.Node
+			if mark, n = child(n, step); n == nil {
+				break
+			}
+			line, column = mark.Line, mark.Column
+		}
+		m.all = append(m.all, mistake{line, column, fmt.Sprintf(format, args...)})
+	}
+}
+
+// child gives what lies below a node, and the node that marks its place.
+func child(n *yaml.Node, step any) (mark, value *yaml.Node) {
+	if n == nil {
+		return nil, nil
+	}
+	switch s := step.(type) {
+	case int:
+		if n.Kind == yaml.SequenceNode && s < len(n.Content) {
+			return n.Content[s], n.Content[s]
+		}
+	case string:
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == s {
+				return n.Content[i], n.Content[i+1]
+			}
+		}
+	}
+	return nil, nil
+}
+
+// texts are the mistakes in the order of the file, for a ConfigError.
+func (m *mistakes) texts() []string {
+	slices.SortStableFunc(m.all, func(a, b mistake) int {
+		if a.line != b.line {
+			return a.line - b.line
+		}
+		return a.column - b.column
+	})
+	out := make([]string, len(m.all))
+	for i, x := range m.all {
+		out[i] = fmt.Sprintf(":%d:%d: %s", x.line, x.column, x.text)
+	}
+	return out
+}
+
+// unknownKey is what the YAML reader says of a key that a type does not have.
+var unknownKey = regexp.MustCompile(`^field (\S+) not found in type orchestrator\.(\w+)$`)
+
+// explainYAML says in the file's words what the YAML reader says in those of the program's types.
+func explainYAML(message string) string {
+	m := unknownKey.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	return fmt.Sprintf("unknown key %q (%s)", m[1], policy.Nearest(m[1], keysOf(reflect.TypeFor[Config](), m[2])))
+}
+
+// keysOf finds the keys of a type of the configuration by the type's name.
+func keysOf(t reflect.Type, name string) (keys []string) {
+	for t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[yaml.Node]() {
+		return nil
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if key == "" {
+			continue
+		}
+		if t.Name() == name {
+			keys = append(keys, key)
+		} else if below := keysOf(f.Type, name); below != nil {
+			return below
+		}
+	}
+	return keys
+}
