@@ -173,8 +173,8 @@ func merge(o *Object, e directory.Entry) {
 			o.RDN = firstRDN(e.DN)
 		}
 		mergeValues(o, e)
-	} else if o.Parent.IsZero() {
-		o.Parent = e.LastParent
+	} else if !e.LastParent.IsZero() {
+		o.Parent = e.LastParent // it may have moved just before it died
 	}
 	if e.Version != 0 {
 		o.Version = e.Version

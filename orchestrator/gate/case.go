@@ -63,8 +63,8 @@ type RefState uint8
 const (
 	RefLinked RefState = iota + 1
 	RefWaits           // it will be in the tenant, and is not yet
-	RefLater           // it is nobody's now, left out, or not seen yet: it is remembered who wants it, and asked again when it comes
-	RefNever           // it will not be: another kind, or gone
+	RefLater           // it is nobody's now, left out, deleted, or not seen yet: it is remembered who wants it, and asked again when it comes
+	RefNever           // it will not be: another kind
 )
 
 // Case is everything that the decision about one proposal depends on. It is a snapshot: nothing in it changes while Decide reads.

@@ -249,10 +249,10 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 		return "", RefWaits
 	}
 	sight := g.o.Census.Sight(id)
-	if _, excluded := led.Excluded[id]; excluded || !sight.Known {
-		return "", RefLater
+	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone {
+		return "", RefLater // also the dead: with one who returns his links return, and nobody is told of them
 	}
-	if sight.Gone || !g.o.Census.Expected(id) {
+	if !g.o.Census.Expected(id) {
 		return "", RefNever
 	}
 	o := g.auth.Owner(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind, scoping.Base(sight.Kind))
