@@ -111,23 +111,11 @@ func (d *domain) put(e entry) *entry {
 	return &e
 }
 
-// kill deletes an object; the links to it go with it, which changes no uSNChanged of what held them, as in AD.
+// kill deletes an object. The links to it are hidden while it is deleted, and nobody is told of them, as in AD with its recycle bin.
 func (d *domain) kill(g scoping.GUID) {
 	e := *d.now.objects[g]
 	e.dead = true
-	e.members, e.manager = nil, scoping.GUID{}
 	d.put(e)
-	for _, o := range d.now.objects {
-		if o.members[g] || o.manager == g {
-			c := *o
-			c.members = maps.Clone(o.members)
-			delete(c.members, g)
-			if c.manager == g {
-				c.manager = scoping.GUID{}
-			}
-			d.now.objects[o.guid] = &c // the snapshot is a fresh one: put made it
-		}
-	}
 }
 
 var classes = map[scoping.Kind][][]byte{
@@ -166,6 +154,9 @@ func (s snapshot) links(ids []scoping.GUID) directory.LinkChange {
 	l := directory.LinkChange{Whole: true}
 	slices.SortFunc(ids, scoping.GUID.Compare)
 	for _, g := range ids {
+		if s.objects[g].dead {
+			continue
+		}
 		l.Targets = append(l.Targets, directory.Link{GUID: g, DN: s.dn(g)})
 	}
 	return l

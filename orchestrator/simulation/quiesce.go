@@ -212,7 +212,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for g := range ends {
 		o := s.objects[g]
-		if x := w.account(o); x != nil && !x.truth().Deleted && !x.foreign {
+		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted && !x.foreign {
 			want[x.id] = true
 		}
 	}

@@ -197,9 +197,6 @@ func (w *world) undelete() {
 	}
 	e := *d
 	e.dead = false
-	if e.kind == scoping.Group {
-		e.members = map[scoping.GUID]bool{}
-	}
 	w.dir.put(e)
 	w.log("directory: %s (%s) undeleted", e.name, e.guid)
 }
