@@ -42,7 +42,7 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 	case s.Ceiling == engine.ModeShadow:
 		gone.Outcome, gone.Code = engine.Shadowed, "delete"
 		return gone
-	case s.Recorded && s.Record != s.Engine && (s.Record != scoping.None || s.Owner != s.Engine):
+	case c.Without != TombstoneOwner && s.Recorded && s.Record != s.Engine && (s.Record != scoping.None || s.Owner != s.Engine):
 		if s.Shadow {
 			gone.Outcome, gone.Code = engine.Shadowed, "delete"
 			return gone
@@ -50,7 +50,7 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 		return other(engine.Released, "not-owner", "the object belongs to "+s.Record)
 	case s.Owner == s.Engine && s.Granted.Compare(s.Epoch) < 0:
 		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch))
-	case c.Sight.Known && !c.Sight.Gone:
+	case c.Sight.Known && !c.Sight.Gone && c.Without != DeleteEvidence:
 		v := settle(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v
@@ -134,6 +134,9 @@ func judgeDelete(c Case, p engine.Proposal, e Evidence) Verdict {
 		}
 		return v
 	}
+	if c.Without == DeleteEvidence {
+		e.Life = Tombstone
+	}
 	switch e.Life {
 	case Tombstone:
 		return remove(c, p, v)
@@ -208,7 +211,7 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	}
 	var proved, open []string
 	for _, id := range v.Removed {
-		if provedGone(c, e, id) {
+		if c.Without == LinkEvidence || provedGone(c, e, id) {
 			proved = append(proved, id)
 		} else {
 			open = append(open, id)

@@ -70,6 +70,7 @@ type Options struct {
 	RequestTime time.Duration
 	Tenure      func() time.Duration // what is left of the right to write; nil: unlimited
 	NewID       func() string        // intent ids, unique for ever
+	Without     Safeguard            // for simulations only
 }
 
 // Gate is the shell around the core. It is safe for concurrent use; nothing that waits for the tenant or the directory holds its lock.
@@ -202,7 +203,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	led := g.o.Ledger
 	row := led.Rows[p.Object]
 	sight := g.o.Census.Sight(p.Object)
-	c := Case{Now: g.o.Clock.Now().UnixMilli(), Sight: sight, Rules: g.rules, Row: row, Standing: g.standing(s, p, sight, row)}
+	c := Case{Without: g.o.Without, Now: g.o.Clock.Now().UnixMilli(), Sight: sight, Rules: g.rules, Row: row, Standing: g.standing(s, p, sight, row)}
 	if o, ok := led.Pending(p.Object); ok {
 		c.Pending = o
 	}
@@ -277,7 +278,9 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	st.Granted = s.granted(p)
 	st.Shadow = g.auth.Shadowed(s.engine, place, p.Kind, p.Feature)
 	st.Record, st.Recorded = g.o.Ledger.OwnerOfRecord(p.Object, p.Feature)
-	st.Stopped = g.auth.Stopped(s.engine, place)
+	if g.o.Without != StopAdmission {
+		st.Stopped = g.auth.Stopped(s.engine, place)
+	}
 	st.Frozen = g.isFrozen(place, p.Kind, p.Feature)
 	return st
 }

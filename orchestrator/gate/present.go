@@ -109,6 +109,8 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 		return create(c, p, want, claim) // beyond the tenant's retention
 	case c.Cloud == nil:
 		return settle(engine.Held, "vanished", "the tenant does not show object "+row.CloudID+" any more; somebody else deleted it for good")
+	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && c.Without == RestoreFirst:
+		return create(c, p, want, claim)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
 		return restore(p, *c.Cloud, want, claim)
 	case c.Cloud.Deleted:

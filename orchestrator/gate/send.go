@@ -152,7 +152,9 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	row := g.o.Ledger.Rows[it.p.Object]
 	st := g.standing(s, it.p, sight, row)
 	owner := st.Owner
-	if it.p.Want == engine.Gone && st.Recorded && st.Record != scoping.None {
+	if g.o.Without == TombstoneOwner && it.p.Want == engine.Gone {
+		owner = s.engine
+	} else if it.p.Want == engine.Gone && st.Recorded && st.Record != scoping.None {
 		owner = st.Record
 	}
 	switch {
@@ -162,7 +164,7 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 		return settle(engine.Deferred, "stopped", st.Stopped), true
 	case st.Frozen:
 		return settle(engine.Deferred, "frozen", "the scope changes hands"), true
-	case st.Farewell && owner == scoping.None:
+	case g.o.Without == AttemptCheck, st.Farewell && owner == scoping.None:
 	case owner != s.engine:
 		return other(engine.Released, "moved", "the object belongs to "+owner+" now"), true
 	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:

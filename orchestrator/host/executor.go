@@ -256,6 +256,9 @@ func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	if f == nil || !f.Holds() || f.OnWire() > 0 {
 		return wave.Evidence{Why: "the freeze was lost"}, nil
 	}
+	if h.o.Without == gate.OneTransaction {
+		return h.cutApart(ctx, w, h.freezeTime(w.ID))
+	}
 	millis := h.freezeTime(w.ID).Milliseconds()
 	err := h.change(ctx, func(c *control) error {
 		cur := c.waves[w.ID]

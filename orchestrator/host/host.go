@@ -67,6 +67,7 @@ type Options struct {
 	SaveCache func(context.Context) error
 	// Checkpoints keeps the ledger's checkpoint; nil: the log is folded from the start each time.
 	Checkpoints Checkpoints
+	Without   gate.Safeguard // for simulations only
 	// Patience is how long a command waits inside a phase that ends by itself (a soak).
 	Patience time.Duration
 	// Progress tells people what goes on; nil: nobody.
@@ -130,7 +131,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock,
-		GhostLife: o.GhostLife, Tenure: func() time.Duration { return o.Store.Control.Tenure().Remaining() }, NewID: o.NewID})
+		GhostLife: o.GhostLife, Tenure: func() time.Duration { return o.Store.Control.Tenure().Remaining() }, NewID: o.NewID, Without: o.Without})
 	if err := h.change(ctx, func(*control) error { return nil }); err != nil {
 		return nil, err
 	}

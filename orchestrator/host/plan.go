@@ -204,7 +204,7 @@ func (p *Plan) Blocked() []wave.Finding {
 func ReadPlan(b []byte) (*Plan, error) {
 	p := new(Plan)
 	if err := json.Unmarshal(b, p); err != nil {
-		return nil, fmt.Errorf("%w: this is not a plan file: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: this is not a plan file (%w): write one with `tandem plan -f POLICY -o PLAN`", ErrUsage, err)
 	}
 	switch {
 	case p.Version != PlanVersion:
@@ -358,6 +358,9 @@ func (h *Host) tally(w wave.Wave, s *gate.Session, sum gate.Summary) (wave.Count
 	}
 	scopes := w.Scopes()
 	for _, k := range h.notProposed(scopes, s) {
+		if h.o.Without == gate.Unclaimed {
+			break
+		}
 		worst[k.Object] = rankUnclaimed
 		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "unclaimed"})
 	}

@@ -46,6 +46,11 @@ func (h *Host) Prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the directory's changes: %w", err)
 	}
+	if h.o.Without == gate.NewsConcluded {
+		if err := h.o.Census.Keep(ctx); err != nil {
+			return err
+		}
+	}
 	if err := h.followPins(ctx); err != nil {
 		return err
 	}
