@@ -124,7 +124,8 @@ func applyCommand() *cli.Command {
 		}
 		q := runRequest(c)
 		var err error
-		if q.Plan, err = readFile(c.Args().First()); err != nil {
+		q.File = c.Args().First()
+		if q.Plan, err = readFile(q.File); err != nil {
 			return err
 		}
 		return ask(c, request{command: "apply", body: q, view: view(showWaves)})

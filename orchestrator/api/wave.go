@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -204,6 +205,7 @@ func (h *Handler) decided() {
 // RunRequest says how waves run.
 type RunRequest struct {
 	Plan        []byte         `json:"plan,omitempty"`  // apply: a plan file's bytes
+	File        string         `json:"file,omitempty"`  // … and its name, for messages
 	Under       string         `json:"under,omitempty"` // migrate …
 	To          string         `json:"to,omitempty"`
 	Features    []string       `json:"features,omitempty"`
@@ -237,7 +239,7 @@ func apply(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
 	}
 	p, err := host.ReadPlan(q.Plan)
 	if err != nil {
-		return nil, Outcome{}, err
+		return nil, Outcome{}, fmt.Errorf("%s: %w", cmp.Or(q.File, "the plan"), err)
 	}
 	ws, err := c.applyPlan(ctx, p, o)
 	if err != nil {

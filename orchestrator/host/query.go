@@ -273,7 +273,11 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: c.head.ReadOnly, Stops: auth.Stops, Held: h.Held(), Linked: map[scoping.Kind]int{}}
 	if auth.Partition != nil {
 		st.Revision = auth.Partition.Revision()
-		st.Drift = auth.Partition.Drift(h.pin)
+		for _, d := range auth.Partition.Drift(h.pin) {
+			if h.o.Census.USN(d.Directory) != 0 { // what was never read has not drifted
+				st.Drift = append(st.Drift, d)
+			}
+		}
 	}
 	if st.Waves, err = h.Waves(ctx); err != nil {
 		return st, err

@@ -115,7 +115,7 @@ func (c reader) read(ctx context.Context, op, need string, build func() (*abs.Re
 		}
 		c.log.Debug("tenant read is tried again", "op", op, "attempt", attempt, "pause", pause, "error", err)
 		if werr := c.config.Wait(ctx, pause); werr != nil {
-			return nil, errors.Join(err, werr)
+			return nil, fmt.Errorf("%w; not tried again: %w", err, werr)
 		}
 	}
 }

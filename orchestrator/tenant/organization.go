@@ -45,7 +45,7 @@ func sdk[T any](ctx context.Context, c *Client, op, need string, call func(conte
 			return v, err
 		}
 		if werr := c.config.Wait(ctx, backoff(attempt)); werr != nil {
-			return v, errors.Join(err, werr)
+			return v, fmt.Errorf("%w; not tried again: %w", err, werr)
 		}
 	}
 }

@@ -143,7 +143,7 @@ func (s *Session) learnRoot(ctx context.Context, contexts []string) error {
 	}
 	if !slices.ContainsFunc(contexts, isRoot) {
 		return &DialError{URL: s.controller.URL, Kind: ErrBase, Hint: "set base in tandem.yaml to the naming context that is meant",
-			Cause: fmt.Errorf("%q is none of %s", s.connection.Base, strings.Join(contexts, "; "))}
+			Cause: fmt.Errorf("%q is not a naming context; those are %s", s.connection.Base, strings.Join(contexts, "; "))}
 	}
 	entry, err := s.readBase(ctx, s.connection.Base, []string{"objectGUID"}, extendedDN)
 	if err != nil {
