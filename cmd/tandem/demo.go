@@ -48,8 +48,12 @@ func demo(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.Directory == lab.NoDirectory || o.Users < minDemoUsers {
-		return api.Usage("the demo needs a directory, and at least %d users", minDemoUsers)
+	if o.Directory == lab.NoDirectory {
+		return api.Usage("the demo needs a directory: embedded or samba")
+	}
+	if o.Users < minDemoUsers {
+		fmt.Fprintf(os.Stderr, "tandem: the story takes %d users at least: so many are made instead of %d\n", minDemoUsers, o.Users)
+		o.Users = minDemoUsers
 	}
 	began := time.Now()
 	r, err := tell(c, o)
