@@ -70,7 +70,7 @@ const (
 // Case is everything that the decision about one proposal depends on. It is a snapshot: nothing in it changes while Decide reads.
 type Case struct {
 	Without  Safeguard // for simulations only
-	Now      int64 // Unix ms
+	Now      int64     // Unix ms
 	Standing Standing
 	Sight    Sight
 	Rules    Rules

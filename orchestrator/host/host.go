@@ -67,7 +67,7 @@ type Options struct {
 	SaveCache func(context.Context) error
 	// Checkpoints keeps the ledger's checkpoint; nil: the log is folded from the start each time.
 	Checkpoints Checkpoints
-	Without   gate.Safeguard // for simulations only
+	Without     gate.Safeguard // for simulations only
 	// Patience is how long a command waits inside a phase that ends by itself (a soak).
 	Patience time.Duration
 	// Progress tells people what goes on; nil: nobody.
