@@ -52,16 +52,52 @@ type book struct {
 	frozen     map[string]*frozenScope
 	shadow     map[string]uint64 // wave -> the directory's USN when its shadow run began
 	cloudOf    map[scoping.GUID]string
+	proposed   map[string]hearing      // by engine
+	transfers  map[string]int          // by wave
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, cloudOf: map[scoping.GUID]string{}, waves: map[string]wave.Wave{}, lastEngine: map[scoping.GUID]string{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, cloudOf: map[scoping.GUID]string{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, lastEngine: map[scoping.GUID]string{}}
+}
+
+// checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
+func (w *world) checkHeard(id string) {
+	w.catchUp()
+	x := w.book.waves[id]
+	for _, o := range w.book.scratch.Objects() {
+		row, e := w.book.scratch.Rows[o], w.dir.now.objects[o.GUID]
+		if row.State != ledger.Live || w.told[o.GUID].dead || e.usn > w.book.shadow[id] || !w.coversWave(id, w.toldPlace(o.GUID), row.Kind, scoping.Base(row.Kind)) {
+			continue
+		}
+		shown := slices.ContainsFunc(x.Examples, func(d wave.Difference) bool { return d.Object == o })
+		if !w.book.proposed[x.To].objects[o.GUID] && !shown {
+			w.fail(noSurprise, "wave %s cuts over, and %s was silent about %s", id, x.To, w.dir.now.dn(o.GUID))
+		}
+	}
+}
+
+// heard notes what a full run under a ceiling proposed.
+func (b *book) heard(r *engineRun, g scoping.GUID) {
+	if r.q.Ceiling != engine.ModeShadow || r.q.Profile != engine.ProfileFull {
+		return
+	}
+	if b.proposed[r.e.name].run != r.q.Run {
+		b.proposed[r.e.name] = hearing{run: r.q.Run, objects: map[scoping.GUID]bool{}}
+	}
+	b.proposed[r.e.name].objects[g] = true
+}
+
+// hearing is what one run proposed.
+type hearing struct {
+	run     uint64
+	objects map[scoping.GUID]bool
 }
 
 // forget drops what ended with the host's process.
 func (b *book) forget() {
 	b.frozen = map[string]*frozenScope{}
+	b.transfers = map[string]int{}
 	b.scratch, b.debt = ledger.New(), 0 // what was not synced is not there any more
 }
 
@@ -76,6 +112,9 @@ func (b *book) act(w *world, id string, a wave.Act) {
 			b.frozen[id] = &frozenScope{since: w.now}
 		}
 	case wave.ActVerifyNew, wave.ActCutover, wave.ActFlipBack:
+		if a == wave.ActCutover {
+			w.checkHeard(id)
+		}
 		if f := b.frozen[id]; f != nil {
 			f.tight = true
 		}
@@ -100,6 +139,7 @@ func (w *world) catchUp() {
 			return err
 		}
 		if r.Type == ledger.TransferType {
+			b.transfers[r.Wave]++
 			for _, t := range b.scratch.Transfers {
 				if t.At == r.Transfer.At && t.From == r.Transfer.From && slices.Equal(t.Scope.Features, r.Transfer.Scope.Features) && t.Scope.Under == r.Transfer.Scope.Under {
 					w.fail(owedOnce, "transfer at %s stands twice in the log", t.At)
@@ -351,6 +391,11 @@ func (w *world) checkAll() {
 	w.catchUp()
 	w.checkLedger()
 	w.checkTenant()
+	for _, id := range slices.Sorted(maps.Keys(w.book.transfers)) {
+		if x := w.book.waves[id]; x.CutoverAt == 0 && w.book.transfers[id] > 0 {
+			w.fail(wayBack, "wave %s has handed over its scopes, and its record, in %s, does not know", id, x.Phase)
+		}
+	}
 }
 
 // checkLedger: the host's ledger is what the log says.

@@ -87,6 +87,9 @@ type engineRun struct {
 	propose func([]engine.Proposal) ([]engine.Decision, error)
 	view    snapshot
 	seq     uint64
+	blind   scoping.GUID // what a controller that lags or hides things does not show: taken for deleted
+	mute    scoping.GUID // what the engine forgets to propose
+	partial scoping.GUID // a member or manager that the controller does not show
 }
 
 func (r *engineRun) do() ([]engine.RunReport, error) {
@@ -98,6 +101,7 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 	r.view = w.dir.now
 	dc, usn := w.dir.invocation, r.view.usn
 	r.importChanges()
+	r.err()
 	w.interleave()
 	complete := true
 	for _, refs := range []bool{false, true} {
@@ -126,6 +130,20 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 		complete = false
 	}
 	return []engine.RunReport{{Directory: dirName, DC: dc, USN: usn, Read: len(r.view.objects), Complete: complete}}, nil
+}
+
+// err lets the engine be wrong about one object, as engines and controllers are.
+func (r *engineRun) err() {
+	if g, ok := pick(r.w, r.candidates()); ok {
+		switch {
+		case r.w.fault(5):
+			r.blind = g
+		case r.w.fault(5):
+			r.partial = g
+		case r.w.fault(8):
+			r.mute = g
+		}
+	}
 }
 
 // importChanges takes in what changed and commits it together with what is to be proposed (rule P3).
@@ -221,9 +239,10 @@ func (r *engineRun) covered(p scoping.Place, k scoping.Kind, f scoping.Feature) 
 // proposal makes an object's proposal of one pass, if there is one.
 func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) {
 	e := r.e.space.objects[g]
-	if e == nil || e.kind == directory.OU {
+	if e == nil || e.kind == directory.OU || g == r.mute {
 		return engine.Proposal{}, false
 	}
+	r.w.book.heard(r, g)
 	f := scoping.Base(e.kind)
 	if refs {
 		f = scoping.References
@@ -250,7 +269,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	gr := slices.DeleteFunc(slices.Clone(r.grants), func(g engine.Grant) bool { return !g.Scope.Writes(e.kind, f) }).Covering(under, place, f)
 	p.Grant, p.Epoch = gr.ID, gr.Epoch
 	switch {
-	case e.dead:
+	case e.dead, g == r.blind:
 		p.Want = engine.Gone
 		return p, !refs
 	case !now:
@@ -263,7 +282,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	}
 	p.Want = engine.Present
 	if refs {
-		p.Refs = links(e)
+		p.Refs = r.links(e)
 		return p, true
 	}
 	p.Desired = map[string]engine.Value{}
@@ -304,16 +323,19 @@ func values(name string, e *entry) cloud.Values {
 	return v
 }
 
-func links(e *entry) map[string]engine.Refs {
+func (r *engineRun) links(e *entry) map[string]engine.Refs {
 	if e.kind == scoping.User {
 		rs := engine.Refs{Whole: true}
-		if !e.manager.IsZero() {
+		if !e.manager.IsZero() && e.manager != r.partial {
 			rs.Targets = []scoping.ObjectID{{Directory: dirName, GUID: e.manager}}
 		}
 		return map[string]engine.Refs{cloud.Manager: rs}
 	}
 	rs := engine.Refs{Whole: true}
 	for _, g := range slices.SortedFunc(maps.Keys(e.members), scoping.GUID.Compare) {
+		if g == r.partial {
+			continue
+		}
 		rs.Targets = append(rs.Targets, scoping.ObjectID{Directory: dirName, GUID: g})
 	}
 	return map[string]engine.Refs{cloud.Members: rs}
@@ -325,6 +347,11 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 		return nil
 	}
 	w := r.w
+	if w.o.Break == ToldTooEarly {
+		for i := range batch {
+			r.forget(batch[i], refs)
+		}
+	}
 	ds, err := r.propose(batch)
 	w.alive()
 	if err != nil {
@@ -333,14 +360,20 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 	w.checkDecisions(r, batch, ds)
 	w.crashAt("engine.decided")
 	for i, d := range ds {
-		g := batch[i].Object.GUID
-		last := refs || batch[i].Want != engine.Present
-		if d.Seq == batch[i].Seq && last {
-			pending := maps.Clone(r.e.space.pending)
-			delete(pending, g)
-			r.e.space.pending = pending
+		if d.Seq == batch[i].Seq {
+			r.forget(batch[i], refs)
 		}
 	}
 	w.interleave()
 	return nil
+}
+
+// forget drops what was decided in its last pass.
+func (r *engineRun) forget(p engine.Proposal, refs bool) {
+	if !refs && p.Want == engine.Present {
+		return
+	}
+	pending := maps.Clone(r.e.space.pending)
+	delete(pending, p.Object.GUID)
+	r.e.space.pending = pending
 }

@@ -140,6 +140,9 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 		w.interleave()
 		t.settle()
 		out[i] = t.attempt(x)
+		if w.o.Break == DoubtIsFailure && out[i].Status == cloud.InDoubt {
+			out[i] = rejected(500, "no-answer")
+		}
 		w.log("send %s %s %s%s %v %v -> %s %s %s", x.Op, x.Kind, x.CloudID, x.Anchor, x.Set, x.Refs, out[i].Status, out[i].Code, out[i].CloudID)
 		w.crashAt("tenant.send.after")
 		w.interleave()
@@ -281,7 +284,7 @@ func (t *tenant) create(x cloud.Write) cloud.Result {
 		key = x.Key
 	}
 	for _, a := range t.sorted() {
-		if a.anchor == key && !a.purged() && !a.truth().Deleted {
+		if a.anchor == key && !a.purged() && !a.truth().Deleted && t.w.o.Break != CreateWithoutKey {
 			if x.Kind == scoping.User {
 				return rejected(409, cloud.CodeConflict+":onPremisesImmutableId")
 			}
@@ -291,7 +294,7 @@ func (t *tenant) create(x cloud.Write) cloud.Result {
 			return done(a.id)
 		}
 	}
-	if upn := x.Set.First(cloud.UPN); upn != "" && t.upnTaken(upn, "") {
+	if upn := x.Set.First(cloud.UPN); upn != "" && t.upnTaken(upn, "") && t.w.o.Break != CreateWithoutKey {
 		return rejected(409, cloud.CodeConflict+":userPrincipalName")
 	}
 	t.made++

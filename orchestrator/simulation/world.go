@@ -209,7 +209,7 @@ func (w *world) open() error {
 		}
 	}
 	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: w.tenant, Cache: w.cache, Engines: engines{w}, Clock: w, NewID: w.newID,
-		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: w, Patience: time.Minute, Progress: w.progress})
+		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: w, Patience: time.Minute, Progress: w.progress, Without: without[w.o.Break]})
 	if err != nil {
 		return w.opening("the host", err)
 	}
