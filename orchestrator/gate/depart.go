@@ -58,6 +58,8 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 		return settle(engine.Deferred, "stopped", s.Stopped)
 	case s.Frozen:
 		return settle(engine.Deferred, "frozen", "the scope changes hands")
+	case c.Row.Quiet[p.Feature] > c.Now:
+		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
 	}
 	gone.Outcome, gone.Code, gone.Class, gone.Count = engine.Parked, "delete", classOfDelete(p.Kind), 1
 	return gone

@@ -124,6 +124,9 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	if now.UnixMilli() >= o.Until {
 		return true, g.closeDoubt(ctx, o, "expired", "", 0)
 	}
+	if w.Op == cloud.Create && found != nil { // in the deleted items: repeated, it would be made twice
+		return false, nil
+	}
 	if !g.mayRepeat(o) {
 		return false, nil
 	}
@@ -161,6 +164,12 @@ func (g *Gate) findFor(ctx context.Context, w cloud.Write) (*cloud.Object, error
 	keys := []cloud.Key{{Kind: w.Kind, ID: w.CloudID}}
 	if w.Op == cloud.Create {
 		keys = anchorKeys(w.Kind, w.Anchor)
+	}
+	if w.Op == cloud.Create { // somebody may have deleted what was made
+		for _, k := range keys {
+			k.Deleted = true
+			keys = append(keys, k)
+		}
 	}
 	if w.Op == cloud.Delete {
 		keys = append(keys, cloud.Key{Kind: w.Kind, ID: w.CloudID, Deleted: true})

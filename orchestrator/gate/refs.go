@@ -76,12 +76,17 @@ func members(c Case, p engine.Proposal) Verdict {
 	return memberVerdict(c, p, claim, add, drop, waiting)
 }
 
-// removable keeps what Tandem may take away: members it linked, unless the policy makes the directory's list exclusive.
+// removable keeps what Tandem may take away: members it linked, unless the policy makes the directory's list exclusive. A member who
+// died in the directory goes with his own delete, and stays for as long as that is held: taking him out of his groups before would be a
+// delete by instalments.
 func removable(c Case, ids []string) []string {
-	if c.Rules.Exclusive {
-		return ids
-	}
-	return slices.DeleteFunc(ids, func(id string) bool { _, ours := c.LinkedTo(id); return !ours })
+	return slices.DeleteFunc(ids, func(id string) bool {
+		row, ours := c.LinkedTo(id)
+		if !ours {
+			return !c.Rules.Exclusive
+		}
+		return row.State == ledger.Live && !c.Alive(row.Object)
+	})
 }
 
 func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []string, waiting int) Verdict {

@@ -208,6 +208,9 @@ func (s *Session) verdicts(items []*item) {
 	defer s.g.mu.Unlock()
 	for _, it := range items {
 		c := s.g.caseOf(s, it.p)
+		if it.p.Want == engine.Gone && c.Row != nil && c.Row.Name != "" {
+			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
+		}
 		it.place = placeOf(it.p.Object, c.Sight, c.Row)
 		it.v = Decide(c, it.p)
 	}
