@@ -323,17 +323,23 @@ func values(name string, e *entry) cloud.Values {
 	return v
 }
 
+// hides says that a controller does not show a link that is in the tenant: a removal without reason, which the gate has to notice.
+func (r *engineRun) hides(e *entry, end scoping.GUID) bool {
+	a, b := r.w.account(e), r.w.account(r.w.dir.now.objects[end])
+	return end == r.partial && a != nil && b != nil && (a.truth().HasMember(b.id) || a.truth().Manager == b.id)
+}
+
 func (r *engineRun) links(e *entry) map[string]engine.Refs {
 	if e.kind == scoping.User {
 		rs := engine.Refs{Whole: true}
-		if !e.manager.IsZero() && e.manager != r.partial {
+		if !e.manager.IsZero() && !r.hides(e, e.manager) {
 			rs.Targets = []scoping.ObjectID{{Directory: dirName, GUID: e.manager}}
 		}
 		return map[string]engine.Refs{cloud.Manager: rs}
 	}
 	rs := engine.Refs{Whole: true}
 	for _, g := range slices.SortedFunc(maps.Keys(e.members), scoping.GUID.Compare) {
-		if g == r.partial {
+		if r.hides(e, g) {
 			continue
 		}
 		rs.Targets = append(rs.Targets, scoping.ObjectID{Directory: dirName, GUID: g})
