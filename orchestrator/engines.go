@@ -63,7 +63,7 @@ func commandOf(ec EngineConfig, o Options) engine.Command {
 }
 
 func logStatus(l *slog.Logger, s supervisor.Status) {
-	if s.Err != nil {
+	if s.Err != nil && s.State != supervisor.Closed {
 		l.Warn("engine", "engine", s.Name, "state", s.State, "error", s.Err)
 		return
 	}
@@ -84,7 +84,7 @@ func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	// A refused configuration or a failed start is told to this caller; the supervisor goes on trying.
 	s.open = true
 	if err := s.Open(ctx); err != nil {
-		return nil, fmt.Errorf("starting engine %s: %w", name, err)
+		return nil, err // says which engine
 	}
 	return s, nil
 }

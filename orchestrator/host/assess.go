@@ -76,7 +76,7 @@ func (h *Host) assessEngines(ctx context.Context, w wave.Wave, c *collector) err
 
 // An engine that was just started may need a moment until its agents have dialled in.
 const (
-	healthPatience = 20 * time.Second
+	healthPatience = 10 * time.Second
 	healthStep     = 100 * time.Millisecond
 )
 

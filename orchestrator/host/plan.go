@@ -140,7 +140,7 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 		return out, err
 	}
 	out.Findings = append(out.Findings, findings...)
-	if o.NoShadow {
+	if o.NoShadow || slices.ContainsFunc(findings, keepsFromRunning) {
 		return out, nil
 	}
 	ev, err := h.shadowRun(ctx, w, true)
@@ -153,6 +153,11 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 	}
 	out.Basis, out.Predicted, out.Examples = "shadow-run", &ev.Counts, ev.Differences
 	return out, nil
+}
+
+// keepsFromRunning says of a finding that a run of the target can only fail for the same reason, and later.
+func keepsFromRunning(f wave.Finding) bool {
+	return f.Severity == wave.Blocker && f.Code == "engine-unhealthy"
 }
 
 // listed gives features once each, as the policy orders them; references that go with their base feature are not named apart.
