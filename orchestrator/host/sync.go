@@ -434,6 +434,9 @@ func (r *SyncReport) add(j gate.Judgement) {
 const maxProblems = 200
 
 func (r *SyncReport) note(j gate.Judgement) {
+	if j.Code == "threshold" || j.Code == "rejected" {
+		return // the held set tells
+	}
 	switch j.Outcome {
 	case engine.Failed, engine.Held, engine.Refused, engine.InDoubt, engine.Stale:
 	default:
