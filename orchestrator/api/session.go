@@ -161,5 +161,5 @@ func (s *server) close() error {
 			err = errors.Join(err, fmt.Errorf("serving the socket: %w", e))
 		}
 	}
-	return errors.Join(err, s.o.Close(ctx))
+	return errors.Join(err, cleanSocket(s.handler.info.State), s.o.Close(ctx))
 }

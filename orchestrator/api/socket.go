@@ -53,6 +53,19 @@ func listen(dir string) (net.Listener, error) {
 	return l, nil
 }
 
+// cleanSocket takes away what says where the socket lay; the socket itself went with its listener.
+func cleanSocket(dir string) error {
+	path, err := socketPath(dir)
+	if err != nil || filepath.Base(path) == socketName {
+		return err
+	}
+	err = os.Remove(filepath.Join(dir, pathFile))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, os.Remove(filepath.Dir(path)))
+}
+
 func prepareSocket(dir, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

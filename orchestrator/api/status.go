@@ -13,20 +13,27 @@ import (
 
 // Status is everything at a glance. Last runs are those since the holder of the state began.
 type Status struct {
-	Revision     uint64                 `json:"revision"` // 0: no policy is in force
-	Epoch        scoping.Epoch          `json:"epoch"`
-	Installation string                 `json:"installation"`
-	ReadOnly     string                 `json:"readOnly,omitempty"`
-	Holder       Info                   `json:"holder"`
-	Engines      []Engine               `json:"engines"`
-	Directories  []host.DirectoryStatus `json:"directories"`
-	Linked       map[scoping.Kind]int   `json:"linked"`
-	Errors       int                    `json:"errors"`
-	InDoubt      int                    `json:"inDoubt"`
-	Held         []Held                 `json:"held"`
-	Waves        []Wave                 `json:"waves"` // that are not over
-	Stops        []gate.Stop            `json:"stops"`
-	Drift        []scoping.Drift        `json:"drift"`
+	Revision     uint64               `json:"revision"` // 0: no policy is in force
+	Epoch        scoping.Epoch        `json:"epoch"`
+	Installation string               `json:"installation"`
+	ReadOnly     string               `json:"readOnly,omitempty"`
+	Holder       Info                 `json:"holder"`
+	Engines      []Engine             `json:"engines"`
+	Directories  []Directory          `json:"directories"`
+	Linked       map[scoping.Kind]int `json:"linked"`
+	Errors       int                  `json:"errors"`
+	InDoubt      int                  `json:"inDoubt"`
+	Held         []Held               `json:"held"`
+	Waves        []Wave               `json:"waves"` // that are not over
+	Stops        []gate.Stop          `json:"stops"`
+	Drift        []scoping.Drift      `json:"drift"`
+}
+
+// Directory is what the host's own view of a directory holds. USN is the last change that it has seen.
+type Directory struct {
+	Name    string `json:"name"`
+	Objects int    `json:"objects"`
+	USN     uint64 `json:"usn"`
 }
 
 // Engine is what is known of an engine. Healthy is null when it does not run here.
@@ -71,8 +78,11 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	out := Status{Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: s.Directories,
+	out := Status{Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
 		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: orEmpty(s.Stops), Drift: orEmpty(s.Drift)}
+	for _, d := range s.Directories {
+		out.Directories = append(out.Directories, Directory(d))
+	}
 	for _, e := range s.Engines {
 		out.Engines = append(out.Engines, engineOf(e, time.Now()))
 	}
