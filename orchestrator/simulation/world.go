@@ -136,8 +136,10 @@ func (w *world) maybe(percent int, f func()) {
 	}
 }
 
-// Points of the simulator's own seams, beside state.Failpoints.
-var seams = []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided"}
+// Seams lists the failpoints of the simulator's own seams, beside state.Failpoints.
+func Seams() []string {
+	return []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided", "census.keep"}
+}
 
 // Now implements gate.Clock.
 func (w *world) Now() time.Time { return w.now }
