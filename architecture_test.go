@@ -1,0 +1,157 @@
+package tandem_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	module   = "github.com/tandem-sync/tandem"
+	graphSDK = "github.com/microsoftgraph/msgraph-sdk-go"
+)
+
+// arrows says, for each package, what of Tandem its code may import. A name covers the packages below it.
+// ARCHITECTURE.md tells the same with reasons.
+var arrows = map[string][]string{
+	"scoping":         {},
+	"scoping/policy":  {"scoping"},
+	"state":           {},
+	"state/statetest": {"state"},
+
+	"plugins/engine":                {"plugins/engine/enginepb", "scoping"},
+	"plugins/engine/enginepb":       {},
+	"plugins/engine/enginetest":     {"plugins/engine"},
+	"plugins/engine/conformance":    {"plugins/engine", "scoping"},
+	"plugins/directory":             {"scoping"},
+	"plugins/expression":            {"scoping"},
+	"plugins/connect":               {"plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
+	"plugins/cloudsync":             {"plugins/cloudsync", "plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
+	"plugins/cloudsync/agent":       {"plugins/cloudsync/line", "plugins/directory", "scoping"},
+	"plugins/cloudsync/line":        {"scoping"},
+	"plugins/cloudsync/line/linepb": {},
+	"orchestrator/tenant/cloud":     {"scoping"},
+	"orchestrator/tenant":           {"orchestrator/tenant/cloud", "scoping"},
+	"orchestrator/supervisor":       {"plugins/engine", "scoping"},
+	"orchestrator/ledger":           {"orchestrator/tenant/cloud", "plugins/engine", "scoping", "state"},
+	"orchestrator/gate":             {"orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "scoping", "state"},
+	"orchestrator/census":           {"orchestrator/gate", "plugins/directory", "scoping", "state"},
+	"orchestrator/wave":             {"scoping"},
+	"orchestrator/host":             {"orchestrator/census", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
+	"orchestrator":                  {"orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/supervisor", "orchestrator/tenant", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
+	"orchestrator/api":              {"orchestrator", "plugins/engine", "scoping", "state"},
+	"orchestrator/simulation":       {"orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
+	"cmd/tandem":                    {"examples/lab", "orchestrator/api", "orchestrator/wave", "plugins/cloudsync", "plugins/connect", "plugins/engine"},
+	"cmd/tandem-agent":              {"plugins/cloudsync/agent", "plugins/directory"},
+	"examples/engine-minimal":       {"plugins/directory", "plugins/engine", "scoping"},
+	"examples/lab":                  {"examples/lab", "scoping"},
+}
+
+// pkg is one package of the module, by its path below the module's.
+type pkg struct {
+	name          string
+	imports, deps []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}}|{{join .Imports " "}}|{{join .Deps " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for line := range strings.Lines(string(out)) {
+		f := strings.Split(strings.TrimSpace(line), "|")
+		name := strings.TrimPrefix(strings.TrimPrefix(f[0], module), "/")
+		all = append(all, pkg{name: name, imports: strings.Fields(f[1]), deps: strings.Fields(f[2])})
+	}
+	if len(all) < 30 {
+		t.Fatalf("go list gives %d packages", len(all))
+	}
+	return all
+}
+
+func within(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+
+// rule gives the arrows of the nearest package that has some.
+func rule(name string) (allowed []string, found bool) {
+	for at := name; at != "."; {
+		if allowed, found = arrows[at]; found {
+			return allowed, true
+		}
+		cut := strings.LastIndexByte(at, '/')
+		if cut < 0 {
+			break
+		}
+		at = at[:cut]
+	}
+	return nil, false
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.name == "" {
+			continue // these tests
+		}
+		allowed, found := rule(p.name)
+		if !found {
+			t.Errorf("%s has no arrows: say in ARCHITECTURE.md what room it is, and here what it may import", p.name)
+		}
+		for _, i := range p.imports {
+			of, ours := strings.CutPrefix(i, module+"/")
+			if ours && !slices.ContainsFunc(allowed, func(a string) bool { return covers(a, of) }) {
+				t.Errorf("%s imports %s", p.name, of)
+			}
+		}
+	}
+}
+
+// covers lets a name stand for what is below it, save where the rooms of one folder are kept apart.
+func covers(allowed, of string) bool {
+	if allowed == "orchestrator" {
+		return within(of, "orchestrator") && of != "orchestrator/simulation"
+	}
+	return within(of, allowed)
+}
+
+func TestOnlyTheTenantClientImportsTheGraphSDK(t *testing.T) {
+	importers := []string{}
+	for _, p := range packages(t) {
+		if slices.ContainsFunc(p.imports, func(i string) bool { return within(i, graphSDK) }) {
+			importers = append(importers, p.name)
+		}
+	}
+	if !slices.Equal(importers, []string{"orchestrator/tenant"}) {
+		t.Errorf("the Graph SDK is imported by %v", importers)
+	}
+}
+
+func TestAgentAndEnginesAreFreeOfTheGraphSDK(t *testing.T) {
+	checked := 0
+	for _, p := range packages(t) {
+		if p.name != "cmd/tandem-agent" && p.name != "orchestrator/host" && !within(p.name, "plugins") && !within(p.name, "examples") {
+			continue
+		}
+		checked++
+		if slices.ContainsFunc(p.deps, func(d string) bool { return within(d, graphSDK) }) {
+			t.Errorf("%s contains the Graph SDK", p.name)
+		}
+	}
+	if checked < 10 {
+		t.Errorf("only %d packages were looked at", checked)
+	}
+}
+
+func TestOnlyCommandsImportTheLab(t *testing.T) {
+	for _, p := range packages(t) {
+		if within(p.name, "cmd") || within(p.name, "examples") {
+			continue
+		}
+		for _, i := range p.imports {
+			if within(i, module+"/examples") {
+				t.Errorf("%s imports %s", p.name, i)
+			}
+		}
+	}
+}
