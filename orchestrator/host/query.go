@@ -119,7 +119,7 @@ type DiffOptions struct {
 	Engine string // empty: the owner of the subtree
 }
 
-// Diff lets an engine propose everything under a DN and gives what it would write now. Nothing is recorded.
+// Diff lets an engine propose everything under a DN and gives what it would write now. Nothing is written but the debt that a look at an owner leaves: see keepOwed.
 func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, objects int, ds []gate.Judgement, err error) {
 	if _, err := h.Partition(); err != nil {
 		return "", 0, nil, err
