@@ -30,14 +30,14 @@ func (w *world) quiesce() {
 	}
 	w.pass(ghostLife + 2*delay)
 	w.endWaves()
-	for round := range 8 {
+	for round := range 6 {
 		w.pass(26 * time.Hour)
 		for _, e := range []string{connect, cloudsync} {
 			if r, err := w.syncAs(e, engine.ProfileDelta); err != nil || !r.Complete {
 				w.fail(nothingLost, "a run of %s without any fault fails: %v %v", e, err, r.Errors)
 			}
 		}
-		if round > 1 && round < 6 {
+		if round > 0 && round < 4 {
 			for _, h := range w.host.Held() {
 				if h.State == ledger.HoldRejected {
 					w.answerAll(h, "forget")

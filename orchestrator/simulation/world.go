@@ -61,6 +61,7 @@ type world struct {
 	points    map[string]int
 	counts    map[string]int
 	events    []string
+	tapped    []state.LogEntry
 	violation *Violation
 }
 
@@ -192,6 +193,8 @@ func (w *world) open() error {
 	if w.store, err = w.disk.Reopen(); err != nil {
 		return w.opening("state", err)
 	}
+	w.tapped = nil
+	w.store.Log = tap{w.store.Log, w}
 	index, err := w.store.Index("census", "tandem census", 1)
 	if errors.Is(err, state.ErrIndexUnusable) {
 		if err = w.store.RemoveIndex("census"); err == nil {
@@ -210,8 +213,12 @@ func (w *world) open() error {
 			return w.opening("the cache", err)
 		}
 	}
+	var checkpoints host.Checkpoints
+	if w.seed%2 == 0 {
+		checkpoints = w
+	}
 	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: w.tenant, Cache: w.cache, Engines: engines{w}, Clock: w, NewID: w.newID,
-		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: w, Patience: time.Minute, Progress: w.progress, Without: without[w.o.Break]})
+		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: checkpoints, Patience: time.Minute, Progress: w.progress, Without: without[w.o.Break]})
 	if err != nil {
 		return w.opening("the host", err)
 	}
@@ -253,6 +260,9 @@ func (w *world) newID() string {
 
 func (w *world) saveCache(context.Context) error {
 	w.alive()
+	if w.r.IntN(3) > 0 {
+		return nil // the file on disk lags
+	}
 	var b bytes.Buffer
 	if err := w.cache.Encode(&b); err != nil {
 		return err
