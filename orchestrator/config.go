@@ -3,6 +3,7 @@
 package orchestrator
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,6 +144,9 @@ func LoadConfig(path string, getenv func(string) string) (Config, error) {
 // ParseConfig reads the text of tandem.yaml; file is for messages and relative paths.
 func ParseConfig(file string, b []byte) (Config, error) {
 	c := Config{file: file}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return c, &ConfigError{File: file, Problems: []string{": the file is empty: `tandem lab up --dir DIR` writes one to begin with"}}
+	}
 	if err := yaml.Load(b, &c, yaml.WithKnownFields()); err != nil {
 		return c, &ConfigError{File: file, Problems: yamlProblems(err)}
 	}

@@ -29,12 +29,40 @@ type tokens struct {
 	scope  string
 	client string // for errors
 
+	way *lastFailure // of the connection; the identity library keeps only its words
+
 	mu   sync.Mutex
 	cred azcore.TokenCredential
 }
 
+// lastFailure remembers why the last request got no answer.
+type lastFailure struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	err  error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *lastFailure) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, err := l.next.RoundTrip(r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err = err; err != nil {
+		l.err = &url.Error{Op: r.Method, URL: r.URL.String(), Err: err}
+	}
+	return a, err
+}
+
+func (l *lastFailure) get() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
 func newTokens(c Config, transport http.RoundTripper) (*tokens, error) {
 	t := &tokens{scope: strings.TrimSuffix(c.Endpoint, "/") + "/.default", client: c.ClientID}
+	t.way = &lastFailure{next: transport}
+	transport = t.way
 	t.make = func() (azcore.TokenCredential, error) { return credential(c, transport) }
 	cred, err := t.make()
 	t.cred = cred
@@ -91,6 +119,9 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 }
 
 func (t *tokens) failed(err error) error {
+	if way := t.way.get(); way != nil {
+		err = way
+	}
 	e := &GraphError{Op: "get an access token for application " + t.client, Err: err, Kind: ErrUnreachable, Message: withoutAnswer(err),
 		Hint: wayHint(err, "see that this host reaches the tenant's authority")}
 	var failed *azidentity.AuthenticationFailedError
