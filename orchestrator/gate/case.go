@@ -83,9 +83,11 @@ type Case struct {
 
 	LinkedTo func(cloudID string) (*ledger.Row, bool)
 	Alive    func(scoping.ObjectID) bool
-	Resolve  func(scoping.ObjectID) (cloudID string, s RefState)
-	Power    map[string]string // cloud id -> why it holds power; absent: not asked yet
-	Answered func(op, detail string) (ledger.HoldState, string)
+	// HeldDelete says whether the object's delete waits in a held set (rule J2); nil: none does.
+	HeldDelete func(scoping.ObjectID) bool
+	Resolve    func(scoping.ObjectID) (cloudID string, s RefState)
+	Power      map[string]string // cloud id -> why it holds power; absent: not asked yet
+	Answered   func(op, detail string) (ledger.HoldState, string)
 }
 
 // Verdict is what Decide and Judge answer: a decision, and what has to be written before it is true.

@@ -122,7 +122,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
 			state, _ := c.Answered(it.v.Op, it.v.Detail)
 			out = append(out, Departure{Proposal: p, Verdict: it.v, Assignment: c.Standing.Assignment, Approved: state == ledger.HoldApproved,
-				Unknown: p.Want == engine.Gone && !c.Standing.Recorded})
+				Unknown: p.Want == engine.Gone && !c.Standing.Recorded, Leaving: leaves(c)})
 		}
 	}
 	byKey := func(a, b *item) int {

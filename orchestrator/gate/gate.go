@@ -210,6 +210,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
 	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Gone }
+	c.HeldDelete = led.DeleteHeld
 	c.Resolve = g.resolve
 	c.Power = s.power
 	c.Answered = func(op, detail string) (ledger.HoldState, string) {

@@ -136,7 +136,7 @@ func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, cla
 		v.Class, v.Count, v.Detail = ledger.Destructive, 1, hashOf(set)
 	}
 	if c.Rules.UPNHold && len(before[cloud.UPN]) > 0 && len(set[cloud.UPN]) > 0 {
-		v.Class, v.Count, v.Detail = ledger.Destructive, 1, "upn:"+hashOf(set)
+		v.Class, v.Count, v.Detail = ledger.SignIns, 1, "upn:"+hashOf(set)
 	}
 	return v
 }
@@ -262,8 +262,13 @@ func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, wa
 
 // refusal says why a candidate may not be joined, or "".
 func refusal(c Case, p engine.Proposal, o cloud.Object, how ledger.Origin) string {
-	if row, ok := c.LinkedTo(o.ID); ok && row.Object != p.Object && c.Alive(row.Object) {
-		return "is linked to another living object, " + row.Name
+	if row, ok := c.LinkedTo(o.ID); ok && row.Object != p.Object {
+		switch {
+		case c.Alive(row.Object):
+			return "is linked to another living object, " + row.Name
+		case c.HeldDelete != nil && c.HeldDelete(row.Object):
+			return "waits for the held delete of " + row.Name
+		}
 	}
 	switch {
 	case o.Kind != p.Kind:

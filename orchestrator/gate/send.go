@@ -52,6 +52,9 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		if it.v.Closed && s.left(it) {
 			it.v.Closed, it.v.Nothing = false, false
 		}
+		if it.done && it.next > 0 && (it.v.Outcome == engine.Released || it.v.Outcome == engine.Refused) {
+			it.v = settle(engine.Deferred, "half-done", it.v.Reason) // it moved between two writes: the first stands, and somebody has to look
+		}
 		if r, owed := s.decision(it); owed {
 			rs = append(rs, r)
 		}

@@ -17,6 +17,7 @@ type Departure struct {
 	Assignment string
 	Approved   bool // as part of a held set, as this very write
 	Unknown    bool // nobody knows who owns it (rule L2): held whatever the number
+	Leaving    bool // it has gone to where no engine writes (rule T4): held, whatever the number, if the tenant may not restore it
 }
 
 // bin is what is counted together.
@@ -39,7 +40,7 @@ func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, histo
 		bins[b] = append(bins[b], d)
 	}
 	for _, b := range sortedBins(bins) {
-		free, stop := splitUnknown(bins[b])
+		free, stop := split(bins[b])
 		limit := limitOf(rules, b, linked)
 		n := recent(history, engineName, b, now)
 		for _, d := range free {
@@ -49,7 +50,7 @@ func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, histo
 		if n > limit {
 			stop, free = bins[b], nil
 		} else if len(stop) > 0 {
-			why = "nobody knows which engine owns these objects"
+			why = whyHeld(stop)
 		}
 		go_ = append(go_, free...)
 		if len(stop) > 0 {
@@ -59,9 +60,19 @@ func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, histo
 	return go_, held
 }
 
-func splitUnknown(ds []Departure) (free, stop []Departure) {
+// irrevocable says that policy wants a leaver removed whose kind the tenant may not restore (rule T4).
+func (d Departure) irrevocable() bool { return d.Leaving && d.Verdict.Class == ledger.Irrevocable }
+
+func whyHeld(ds []Departure) string {
+	if slices.ContainsFunc(ds, func(d Departure) bool { return d.Unknown }) {
+		return "nobody knows which engine owns these objects"
+	}
+	return "these objects left for where no engine writes, and the tenant may not restore their kind"
+}
+
+func split(ds []Departure) (free, stop []Departure) {
 	for _, d := range ds {
-		if d.Unknown {
+		if d.Unknown || d.irrevocable() {
 			stop = append(stop, d)
 		} else {
 			free = append(free, d)
@@ -94,10 +105,8 @@ func limitOf(r Rules, b bin, linked map[scoping.Kind]int) int {
 		objects = min(objects, r.Irrevocable)
 	case ledger.Memberships:
 		kind = "members"
-	case ledger.Destructive:
-		if r.UPNHold {
-			return 0
-		}
+	case ledger.SignIns:
+		return 0
 	}
 	return min(objects, max(5, r.Percent*linked[kind]/100))
 }

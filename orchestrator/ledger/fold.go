@@ -140,6 +140,9 @@ func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
 	if in.Class != Ordinary {
 		s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
 		s.forgetHistory(at)
+		if in.Final {
+			s.spend(Key{*r.Object, r.Feature})
+		}
 	}
 }
 
@@ -170,12 +173,13 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		delete(s.Dirt, *r.Object) // nothing of it can be asked for any more
 		row.Transit = nil
 	}
-	if !settled {
-		return
-	}
 	owner := c.Owner
 	if owner == "" {
 		owner = r.Engine
+	}
+	if !settled {
+		s.touch(row, r, c, owner)
+		return
 	}
 	s.want(*r.Object, row.Features[r.Feature], false)
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later}
@@ -183,6 +187,15 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	if row.Transit != nil && r.Feature == scoping.Base(row.Kind) && row.Transit.To == owner {
 		row.Transit = nil
 	}
+}
+
+// touch notes who wrote a base feature that is not settled yet: whoever began has to end it, or is asked for it when it moves.
+func (s *State) touch(row *Row, r Record, c Claim, owner string) {
+	l := row.Features[r.Feature]
+	if r.Feature != scoping.Base(row.Kind) || r.Intent == nil || (l != nil && l.Engine == owner) {
+		return
+	}
+	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Version: c.Version, Attrs: c.Attrs}
 }
 
 // relink ties the row to a cloud object; another row that held it lets go (one who returned under a new objectGUID).
@@ -253,6 +266,7 @@ func (s *State) foldHold(r Record) error {
 		return fmt.Errorf("no held set in it")
 	}
 	h := *r.Hold
+	h.Entries = slices.Clone(h.Entries) // the record stays as it was written
 	for id, old := range s.Holds {
 		if old.State == HoldOpen && old.same(&h) {
 			delete(s.Holds, id)
@@ -261,7 +275,7 @@ func (s *State) foldHold(r Record) error {
 	if len(h.Entries) == 0 {
 		return nil // nothing of this kind is held any more
 	}
-	if old := s.Holds[h.ID]; old == nil || old.State == HoldOpen {
+	if old := s.Holds[h.ID]; old == nil || old.replaceable() {
 		s.Holds[h.ID] = &h
 	}
 	return nil

@@ -27,6 +27,7 @@ type HeldEntry struct {
 	Op      string           `json:"op"`
 	Name    string           `json:"name,omitempty"`
 	Detail  string           `json:"detail,omitempty"`
+	Spent   bool             `json:"spent,omitempty"` // it was approved and written: the approval is of one write, not of all like it
 }
 
 // Hold is a set of writes that a threshold or a rule stopped, named by a hash of its sorted entries (rule D2).
@@ -78,12 +79,44 @@ func (s *State) Answered(o scoping.ObjectID, f scoping.Feature, op, detail strin
 			continue
 		}
 		for _, e := range h.Entries {
-			if e.Object == o && e.Feature == f && e.Op == op && e.Detail == detail {
+			if e.Object == o && e.Feature == f && e.Op == op && e.Detail == detail && !e.Spent {
 				best, id = h.State, h.ID
 			}
 		}
 	}
 	return best, id
+}
+
+// DeleteHeld says whether the delete of an object waits in a held set: for an answer, or, approved, for its turn (rule J2).
+func (s *State) DeleteHeld(o scoping.ObjectID) bool {
+	for _, h := range s.Holds {
+		if h.State == HoldRejected {
+			continue
+		}
+		if slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return e.Object == o && e.Op == "delete" && !e.Spent }) {
+			return true
+		}
+	}
+	return false
+}
+
+// spend uses up the approvals of a write that was done.
+func (s *State) spend(k Key) {
+	for _, h := range s.Holds {
+		if h.State != HoldApproved {
+			continue
+		}
+		for i, e := range h.Entries {
+			if e.Object == k.Object && e.Feature == k.Feature {
+				h.Entries[i].Spent = true
+			}
+		}
+	}
+}
+
+// replaceable says that a newer set of the same name takes this one's place: it waits for an answer, or its approval is used up.
+func (h *Hold) replaceable() bool {
+	return h.State == HoldOpen || h.State == HoldApproved && slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return e.Spent })
 }
 
 // SortedHolds gives all held sets in order of their ids.

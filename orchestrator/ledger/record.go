@@ -109,6 +109,7 @@ const (
 	Irrevocable  Class = "irrevocable-deletes" // of kinds that the tenant cannot restore
 	Memberships  Class = "removed-memberships"
 	Destructive  Class = "destructive-updates" // disabling, UPN or mail changed, attributes cleared
+	SignIns      Class = "sign-in-changes"     // UPNs changed, where policy holds such changes (J6)
 	FilteredAway Class = "filtered"            // the object lives, and its owner's rules leave it out (D1)
 )
 
