@@ -199,49 +199,22 @@ func differ(a, b string) string {
 }
 
 func TestAKilledProcessLosesAndDoublesNothing(t *testing.T) {
-	sites(t, func(t *testing.T, s site) {
-		if s.name != "samba" {
-			t.Log("on real processes over a real directory only")
-			return
-		}
-		first := newWorld(t, s, 60)
-		first.importPolicy()
-		first.sync("connect", engine.ProfileFull)
-		undisturbed := first.natural()
-		first.close()
+	s := sambaSite(t)
+	first := newWorld(t, s, 60)
+	first.importPolicy()
+	first.sync("connect", engine.ProfileFull)
+	undisturbed := first.natural()
+	first.close()
 
-		for _, n := range []int64{1, 15, 30, 60, 90} {
-			t.Run(fmt.Sprintf("the host in a full sync after %d writes", n), func(t *testing.T) {
-				w := emptyWorld(t, s)
-				w.write()
-				w.open()
-				w.importPolicy()
-				w.close()
-				c := w.spawn("sync", "connect", "full")
-				w.afterWrites(n)
-				c.kill()
-				w.nothingLeft()
-				w.open()
-				w.settle()
-				if got := w.natural(); got != undisturbed {
-					t.Fatalf("another end state: %s", differ(got, undisturbed))
-				}
-			})
-		}
-		t.Run("the engine in a full sync", func(t *testing.T) {
+	for _, n := range []int64{1, 15, 30, 60, 90} {
+		t.Run(fmt.Sprintf("the host in a full sync after %d writes", n), func(t *testing.T) {
 			w := emptyWorld(t, s)
 			w.write()
 			w.open()
 			w.importPolicy()
 			w.close()
 			c := w.spawn("sync", "connect", "full")
-			w.afterWrites(20)
-			for _, pid := range children(c.cmd.Process.Pid, "plugin connect") {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
-			if c.until("done") {
-				t.Log("the run was over before the engine died")
-			}
+			w.afterWrites(n)
 			c.kill()
 			w.nothingLeft()
 			w.open()
@@ -250,10 +223,32 @@ func TestAKilledProcessLosesAndDoublesNothing(t *testing.T) {
 				t.Fatalf("another end state: %s", differ(got, undisturbed))
 			}
 		})
-		for _, phase := range []string{"preflight", "baseline", "shadow", "verify", "freeze", "cutover", "catch-up", "soak"} {
-			t.Run("the host in phase "+phase, func(t *testing.T) { killInPhase(t, s, phase, undisturbed) })
+	}
+	t.Run("the engine in a full sync", func(t *testing.T) {
+		w := emptyWorld(t, s)
+		w.write()
+		w.open()
+		w.importPolicy()
+		w.close()
+		c := w.spawn("sync", "connect", "full")
+		w.afterWrites(20)
+		for _, pid := range children(c.cmd.Process.Pid, "plugin connect") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if c.until("done") {
+			t.Log("the run was over before the engine died")
+		}
+		c.kill()
+		w.nothingLeft()
+		w.open()
+		w.settle()
+		if got := w.natural(); got != undisturbed {
+			t.Fatalf("another end state: %s", differ(got, undisturbed))
 		}
 	})
+	for _, phase := range []string{"preflight", "baseline", "shadow", "verify", "freeze", "cutover", "catch-up", "soak"} {
+		t.Run("the host in phase "+phase, func(t *testing.T) { killInPhase(t, s, phase, undisturbed) })
+	}
 }
 
 // killInPhase kills the host when a wave enters a phase; the wave resumes, is rolled back with another kill, and nothing changed.

@@ -67,14 +67,18 @@ func sites(t *testing.T, f func(t *testing.T, s site)) {
 		t.Cleanup(func() { _ = srv.Close() })
 		f(t, site{name: "embedded", url: srv.URL(), base: m.Base(), domain: m.Domain(), ca: srv.CAPEM(), admin: m.AdminUser(), reader: m.ReadOnlyUser(), password: m.AdminPassword()})
 	})
-	t.Run("samba", func(t *testing.T) {
-		dc, err := samba.Start(t.Context(), samba.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = dc.Stop() })
-		f(t, site{name: "samba", url: dc.URL(), base: dc.Base(), domain: dc.Domain(), ca: dc.CAPEM(), admin: dc.AdminUser(), reader: dc.ReadOnlyUser(), password: dc.AdminPassword()})
-	})
+	t.Run("samba", func(t *testing.T) { f(t, sambaSite(t)) })
+}
+
+// sambaSite starts a Samba domain controller.
+func sambaSite(t *testing.T) site {
+	t.Helper()
+	dc, err := samba.Start(t.Context(), samba.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dc.Stop() })
+	return site{name: "samba", url: dc.URL(), base: dc.Base(), domain: dc.Domain(), ca: dc.CAPEM(), admin: dc.AdminUser(), reader: dc.ReadOnlyUser(), password: dc.AdminPassword()}
 }
 
 // world is a site, a tenant, and a Tandem over both.
