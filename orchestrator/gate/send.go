@@ -20,12 +20,7 @@ const maxRound = 160
 // carryOut sends what the items' verdicts want written, one write of each item after the other, and makes all decisions durable.
 func (s *Session) carryOut(ctx context.Context, items []*item) error {
 	for {
-		var round []*item
-		for _, it := range items {
-			if !it.done && it.next < len(it.v.Writes) && len(round) < maxRound {
-				round = append(round, it)
-			}
-		}
+		round := nextRound(items)
 		if len(round) == 0 {
 			break
 		}
@@ -40,6 +35,21 @@ func (s *Session) carryOut(ctx context.Context, items []*item) error {
 		}
 	}
 	return s.conclude(ctx, items)
+}
+
+// nextRound picks what is sent next: of each object one write, so that its writes stay in order and a doubt about one stops the next
+// (rules X1, P6).
+func nextRound(items []*item) []*item {
+	var round []*item
+	seen := map[scoping.ObjectID]bool{}
+	for _, it := range items {
+		if it.done || it.next >= len(it.v.Writes) || len(round) == maxRound || seen[it.p.Object] {
+			continue
+		}
+		seen[it.p.Object] = true
+		round = append(round, it)
+	}
+	return round
 }
 
 // conclude records the decisions.
