@@ -64,6 +64,9 @@ func (w *world) quiesce() {
 
 func (w *world) answerAll(h ledger.Hold, verb string) {
 	w.log("held set %s: %s", h.ID, verb)
+	if _, err := w.host.HeldSet(h.ID); err != nil {
+		return // the answer to another one settled it
+	}
 	if _, err := w.host.Answer(context.Background(), h.ID, verb, "simulation", "end"); err != nil {
 		w.fail(nothingLost, "held set %s: %s: %v", h.ID, verb, err)
 	}

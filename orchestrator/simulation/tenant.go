@@ -320,6 +320,7 @@ func (t *tenant) restore(a *account) cloud.Result {
 		return rejected(409, cloud.CodeConflict+":userPrincipalName")
 	}
 	o.Deleted, o.Members, o.Manager = false, nil, ""
+	a.foreign = false
 	t.set(a, o)
 	return done(a.id)
 }
