@@ -1,7 +1,6 @@
 package conformance_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/tandem-sync/tandem/examples/lab/conformance"
@@ -31,7 +30,7 @@ func TestEmbeddedDirectoryConforms(t *testing.T) {
 // TestSambaConforms fails where Samba cannot run, since the suite proves nothing without it. TANDEM_NO_SAMBA=1 leaves it out
 // on a developer's machine, never where CI=true.
 func TestSambaConforms(t *testing.T) {
-	if os.Getenv("TANDEM_NO_SAMBA") == "1" && os.Getenv("CI") != "true" {
+	if samba.LeftOut() {
 		t.Log("not checked against Samba: TANDEM_NO_SAMBA=1")
 		return
 	}
