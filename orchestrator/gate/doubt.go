@@ -69,18 +69,19 @@ func (g *Gate) learn(os []cloud.Object) {
 	}
 }
 
-// Recover puts every write that an earlier process may have sent in doubt (rule X3). It is called once, before the first session.
+// Recover puts every write that an earlier process may have sent in doubt (rule X3). It is called before the first session; later it finds
+// what was sent and whose answer could not be made durable. What is on the wire is left alone.
 func (g *Gate) Recover(ctx context.Context) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	until := g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli()
 	var rs []ledger.Record
 	for _, o := range g.o.Ledger.Doubts() {
-		if o.Doubt {
+		if _, sent := g.wire[o.Record.Intent.Write.ID]; o.Doubt || sent {
 			continue
 		}
 		r := o.Record
-		r.Type, r.At, r.Reason = ledger.SettleType, 0, "the process ended before the answer came"
+		r.Type, r.At, r.Reason = ledger.SettleType, 0, "no answer to it was written down"
 		r.Settle = &ledger.Settlement{Intent: r.Intent.Write.ID, Result: cloud.Result{Status: cloud.InDoubt, Message: r.Reason}, Until: until}
 		r.Intent, r.Claim = nil, nil
 		rs = append(rs, r)
@@ -91,6 +92,9 @@ func (g *Gate) Recover(ctx context.Context) (int, error) {
 // EndDoubts tries to end the doubts (rules P6, X3): the tenant shows the write's effect; or the same idempotent write, still entitled,
 // is done again; or ghostLife has passed. What stays in doubt is counted.
 func (g *Gate) EndDoubts(ctx context.Context) (open int, err error) {
+	if _, err := g.Recover(ctx); err != nil {
+		return 0, err
+	}
 	g.mu.Lock()
 	var doubts []ledger.Open
 	for _, o := range g.o.Ledger.Doubts() {
@@ -119,7 +123,11 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	}
 	now := g.o.Clock.Now()
 	if shows(w, found) {
-		return true, g.closeDoubt(ctx, o, "seen", idOf(found, w), 0)
+		quiet := int64(0)
+		if o.Tries > 1 {
+			quiet = o.Until // one of the attempts arrived; another may still
+		}
+		return true, g.closeDoubt(ctx, o, "seen", idOf(found, w), quiet)
 	}
 	if now.UnixMilli() >= o.Until {
 		return true, g.closeDoubt(ctx, o, "expired", "", 0)
@@ -138,11 +146,7 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 		return false, g.stillOpen(ctx, o, r)
 	}
 	g.o.Cache.Settled(w, r, g.o.Clock.Now())
-	quiet := o.Until
-	if w.Op == cloud.Create {
-		quiet = 0 // the tenant enforces the key: a second arrival is refused, or changes nothing that is not there
-	}
-	return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, quiet)
+	return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, o.Until)
 }
 
 func shows(w cloud.Write, found *cloud.Object) bool {

@@ -190,6 +190,9 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 		}
 		return settle(out, code, "an earlier write to this object has no answer yet"), true
 	}
+	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && row.Quiet[ledger.QuietDelete] > g.o.Clock.Now().UnixMilli() {
+		return settle(engine.Deferred, "quiet", "the request that made this object may still arrive once more"), true
+	}
 	if left := g.o.Tenure(); left < g.o.RequestTime {
 		return settle(engine.Deferred, "tenure", fmt.Sprintf("only %s of the right to write are left", left)), true
 	}

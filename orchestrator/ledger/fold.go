@@ -119,7 +119,7 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 		s.done(seq, o.Record, r.Settle.Result.CloudID, r.At)
 		s.close(r.Settle.Intent)
 	case cloud.InDoubt:
-		o.Doubt, o.Until = true, r.Settle.Until
+		o.Doubt, o.Until, o.Tries = true, r.Settle.Until, o.Tries+1
 	default:
 		s.close(r.Settle.Intent)
 	}
@@ -321,7 +321,11 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 		if row.Quiet == nil {
 			row.Quiet = map[scoping.Feature]int64{}
 		}
-		row.Quiet[k.Feature] = r.Doubt.Quiet
+		key := k.Feature
+		if o.Record.Op == string(cloud.Create) {
+			key = QuietDelete
+		}
+		row.Quiet[key] = r.Doubt.Quiet
 	}
 	if row := s.Rows[k.Object]; row != nil && row.State == DeletedByTandem && o.Record.Op == string(cloud.Delete) {
 		return nil // done, and nothing is left to ask for

@@ -60,11 +60,16 @@ type Last struct {
 	Later []scoping.ObjectID `json:"later,omitempty"` // see Claim.Later
 }
 
+// QuietDelete is the key in Row.Quiet of a create that may still arrive. The tenant enforces its key, so that a second arrival is refused, or
+// changes nothing that is not there: only a delete has to wait, since after it the arrival would make the object anew.
+const QuietDelete scoping.Feature = "delete"
+
 // Open is an intent without an end: sent or about to be, or in doubt.
 type Open struct {
 	Record Record `json:"record"`
 	Doubt  bool   `json:"doubt,omitempty"`
 	Until  int64  `json:"until,omitempty"` // when the doubt ends, Unix ms
+	Tries  int    `json:"tries,omitempty"` // attempts without an answer
 }
 
 // Dirty says why a feature of an object has to be asked for again.
