@@ -93,14 +93,22 @@ func (s *State) foldIntent(r Record) error {
 		return fmt.Errorf("no intent in it")
 	}
 	s.Intents[r.Intent.Write.ID] = &Open{Record: r}
-	s.pending[*r.Object] = r.Intent.Write.ID
+	s.wait(*r.Object, r.Intent.Write.ID)
 	return nil
+}
+
+// wait notes an open intent of an object, in order of the ids.
+func (s *State) wait(o scoping.ObjectID, id string) {
+	if at, found := slices.BinarySearch(s.pending[o], id); !found {
+		s.pending[o] = slices.Insert(s.pending[o], at, id)
+	}
 }
 
 func (s *State) close(id string) {
 	if o := s.Intents[id]; o != nil {
 		delete(s.Intents, id)
-		if s.pending[*o.Record.Object] == id {
+		left := slices.DeleteFunc(s.pending[*o.Record.Object], func(x string) bool { return x == id })
+		if s.pending[*o.Record.Object] = left; len(left) == 0 {
 			delete(s.pending, *o.Record.Object)
 		}
 	}

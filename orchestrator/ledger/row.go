@@ -105,7 +105,7 @@ type State struct {
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
 
 	byCloud map[string]scoping.ObjectID
-	pending map[scoping.ObjectID]string                    // object -> open intent id
+	pending map[scoping.ObjectID][]string                  // object -> open intent ids, sorted
 	wanted  map[scoping.ObjectID]map[scoping.ObjectID]bool // end -> objects whose references want it, once it comes
 }
 
@@ -142,9 +142,9 @@ func (s *State) index() {
 			s.byCloud[r.CloudID] = id
 		}
 	}
-	s.pending = map[scoping.ObjectID]string{}
+	s.pending = map[scoping.ObjectID][]string{}
 	for id, o := range s.Intents {
-		s.pending[*o.Record.Object] = id
+		s.wait(*o.Record.Object, id)
 	}
 	s.wanted = map[scoping.ObjectID]map[scoping.ObjectID]bool{}
 	for id, r := range s.Rows {
@@ -193,13 +193,18 @@ func (s *State) ByCloud(id string) (*Row, bool) {
 	return s.Rows[o], true
 }
 
-// Pending gives the open intent that concerns an object: on the wire, or in doubt.
+// Pending gives the open intent that concerns an object: on the wire, or in doubt. Of several, one in doubt is given first.
 func (s *State) Pending(o scoping.ObjectID) (*Open, bool) {
-	id, ok := s.pending[o]
-	if !ok {
+	ids := s.pending[o]
+	if len(ids) == 0 {
 		return nil, false
 	}
-	return s.Intents[id], true
+	for _, id := range ids {
+		if x := s.Intents[id]; x.Doubt {
+			return x, true
+		}
+	}
+	return s.Intents[ids[0]], true
 }
 
 // Linked gives the cloud id of an object that is alive in the tenant as far as the ledger knows.

@@ -1,0 +1,219 @@
+package ledger_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// record draws any record that the host could write, in any order: folding has to survive logs that make no sense.
+func record(t *rapid.T) ledger.Record {
+	o := object(byte(rapid.IntRange(10, 13).Draw(t, "object")))
+	id := fmt.Sprintf("i%d-%d", o.GUID[15], rapid.IntRange(1, 3).Draw(t, "intent")) // an intent is of one object
+	account := rapid.SampledFrom([]string{"", "c1", "c2", "c3"})
+	engines := rapid.SampledFrom([]string{"connect", "cloudsync"})
+	features := rapid.SampledFrom([]scoping.Feature{scoping.Users, scoping.References})
+	r := ledger.Record{At: int64(rapid.IntRange(0, 3).Draw(t, "at")) * ledger.Window.Milliseconds() / 2, Engine: engines.Draw(t, "engine"), Object: &o, Kind: scoping.User,
+		Feature: features.Draw(t, "feature"), Epoch: epoch(rapid.Uint64Range(1, 4).Draw(t, "epoch")), Name: rapid.SampledFrom([]string{"", "CN=x"}).Draw(t, "name")}
+	c := ledger.Claim{CloudID: account.Draw(t, "claimed"), Anchor: account.Draw(t, "anchor"), Place: sales, Chain: []scoping.GUID{sales, root},
+		State: rapid.SampledFrom([]ledger.RowState{"", ledger.Live, ledger.DeletedByTandem, ledger.ParkedRow}).Draw(t, "state"),
+		Owner: rapid.SampledFrom([]string{"", scoping.None}).Draw(t, "owner")}
+	if rapid.Bool().Draw(t, "later") {
+		c.Later = []scoping.ObjectID{object(byte(rapid.IntRange(10, 13).Draw(t, "end")))}
+	}
+	switch rapid.IntRange(0, 9).Draw(t, "type") {
+	case 0, 1:
+		op := rapid.SampledFrom([]cloud.Op{cloud.Create, cloud.Update, cloud.Delete}).Draw(t, "op")
+		r.Type, r.Op = ledger.IntentType, string(op)
+		r.Intent = &ledger.Intent{Write: cloud.Write{ID: id, Op: op, Kind: scoping.User}, Claim: c, Final: rapid.Bool().Draw(t, "final"),
+			Class: rapid.SampledFrom([]ledger.Class{ledger.Ordinary, ledger.Deletes}).Draw(t, "class")}
+	case 2, 3:
+		r.Type = ledger.SettleType
+		r.Settle = &ledger.Settlement{Intent: id, Until: 5, Result: cloud.Result{CloudID: account.Draw(t, "id"),
+			Status: rapid.SampledFrom([]cloud.Status{cloud.Done, cloud.Done, cloud.Rejected, cloud.InDoubt}).Draw(t, "status")}}
+	case 4:
+		r.Type, r.Doubt = ledger.DoubtType, &ledger.DoubtEnd{Intent: id, CloudID: account.Draw(t, "id"), Quiet: int64(rapid.IntRange(0, 1).Draw(t, "quiet")),
+			How: rapid.SampledFrom([]string{"seen", "repeated", "expired"}).Draw(t, "how")}
+	case 5:
+		r.Type, r.Outcome = ledger.DecisionType, rapid.SampledFrom([]engine.Outcome{engine.Applied, engine.Unchanged, engine.Held, engine.Shadowed, engine.Released}).Draw(t, "outcome")
+		r.Closed = rapid.Bool().Draw(t, "closed")
+		if rapid.Bool().Draw(t, "claims") {
+			r.Claim = &c
+		}
+		r.Excluded = rapid.SampledFrom([]string{"", "", "no-upn"}).Draw(t, "excluded")
+	case 6:
+		r.Type, r.Transit = ledger.TransitType, &ledger.Transit{From: engines.Draw(t, "from"), To: engines.Draw(t, "to")}
+	case 7:
+		r.Type = ledger.TransferType
+		r.Transfer = &scoping.Transfer{Scope: scoping.Scope{Directory: "contoso", Under: sales, Features: []scoping.Feature{scoping.Users}},
+			From: engines.Draw(t, "from"), To: engines.Draw(t, "to"), At: r.Epoch}
+	case 8:
+		r = hold(rapid.IntRange(0, 3).Draw(t, "entries"))
+	default:
+		r = answer(hold(rapid.IntRange(1, 3).Draw(t, "entries")), rapid.SampledFrom([]string{"approve", "reject", "forget"}).Draw(t, "verb"))
+	}
+	return r
+}
+
+func foldInto(t *rapid.T, s *ledger.State, from int, rs []ledger.Record) {
+	for i, r := range rs {
+		decoded, err := ledger.Decode(ledger.Encode(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Fold(uint64(from+i+1), decoded); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func checkpoint(t *rapid.T, s *ledger.State) string {
+	b, err := s.Checkpoint("hash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// view is what readers see, with everything that is derived.
+func view(s *ledger.State) map[string]any {
+	out := map[string]any{"dirty": s.DirtyKeys(), "objects": s.Objects(), "holds": s.SortedHolds()}
+	for n := byte(10); n <= 13; n++ {
+		o := object(n)
+		p, pending := s.Pending(o)
+		id, linked := s.Linked(o)
+		owner, known := s.OwnerOfRecord(o, scoping.Users)
+		answered, _ := s.Answered(o, scoping.Users, "delete", "")
+		out[o.String()] = []any{p, pending, id, linked, owner, known, answered, s.DeleteHeld(o)}
+	}
+	for _, id := range []string{"c1", "c2", "c3"} {
+		r, ok := s.ByCloud(id)
+		out[id] = []any{r, ok}
+	}
+	return out
+}
+
+// A checkpoint with the tail after it is the whole log; folding a second time what was folded changes nothing; the same log gives the same ledger.
+func TestCheckpointAndTailEqualTheWholeLog(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rs := rapid.SliceOfN(rapid.Custom(record), 0, 25).Draw(t, "records")
+		cut := rapid.IntRange(0, len(rs)).Draw(t, "cut")
+		back := rapid.IntRange(0, cut).Draw(t, "back")
+		whole := ledger.New()
+		foldInto(t, whole, 0, rs)
+
+		early := ledger.New()
+		foldInto(t, early, 0, rs[:cut])
+		s, hash, err := ledger.LoadCheckpoint([]byte(checkpoint(t, early)))
+		if err != nil || hash != "hash" || s.Seq != uint64(cut) {
+			t.Fatal(err, hash)
+		}
+		if d := cmp.Diff(view(early), view(s)); d != "" {
+			t.Fatalf("a checkpoint is another ledger: %s", d)
+		}
+		foldInto(t, s, back, rs[back:]) // from an earlier point than needed
+		if d := cmp.Diff(checkpoint(t, whole), checkpoint(t, s)); d != "" {
+			t.Fatal(d)
+		}
+		if d := cmp.Diff(view(whole), view(s)); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+// One account is one row's, and every row knows its account (rules I2, I3).
+func TestAccountsAndRowsAreOneToOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := ledger.New()
+		foldInto(t, s, 0, rapid.SliceOfN(rapid.Custom(record), 0, 40).Draw(t, "records"))
+		seen := map[string]scoping.ObjectID{}
+		for o, r := range s.Rows {
+			if r.CloudID == "" {
+				continue
+			}
+			if other, twice := seen[r.CloudID]; twice {
+				t.Fatalf("%s belongs to %s and %s", r.CloudID, o, other)
+			}
+			seen[r.CloudID] = o
+			if back, ok := s.ByCloud(r.CloudID); !ok || back != r {
+				t.Fatalf("%s is not found by its account %s", o, r.CloudID)
+			}
+		}
+	})
+}
+
+// A record read back is the record written.
+func TestRecordsRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := record(t)
+		got, err := ledger.Decode(ledger.Encode(r))
+		r.V = ledger.Version
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(ledger.Encode(r), ledger.Encode(got)); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+func FuzzDecodeAndFold(f *testing.F) {
+	for _, r := range append(created(), hold(2), decision(engine.Held, false, false), transfer(6, "a", "b", scoping.Users)) {
+		f.Add(ledger.Encode(r))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := ledger.Decode(b)
+		if err != nil {
+			return
+		}
+		s := ledger.New()
+		if s.Fold(1, r) == nil && s.Seq != 1 {
+			t.Fatal("folded, and not counted")
+		}
+		_ = s.Fold(2, settle(idOf(r), cloud.Done, "c"))
+	})
+}
+
+func idOf(r ledger.Record) string {
+	if r.Intent == nil {
+		return ""
+	}
+	return r.Intent.Write.ID
+}
+
+func FuzzLoadCheckpoint(f *testing.F) {
+	s := ledger.New()
+	for i, r := range append(created(), hold(2), intent("i2", bob, cloud.Update, claim())) {
+		if err := s.Fold(uint64(i+1), r); err != nil {
+			f.Fatal(err)
+		}
+	}
+	b, err := s.Checkpoint("hash")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"version":1,"state":{"rows":{"contoso/00000000-0000-0000-0000-00000000000a":null}}}`))
+	f.Add([]byte(`{"version":1,"state":{"rows":{"contoso/00000000-0000-0000-0000-00000000000a":{"cloudId":"c"}}}}`))
+	f.Add([]byte(`{"version":1,"state":{"rows":{"contoso/00000000-0000-0000-0000-00000000000a":{"features":{"users":null}}}}}`))
+	f.Add([]byte(`{"version":1,"state":{"intents":{"i":null}}}`))
+	f.Add([]byte(`{"version":1,"state":{"intents":{"i":{"record":{}}}}}`))
+	f.Add([]byte(`{"version":1,"state":{"holds":{"h":null}}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, _, err := ledger.LoadCheckpoint(b)
+		if err != nil {
+			return
+		}
+		view(s)
+		for i, r := range append(created(), hold(1), answer(hold(1), "approve")) {
+			_ = s.Fold(s.Seq+uint64(i)+1, r)
+		}
+	})
+}
