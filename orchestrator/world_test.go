@@ -67,6 +67,9 @@ func sites(t *testing.T, f func(t *testing.T, s site)) {
 		t.Cleanup(func() { _ = srv.Close() })
 		f(t, site{name: "embedded", url: srv.URL(), base: m.Base(), domain: m.Domain(), ca: srv.CAPEM(), admin: m.AdminUser(), reader: m.ReadOnlyUser(), password: m.AdminPassword()})
 	})
+	if samba.LeftOut() {
+		return
+	}
 	t.Run("samba", func(t *testing.T) { f(t, sambaSite(t)) })
 }
 

@@ -21,17 +21,17 @@ type FeatureRow struct {
 
 // featureTable is the whole table, in the order in which features are shown.
 var featureTable = []FeatureRow{
-	{1, Users, "users", User, nil, false, true, "ownership.md F1"},
-	{2, Groups, "groups", Group, nil, false, true, "ownership.md F1"},
-	{3, Contacts, "contacts", Contact, nil, false, false, "ownership.md F1, J4"},
-	{4, Devices, "devices", Device, nil, false, false, "ownership.md F1"},
-	{5, References, "manager and members", "", nil, false, true, "ownership.md F2"},
-	{6, ExchangeHybrid, "Exchange hybrid attributes", "", []Feature{Users}, false, false, "ownership.md F2"},
-	{7, Extensions, "extension attributes", "", []Feature{Users}, false, false, "ownership.md F2"},
-	{8, PasswordHash, "password hash synchronization", "", []Feature{Users}, false, false, "ownership.md F3"},
-	{9, PasswordWriteback, "password writeback", "", []Feature{PasswordHash}, true, false, "ownership.md F3"},
-	{10, GroupProvisioning, "provisioning of groups to Active Directory", "", nil, true, false, "design.md section 1"},
-	{11, UserProvisioning, "provisioning of users to Active Directory", "", nil, true, false, "design.md section 1"},
+	{1, Users, "users", User, nil, false, true, "rules F1"},
+	{2, Groups, "groups", Group, nil, false, true, "rules F1"},
+	{3, Contacts, "contacts", Contact, nil, false, false, "rules F1, J4"},
+	{4, Devices, "devices", Device, nil, false, false, "rules F1"},
+	{5, References, "manager and members", "", nil, false, true, "rules F2"},
+	{6, ExchangeHybrid, "Exchange hybrid attributes", "", []Feature{Users}, false, false, "rules F2"},
+	{7, Extensions, "extension attributes", "", []Feature{Users}, false, false, "rules F2"},
+	{8, PasswordHash, "password hash synchronization", "", []Feature{Users}, false, false, "rules F3"},
+	{9, PasswordWriteback, "password writeback", "", []Feature{PasswordHash}, true, false, "rules F3"},
+	{10, GroupProvisioning, "provisioning of groups to Active Directory", "", nil, true, false, "the list of features"},
+	{11, UserProvisioning, "provisioning of users to Active Directory", "", nil, true, false, "the list of features"},
 }
 
 // FeatureTable gives a copy of the feature table.
