@@ -111,8 +111,7 @@ func wait(ctx context.Context, x Executor, w Wave, d Decision) (Wave, *Evidence,
 		if err != nil {
 			return w, nil, false, err
 		}
-		if ok {
-			w.SoakMillis += d.Time.Milliseconds()
+		if ok { // what passed is counted by the next look
 			return w, nil, true, x.Commit(ctx, w)
 		}
 	}

@@ -198,10 +198,10 @@ func freeze(w Wave, last *Evidence, now time.Time) Decision {
 // cutover is entered and left within one freeze; a process that finds a wave here has lost the freeze.
 func cutover(w Wave, last *Evidence, _ time.Time) Decision {
 	switch {
-	case last == nil:
-		return Decision{To: Freeze, Result: "the freeze was lost"}
-	case last.Act == ActCutover && !last.OK:
+	case last != nil && last.Act == ActCutover && !last.OK:
 		return Decision{To: Verify, Result: last.Why, Set: func(x *Wave) { x.Freezes++; x.VerifiedAt = 0 }}
+	case last == nil || last.Act != ActVerifyNew || !last.OK || last.Expired:
+		return Decision{To: Freeze, Result: "the freeze was lost"}
 	}
 	return Decision{Do: ActCutover} // its transaction enters catch-up
 }
