@@ -70,7 +70,7 @@ func pipe(tx *bolt.Tx, put func(string, int64, io.Reader) error) error {
 
 // Restore writes the files of a Backup into a folder that holds no state, and checks them. next returns each file and
 // io.EOF at the end. The folder can be opened afterwards; that it is a restored one and what follows from that
-// (ownership.md H1, H2) is the caller's to know. When it fails the folder is left for inspection, and Open refuses it or
+// (rules H1, H2) is the caller's to know. When it fails the folder is left for inspection, and Open refuses it or
 // finds nothing in it.
 func Restore(ctx context.Context, dir string, next func() (name string, content io.Reader, err error)) error {
 	if err := emptyFolder(dir); err != nil {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// A control commit can owe records to the log (ownership.md X2): they are stored with the commit and appended after it, by
+// A control commit can owe records to the log (rule X2): they are stored with the commit and appended after it, by
 // AppendOwed or by the next opening. Each Owe is a numbered debt; numbers rise and are never used again, debts are paid
 // in their order, whole, and the log keeps the number beside each record. So the highest number in the log tells exactly
 // what is still owed. Paid debts are removed from control by whatever commit comes next.
