@@ -77,15 +77,20 @@ func (h *Host) assessEngines(ctx context.Context, w wave.Wave, c *collector) err
 // An engine that was just started may need a moment until its agents have dialled in.
 const (
 	healthPatience = 10 * time.Second
+	healthFirst    = time.Second // to say anything at all
 	healthStep     = 100 * time.Millisecond
 )
 
 // health gives what an engine says of itself, and lets it get ready first.
 func (h *Host) health(ctx context.Context, name string) (engine.Health, bool) {
-	until := h.now().Add(healthPatience)
+	begun := h.now()
 	for {
 		hl, running := h.o.Engines.Health(name)
-		if !running || hl.OK || !h.now().Before(until) || h.o.Clock.Sleep(ctx, healthStep) != nil {
+		patience := healthPatience
+		if !running {
+			patience = healthFirst
+		}
+		if running && hl.OK || h.now().Sub(begun) >= patience || h.o.Clock.Sleep(ctx, healthStep) != nil {
 			return hl, running
 		}
 	}

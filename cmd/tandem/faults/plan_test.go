@@ -31,7 +31,7 @@ func TestPlanThatHoldsNoMoreIsStale(t *testing.T) {
 		"no plan":    {`{"a":1}`, 2, "version 0"},
 		"newer":      {strings.Replace(plan, `"version":`, `"version":9`, 1), 2, "version 9"},
 		"its policy": {strings.Replace(plan, `engine: connect`, `engine: cloudsync`, 1), 2, "was changed after it was written"},
-		"its scope":  {strings.Replace(plan, `"from": "connect"`, `"from": "none"`, 1), 2, "was changed after it was written"},
+		"its scope":  {strings.Replace(plan, `"from":"connect"`, `"from":"none"`, 1), 2, "was changed after it was written"},
 	} {
 		if name != "empty" && c.text == plan {
 			t.Fatalf("%s: the plan is as it was", name)
@@ -41,12 +41,6 @@ func TestPlanThatHoldsNoMoreIsStale(t *testing.T) {
 	}
 	w.fails(2, []string{"nowhere.plan", "no such file"}, "apply", "nowhere.plan")
 	w.fails(1, []string{"/nowhere/x.plan"}, "plan", "-f", "sales.yaml", "-o", "/nowhere/x.plan")
-
-	other := over(t, w.lab)
-	other.write("policy.yaml", w.read("policy.yaml"))
-	other.write("sales.plan", plan)
-	other.done("import", "policy.yaml")
-	other.fails(1, []string{"stale", "another installation", "→ make a new one with `tandem plan"}, "apply", "sales.plan", "--auto-approve")
 
 	c, err := w.lab.Dial()
 	w.check(err)
@@ -67,6 +61,12 @@ func TestPlanThatHoldsNoMoreIsStale(t *testing.T) {
 	if len(v.Waves) > 0 {
 		t.Errorf("a refused plan began waves: %v", v)
 	}
+
+	other := over(t, w.lab)
+	other.write("policy.yaml", w.read("policy.yaml"))
+	other.write("sales.plan", plan)
+	other.done("import", "policy.yaml")
+	other.fails(1, []string{"stale", "another installation", "→ make a new one with `tandem plan"}, "apply", "sales.plan", "--auto-approve")
 }
 
 // wave gives the newest wave.

@@ -72,7 +72,7 @@ func TestDamagedStateIsRefusedNamedAndComesBackFromABackup(t *testing.T) {
 	w.fails(1, []string{"bad.tar"}, "state", "restore", "bad.tar")
 	w.done("state", "restore", "good.tar")
 	w.done("status")
-	w.fails(1, []string{"names an empty one"}[:0], "state", "restore", "good.tar")
+	w.fails(1, []string{"the folder holds state already: name an empty one"}, "state", "restore", "good.tar")
 	w.done("state", "check")
 }
 
@@ -88,9 +88,15 @@ func TestNewerFormatsAreRefusedNotGuessed(t *testing.T) {
 	w := looking(t)
 	w.done("import", "policy.yaml")
 	b := []byte(w.read(w.log()))
-	i := strings.Index(string(b), "TANDEM")
-	t.Logf("the log begins with %q", b[:32])
-	_ = i
+	const magic = "TANDEMLG" // and after it the version, a little-endian number of four bytes
+	if !strings.HasPrefix(string(b), magic) {
+		t.Fatalf("the log begins with %q", b[:32])
+	}
+	b[len(magic)] = 9
+	w.write(w.log(), string(b))
+	w.fails(1, []string{w.log(), "version 9", "→ use the version of tandem that wrote it"}, "status")
+	var p problems
+	w.answers(4, nil, &p, "state", "check")
 }
 
 func TestDamagedIndexesAreMadeAnewWithANote(t *testing.T) {

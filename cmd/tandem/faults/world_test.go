@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,6 +36,10 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
+		flag.Parse()
+		if err := flag.Set("test.parallel", "6"); err != nil { // most of these tests wait
+			panic(err)
+		}
 		code = m.Run()
 	}
 	if shared.lab != nil {
