@@ -58,7 +58,7 @@ func shape(d wave.Decision) string {
 	return "nothing"
 }
 
-// Every phase, with the evidence missing, good, bad, expired (design §6).
+// Every phase, with the evidence missing, good, bad, expired.
 func TestPhases(t *testing.T) {
 	differ := func(n int) func(*wave.Wave) { return func(w *wave.Wave) { w.Differences.Update = n } }
 	old := func(w *wave.Wave) { w.VerifiedAt = now.Add(-wave.VerifyLife - time.Second).UnixMilli() }
