@@ -42,9 +42,12 @@ func (w *world) next() {
 }
 
 // interleave lets others act while the host waits for something.
-func (w *world) interleave() {
+func (w *world) interleave() { w.interleaveAt(14) }
+
+// interleaveAt is interleave, so many times in a hundred.
+func (w *world) interleaveAt(percent int) {
 	w.alive()
-	if !w.faults || w.depth > 3 || w.r.IntN(100) >= 14 {
+	if !w.faults || w.depth > 3 || w.r.IntN(100) >= percent {
 		return
 	}
 	w.depth++
@@ -119,7 +122,7 @@ func (w *world) waves() {
 // migrate plans and begins a wave.
 func (w *world) migrate() {
 	to := []string{connect, cloudsync}[w.r.IntN(2)]
-	if !w.free(to) || len(w.driving) > 1 {
+	if !w.free(to, other(to)) || len(w.driving) > 1 {
 		return
 	}
 	at := []string{"Sales", "Sales", "Alpha", "Inner", "North", "Contractors", "Beta"}[w.r.IntN(7)]
@@ -135,7 +138,7 @@ func (w *world) migrate() {
 		features = []scoping.Feature{scoping.Users}
 	}
 	o := host.ApplyOptions{By: "simulation", Options: wave.Options{AutoApprove: w.r.IntN(2) == 0, Soak: []time.Duration{0, 20 * time.Second, time.Hour}[w.r.IntN(3)]}}
-	if w.r.IntN(4) == 0 {
+	if w.r.IntN(2) == 0 {
 		o.HoldBefore = []wave.Phase{wave.ShadowPhase, wave.Freeze, wave.Cutover, wave.Soak}[w.r.IntN(4)]
 	}
 	w.counts["migrate"]++
@@ -251,6 +254,11 @@ func (w *world) progress(p host.Progress) {
 	if p.Wave != "" && p.Phase != "" {
 		w.log("wave %s %s: %s", p.Wave, p.Phase, p.Note)
 		w.book.act(w, p.Wave, wave.Act(p.Note))
+	}
+	switch wave.Act(p.Note) {
+	case wave.ActVerifyNew, wave.ActCutover, wave.ActFlipBack, wave.ActCatchUp, wave.ActBaseline: // an act begins: the host holds no lock
+		w.preparing = false
+		w.interleaveAt(25)
 	}
 }
 

@@ -134,7 +134,15 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 
 // err lets the engine be wrong about one object, as engines and controllers are.
 func (r *engineRun) err() {
-	if g, ok := pick(r.w, r.candidates()); ok {
+	due := slices.DeleteFunc(r.candidates(), func(g scoping.GUID) bool {
+		e := r.e.space.objects[g]
+		if e == nil || e.dead || e.kind == directory.OU {
+			return true
+		}
+		_, inside := r.covered(scoping.Place{Directory: dirName, Ancestors: r.e.space.chains[g]}, e.kind, scoping.Base(e.kind))
+		return !inside
+	})
+	if g, ok := pick(r.w, due); ok {
 		switch {
 		case r.w.fault(5):
 			r.blind = g

@@ -149,7 +149,13 @@ func (w *world) Now() time.Time { return w.now }
 func (w *world) Sleep(_ context.Context, d time.Duration) error {
 	w.alive()
 	w.now = w.now.Add(d)
-	w.interleave()
+	if d < 100*time.Millisecond {
+		w.interleaveAt(4) // a freeze waits for the wire in many small steps
+		return nil
+	}
+	for range 3 {
+		w.interleaveAt(40)
+	}
 	return nil
 }
 
