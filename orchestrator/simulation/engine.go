@@ -148,10 +148,16 @@ func (r *engineRun) err() {
 			r.blind = g
 		case r.w.fault(5):
 			r.partial = g
-		case r.w.fault(8):
-			r.mute = g
+		case r.w.fault(8) && r.w.linked(g):
+			r.mute = g // rule P4 is about what the ledger links
 		}
 	}
+}
+
+// linked says that an object was in the tenant by the log.
+func (w *world) linked(g scoping.GUID) bool {
+	_, ok := w.book.scratch.Linked(scoping.ObjectID{Directory: dirName, GUID: g})
+	return ok
 }
 
 // importChanges takes in what changed and commits it together with what is to be proposed (rule P3).
