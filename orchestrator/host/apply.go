@@ -146,7 +146,7 @@ func (h *Host) targetFor(ctx context.Context, under, to string, features []scopi
 		}
 		scope.Except = append(scope.Except, g)
 	}
-	return h.handAll(cur, scope, chain, to)
+	return h.handAll(cur, scope, h.nameOfContainer(scope, under), chain, to)
 }
 
 // withReferences adds the references, which follow their base feature unless the policy assigns them apart (rule F2).
@@ -160,8 +160,8 @@ func withReferences(p *scoping.Partition, features []scoping.Feature) []scoping.
 	return append(slices.Clone(features), scoping.References)
 }
 
-// handAll hands what other engines own in a scope to one engine.
-func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, chain []scoping.GUID, to string) (*scoping.Partition, error) {
+// handAll hands what other engines own in a scope, which people call name, to one engine.
+func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, name string, chain []scoping.GUID, to string) (*scoping.Partition, error) {
 	next := cur
 	froms := append(cur.Engines(), scoping.None)
 	moved := false
@@ -169,7 +169,7 @@ func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, chain []scop
 		if from == to {
 			continue
 		}
-		ho := scoping.HandOver{From: from, To: to, Scope: scope, Assignment: "migrate " + h.nameOfContainer(scope)}
+		ho := scoping.HandOver{From: from, To: to, Scope: scope, Assignment: "migrate " + name}
 		for _, g := range append([]scoping.GUID{scope.Under}, scope.Except...) {
 			if pin, ok := h.pin(scoping.ObjectID{Directory: scope.Directory, GUID: g}); ok {
 				ho.Pins = append(ho.Pins, pin)
@@ -188,16 +188,17 @@ func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, chain []scop
 		next, moved = p, true
 	}
 	if !moved {
-		return nil, fmt.Errorf("%w: %s owns all of %s already", ErrUsage, to, h.nameOfContainer(scope))
+		return nil, fmt.Errorf("%w: %s owns all of %s already", ErrUsage, to, name)
 	}
 	return next, nil
 }
 
-func (h *Host) nameOfContainer(s scoping.Scope) string {
+// nameOfContainer gives the directory's name of a scope's top, or what it was called when the census was not read yet.
+func (h *Host) nameOfContainer(s scoping.Scope, called string) string {
 	if p, ok := h.pin(scoping.ObjectID{Directory: s.Directory, GUID: s.Under}); ok {
 		return p.DN
 	}
-	return s.Under.String()
+	return called
 }
 
 // Drive runs a wave until it is over or waits.

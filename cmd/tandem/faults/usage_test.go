@@ -48,7 +48,7 @@ func TestWrongConfigurationIsToldWithItsPlace(t *testing.T) {
 
 func TestWrongUseEndsWithTwoAndTheWayOut(t *testing.T) {
 	t.Parallel()
-	w := looking(t)
+	w := alone(t, 5) // importing marks the tenant
 	w.done("import", "policy.yaml")
 	for line, words := range map[string][]string{
 		"bogus":                                  {`there is no command "bogus"`, "→ tandem --help"},
@@ -74,7 +74,8 @@ func TestWrongUseEndsWithTwoAndTheWayOut(t *testing.T) {
 		"engine show nosuch":                     {`no engine "nosuch"`},
 		"migrate --under garbage --to cloudsync": {"garbage"},
 		"migrate --hold-before x --under " + base + " --to cloudsync": {`--hold-before "x" is no phase`},
-		"migrate --under " + base + " --to connect":                   {"connect owns all of DC=contoso,DC=test already"},
+		"migrate --under OU=Sales," + base + " --to connect":          {"connect owns all of OU=Sales,DC=contoso,DC=test already"},
+		"migrate --to connect --under " + base:                        {"connect owns all of DC=contoso,DC=test already"},
 		"migrate --under " + base + " --to nosuch":                    {`no engine "nosuch" is configured`},
 		"migrate --features wat --to cloudsync --under " + base:       {`there is no feature "wat"`},
 	} {
@@ -86,7 +87,7 @@ func TestWrongUseEndsWithTwoAndTheWayOut(t *testing.T) {
 
 func TestWhatIsNotThereIsSaidToBeNotThere(t *testing.T) {
 	t.Parallel()
-	w := looking(t)
+	w := alone(t, 5) // importing marks the tenant
 	w.fails(2, []string{"no policy is in force", "tandem import POLICY"}, "sync", "connect")
 	w.fails(2, []string{"no policy is in force"}, "explain", "CN=x,"+base)
 	w.done("import", "policy.yaml")
