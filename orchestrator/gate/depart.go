@@ -32,7 +32,7 @@ type Evidence struct {
 // decideGone answers "a tombstone was read". The delete itself waits for the end of its run (rule D2).
 func decideGone(c Case, p engine.Proposal) Verdict {
 	s := c.Standing
-	if c.Row == nil && c.Sight.Known && !c.Sight.Gone && s.Owner == s.Engine && p.Feature == scoping.Base(p.Kind) && s.Ceiling == engine.ModeOwn {
+	if (c.Row == nil || c.Row.State == ledger.DeletedByTandem) && c.Sight.Known && !c.Sight.Gone && s.Owner == s.Engine && p.Feature == scoping.Base(p.Kind) && s.Ceiling == engine.ModeOwn {
 		v := settle(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v

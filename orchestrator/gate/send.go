@@ -183,12 +183,18 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:
 		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
 	}
+	if it.p.Want == engine.Gone && sight.Known && !sight.Gone {
+		return settle(engine.Deferred, "not-gone", "the object lives again"), true // the evidence is older than this
+	}
 	if o, ok := g.o.Ledger.Pending(it.p.Object); ok {
 		code, out := "on-the-wire", engine.Deferred
 		if o.Doubt {
 			code, out = "in-doubt", engine.InDoubt
 		}
 		return settle(out, code, "an earlier write to this object has no answer yet"), true
+	}
+	if it.p.Want == engine.Gone && sight.Known && !sight.Gone && g.o.Without != DeleteEvidence {
+		return settle(engine.Deferred, "not-gone", "the object came back while its delete waited"), true
 	}
 	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && row.Quiet[ledger.QuietDelete] > g.o.Clock.Now().UnixMilli() {
 		return settle(engine.Deferred, "quiet", "the request that made this object may still arrive once more"), true

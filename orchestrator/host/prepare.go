@@ -191,8 +191,13 @@ func (h *Host) lookUp(ctx context.Context) error {
 				ids = append(ids, id)
 			}
 		}
+		for _, k := range s.DirtyKeys() {
+			if s.Rows[k.Object] == nil && !h.o.Census.Sight(k.Object).Known {
+				ids = append(ids, k.Object)
+			}
+		}
 	})
-	if len(ids) == 0 {
+	if ids = slices.Compact(ids); len(ids) == 0 {
 		return nil
 	}
 	if err := h.o.Census.Reread(ctx, ids); err != nil {
