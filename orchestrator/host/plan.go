@@ -326,7 +326,11 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if err != nil {
 		return ev, err
 	}
-	ev.Counts, ev.Differences = h.tally(w, s, sum)
+	unheard, err := h.silentAbout(ctx, w.Scopes(), s)
+	if err != nil {
+		return ev, err
+	}
+	ev.Counts, ev.Differences = h.tally(sum, unheard)
 	ev.Fingerprint = fingerprint(ev.Differences)
 	ev.Upto = h.seq()
 	return ev, nil
@@ -348,7 +352,7 @@ func fingerprint(ds []wave.Difference) string {
 
 // tally counts a shadow session: each object once, under the gravest of what would happen to it; linked objects that nobody proposed are unclaimed
 // (rule P4).
-func (h *Host) tally(w wave.Wave, s *gate.Session, sum gate.Summary) (wave.Counts, []wave.Difference) {
+func (h *Host) tally(sum gate.Summary, silent []ledger.Key) (wave.Counts, []wave.Difference) {
 	var ds []wave.Difference
 	worst := map[scoping.ObjectID]int{}
 	for _, j := range sum.Judgements {
@@ -361,8 +365,7 @@ func (h *Host) tally(w wave.Wave, s *gate.Session, sum gate.Summary) (wave.Count
 			ds = append(ds, wave.Difference{Object: j.Key.Object, Feature: j.Key.Feature, Name: j.Name, Op: op, Detail: detailOf(j)})
 		}
 	}
-	scopes := w.Scopes()
-	for _, k := range h.notProposed(scopes, s) {
+	for _, k := range silent {
 		if h.o.Without == gate.Unclaimed {
 			break
 		}
@@ -435,6 +438,34 @@ func counts(worst map[scoping.ObjectID]int) wave.Counts {
 		}
 	}
 	return c
+}
+
+// silentAbout gives what lies in the scopes, linked or to be, and a complete session heard nothing of. It is looked up once more in the
+// directory: who was deleted meanwhile is nobody's silence.
+func (h *Host) silentAbout(ctx context.Context, scopes []scoping.Scope, s *gate.Session) ([]ledger.Key, error) {
+	find := func() []ledger.Key {
+		out := h.notProposed(scopes, s)
+		for _, id := range h.objectsIn(scopes) {
+			k := ledger.Key{Object: id, Feature: scoping.Base(h.o.Census.Sight(id).Kind)}
+			if h.o.Census.Expected(id) && !s.Seen(k) {
+				out = append(out, k)
+			}
+		}
+		slices.SortFunc(out, ledger.Key.Compare)
+		return slices.Compact(out)
+	}
+	out := find()
+	if len(out) == 0 {
+		return nil, nil
+	}
+	ids := make([]scoping.ObjectID, len(out))
+	for i, k := range out {
+		ids[i] = k.Object
+	}
+	if err := h.o.Census.Reread(ctx, ids); err != nil {
+		return nil, err
+	}
+	return find(), nil
 }
 
 // notProposed gives what the ledger links in the scopes and a complete session heard nothing of.
