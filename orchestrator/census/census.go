@@ -111,20 +111,20 @@ func (c *Census) Keep(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	untold := map[scoping.ObjectID]bool{} // their news are only in memory: stored, they would never be news again after a crash
+	untold := map[string]bool{} // news of these directories are only in memory: stored, they would never be news again after a crash
 	for _, e := range c.pending {
-		untold[e.Object] = true
+		untold[e.Object.Directory] = true
 	}
 	changed := map[string][]Object{}
 	for _, n := range c.names {
-		if t := c.trees[n]; t != nil {
-			changed[n] = t.Touched(untold)
+		if t := c.trees[n]; t != nil && !untold[n] {
+			changed[n] = t.Touched(nil)
 		}
 	}
 	return c.store.Update(ctx, func(tx state.Tx) error {
 		for _, n := range c.names {
 			m, ok := c.marks[n]
-			if !ok {
+			if !ok || untold[n] {
 				continue
 			}
 			if err := putJSON(tx, "marks", n, m); err != nil {
