@@ -129,7 +129,7 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 		}
 		return true, g.closeDoubt(ctx, o, "seen", idOf(found, w), quiet)
 	}
-	if now.UnixMilli() >= o.Until {
+	if now.Add(-g.o.Cache.Delay()).UnixMilli() >= o.Until { // what arrived last must have had the time to show (rule V2)
 		return true, g.closeDoubt(ctx, o, "expired", "", 0)
 	}
 	if w.Op == cloud.Create && found != nil { // in the deleted items: repeated, it would be made twice

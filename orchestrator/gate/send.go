@@ -125,6 +125,7 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 			it.v, it.done = v, true
 			continue
 		}
+		it.epoch = g.auth.Epoch // entitled now
 		w := it.v.Writes[it.next]
 		w.ID = g.o.NewID()
 		if w.CloudID == "" {

@@ -103,7 +103,8 @@ type item struct {
 	next    int // index of the next write
 	tries   int
 	cloudID string
-	redone  bool // decided again after a conflict
+	epoch   scoping.Epoch // the newest when it was decided
+	redone  bool          // decided again after a conflict
 	done    bool
 }
 
@@ -212,7 +213,7 @@ func (s *Session) verdicts(items []*item) {
 			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
 		}
 		it.place = placeOf(it.p.Object, c.Sight, c.Row)
-		it.v = Decide(c, it.p)
+		it.v, it.epoch = Decide(c, it.p), s.g.auth.Epoch
 	}
 }
 
@@ -242,14 +243,9 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	return r, true
 }
 
-// epochFor gives the epoch that a record of this item carries: the region's, so that transfers after it apply and those before it do not.
-func (s *Session) epochFor(it *item) scoping.Epoch {
-	e := s.g.auth.Owner(it.place, it.p.Kind, it.p.Feature).Epoch
-	if e == (scoping.Epoch{}) {
-		e = s.g.auth.Epoch
-	}
-	return e
-}
+// epochFor gives the epoch that a record of this item carries: the newest of all when it was decided, so that transfers after it apply and those
+// before it do not. The region's own will not do: a container that kept its engine may lie by now in a scope that changed hands before.
+func (s *Session) epochFor(it *item) scoping.Epoch { return it.epoch }
 
 // Claim proposes, on the engine's behalf, deletes that the host itself saw (rule P4). Their epoch is that of now.
 func (s *Session) Claim(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {

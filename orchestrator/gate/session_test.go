@@ -358,7 +358,7 @@ func TestDoubtBlocksUntilItEnds(t *testing.T) {
 		"not its writer's any more": {func(w *world) {
 			w.sights[ann] = gate.Sight{Known: true, Kind: scoping.User, Parent: other, Chain: []scoping.GUID{other, root}}
 		}, 1, ""},
-		"ghostLife has passed": {func(w *world) { w.time = w.time.Add(gate.DefaultGhostLife) }, 0, "expired"},
+		"ghostLife has passed": {func(w *world) { w.time = w.time.Add(gate.DefaultGhostLife + w.cache.Delay()) }, 0, "expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := inDoubt(t)
