@@ -144,7 +144,7 @@ func (r *engineRun) err() {
 	})
 	if g, ok := pick(r.w, due); ok {
 		switch {
-		case r.w.fault(5):
+		case r.w.fault(5) && (r.q.Ceiling == engine.ModeOwn || r.w.linked(g)):
 			r.blind = g
 		case r.w.fault(5):
 			r.partial = g

@@ -114,7 +114,7 @@ func (w *world) checkRest() {
 			d := led.Dirt[k.Object][k.Feature]
 			e := w.dir.now.objects[k.Object.GUID]
 			if !w.excused(e) && d.Code != string(engine.Shadowed) && !(d.Code == string(engine.Partial) && w.endMissing(e)) {
-				w.fail(nothingLost, "%s %s is still dirty at rest: %+v", s.dn(k.Object.GUID), k.Feature, d)
+				w.fail(nothingLost, "%s %s is still dirty at rest: %+v (%+v; %+v)", s.dn(k.Object.GUID), k.Feature, d, led.Rows[k.Object], w.census.Sight(k.Object))
 			}
 		}
 		if len(led.Intents) > 0 {
@@ -138,7 +138,7 @@ func (w *world) excused(e *entry) bool {
 		return true
 	}
 	for _, a := range w.tenant.sorted() {
-		if a.foreign && (a.anchor == anchorOf(e.guid) || a.anchor == cloud.UniqueNameOf(e.guid[:])) {
+		if a.foreign && a.truth().Deleted && (a.anchor == anchorOf(e.guid) || a.anchor == cloud.UniqueNameOf(e.guid[:])) {
 			return true
 		}
 	}
@@ -155,7 +155,7 @@ func (w *world) checkObject(e *entry) {
 	case w.excused(e):
 	case e.dead:
 		if alive && (row == nil || row.State != ledger.ParkedRow || owner.Engine != scoping.None) {
-			w.fail(nothingLost, "%s is deleted in the directory, and %s lives", s.dn(e.guid), a.id)
+			w.fail(nothingLost, "%s is deleted in the directory, and %s lives: %+v; %+v", s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
 		}
 	case owner.Engine == scoping.None:
 		w.checkLeft(e, a, owner)
@@ -199,8 +199,12 @@ func (w *world) checkValues(e *entry, a *account, name string) {
 
 // deadOne says that an account's directory object is deleted: where such an account lives on, nobody owned it.
 func (w *world) deadOne(a *account) bool {
-	e := w.dir.now.objects[a.object]
-	return e != nil && e.dead
+	for _, e := range w.dir.now.objects {
+		if e.dead && (a.anchor == anchorOf(e.guid) || a.anchor == cloud.UniqueNameOf(e.guid[:])) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) checkLinks(e *entry, a *account) {
@@ -215,7 +219,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for g := range ends {
 		o := s.objects[g]
-		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted && !x.foreign {
+		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted {
 			want[x.id] = true
 		}
 	}

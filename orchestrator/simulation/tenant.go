@@ -107,8 +107,12 @@ func (t *tenant) seen(a *account) (version, bool) {
 func (t *tenant) settle() {
 	due := slices.DeleteFunc(slices.Clone(t.ghosts), func(g ghost) bool { return g.at.After(t.w.now) })
 	t.ghosts = slices.DeleteFunc(t.ghosts, func(g ghost) bool { return !g.at.After(t.w.now) })
+	slices.SortStableFunc(due, func(a, b ghost) int { return a.at.Compare(b.at) })
 	for _, g := range due {
+		now := t.w.now
+		t.w.now = g.at // it took effect then, although it is looked at only now
 		r := t.effect(g.w)
+		t.w.now = now
 		t.w.log("ghost %s %s %s: %s %s", g.w.Op, g.w.CloudID, g.w.Anchor, r.Status, r.Code)
 	}
 	for _, a := range t.sorted() {
