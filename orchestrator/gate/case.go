@@ -83,6 +83,7 @@ type Case struct {
 
 	LinkedTo func(cloudID string) (*ledger.Row, bool)
 	Alive    func(scoping.ObjectID) bool
+	Dead     func(scoping.ObjectID) bool // a tombstone was seen; what nobody has seen is neither alive nor dead
 	// HeldDelete says whether the object's delete waits in a held set (rule J2); nil: none does.
 	HeldDelete func(scoping.ObjectID) bool
 	Resolve    func(scoping.ObjectID) (cloudID string, s RefState)

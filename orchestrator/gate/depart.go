@@ -169,13 +169,10 @@ func remove(c Case, p engine.Proposal, v Verdict) Verdict {
 		claim.Place, claim.Chain = l.Place, l.Chain // where it lived, not where tombstones lie
 	}
 	v.Claim = &claim
-	if c.Cloud == nil || c.Cloud.Deleted {
+	if c.Cloud != nil && c.Cloud.Deleted {
 		v.Outcome, v.Code, v.Closed, v.Class, v.Op = engine.Unchanged, "gone-already", true, ledger.Ordinary, ""
-		if c.Cloud == nil {
-			claim.State = ledger.DeletedByOthers
-		}
 		return v
-	}
+	} // one that the cache does not show may only be too new for it (rule V2): a delete of what is not there is done (X3)
 	v.Outcome, v.Code, v.Closed = engine.Applied, "", true
 	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
 	return v

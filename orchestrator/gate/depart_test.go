@@ -50,7 +50,7 @@ func TestDeletesNeedEvidence(t *testing.T) {
 		{variant{"alive, in another's scope", func(c *gate.Case) { c.Standing.Owner = theirs }, gone, engine.Released, "alive-elsewhere"}, gate.Living},
 		{variant{"frozen meanwhile", func(c *gate.Case) { dead(c); c.Standing.Frozen = true }, gone, engine.Deferred, "frozen"}, gate.Tombstone},
 		{variant{"gone from the tenant already", func(c *gate.Case) { dead(c); c.Cloud.Deleted = true }, gone, engine.Unchanged, "gone-already"}, gate.Tombstone},
-		{variant{"gone from the tenant for good", func(c *gate.Case) { dead(c); c.Cloud = nil }, gone, engine.Unchanged, "gone-already"}, gate.Tombstone},
+		{variant{"gone from the tenant for good", func(c *gate.Case) { dead(c); c.Cloud = nil }, gone, engine.Applied, ""}, gate.Tombstone},
 	}
 	for _, x := range table {
 		t.Run(x.name, func(t *testing.T) {

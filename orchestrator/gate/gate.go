@@ -209,6 +209,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	}
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
+	c.Dead = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }
 	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Gone }
 	c.HeldDelete = led.DeleteHeld
 	c.Resolve = g.resolve

@@ -85,7 +85,7 @@ func removable(c Case, ids []string) []string {
 		if !ours {
 			return !c.Rules.Exclusive
 		}
-		return row.State == ledger.Live && !c.Alive(row.Object)
+		return row.State == ledger.Live && c.Dead(row.Object)
 	})
 }
 
