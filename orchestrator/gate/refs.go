@@ -64,9 +64,10 @@ func members(c Case, p engine.Proposal) Verdict {
 	waiting := 0
 	if r.Whole {
 		want, w, later := ends(c, r.Targets)
-		waiting, claim.Later = w, later
 		add = missing(want, c.Cloud.Members)
-		drop = removable(c, missing(c.Cloud.Members, want))
+		var dying int
+		drop, dying = removable(c, missing(c.Cloud.Members, want))
+		waiting, claim.Later = w+dying, later
 	} else {
 		a, w, later := ends(c, r.Added)
 		d, _, _ := ends(c, r.Removed)
@@ -79,14 +80,17 @@ func members(c Case, p engine.Proposal) Verdict {
 // removable keeps what Tandem may take away: members it linked, unless the policy makes the directory's list exclusive. A member who
 // died in the directory goes with his own delete, and stays for as long as that is held: taking him out of his groups before would be a
 // delete by instalments.
-func removable(c Case, ids []string) []string {
-	return slices.DeleteFunc(ids, func(id string) bool {
+func removable(c Case, ids []string) (drop []string, dying int) {
+	for _, id := range ids {
 		row, ours := c.LinkedTo(id)
-		if !ours {
-			return !c.Rules.Exclusive
+		switch {
+		case ours && row.State == ledger.Live && c.Dead(row.Object):
+			dying++ // until his own delete is done the matter is open: he may come back
+		case ours || c.Rules.Exclusive:
+			drop = append(drop, id)
 		}
-		return row.State == ledger.Live && c.Dead(row.Object)
-	})
+	}
+	return drop, dying
 }
 
 func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []string, waiting int) Verdict {
@@ -136,6 +140,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 	claim.Attrs, claim.Hash, claim.State = []string{cloud.Manager}, refsHash(r), c.Row.State
 	found, waiting, later := ends(c, r.Targets)
 	claim.Later = later
+	drop, dying := removable(c, held(c.Cloud.Manager))
 	v := settle(engine.Applied, "", "")
 	v.Claim = &claim
 	have := c.Cloud.Manager
@@ -147,7 +152,9 @@ func manager(c Case, p engine.Proposal) Verdict {
 		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
 	case len(found) == 0 && waiting > 0:
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-missing", "the manager is not in the tenant yet"
-	case len(found) == 0 && have != "" && len(removable(c, []string{have})) == 1:
+	case len(found) == 0 && dying > 0:
+		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-dying", "the manager is deleted in the directory, and not yet in the tenant"
+	case len(found) == 0 && len(drop) == 1:
 		v.Op, v.Before = "manager", pair(have)
 		v.Outcome, v.Closed, v.Removed, v.Count = engine.Parked, false, []string{have}, 1
 	default:
@@ -155,6 +162,14 @@ func manager(c Case, p engine.Proposal) Verdict {
 		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
 	}
 	return v
+}
+
+// held gives a reference as a set.
+func held(id string) []string {
+	if id == "" {
+		return nil
+	}
+	return []string{id}
 }
 
 func pair(id string) cloud.Values {
