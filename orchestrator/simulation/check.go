@@ -138,6 +138,9 @@ func (w *world) catchUp() {
 		if err != nil {
 			return err
 		}
+		if w.o.Trace {
+			w.log("log %d: %s %s %s %s %s %s %s %s", e.Seq, r.Type, r.Engine, r.Name, r.Feature, r.Op, r.Outcome, r.Code, r.Reason)
+		}
 		if r.Type == ledger.TransferType {
 			b.transfers[r.Wave]++
 			for _, t := range b.scratch.Transfers {
@@ -398,6 +401,15 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 	}
 	for i, d := range ds {
 		p := ps[i]
+		if w.o.Trace {
+			w.log("decided %s %s %s: %v %v %v -> %s %s", r.e.name, p.Name, p.Feature, p.Want, p.Desired, p.Refs, d.Outcome, d.Code)
+			if a := w.account(w.dir.now.objects[p.Object.GUID]); a != nil {
+				w.log("  cache of %s: %v, truth %v %s", a.id, w.cached(a.id), a.truth().Members, a.truth().Manager)
+				for _, m := range a.truth().Members {
+					w.log("    %s: %s", m, w.linkedTo(m))
+				}
+			}
+		}
 		at := w.toldPlace(p.Object.GUID)
 		if d.Seq != p.Seq {
 			w.fail(durable, "decision %d for proposal %d", d.Seq, p.Seq)

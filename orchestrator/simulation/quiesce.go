@@ -197,6 +197,18 @@ func (w *world) checkValues(e *entry, a *account, name string) {
 	}
 }
 
+func (w *world) cached(id string) []string {
+	o, _ := w.cache.Get(id)
+	return append(o.Members, o.Manager)
+}
+
+func (w *world) linkedTo(id string) string {
+	if row, ok := w.book.scratch.ByCloud(id); ok {
+		return row.Object.String() + " " + string(row.State)
+	}
+	return "nobody"
+}
+
 // deadOne says that an account's directory object is deleted: where such an account lives on, nobody owned it.
 func (w *world) deadOne(a *account) bool {
 	for _, e := range w.dir.now.objects {
@@ -232,7 +244,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for _, id := range have {
 		if x := w.tenant.accounts[id]; !want[id] && x.mine && !w.deadOne(x) {
-			w.fail(nothingLost, "%s (%s) links to %s, which the directory does not say", s.dn(e.guid), a.id, id)
+			w.fail(nothingLost, "%s (%s) links to %s, which the directory does not say; the host's cache shows %v, linked to %v", s.dn(e.guid), a.id, id, w.cached(a.id), w.linkedTo(id))
 		}
 		delete(want, id)
 	}
