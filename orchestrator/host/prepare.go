@@ -172,6 +172,9 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 			}
 			seen[e.Object] = true
 			k, r := h.conclude(s, auth, e, full)
+			if e.Type == census.Returned {
+				k = append(k, h.holders(s, s.Rows[e.Object])...)
+			}
 			keys, rs = append(keys, k...), append(rs, r...)
 		}
 	})
@@ -268,6 +271,22 @@ func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, si
 	}
 	o := auth.Owner(scoping.Place{Directory: k.Object.Directory, Ancestors: sight.Chain}, sight.Kind, k.Feature)
 	return o.Engine == scoping.None && (row == nil || row.Transit == nil)
+}
+
+// holders gives the references that still name an object which came back: his groups and reports kept him while he was dead, and the
+// directory may not.
+func (h *Host) holders(s *ledger.State, row *ledger.Row) []ledger.Key {
+	if row == nil || row.CloudID == "" {
+		return nil
+	}
+	var out []ledger.Key
+	for _, id := range s.Objects() {
+		r := s.Rows[id]
+		if o, ok := h.cloudOf(r); ok && (o.HasMember(row.CloudID) || o.Manager == row.CloudID) {
+			out = append(out, ledger.Key{Object: id, Feature: scoping.References})
+		}
+	}
+	return out
 }
 
 // ownerNow gives the engine of an object's place.
