@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -50,15 +49,14 @@ type book struct {
 	debt       uint64
 	commits    int // of control, when it was read last
 	frozen     map[string]*frozenScope
-	shadow     map[string]uint64 // wave -> the directory's USN when its shadow run began
-	cloudOf    map[scoping.GUID]string
+	shadow     map[string]uint64       // wave -> the directory's USN when its shadow run began
 	proposed   map[string]hearing      // by engine
 	transfers  map[string]int          // by wave
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, cloudOf: map[scoping.GUID]string{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, lastEngine: map[scoping.GUID]string{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, lastEngine: map[scoping.GUID]string{}}
 }
 
 // checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
@@ -475,8 +473,4 @@ func (w *world) account(e *entry) *account {
 		}
 	}
 	return nil
-}
-
-func keysOf(m map[string]int) string {
-	return strings.Join(slices.Sorted(maps.Keys(m)), " ")
 }

@@ -34,7 +34,6 @@ type world struct {
 	dir     *domain
 	tenant  *tenant
 	engines map[string]*simEngine
-	people  int
 	names   int
 
 	disk       *state.MemoryDisk
