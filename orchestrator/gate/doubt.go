@@ -122,7 +122,7 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 		return false, err
 	}
 	now := g.o.Clock.Now()
-	if shows(w, found) {
+	if shows(w, found) && !g.early(o, now) {
 		quiet := int64(0)
 		if o.Tries > 1 {
 			quiet = o.Until // one of the attempts arrived; another may still
@@ -147,6 +147,12 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	}
 	g.o.Cache.Settled(w, r, g.o.Clock.Now())
 	return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, o.Until)
+}
+
+// early says that a read may still show a life from before the write: one deleted and restored again looks alive either way (rule V2).
+func (g *Gate) early(o ledger.Open, now time.Time) bool {
+	op := o.Record.Intent.Write.Op
+	return (op == cloud.Restore || op == cloud.Delete) && now.Add(-g.o.Cache.Delay()).UnixMilli() < o.Record.At
 }
 
 func shows(w cloud.Write, found *cloud.Object) bool {

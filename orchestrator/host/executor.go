@@ -274,7 +274,7 @@ func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 		c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
 		return nil
 	})
-	if errors.Is(err, errNotNow) {
+	if errors.Is(err, errNotNow) || errors.Is(err, scoping.ErrHandOver) { // the latter: another wave took the scope meanwhile
 		return wave.Evidence{Why: err.Error()}, nil
 	}
 	if err != nil {
