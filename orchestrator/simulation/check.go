@@ -381,7 +381,7 @@ func (w *world) created(a *account, x cloud.Write) {
 	g := o.Record.Object.GUID
 	a.object = g
 	for _, old := range w.tenant.sorted() {
-		if old.mine && old.object == g && !old.purged() {
+		if old.mine && old.object == g && !old.purged() && !old.foreign {
 			w.fail(noDeath, "%s is created as %s, and was %s (deleted %v)", w.dir.now.dn(g), a.id, old.id, old.truth().Deleted)
 		}
 	}
@@ -454,7 +454,7 @@ func (w *world) checkLedger() {
 func (w *world) checkTenant() {
 	by := map[string]string{}
 	for _, a := range w.tenant.sorted() {
-		if a.anchor == "foreign" || a.purged() {
+		if a.anchor == "foreign" || a.purged() || a.foreign {
 			continue
 		}
 		if old, twice := by[a.anchor]; twice {
