@@ -258,7 +258,42 @@ func (w *world) progress(p host.Progress) {
 	switch wave.Act(p.Note) {
 	case wave.ActVerifyNew, wave.ActCutover, wave.ActFlipBack, wave.ActCatchUp, wave.ActBaseline: // an act begins: the host holds no lock
 		w.preparing = false
+		if w.faults && w.depth < 4 && w.r.IntN(6) == 0 {
+			w.hurry(p.Wave)
+		}
 		w.interleaveAt(25)
+	}
+}
+
+// hurry changes something in a wave's scopes and lets the source run: what a freeze has to keep out.
+func (w *world) hurry(id string) {
+	x := w.book.waves[id]
+	users := slices.DeleteFunc(w.living(scoping.User), func(e *entry) bool {
+		return !w.coversWave(id, w.dir.now.place(e.guid), scoping.User, scoping.Users)
+	})
+	if u, ok := pick(w, users); ok {
+		e := *u
+		e.display = "D " + w.newName("hurry")
+		w.dir.put(e)
+		w.log("directory: %s is called %s", e.name, e.display)
+		w.sync(x.From)
+	}
+}
+
+// waylay moves an object whose write waits for its next attempt, and lets the other engine run, so that the host sees it.
+func (w *world) waylay(id scoping.ObjectID) {
+	e := w.dir.now.objects[id.GUID]
+	if !w.faults || w.depth > 3 || e == nil || e.dead || w.r.IntN(4) > 0 {
+		return
+	}
+	c := *e
+	c.parent = w.anOU()
+	w.dir.put(c)
+	w.log("directory: %s moved to %s", c.name, w.dir.now.dn(c.parent))
+	w.depth++
+	defer func() { w.depth-- }()
+	if !w.preparing {
+		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	}
 }
 

@@ -163,6 +163,9 @@ func (t *tenant) attempt(x cloud.Write) cloud.Result {
 	lost := cloud.Result{Status: cloud.InDoubt, Message: "no answer"}
 	switch w.r.IntN(6) {
 	case 0:
+		if o := w.book.scratch.Intents[x.ID]; o != nil {
+			w.throttled = *o.Record.Object
+		}
 		return cloud.Result{Status: cloud.Throttled, HTTP: 429, RetryAfter: time.Duration(1+w.r.IntN(5)) * time.Second}
 	case 1:
 		return cloud.Result{Status: cloud.NotSent, Message: "no connection"}

@@ -52,6 +52,7 @@ type world struct {
 	locked    map[string]int
 	driving   map[string]bool
 	depth     int
+	throttled scoping.ObjectID // whose write has to be tried again
 
 	told     map[scoping.GUID]sightOf
 	evidence map[scoping.GUID]*entry
@@ -151,6 +152,10 @@ func (w *world) Sleep(_ context.Context, d time.Duration) error {
 	if d < 100*time.Millisecond {
 		w.interleaveAt(4) // a freeze waits for the wire in many small steps
 		return nil
+	}
+	if id := w.throttled; id != (scoping.ObjectID{}) {
+		w.throttled = scoping.ObjectID{}
+		w.waylay(id)
 	}
 	for range 3 {
 		w.interleaveAt(40)
