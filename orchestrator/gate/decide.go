@@ -166,7 +166,7 @@ func shadowed(v Verdict, writes bool) Verdict {
 	switch {
 	case writes:
 		v.Outcome, v.Code, v.Quietly = engine.Shadowed, v.Op, false
-	case v.Outcome == engine.Unchanged || v.Outcome == engine.Applied || v.Outcome == engine.Partial:
+	case v.Outcome == engine.Unchanged || v.Outcome == engine.Applied:
 		v.Outcome, v.Quietly, v.Nothing = engine.Unchanged, true, true
 	default:
 		v.Quietly = true

@@ -32,9 +32,7 @@ type Evidence struct {
 // decideGone answers "a tombstone was read". The delete itself waits for the end of its run (rule D2).
 func decideGone(c Case, p engine.Proposal) Verdict {
 	s := c.Standing
-	if (c.Row == nil || c.Row.State == ledger.DeletedByTandem) && c.Sight.Known && !c.Sight.Gone && s.Owner == s.Engine && p.Feature == scoping.Base(p.Kind) && s.Ceiling == engine.ModeOwn {
-		v := settle(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
-		v.NeedSight = true
+	if v, odd := goneUnlinked(c, p); odd {
 		return v
 	}
 	if p.Feature != scoping.Base(p.Kind) || c.Row == nil || c.Row.CloudID == "" || c.Row.State == ledger.DeletedByTandem {
@@ -68,6 +66,31 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 	}
 	gone.Outcome, gone.Code, gone.Class, gone.Count = engine.Parked, "delete", classOfDelete(p.Kind), 1
 	return gone
+}
+
+// goneUnlinked answers a tombstone of what is not in the tenant, and which the census does not see deleted: it looks again (rule V1). Who lives is
+// asked for again, since the engine takes the matter for answered; of an engine in shadow its wave remembers it.
+func goneUnlinked(c Case, p engine.Proposal) (Verdict, bool) {
+	s := c.Standing
+	linked := c.Row != nil && c.Row.State != ledger.DeletedByTandem
+	if linked || c.Sight.Gone || p.Feature != scoping.Base(p.Kind) {
+		return Verdict{}, false
+	}
+	switch {
+	case !c.Sight.Known:
+		v := settle(engine.Unchanged, "not-linked", "")
+		v.Nothing, v.NeedSight = true, true
+		return v, true
+	case s.Owner == s.Engine:
+		v := settle(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
+		v.NeedSight = true
+		return v, true
+	case s.Shadow:
+		v := other(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
+		v.NeedSight = true
+		return v, true
+	}
+	return Verdict{}, false
 }
 
 // classOfDelete tells kinds that the tenant surely restores from those where restoring is luck (migration hazard H4).

@@ -41,14 +41,16 @@ func present(c Case, p engine.Proposal) Verdict {
 // leaver answers for an object that has gone to where no engine writes: what is not in the tenant stays out of it, and what policy
 // removes waits to be judged (rule T4). All others get their last values (rule T2).
 func leaver(c Case, p engine.Proposal) (Verdict, bool) {
-	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
+	switch {
+	case c.Row == nil, c.Row.CloudID == "", c.Row.State == ledger.DeletedByTandem, c.Cloud != nil && c.Cloud.Deleted:
 		v := settle(engine.Unchanged, "left", "")
 		if c.Row != nil {
 			v.Claim = &ledger.Claim{Owner: scoping.None, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version}
 		}
 		return v, true
-	}
-	if leaves(c) {
+	case c.Cloud == nil:
+		return vanished(c), true // perhaps only too new to be shown (rule V2): it is asked for again
+	case leaves(c):
 		return Verdict{Outcome: engine.Parked, Code: "leaving", Op: "delete", Class: classOfDelete(p.Kind), Count: 1, Before: valuesOf(c.Cloud)}, true
 	}
 	return Verdict{}, false
@@ -108,7 +110,7 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	case c.Cloud == nil && row.State == ledger.DeletedByTandem:
 		return create(c, p, want, claim) // beyond the tenant's retention
 	case c.Cloud == nil:
-		return settle(engine.Held, "vanished", "the tenant does not show object "+row.CloudID+" any more; somebody else deleted it for good")
+		return vanished(c)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && c.Without == RestoreFirst:
 		return create(c, p, want, claim)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
@@ -119,6 +121,10 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 		return settle(engine.Failed, "synced", "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
 	}
 	return update(c, p, *c.Cloud, want, claim)
+}
+
+func vanished(c Case) Verdict {
+	return settle(engine.Held, "vanished", "the tenant does not show object "+c.Row.CloudID+" any more; somebody else deleted it for good")
 }
 
 func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {

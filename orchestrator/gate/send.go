@@ -72,13 +72,16 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 	return s.g.record(ctx, rs)
 }
 
-// left says that the census saw the object die or change hands while its write was on its way: it has to be asked for again, since a
-// row that did not exist when the news came was not concerned by them. The lock is held.
+// left says that the census saw the object die or change hands while its write was on its way, or come back while it was deleted: it has to be
+// asked for again, since a row that did not exist, or was not deleted, when the news came was not concerned by them. The lock is held.
 func (s *Session) left(it *item) bool {
-	if it.v.Outcome != engine.Applied || it.p.Want != engine.Present || s.farewell[it.p.Object] {
+	if it.v.Outcome != engine.Applied || s.farewell[it.p.Object] {
 		return false
 	}
 	sight := s.g.o.Census.Sight(it.p.Object)
+	if it.p.Want != engine.Present {
+		return it.p.Want == engine.Gone && sight.Known && !sight.Gone
+	}
 	return sight.Gone || s.g.auth.Owner(scoping.Place{Directory: it.p.Object.Directory, Ancestors: sight.Chain}, it.p.Kind, it.p.Feature).Engine != s.engine
 }
 

@@ -105,6 +105,7 @@ type item struct {
 	cloudID string
 	epoch   scoping.Epoch // the newest when it was decided
 	redone  bool          // decided again after a conflict
+	watched bool          // a wave lets the engine be judged here: what it would write must not be forgotten
 	done    bool
 }
 
@@ -214,6 +215,7 @@ func (s *Session) verdicts(items []*item) {
 		}
 		it.place = placeOf(it.p.Object, c.Sight, c.Row)
 		it.v, it.epoch = Decide(c, it.p), s.g.auth.Epoch
+		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner
 	}
 }
 
@@ -231,7 +233,10 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: v.Code, Reason: v.Reason, Before: v.Before, After: v.After,
 		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it)}
 	_, dirty := s.g.o.Ledger.Dirt[it.p.Object][it.p.Feature]
-	if s.o.Silent || (v.Nothing && (!dirty || !v.Closed)) {
+	if s.o.Silent && (!it.watched || v.Outcome.Settles()) {
+		return r, false // once answered the engine does not bring it again by itself (P3): what a wave has to catch up stands in the log, whatever asked for it
+	}
+	if v.Nothing && (!dirty || !v.Closed) {
 		return r, false
 	}
 	if v.Excluded != "" && !dirty && s.g.o.Ledger.Excluded[it.p.Object] == v.Excluded {

@@ -235,7 +235,7 @@ func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
 		if back {
 			x = x.Inverse()
 		}
-		next, err := p.Apply(x, at)
+		next, err := p.Apply(h.repin(x), at)
 		if err != nil {
 			return at, err
 		}
@@ -245,6 +245,17 @@ func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
 	}
 	c.partition = p
 	return at, nil
+}
+
+// repin lets a hand-over know where its containers lie now: who owns them by now is not who owned them when it was planned.
+func (h *Host) repin(x scoping.HandOver) scoping.HandOver {
+	x.Pins = slices.Clone(x.Pins)
+	for i, old := range x.Pins {
+		if p, ok := h.pin(scoping.ObjectID{Directory: x.Scope.Directory, GUID: old.GUID}); ok {
+			x.Pins[i] = p
+		}
+	}
+	return x
 }
 
 // actCutover flips the scopes in one transaction: partition, epoch, transfers and the wave's record, which enters catch-up.
@@ -291,11 +302,11 @@ func (h *Host) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 		return wave.Evidence{OK: true}, nil // a policy of none parks and lists; it never deletes (rule T4)
 	}
 	if w.Rounds == 0 {
-		keys, err := h.judgedToDiffer(ctx, w)
+		keys, err := h.sinceVerify(ctx, w)
 		if err != nil {
 			return wave.Evidence{}, err
 		}
-		if err := h.soil(ctx, keys, "cutover", "verify showed a difference"); err != nil {
+		if err := h.soil(ctx, h.askedOf(w.To, append(keys, h.deadIn(w)...)), "cutover", "the target has a say in it since the cutover"); err != nil {
 			return wave.Evidence{}, err
 		}
 	}
@@ -310,18 +321,48 @@ func (h *Host) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	return wave.Evidence{OK: true, Unsettled: n, Why: problems(r)}, nil
 }
 
-// judgedToDiffer gives what the target would have written since the run that verify judged. The source was asked for the same objects meanwhile and
-// found them as it wants them, so nothing else remembers.
-func (h *Host) judgedToDiffer(ctx context.Context, w wave.Wave) ([]ledger.Key, error) {
+// sinceVerify gives what the target has to be asked for after its cutover: what it would have written since the run that verify judged, or could not
+// be judged by; and what the source wrote since, which the target judged as it was before. The source was asked for the same objects meanwhile and
+// found them as it wants them, so nothing else remembers (rule P2).
+func (h *Host) sinceVerify(ctx context.Context, w wave.Wave) ([]ledger.Key, error) {
 	var keys []ledger.Key
 	err := h.o.Store.Log.Read(ctx, w.VerifiedFrom+1, func(_ uint64, b []byte) error {
 		r, err := ledger.Decode(b)
-		if err == nil && r.Type == ledger.DecisionType && r.Engine == w.To && r.Outcome == engine.Shadowed && r.Object != nil {
+		if err != nil || r.Object == nil {
+			return err
+		}
+		judged := r.Type == ledger.DecisionType && r.Engine == w.To && !r.Outcome.Settles()
+		written := r.Type == ledger.IntentType && r.Engine == w.From
+		if judged || written {
 			keys = append(keys, ledger.Key{Object: *r.Object, Feature: r.Feature})
 		}
-		return err
+		return nil
 	})
 	return keys, err
+}
+
+// askedOf keeps the keys that an engine is to be asked for now.
+func (h *Host) askedOf(name string, keys []ledger.Key) []ledger.Key {
+	auth := h.gate.Authority()
+	h.gate.Read(func(led *ledger.State) {
+		keys = slices.DeleteFunc(keys, func(k ledger.Key) bool { return h.askable(led, auth, k) != name })
+	})
+	return keys
+}
+
+// deadIn gives the objects of a wave's scopes that are deleted in the directory and still in the tenant: nobody proposes them
+// again, least of all those that died while no engine owned them (rules P2, P4).
+func (h *Host) deadIn(w wave.Wave) []ledger.Key {
+	var keys []ledger.Key
+	h.gate.Read(func(led *ledger.State) {
+		for _, id := range led.Objects() {
+			row, sight := led.Rows[id], h.o.Census.Sight(id)
+			if (row.State == ledger.Live || row.State == ledger.ParkedRow) && sight.Known && sight.Gone && h.inside(w, row) {
+				keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(row.Kind)})
+			}
+		}
+	})
+	return keys
 }
 
 func problems(r SyncReport) string {

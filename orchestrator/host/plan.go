@@ -330,7 +330,11 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if err != nil {
 		return ev, err
 	}
-	ev.Counts, ev.Differences = h.tally(sum, unheard)
+	var dead []ledger.Key
+	if w.From == scoping.None {
+		dead = slices.DeleteFunc(h.deadIn(w), s.Seen)
+	}
+	ev.Counts, ev.Differences = h.tally(sum, unheard, dead)
 	ev.Fingerprint = fingerprint(ev.Differences)
 	ev.Upto = h.seq()
 	return ev, nil
@@ -351,8 +355,8 @@ func fingerprint(ds []wave.Difference) string {
 }
 
 // tally counts a shadow session: each object once, under the gravest of what would happen to it; linked objects that nobody proposed are unclaimed
-// (rule P4).
-func (h *Host) tally(sum gate.Summary, silent []ledger.Key) (wave.Counts, []wave.Difference) {
+// (rule P4), and those that died while they belonged to nobody are deleted by whoever takes them over.
+func (h *Host) tally(sum gate.Summary, silent, dead []ledger.Key) (wave.Counts, []wave.Difference) {
 	var ds []wave.Difference
 	worst := map[scoping.ObjectID]int{}
 	for _, j := range sum.Judgements {
@@ -371,6 +375,10 @@ func (h *Host) tally(sum gate.Summary, silent []ledger.Key) (wave.Counts, []wave
 		}
 		worst[k.Object] = rankUnclaimed
 		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "unclaimed"})
+	}
+	for _, k := range dead {
+		worst[k.Object] = rankDelete
+		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "delete"})
 	}
 	slices.SortFunc(ds, func(a, b wave.Difference) int {
 		return ledger.Key{Object: a.Object, Feature: a.Feature}.Compare(ledger.Key{Object: b.Object, Feature: b.Feature})

@@ -324,7 +324,7 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 		s.done(seq, o.Record, r.Doubt.CloudID, r.At)
 	}
 	s.close(r.Doubt.Intent)
-	k := Key{*o.Record.Object, o.Record.Feature}
+	k := Key{*o.Record.Object, o.Record.Feature} // also of a delete that is done: its object may have come back meanwhile
 	if row := s.Rows[k.Object]; row != nil && r.Doubt.Quiet > 0 {
 		if row.Quiet == nil {
 			row.Quiet = map[scoping.Feature]int64{}
@@ -334,9 +334,6 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 			key = QuietDelete
 		}
 		row.Quiet[key] = r.Doubt.Quiet
-	}
-	if row := s.Rows[k.Object]; row != nil && row.State == DeletedByTandem && o.Record.Op == string(cloud.Delete) {
-		return nil // done, and nothing is left to ask for
 	}
 	s.soil(k, Dirty{Since: r.At, Code: "doubt-ended", Reason: r.Doubt.How, Seq: seq})
 	return nil

@@ -145,6 +145,9 @@ func (w *world) migrate() {
 	w.log("migrate %s to %s except %v {", dn, to, except)
 	w.call([]string{to, other(to)}, func() {
 		_, ws, err := w.host.Migrate(context.Background(), dn, to, features, except, o)
+		for _, x := range ws {
+			delete(w.book.frozen, x.ID)
+		}
 		w.log("} migrate: %s %v", summary(ws), err)
 	})
 }
@@ -185,6 +188,7 @@ func (w *world) drive(x wave.Wave) {
 	w.log("drive %s from %s {", x.ID, x.Phase)
 	w.call(locks, func() {
 		y, err := w.host.DriveUntil(context.Background(), x.ID, stop)
+		delete(w.book.frozen, x.ID) // a freeze is nobody's when nobody drives the wave any more
 		w.log("} drive: %s %v", summary([]wave.Wave{y}), err)
 		if err == nil && y.State.Over() {
 			w.counts["wave "+string(y.State)]++

@@ -49,14 +49,14 @@ type book struct {
 	debt       uint64
 	commits    int // of control, when it was read last
 	frozen     map[string]*frozenScope
-	shadow     map[string]uint64       // wave -> the directory's USN when its shadow run began
+	shadow     map[string]snapshot     // wave -> the directory when its shadow run began
 	proposed   map[string]hearing      // by engine
 	transfers  map[string]int          // by wave
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]uint64{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, lastEngine: map[scoping.GUID]string{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, lastEngine: map[scoping.GUID]string{}}
 }
 
 // checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
@@ -65,7 +65,7 @@ func (w *world) checkHeard(id string) {
 	x := w.book.waves[id]
 	for _, o := range w.book.scratch.Objects() {
 		row, e := w.book.scratch.Rows[o], w.dir.now.objects[o.GUID]
-		if row.State != ledger.Live || w.told[o.GUID].dead || e.usn > w.book.shadow[id] || !w.coversWave(id, w.toldPlace(o.GUID), row.Kind, scoping.Base(row.Kind)) {
+		if row.State != ledger.Live || w.told[o.GUID].dead || w.newSince(id, e) || !w.coversWave(id, w.toldPlace(o.GUID), row.Kind, scoping.Base(row.Kind)) {
 			continue
 		}
 		shown := slices.ContainsFunc(x.Examples, func(d wave.Difference) bool { return d.Object == o })
@@ -103,7 +103,7 @@ func (b *book) forget() {
 func (b *book) act(w *world, id string, a wave.Act) {
 	switch a {
 	case wave.ActShadowRun:
-		b.shadow[id] = w.dir.now.usn
+		b.shadow[id] = w.dir.now
 		delete(b.frozen, id)
 	case wave.ActFreeze:
 		if b.frozen[id] == nil {
@@ -356,11 +356,18 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 	}
 }
 
+// newSince says of an object that verify of a wave could not judge it as it is: it changed since the shadow run began, or came into the scopes since. A
+// container that moved carries objects along that did not change themselves.
+func (w *world) newSince(id string, e *entry) bool {
+	then := w.book.shadow[id]
+	return e.usn > then.usn || !w.coversWave(id, then.place(e.guid), e.kind, scoping.Base(e.kind))
+}
+
 // checkSurprise: what a wave's target creates or deletes was shown, or is new since (invariant 5).
 func (w *world) checkSurprise(x cloud.Write, r ledger.Record) {
 	wv, ok := w.book.waves[r.Wave]
 	e := w.dir.now.objects[r.Object.GUID]
-	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || e.usn > w.book.shadow[r.Wave] || e.dead {
+	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || w.newSince(r.Wave, e) || e.dead {
 		return
 	}
 	if !w.coversWave(r.Wave, w.toldPlace(e.guid), r.Kind, r.Feature) {

@@ -86,6 +86,7 @@ type engineRun struct {
 	grants  engine.Granted
 	propose func([]engine.Proposal) ([]engine.Decision, error)
 	view    snapshot
+	due     map[scoping.GUID]scoping.Place // what was to be proposed when the run had read; it stays so for both passes
 	seq     uint64
 	blind   scoping.GUID // what a controller that lags or hides things does not show: taken for deleted
 	mute    scoping.GUID // what the engine forgets to propose
@@ -101,6 +102,7 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 	r.view = w.dir.now
 	dc, usn := w.dir.invocation, r.view.usn
 	r.importChanges()
+	r.due = r.e.space.pending
 	r.err()
 	w.interleave()
 	complete := true
@@ -233,7 +235,7 @@ func (r *engineRun) candidates() []scoping.GUID {
 			out = append(out, o.GUID)
 		}
 	case engine.ProfileDelta:
-		out = slices.Collect(maps.Keys(r.e.space.pending))
+		out = slices.Collect(maps.Keys(r.due))
 	default:
 		out = slices.Collect(maps.Keys(r.e.space.objects))
 	}
@@ -262,7 +264,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 		f = scoping.References
 	}
 	at := scoping.Place{Directory: dirName, Ancestors: r.e.space.chains[g]}
-	before, pending := r.e.space.pending[g]
+	before, pending := r.due[g]
 	if e.dead && !pending && r.q.Profile != engine.ProfileObjects {
 		return engine.Proposal{}, false
 	}
@@ -369,7 +371,7 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 	w := r.w
 	if w.o.Break == ToldTooEarly {
 		for i := range batch {
-			r.forget(batch[i], refs)
+			r.forget(batch[i].Object.GUID)
 		}
 	}
 	ds, err := r.propose(batch)
@@ -380,8 +382,8 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 	w.checkDecisions(r, batch, ds)
 	w.crashAt("engine.decided")
 	for i, d := range ds {
-		if d.Seq == batch[i].Seq {
-			r.forget(batch[i], refs)
+		if last := refs || batch[i].Want != engine.Present; d.Seq == batch[i].Seq && last {
+			r.forget(batch[i].Object.GUID)
 		}
 	}
 	w.interleave()
@@ -389,11 +391,8 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 }
 
 // forget drops what was decided in its last pass.
-func (r *engineRun) forget(p engine.Proposal, refs bool) {
-	if !refs && p.Want == engine.Present {
-		return
-	}
+func (r *engineRun) forget(g scoping.GUID) {
 	pending := maps.Clone(r.e.space.pending)
-	delete(pending, p.Object.GUID)
+	delete(pending, g)
 	r.e.space.pending = pending
 }

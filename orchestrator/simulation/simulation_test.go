@@ -4,6 +4,8 @@ import (
 	"errors"
 	"flag"
 	"maps"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +20,12 @@ var (
 	seed  = flag.Uint64("seed", 0, "tell the whole story of one seed: go test -run TestOneSeed -seed=N")
 	seeds = flag.Int("seeds", 300, "how many seeds")
 )
+
+// TestMain lets the heap grow further than usual: the simulation makes much garbage and keeps little.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // TestOneSeed tells one seed's story.
 func TestOneSeed(t *testing.T) {
