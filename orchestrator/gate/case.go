@@ -77,6 +77,7 @@ type Case struct {
 	Row      *ledger.Row
 	Pending  *ledger.Open   // on the wire, or in doubt
 	Cloud    *cloud.Object  // of the link, alive or deleted
+	TooNew   bool           // the tenant need not show yet what was written last: that it shows nothing proves nothing (rule V2)
 	Live     []cloud.Object // candidates for a join, by anchor or unique name
 	Bin      []cloud.Object // candidates in the deleted items
 	Soft     []cloud.Object // candidates by UPN, if policy allows soft matches or the name is taken

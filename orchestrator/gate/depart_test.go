@@ -36,6 +36,31 @@ func TestTombstonesBelongToTheOwnerOfRecord(t *testing.T) {
 	})
 }
 
+// Rule V1: a tombstone of what is not in the tenant settles nothing while the census does not see one: an engine that was wrong takes the matter for
+// answered, and would not bring the object again.
+func TestFalseTombstonesAreLookedInto(t *testing.T) {
+	for _, x := range []struct {
+		variant
+		look, quietly, nothing bool
+	}{
+		{variant{"alive, and the proposer's", nil, gone, engine.Deferred, "not-gone"}, true, false, false},
+		{variant{"alive, and the proposer's, in a run that only judges", func(c *gate.Case) { c.Standing.Ceiling = engine.ModeShadow }, gone, engine.Deferred, "not-gone"}, true, false, false},
+		{variant{"alive, and another's, in shadow", func(c *gate.Case) { foreign(c); c.Standing.Shadow = true }, gone, engine.Deferred, "not-gone"}, true, true, false},
+		{variant{"alive, and another's", foreign, gone, engine.Unchanged, "not-linked"}, false, false, true},
+		{variant{"not seen yet", func(c *gate.Case) { c.Sight = gate.Sight{}; c.Standing.Owner = scoping.None }, gone, engine.Unchanged, "not-linked"}, true, false, true},
+		{variant{"dead indeed", dead, gone, engine.Unchanged, "not-linked"}, false, false, true},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c, p := x.make(newcomer(), propose())
+			v := gate.Decide(c, p)
+			check(t, v, x.outcome, x.code)
+			if v.NeedSight != x.look || v.Quietly != x.quietly || v.Nothing != x.nothing {
+				t.Errorf("looks again %v, quietly %v, nothing %v", v.NeedSight, v.Quietly, v.Nothing)
+			}
+		})
+	}
+}
+
 // Rule D1: evidence, not absence.
 func TestDeletesNeedEvidence(t *testing.T) {
 	table := []struct {

@@ -81,6 +81,7 @@ type Gate struct {
 	auth   Authority
 	rules  Rules
 	frozen []*Frozen
+	read   time.Time         // when the tenant was read last
 	wire   map[string]onWire // by intent id
 	broken error
 }
@@ -112,6 +113,13 @@ func (g *Gate) SetAuthority(a Authority, r Rules) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.auth, g.rules = a, r
+}
+
+// Refreshed tells the gate that the cache shows the tenant as a reading found it that began at a time.
+func (g *Gate) Refreshed(began time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.read = began
 }
 
 // Authority gives what is in force.
@@ -207,6 +215,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	if o, ok := led.Pending(p.Object); ok {
 		c.Pending = o
 	}
+	c.TooNew = row != nil && row.Wrote > g.read.Add(-g.o.Cache.Delay()).UnixMilli()
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
 	c.Dead = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }

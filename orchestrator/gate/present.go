@@ -42,14 +42,14 @@ func present(c Case, p engine.Proposal) Verdict {
 // removes waits to be judged (rule T4). All others get their last values (rule T2).
 func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	switch {
-	case c.Row == nil, c.Row.CloudID == "", c.Row.State == ledger.DeletedByTandem, c.Cloud != nil && c.Cloud.Deleted:
+	case c.Row == nil, c.Row.CloudID == "", c.Cloud == nil && !c.TooNew, c.Cloud != nil && c.Cloud.Deleted:
 		v := settle(engine.Unchanged, "left", "")
 		if c.Row != nil {
 			v.Claim = &ledger.Claim{Owner: scoping.None, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version}
 		}
 		return v, true
-	case c.Cloud == nil:
-		return vanished(c), true // perhaps only too new to be shown (rule V2): it is asked for again
+	case c.Cloud == nil && c.TooNew:
+		return vanished(c), true
 	case leaves(c):
 		return Verdict{Outcome: engine.Parked, Code: "leaving", Op: "delete", Class: classOfDelete(p.Kind), Count: 1, Before: valuesOf(c.Cloud)}, true
 	}
@@ -123,7 +123,11 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	return update(c, p, *c.Cloud, want, claim)
 }
 
+// vanished answers for an object that the tenant does not show.
 func vanished(c Case) Verdict {
+	if c.TooNew {
+		return settle(engine.Deferred, "not-shown", "the tenant does not show object "+c.Row.CloudID+" yet, which was written a moment ago")
+	}
 	return settle(engine.Held, "vanished", "the tenant does not show object "+c.Row.CloudID+" any more; somebody else deleted it for good")
 }
 

@@ -150,13 +150,13 @@ func manager(c Case, p engine.Proposal) Verdict {
 	case len(found) == 1 && found[0] != have:
 		v.Op, v.Before, v.After = "manager", pair(have), pair(found[0])
 		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
+	case len(found) == 0 && len(drop) == 1: // also if the new one is not there at the end of the run: nobody knows whether he will ever be
+		v.Op, v.Before = "manager", pair(have)
+		v.Outcome, v.Closed, v.Removed, v.Count, v.Waiting = engine.Parked, false, []string{have}, 1, waiting
 	case len(found) == 0 && waiting > 0:
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-missing", "the manager is not in the tenant yet"
 	case len(found) == 0 && dying > 0:
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-dying", "the manager is deleted in the directory, and not yet in the tenant"
-	case len(found) == 0 && len(drop) == 1:
-		v.Op, v.Before = "manager", pair(have)
-		v.Outcome, v.Closed, v.Removed, v.Count = engine.Parked, false, []string{have}, 1
 	default:
 		v.Outcome = engine.Unchanged
 		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)

@@ -32,10 +32,12 @@ func (h *Host) Prepare(ctx context.Context) error {
 	if err := h.recognize(ctx); err != nil {
 		return err
 	}
-	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, h.now())
+	began := h.now()
+	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, began)
 	if err != nil {
 		return fmt.Errorf("reading the tenant's changes: %w", err)
 	}
+	h.gate.Refreshed(began)
 	if !known {
 		changed = h.linkedIDs()
 	}

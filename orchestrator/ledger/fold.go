@@ -145,6 +145,7 @@ func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
 		c.Hash = "" // the feature is not settled yet, but the link stands
 	}
 	s.claim(seq, r, c, in.Final)
+	s.Rows[*r.Object].Wrote = at
 	if in.Class != Ordinary {
 		s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
 		s.forgetHistory(at)

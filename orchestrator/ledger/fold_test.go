@@ -142,6 +142,23 @@ func TestOnlySettledWritesChangeRows(t *testing.T) {
 	}
 }
 
+// Rule P2: a delete that turns out to be done settles only itself.
+func TestDeleteWhoseDoubtEndsIsAskedForAgain(t *testing.T) {
+	gone := intent("i2", ann, cloud.Delete, ledger.Claim{State: ledger.DeletedByTandem})
+	s := fold(t, append(created(), gone, settle("i2", cloud.InDoubt, ""), decision(engine.InDoubt, false, false),
+		ledger.Record{Type: ledger.DoubtType, Object: &ann, Feature: scoping.Users, Doubt: &ledger.DoubtEnd{Intent: "i2", How: "seen"}})...)
+	if _, dirty := s.Dirt[ann][scoping.Users]; s.Rows[ann].State != ledger.DeletedByTandem || !dirty {
+		t.Errorf("%s, dirty %v: its object may have come back while nobody could know that it was deleted", s.Rows[ann].State, dirty)
+	}
+}
+
+// Rule V2 asks when an object was written last.
+func TestRowsKnowWhenTheyWereWritten(t *testing.T) {
+	if s := fold(t, created()...); s.Rows[ann].Wrote != 1001 {
+		t.Errorf("written at %d, settled at 1001", s.Rows[ann].Wrote)
+	}
+}
+
 // Rule P6: as long as one write to an object has no end, the object is pending, whatever became of its other writes.
 func TestObjectIsPendingWhileAnyWriteIsOpen(t *testing.T) {
 	two := append(created(), intent("i2", ann, cloud.Update, claim()), settle("i2", cloud.InDoubt, ""), intent("i3", ann, cloud.Update, claim()), settle("i3", cloud.Done, ""))

@@ -43,6 +43,7 @@ type Row struct {
 	State    RowState                  `json:"state"`
 	Features map[scoping.Feature]*Last `json:"features"`
 	Transit  *Transit                  `json:"transit,omitempty"`
+	Wrote    int64                     `json:"wrote,omitempty"` // when a write of Tandem's was settled last, Unix ms (rule V2)
 	// Quiet says, per feature, until when (Unix ms) no different write is sent: an earlier one may still arrive.
 	Quiet map[scoping.Feature]int64 `json:"quiet,omitempty"`
 }

@@ -17,8 +17,11 @@ import (
 func (w *world) next() {
 	w.alive()
 	w.pass(time.Duration(1+w.r.IntN(90)) * time.Second)
-	if w.r.IntN(9) == 0 {
+	switch w.r.IntN(16) {
+	case 0:
 		w.armed = 1 + w.r.IntN(60)
+	case 1: // seldom reached ones meet a crash as often as the others
+		w.mined, _ = pick(w, crashPoints)
 	}
 	switch n := w.r.IntN(100); {
 	case n < 30:

@@ -188,7 +188,7 @@ func (r *engineRun) importChanges() {
 	r.w.crashAt("engine.import.before-commit")
 	if r.w.o.Break == CookieTooEarly {
 		r.e.space.watermark, r.e.space.invocation, r.e.space.objects, r.e.space.chains = next.watermark, next.invocation, next.objects, next.chains
-		r.w.crashAt("engine.import.between")
+		r.w.crashAt(between)
 	}
 	r.e.space = next
 	r.w.crashAt("engine.import.after-commit")

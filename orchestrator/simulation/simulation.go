@@ -81,7 +81,7 @@ func (w *world) run() (err error) {
 		}
 	}
 	if w.violation == nil {
-		w.faults, w.armed = false, 0
+		w.faults, w.armed, w.mined = false, 0, ""
 		w.guard(w.quiesce)
 	}
 	if w.violation != nil {

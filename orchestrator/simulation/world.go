@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
@@ -46,9 +47,10 @@ type world struct {
 	ids        int
 
 	faults    bool
-	dead      bool // the host crashed, and nobody has noticed yet
-	armed     int  // the host crashes at this failpoint from now; 0: not
-	preparing bool // the host may hold its lock of refreshes
+	dead      bool   // the host crashed, and nobody has noticed yet
+	armed     int    // the host crashes at this failpoint from now; 0: not
+	mined     string // it crashes at the next failpoint of this name; "": at none
+	preparing bool   // the host may hold its lock of refreshes
 	locked    map[string]int
 	driving   map[string]bool
 	depth     int
@@ -95,7 +97,7 @@ var errCrashed = errors.New("simulated: the host crashes here")
 // hook is at state's failpoints: from the crash on nothing gets through.
 func (w *world) hook(point string) error {
 	w.points[point]++
-	if w.dead || w.ticks() {
+	if w.dead || w.ticks(point) {
 		if !w.dead {
 			w.log("CRASH at %s", point)
 		}
@@ -106,7 +108,11 @@ func (w *world) hook(point string) error {
 }
 
 // ticks counts failpoints down to the crash.
-func (w *world) ticks() bool {
+func (w *world) ticks(point string) bool {
+	if point == w.mined {
+		w.mined = ""
+		return true
+	}
 	if w.armed == 0 {
 		return false
 	}
@@ -118,7 +124,7 @@ func (w *world) ticks() bool {
 func (w *world) crashAt(point string) {
 	w.alive()
 	w.points[point]++
-	if w.ticks() {
+	if w.ticks(point) {
 		w.log("CRASH at %s", point)
 		w.dead = true
 		panic(crash{})
@@ -141,6 +147,12 @@ func (w *world) maybe(percent int, f func()) {
 func Seams() []string {
 	return []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided", "census.keep"}
 }
+
+// crashPoints are all failpoints.
+var crashPoints = slices.Concat(state.Failpoints(), Seams(), []string{between})
+
+// between is a failpoint that only a broken variant reaches: half of what belongs together is stored.
+const between = "engine.import.between"
 
 // Now implements gate.Clock.
 func (w *world) Now() time.Time { return w.now }
@@ -181,7 +193,7 @@ func (w *world) restart() {
 			e.busy, e.grants = false, nil
 		}
 		w.disk.Crash(w.r)
-		w.dead, w.armed = false, 0
+		w.dead, w.armed, w.mined = false, 0, ""
 		if w.faults && w.r.IntN(10) == 0 {
 			w.armed = 1 + w.r.IntN(6)
 		}
