@@ -117,7 +117,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		}
 		seen[k] = true
 		c := s.g.caseOf(s, p)
-		it := &item{p: p, v: Judge(c, p, evidence[k]), place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch}
+		it := &item{p: p, v: Judge(c, p, evidence[k]), place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
 		items = append(items, it)
 		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
 			state, _ := c.Answered(it.v.Op, it.v.Detail)

@@ -62,6 +62,9 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		if it.v.Closed && s.left(it) {
 			it.v.Closed, it.v.Nothing = false, false
 		}
+		if s.soiled(it) {
+			it.v.Closed = false
+		}
 		if it.done && it.next > 0 && (it.v.Outcome == engine.Released || it.v.Outcome == engine.Refused) {
 			it.v = settle(engine.Deferred, "half-done", it.v.Reason) // it moved between two writes: the first stands, and somebody has to look
 		}
@@ -70,6 +73,12 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		}
 	}
 	return s.g.record(ctx, rs)
+}
+
+// soiled says that the object became dirty after its verdict, while others of the batch were written: it was not about that. The lock is held.
+func (s *Session) soiled(it *item) bool {
+	d, dirty := s.g.o.Ledger.Dirt[it.p.Object][it.p.Feature]
+	return dirty && d.Seq > it.asOf
 }
 
 // left says that the census saw the object die or change hands while its write was on its way, or come back while it was deleted: it has to be
@@ -187,8 +196,8 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:
 		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
 	}
-	if it.p.Want == engine.Gone && sight.Known && !sight.Gone {
-		return settle(engine.Deferred, "not-gone", "the object lives again"), true // the evidence is older than this
+	if it.p.Want == engine.Gone && sight.Known && !sight.Gone && g.o.Without != DeleteEvidence {
+		return settle(engine.Deferred, "not-gone", "the object came back while its delete waited"), true // the evidence is older than this
 	}
 	if o, ok := g.o.Ledger.Pending(it.p.Object); ok {
 		code, out := "on-the-wire", engine.Deferred
@@ -196,9 +205,6 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 			code, out = "in-doubt", engine.InDoubt
 		}
 		return settle(out, code, "an earlier write to this object has no answer yet"), true
-	}
-	if it.p.Want == engine.Gone && sight.Known && !sight.Gone && g.o.Without != DeleteEvidence {
-		return settle(engine.Deferred, "not-gone", "the object came back while its delete waited"), true
 	}
 	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && row.Quiet[ledger.QuietDelete] > g.o.Clock.Now().UnixMilli() {
 		return settle(engine.Deferred, "quiet", "the request that made this object may still arrive once more"), true
@@ -302,7 +308,7 @@ func (s *Session) decideAgain(ctx context.Context, items []*item) error {
 		if fresh[i].v.Op == "create" {
 			continue // the same again would conflict again: the failure stands
 		}
-		it.v, it.next, it.tries, it.done, it.cloudID = fresh[i].v, 0, 0, false, ""
+		it.v, it.asOf, it.next, it.tries, it.done, it.cloudID = fresh[i].v, fresh[i].asOf, 0, 0, false, ""
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ type item struct {
 	tries   int
 	cloudID string
 	epoch   scoping.Epoch // the newest when it was decided
+	asOf    uint64        // the last record that the verdict could know of
 	redone  bool          // decided again after a conflict
 	watched bool          // a wave lets the engine be judged here: what it would write must not be forgotten
 	done    bool
@@ -214,7 +215,7 @@ func (s *Session) verdicts(items []*item) {
 			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
 		}
 		it.place = placeOf(it.p.Object, c.Sight, c.Row)
-		it.v, it.epoch = Decide(c, it.p), s.g.auth.Epoch
+		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner
 	}
 }

@@ -236,6 +236,9 @@ func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
 			x = x.Inverse()
 		}
 		next, err := p.Apply(h.repin(x), at)
+		if back && errors.Is(err, scoping.ErrHandOver) {
+			continue // the directory's administrators moved it to where others own it: the target has nothing to give back
+		}
 		if err != nil {
 			return at, err
 		}

@@ -330,6 +330,11 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if err != nil {
 		return ev, err
 	}
+	if !silent {
+		if err := h.recordSilence(ctx, w, run, unheard); err != nil {
+			return ev, err
+		}
+	}
 	var dead []ledger.Key
 	if w.From == scoping.None {
 		dead = slices.DeleteFunc(h.deadIn(w), s.Seen)
@@ -338,6 +343,17 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	ev.Fingerprint = fingerprint(ev.Differences)
 	ev.Upto = h.seq()
 	return ev, nil
+}
+
+// recordSilence keeps in the log what the target of a wave was silent about: if somebody approves of it, the target is asked for it after the cutover
+// (rule P4).
+func (h *Host) recordSilence(ctx context.Context, w wave.Wave, run uint64, unheard []ledger.Key) error {
+	rs := make([]ledger.Record, len(unheard))
+	for i, k := range unheard {
+		rs[i] = ledger.Record{Type: ledger.DecisionType, Engine: w.To, Wave: w.ID, Run: run, Object: &k.Object, Kind: h.o.Census.Sight(k.Object).Kind, Name: h.nameOf(k.Object),
+			Feature: k.Feature, Outcome: engine.Shadowed, Code: "unclaimed", Reason: "a complete run did not propose it", Quietly: true, Epoch: w.ShadowEpoch}
+	}
+	return h.gate.Record(ctx, rs...)
 }
 
 // seq gives the number of the last record that the ledger holds.

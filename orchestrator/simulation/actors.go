@@ -265,7 +265,10 @@ func (w *world) progress(p host.Progress) {
 	switch wave.Act(p.Note) {
 	case wave.ActVerifyNew, wave.ActCutover, wave.ActFlipBack, wave.ActCatchUp, wave.ActBaseline: // an act begins: the host holds no lock
 		w.preparing = false
-		if w.faults && w.depth < 4 && w.r.IntN(6) == 0 {
+		if w.fault(8) {
+			w.arm(12)
+		}
+		if w.faults && w.depth < 4 && w.r.IntN(3) == 0 {
 			w.hurry(p.Wave)
 		}
 		w.interleaveAt(25)
@@ -290,7 +293,7 @@ func (w *world) hurry(id string) {
 // waylay moves an object whose write waits for its next attempt, and lets the other engine run, so that the host sees it.
 func (w *world) waylay(id scoping.ObjectID) {
 	e := w.dir.now.objects[id.GUID]
-	if !w.faults || w.depth > 3 || e == nil || e.dead || w.r.IntN(4) > 0 {
+	if !w.faults || w.depth > 3 || e == nil || e.dead || w.r.IntN(2) > 0 {
 		return
 	}
 	c := *e

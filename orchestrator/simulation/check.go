@@ -50,7 +50,7 @@ type book struct {
 	commits    int // of control, when it was read last
 	frozen     map[string]*frozenScope
 	shadow     map[string]snapshot     // wave -> the directory when its shadow run began
-	proposed   map[string]hearing      // by engine
+	proposed   map[string]hearing      // by wave: what its target proposed in the shadow run
 	transfers  map[string]int          // by wave
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 }
@@ -69,26 +69,33 @@ func (w *world) checkHeard(id string) {
 			continue
 		}
 		shown := slices.ContainsFunc(x.Examples, func(d wave.Difference) bool { return d.Object == o })
-		if !w.book.proposed[x.To].objects[o.GUID] && !shown {
+		if !w.book.proposed[id].objects[o.GUID] && !shown {
 			w.fail(noSurprise, "wave %s cuts over, and %s was silent about %s", id, x.To, w.dir.now.dn(o.GUID))
 		}
 	}
 }
 
-// heard notes what a full run under a ceiling proposed.
+// heard notes what a full run under a ceiling proposed, if it is a wave's shadow run: the first of its target since the act began. A plan's run looks the
+// same, and is none.
 func (b *book) heard(r *engineRun, g scoping.GUID) {
 	if r.q.Ceiling != engine.ModeShadow || r.q.Profile != engine.ProfileFull {
 		return
 	}
-	if b.proposed[r.e.name].run != r.q.Run {
-		b.proposed[r.e.name] = hearing{run: r.q.Run, objects: map[scoping.GUID]bool{}}
+	for _, id := range slices.Sorted(maps.Keys(b.proposed)) {
+		h := b.proposed[id]
+		if h.engine != r.e.name || (h.run != 0 && h.run != r.q.Run) {
+			continue
+		}
+		h.run = r.q.Run
+		b.proposed[id] = h
+		h.objects[g] = true
 	}
-	b.proposed[r.e.name].objects[g] = true
 }
 
-// hearing is what one run proposed.
+// hearing is what the run of a wave's target proposed.
 type hearing struct {
-	run     uint64
+	engine  string
+	run     uint64 // 0: it has not begun
 	objects map[scoping.GUID]bool
 }
 
@@ -103,7 +110,9 @@ func (b *book) forget() {
 func (b *book) act(w *world, id string, a wave.Act) {
 	switch a {
 	case wave.ActShadowRun:
+		w.catchUp()
 		b.shadow[id] = w.dir.now
+		b.proposed[id] = hearing{engine: b.waves[id].To, objects: map[scoping.GUID]bool{}}
 		delete(b.frozen, id)
 	case wave.ActFreeze:
 		if b.frozen[id] == nil {
@@ -471,13 +480,19 @@ func (w *world) checkTenant() {
 	}
 }
 
-// account gives the cloud object of a directory object, by anchor, not by the ledger.
+// account gives the cloud object of a directory object, by anchor, not by the ledger: the living one, if others deleted an earlier one (they are free to,
+// and the tenant keeps keys of the living alone).
 func (w *world) account(e *entry) *account {
 	keys := []string{anchorOf(e.guid), cloud.UniqueNameOf(e.guid[:])}
+	var dead *account
 	for _, a := range w.tenant.sorted() {
-		if slices.Contains(keys, a.anchor) && !a.purged() {
+		switch {
+		case !slices.Contains(keys, a.anchor), a.purged():
+		case !a.truth().Deleted:
 			return a
+		case dead == nil:
+			dead = a
 		}
 	}
-	return nil
+	return dead
 }

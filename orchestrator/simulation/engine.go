@@ -150,8 +150,8 @@ func (r *engineRun) err() {
 			r.blind = g
 		case r.w.fault(5):
 			r.partial = g
-		case r.w.fault(8) && r.w.linked(g):
-			r.mute = g // rule P4 is about what the ledger links
+		case r.w.fault(8+12*int(engine.ModeOwn-r.q.Ceiling)) && r.w.linked(g):
+			r.mute = g // rule P4 is about what the ledger links, and first of all about waves
 		}
 	}
 }
@@ -184,6 +184,9 @@ func (r *engineRun) importChanges() {
 	}
 	for g := range next.objects {
 		next.chains[g] = chainIn(next.objects, g)
+	}
+	if len(next.pending) > len(s.pending) && r.w.fault(4) {
+		r.w.arm(4)
 	}
 	r.w.crashAt("engine.import.before-commit")
 	if r.w.o.Break == CookieTooEarly {

@@ -120,6 +120,13 @@ func (w *world) ticks(point string) bool {
 	return w.armed == 0
 }
 
+// arm lets the host crash at one of the next failpoints: close to a moment of which that is worth seeing.
+func (w *world) arm(within int) {
+	if w.armed == 0 {
+		w.armed = 1 + w.r.IntN(within)
+	}
+}
+
 // crashAt is a failpoint of the simulator's own seams.
 func (w *world) crashAt(point string) {
 	w.alive()
