@@ -133,3 +133,33 @@ func TestFormerManagerDoesNotStayForOneWhoIsNotThere(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// Rule P2: what becomes dirty after a verdict, while another of the batch is on the wire, is not settled by that verdict.
+func TestVerdictsDoNotSettleWhatCameAfterThem(t *testing.T) {
+	for _, news := range []bool{false, true} {
+		w := newWorld(t)
+		w.account(ann, "ann")
+		w.account(bob, "bob")
+		k := ledger.Key{Object: bob, Feature: scoping.Users}
+		soil := ledger.Record{Type: ledger.DirtyType, Code: "foreign-write", Dirty: []ledger.Key{k}}
+		if err := w.g.Record(context.Background(), soil); err != nil {
+			t.Fatal(err)
+		}
+		w.during = func(cloud.Write) {
+			if news {
+				if err := w.g.Record(context.Background(), soil); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		p := renamed("bob")
+		p.Object, p.Seq = bob, 2
+		p.Desired[cloud.UPN], p.Desired[cloud.Nickname] = text("bob@contoso.test"), text("bob")
+		ds := w.propose(renamed("Ann B."), p)
+		want(t, ds[0], engine.Applied, "")
+		want(t, ds[1], engine.Unchanged, "")
+		if _, dirty := w.led.Dirt[bob][scoping.Users]; dirty != news {
+			t.Errorf("news meanwhile %v: dirty %v", news, dirty)
+		}
+	}
+}

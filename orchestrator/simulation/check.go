@@ -379,8 +379,9 @@ func (w *world) checkSurprise(x cloud.Write, r ledger.Record) {
 	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || w.newSince(r.Wave, e) || e.dead {
 		return
 	}
-	if !w.coversWave(r.Wave, w.toldPlace(e.guid), r.Kind, r.Feature) {
-		return // the engine's own, in the same run
+	place := w.toldPlace(e.guid)
+	if !w.coversWave(r.Wave, place, r.Kind, r.Feature) || w.owner(place, r.Kind, r.Feature).Engine == scoping.None {
+		return // the engine's own, in the same run; or a leaver, whom policy removes whoever owned him last (rule T4): that is no wave's doing
 	}
 	shown := slices.ContainsFunc(wv.Examples, func(d wave.Difference) bool { return d.Object == *r.Object && d.Op != "update" })
 	if !shown {

@@ -221,7 +221,7 @@ func (r *reader) Sync(_ context.Context, cookie []byte, _ directory.SyncQuery, e
 			return nil, err
 		}
 	}
-	if s.usn > since && w.fault(3) {
+	if s.usn > since && w.fault(8) {
 		w.arm(8) // while the news are taken in
 	}
 	w.maybe(8, w.changeDirectory) // somebody changes the directory while the answer is on its way

@@ -36,7 +36,8 @@ type simEngine struct {
 	name   string
 	space  space // durable
 	grants engine.Granted
-	busy   bool // a run is open: it is in memory
+	busy   bool         // a run is open: it is in memory
+	silent scoping.GUID // what it does not propose, of what lies in its scopes
 	sick   bool
 }
 
@@ -136,6 +137,7 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 
 // err lets the engine be wrong about one object, as engines and controllers are.
 func (r *engineRun) err() {
+	r.mute = r.e.silent
 	due := slices.DeleteFunc(r.candidates(), func(g scoping.GUID) bool {
 		e := r.e.space.objects[g]
 		if e == nil || e.dead || e.kind == directory.OU {
@@ -148,7 +150,7 @@ func (r *engineRun) err() {
 		switch {
 		case r.w.fault(5) && (r.q.Ceiling == engine.ModeOwn || r.w.linked(g)):
 			r.blind = g
-		case r.w.fault(5):
+		case r.w.fault(8):
 			r.partial = g
 		case r.w.fault(8+12*int(engine.ModeOwn-r.q.Ceiling)) && r.w.linked(g):
 			r.mute = g // rule P4 is about what the ledger links, and first of all about waves
@@ -185,8 +187,8 @@ func (r *engineRun) importChanges() {
 	for g := range next.objects {
 		next.chains[g] = chainIn(next.objects, g)
 	}
-	if len(next.pending) > len(s.pending) && r.w.fault(4) {
-		r.w.arm(4)
+	if len(next.pending) > len(s.pending) && r.w.fault(6) {
+		r.w.arm(3)
 	}
 	r.w.crashAt("engine.import.before-commit")
 	if r.w.o.Break == CookieTooEarly {

@@ -56,6 +56,7 @@ type tenant struct {
 	seq      uint64
 	ghosts   []ghost
 	made     int
+	lose     int               // how many answers to come are lost, although their writes take effect
 	wire     map[string]string // cloud id or anchor -> engine, of requests being answered now
 }
 
@@ -157,10 +158,15 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 // attempt is one write with its faults.
 func (t *tenant) attempt(x cloud.Write) cloud.Result {
 	w := t.w
+	lost := cloud.Result{Status: cloud.InDoubt, Message: "no answer"}
+	if t.lose > 0 {
+		t.lose--
+		t.effect(x)
+		return lost
+	}
 	if !w.faults || w.r.IntN(100) >= w.o.Trouble {
 		return t.effect(x)
 	}
-	lost := cloud.Result{Status: cloud.InDoubt, Message: "no answer"}
 	switch w.r.IntN(6) {
 	case 0:
 		if o := w.book.scratch.Intents[x.ID]; o != nil {

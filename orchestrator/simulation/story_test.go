@@ -1,0 +1,210 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Stories are what simulations found, told straight: the host's rules about waves, without faults and without chance.
+
+// policyOfStories is what found says of a world where leavers are disabled and connect owns all of Sales and Alpha.
+const policyOfStories = `policy: leaving disable, contractors ""`
+
+// story founds a world with a user ann in Alpha/Inner whom both engines have seen, and lets f tell what happens.
+func story(t *testing.T, f func(w *world, ann *entry)) {
+	t.Helper()
+	for seed := uint64(1); ; seed++ {
+		w := newWorld(seed, Options{Trace: true})
+		w.guard(func() {
+			w.found()
+			w.faults = false
+		})
+		if w.violation == nil && !slices.ContainsFunc(w.events, func(e string) bool { return strings.Contains(e, policyOfStories) }) {
+			continue
+		}
+		w.guard(func() {
+			ann := w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.named("Inner"), kind: scoping.User, name: "ann", display: "Ann", upn: "ann@sim.test", title: "clerk", enabled: true})
+			w.both()
+			f(w, ann)
+			w.checkAll()
+		})
+		if w.violation != nil {
+			t.Error(w.violation)
+		}
+		return
+	}
+}
+
+// both lets both engines run and the tenant show it.
+func (w *world) both() {
+	for _, e := range []string{connect, cloudsync} {
+		w.pass(2 * delay)
+		if r, err := w.syncAs(e, engine.ProfileDelta); err != nil || !r.Complete {
+			w.fail(nothingLost, "a run of %s: %v %v", e, err, r.Errors)
+		}
+	}
+	w.pass(2 * delay)
+}
+
+// hand begins a wave that holds before its freeze.
+func (w *world) hand(ou, to string) string {
+	o := host.ApplyOptions{By: "story", Options: wave.Options{AutoApprove: true, HoldBefore: wave.Freeze}}
+	_, ws, err := w.host.Migrate(context.Background(), w.dir.now.dn(w.named(ou)), to, nil, nil, o)
+	if err != nil || len(ws) != 1 || ws[0].State != wave.Waiting {
+		w.fail(wayBack, "a wave for %s: %v %v", ou, summary(ws), err)
+	}
+	return ws[0].ID
+}
+
+// goOn approves of a wave and drives it as far as it goes.
+func (w *world) goOn(id string) wave.Wave {
+	ctx := context.Background()
+	if _, err := w.host.DecideWave(ctx, id, wave.Approve, "story", ""); err != nil {
+		w.fail(wayBack, "approve: %v", err)
+	}
+	return w.driven(id)
+}
+
+func (w *world) driven(id string) wave.Wave {
+	x, err := w.host.Drive(context.Background(), id)
+	if err != nil {
+		w.fail(wayBack, "drive: %v", err)
+	}
+	return x
+}
+
+func (w *world) expect(x wave.Wave, s wave.State) {
+	if x.State != s {
+		w.fail(wayBack, "%v, want %s", summary([]wave.Wave{x}), s)
+	}
+}
+
+// Rules P2, P3: the run of another plan consumes what the target of a wave has to write after its cutover.
+func TestStoryPlanBesideAWave(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		id := w.hand("Alpha", cloudsync)
+		e := *ann
+		e.title = "manager"
+		w.dir.put(e)
+		if _, _, err := w.host.Migrate(context.Background(), w.dir.now.dn(ann.parent), cloudsync, nil, nil, host.ApplyOptions{}); !errors.Is(err, host.ErrCheckpoint) {
+			w.fail(wayBack, "a second wave on the same objects: %v", err)
+		}
+		w.both()
+		w.expect(w.goOn(id), wave.Completed)
+		w.checkRest()
+	})
+}
+
+// Rule P4: what a target was silent about, and a person approved of, is asked of it after the cutover.
+func TestStorySilenceApproved(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		w.engines[cloudsync].silent = ann.guid
+		id := w.hand("Alpha", cloudsync)
+		w.catchUp()
+		if d := w.book.waves[id].Differences; d.Unclaimed != 1 {
+			w.fail(noSurprise, "the target was silent about ann: %+v", d)
+		}
+		w.goOn(id)
+		w.engines[cloudsync].silent = scoping.GUID{}
+		w.expect(w.goOn(id), wave.Completed)
+		w.both()
+		w.checkRest()
+	})
+}
+
+// A hand-over is of what the source owns at the cutover: what administrators moved to where no engine writes is not taken from there.
+func TestStoryScopeMovedBeforeItsCutover(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		id := w.hand("Alpha", cloudsync)
+		e := *w.dir.now.objects[w.named("Alpha")]
+		e.parent = w.named("Gone")
+		w.dir.put(e)
+		w.both()
+		x := w.goOn(id)
+		w.catchUp()
+		if o := w.owner(w.dir.now.place(ann.guid), scoping.User, scoping.Users); o.Engine != scoping.None || x.State.Over() {
+			w.fail(noSurprise, "%v; ann belongs to %s", summary([]wave.Wave{x}), o.Engine)
+		}
+	})
+}
+
+// Invariant 4: a rollback gives back what its wave's target still owns, and ends.
+func TestStoryRollbackOfWhatMovedAway(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		o := host.ApplyOptions{Options: wave.Options{AutoApprove: true, HoldBefore: wave.Soak}}
+		_, ws, err := w.host.Migrate(context.Background(), w.dir.now.dn(w.named("Beta")), connect, nil, nil, o)
+		if err != nil {
+			w.fail(wayBack, "%v", err)
+		}
+		other := w.hand("Alpha", cloudsync)
+		if _, err := w.host.DecideWave(context.Background(), ws[0].ID, wave.RollBack, "story", ""); err != nil {
+			w.fail(wayBack, "%v", err)
+		}
+		e := *w.dir.now.objects[w.named("Beta")]
+		e.parent = w.named("Alpha")
+		w.dir.put(e)
+		w.both()
+		w.expect(w.goOn(other), wave.Completed)
+		w.expect(w.driven(ws[0].ID), wave.RolledBack)
+		w.both()
+		w.checkRest()
+	})
+}
+
+// Invariant 5 and rule P4: who died while he belonged to nobody is shown as a delete by a wave that takes over from nobody, and is deleted by it.
+func TestStoryDeadAmongNobodys(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		e := *ann
+		e.parent = w.named("Gone")
+		w.dir.put(e)
+		w.both()
+		w.dir.kill(ann.guid)
+		w.both()
+		text := "version: 1\nfeatures: [users, groups]\nassignments:\n" + assignment("everything", rootDN, connect) + assignment("beta", "OU=Beta,"+rootDN, cloudsync) +
+			assignment("gone", "OU=Gone,"+rootDN, connect)
+		p, err := w.host.Plan(context.Background(), host.PlanOptions{File: "policy.yaml", Text: []byte(text)})
+		if err != nil || len(p.Waves) != 1 || p.Waves[0].Predicted == nil || p.Waves[0].Predicted.Delete != 1 {
+			w.fail(noSurprise, "the plan: %+v %v", p, err)
+		}
+		ws, err := w.host.Apply(context.Background(), p, host.ApplyOptions{By: "story"})
+		if err != nil || len(ws) != 1 {
+			w.fail(wayBack, "%v %v", summary(ws), err)
+		}
+		w.goOn(ws[0].ID)
+		if a := w.account(w.dir.now.objects[ann.guid]); !a.truth().Deleted {
+			w.fail(nothingLost, "ann lives on, and belongs to connect")
+		}
+	})
+}
+
+// Rule P6 and P2: one who comes back while nobody can know that he was deleted is restored.
+func TestStoryBackBeforeTheDeleteIsKnown(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		w.dir.kill(ann.guid)
+		w.o.Trouble, w.tenant.lose = 0, 1
+		if _, err := w.syncAs(connect, engine.ProfileDelta); err != nil {
+			w.fail(nothingLost, "%v", err)
+		}
+		e := *ann
+		w.dir.put(e)
+		w.pass(time.Minute)
+		w.both()
+		w.pass(ghostLife)
+		w.both()
+		w.both()
+		w.checkRest()
+		if n := fmt.Sprint(w.counts["deleted"]); n != "1" {
+			w.fail(nothingLost, "deleted %s times", n)
+		}
+	})
+}
