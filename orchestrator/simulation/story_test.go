@@ -3,13 +3,12 @@ package simulation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -33,8 +32,9 @@ func story(t *testing.T, f func(w *world, ann *entry)) {
 			continue
 		}
 		w.guard(func() {
-			ann := w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.named("Inner"), kind: scoping.User, name: "ann", display: "Ann", upn: "ann@sim.test", title: "clerk", enabled: true})
+			ann := w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.named("Inner"), kind: scoping.User, name: "ann", display: "Ann", upn: "ann@sim.test", enabled: true})
 			w.both()
+			w.both() // what waited for objects of the other engine
 			f(w, ann)
 			w.checkAll()
 		})
@@ -54,6 +54,12 @@ func (w *world) both() {
 		}
 	}
 	w.pass(2 * delay)
+}
+
+// rest sees that the tenant shows what the directory says.
+func (w *world) rest() {
+	w.catchUp()
+	w.checkRest()
 }
 
 // hand begins a wave that holds before its freeze.
@@ -101,13 +107,33 @@ func TestStoryPlanBesideAWave(t *testing.T) {
 		}
 		w.both()
 		w.expect(w.goOn(id), wave.Completed)
-		w.checkRest()
+		w.rest()
+	})
+}
+
+// Rule P2: the target judged the tenant as it was; what the source wrote since is asked of the target after the cutover.
+func TestStorySourceWroteSinceVerify(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		id := w.hand("Alpha", cloudsync)
+		a := w.account(ann)
+		o := a.truth().Clone()
+		o.Values[cloud.DisplayName] = []string{"somebody else's"}
+		w.tenant.set(a, o)
+		w.both() // connect writes it back
+		before := len(w.events)
+		w.expect(w.goOn(id), wave.Completed)
+		if !slices.ContainsFunc(w.events[before:], func(e string) bool { return strings.Contains(e, "decided cloudsync CN=ann,") }) {
+			w.fail(nothingLost, "cloudsync was not asked about ann")
+		}
 	})
 }
 
 // Rule P4: what a target was silent about, and a person approved of, is asked of it after the cutover.
 func TestStorySilenceApproved(t *testing.T) {
 	story(t, func(w *world, ann *entry) {
+		e := *ann
+		e.title = "clerk" // which connect does not write
+		w.dir.put(e)
 		w.engines[cloudsync].silent = ann.guid
 		id := w.hand("Alpha", cloudsync)
 		w.catchUp()
@@ -118,7 +144,7 @@ func TestStorySilenceApproved(t *testing.T) {
 		w.engines[cloudsync].silent = scoping.GUID{}
 		w.expect(w.goOn(id), wave.Completed)
 		w.both()
-		w.checkRest()
+		w.rest()
 	})
 }
 
@@ -157,7 +183,7 @@ func TestStoryRollbackOfWhatMovedAway(t *testing.T) {
 		w.expect(w.goOn(other), wave.Completed)
 		w.expect(w.driven(ws[0].ID), wave.RolledBack)
 		w.both()
-		w.checkRest()
+		w.rest()
 	})
 }
 
@@ -172,7 +198,11 @@ func TestStoryDeadAmongNobodys(t *testing.T) {
 		w.both()
 		text := "version: 1\nfeatures: [users, groups]\nassignments:\n" + assignment("everything", rootDN, connect) + assignment("beta", "OU=Beta,"+rootDN, cloudsync) +
 			assignment("gone", "OU=Gone,"+rootDN, connect)
-		p, err := w.host.Plan(context.Background(), host.PlanOptions{File: "policy.yaml", Text: []byte(text)})
+		o := host.PlanOptions{File: "policy.yaml", Text: []byte(text)}
+		if _, err := w.host.Plan(context.Background(), o); err != nil { // its run consumes the tombstone
+			w.fail(noSurprise, "%v", err)
+		}
+		p, err := w.host.Plan(context.Background(), o)
 		if err != nil || len(p.Waves) != 1 || p.Waves[0].Predicted == nil || p.Waves[0].Predicted.Delete != 1 {
 			w.fail(noSurprise, "the plan: %+v %v", p, err)
 		}
@@ -195,16 +225,17 @@ func TestStoryBackBeforeTheDeleteIsKnown(t *testing.T) {
 		if _, err := w.syncAs(connect, engine.ProfileDelta); err != nil {
 			w.fail(nothingLost, "%v", err)
 		}
-		e := *ann
-		w.dir.put(e)
-		w.pass(time.Minute)
+		w.dir.put(*ann)
+		if _, err := w.syncAs(connect, engine.ProfileDelta); err != nil { // she is proposed, and nobody knows yet
+			w.fail(nothingLost, "%v", err)
+		}
 		w.both()
 		w.pass(ghostLife)
 		w.both()
 		w.both()
-		w.checkRest()
-		if n := fmt.Sprint(w.counts["deleted"]); n != "1" {
-			w.fail(nothingLost, "deleted %s times", n)
+		w.rest()
+		if w.counts["deleted"] != 1 {
+			w.fail(nothingLost, "deleted %d times", w.counts["deleted"])
 		}
 	})
 }
