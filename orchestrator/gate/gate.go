@@ -292,7 +292,8 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	if g.o.Without != StopAdmission {
 		st.Stopped = g.auth.Stopped(s.engine, place)
 	}
-	st.Frozen = g.isFrozen(place, p.Kind, p.Feature)
+	seen := scoping.Place{Directory: p.Object.Directory, Ancestors: sight.Chain} // who moved and died is frozen where he was written and where he died
+	st.Frozen = g.isFrozen(place, p.Kind, p.Feature) || g.isFrozen(seen, p.Kind, p.Feature)
 	return st
 }
 

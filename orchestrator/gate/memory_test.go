@@ -163,3 +163,17 @@ func TestVerdictsDoNotSettleWhatCameAfterThem(t *testing.T) {
 		}
 	}
 }
+
+// Waves: a freeze holds the delete of one who moved into its scope and died there, wherever he was written last.
+func TestFreezeHoldsDeletesOfWhoDiedInItsScope(t *testing.T) {
+	w := newWorld(t)
+	w.account(ann, "ann") // in sales
+	north := guid(4)
+	w.sights[ann] = gate.Sight{Known: true, Gone: true, Kind: scoping.User, Parent: north, Chain: []scoping.GUID{north, root}, Anchor: annAnchor}
+	f := w.g.Freeze([]scoping.Scope{{Directory: "contoso", Under: north, Features: []scoping.Feature{scoping.Users}}}, time.Minute)
+	p := propose()
+	gone(&p)
+	want(t, w.propose(p)[0], engine.Deferred, "frozen")
+	f.Release()
+	want(t, w.propose(p)[0], engine.Parked, "delete")
+}

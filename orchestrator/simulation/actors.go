@@ -268,7 +268,7 @@ func (w *world) progress(p host.Progress) {
 		if w.fault(8) {
 			w.arm(12)
 		}
-		if w.faults && w.depth < 4 && w.r.IntN(3) == 0 {
+		if w.faults && w.depth < 4 && w.r.IntN(2) == 0 {
 			w.hurry(p.Wave)
 		}
 		w.interleaveAt(25)

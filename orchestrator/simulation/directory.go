@@ -209,23 +209,30 @@ func (r *reader) Sync(_ context.Context, cookie []byte, _ directory.SyncQuery, e
 			return nil, directory.ErrCookie
 		}
 	}
-	s := w.dir.now
+	s, left := w.dir.now, false
 	changed := s.sorted()
 	slices.SortStableFunc(changed, func(a, b *entry) int { return cmp.Compare(a.usn, b.usn) })
 	for _, e := range changed {
 		if e.usn <= since || (len(cookie) == 0 && e.dead) {
 			continue
 		}
+		left = left || w.leaves(s, e)
 		w.told[e.guid] = sightOf{parent: e.parent, dead: e.dead}
 		if err := each(s.told(e, false)); err != nil {
 			return nil, err
 		}
 	}
-	if s.usn > since && w.fault(8) {
+	if (s.usn > since && w.fault(6)) || (left && w.fault(50)) {
 		w.arm(8) // while the news are taken in
 	}
 	w.maybe(8, w.changeDirectory) // somebody changes the directory while the answer is on its way
 	return fmt.Appendf(nil, "%s:%d", w.dir.invocation, s.usn), nil
+}
+
+// leaves says that an object comes to where no engine writes: news that nobody but the census brings.
+func (w *world) leaves(s snapshot, e *entry) bool {
+	was, known := w.told[e.guid]
+	return known && !e.dead && e.kind != directory.OU && was.parent != e.parent && w.owner(s.place(e.guid), e.kind, scoping.Base(e.kind)).Engine == scoping.None
 }
 
 // ByGUID reads objects singly.
