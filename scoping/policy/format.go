@@ -27,7 +27,7 @@ func FormatWith(p scoping.Policy, head string, about []string) ([]byte, error) {
 			}
 		case "assignments":
 			for j, a := range about[:min(len(about), len(value.Content))] {
-				value.Content[j].HeadComment = "\n" + hashed(a)
+				value.Content[j].HeadComment = strings.Repeat("\n", min(j, 1)) + hashed(a)
 			}
 		}
 	}
