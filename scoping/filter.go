@@ -20,7 +20,7 @@ import (
 //
 // Values compare by the attribute's syntax. Text ignores case (Unicode's simple folding), spaces at both ends, and how many
 // spaces stand together. Windows ignores accents, width and kana too and orders text by the rules of a language; that is not
-// done here, and Check warns of ordering. IA5, printable and numeric strings and octets compare byte for byte. Integers are
+// done here, and Check warns of ordering. IA5 and printable strings and octets compare byte for byte. Integers are
 // numbers, times are seconds, names are DNs as [DN.Equal] has it. objectSid takes S-1-..., objectGUID its text form, and
 // objectCategory the name of a class. ~= is =, as in Active Directory.
 //

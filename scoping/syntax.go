@@ -11,8 +11,8 @@ type Syntax uint8
 // The syntaxes.
 const (
 	SyntaxUnknown      Syntax = iota
-	SyntaxText                // String(Unicode), String(Teletex): without case; see [Filter]
-	SyntaxExact               // String(IA5), String(Printable), String(Numeric): byte for byte
+	SyntaxText                // String(Unicode), String(Teletex), String(Numeric): without case; see [Filter]
+	SyntaxExact               // String(IA5), String(Printable): byte for byte
 	SyntaxInteger             // 32 bits, signed
 	SyntaxLargeInteger        // 64 bits, signed
 	SyntaxBoolean             // TRUE or FALSE

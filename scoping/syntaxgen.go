@@ -28,7 +28,7 @@ var kinds = []string{"user", "inetOrgPerson", "computer", "group", "contact", "o
 
 // syntaxes maps attributeSyntax to the constant's name.
 var syntaxes = map[string]string{
-	"2.5.5.1": "SyntaxName", "2.5.5.2": "SyntaxClass", "2.5.5.4": "SyntaxText", "2.5.5.5": "SyntaxExact", "2.5.5.6": "SyntaxExact",
+	"2.5.5.1": "SyntaxName", "2.5.5.2": "SyntaxClass", "2.5.5.4": "SyntaxText", "2.5.5.5": "SyntaxExact", "2.5.5.6": "SyntaxText",
 	"2.5.5.7": "SyntaxNameData", "2.5.5.8": "SyntaxBoolean", "2.5.5.9": "SyntaxInteger", "2.5.5.10": "SyntaxOctets",
 	"2.5.5.11": "SyntaxTime", "2.5.5.12": "SyntaxText", "2.5.5.14": "SyntaxNameData", "2.5.5.15": "SyntaxDescriptor",
 	"2.5.5.16": "SyntaxLargeInteger", "2.5.5.17": "SyntaxSID",

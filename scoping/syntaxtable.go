@@ -82,7 +82,7 @@ var attributeTable = map[string]attributeRow{
 	"info":                          {"info", SyntaxText, single},
 	"initials":                      {"initials", SyntaxText, single},
 	"instancetype":                  {"instanceType", SyntaxInteger, single},
-	"internationalisdnnumber":       {"internationalISDNNumber", SyntaxExact, 0},
+	"internationalisdnnumber":       {"internationalISDNNumber", SyntaxText, 0},
 	"iphostnumber":                  {"ipHostNumber", SyntaxExact, 0},
 	"ipphone":                       {"ipPhone", SyntaxText, single},
 	"iscriticalsystemobject":        {"isCriticalSystemObject", SyntaxBoolean, single},
@@ -463,6 +463,6 @@ var attributeTable = map[string]attributeRow{
 	"wellknownobjects":                                      {"wellKnownObjects", SyntaxNameData, 0},
 	"whenchanged":                                           {"whenChanged", SyntaxTime, single},
 	"whencreated":                                           {"whenCreated", SyntaxTime, single},
-	"x121address":                                           {"x121Address", SyntaxExact, 0},
+	"x121address":                                           {"x121Address", SyntaxText, 0},
 	"x500uniqueidentifier":                                  {"x500uniqueIdentifier", SyntaxOctets, 0},
 }
