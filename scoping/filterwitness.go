@@ -157,6 +157,9 @@ func (g *literals) candidates() []example {
 	}
 	var all []example
 	plain := func(v string) { all = append(all, example{v, v}) }
+	if merged := g.mergedPattern(); merged != "" {
+		plain(merged)
+	}
 	for _, c := range slices.Concat(g.is, g.not) {
 		switch {
 		case c.op == opSubstrings:
@@ -186,18 +189,47 @@ func (g *literals) candidates() []example {
 	return all
 }
 
+// mergedPattern gives a value with the longest beginning, the longest end, and everything that is to stand between.
+func (g *literals) mergedPattern() string {
+	var first, between, last string
+	for _, c := range g.is {
+		if c.op != opSubstrings {
+			continue
+		}
+		end := len(c.parts) - 1
+		first, last = longer(first, c.parts[0]), longer(last, c.parts[end])
+		between += strings.Join(c.parts[1:end], "")
+	}
+	return first + between + last
+}
+
+func longer(a, b string) string {
+	if len(b) > len(a) {
+		return b
+	}
+	return a
+}
+
 func (g *literals) numbers() []example {
 	s := g.attribute.Syntax
-	var near []int64
+	var near, partial []int64
 	var masks uint64
 	for _, c := range slices.Concat(g.is, g.not) {
-		near = append(near, c.test.number, c.test.number-1, c.test.number+1, int64(c.test.bits), int64(c.test.bits&-c.test.bits))
+		switch c.op {
+		case opAllBits, opAnyBit:
+			partial = append(partial, int64(c.test.bits), int64(c.test.bits&-c.test.bits)) // the mask, and its lowest bit
+		case opEqual, opApprox, opAtLeast, opAtMost:
+			near = append(near, c.test.number, c.test.number+1, c.test.number-1)
+		}
 	}
 	for _, c := range g.is {
 		masks |= c.test.bits
 	}
+	if masks != 0 {
+		near = append(near, int64(masks), int64(int32(masks)))
+	}
 	var all []example
-	for _, n := range append(near, int64(masks), int64(int32(masks)), 0, 1, 2) {
+	for _, n := range slices.Concat(near, partial, []int64{0, 1, 2}) {
 		text := s.format(n)
 		if _, ok := s.number(text); ok {
 			all = append(all, example{text, text})
