@@ -31,7 +31,8 @@ type Filter struct{ root *filterNode }
 // FilterEntry is an object as a filter sees it.
 type FilterEntry interface {
 	// Values gives the raw LDAP values, nil when absent. The attribute is in lower case and has no options. Values of DN
-	// syntax are plain, without <GUID=...>; a single-valued attribute has one value at most.
+	// syntax are plain, without <GUID=...>; a single-valued attribute has one value at most; objectClass names the
+	// structural class and all above it, as the directory does.
 	Values(attribute string) [][]byte
 	// InChain says whether the target is reached by following the link attribute (in lower case) from the object, over one
 	// link or more.

@@ -6,8 +6,9 @@ import "slices"
 const disjointEffort = 1 << 18
 
 // Disjoint says whether it is proved that no object matches both filters. False means only that it is not proved; then
-// [WhyNotDisjoint] says why. It relies on what [FilterEntry] promises: single-valued attributes have one value at most.
-// What it does not know of is a relation between different attributes, and in which chains an object is.
+// [WhyNotDisjoint] says why. It relies on what [FilterEntry] promises of
+// single-valued attributes and of objectClass. It knows no relation between different attributes (an objectClass and its
+// objectCategory, a group and what it is a member of).
 func Disjoint(a, b Filter) (proved bool) {
 	overlaps, ok := commonTerms(a, b, 1)
 	return ok && len(overlaps) == 0

@@ -36,7 +36,10 @@ var fields = []field{
 }
 
 func drawClause(t *rapid.T) string {
-	f := rapid.SampledFrom(fields).Draw(t, "field")
+	return drawClauseOf(t, rapid.SampledFrom(fields).Draw(t, "field"))
+}
+
+func drawClauseOf(t *rapid.T, f field) string {
 	value := rapid.SampledFrom(f.values).Draw(t, "value")
 	op := rapid.SampledFrom(append(strings.Fields(f.ops), "=*")).Draw(t, "op")
 	switch op {
@@ -308,4 +311,52 @@ func TestCheckAcceptsWhatAdministratorsWrite(t *testing.T) {
 			t.Errorf("%s: %v", filter, found)
 		}
 	}
+}
+
+// between are values beside those of the filters, so that bounds which are off by one are met.
+var between = map[string][]string{
+	"uidNumber":      {"-2147483647", "-2", "4", "5", "7", "8", "514", "2147483646", "2147483645"},
+	"accountExpires": {"-9223372036854775807", "-1", "1", "4", "6", "9223372036854775806"},
+	"msTSExpireDate": {"20250102030404.0Z", "20250102030407.0Z"},
+	"department":     {"R", "Sales W", "Sales Eas", "zz", "a(b)", "\\"},
+	"url":            {"abab", "b", "ba", "a b"},
+	"jpegPhoto":      {"a", "a\x00", "\x00b", "a\x00A\x00"},
+}
+
+// TestNoValueSatisfiesWhatIsCalledContradictory tries every value, and every two where there may be several, on filters
+// about one attribute.
+func TestNoValueSatisfiesWhatIsCalledContradictory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := rapid.SampledFrom(fields).Draw(t, "field")
+		draw := func() scoping.Filter {
+			text := "(&"
+			for range rapid.IntRange(1, 2).Draw(t, "clauses") {
+				clause := drawClauseOf(t, f)
+				text += rapid.SampledFrom([]string{clause, "(!" + clause + ")"}).Draw(t, "literal")
+			}
+			return scoping.MustParseFilter(text + ")")
+		}
+		a, b := draw(), draw()
+		if !scoping.Disjoint(a, b) {
+			return
+		}
+		key, all := strings.ToLower(f.attribute), slices.Concat(f.values, between[f.attribute])
+		for i, v := range all {
+			values := [][][]byte{nil, {[]byte(v)}}
+			for _, w := range all[:i] {
+				if f.most > 1 {
+					values = append(values, [][]byte{[]byte(v), []byte(w)})
+				}
+			}
+			for _, x := range values {
+				o := anObject{key: x}
+				if f.attribute == "objectClass" {
+					o = object(strings.Fields("objectclass=" + strings.ReplaceAll(chains[i%len(chains)], " ", " objectclass="))...)
+				}
+				if a.Matches(o) && b.Matches(o) {
+					t.Fatalf("%s and %s are called disjoint, but %q matches both", a, b, o)
+				}
+			}
+		}
+	})
 }
