@@ -97,7 +97,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 		return err
 	}
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant}, Cache: kept.cache, Engines: x.engines, Clock: clock{},
-		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Patience: x.options.Patience, Progress: x.options.Progress,
+		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Patience: x.options.Patience, Progress: x.options.Progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
 	return err
 }

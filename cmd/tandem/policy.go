@@ -54,6 +54,7 @@ func policyCommand() *cli.Command {
 		}},
 		{Name: "fmt", Usage: "print a policy in the usual form; comments stay where they are", ArgsUsage: "FILE", Action: formatPolicy, Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "repin", Usage: "let names follow OUs and groups that were renamed or moved"}, &cli.BoolFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the file instead"}}},
+		suggestCommand(),
 		{Name: "schema", Usage: "print the JSON Schema of policy files, for editors", Action: func(c *cli.Context) error {
 			if err := arguments(c); err != nil {
 				return err

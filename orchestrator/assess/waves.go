@@ -212,10 +212,23 @@ func why(units []moving, group []int, t ties, stay map[int]int) []string {
 	} else {
 		out = append(out, tied(units, outside))
 	}
+	if services(units, group) {
+		out = append(out, "nothing but service accounts: engine none may suit them better")
+	}
 	if kept > 0 {
 		out = append(out, plural(kept, "reference")+" with what stays behind")
 	}
 	return out
+}
+
+// services says whether all that a wave moves are service accounts.
+func services(units []moving, group []int) bool {
+	for _, u := range group {
+		if units[u].Service < units[u].size {
+			return false
+		}
+	}
+	return true
 }
 
 // tied names the units with which there are most references.

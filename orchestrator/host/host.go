@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -70,6 +71,8 @@ type Options struct {
 	Without     gate.Safeguard // for simulations only
 	// Patience is how long a command waits inside a phase that ends by itself (a soak).
 	Patience time.Duration
+	// Survey looks at the directories as a whole, for plans; nil: plans do not count references that cross engines.
+	Survey func(context.Context) (*assess.Survey, error)
 	// Progress tells people what goes on; nil: nobody.
 	Progress func(Progress)
 	// Policies reads a policy file's text; for messages the name is kept.

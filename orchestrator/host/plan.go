@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -44,7 +45,8 @@ type PlannedWave struct {
 	Predicted *wave.Counts         `json:"predicted"`
 	Examples  []wave.Difference    `json:"examples,omitempty"`
 	Findings  []wave.Finding       `json:"findings"`
-	Members   string               `json:"members"` // fingerprint of the identities in the scopes
+	Crossing  *assess.Crossing     `json:"crossing,omitempty"` // references whose two ends have different engines afterwards; nil: not counted
+	Members   string               `json:"members"`            // fingerprint of the identities in the scopes
 }
 
 // PlanOptions say what is planned.
@@ -89,6 +91,9 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 			return nil, err
 		}
 		p.Waves = append(p.Waves, w)
+	}
+	if err := h.crossings(ctx, cur, p); err != nil {
+		return nil, err
 	}
 	p.seal()
 	return p, nil

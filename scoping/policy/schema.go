@@ -85,12 +85,3 @@ func (ps properties) MarshalJSON() ([]byte, error) {
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }
-
-func (ps properties) at(key string) *schema {
-	for _, p := range ps {
-		if p.key == key {
-			return p.of
-		}
-	}
-	return nil
-}
