@@ -113,6 +113,9 @@ func (c *filterClause) prepareEqual() *FilterProblem {
 	if !ok {
 		return c.illTyped()
 	}
+	if s == SyntaxName && plainName(c.value) {
+		t.plain = c.value
+	}
 	return nil
 }
 

@@ -6,9 +6,8 @@ import "slices"
 const disjointEffort = 1 << 18
 
 // Disjoint says whether it is proved that no object matches both filters. False means only that it is not proved; then
-// [WhyNotDisjoint] says why. It relies on what [FilterEntry] promises of
-// single-valued attributes and of objectClass. It knows no relation between different attributes (an objectClass and its
-// objectCategory, a group and what it is a member of).
+// [WhyNotDisjoint] says why. It relies on what [FilterEntry] promises of single-valued attributes and of objectClass. It
+// knows no relation between different attributes (objectClass and objectCategory), nor between a link and the chains over it.
 func Disjoint(a, b Filter) (proved bool) {
 	overlaps, ok := commonTerms(a, b, 1)
 	return ok && len(overlaps) == 0

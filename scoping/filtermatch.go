@@ -81,6 +81,7 @@ type valueTest struct {
 	number int64    // of those that are
 	parts  []string // canonical; the first stands at the beginning of the value, the last at its end
 	bits   uint64
+	plain  string // the spelling of a plain name, see plainName
 }
 
 // datum is a value in canonical form: a number for numeric syntaxes, else a text.
@@ -101,6 +102,9 @@ func (s Syntax) datum(raw []byte) (datum, bool) {
 func (t *valueTest) matches(raw []byte) bool {
 	if t.kind == testAny {
 		return true
+	}
+	if t.kind == testExact && t.syntax == SyntaxName {
+		return equalsName(raw, t.text, t.plain)
 	}
 	v, ok := t.syntax.datum(raw)
 	return ok && t.holds(v)
