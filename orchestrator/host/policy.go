@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -11,55 +10,9 @@ import (
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
-// Compile reads a policy file's text, resolves it in the directory and compiles it. Every mistake of one stage is reported at once, as
-// scoping.Mistakes.
+// Compile reads a policy file's text, resolves it in the directory and compiles it. Every mistake is reported at once, as scoping.Mistakes.
 func (h *Host) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
-	p, err := policy.Parse(file, text)
-	form := mistakesOf(err)
-	if err != nil && (len(p.Features) == 0 || len(p.Assignments) == 0) {
-		return nil, err // there is nothing to judge
-	}
-	pinned, err := policy.Pin(ctx, p, h.o.Census.Names(), pinner{h})
-	places := mistakesOf(err)
-	switch {
-	case err == nil || places != nil:
-		p = pinned
-	case form == nil:
-		return nil, err // the directory could not be asked
-	}
-	caps, err := h.caps(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if p.Matches != "" {
-		form.Add(p.Pos, "matches: a file of matches is not available yet", "adopt into a tenant without look-alikes, or leave the key out")
-	}
-	if form != nil || places != nil {
-		return nil, together(form, places, scoping.Check(p, caps))
-	}
-	return scoping.Compile(p, caps)
-}
-
-func mistakesOf(err error) (ms scoping.Mistakes) {
-	errors.As(err, &ms)
-	return ms
-}
-
-// together gives the mistakes of all stages; of one place only the first stage's, since the others follow from it.
-func together(stages ...scoping.Mistakes) error {
-	var all scoping.Mistakes
-	taken := map[scoping.Pos]bool{}
-	for _, ms := range stages {
-		for _, m := range ms {
-			if !taken[m.Pos] {
-				all = append(all, m)
-			}
-		}
-		for _, m := range ms {
-			taken[m.Pos] = true
-		}
-	}
-	return all.Err()
+	return policy.Compile(ctx, file, text, h.o.Census.Names(), pinner{h}, h.caps)
 }
 
 // caps asks every configured engine what it can do.

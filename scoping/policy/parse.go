@@ -41,7 +41,7 @@ func (r *reader) document(data []byte) *yaml.Node {
 		}
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
-		r.mistakes.Add(scoping.Pos{File: r.file, Line: 1, Column: 1}, "the policy is empty", "see \"tandem lab up\" for one to begin with")
+		r.mistakes.Add(scoping.Pos{File: r.file, Line: 1, Column: 1}, "the policy is empty", "\"tandem policy suggest\" proposes one to begin with")
 		return nil
 	}
 	return follow(doc.Content[0])

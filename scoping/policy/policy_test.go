@@ -101,7 +101,7 @@ assignments:
 			`policy.yaml:3:11: features is not a list`,
 			`policy.yaml:4:23: softMatch is neither true nor false`,
 			`policy.yaml:4:57: objects is not a whole number`,
-			`policy.yaml:4:73: leaving: "go" is unknown (write disable or remove or keep)`,
+			`policy.yaml:4:73: leaving: "go" is unknown (write disable, remove or keep)`,
 			`policy.yaml:7:5: unknown key "Under" in assignment "a" (did you mean "under"?)`,
 			`policy.yaml:8:12: under: not a distinguished name`,
 			`policy.yaml:9:13: engine is not a text`,
@@ -115,7 +115,7 @@ assignments:
 		"not YAML":      {"version: [1\nfeatures: {", []string{"policy.yaml:", "this is not YAML"}},
 		"empty":         {"", []string{"the policy is empty"}},
 		"only comments": {"# nothing\n", []string{"the policy is empty"}},
-		"empty text":    {"version: 1\nfeatures: []\nassignments:\n  - {name: , under: '', engine: x, features: []}\n", []string{"name is not a text", "under is empty"}},
+		"empty text":    {"version: 1\nfeatures: []\nassignments:\n  - {name: , under: '', engine: x, features: []}\n", []string{"name has no value", "under is empty"}},
 		"a list":        {"- 1\n", []string{"policy.yaml:1:1: the policy is not a mapping"}},
 		"double quote":  {"version: 1\nfeatures: []\nassignments:\n  - {name: a, under: \"OU=a\\\\qb\", engine: x, features: []}\n", []string{"use single quotes"}},
 	} {

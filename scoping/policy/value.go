@@ -106,8 +106,12 @@ func (r *reader) text(what string, to *string) value {
 }
 
 func (r *reader) scalar(what string, n *yaml.Node) (string, bool) {
-	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
-		r.mistakes.Add(r.at(n), what+" is not a text", "write it on the same line, in quotes if it holds \": \" or \" #\"")
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		r.mistakes.Add(r.at(n), what+" is not a text", "write one value, without brackets, braces or dashes")
+		return "", false
+	case n.ShortTag() == "!!null":
+		r.mistakes.Add(r.at(n), what+" has no value", "write it on the same line, in quotes if it holds \": \" or \" #\"")
 		return "", false
 	}
 	return n.Value, true
@@ -169,7 +173,7 @@ func oneOf[T ~string](r *reader, what string, to *T, allowed ...T) value {
 			*to = T(n.Value)
 			return
 		}
-		r.mistakes.Add(r.at(n), fmt.Sprintf("%s: %q is unknown", what, n.Value), "write "+strings.Join(names, " or "))
+		r.mistakes.Add(r.at(n), fmt.Sprintf("%s: %q is unknown", what, n.Value), "write "+choice(names))
 	}}
 }
 
@@ -200,5 +204,14 @@ func dnHint(n *yaml.Node) string {
 	if n.Style&yaml.DoubleQuotedStyle != 0 && strings.Contains(n.Value, "\\") {
 		return "within double quotes YAML reads backslashes itself; use single quotes"
 	}
-	return "write it as the directory shows it, special characters behind a backslash"
+	return `write it as the directory shows it, such as OU=Sales,DC=contoso,DC=test, and a comma in a name as \,`
+}
+
+// choice lists alternatives: a, b or c.
+func choice(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0] + ", or leave the key out"
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
