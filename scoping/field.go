@@ -23,6 +23,9 @@ var fields = [...]struct {
 // kinds in the order of the base features, whose fields come first.
 var kinds = [...]Kind{User, Group, Contact, Device}
 
+// Kinds lists the kinds of objects.
+func Kinds() []Kind { return slices.Clone(kinds[:]) }
+
 const (
 	numKinds  = len(kinds)
 	numFields = len(fields)

@@ -151,10 +151,8 @@ func (r *reader) exceptions(to *[]scoping.Pin) value {
 func (r *reader) kinds(to *[]scoping.Kind) value {
 	item := r.text("a kind", new(string))
 	item.schema = schema{Type: "string"}
-	for _, row := range scoping.FeatureTable() {
-		if row.Kind != "" {
-			item.schema.Enum = append(item.schema.Enum, string(row.Kind))
-		}
+	for _, k := range scoping.Kinds() {
+		item.schema.Enum = append(item.schema.Enum, string(k))
 	}
 	item.read = func(n *yaml.Node) {
 		s, _ := r.scalar("a kind", n)
