@@ -119,7 +119,7 @@ func (c *compiler) checkSelector(a *Assignment) {
 	s := a.Selector
 	if s.Sample != "" {
 		if _, err := ParseSample(s.Sample); err != nil {
-			c.mistakes.Add(cmp.Or(s.SamplePos, a.Pos), fmt.Sprintf("sample of assignment %q: %s", a.Name, err), "")
+			c.mistakes.Add(cmp.Or(s.SamplePos, a.Pos), fmt.Sprintf("sample of assignment %q: %q is not a share", a.Name, s.Sample), sampleHint)
 		}
 	}
 	if s.Filter != "" {

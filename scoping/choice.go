@@ -66,7 +66,7 @@ func (c Choice) String() string {
 		parts = append(parts, "objects that match "+c.Filter)
 	}
 	if c.Sample != "" {
-		parts = append(parts, "a sample of "+c.Sample)
+		parts = append(parts, "sample of "+c.Sample)
 	}
 	return strings.Join(parts, ", of these ")
 }
@@ -85,8 +85,10 @@ func ParseSample(s string) (Share, error) {
 			return Share(v), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a share: write a percentage such as 5%% or 0.5%%, above 0%% and at most 100%%, with at most two decimals", s)
+	return 0, fmt.Errorf("%q is not a share: %s", s, sampleHint)
 }
+
+const sampleHint = "write a percentage such as 5% or 0.5%, above 0% and at most 100%, with at most two decimals"
 
 // Holds says whether an object is in the share: by a stable hash of its objectGUID (rule I4), so that a smaller share is part
 // of a larger one and one object's answer never depends on others.

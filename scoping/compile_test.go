@@ -73,7 +73,7 @@ func TestBadPoliciesAreExplained(t *testing.T) {
 			[]string{`p.yaml:2:1: filter of assignment "sales": `, `of (department=R&D`}},
 		"unknown attribute": {func(p *scoping.Policy) { p.Assignments[1].Selector.Filter = "(departement=x)" }, []string{`"departement" is not known`, "did you mean department?"}},
 		"sample": {func(p *scoping.Policy) { p.Assignments[1].Selector.Sample = "101%" },
-			[]string{`sample of assignment "sales": "101%" is not a share: write a percentage such as 5%`}},
+			[]string{`sample of assignment "sales": "101%" is not a share (write a percentage such as 5%`}},
 		"memberOf":       {func(p *scoping.Policy) { p.Assignments[1].Selector.MemberOf.DN = "CN=g" }, []string{"CN=g of assignment \"sales\" is not resolved to a group"}},
 		"leaving":        {func(p *scoping.Policy) { p.Assignments[1].Leaving = scoping.Keep }, []string{"belongs to engine none"}},
 		"kinds":          {func(p *scoping.Policy) { p.Assignments[1].Kinds = []scoping.Kind{scoping.User} }, []string{"only narrow features that follow, such as references"}},

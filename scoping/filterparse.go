@@ -103,7 +103,7 @@ func (p *filterParser) filter(depth int) (*filterNode, error) {
 	n.offset = start
 	p.space()
 	if p.peek() != ')' {
-		return nil, p.fail(p.i, fmt.Sprintf("the \"(\" at byte %d is not closed here", start), "write \")\"")
+		return nil, p.fail(p.i, fmt.Sprintf("the \"(\" of character %d is not closed", start+1), "write \")\"")
 	}
 	p.i++
 	return n, nil

@@ -66,12 +66,19 @@ func showPlan(w io.Writer, p api.Plan) {
 			fmt.Fprintf(w, "  %s %s %s\n", d.Op, d.Name, d.Detail)
 		}
 		for _, f := range x.Findings {
-			fmt.Fprintf(w, "  %s %s: %s", bold(string(f.Severity)), f.Code, f.Message)
-			if f.Objects > 0 {
-				fmt.Fprintf(w, " (%d, such as %s)", f.Objects, strings.Join(f.Examples, "; "))
-			}
-			fmt.Fprintln(w)
+			showFinding(w, f)
 		}
+	}
+}
+
+func showFinding(w io.Writer, f wave.Finding) {
+	fmt.Fprintf(w, "  %s %s: %s", bold(string(f.Severity)), f.Code, f.Message)
+	if f.Objects > 0 {
+		fmt.Fprintf(w, " (%d, such as)", f.Objects)
+	}
+	fmt.Fprintln(w)
+	for _, e := range f.Examples {
+		fmt.Fprintf(w, "    %s\n", e)
 	}
 }
 

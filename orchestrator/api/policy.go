@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
 
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/policy"
@@ -100,29 +99,6 @@ func policyRepin(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, e
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	now := movedNames(s.Drift)
-	out := Formatted{File: q.File, Repinned: []string{}}
-	b, err := policy.Reformat(q.File, q.Text, func(dn string) string {
-		d, err := scoping.ParseDN(dn)
-		if err != nil || now[d.Key()] == "" {
-			return dn
-		}
-		if change := dn + " → " + now[d.Key()]; !slices.Contains(out.Repinned, change) {
-			out.Repinned = append(out.Repinned, change)
-		}
-		return now[d.Key()]
-	})
-	out.Text = string(b)
-	return out, Outcome{}, err
-}
-
-// movedNames gives, by the name that a policy knows, the one that a pinned object has now.
-func movedNames(ds []scoping.Drift) map[string]string {
-	now := map[string]string{}
-	for _, d := range ds {
-		if was, err := scoping.ParseDN(d.Was); err == nil && d.Now != "" {
-			now[was.Key()] = d.Now
-		}
-	}
-	return now
+	b, changes, err := policy.Follow(q.File, q.Text, s.Drift)
+	return Formatted{File: q.File, Text: string(b), Repinned: changes}, Outcome{}, err
 }

@@ -270,3 +270,34 @@ func TestWithoutEnginesNothingIsSuggested(t *testing.T) {
 		t.Errorf("with one engine: %+v %v", g.Waves, err)
 	}
 }
+
+func TestSuggestedPolicyHoldsWhatPoliciesMust(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawnWorld(t).survey().Directories[0], drawnWorld(t).survey().Directories[0]
+		b.Name = "e"
+		s := &assess.Survey{Directories: []*assess.Directory{a, b}}
+		g := suggested(t, s)
+		text, err := policy.FormatWith(g.Policy, "suggested", g.About)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Parse("f", text)
+		if err != nil {
+			t.Fatalf("%v of\n%s", err, text)
+		}
+		caps := map[string]scoping.EngineCaps{}
+		for _, e := range engines() {
+			caps[e.Name] = e.Caps
+		}
+		if m := scoping.Check(p, caps); len(m) > 0 {
+			t.Fatalf("%v of\n%s", m, text)
+		}
+		again, err := policy.Reformat("f", text, nil)
+		if err != nil || string(again) != string(text) {
+			t.Fatalf("%v: it is not in the usual form: %s", err, cmp.Diff(string(text), string(again)))
+		}
+		if p.Assignments[0].Directory != "d" || p.Assignments[1].Directory != "e" {
+			t.Fatalf("%+v", p.Assignments)
+		}
+	})
+}

@@ -125,8 +125,8 @@ func sampleSchema(s *schema) {
 	s.Pattern, s.Examples = samplePattern, []any{"5%"}
 }
 
-// samplePattern is what a percentage looks like.
-const samplePattern = `^(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$`
+// samplePattern is how a share is usually written: above 0% and at most 100%, with at most two decimals.
+const samplePattern = `^(100(\.0{1,2})?|[1-9][0-9]?(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))%$`
 
 // assignmentName names an assignment in messages: by its name if it has one.
 func assignmentName(n *yaml.Node) string {

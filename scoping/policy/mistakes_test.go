@@ -41,8 +41,8 @@ func (t tree) Resolve(_ context.Context, _ string, dn scoping.DN) (scoping.Pin, 
 // engines are those of the catalogue.
 func engines(context.Context) (map[string]scoping.EngineCaps, error) {
 	return map[string]scoping.EngineCaps{
-		"connect":   everything()["connect"],
-		"cloudsync": {Features: []scoping.Feature{scoping.Users, scoping.References}},
+		"connect":   {Kind: "connect", Features: everything()["connect"].Features, Refused: map[scoping.Feature]string{scoping.Contacts: "Graph only reads organizational contacts"}},
+		"cloudsync": {Kind: "cloudsync", Features: []scoping.Feature{scoping.Users, scoping.References, scoping.PasswordHash, scoping.PasswordWriteback}},
 	}, nil
 }
 
@@ -56,7 +56,7 @@ const catalogueHead = `# What can be wrong with a policy
 Every mistake has its place in the file and says what to do, and all of them come at once. Each section below is a policy that is
 wrong in one way, and what ` + "`tandem policy validate`" + ` says about it. (A test runs every one of them: scoping/policy/testdata/mistakes.)
 
-Two engines are configured here: connect, which can write everything, and cloudsync, which can write users and their references.
+Two engines are configured here: connect, which can write everything that the tenant takes, and cloudsync, which can write users with their references and passwords.
 The directory is called contoso and holds these:
 
 `

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,29 @@ func Reformat(file string, text []byte, rename func(dn string) string) ([]byte, 
 		}
 	}
 	return nil, fmt.Errorf("formatting %s: %w", file, errComments)
+}
+
+// Follow formats a policy file whose names follow the containers and groups that drifted from where a policy in force has pinned them. It
+// also gives what it changed, "old → new".
+func Follow(file string, text []byte, drifted []scoping.Drift) (out []byte, changes []string, err error) {
+	now := map[string]string{}
+	for _, d := range drifted {
+		if was, err := scoping.ParseDN(d.Was); err == nil && d.Now != "" {
+			now[was.Key()] = d.Now
+		}
+	}
+	changes = []string{}
+	out, err = Reformat(file, text, func(dn string) string {
+		d, err := scoping.ParseDN(dn)
+		if err != nil || now[d.Key()] == "" || now[d.Key()] == dn {
+			return dn
+		}
+		if c := dn + " → " + now[d.Key()]; !slices.Contains(changes, c) {
+			changes = append(changes, c)
+		}
+		return now[d.Key()]
+	})
+	return out, changes, err
 }
 
 // passes is how often a text is formatted at most until that changes nothing: a comment in an odd place is moved to a usual one,

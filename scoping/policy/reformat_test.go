@@ -136,12 +136,30 @@ func TestWhatCannotBeReadOrKeptIsRefused(t *testing.T) {
 }
 
 func TestNamesFollowWithTheirComments(t *testing.T) {
-	text := "version: 1\nfeatures: [users]\nassignments:\n  - name: a # b\n    under: OU=Old,DC=x # here\n    except:\n      # and\n      - OU=C,OU=Old,DC=x\n    memberOf: CN=G,OU=Old,DC=x\n    engine: none\n    features: [users]\n"
-	out, err := policy.Reformat("f", []byte(text), func(dn string) string { return strings.Replace(dn, "OU=Old", `OU=New\, bigger`, 1) })
-	if err != nil {
-		t.Fatal(err)
+	text := `version: 1
+features: [users]
+assignments:
+  - name: a # b
+    under: ou=old, dc=X # here
+    except:
+      # and
+      - OU=C,OU=Old,DC=x
+      - OU=Stays,DC=x
+    memberOf: CN=G,OU=Groups,DC=x # they
+    engine: none
+    features: [users]
+`
+	want := strings.NewReplacer("ou=old, dc=X", `OU=New\, bigger,DC=x`, "OU=C,OU=Old,DC=x", `OU=C,OU=New\, bigger,DC=x`, "CN=G,OU=Groups,DC=x", "CN=H,OU=Groups,DC=x").Replace(text)
+	out, changes, err := policy.Follow("f", []byte(text), []scoping.Drift{
+		{What: scoping.Renamed, Was: "OU=Old,DC=x", Now: `OU=New\, bigger,DC=x`},
+		{What: scoping.Shifted, Was: "OU=C,OU=Old,DC=x", Now: `OU=C,OU=New\, bigger,DC=x`},
+		{What: scoping.Renamed, Was: "CN=G,OU=Groups,DC=x", Now: "CN=H,OU=Groups,DC=x"},
+		{What: scoping.Vanished, Was: "OU=Stays,DC=x"},
+	})
+	if err != nil || len(changes) != 3 || changes[0] != `ou=old, dc=X → OU=New\, bigger,DC=x` {
+		t.Errorf("%v %q", err, changes)
 	}
-	if d := cmp.Diff(strings.ReplaceAll(text, "OU=Old", `OU=New\, bigger`), string(out)); d != "" {
+	if d := cmp.Diff(want, string(out)); d != "" {
 		t.Error(d)
 	}
 }

@@ -120,6 +120,8 @@ var bad = map[string]string{
 	"no DN":                `{version: 1, features: [users], assignments: [{name: a, under: Sales, engine: none, features: [users]}]}`,
 	"exceptions as text":   `{version: 1, features: [users], assignments: [{name: a, under: DC=x, except: "OU=a,DC=x", engine: none, features: [users]}]}`,
 	"sample without %":     `{version: 1, features: [users], assignments: [{name: a, under: DC=x, sample: five, engine: none, features: [users]}]}`,
+	"sample of nothing":    `{version: 1, features: [users], assignments: [{name: a, under: DC=x, sample: 0%, engine: none, features: [users]}]}`,
+	"sample above all":     `{version: 1, features: [users], assignments: [{name: a, under: DC=x, sample: 101%, engine: none, features: [users]}]}`,
 	"filter without ()":    `{version: 1, features: [users], assignments: [{name: a, under: DC=x, filter: department=R&D, engine: none, features: [users]}]}`,
 	"priority as text":     `{version: 1, features: [users], assignments: [{name: a, under: DC=x, priority: high, engine: none, features: [users]}]}`,
 	"leaving of an engine": `{version: 1, features: [users], assignments: [{name: a, under: DC=x, engine: connect, features: [users], leaving: keep}]}`,
