@@ -113,14 +113,11 @@ func (g *suggester) chooseFeatures() {
 			continue
 		}
 		with := append(slices.Clone(g.out.Policy.Features), row.Feature)
-		switch {
-		case !g.engines[g.out.From].Has(row.Feature):
-			g.note("%s: %s (feature %s). Engine %s cannot write it, so it is not switched on.", sentence(row.Title), objects(n), row.Feature, g.out.From)
-		case len(scoping.Check(g.trial(with), g.engines)) > 0:
-			g.note("%s: %s (feature %s). It cannot be assigned yet, so it is not switched on.", sentence(row.Title), objects(n), row.Feature)
-		default:
-			g.out.Policy.Features = with
+		if why := g.refused(with); why != "" {
+			g.note("%s: %s. Feature %s is not switched on: %s.", sentence(row.Title), objects(n), row.Feature, why)
+			continue
 		}
+		g.out.Policy.Features = with
 	}
 	if len(g.out.Policy.Features) == 0 {
 		g.out.Policy.Features = []scoping.Feature{scoping.Users, scoping.Groups}
@@ -128,10 +125,20 @@ func (g *suggester) chooseFeatures() {
 	}
 }
 
-// trial is a policy that assigns features and nothing else, to see whether that may be.
-func (g *suggester) trial(features []scoping.Feature) scoping.Policy {
-	return scoping.Policy{Features: features, Defaults: scoping.DefaultDefaults(),
-		Assignments: []scoping.Assignment{{Name: "trial", Directory: "trial", Under: scoping.Pin{DN: "DC=trial"}, Engine: g.out.From, Features: features}}}
+// refused says why the first engine cannot be given features, "" if it can.
+func (g *suggester) refused(features []scoping.Feature) string {
+	p := scoping.Policy{Features: features, Defaults: scoping.DefaultDefaults(),
+		Assignments: []scoping.Assignment{{Name: "everything", Directory: "any", Under: scoping.Pin{DN: "DC=any"}, Engine: g.out.From, Features: features}}}
+	for _, m := range scoping.Check(p, g.engines) {
+		return m.What
+	}
+	return ""
+}
+
+// able says whether an engine can be given a feature.
+func (g *suggester) able(engine string, f scoping.Feature) bool {
+	c := g.engines[engine]
+	return c.Has(f) && c.Refused[f] == ""
 }
 
 // inUse counts the objects for which a feature is needed.

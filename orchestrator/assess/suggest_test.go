@@ -103,8 +103,11 @@ assignments:
 	if l := g.Waves[4].Lost; len(l) != 1 || l[0].Feature != scoping.ExchangeHybrid || l[0].Objects != 30 {
 		t.Errorf("lost: %+v", l)
 	}
-	if notes := strings.Join(g.Notes, "\n"); !strings.Contains(notes, "OU=Empty,DC=x,DC=y") {
-		t.Errorf("the empty OU is not told:\n%s", notes)
+	notes := strings.Join(g.Notes, "\n")
+	for _, want := range []string{"OU=Empty,DC=x,DC=y", "Exchange hybrid attributes: 30 objects. Feature exchange-hybrid is not switched on: "} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("%q is not told:\n%s", want, notes)
+		}
 	}
 }
 
@@ -300,4 +303,28 @@ func TestSuggestedPolicyHoldsWhatPoliciesMust(t *testing.T) {
 			t.Fatalf("%+v", p.Assignments)
 		}
 	})
+}
+
+func TestWhatTheTenantRefusesIsNotSwitchedOn(t *testing.T) {
+	w := contoso()
+	w.add("Supplier", "Legal", scoping.Contact)
+	es := engines()
+	es[0].Caps.Features = append(es[0].Caps.Features, scoping.Contacts)
+	es[0].Caps.Refused = map[scoping.Feature]string{scoping.Contacts: "Graph only reads organizational contacts"}
+	g, err := assess.Suggest(w.survey(), es)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(g.Policy.Features, scoping.Contacts) || !strings.Contains(strings.Join(g.Notes, "\n"), "Graph only reads organizational contacts") {
+		t.Errorf("%v %q", g.Policy.Features, g.Notes)
+	}
+	es[0].Caps.Refused = nil
+	if g, err = assess.Suggest(w.survey(), es); err != nil || !slices.Contains(g.Policy.Features, scoping.Contacts) {
+		t.Errorf("contacts that may be written are not switched on: %v %v", g.Policy.Features, err)
+	}
+	for _, x := range g.Waves {
+		if x.Objects[scoping.Contact] > 0 {
+			t.Errorf("a contact moves to an engine that cannot write it: %+v", x)
+		}
+	}
 }

@@ -54,14 +54,13 @@ func (g *suggester) chooseWaves() {
 
 // movable gives the units with anything that the target can take over, and of every object its unit, or -1 where it stays.
 func (g *suggester) movable() (units []moving, unitOf [][]int) {
-	caps := g.engines[g.out.To]
 	for _, p := range g.places {
 		at := map[int32]int{}
 		of := make([]int, len(p.in.objects))
 		for i := range p.in.objects {
 			o, u := &p.in.objects[i], p.units[p.of[i]]
 			base := scoping.Base(o.Kind)
-			if of[i] = never; u.None || base == "" || o.Has(Critical) || !slices.Contains(g.out.Policy.Features, base) || !caps.Has(base) {
+			if of[i] = never; u.None || base == "" || o.Has(Critical) || !slices.Contains(g.out.Policy.Features, base) || !g.able(g.out.To, base) {
 				continue
 			}
 			n, ok := at[p.of[i]]
@@ -169,12 +168,12 @@ func (g *suggester) wave(units []moving, group []int, t ties, stay map[int]int, 
 	for _, u := range group {
 		w.Units = append(w.Units, *units[u].Unit)
 		for k, n := range units[u].Objects {
-			if base := scoping.Base(k); slices.Contains(g.out.Policy.Features, base) && g.engines[g.out.To].Has(base) {
+			if base := scoping.Base(k); slices.Contains(g.out.Policy.Features, base) && g.able(g.out.To, base) {
 				w.Objects[k] += n
 			}
 		}
 		for _, x := range units[u].InUse {
-			if x.Feature != "" && !g.engines[g.out.To].Has(x.Feature) {
+			if x.Feature != "" && !g.able(g.out.To, x.Feature) {
 				lost[x.Name] += x.Objects
 			}
 		}
