@@ -93,6 +93,13 @@ func TestABadFilterIsRefusedWhereItIsWrong(t *testing.T) {
 	}
 }
 
+func TestAFilterErrorSaysWhatToWrite(t *testing.T) {
+	_, err := scoping.ParseFilter("(cn>a)")
+	if want := `filter: at byte 3: LDAP has no comparison '>' (write >= or <=, and (!(...)) around it for the rest)`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestNestingAndLengthAreAllowedUpToTheirBounds(t *testing.T) {
 	deep := strings.Repeat("(!", 99) + "(cn=a)" + strings.Repeat(")", 99)
 	long := "(cn=" + strings.Repeat("x", scoping.MaxFilterBytes-5) + ")"

@@ -74,7 +74,7 @@ func (c *filterClause) prepare(known bool) *FilterProblem {
 }
 
 // illTyped says that the value is none of the attribute's syntax.
-func (c *filterClause) illTyped() *FilterProblem {
+func (c *filterClause) illTyped(value string) *FilterProblem {
 	hints := map[Syntax]string{
 		SyntaxText:         "write UTF-8",
 		SyntaxInteger:      "write a decimal number of 32 bits, without zeros in front, such as 512 or -2147483646",
@@ -87,7 +87,7 @@ func (c *filterClause) illTyped() *FilterProblem {
 		SyntaxSID:          `write S-1-5-21-..., or its bytes as \01\05...`,
 		SyntaxClass:        "write the class's name, such as user",
 	}
-	return c.bad(c.valueAt, fmt.Sprintf("%q is no %s, as %s is", c.value, c.attribute.Syntax, c.attribute.Name), hints[c.attribute.Syntax])
+	return c.bad(c.valueAt, fmt.Sprintf("%q is no %s, as %s is", value, c.attribute.Syntax, c.attribute.Name), hints[c.attribute.Syntax])
 }
 
 func (c *filterClause) prepareEqual() *FilterProblem {
@@ -111,7 +111,7 @@ func (c *filterClause) prepareEqual() *FilterProblem {
 		t.text, ok = s.canonical([]byte(c.value))
 	}
 	if !ok {
-		return c.illTyped()
+		return c.illTyped(c.value)
 	}
 	if s == SyntaxName && plainName(c.value) {
 		t.plain = c.value
@@ -158,7 +158,7 @@ func (c *filterClause) prepareRange() *FilterProblem {
 		return c.bad(c.nameAt, fmt.Sprintf("values of %s (%s) have no order", c.attribute.Name, s), "compare with = or leave it out")
 	}
 	if !ok {
-		return c.illTyped()
+		return c.illTyped(c.value)
 	}
 	return nil
 }
@@ -179,10 +179,7 @@ func (c *filterClause) prepareSubstrings() *FilterProblem {
 	last := len(c.parts) - 1
 	for i, part := range c.parts {
 		if !utf8.ValidString(part) {
-			c.value = part
-			p := c.illTyped()
-			c.value = ""
-			return p
+			return c.illTyped(part)
 		}
 		c.test.parts[i] = foldPart(part)
 	}
@@ -218,7 +215,7 @@ func (c *filterClause) prepareChain() *FilterProblem {
 	}
 	d, err := ParseDN(c.value)
 	if err != nil || d.IsZero() {
-		return c.illTyped()
+		return c.illTyped(c.value)
 	}
 	c.target = d
 	return nil

@@ -189,6 +189,10 @@ func TestWhatAdministratorsWriteIsProvedDisjoint(t *testing.T) {
 		{"(nonsense=1)", "(cn=*)"},
 		{"(!(nonsense=1))", "(cn=*)"},
 		{"(|)", "(&)"},
+		{"(department>=b)", "(department<=a)"},
+		{"(&(department=*)(!(department<=b)))", "(!(department>=b))"},
+		{"(uidNumber:1.2.840.113556.1.4.803:=3)", "(!(uidNumber:1.2.840.113556.1.4.803:=1))"},
+		{"(proxyAddresses=*a*b*)", "(!(proxyAddresses=*b*))"},
 		{"(extensionAttribute1=sync)", "(!(extensionAttribute1=SYNC))"},
 		{"(employeeID=\\20007)", "(employeeID=7)"},
 	} {
@@ -219,6 +223,10 @@ func TestWhyFiltersAreNotDisjointIsTold(t *testing.T) {
 		{"(memberOf:1.2.840.113556.1.4.1941:=CN=a,DC=x)", "(mail=*)", "an object with memberOf leading to CN=a,DC=x and mail=something matches both"},
 		{"(whenCreated>=20200101000000.0Z)", "(!(whenCreated<=20200101000000.0Z))", "an object with whenCreated=20200101000001.0Z matches both"},
 		{"(&)", "(!(|))", "an object matches both"},
+		{"(department>=b)", "(!(department>=c))", "an object with department=b matches both"},
+		{"(objectSid=*)", "(!(objectSid=S-1-5-32-544))", "an object with objectSid=S-1-5-11 matches both"},
+		{"(&(mapiRecipient=*)(!(mapiRecipient=TRUE)))", "(!(mapiRecipient=FALSE))",
+			"nothing in (&(mAPIRecipient=*)(!(mAPIRecipient=TRUE))(!(mAPIRecipient=FALSE))) contradicts itself, though no example was found"},
 	} {
 		if got := scoping.WhyNotDisjoint(scoping.MustParseFilter(c.a), scoping.MustParseFilter(c.b)); got != c.want {
 			t.Errorf("%s and %s:\n got %q\nwant %q", c.a, c.b, got, c.want)

@@ -162,14 +162,15 @@ func (g *literals) candidates() []example {
 	}
 	for _, c := range slices.Concat(g.is, g.not) {
 		switch {
+		case c.op == opPresent:
 		case c.op == opSubstrings:
 			plain(strings.Join(c.parts, ""))
 			plain(strings.Join(c.parts, "x"))
 		case c.test.kind == testPattern: // a category by its class
 			plain("CN=" + classTable[strings.ToLower(c.value)].category + ",CN=Schema,CN=Configuration,DC=contoso,DC=test")
-		case s == SyntaxSID || s == SyntaxOctets && c.op != opPresent:
+		case s == SyntaxSID || s == SyntaxOctets:
 			all = append(all, example{c.test.text, c.value})
-		case c.op != opPresent:
+		default:
 			plain(c.value)
 			plain(c.value + "x")
 		}
@@ -181,7 +182,8 @@ func (g *literals) candidates() []example {
 	case SyntaxNameData:
 		plain("B:2:00:CN=Somebody,DC=contoso,DC=test")
 	case SyntaxSID:
-		all = append(all, example{"\x01\x02\x00\x00\x00\x00\x00\x05\x20\x00\x00\x00\x20\x02\x00\x00", "S-1-5-32-544"})
+		all = append(all, example{"\x01\x02\x00\x00\x00\x00\x00\x05\x20\x00\x00\x00\x20\x02\x00\x00", "S-1-5-32-544"},
+			example{"\x01\x01\x00\x00\x00\x00\x00\x05\x0b\x00\x00\x00", "S-1-5-11"})
 	default:
 		plain("something")
 		plain("another")

@@ -71,10 +71,10 @@ func openFilterWorld(t *testing.T, target conformance.Target) *filterWorld {
 		w.add(dn, w.fill(map[string][]string{"objectClass": {"organizationalUnit"}}, []column{shared[0], shared[2], shared[5]}))
 		w.ous = append(w.ous, dn)
 	}
-	for i := range 240 {
+	for i := range 150 {
 		w.addPerson(i)
 	}
-	for i := range 60 {
+	for i := range 40 {
 		w.addGroup(i)
 	}
 	w.closeRings()
