@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Filter is an LDAP filter (RFC 4515) that is evaluated in memory and selects what Active Directory's own search selects.
-// The zero Filter is none: it matches nothing. A Filter is never changed after it was parsed, so it may be shared.
+// Filter is an LDAP filter (RFC 4515) that is evaluated in memory and selects what Active Directory's own search selects:
+// measured against Samba, as far as Samba does what Microsoft's documents say. The zero Filter is none: it matches nothing.
+// A Filter is never changed after it was parsed, so it may be shared.
 //
 // Each clause is true, false or undefined for an object, as in X.511 and RFC 4511 section 4.5.1.7; an object is selected
 // only if the whole is true.
