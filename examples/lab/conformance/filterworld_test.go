@@ -13,7 +13,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// texts are values that differ from each other in what comparisons may or may not ignore.
+// texts are values that differ from each other in what comparisons may or may not ignore. Their letters are those of which
+// Samba's own table (Unicode 2, roughly) knows the other case; scoping knows all of Unicode's.
 var texts = []string{"Sales", "sales", "SALES  Team", " sales team", "R&D", "R & D", "Äpfel", "äPFEL", "Apfel", "ΣΑΣ", "σας", "straße",
 	"STRASSE", "x(y)z*w", `back\slash`, "line1\nline2", "a*b", "*", "  lead", "lead  ", "日本", "Zürich", "ZÜRICH HB", "K", "007", "7",
 	"-1", "a,b=c+d", "#hash", "TRUE", "Ann Berg", "ann berg-müller"}
