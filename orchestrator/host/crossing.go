@@ -59,27 +59,15 @@ func (h *Host) hands(from *scoping.Partition, p *Plan) assess.Hands {
 	}
 }
 
-// mostPairs is how many pairs of OUs a message names, and mostReferences how many references.
-const (
-	mostPairs      = 2
-	mostReferences = 3
-)
+// mostReferences is how many references a finding names.
+const mostReferences = 3
 
 func crossingMessage(c assess.Crossings, i int) string {
-	x := c.Waves[i]
-	var most []string
-	for _, p := range x.Pairs[:min(mostPairs, len(x.Pairs))] {
-		most = append(most, fmt.Sprintf("%d from %s (%s) to %s (%s)", p.Memberships+p.Managers, p.From.Under, p.From.Engine, p.To.Under, p.To.Engine))
-	}
-	if len(x.Pairs) > mostPairs {
-		most = append(most, "…")
-	}
 	before := c.Before
 	if i > 0 {
 		before = c.Waves[i-1].After
 	}
-	return fmt.Sprintf("%d memberships and managers will have their two ends with different engines, before this wave %d; they stay right. They are %s",
-		x.After, before, strings.Join(most, ", "))
+	return fmt.Sprintf("%d memberships and managers will have their two ends with different engines, before this wave %d; they stay right", c.Waves[i].After, before)
 }
 
 func orderFinding(c assess.Crossings) wave.Finding {
