@@ -79,7 +79,7 @@ func (s *Session) left(it *item) bool {
 		return false
 	}
 	sight := s.g.o.Census.Sight(it.p.Object)
-	return sight.Gone || s.g.auth.Owner(scoping.Place{Directory: it.p.Object.Directory, Ancestors: sight.Chain}, it.p.Kind, it.p.Feature).Engine != s.engine
+	return sight.Gone || s.g.auth.Owner(sight.Place(it.p.Object.Directory), it.p.Kind, it.p.Feature).Engine != s.engine
 }
 
 // attempt admits and sends the next write of each item once: intents durable, send, settlements durable (rule X1). It gives how long to

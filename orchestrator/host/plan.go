@@ -73,6 +73,9 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 			return nil, err
 		}
 	}
+	if err := h.ChoosePlanned(ctx, target); err != nil {
+		return nil, err
+	}
 	c, err := h.view(ctx)
 	if err != nil {
 		return nil, err
@@ -335,6 +338,7 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if err != nil {
 		return ev, err
 	}
+	sum.Judgements = h.chosenOnly(w.Scopes(), sum.Judgements)
 	ev.Counts, ev.Differences = h.tally(sum, unheard)
 	ev.Fingerprint = fingerprint(ev.Differences)
 	ev.Upto = h.seq()
@@ -485,7 +489,7 @@ func (h *Host) notProposed(scopes []scoping.Scope, s *gate.Session) []ledger.Key
 			if row.State != ledger.Live || !sight.Known || sight.Gone || s.Seen(k) {
 				continue
 			}
-			p := scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}
+			p := sight.Place(id.Directory)
 			if slices.ContainsFunc(scopes, func(sc scoping.Scope) bool { return sc.Writes(row.Kind, f) && sc.Covers(p) }) {
 				out = append(out, k)
 			}

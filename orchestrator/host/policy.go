@@ -2,7 +2,9 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -12,7 +14,32 @@ import (
 
 // Compile reads a policy file's text, resolves it in the directory and compiles it. Every mistake is reported at once, as scoping.Mistakes.
 func (h *Host) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
-	return policy.Compile(ctx, file, text, h.o.Census.Names(), pinner{h}, h.caps)
+	p, err := policy.Compile(ctx, file, text, h.o.Census.Names(), pinner{h}, h.caps)
+	return p, h.withExamples(ctx, err)
+}
+
+// withExamples adds, to mistakes about assignments that may claim one object, an object that both would claim where the directory has one.
+func (h *Host) withExamples(ctx context.Context, err error) error {
+	var ms scoping.Mistakes
+	if !errors.As(err, &ms) {
+		return err
+	}
+	ms = slices.Clone(ms)
+	for i, m := range ms {
+		if m.Clash == nil {
+			continue
+		}
+		name, err := h.example(ctx, *m.Clash)
+		switch {
+		case err != nil:
+			return err
+		case name != "":
+			ms[i].What += "; both would claim " + name
+		default:
+			ms[i].What += "; the directory has no such object now"
+		}
+	}
+	return ms.Err()
 }
 
 // caps asks every configured engine what it can do.
@@ -23,7 +50,7 @@ func (h *Host) caps(ctx context.Context) (map[string]scoping.EngineCaps, error) 
 		if err != nil {
 			return nil, fmt.Errorf("asking engine %s what it can do: %w", n, err)
 		}
-		out[n] = scoping.EngineCaps{Features: d.Features}
+		out[n] = scoping.EngineCaps{Kind: d.Kind, Features: d.Features, Refused: h.o.Refused}
 	}
 	return out, nil
 }
