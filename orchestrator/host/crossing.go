@@ -45,7 +45,7 @@ func (h *Host) crossings(ctx context.Context, from *scoping.Partition, p *Plan) 
 // hands says who writes what before and after a plan, and which wave hands it over.
 func (h *Host) hands(from *scoping.Partition, p *Plan) assess.Hands {
 	return func(id scoping.ObjectID, kind scoping.Kind) (base, references assess.Hand) {
-		place := scoping.Place{Directory: id.Directory, Ancestors: h.o.Census.Sight(id).Chain}
+		place := h.o.Census.Sight(id).Place(id.Directory)
 		hand := func(f scoping.Feature) assess.Hand {
 			out := assess.Hand{Before: from.Owner(place, kind, f).Engine, After: p.Target.Owner(place, kind, f).Engine, Wave: assess.Never}
 			if out.Before != out.After {
