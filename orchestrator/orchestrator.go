@@ -15,6 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -97,9 +98,20 @@ func (x *Orchestrator) open(ctx context.Context) error {
 		return err
 	}
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant}, Cache: kept.cache, Engines: x.engines, Clock: clock{},
-		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Patience: x.options.Patience, Progress: x.options.Progress,
+		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.options.Progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
 	return err
+}
+
+// refused says what the tenant does not take, and why.
+func refused(t *tenant.Client) map[scoping.Feature]string {
+	out := map[scoping.Feature]string{}
+	for _, c := range t.Capabilities() {
+		if !c.Present && !t.Can(c.Feature) {
+			out[c.Feature] = c.Why
+		}
+	}
+	return out
 }
 
 func newID() string {

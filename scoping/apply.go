@@ -3,6 +3,7 @@ package scoping
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -41,17 +42,20 @@ func (p *Partition) Apply(h HandOver, at Epoch) (*Partition, error) {
 // switchOn switches on what a scope names, and gives its fields.
 func (p *Partition) switchOn(s Scope) fieldSet {
 	fields := fieldsOf(s.Features, s.Kinds)
-	if len(s.Kinds) == 0 && fields&(1<<numKinds-1) == 0 {
-		return fields & p.on // references of every kind that is switched on
+	if len(s.Kinds) == 0 && fields&baseFields == 0 && fields&p.on != 0 {
+		return fields & p.on // what follows every kind that is switched on
 	}
 	features := slices.Clone(p.features)
 	for f := range field(numFields) {
 		if fields.has(f) && !p.on.has(f) {
-			p.on |= 1<<f.base() | 1<<(f.base()+field(numKinds))
-			features = append(features, Base(f.kind()))
+			features = append(features, f.feature())
+			if f.follows() {
+				features = append(features, Base(f.kind()))
+			}
 		}
 	}
-	p.features = inTableOrder(features)
+	p.features = slices.DeleteFunc(inTableOrder(features), func(f Feature) bool { return f == References && !slices.Contains(p.features, f) })
+	p.on |= fieldsOn(p.features)
 	return fields
 }
 
@@ -88,6 +92,14 @@ func (p *Partition) ownPart(h HandOver) (*part, error) {
 		}
 	}
 	d := old.onTree(h.Scope.Directory, t)
+	for _, c := range h.Choices {
+		d.learn(c)
+	}
+	for _, g := range slices.Concat(h.Scope.With, h.Scope.Without) {
+		if _, ok := d.choices[g]; !ok {
+			return nil, fmt.Errorf("%w: it does not say whom choice %s takes", ErrHandOver, g)
+		}
+	}
 	if i := slices.Index(p.parts, old); old != nil {
 		p.parts[i] = d
 		return d, nil
@@ -115,28 +127,34 @@ type application struct {
 // the borders that turned out to divide nothing.
 func (a *application) field(f field) {
 	t := a.d.tree
-	now := make([]int32, len(t.nodes))
-	for n := range now {
-		now[n] = a.d.at(int32(n), f)
-	}
+	now := make([][]clause, len(t.nodes))
 	border := map[int32]bool{}
 	for _, g := range append([]GUID{a.h.Scope.Under}, a.h.Scope.Except...) {
 		if n := t.index[g]; a.d.marks[n][f] < 0 {
 			border[n] = true
 		}
 	}
+	for n := range now {
+		if n := int32(n); border[n] || a.d.bordered(n, f) {
+			now[n] = a.d.list(n, f)
+		}
+	}
+	from := func(o int32) bool { return a.out.owners[o].Engine == a.h.From }
 	for _, n := range t.outermostFirst() {
-		if a.d.marks[n][f] < 0 && !border[n] {
-			continue
-		}
 		want := now[n]
-		if a.out.owners[want].Engine == a.h.From && a.h.Scope.holds(t, n) {
-			want, a.changed = a.to, true
-		}
-		if border[n] && a.d.at(t.nodes[n].parent, f) == want {
+		if want == nil {
 			continue
 		}
-		a.d.marks[n][f] = want
+		if a.h.Scope.holds(t, n) {
+			next, changed := handed(want, cell{a.h.Scope.With, a.h.Scope.Without}, from, a.to)
+			if changed {
+				want, a.changed = tidied(next, a.d.choices, t.spans(n)), true
+			}
+		}
+		if border[n] && slices.EqualFunc(a.d.list(t.nodes[n].parent, f), want, func(x, y clause) bool { return x.equal(&y) }) {
+			continue
+		}
+		a.d.put(n, f, want)
 	}
 }
 
@@ -177,15 +195,19 @@ func (p *Partition) Succeed(old *Partition, at Epoch) *Partition {
 	for _, d := range p.parts {
 		o := overlap(old, p, d.name)
 		merged := (*part)(nil).onTree(d.name, o.tree)
+		maps.Copy(merged.choices, o.old.choices)
+		maps.Copy(merged.choices, o.new.choices)
 		for _, n := range o.tree.outermostFirst() {
 			for f := range field(numFields) {
-				if !p.on.has(f) || o.new.marks[n][f] < 0 && o.old.marks[n][f] < 0 {
+				if !p.on.has(f) || !o.new.bordered(n, f) && !o.old.bordered(n, f) {
 					continue
 				}
-				was, is := old.owners[o.old.at(n, f)], p.owners[o.new.at(n, f)]
-				dated := number(is.since(was, at))
-				if o.new.marks[n][f] >= 0 || merged.at(o.tree.nodes[n].parent, f) != dated {
-					merged.marks[n][f] = dated // a pin of old alone stays only where it divides epochs
+				dated := datedList(o.new.list(n, f), o.old.list(n, f), merged.choices, o.tree.spans(n), func(is, was int32) int32 {
+					return number(p.owners[is].since(old.owners[was], at))
+				})
+				above := merged.list(o.tree.nodes[n].parent, f)
+				if o.new.bordered(n, f) || !slices.EqualFunc(above, dated, func(x, y clause) bool { return x.equal(&y) }) {
+					merged.put(n, f, dated) // a pin of old alone stays only where it divides epochs
 				}
 			}
 		}
@@ -193,6 +215,20 @@ func (p *Partition) Succeed(old *Partition, at Epoch) *Partition {
 		out.parts = append(out.parts, merged)
 	}
 	return out
+}
+
+// datedList dates a decision list by what was: where an owner's objects were not all one owner's before, it is split.
+func datedList(is, was []clause, choices map[GUID]Choice, spans func(Choice) bool, date func(is, was int32) int32) []clause {
+	if len(is) == 1 && len(was) == 1 {
+		return []clause{{owner: date(is[0].owner, was[0].owner)}}
+	}
+	dec := decider{lists: [][]clause{is, was}, choices: choices, spans: spans, same: func(a, b []int32) bool { return date(a[0], a[1]) == date(b[0], b[1]) }}
+	var out []clause
+	for _, x := range dec.leaves(cell{}) {
+		out = append(out, clause{with: x.with, without: x.without, owner: date(x.owners[0], x.owners[1])})
+	}
+	out[len(out)-1].with, out[len(out)-1].without = nil, nil // the rest
+	return tidied(out, choices, spans)
 }
 
 // since dates an owner: by what was, if the engine is the same and was managed, else by the epoch.

@@ -53,7 +53,7 @@ type Assignment struct {
 	FeaturePos []Pos `json:"-"` // beside Features; may be shorter
 }
 
-// Selector narrows an assignment to some objects of its subtree. [Compile] refuses what is not available yet.
+// Selector narrows an assignment to some objects of its subtree: to those that satisfy all that it names.
 type Selector struct {
 	MemberOf Pin    `json:"memberOf,omitzero"` // a group, nested membership included
 	Filter   string `json:"filter,omitempty"`  // RFC 4515
@@ -62,6 +62,9 @@ type Selector struct {
 	FilterPos Pos `json:"-"`
 	SamplePos Pos `json:"-"`
 }
+
+// narrowed says that the assignment speaks of some objects of its subtree only.
+func (a *Assignment) narrowed() bool { return !a.Selector.IsZero() }
 
 // IsZero says that the selector narrows nothing.
 func (s Selector) IsZero() bool {

@@ -2,6 +2,7 @@ package scoping
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,9 @@ func (c *compiler) checkPins() {
 			if p.GUID.IsZero() {
 				c.mistakes.Add(cmp.Or(p.Pos, a.Pos), fmt.Sprintf("%s of assignment %q is not resolved to a container of the directory", p.DN, a.Name), "")
 			}
+		}
+		if g := a.Selector.MemberOf; g.DN != "" && g.GUID.IsZero() {
+			c.mistakes.Add(cmp.Or(g.Pos, a.Pos), fmt.Sprintf("%s of assignment %q is not resolved to a group of the directory", g.DN, a.Name), "")
 		}
 	}
 }
@@ -82,17 +86,12 @@ func validLeaving(l Leaving) bool { return l == Disable || l == Remove || l == K
 
 // checkFeature says whether a feature exists and may be used yet.
 func (c *compiler) checkFeature(f Feature, pos Pos) bool {
-	r, ok := Row(f)
-	if !ok {
+	if _, ok := Row(f); !ok {
 		var known []Feature
 		for _, r := range featureTable {
 			known = append(known, r.Feature)
 		}
 		c.mistakes.Add(pos, fmt.Sprintf("there is no feature %q", f), "the features are "+quoted(known))
-		return false
-	}
-	if !r.Available {
-		c.mistakes.Add(pos, fmt.Sprintf("feature %q (%s) is not yet available", f, r), "available are users, groups and references")
 		return false
 	}
 	return true
@@ -115,19 +114,38 @@ func (c *compiler) checkAssignment(i int) {
 	c.checkLeaving(a)
 }
 
+// checkSelector judges what can be judged of a selector without a directory.
 func (c *compiler) checkSelector(a *Assignment) {
-	refuse := func(pos Pos, key string) {
-		c.mistakes.Add(cmp.Or(pos, a.Pos), fmt.Sprintf("assignment %q narrows its subtree by %q, which is not yet available", a.Name, key),
-			"use \"under\" and \"except\" alone")
+	s := a.Selector
+	if s.Sample != "" {
+		if _, err := ParseSample(s.Sample); err != nil {
+			c.mistakes.Add(cmp.Or(s.SamplePos, a.Pos), fmt.Sprintf("sample of assignment %q: %q is not a share", a.Name, s.Sample), sampleHint)
+		}
 	}
-	if a.Selector.MemberOf.DN != "" || !a.Selector.MemberOf.GUID.IsZero() {
-		refuse(a.Selector.MemberOf.Pos, "memberOf")
+	if s.Filter != "" {
+		c.checkFilter(a)
 	}
-	if a.Selector.Filter != "" {
-		refuse(a.Selector.FilterPos, "filter")
+	if !a.narrowed() {
+		return
 	}
-	if a.Selector.Sample != "" {
-		refuse(a.Selector.SamplePos, "sample")
+	for i, f := range a.Features {
+		if r, ok := Row(f); ok && r.PerDomain {
+			c.mistakes.Add(posAt(a.FeaturePos, i, a.Pos), fmt.Sprintf("assignment %q chooses objects for feature %q (%s), which belongs to a whole directory", a.Name, f, r),
+				"give it in an assignment of the directory's root, without a selector")
+		}
+	}
+}
+
+func (c *compiler) checkFilter(a *Assignment) {
+	pos := cmp.Or(a.Selector.FilterPos, a.Pos)
+	f, err := ParseFilter(a.Selector.Filter)
+	var bad *FilterError
+	if errors.As(err, &bad) {
+		c.mistakes.Add(pos, fmt.Sprintf("filter of assignment %q: %s at character %d of %s", a.Name, bad.What, bad.Offset+1, a.Selector.Filter), bad.Hint)
+		return
+	}
+	for _, p := range f.Check() {
+		c.mistakes.Add(pos, fmt.Sprintf("filter of assignment %q: %s", a.Name, p.What), p.Hint)
 	}
 }
 
@@ -166,17 +184,28 @@ func (c *compiler) checkFeatures(a *Assignment) {
 			c.mistakes.Add(pos, fmt.Sprintf("assignment %q names feature %q, which is not switched on", a.Name, f),
 				"add it to \"features\" at the top of the file")
 		}
-		if a.Engine != None && configured && !caps.Has(f) {
-			c.mistakes.Add(pos, fmt.Sprintf("assignment %q gives feature %q (%s) to engine %q, which cannot write it", a.Name, f, r, a.Engine),
-				"give it to another engine, or to none")
+		if a.Engine != None && configured {
+			if why := caps.lacks(r); why != "" {
+				c.mistakes.Add(pos, fmt.Sprintf("assignment %q gives feature %q (%s) to engine %q, %s", a.Name, f, r, a.Engine, why),
+					"give it to another engine, or to none")
+			}
 		}
+		c.checkPerDomain(a, r, pos)
 	}
 	c.checkKinds(a)
 }
 
+// checkPerDomain refuses to give an OU what belongs to a whole directory.
+func (c *compiler) checkPerDomain(a *Assignment, r FeatureRow, pos Pos) {
+	if r.PerDomain && !a.narrowed() && (len(a.Under.Ancestors) > 0 || len(a.Except) > 0) {
+		c.mistakes.Add(pos, fmt.Sprintf("assignment %q gives feature %q (%s) to a part of directory %s; it belongs to a whole directory", a.Name, r.Feature, r, a.Directory),
+			"give it in an assignment of the directory's root, without exceptions")
+	}
+}
+
 func (c *compiler) checkKinds(a *Assignment) {
-	if len(a.Kinds) > 0 && !slices.Contains(a.Features, References) {
-		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q names kinds, which only narrow references, but not the feature \"references\"", a.Name),
+	if len(a.Kinds) > 0 && !slices.ContainsFunc(a.Features, func(f Feature) bool { r, _ := Row(f); return r.Follows }) {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q names kinds, which only narrow features that follow, such as references, but none of these", a.Name),
 			"remove \"kinds\"")
 	}
 	for _, k := range a.Kinds {
@@ -230,10 +259,15 @@ func (c *compiler) checkTotal(t *territory, n int32, named fieldSet, won marks) 
 	if missing == 0 {
 		return
 	}
-	features, _ := featuresOf(missing, c.on)
+	features := featuresIn(missing)
 	name := t.part.tree.name(n)
 	if root {
-		a := c.policy.Assignments[t.claims[n][0].assignment]
+		a := c.policy.Assignments[slices.Concat(t.claims[n], t.chosen[n])[0].assignment]
+		if a.narrowed() {
+			c.mistakes.Add(a.Pos, fmt.Sprintf("nobody owns %s under %s of objects that assignment %q does not choose", quoted(features), name, a.Name),
+				fmt.Sprintf("add an assignment \"under: %s\" without a selector, with an engine or with \"engine: none\"", name))
+			return
+		}
 		c.mistakes.Add(a.Pos, fmt.Sprintf("nobody owns %s under %s", quoted(features), name),
 			fmt.Sprintf("add %s to the features of assignment %q, or add an assignment \"under: %s\" with \"engine: none\" for it", quoted(features), a.Name, name))
 		return
@@ -244,11 +278,11 @@ func (c *compiler) checkTotal(t *territory, n int32, named fieldSet, won marks) 
 }
 
 func (c *compiler) isRoot(t *territory, n int32) bool {
-	if len(t.claims[n]) == 0 {
+	if len(t.claims[n])+len(t.chosen[n]) == 0 {
 		return false
 	}
 	for a := t.part.tree.nodes[n].parent; a >= 0; a = t.part.tree.nodes[a].parent {
-		if len(t.claims[a]) > 0 {
+		if len(t.claims[a])+len(t.chosen[a]) > 0 {
 			return false
 		}
 	}

@@ -46,17 +46,16 @@ type compiler struct {
 	mistakes Mistakes
 }
 
-func fieldsOn(features []Feature) fieldSet {
-	var base []Feature
-	for _, f := range features {
-		if r, ok := Row(f); ok && r.Kind != "" {
-			base = append(base, f)
+// fieldsOn gives the fields that are switched on: references always are, for the kinds that are.
+func fieldsOn(features []Feature) (on fieldSet) {
+	for i, x := range fields {
+		f := field(i)
+		listed := slices.Contains(features, x.feature) || x.feature == References
+		if listed && (!f.follows() || on.has(f.base())) {
+			on |= 1 << f
 		}
 	}
-	if len(base) == 0 {
-		return 0
-	}
-	return fieldsOf(append(base, References), nil)
+	return on
 }
 
 func inTableOrder(features []Feature) []Feature {
@@ -91,8 +90,9 @@ func (c *compiler) directories() []string {
 // territory is one directory while it is compiled.
 type territory struct {
 	part    *part
-	claims  map[int32][]claim // assignments of this very subtree, the highest priority first
-	cancels map[int32][]int32 // assignments that except it
+	claims  map[int32][]claim // assignments of this very whole subtree, the highest priority first
+	chosen  map[int32][]claim // object-level ones, the highest priority first
+	cancels map[int32][]int32 // assignments of whole subtrees that except it
 }
 
 // claim is one assignment and the fields that it names.
@@ -100,12 +100,13 @@ type claim struct {
 	assignment int32
 	priority   int
 	fields     fieldSet
+	choice     GUID // of an object-level one
 }
 
 func (c *compiler) compilePart(name string) *part {
 	t := territory{
-		part:   &part{name: name, tree: newTree()},
-		claims: map[int32][]claim{}, cancels: map[int32][]int32{},
+		part:   newPart(name, newTree(), 0),
+		claims: map[int32][]claim{}, chosen: map[int32][]claim{}, cancels: map[int32][]int32{},
 	}
 	before := len(c.mistakes)
 	for i, a := range c.policy.Assignments {
@@ -119,6 +120,8 @@ func (c *compiler) compilePart(name string) *part {
 	c.checkExceptions(&t)
 	c.checkClashes(&t)
 	c.mark(&t)
+	c.checkOwners(&t)
+	t.part.prune()
 	t.part.reindex()
 	return t.part
 }
@@ -131,15 +134,24 @@ func (c *compiler) plant(t *territory, i int32) {
 		c.mistakes.Add(cmp.Or(a.Under.Pos, a.Pos), err.Error(), "run the command again")
 		return
 	}
-	fields := fieldsOf(a.Features, a.Kinds) & c.on
-	t.claims[n] = append(t.claims[n], claim{assignment: i, priority: a.Priority, fields: fields})
+	made := claim{assignment: i, priority: a.Priority, fields: fieldsOf(a.Features, a.Kinds) & c.on}
+	if a.narrowed() {
+		choice := newChoice(a)
+		made.choice = choice.ID
+		t.part.choices[choice.ID] = choice
+		t.chosen[n] = append(t.chosen[n], made)
+	} else {
+		t.claims[n] = append(t.claims[n], made)
+	}
 	for _, e := range a.Except {
 		en, err := t.part.tree.addPin(e)
 		if err != nil {
 			c.mistakes.Add(cmp.Or(e.Pos, a.Pos), err.Error(), "run the command again")
 			return
 		}
-		t.cancels[en] = append(t.cancels[en], i)
+		if !a.narrowed() { // whom a choice takes leaves its exceptions out
+			t.cancels[en] = append(t.cancels[en], i)
+		}
 	}
 }
 
@@ -161,30 +173,48 @@ func (c *compiler) checkExceptions(t *territory) {
 	}
 }
 
-// checkClashes finds assignments of the same subtree that name the same feature with the same priority.
+// checkClashes finds assignments of the same subtree that name the same feature with the same priority for the same objects.
 func (c *compiler) checkClashes(t *territory) {
 	for n := range t.part.tree.nodes {
-		claims := t.claims[int32(n)]
-		slices.SortStableFunc(claims, func(x, y claim) int { return cmp.Compare(y.priority, x.priority) })
-		for i, x := range claims {
-			for _, y := range claims[i+1:] {
-				if y.priority != x.priority {
-					break
-				}
-				if both := x.fields & y.fields; both != 0 {
-					c.clash(x, y, both)
+		for _, claims := range [][]claim{t.claims[int32(n)], t.chosen[int32(n)]} {
+			slices.SortStableFunc(claims, func(x, y claim) int { return cmp.Compare(y.priority, x.priority) })
+			for i, x := range claims {
+				for _, y := range claims[i+1:] {
+					if y.priority != x.priority {
+						break
+					}
+					if both := x.fields & y.fields; both != 0 {
+						c.clash(t, x, y, both)
+					}
 				}
 			}
 		}
 	}
 }
 
-func (c *compiler) clash(x, y claim, both fieldSet) {
+func (c *compiler) clash(t *territory, x, y claim, both fieldSet) {
 	first, second := &c.policy.Assignments[x.assignment], &c.policy.Assignments[y.assignment]
-	features, _ := featuresOf(both, c.on)
-	what := fmt.Sprintf("assignments %q%s and %q%s both claim %s of every object in %s, such as CN=Anyone,%s",
-		first.Name, at(first.Pos), second.Name, at(second.Pos), quoted(features), second.Under.DN, second.Under.DN)
-	c.mistakes.Add(second.Pos, what, "give one of them a higher \"priority\", or take the feature out of one")
+	features := quoted(featuresIn(both))
+	if !first.narrowed() {
+		what := fmt.Sprintf("assignments %q%s and %q%s both claim %s of every object in %s, such as CN=Anyone,%s",
+			first.Name, at(first.Pos), second.Name, at(second.Pos), features, second.Under.DN, second.Under.DN)
+		c.mistakes.Add(second.Pos, what, "give one of them a higher \"priority\", or take the feature out of one")
+		return
+	}
+	one, two := t.part.choices[x.choice], t.part.choices[y.choice]
+	if one.apart(two) {
+		return
+	}
+	what := fmt.Sprintf("assignments %q%s and %q%s may both claim %s of one object in %s: it cannot be proved that nobody is among the %s and the %s",
+		first.Name, at(first.Pos), second.Name, at(second.Pos), features, second.Under.DN, one, two)
+	if x.choice == y.choice {
+		what = fmt.Sprintf("assignments %q%s and %q%s both claim %s of the %s in %s", first.Name, at(first.Pos), second.Name, at(second.Pos), features, one, second.Under.DN)
+	}
+	if why := overlapReason(one, two); why != "" {
+		what += "; " + why
+	}
+	c.mistakes = append(c.mistakes, Mistake{Pos: second.Pos, What: what, Clash: &Clash{First: one, Second: two},
+		Hint: "give one of them a higher \"priority\", or filters of which no object can satisfy both"})
 }
 
 func at(p Pos) string {
@@ -203,54 +233,31 @@ func quoted(features []Feature) string {
 	return strings.Join(names, ", ")
 }
 
-// mark writes down, for each container that an assignment names, who owns what lies directly in it, and finds what nobody
-// owns.
-func (c *compiler) mark(t *territory) {
-	tr := t.part.tree
-	t.part.marks = make([]marks, len(tr.nodes))
-	for n := range tr.nodes {
-		n := int32(n)
-		t.part.marks[n] = noMarks
-		named := t.named(n, c.policy.Assignments)
-		if named == 0 {
-			continue
-		}
-		won := t.resolve(n, c.on)
-		for f := range field(numFields) {
-			if !c.on.has(f) {
-				continue
-			}
-			follows := f.isReference() && won[f] < 0
-			if follows {
-				won[f] = won[f.base()]
-			}
-			if !named.has(f) && !(follows && named.has(f.base())) {
-				continue
-			}
-			if won[f] >= 0 {
-				t.part.marks[n][f] = won[f] + 1
-			}
-		}
-		c.checkTotal(t, n, named, won)
-	}
-}
-
-// named gives the fields that some assignment names at node n, for its subtree or as an exception.
+// named gives the fields that some assignment of a whole subtree names at node n, for its subtree or as an exception.
 func (t *territory) named(n int32, assignments []Assignment) fieldSet {
-	var s fieldSet
-	for _, c := range t.claims[n] {
-		s |= c.fields
-	}
+	s := t.claimed(n)
 	for _, i := range t.cancels[n] {
 		s |= fieldsOf(assignments[i].Features, assignments[i].Kinds)
 	}
 	return s
 }
 
-// resolve gives, per field, the assignment that owns what lies directly in node n, -1 where there is none. References are
-// resolved here only by assignments that name them.
-func (t *territory) resolve(n int32, on fieldSet) marks {
-	won, left := noMarks, on
+// claimed gives the fields that some assignment names for the whole of this very subtree.
+func (t *territory) claimed(n int32) (s fieldSet) {
+	for _, c := range t.claims[n] {
+		s |= c.fields
+	}
+	return s
+}
+
+// origins says, per field, at which node the assignment that won stands; -1 where there is none.
+type origins = marks
+
+// resolve gives, per field, the assignment that owns what lies directly in node n where no choice takes it, -1 where there is
+// none. What follows is resolved here only by assignments that name it.
+func (t *territory) resolve(n int32, on fieldSet) (won marks, from origins) {
+	won, from = noMarks, noMarks
+	left := on
 	var cancelled []int32
 	for a := n; a >= 0 && left != 0; a = t.part.tree.nodes[a].parent {
 		for _, c := range t.claims[a] {
@@ -259,12 +266,12 @@ func (t *territory) resolve(n int32, on fieldSet) marks {
 			}
 			for f := range field(numFields) {
 				if (c.fields & left).has(f) {
-					won[f] = c.assignment
+					won[f], from[f] = c.assignment, a
 				}
 			}
 			left &^= c.fields
 		}
 		cancelled = append(cancelled, t.cancels[a]...)
 	}
-	return won
+	return won, from
 }

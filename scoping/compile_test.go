@@ -51,9 +51,9 @@ func TestBadPoliciesAreExplained(t *testing.T) {
 			[]string{`p.yaml:2:1: assignment "sales" names engine "conect", which is not configured (write one of acme, cloudsync, connect, none`}},
 		"no engine":       {func(p *scoping.Policy) { p.Assignments[1].Engine = "" }, []string{"names no engine"}},
 		"unknown feature": {func(p *scoping.Policy) { p.Assignments[1].Features = []scoping.Feature{"user"} }, []string{`there is no feature "user"`}},
-		"not yet": {func(p *scoping.Policy) {
+		"no capability": {func(p *scoping.Policy) {
 			p.Assignments[1].Features = append(p.Assignments[1].Features, scoping.PasswordHash)
-		}, []string{`feature "password-hash" (row 8 of the feature table, password hash synchronization) is not yet available`}},
+		}, []string{`assignment "sales" gives feature "password-hash" (row 8 of the feature table, password hash synchronization) to engine "cloudsync", which cannot write it`}},
 		"not switched on": {func(p *scoping.Policy) { p.Features = []scoping.Feature{scoping.Users} }, []string{`names feature "groups", which is not switched on`}},
 		"nothing on":      {func(p *scoping.Policy) { p.Features = nil }, []string{"no base feature is switched on"}},
 		"root hole": {func(p *scoping.Policy) { p.Assignments[0].Features = []scoping.Feature{scoping.Users} },
@@ -66,14 +66,17 @@ func TestBadPoliciesAreExplained(t *testing.T) {
 		"excepted twice": {func(p *scoping.Policy) {
 			p.Assignments[1].Except = append(p.Assignments[1].Except, p.Assignments[1].Except[0])
 		}, []string{"twice"}},
-		"one name":       {func(p *scoping.Policy) { p.Assignments[1].Name = "everything" }, []string{`a second assignment is named "everything", after that (p.yaml:1:1)`}},
-		"no name":        {func(p *scoping.Policy) { p.Assignments[1].Name = "" }, []string{"has no name"}},
-		"unresolved":     {func(p *scoping.Policy) { p.Assignments[1].Under.GUID = scoping.GUID{} }, []string{"is not resolved"}},
-		"filter":         {func(p *scoping.Policy) { p.Assignments[1].Selector.Filter = "(a=b)" }, []string{`narrows its subtree by "filter", which is not yet available`}},
-		"sample":         {func(p *scoping.Policy) { p.Assignments[1].Selector.Sample = "5%" }, []string{`"sample"`}},
-		"memberOf":       {func(p *scoping.Policy) { p.Assignments[1].Selector.MemberOf.DN = "CN=g" }, []string{`"memberOf"`}},
+		"one name":   {func(p *scoping.Policy) { p.Assignments[1].Name = "everything" }, []string{`a second assignment is named "everything", after that (p.yaml:1:1)`}},
+		"no name":    {func(p *scoping.Policy) { p.Assignments[1].Name = "" }, []string{"has no name"}},
+		"unresolved": {func(p *scoping.Policy) { p.Assignments[1].Under.GUID = scoping.GUID{} }, []string{"is not resolved"}},
+		"filter": {func(p *scoping.Policy) { p.Assignments[1].Selector.Filter = "(department=R&D" },
+			[]string{`p.yaml:2:1: filter of assignment "sales": `, `of (department=R&D`}},
+		"unknown attribute": {func(p *scoping.Policy) { p.Assignments[1].Selector.Filter = "(departement=x)" }, []string{`"departement" is not known`, "did you mean department?"}},
+		"sample": {func(p *scoping.Policy) { p.Assignments[1].Selector.Sample = "101%" },
+			[]string{`sample of assignment "sales": "101%" is not a share (write a percentage such as 5%`}},
+		"memberOf":       {func(p *scoping.Policy) { p.Assignments[1].Selector.MemberOf.DN = "CN=g" }, []string{"CN=g of assignment \"sales\" is not resolved to a group"}},
 		"leaving":        {func(p *scoping.Policy) { p.Assignments[1].Leaving = scoping.Keep }, []string{"belongs to engine none"}},
-		"kinds":          {func(p *scoping.Policy) { p.Assignments[1].Kinds = []scoping.Kind{scoping.User} }, []string{"only narrow references"}},
+		"kinds":          {func(p *scoping.Policy) { p.Assignments[1].Kinds = []scoping.Kind{scoping.User} }, []string{"only narrow features that follow, such as references"}},
 		"no directory":   {func(p *scoping.Policy) { p.Assignments[1].Directory = "" }, []string{"in which directory"}},
 		"no features":    {func(p *scoping.Policy) { p.Assignments[1].Features = nil }, []string{"names no feature"}},
 		"no assignments": {func(p *scoping.Policy) { p.Assignments = nil }, []string{"assigns nothing"}},
@@ -126,7 +129,7 @@ func TestOutsideIsUnmanaged(t *testing.T) {
 		}
 	}
 	for k, f := range map[scoping.Kind]scoping.Feature{scoping.User: scoping.Groups, scoping.Device: scoping.Devices, "": scoping.Users, scoping.Group: scoping.PasswordHash} {
-		if o := p.Owner(contoso().place(0), k, f); o.Managed || o.Engine != scoping.None {
+		if o := p.Owner(contoso().container(0), k, f); o.Managed || o.Engine != scoping.None {
 			t.Errorf("%s of a %s: %v", f, k, o)
 		}
 	}
@@ -140,12 +143,12 @@ func TestLeavingIsTheAssignmentsElseTheDefault(t *testing.T) {
 	pol := example(w)
 	pol.Defaults.Leaving = scoping.Remove
 	p := mustCompile(t, pol)
-	if o := p.Owner(w.place(3), scoping.User, scoping.Users); o.Leaving != scoping.Remove {
+	if o := p.Owner(w.container(3), scoping.User, scoping.Users); o.Leaving != scoping.Remove {
 		t.Errorf("default: %v", o)
 	}
 	pol.Assignments[2].Leaving = scoping.Keep
 	p = mustCompile(t, pol)
-	if o := p.Owner(w.place(3), scoping.User, scoping.Users); o.Leaving != scoping.Keep {
+	if o := p.Owner(w.container(3), scoping.User, scoping.Users); o.Leaving != scoping.Keep {
 		t.Errorf("own: %v", o)
 	}
 }

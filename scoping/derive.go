@@ -3,10 +3,12 @@ package scoping
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Policy gives a policy that, compiled, has the same owners everywhere. Straight after [Compile] it is the compiled one;
-// after hand-overs its assignments are made anew, with the names of those they came from.
+// after hand-overs its assignments are made anew, with the names of those they came from. Between two hand-overs of one plan
+// that chooses objects and assigns their references apart there may be owners that no policy can say; then it says nearly that.
 func (p *Partition) Policy() Policy {
 	return Policy{Features: slices.Clone(p.features), Defaults: p.defaults, Matches: p.matches, Assignments: slices.Clone(p.assignments)}
 }
@@ -25,42 +27,190 @@ func (p *Partition) derive() []Assignment {
 }
 
 func (p *Partition) derivePart(d *part, colours []int32) []Assignment {
+	if slices.ContainsFunc(d.layers, func(ls []layer) bool { return len(ls) > 0 }) {
+		return p.deriveLayered(d, colours)
+	}
 	apart := p.apart(d)
 	split := func(f field, order []int32) []component {
-		if f.isReference() && !apart.has(f) {
+		if f.follows() && !apart.has(f) {
 			return nil
 		}
 		comps := components(d.tree, order,
-			func(n int32) bool { return d.marks[n][f] >= 0 },
-			func(n int32) int32 { return colours[d.marks[n][f]] })
+			func(n int32) bool { return d.bordered(n, f) },
+			func(n int32) []hue { return d.hues(n, f, colours) })
 		return stated(comps, colours[outside])
 	}
 	var out []Assignment
 	for _, s := range shapes(d.tree, p.on, split) {
 		o := p.owners[d.at(s.c.top, lowest(s.fields))]
-		a := Assignment{Name: o.Assignment, Directory: d.name, Under: d.tree.pin(s.c.top), Engine: o.Engine}
+		for _, a := range p.assign(d, s.c.top, o, s.fields) {
+			for _, e := range s.c.except {
+				a.Except = append(a.Except, d.tree.pin(e))
+			}
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// assign states that an owner has some fields under a node.
+func (p *Partition) assign(d *part, n int32, o Owner, fields fieldSet) (out []Assignment) {
+	for _, names := range namesOf(fields, p.on) {
+		a := Assignment{Name: o.Assignment, Directory: d.name, Under: d.tree.pin(n), Engine: o.Engine, Features: names.features, Kinds: names.kinds}
 		if a.Name == "" {
 			a.Name = "outside"
 		}
 		if o.Engine == None && o.Leaving != p.defaults.Leaving {
 			a.Leaving = o.Leaving
 		}
-		for _, e := range s.c.except {
-			a.Except = append(a.Except, d.tree.pin(e))
-		}
-		a.Features, a.Kinds = featuresOf(s.fields, p.on)
 		out = append(out, a)
 	}
 	return out
 }
 
-// apart gives the reference fields that do not follow their base feature everywhere in the directory.
+// deriveLayered makes assignments where choices decide: for each container that decides something one for its whole subtree,
+// and one for each choice, with the priorities that put them in their order.
+func (p *Partition) deriveLayered(d *part, colours []int32) (out []Assignment) {
+	apart := p.apart(d)
+	for _, n := range d.tree.outermostFirst() {
+		type statement struct {
+			clause
+			priority int
+			fields   fieldSet
+		}
+		var said []statement
+		for f := range field(numFields) {
+			if !p.on.has(f) || f.follows() && !apart.has(f) || !d.bordered(n, f) {
+				continue
+			}
+			l := d.list(n, f)
+			if len(l) == 1 && l[0].owner == outside {
+				continue
+			}
+			l = d.positive(n, l)
+			for i, c := range l {
+				c.owner = p.first(colours, c.owner)
+				priority := len(l) - 1 - i
+				at := slices.IndexFunc(said, func(s statement) bool { return s.priority == priority && s.clause.equal(&c) })
+				if at < 0 {
+					said, at = append(said, statement{c, priority, 0}), len(said)
+				}
+				said[at].fields |= 1 << f
+			}
+		}
+		for _, s := range said {
+			for _, a := range p.assign(d, n, p.owners[s.owner], s.fields) {
+				if !s.plain() {
+					a.Selector, a.Priority = d.selector(s.clause), s.priority
+					a.Except = d.beneath(n, s.clause)
+				}
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// positive states the decision list of a node with clauses that only say who is in: the first that holds decides, so
+// whoever is not meant by one is answered before it.
+func (d *part) positive(n int32, l []clause) []clause {
+	chain := append([]GUID{d.tree.nodes[n].guid}, d.tree.pin(n).Ancestors...)
+	never := func(g GUID) bool { c, ok := d.choices[g]; return !ok || !c.Reaches(chain) }
+	var state func(l []clause) []clause
+	state = func(l []clause) []clause {
+		if len(l) == 1 {
+			return []clause{{owner: l[0].owner}}
+		}
+		c, rest := l[0], state(l[1:])
+		if slices.ContainsFunc(c.with, never) {
+			return rest
+		}
+		var out []clause
+		for _, g := range c.without {
+			if never(g) {
+				continue
+			}
+			for _, r := range rest {
+				out = append(out, clause{with: merged(added(c.with, g), r.with), owner: r.owner})
+			}
+		}
+		out = append(out, clause{with: c.with, owner: c.owner})
+		if len(c.with) == 0 {
+			return out
+		}
+		return append(out, rest...)
+	}
+	return tidied(state(l), d.choices, d.tree.spans(n))
+}
+
+// beneath gives the exceptions that a clause's choices have beneath a node.
+func (d *part) beneath(n int32, c clause) (out []Pin) {
+	for _, g := range c.with {
+		for _, e := range d.choices[g].Except {
+			if at, ok := d.tree.index[e.GUID]; ok && slices.Contains(d.tree.pin(at).Ancestors, d.tree.nodes[n].guid) &&
+				!slices.ContainsFunc(out, func(p Pin) bool { return p.GUID == e.GUID }) {
+				out = append(out, d.tree.pin(at))
+			}
+		}
+	}
+	return out
+}
+
+// first gives the first owner of the same colour.
+func (p *Partition) first(colours []int32, owner int32) int32 {
+	return int32(slices.Index(colours, colours[owner]))
+}
+
+// selector states a clause that only says who is in: objects that all its choices take.
+func (d *part) selector(c clause) (s Selector) {
+	var parts []string
+	for _, g := range c.with {
+		x := d.choices[g]
+		if x.Sample != "" && (s.Sample == "" || first(ParseSample(s.Sample)) > first(ParseSample(x.Sample))) {
+			s.Sample = x.Sample
+		}
+		switch m := x.MemberOf; {
+		case m.DN == "" || m.GUID == s.MemberOf.GUID:
+		case s.MemberOf.DN == "":
+			s.MemberOf = m
+		default:
+			parts = append(parts, inGroup(m))
+		}
+		if x.Filter != "" && !slices.Contains(parts, x.Filter) {
+			parts = append(parts, x.Filter)
+		}
+	}
+	if len(parts) > 0 {
+		s.Filter = all(parts)
+	}
+	return s
+}
+
+func first[A any](a A, _ error) A { return a }
+
+func inGroup(group Pin) string {
+	return "(memberOf:1.2.840.113556.1.4.1941:=" + EscapeFilterValue(group.DN) + ")"
+}
+
+func all(parts []string) string {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return "(&" + strings.Join(parts, "") + ")"
+}
+
+// apart gives the fields that do not follow their base feature everywhere in the directory.
 func (p *Partition) apart(d *part) fieldSet {
 	var s fieldSet
-	for n, m := range d.marks {
+	for n := range d.marks {
+		n := int32(n)
 		for f := range field(numFields) {
-			if f.isReference() && p.on.has(f) && (m[f] >= 0 || m[f.base()] >= 0) &&
-				p.owners[d.at(int32(n), f)].Engine != p.owners[d.at(int32(n), f.base())].Engine {
+			if !f.follows() || !p.on.has(f) || !d.bordered(n, f) && !d.bordered(n, f.base()) {
+				continue
+			}
+			if !slices.EqualFunc(d.list(n, f), d.list(n, f.base()), func(x, y clause) bool {
+				return slices.Equal(x.with, y.with) && slices.Equal(x.without, y.without) && p.owners[x.owner].Engine == p.owners[y.owner].Engine
+			}) {
 				s |= 1 << f
 			}
 		}

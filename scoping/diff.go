@@ -1,6 +1,7 @@
 package scoping
 
 import (
+	"maps"
 	"slices"
 )
 
@@ -13,6 +14,8 @@ type HandOver struct {
 	Assignment     string `json:"assignment,omitempty"`     // that gives it to To
 	FromAssignment string `json:"fromAssignment,omitempty"` // that gave it to From
 	Pins           []Pin  `json:"pins,omitempty"`           // the containers of the scope: Under, then Except
+
+	Choices []Choice `json:"choices,omitempty"` // those that the scope names
 }
 
 // Inverse gives the way back.
@@ -31,7 +34,7 @@ func Diff(old, new *Partition) []HandOver {
 	}
 	u := union{on: old.on | new.on}
 	if old.on != new.on {
-		u.scopeOn = 1<<numFields - 1 // what is switched on differs, so scopes spell their kinds out
+		u.scopeOn = allFields // what is switched on differs, so scopes spell their kinds out
 	} else {
 		u.scopeOn = u.on
 	}
@@ -70,7 +73,7 @@ func overlap(old, new *Partition, name string) overlay {
 			continue
 		}
 		for n := range d.tree.nodes {
-			if d.marks[n] != noMarks {
+			if !d.blank(int32(n)) || d.names(d.tree.nodes[n].guid) {
 				o.tree.addKnown(d.tree.pin(int32(n)))
 			}
 		}
@@ -79,18 +82,27 @@ func overlap(old, new *Partition, name string) overlay {
 	return o
 }
 
+// names says whether a choice names a container.
+func (d *part) names(g GUID) bool {
+	for _, c := range d.choices {
+		if c.Under.GUID == g || slices.ContainsFunc(c.Except, func(e Pin) bool { return e.GUID == g }) {
+			return true
+		}
+	}
+	return false
+}
+
 // onTree gives the same marks on another tree that has all the marked containers.
 func (d *part) onTree(name string, t *tree) *part {
-	out := &part{name: name, tree: t, marks: make([]marks, len(t.nodes))}
-	for n := range out.marks {
-		out.marks[n] = noMarks
-	}
+	out := newPart(name, t, len(t.nodes))
 	if d != nil {
 		for n, m := range d.marks {
-			if m != noMarks {
-				out.marks[t.index[d.tree.nodes[n].guid]] = m
+			if !d.blank(int32(n)) {
+				to := t.index[d.tree.nodes[n].guid]
+				out.marks[to], out.layers[to] = m, d.layers[n]
 			}
 		}
+		maps.Copy(out.choices, d.choices)
 	}
 	out.reindex()
 	return out
@@ -98,31 +110,54 @@ func (d *part) onTree(name string, t *tree) *part {
 
 func diffPart(u union, old, new *Partition, name string) []HandOver {
 	o := overlap(old, new, name)
-	pairs := pairing{numbers: map[[2]string]int32{}}
+	pairs := pairing{old: old.owners, new: new.owners, numbers: map[[2]string]int32{}}
+	choices := maps.Clone(o.old.choices)
+	maps.Copy(choices, o.new.choices)
+	o.old.choices, o.new.choices = choices, choices
 	split := func(f field, order []int32) []component {
 		return components(o.tree, order,
-			func(n int32) bool { return o.old.marks[n][f] >= 0 || o.new.marks[n][f] >= 0 },
-			func(n int32) int32 {
-				return pairs.number(old.owners[o.old.at(n, f)].Engine, new.owners[o.new.at(n, f)].Engine)
-			})
+			func(n int32) bool { return o.old.bordered(n, f) || o.new.bordered(n, f) },
+			func(n int32) []hue { return pairs.hues(o.old.list(n, f), o.new.list(n, f), choices, o.tree.spans(n)) })
 	}
 	d := &part{name: name, tree: o.tree}
 	var out []HandOver
 	for _, s := range shapes(o.tree, u.on, split) {
 		f := lowest(s.fields)
-		from, to := old.owners[o.old.at(s.c.top, f)], new.owners[o.new.at(s.c.top, f)]
-		h := HandOver{From: from.Engine, To: to.Engine, Scope: d.scope(s, u.scopeOn), Assignment: to.Assignment, FromAssignment: from.Assignment}
-		h.Pins = append(h.Pins, o.tree.pin(s.c.top))
-		for _, e := range s.c.except {
-			h.Pins = append(h.Pins, o.tree.pin(e))
+		from, to := old.owners[o.old.ownerIn(s.c.top, f, s.c.cell)], new.owners[o.new.ownerIn(s.c.top, f, s.c.cell)]
+		for _, sc := range d.scopes(s, u.scopeOn) {
+			h := HandOver{From: from.Engine, To: to.Engine, Scope: sc, Assignment: to.Assignment, FromAssignment: from.Assignment}
+			h.Pins = append(h.Pins, o.tree.pin(s.c.top))
+			for _, e := range s.c.except {
+				h.Pins = append(h.Pins, o.tree.pin(e))
+			}
+			for _, g := range slices.Concat(sc.With, sc.Without) {
+				h.Choices = append(h.Choices, choices[g])
+			}
+			out = append(out, h)
 		}
-		out = append(out, h)
 	}
 	return out
 }
 
 // pairing numbers pairs of engines; a pair of equals has number 0, since nothing changes there.
-type pairing struct{ numbers map[[2]string]int32 }
+type pairing struct {
+	old, new []Owner
+	numbers  map[[2]string]int32
+}
+
+// hues colours by what an object's engine is before and after.
+func (p *pairing) hues(old, new []clause, choices map[GUID]Choice, spans func(Choice) bool) []hue {
+	colour := func(owners []int32) int32 { return p.number(p.old[owners[0]].Engine, p.new[owners[1]].Engine) }
+	if len(old) == 1 && len(new) == 1 {
+		return plainHue(colour([]int32{old[0].owner, new[0].owner}))
+	}
+	dec := decider{lists: [][]clause{old, new}, choices: choices, spans: spans, same: func(a, b []int32) bool { return colour(a) == colour(b) }}
+	var out []hue
+	for _, x := range dec.leaves(cell{}) {
+		out = append(out, hue{x.cell, colour(x.owners)})
+	}
+	return out
+}
 
 func (p *pairing) number(from, to string) int32 {
 	if from == to {

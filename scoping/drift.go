@@ -40,6 +40,24 @@ func (p *Partition) Drift(locate Locate) []Drift {
 			out = append(out, Drift{Directory: d.name, GUID: was.GUID, What: what, Was: was.DN, Now: now.DN,
 				Assignments: p.naming(d.name, was.GUID)})
 		}
+		out = append(out, p.groupDrift(d.name, locate)...)
+	}
+	return out
+}
+
+// groupDrift compares the groups by which objects are chosen with the directory as it is.
+func (p *Partition) groupDrift(directory string, locate Locate) (out []Drift) {
+	seen := map[GUID]bool{}
+	for _, c := range p.Choices(directory) {
+		was := c.MemberOf
+		if was.GUID.IsZero() || seen[was.GUID] {
+			continue
+		}
+		seen[was.GUID] = true
+		now, ok := locate(ObjectID{Directory: directory, GUID: was.GUID})
+		if what := drifted(was, now, ok); what != "" {
+			out = append(out, Drift{Directory: directory, GUID: was.GUID, What: what, Was: was.DN, Now: now.DN, Assignments: p.naming(directory, was.GUID)})
+		}
 	}
 	return out
 }
@@ -67,7 +85,7 @@ func (p *Partition) naming(directory string, g GUID) []string {
 	out := []string{}
 	for _, a := range p.assignments {
 		is := func(p Pin) bool { return p.GUID == g }
-		if a.Directory == directory && (is(a.Under) || slices.ContainsFunc(a.Except, is)) {
+		if a.Directory == directory && (is(a.Under) || slices.ContainsFunc(a.Except, is) || is(a.Selector.MemberOf)) {
 			out = append(out, a.Name)
 		}
 	}

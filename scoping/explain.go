@@ -25,9 +25,12 @@ type Lost struct {
 // not switched on are left out.
 func (p *Partition) Explain(place Place, k Kind) []Explanation {
 	out := []Explanation{}
-	for _, f := range []Feature{Base(k), References} {
-		if i, ok := fieldOf(k, f); ok && p.on.has(i) {
-			e := explainer{p: p, place: place, field: i}
+	for _, r := range featureTable {
+		if i, ok := fieldOf(k, r.Feature); ok && p.on.has(i) {
+			e := explainer{p: p, place: place, field: i, choices: map[GUID]Choice{}}
+			for _, c := range p.Choices(place.Directory) {
+				e.choices[c.ID] = c
+			}
 			out = append(out, e.explain())
 		}
 	}
@@ -36,30 +39,26 @@ func (p *Partition) Explain(place Place, k Kind) []Explanation {
 
 // explainer holds what is needed to explain one field of one place.
 type explainer struct {
-	p     *Partition
-	place Place
-	field field
+	p       *Partition
+	place   Place
+	field   field
+	choices map[GUID]Choice
 }
 
 func (e *explainer) explain() Explanation {
 	f := e.field.feature()
 	o := e.p.Owner(e.place, e.field.kind(), f)
 	out := Explanation{Feature: f, Engine: o.Engine, Assignment: o.Assignment, Lost: []Lost{}}
-	if e.field.isReference() && !e.namedApart() {
+	if a := e.assignment(o.Assignment); e.field.follows() && (a == nil || !fieldsOf(a.Features, a.Kinds).has(e.field)) {
 		e.field = e.field.base()
-		out.Because = fmt.Sprintf("references follow %s: ", e.field.feature())
+		out.Because = fmt.Sprintf("%s follow %s: ", f, e.field.feature())
+		if f != References {
+			out.Because = fmt.Sprintf("%s follows %s: ", f, e.field.feature())
+		}
 	}
 	out.Because += e.because(o)
 	out.Lost = append(out.Lost, e.lost(o)...)
 	return out
-}
-
-// namedApart says whether some assignment that names the references holds the place.
-func (e *explainer) namedApart() bool {
-	return slices.ContainsFunc(e.p.assignments, func(a Assignment) bool {
-		s := Scope{Directory: a.Directory, Under: a.Under.GUID, Except: guids(a.Except)}
-		return fieldsOf(a.Features, a.Kinds).has(e.field) && s.Covers(e.place)
-	})
 }
 
 func guids(pins []Pin) []GUID {
@@ -78,11 +77,14 @@ func (e *explainer) because(o Owner) string {
 	if a == nil || !slices.Contains(e.place.Ancestors, a.Under.GUID) {
 		return fmt.Sprintf("an OU above it was pinned to assignment %q when the policy was put in force, and keeps its owner wherever it is moved", o.Assignment)
 	}
+	if a.narrowed() {
+		return fmt.Sprintf("it is among the %s under %s, the deepest subtree above it that an assignment names for %s and such objects", newChoice(a), a.Under.DN, e.field.feature())
+	}
 	for _, b := range e.claimants() {
 		if b.Name == a.Name {
 			break
 		}
-		if x := e.exception(b); x != nil {
+		if x := e.exception(b); x != nil && !b.narrowed() {
 			return fmt.Sprintf("it lies under %s, which assignment %q excepts; of what remains, %s is the deepest subtree", x.DN, b.Name, a.Under.DN)
 		}
 	}
@@ -98,7 +100,8 @@ func (e *explainer) assignment(name string) *Assignment {
 	return nil
 }
 
-// claimants gives the assignments that name the field and an OU above the place: the nearest first, then by priority.
+// claimants gives the assignments that name the field and an OU above the place: the nearest first, of these the object-level
+// ones first, then by priority.
 func (e *explainer) claimants() []*Assignment {
 	var out []*Assignment
 	for _, g := range e.place.Ancestors {
@@ -109,7 +112,15 @@ func (e *explainer) claimants() []*Assignment {
 				out = append(out, a)
 			}
 		}
-		slices.SortStableFunc(out[first:], func(x, y *Assignment) int { return y.Priority - x.Priority })
+		slices.SortStableFunc(out[first:], func(x, y *Assignment) int {
+			if x.narrowed() != y.narrowed() {
+				if x.narrowed() {
+					return -1
+				}
+				return 1
+			}
+			return y.Priority - x.Priority
+		})
 	}
 	return out
 }
@@ -136,18 +147,27 @@ func (e *explainer) lost(o Owner) []Lost {
 		if a == winner {
 			continue
 		}
-		l := Lost{Assignment: a.Name, Engine: a.Engine}
-		switch x := e.exception(a); {
-		case x != nil:
-			l.Because = fmt.Sprintf("it excepts %s, under which the object lies", x.DN)
-		case winner != nil && a.Under.GUID == winner.Under.GUID:
-			l.Because = fmt.Sprintf("it names the same subtree with the lower priority %d; %q has %d", a.Priority, winner.Name, winner.Priority)
-		case winner != nil && slices.Contains(e.place.Ancestors, winner.Under.GUID):
-			l.Because = fmt.Sprintf("its subtree %s is not as deep as %s", a.Under.DN, winner.Under.DN)
-		default:
-			l.Because = fmt.Sprintf("its subtree %s holds the object only since an OU was moved", a.Under.DN)
-		}
-		out = append(out, l)
+		out = append(out, Lost{Assignment: a.Name, Engine: a.Engine, Because: e.lostBecause(a, winner)})
 	}
 	return out
+}
+
+func (e *explainer) lostBecause(a, winner *Assignment) string {
+	if x := e.exception(a); x != nil {
+		return fmt.Sprintf("it excepts %s, under which the object lies", x.DN)
+	}
+	if a.narrowed() {
+		if c := newChoice(a); !slices.Contains(e.place.Chosen, c.ID) {
+			return fmt.Sprintf("the object is not among the %s under %s", c, a.Under.DN)
+		}
+	}
+	switch {
+	case winner == nil || !slices.Contains(e.place.Ancestors, winner.Under.GUID):
+		return fmt.Sprintf("its subtree %s holds the object only since an OU was moved", a.Under.DN)
+	case a.Under.GUID != winner.Under.GUID:
+		return fmt.Sprintf("its subtree %s is not as deep as %s", a.Under.DN, winner.Under.DN)
+	case winner.narrowed() && !a.narrowed():
+		return fmt.Sprintf("it names the same subtree as a whole; %q chooses objects of it, which counts for more", winner.Name)
+	}
+	return fmt.Sprintf("it names the same subtree with the lower priority %d; %q has %d", a.Priority, winner.Name, winner.Priority)
 }

@@ -11,7 +11,12 @@ type Mistake struct {
 	Pos  Pos
 	What string
 	Hint string // may be empty
+
+	Clash *Clash // of two assignments that may claim one object: who knows the directory can name one
 }
+
+// Clash is two choices of which it cannot be proved that nobody is taken by both.
+type Clash struct{ First, Second Choice }
 
 // Error gives "file:line:column: what (hint)".
 func (m Mistake) Error() string {

@@ -1,8 +1,10 @@
 package scoping_test
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -17,6 +19,102 @@ type world struct {
 	directory string
 	parent    []int // -1 for the root
 	name      []string
+	people    []person // objects, at least one in each container
+	choices   map[scoping.GUID]scoping.Chooser
+}
+
+// person is an object with what selectors can ask of it.
+type person struct {
+	home       int
+	guid       scoping.GUID
+	department string // may be empty: absent
+	title      string
+	groups     int // a bit per group
+}
+
+func (p *person) Values(attribute string) [][]byte {
+	v := map[string]string{"department": p.department, "title": p.title}[attribute]
+	if v == "" {
+		return nil
+	}
+	return [][]byte{[]byte(v)}
+}
+
+func (p *person) InChain(attribute string, target scoping.DN) bool {
+	for i := range 3 {
+		if attribute == "memberof" && scoping.MustParseDN(groupDN(i)).Equal(target) {
+			return p.groups&(1<<i) != 0
+		}
+	}
+	return false
+}
+
+func groupDN(i int) string { return fmt.Sprintf("CN=g%d,DC=contoso,DC=test", i) }
+
+func (p *person) MemberOf(group scoping.GUID) bool {
+	for i := range 3 {
+		if groupGUID(i) == group {
+			return p.groups&(1<<i) != 0
+		}
+	}
+	return false
+}
+
+func groupGUID(i int) scoping.GUID { return scoping.GUID{0: 0xee, 15: byte(i + 1)} }
+
+// selector is how a rule of the model narrows its subtree, and its own judgement of whom it takes.
+type selector struct {
+	selector scoping.Selector
+	takes    func(*person) bool
+}
+
+func group(i int) selector {
+	return selector{scoping.Selector{MemberOf: scoping.Pin{GUID: groupGUID(i), DN: groupDN(i)}},
+		func(p *person) bool { return p.groups&(1<<i) != 0 }}
+}
+
+func sample(percent int) selector {
+	return selector{scoping.Selector{Sample: fmt.Sprintf("%d%%", percent)}, func(p *person) bool {
+		sum := sha256.Sum256(p.guid[:])
+		return float64(binary.BigEndian.Uint64(sum[:]))/math.MaxUint64 < float64(percent)/100
+	}}
+}
+
+var selectors = []selector{
+	group(0), group(1),
+	{scoping.Selector{Filter: "(department=A)"}, func(p *person) bool { return p.department == "A" }},
+	{scoping.Selector{Filter: "(department=B)"}, func(p *person) bool { return p.department == "B" }},
+	{scoping.Selector{Filter: "(&(department=a)(!(title=Boss)))"}, func(p *person) bool { return p.department == "A" && p.title != "Boss" }},
+	sample(30), sample(60),
+	{scoping.Selector{MemberOf: group(2).selector.MemberOf, Filter: "(department=B)", Sample: "60%"},
+		func(p *person) bool { return p.groups&4 != 0 && p.department == "B" && sample(60).takes(p) }},
+}
+
+// department is the one that a selector demands: two that demand different ones take nobody in common.
+func department(s int) string { return []string{"", "", "A", "B", "A", "", "", "B"}[s] }
+
+// learn makes the world tell which choices of a partition take an object.
+func (w *world) learn(ps ...*scoping.Partition) {
+	for _, p := range ps {
+		for _, c := range p.Choices(w.directory) {
+			ready, err := c.Chooser()
+			if err != nil {
+				panic(err)
+			}
+			w.choices[c.ID] = ready
+		}
+	}
+}
+
+// place is where person i is, and what of everything that was learned takes it.
+func (w *world) place(i int) scoping.Place {
+	p := w.container(w.people[i].home)
+	for _, c := range w.choices {
+		if c.Takes(w.people[i].guid, p.Ancestors, &w.people[i]) {
+			p.Chosen = append(p.Chosen, c.ID)
+		}
+	}
+	return p
 }
 
 // chooser is where decisions come from: rapid, which can shrink them, or a plain seed.
@@ -34,7 +132,7 @@ func fromSeed(seed uint64) chooser {
 var hardNames = []string{"Sales", "sales 2", `R\, D`, `\#1`, `a\+b`, `\"q\"`, `Straße`, "ΣΟΦΊΑ", `\ lead`, `trail\ `, `x\0Ay`, "日本", `k\C3\A9`}
 
 func newWorld(pick chooser, directory string, size int) *world {
-	w := &world{directory: directory, parent: []int{-1}, name: []string{"DC=" + directory + ",DC=test"}}
+	w := &world{directory: directory, parent: []int{-1}, name: []string{"DC=" + directory + ",DC=test"}, choices: map[scoping.GUID]scoping.Chooser{}}
 	for i := 1; i < size; i++ {
 		p := i - 1 // deep nesting as often as not
 		if pick("deep", 2) == 0 {
@@ -42,6 +140,12 @@ func newWorld(pick chooser, directory string, size int) *world {
 		}
 		rdn := fmt.Sprintf("OU=%s+L=%d", hardNames[pick("name", len(hardNames))], i)
 		w.parent, w.name = append(w.parent, p), append(w.name, rdn+","+w.name[p])
+	}
+	for i := range 2 * size {
+		p := person{home: i / 2, guid: scoping.GUID{0: 0xaa, 1: byte(pick("guid", 256))}, groups: pick("groups", 8),
+			department: []string{"", "A", "B", "C"}[pick("department", 4)], title: []string{"", "Boss", "Clerk"}[pick("title", 3)]}
+		binary.BigEndian.PutUint64(p.guid[8:], uint64(i))
+		w.people = append(w.people, p)
 	}
 	return w
 }
@@ -53,8 +157,8 @@ func (w *world) guid(n int) scoping.GUID {
 	return g
 }
 
-// place is where an object directly in container n lies.
-func (w *world) place(n int) scoping.Place {
+// container is where objects directly in container n lie.
+func (w *world) container(n int) scoping.Place {
 	p := scoping.Place{Directory: w.directory}
 	for ; n >= 0; n = w.parent[n] {
 		p.Ancestors = append(p.Ancestors, w.guid(n))
@@ -63,7 +167,7 @@ func (w *world) place(n int) scoping.Place {
 }
 
 func (w *world) pin(n int) scoping.Pin {
-	return scoping.Pin{GUID: w.guid(n), DN: w.name[n], Ancestors: w.place(n).Ancestors[1:]}
+	return scoping.Pin{GUID: w.guid(n), DN: w.name[n], Ancestors: w.container(n).Ancestors[1:]}
 }
 
 func (w *world) number(g scoping.GUID) (int, bool) {
@@ -117,6 +221,7 @@ type rule struct {
 	features []scoping.Feature
 	kinds    []scoping.Kind
 	priority int
+	narrow   int // selectors[narrow-1]; 0: the whole subtree
 }
 
 var featureChoices = [][]scoping.Feature{
@@ -136,6 +241,9 @@ func newRules(pick chooser, w *world, count int) []rule {
 				r.except = append(r.except, e)
 			}
 		}
+		if pick("narrow", 2) == 0 && slices.ContainsFunc(r.features, func(f scoping.Feature) bool { return f != scoping.References }) {
+			r.narrow = 1 + pick("selector", len(selectors))
+		}
 		if len(r.features) == 1 && r.features[0] == scoping.References && pick("kinds", 3) == 0 {
 			r.kinds = []scoping.Kind{scoping.Group}
 		}
@@ -151,6 +259,9 @@ func policyOf(rules []rule) scoping.Policy {
 			Features: r.features, Kinds: r.kinds, Priority: r.priority, Pos: scoping.Pos{File: "p.yaml", Line: i + 1, Column: 1}}
 		for _, e := range r.except {
 			a.Except = append(a.Except, r.world.pin(e))
+		}
+		if r.narrow > 0 {
+			a.Selector = selectors[r.narrow-1].selector
 		}
 		p.Assignments = append(p.Assignments, a)
 	}
@@ -185,25 +296,51 @@ func (r rule) covers(w *world, n int) bool {
 	return true
 }
 
-// wanted is the model's answer: the rule that owns, -1 for none.
-func wanted(rules []rule, w *world, n int, k scoping.Kind, f scoping.Feature) int {
+// about says whether a rule is about person i.
+func (r rule) about(w *world, i int) bool {
+	return r.covers(w, w.people[i].home) && (r.narrow == 0 || selectors[r.narrow-1].takes(&w.people[i]))
+}
+
+// beats orders rules that are about one object: the deeper first, of equally deep ones object-level ones, then priority.
+func (r rule) beats(w *world, o rule) bool {
+	switch d, od := w.depth(r.under), w.depth(o.under); {
+	case d != od:
+		return d > od
+	case (r.narrow > 0) != (o.narrow > 0):
+		return r.narrow > 0
+	}
+	return r.priority > o.priority
+}
+
+// alike says whether two rules choose the same objects.
+func (r rule) alike(o rule) bool {
+	return r.world == o.world && r.under == o.under && r.narrow == o.narrow && slices.Equal(sorted(r.except), sorted(o.except))
+}
+
+func sorted(s []int) []int {
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return s
+}
+
+// wanted is the model's answer: the rule that owns, -1 for none. What an object-level rule says of references counts for the
+// objects whose base feature a rule of the same choice owns.
+func wanted(rules []rule, w *world, i int, k scoping.Kind, f scoping.Feature) int {
+	winner := -1
+	if f == scoping.References {
+		winner = wanted(rules, w, i, k, scoping.Base(k))
+	}
 	best := -1
-	for i, r := range rules {
-		if !r.names(k, f) || !r.covers(w, n) {
+	for j, r := range rules {
+		if !r.names(k, f) || !r.about(w, i) || f == scoping.References && r.narrow > 0 && (winner < 0 || !r.alike(rules[winner])) {
 			continue
 		}
-		if best < 0 {
-			best = i
-			continue
-		}
-		b := rules[best]
-		switch d, bd := w.depth(r.under), w.depth(b.under); {
-		case d > bd || d == bd && r.priority > b.priority:
-			best = i
+		if best < 0 || r.beats(w, rules[best]) {
+			best = j
 		}
 	}
-	if best < 0 && f == scoping.References {
-		return wanted(rules, w, n, k, scoping.Base(k))
+	if best < 0 {
+		return winner
 	}
 	return best
 }
@@ -212,7 +349,10 @@ func wanted(rules []rule, w *world, n int, k scoping.Kind, f scoping.Feature) in
 func sound(rules []rule, worlds ...*world) bool {
 	for i, a := range rules {
 		for _, b := range rules[:i] {
-			if a.world != b.world || a.under != b.under || a.priority != b.priority {
+			if a.world != b.world || a.under != b.under || a.priority != b.priority || (a.narrow > 0) != (b.narrow > 0) {
+				continue
+			}
+			if a.narrow > 0 && department(a.narrow-1) != "" && department(b.narrow-1) != "" && department(a.narrow-1) != department(b.narrow-1) {
 				continue
 			}
 			for _, q := range questions {
@@ -225,7 +365,9 @@ func sound(rules []rule, worlds ...*world) bool {
 	for _, w := range worlds {
 		for n := range w.parent {
 			for _, q := range questions {
-				if wanted(rules, w, n, q.k, q.f) < 0 && managed(rules, w, n) {
+				if managed(rules, w, n) && !slices.ContainsFunc(rules, func(r rule) bool {
+					return r.narrow == 0 && r.covers(w, n) && (r.names(q.k, q.f) || q.f == scoping.References && r.names(q.k, scoping.Base(q.k)))
+				}) {
 					return false
 				}
 			}

@@ -29,17 +29,86 @@ func Empty() *Partition {
 
 // part is one directory's share of a partition.
 type part struct {
-	name  string
-	tree  *tree
-	marks []marks  // beside tree.nodes
-	pins  pinTable // the nodes that have a mark
+	name    string
+	tree    *tree
+	marks   []marks   // beside tree.nodes
+	layers  [][]layer // beside tree.nodes: nil of most
+	choices map[GUID]Choice
+	pins    pinTable // the nodes that have a mark or a layer
+}
+
+func newPart(name string, t *tree, nodes int) *part {
+	d := &part{name: name, tree: t, marks: make([]marks, nodes), layers: make([][]layer, nodes), choices: map[GUID]Choice{}}
+	for n := range d.marks {
+		d.marks[n] = noMarks
+	}
+	return d
 }
 
 // marks says, per field, which of Partition.owners owns what lies under a node and under no deeper marked one; -1 leaves it
 // to the nodes above.
 type marks [numFields]int32
 
-var noMarks = marks{-1, -1, -1, -1, -1, -1, -1, -1}
+var noMarks = func() (m marks) {
+	for i := range m {
+		m[i] = -1
+	}
+	return m
+}()
+
+// layer lies over a node's mark: it says who owns one field of the objects that some choices take. Of a node's layers of one
+// field the first that holds decides, and before the node's mark.
+type layer struct {
+	field field
+	clause
+}
+
+// learn takes in a choice with the containers that it names. Where the part was made before, it makes room for them.
+func (d *part) learn(c Choice) {
+	d.choices[c.ID] = c
+	for _, p := range append([]Pin{c.Under}, c.Except...) {
+		d.tree.addKnown(p)
+	}
+	for len(d.marks) < len(d.tree.nodes) {
+		d.marks, d.layers = append(d.marks, noMarks), append(d.layers, nil)
+	}
+}
+
+// bordered says whether something of the field is decided at the node.
+func (d *part) bordered(n int32, f field) bool {
+	return d.marks[n][f] >= 0 || slices.ContainsFunc(d.layers[n], func(l layer) bool { return l.field == f })
+}
+
+// blank says that nothing is decided at the node.
+func (d *part) blank(n int32) bool { return d.marks[n] == noMarks && len(d.layers[n]) == 0 }
+
+// list gives the decision list of a field for what lies directly in node n.
+func (d *part) list(n int32, f field) []clause {
+	var out []clause
+	for ; n >= 0; n = d.tree.nodes[n].parent {
+		for i := range d.layers[n] {
+			if l := &d.layers[n][i]; l.field == f {
+				out = append(out, l.clause)
+			}
+		}
+		if o := d.marks[n][f]; o >= 0 {
+			return append(out, clause{owner: o})
+		}
+	}
+	return append(out, clause{owner: outside})
+}
+
+// put writes a decision list down at a node. The last clause is the mark, which must hold for everybody.
+func (d *part) put(n int32, f field, l []clause) {
+	d.layers[n] = slices.DeleteFunc(slices.Clone(d.layers[n]), func(x layer) bool { return x.field == f })
+	for _, c := range l[:len(l)-1] {
+		d.layers[n] = append(d.layers[n], layer{f, c})
+	}
+	if len(d.layers[n]) == 0 {
+		d.layers[n] = nil
+	}
+	d.marks[n][f] = l[len(l)-1].owner
+}
 
 // outside is the index of the owner of everything outside of the managed roots.
 const outside = 0
@@ -80,15 +149,30 @@ func (p *Partition) Owner(place Place, k Kind, f Feature) Owner {
 		return p.owners[outside]
 	}
 	for _, a := range place.Ancestors {
-		if m := d.pins.find(a); m != nil && m[i] >= 0 {
-			return p.owners[m[i]]
+		n := d.pins.find(a)
+		if n < 0 {
+			continue
+		}
+		if o := d.decided(n, i, place.Chosen); o >= 0 {
+			return p.owners[o]
 		}
 	}
 	return p.owners[outside]
 }
 
-// Cell is the answer for everything that lies directly in one container. Who asks often keeps it per container, for as long
-// as the partition is in force and the container stays where it is. The zero Cell lies outside of every partition.
+// decided gives the index of the owner that is decided at a node, -1 where that is left to the nodes above.
+func (d *part) decided(n int32, f field, chosen []GUID) int32 {
+	ls := d.layers[n]
+	for i := range ls {
+		if ls[i].field == f && ls[i].holds(chosen) {
+			return ls[i].owner
+		}
+	}
+	return d.marks[n][f]
+}
+
+// Cell is the answer for everything that lies directly in one container and that the same choices take. Who asks often keeps
+// it, for as long as the partition is in force and the container stays where it is. The zero Cell lies outside of every partition.
 type Cell struct {
 	p  *Partition
 	at marks
@@ -106,12 +190,15 @@ func (p *Partition) Cell(place Place) Cell {
 		if left == 0 {
 			break
 		}
-		m := d.pins.find(a)
-		if m == nil {
+		n := d.pins.find(a)
+		if n < 0 {
 			continue
 		}
-		for i, o := range m {
-			if o >= 0 && left.has(field(i)) {
+		for i := range field(numFields) {
+			if !left.has(i) {
+				continue
+			}
+			if o := d.decided(n, i, place.Chosen); o >= 0 {
 				c.at[i] = o
 				left &^= 1 << i
 			}
@@ -149,7 +236,7 @@ func (p *Partition) part(directory string) *part {
 	return nil
 }
 
-// at gives the owner's index of field f directly in node n.
+// at gives the index of the owner of field f directly in node n, where no choice takes the object.
 func (d *part) at(n int32, f field) int32 {
 	for ; n >= 0; n = d.tree.nodes[n].parent {
 		if o := d.marks[n][f]; o >= 0 {
@@ -162,17 +249,31 @@ func (d *part) at(n int32, f field) int32 {
 // reindex makes d.pins from d.marks.
 func (d *part) reindex() {
 	count := 0
-	for _, m := range d.marks {
-		if m != noMarks {
+	for n := range d.marks {
+		if !d.blank(int32(n)) {
 			count++
 		}
 	}
 	d.pins = newPinTable(count)
-	for n, m := range d.marks {
-		if m != noMarks {
-			d.pins.put(d.tree.nodes[n].guid, m)
+	for n := range d.marks {
+		if !d.blank(int32(n)) {
+			d.pins.put(d.tree.nodes[n].guid, int32(n))
 		}
 	}
+}
+
+// Choices gives the choices on which owners in a directory depend, by identity: what the census has to know of each object.
+func (p *Partition) Choices(directory string) []Choice {
+	d := p.part(directory)
+	if d == nil {
+		return nil
+	}
+	out := make([]Choice, 0, len(d.choices))
+	for _, c := range d.choices {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(x, y Choice) int { return x.ID.Compare(y.ID) })
+	return out
 }
 
 // Engines names every engine that owns something, sorted, without [None].
@@ -195,6 +296,11 @@ func (p *Partition) used() []Owner {
 				if o >= 0 {
 					seen[o] = true
 				}
+			}
+		}
+		for _, ls := range d.layers {
+			for _, l := range ls {
+				seen[l.owner] = true
 			}
 		}
 	}

@@ -2,7 +2,7 @@ package scoping
 
 import "encoding/binary"
 
-// pinTable finds the marks of a container by objectGUID. It is an open-addressing table rather than a map so that a look-up
+// pinTable finds the node of a container by objectGUID. It is an open-addressing table rather than a map so that a look-up
 // among many pins touches one cache line: with 100,000 pins the misses are what a look-up costs.
 type pinTable struct {
 	slots []pinSlot // a power of two of them, at most half full
@@ -10,9 +10,8 @@ type pinTable struct {
 }
 
 type pinSlot struct {
-	guid  GUID // zero: free, since the zero GUID names nothing
-	marks marks
-	_     [16]byte // a slot is a cache line
+	guid GUID // zero: free, since the zero GUID names nothing
+	node int32
 }
 
 func newPinTable(count int) pinTable {
@@ -30,26 +29,26 @@ func (t *pinTable) slot(g *GUID) int {
 	return int(h * 0x9e3779b97f4a7c15 >> t.shift)
 }
 
-func (t *pinTable) put(g GUID, m marks) {
+func (t *pinTable) put(g GUID, node int32) {
 	i := t.slot(&g)
 	for !t.slots[i].guid.IsZero() && t.slots[i].guid != g {
 		i = (i + 1) & (len(t.slots) - 1)
 	}
-	t.slots[i].guid, t.slots[i].marks = g, m
+	t.slots[i] = pinSlot{g, node}
 }
 
-// find gives the marks of g, nil if it has none.
-func (t *pinTable) find(g GUID) *marks {
+// find gives the node of g, -1 if it has none.
+func (t *pinTable) find(g GUID) int32 {
 	if g.IsZero() {
-		return nil
+		return -1
 	}
 	for i := t.slot(&g); ; i = (i + 1) & (len(t.slots) - 1) {
 		s := &t.slots[i]
 		if s.guid == g {
-			return &s.marks
+			return s.node
 		}
 		if s.guid.IsZero() {
-			return nil
+			return -1
 		}
 	}
 }

@@ -7,6 +7,7 @@ import "slices"
 type Place struct {
 	Directory string
 	Ancestors []GUID
+	Chosen    []GUID // the choices that take the object, of those that the partition has; see [Partition.Choices]
 }
 
 // Scope is a region of a directory: everything under one OU except what lies under some others, for some features. All
@@ -15,17 +16,35 @@ type Scope struct {
 	Directory string    `json:"directory"`
 	Under     GUID      `json:"under"`
 	Except    []GUID    `json:"except,omitempty"`
-	Selector  string    `json:"selector,omitempty"` // empty: a plain subtree
 	Features  []Feature `json:"features"`
 
-	// Kinds narrows References to objects of these kinds. When it is empty, References beside base features means the
-	// references of the kinds of these, and References alone those of every kind. See [Scope.Writes].
+	// Kinds narrows References, and other features that follow a base feature, to objects of these kinds. When it is empty,
+	// such a feature beside base features means those of the kinds of these, and alone those of every kind. See [Scope.Writes].
 	Kinds []Kind `json:"kinds,omitempty"`
+
+	// With and Without narrow the scope to objects that all of these choices take, and none of those. Engines never see them:
+	// what they are granted and asked for are whole subtrees (see [Partition.Reach]), and the gate sorts out whose is whose.
+	With    []GUID `json:"with,omitempty"`
+	Without []GUID `json:"without,omitempty"`
+
+	// Selector is kept for engines of others, and always empty.
+	Selector string `json:"selector,omitempty"`
 }
 
-// Covers says whether an object at p lies in the scope: on the way up from p, Under comes before any of Except. It does
-// not look at features or at the selector.
+// Covers says whether an object at p lies in the scope: on the way up from p, Under comes before any of Except, and its
+// choices are as the scope wants. It does not look at features.
 func (s Scope) Covers(p Place) bool {
+	return s.Spans(p) && (len(s.With) == 0 && len(s.Without) == 0 || (&clause{with: s.With, without: s.Without}).holds(p.Chosen))
+}
+
+// Whole gives the scope without regard to choices: the subtree in which its objects lie.
+func (s Scope) Whole() Scope {
+	s.With, s.Without = nil, nil
+	return s
+}
+
+// Spans is Covers without regard to choices.
+func (s Scope) Spans(p Place) bool {
 	if p.Directory != s.Directory {
 		return false
 	}

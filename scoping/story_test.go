@@ -15,7 +15,7 @@ import (
 func TestExplainInWords(t *testing.T) {
 	w := contoso()
 	p := mustCompile(t, example(w))
-	got := p.Explain(w.place(2), scoping.User)
+	got := p.Explain(w.container(2), scoping.User)
 	want := []scoping.Explanation{
 		{Feature: scoping.Users, Engine: "connect", Assignment: "everything",
 			Because: `it lies under OU=Contractors,OU=Sales,DC=contoso,DC=test, which assignment "sales" excepts; of what remains, DC=contoso,DC=test is the deepest subtree`,
@@ -27,7 +27,7 @@ func TestExplainInWords(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	got = p.Explain(w.place(1), scoping.Group)
+	got = p.Explain(w.container(1), scoping.Group)
 	if d := cmp.Diff([]scoping.Lost{{Assignment: "everything", Engine: "connect",
 		Because: "its subtree DC=contoso,DC=test is not as deep as OU=Sales,DC=contoso,DC=test"}}, got[0].Lost); d != "" {
 		t.Error(d)
@@ -87,14 +87,14 @@ func TestSwitchingGroupsOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := p.Owner(w.place(2), scoping.Group, scoping.References); !p.On(scoping.Groups) || o.Engine != "connect" {
+	if o := p.Owner(w.container(2), scoping.Group, scoping.References); !p.On(scoping.Groups) || o.Engine != "connect" {
 		t.Errorf("%v", o)
 	}
 	empty := scoping.Diff(nil, new)
 	if len(empty) != 1 || empty[0].Scope.Under != w.guid(0) {
 		t.Errorf("%v", empty)
 	}
-	if p, err = scoping.Empty().Apply(empty[0], scoping.Epoch{}); err != nil || p.Owner(w.place(2), scoping.User, scoping.Users).Engine != "connect" {
+	if p, err = scoping.Empty().Apply(empty[0], scoping.Epoch{}); err != nil || p.Owner(w.container(2), scoping.User, scoping.Users).Engine != "connect" {
 		t.Errorf("into the empty partition: %v", err)
 	}
 }
@@ -135,11 +135,11 @@ func TestUnreadablePartitionsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, change := range map[string][2]string{
-		"newer version":  {`"version":1`, `"version":2`},
+		"newer version":  {`"version":2`, `"version":3`},
 		"stray owner":    {`"marks":[1,`, `"marks":[99,`},
 		"stray parent":   {`"parent":0`, `"parent":77`},
 		"cycle":          {`"parent":-1`, `"parent":1`},
-		"short marks":    {`"marks":[`, `"marks":[1],"x":[`},
+		"too many marks": {`"marks":[`, `"marks":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,`},
 		"not an object":  {`{"version"`, `["version"`},
 		"no owners left": {`"owners":[`, `"owners":[],"x":[`},
 	} {
@@ -148,7 +148,7 @@ func TestUnreadablePartitionsAreRefused(t *testing.T) {
 		if err := json.Unmarshal([]byte(bad), &q); err == nil || bad == string(good) {
 			t.Errorf("%s is read, error %v", what, err)
 		}
-		if q.Owner(contoso().place(1), scoping.User, scoping.Users).Engine != "cloudsync" {
+		if q.Owner(contoso().container(1), scoping.User, scoping.Users).Engine != "cloudsync" {
 			t.Errorf("%s changed the partition", what)
 		}
 	}

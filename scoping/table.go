@@ -6,33 +6,79 @@ import (
 	"strings"
 )
 
-// FeatureRow is one row of the feature table: what a feature is, and what may be asked of it. Every tenant attribute
-// stands in exactly one row (rule F2).
+// FeatureRow is one row of the feature table: what a feature is, what may be asked of it, and who can do it. Every tenant
+// attribute stands in exactly one row (rule F2).
 type FeatureRow struct {
 	Number    int // of the row, for messages
 	Feature   Feature
 	Title     string
-	Kind      Kind      // of a base feature
-	Needs     []Feature // switched on as well; empty for base features
+	Kinds     []Kind    // whose objects it concerns; of a base feature one
+	Needs     []Feature // to be switched on as well; empty for base features
 	PerDomain bool      // assigned per directory only, not per OU
-	Available bool      // assignable in this version of Tandem
-	Source    string    // who says so
+	Follows   bool      // belongs to whoever has the base feature of the object, unless it is assigned apart
+
+	Connect   Support // what Microsoft Entra Connect Sync can do
+	CloudSync Support // what Microsoft Entra Cloud Sync can do
+	Graph     Support // what public Microsoft Graph lets an application write
+	Source    string  // who says so
 }
+
+// Support is whether something can do a feature, with what has to be said of it.
+type Support struct {
+	Can  bool   `json:"can"`
+	Note string `json:"note,omitempty"`
+}
+
+var can = Support{Can: true}
+
+func cannot(why string) Support { return Support{Note: why} }
+
+// Sources of the feature table: Microsoft's comparison of the two products in its guide to choosing between them (Entra documentation, page
+// date February 2025, the table unchanged in August 2026) and its FAQ; of Graph, the v1.0 reference of each resource.
+const (
+	guide     = "Microsoft's comparison of Connect Sync and Cloud Sync"
+	reference = "the reference of Microsoft Graph v1.0"
+)
 
 // featureTable is the whole table, in the order in which features are shown.
 var featureTable = []FeatureRow{
-	{1, Users, "users", User, nil, false, true, "rules F1"},
-	{2, Groups, "groups", Group, nil, false, true, "rules F1"},
-	{3, Contacts, "contacts", Contact, nil, false, false, "rules F1, J4"},
-	{4, Devices, "devices", Device, nil, false, false, "rules F1"},
-	{5, References, "manager and members", "", nil, false, true, "rules F2"},
-	{6, ExchangeHybrid, "Exchange hybrid attributes", "", []Feature{Users}, false, false, "rules F2"},
-	{7, Extensions, "extension attributes", "", []Feature{Users}, false, false, "rules F2"},
-	{8, PasswordHash, "password hash synchronization", "", []Feature{Users}, false, false, "rules F3"},
-	{9, PasswordWriteback, "password writeback", "", []Feature{PasswordHash}, true, false, "rules F3"},
-	{10, GroupProvisioning, "provisioning of groups to Active Directory", "", nil, true, false, "the list of features"},
-	{11, UserProvisioning, "provisioning of users to Active Directory", "", nil, true, false, "the list of features"},
+	{1, Users, "users", []Kind{User}, nil, false, false, can, can, can, guide + "; " + reference + "; rule F1"},
+	{2, Groups, "groups", []Kind{Group}, nil, false, false, Support{true, "up to 250,000 members"}, Support{true, "up to 50,000 members"},
+		Support{true, "security groups; no distribution groups or mail-enabled security groups"}, guide + "; " + reference + "; rules F1, J4"},
+	{3, Contacts, "contacts", []Kind{Contact}, nil, false, false, can, can, cannot("Graph only reads organizational contacts"),
+		guide + "; " + reference + "; rules F1, J4"},
+	{4, Devices, "devices", []Kind{Device}, nil, false, false, can, cannot("Cloud Sync has no device objects (a preview since July 2026)"),
+		cannot("Graph creates no hybrid-joined devices"), guide + "; rule F1"},
+	{5, References, "manager and members", []Kind{User, Group, Contact, Device}, nil, false, true, can,
+		Support{true, "within a forest"}, can, guide + " (cross-domain and cross-forest references); rule F2"},
+	{6, ExchangeHybrid, "Exchange hybrid attributes", []Kind{User, Group, Contact}, []Feature{Users}, false, true, can, can,
+		cannot("proxyAddresses are read-only in Graph"), guide + " (Exchange hybrid writeback); " + reference + "; rule F2"},
+	{7, Extensions, "extension attributes 1-15 and directory extensions", []Kind{User, Group, Contact}, []Feature{Users}, false, true, can, can,
+		Support{true, "of users and groups"}, guide + "; " + reference + "; rule F2"},
+	{8, PasswordHash, "password hash synchronization", []Kind{User}, []Feature{Users}, false, true, Support{true, "not of inetOrgPerson"},
+		Support{true, "not of inetOrgPerson"}, cannot("Graph takes no password hashes"), guide + "; rule F3"},
+	{9, PasswordWriteback, "password writeback", []Kind{User}, []Feature{PasswordHash}, true, false, can, can,
+		cannot("Graph tells nobody of changed passwords"), guide + "; rule F3"},
+	{10, GroupProvisioning, "provisioning of groups to Active Directory", []Kind{Group}, nil, true, false,
+		cannot("Connect provisions no groups to Active Directory (its group writeback ended)"), can, can, guide + " (group provisioning to AD)"},
+	{11, UserProvisioning, "provisioning of users to Active Directory", []Kind{User}, nil, true, false,
+		cannot("Connect provisions no users to Active Directory"), cannot("Cloud Sync provisions no users to Active Directory (a preview since August 2026)"), can,
+		guide + " (user provisioning to AD)"},
 }
+
+// Model gives what the product can do on which an engine kind is modelled; ok is false for kinds of others.
+func (r FeatureRow) Model(kind string) (s Support, ok bool) {
+	switch kind {
+	case "connect", "entra-connect":
+		return r.Connect, true
+	case "cloudsync", "entra-cloudsync":
+		return r.CloudSync, true
+	}
+	return Support{}, false
+}
+
+// isBase says whether the row is the base feature of a kind (rule F1).
+func (r FeatureRow) isBase() bool { return len(r.Kinds) == 1 && Base(r.Kinds[0]) == r.Feature }
 
 // FeatureTable gives a copy of the feature table.
 func FeatureTable() []FeatureRow { return slices.Clone(featureTable) }
@@ -52,8 +98,13 @@ func (r FeatureRow) String() string {
 	return fmt.Sprintf("row %d of the feature table, %s", r.Number, r.Title)
 }
 
-// FeatureOf gives the one feature in whose row a tenant attribute of an object of kind k stands: manager and members are
-// references, extension attributes are extensions, everything else belongs to the base feature.
+// exchangeAttributes are the tenant attributes of [ExchangeHybrid]; mail and mailNickname are not among them, since a create needs them.
+var exchangeAttributes = []string{"proxyaddresses", "targetaddress", "legacyexchangedn", "hidefromaddresslists", "archiveguid", "archivestatus", "mailtips",
+	"acceptmessagesonlyfrom", "rejectmessagesfrom", "sendonbehalfto", "deliveryrestriction"}
+
+// FeatureOf gives the one feature in whose row a tenant attribute of an object of kind k stands: by its name manager, members and owners are
+// references, extension attributes are extensions, what only Exchange reads is exchange-hybrid, the password's hash is password-hash; everything
+// else belongs to the base feature.
 func FeatureOf(k Kind, attribute string) Feature {
 	a := strings.ToLower(attribute)
 	switch {
@@ -62,127 +113,36 @@ func FeatureOf(k Kind, attribute string) Feature {
 	case strings.HasPrefix(a, "extension_") || strings.HasPrefix(a, "extensionattribute") ||
 		strings.HasPrefix(a, "onpremisesextensionattributes"):
 		return Extensions
+	case slices.Contains(exchangeAttributes, a) || strings.HasPrefix(a, "msexch"):
+		return ExchangeHybrid
+	case a == "passwordhash" && k == User:
+		return PasswordHash
 	}
 	return Base(k)
 }
 
 // EngineCaps is what an engine can do.
 type EngineCaps struct {
+	Kind     string // "connect", "cloudsync", or another's
 	Features []Feature
+	Refused  map[Feature]string // features that the tenant does not take, whoever writes them, and why; an engine with a path of its own has none
 }
 
 // Has says whether the engine can write f.
 func (c EngineCaps) Has(f Feature) bool { return slices.Contains(c.Features, f) }
 
-// field is one independently owned kind of writing on one kind of object: the unit in which a partition remembers owners.
-// More features are more fields.
-type field uint8
-
-// kinds in the order of the base features; the fields are the base features and then the references of each kind.
-var kinds = [...]Kind{User, Group, Contact, Device}
-
-const (
-	numKinds  = len(kinds)
-	numFields = 2 * numKinds
-)
-
-// fieldSet is a set of fields, a bit each.
-type fieldSet uint16
-
-func (s fieldSet) has(f field) bool { return s&(1<<f) != 0 }
-
-func kindIndex(k Kind) int {
-	switch k {
-	case User:
-		return 0
-	case Group:
-		return 1
-	case Contact:
-		return 2
-	case Device:
-		return 3
+// lacks says why an engine cannot be given a feature, "" if it can.
+func (c EngineCaps) lacks(r FeatureRow) string {
+	model, known := r.Model(c.Kind)
+	switch {
+	case c.Has(r.Feature) && c.Refused[r.Feature] == "":
+		return ""
+	case c.Has(r.Feature):
+		return "but the tenant does not take it: " + c.Refused[r.Feature]
+	case known && !model.Can:
+		return "which cannot write it: " + model.Note
+	case known:
+		return "which cannot write it in this version of Tandem"
 	}
-	return -1
-}
-
-// fieldOf gives the field of feature f on an object of kind k; ok is false where the feature does not exist on the kind.
-func fieldOf(k Kind, f Feature) (field, bool) {
-	switch f {
-	case Users:
-		return 0, k == User
-	case Groups:
-		return 1, k == Group
-	case Contacts:
-		return 2, k == Contact
-	case Devices:
-		return 3, k == Device
-	case References:
-		i := kindIndex(k)
-		return field(numKinds + max(i, 0)), i >= 0
-	}
-	return 0, false
-}
-
-func (f field) isReference() bool { return int(f) >= numKinds }
-func (f field) kind() Kind        { return kinds[int(f)%numKinds] }
-func (f field) base() field       { return f % field(numKinds) }
-
-func (f field) feature() Feature {
-	if f.isReference() {
-		return References
-	}
-	return Base(f.kind())
-}
-
-// fieldsOf gives the fields that features and kinds name: References beside base features are those of the kinds of
-// these, alone of every kind, and kinds narrows them.
-func fieldsOf(features []Feature, only []Kind) fieldSet {
-	var base fieldSet
-	for _, f := range features {
-		for i, k := range kinds {
-			if f == Base(k) {
-				base |= 1 << i
-			}
-		}
-	}
-	if !slices.Contains(features, References) {
-		return base
-	}
-	refs := base
-	if base == 0 {
-		refs = 1<<numKinds - 1
-	}
-	if len(only) > 0 {
-		refs = 0
-		for _, k := range only {
-			if i := kindIndex(k); i >= 0 {
-				refs |= 1 << i
-			}
-		}
-	}
-	return base | refs<<numKinds
-}
-
-// featuresOf is the inverse of fieldsOf; on holds the fields of the kinds that are switched on.
-func featuresOf(s, on fieldSet) (features []Feature, only []Kind) {
-	const mask = 1<<numKinds - 1
-	base, refs := s&mask, s>>numKinds
-	for i, k := range kinds {
-		if base&(1<<i) != 0 {
-			features = append(features, Base(k))
-		}
-	}
-	if refs == 0 {
-		return features, nil
-	}
-	features = append(features, References)
-	if refs == base || base == 0 && refs == on>>numKinds {
-		return features, nil
-	}
-	for i, k := range kinds {
-		if refs&(1<<i) != 0 {
-			only = append(only, k)
-		}
-	}
-	return features, only
+	return "which cannot write it: it does not name it among its features"
 }

@@ -96,6 +96,17 @@ func (t *tree) pin(n int32) Pin {
 	return p
 }
 
+// spans gives the test whether a choice looks at everybody who lies in node n and in no pinned container beneath it.
+func (t *tree) spans(n int32) func(Choice) bool {
+	chain := append([]GUID{t.nodes[n].guid}, t.pin(n).Ancestors...)
+	return func(c Choice) bool {
+		return c.Reaches(chain) && !slices.ContainsFunc(c.Except, func(e Pin) bool {
+			at, known := t.index[e.GUID]
+			return !known || slices.Contains(t.pin(at).Ancestors, t.nodes[n].guid)
+		})
+	}
+}
+
 func (t *tree) depth(n int32) int {
 	d := 0
 	for ; n >= 0; n = t.nodes[n].parent {

@@ -52,10 +52,15 @@ func policyCommand() *cli.Command {
 			}
 			return ask(c, request{command: "policy/show", body: api.PolicyRequest{Revision: c.Uint64("revision")}, view: view(showPolicy)})
 		}},
-		{Name: "fmt", Usage: "print a policy in the usual form (comments are not kept)", ArgsUsage: "FILE", Action: formatPolicy, Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "repin", Usage: "let names follow OUs that were renamed or moved"}, &cli.BoolFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the file instead"}}},
-		{Name: "schema", Usage: "JSON Schema for editors (not available yet)", Action: func(*cli.Context) error {
-			return api.Unavailable("policy schema", "`tandem policy validate FILE` finds every mistake, with its place")
+		{Name: "fmt", Usage: "print a policy in the usual form; comments stay where they are", ArgsUsage: "FILE", Action: formatPolicy, Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "repin", Usage: "let names follow OUs and groups that were renamed or moved"}, &cli.BoolFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the file instead"}}},
+		suggestCommand(),
+		{Name: "schema", Usage: "print the JSON Schema of policy files, for editors", Action: func(c *cli.Context) error {
+			if err := arguments(c); err != nil {
+				return err
+			}
+			_, err := os.Stdout.Write(api.PolicySchema())
+			return err
 		}},
 	}}
 }

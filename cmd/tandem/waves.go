@@ -66,12 +66,39 @@ func showPlan(w io.Writer, p api.Plan) {
 			fmt.Fprintf(w, "  %s %s %s\n", d.Op, d.Name, d.Detail)
 		}
 		for _, f := range x.Findings {
-			fmt.Fprintf(w, "  %s %s: %s", bold(string(f.Severity)), f.Code, f.Message)
-			if f.Objects > 0 {
-				fmt.Fprintf(w, " (%d, such as %s)", f.Objects, strings.Join(f.Examples, "; "))
-			}
-			fmt.Fprintln(w)
+			showFinding(w, f)
 		}
+		showCrossing(w, x)
+	}
+}
+
+func showFinding(w io.Writer, f wave.Finding) {
+	fmt.Fprintf(w, "  %s %s: %s", bold(string(f.Severity)), f.Code, f.Message)
+	if f.Objects > 0 {
+		fmt.Fprintf(w, " (%d, such as)", f.Objects)
+	}
+	fmt.Fprintln(w)
+	for _, e := range f.Examples {
+		fmt.Fprintf(w, "    %s\n", e)
+	}
+}
+
+// mostPairs is how many pairs of OUs a plan shows.
+const mostPairs = 3
+
+// showCrossing tells between which OUs references will cross engines.
+func showCrossing(w io.Writer, x api.PlannedWave) {
+	if x.Crossing == nil || x.Crossing.New == 0 {
+		return
+	}
+	rest := x.Crossing.After
+	for _, p := range x.Crossing.Pairs[:min(mostPairs, len(x.Crossing.Pairs))] {
+		n := p.Memberships + p.Managers
+		rest -= n
+		fmt.Fprintf(w, "  crossing: %d from %s (%s) to %s (%s)\n", n, p.From.Under, p.From.Engine, p.To.Under, p.To.Engine)
+	}
+	if rest > 0 {
+		fmt.Fprintf(w, "  crossing: %d between other OUs\n", rest)
 	}
 }
 

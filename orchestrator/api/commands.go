@@ -22,6 +22,7 @@ var commands = map[string]runner{
 	"plan":            on(plan),
 	"policy/repin":    on(policyRepin),
 	"policy/show":     on(policyShow),
+	"policy/suggest":  on(policySuggest),
 	"policy/validate": on(policyValidate),
 	"start":           on(start),
 	"state/activate":  on(stateActivate),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
@@ -43,13 +44,14 @@ type PlannedWave struct {
 	Predicted *wave.Counts         `json:"predicted"`
 	Examples  []wave.Difference    `json:"examples"`
 	Findings  []wave.Finding       `json:"findings"`
+	Crossing  *assess.Crossing     `json:"crossing"` // references whose two ends have different engines afterwards; null: not counted
 }
 
 func planOf(p *host.Plan) Plan {
 	out := Plan{FromRevision: p.FromRevision, Fingerprint: p.Fingerprint, Waves: []PlannedWave{}}
 	for _, w := range p.Waves {
 		v := PlannedWave{ID: w.ID, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects, Basis: w.Basis,
-			Predicted: w.Predicted, Examples: w.Examples, Findings: w.Findings}
+			Predicted: w.Predicted, Examples: w.Examples, Findings: w.Findings, Crossing: w.Crossing}
 		if v.Examples == nil {
 			v.Examples = []wave.Difference{}
 		}

@@ -80,56 +80,25 @@ func import_(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error
 	return v, Outcome{}, err
 }
 
-// FormatPolicy writes a policy file's text in the usual form. Comments are not kept. It needs no directory.
-func FormatPolicy(file string, text []byte) ([]byte, error) {
-	p, err := policy.Parse(file, text)
-	if err != nil {
-		return nil, err
-	}
-	return policy.Format(p)
-}
+// FormatPolicy writes a policy file's text in the usual form, with its comments. It needs no directory.
+func FormatPolicy(file string, text []byte) ([]byte, error) { return policy.Reformat(file, text, nil) }
+
+// PolicySchema gives the JSON Schema of policy files, for editors. It needs no directory.
+func PolicySchema() []byte { return policy.Schema() }
 
 // Formatted is a policy file's text in the usual form.
 type Formatted struct {
 	File     string   `json:"file"`
 	Text     string   `json:"text"`
-	Repinned []string `json:"repinned"` // names that followed their OUs
+	Repinned []string `json:"repinned"` // names that followed their objects
 }
 
-// policyRepin formats a policy file whose names follow the OUs that the policy in force has pinned.
+// policyRepin formats a policy file whose names follow the OUs and groups that the policy in force has pinned.
 func policyRepin(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
 	s, err := c.h.o.Host().Status(ctx)
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	p, err := policy.Parse(q.File, q.Text)
-	if err != nil {
-		return nil, Outcome{}, err
-	}
-	out := Formatted{File: q.File, Repinned: []string{}}
-	for i := range p.Assignments {
-		a := &p.Assignments[i]
-		repin(&a.Under, s.Drift, &out)
-		for j := range a.Except {
-			repin(&a.Except[j], s.Drift, &out)
-		}
-	}
-	b, err := policy.Format(p)
-	out.Text = string(b)
-	return out, Outcome{}, err
-}
-
-func repin(p *scoping.Pin, ds []scoping.Drift, out *Formatted) {
-	dn, err := scoping.ParseDN(p.DN)
-	if err != nil {
-		return // the file's names were parsed before
-	}
-	for _, d := range ds {
-		was, err := scoping.ParseDN(d.Was)
-		if err == nil && d.Now != "" && was.Equal(dn) {
-			out.Repinned = append(out.Repinned, p.DN+" → "+d.Now)
-			p.DN = d.Now
-			return
-		}
-	}
+	b, changes, err := policy.Follow(q.File, q.Text, s.Drift)
+	return Formatted{File: q.File, Text: string(b), Repinned: changes}, Outcome{}, err
 }

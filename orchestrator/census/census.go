@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -59,6 +61,9 @@ type Census struct {
 	trees map[string]*Tree
 	marks map[string]mark
 
+	choosing map[string]*choosing
+	stored   map[string]map[scoping.GUID]bool // choices that were judged before this process
+
 	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
 
 	io      sync.Mutex // one conversation with the directories at a time
@@ -67,7 +72,8 @@ type Census struct {
 
 // Open loads what the store knows of the directories. Nothing is dialled yet.
 func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Census, error) {
-	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, readers: map[string]Reader{}}
+	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, readers: map[string]Reader{},
+		choosing: map[string]*choosing{}, stored: map[string]map[scoping.GUID]bool{}}
 	if store == nil {
 		return c, nil
 	}
@@ -100,7 +106,10 @@ func (c *Census) load(tx state.Tx, name string) error {
 		return nil
 	})
 	c.trees[name], c.marks[name] = t, m
-	return err
+	if err != nil {
+		return err
+	}
+	return c.loadChoosing(tx, name)
 }
 
 // Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
@@ -128,6 +137,9 @@ func (c *Census) Keep(ctx context.Context) error {
 				continue
 			}
 			if err := putJSON(tx, "marks", n, m); err != nil {
+				return err
+			}
+			if err := c.keepChoosing(tx, n); err != nil {
 				return err
 			}
 			for _, o := range changed[n] {
@@ -220,6 +232,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, full
 		events, full = nil, false
 		c.mu.Lock()
 		m := c.marks[name]
+		asks := append(slices.Clone(Attrs), c.choosing[name].asks()...)
 		c.mu.Unlock()
 		usn, err := r.HighestUSN(ctx)
 		if err != nil {
@@ -233,27 +246,63 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, full
 			m.Cookie = nil // cookies and USNs of another controller say nothing here
 		}
 		full = len(m.Cookie) == 0
-		entries, next, err := syncAll(ctx, r, m.Cookie)
+		entries, next, err := syncAll(ctx, r, m.Cookie, asks)
 		if errors.Is(err, directory.ErrCookie) && !full {
 			full = true
-			entries, next, err = syncAll(ctx, r, nil)
+			entries, next, err = syncAll(ctx, r, nil, asks)
 		}
 		if err != nil {
 			return err
 		}
 		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN}
-		events, err = c.take(ctx, r, name, m, entries, full)
+		if events, err = c.take(ctx, r, name, m, entries, full); err != nil {
+			return err
+		}
+		more, err := c.judge(ctx, r, name, c.newsOf(name, entries, events, full), entries)
+		events = append(events, more...)
+		c.settle(name)
 		return err
 	})
 	return events, full, err
 }
 
-func syncAll(ctx context.Context, r Reader, cookie []byte) (entries []directory.Entry, next []byte, err error) {
-	next, err = r.Sync(ctx, cookie, directory.SyncQuery{Attrs: Attrs}, func(e directory.Entry) error {
+func syncAll(ctx context.Context, r Reader, cookie []byte, attrs []string) (entries []directory.Entry, next []byte, err error) {
+	next, err = r.Sync(ctx, cookie, directory.SyncQuery{Attrs: attrs}, func(e directory.Entry) error {
 		entries = append(entries, e)
 		return nil
 	})
 	return entries, next, err
+}
+
+// settle notes that what appeared is known from now on.
+func (c *Census) settle(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.trees[name].fresh)
+}
+
+// newsOf gives the objects of which news may change what takes them.
+func (c *Census) newsOf(name string, entries []directory.Entry, events []Event, full bool) map[scoping.GUID]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := map[scoping.GUID]bool{}
+	if c.choosing[name] == nil {
+		return ids
+	}
+	for _, e := range entries {
+		ids[e.GUID] = true
+	}
+	for _, e := range slices.Concat(events, c.pending) {
+		if e.Object.Directory == name {
+			ids[e.Object.GUID] = true
+		}
+	}
+	if t := c.trees[name]; full && t != nil {
+		for g := range t.objects {
+			ids[g] = true
+		}
+	}
+	return ids
 }
 
 // take puts what was read into the tree. After a full reading, what was known and not read is looked up one by one: absence proves nothing.
@@ -325,7 +374,7 @@ func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	if o == nil {
 		return gate.Sight{}
 	}
-	s := gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.Place(id.GUID).Ancestors, Name: t.DN(id.GUID), Version: o.Version}
+	s := gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.Place(id.GUID).Ancestors, Chosen: o.Chosen, Name: t.DN(id.GUID), Version: o.Version}
 	s.Anchor, s.AnchorBad = t.Anchor(id.GUID)
 	return s
 }
@@ -365,16 +414,14 @@ func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, attrs []strin
 			if err != nil {
 				return err
 			}
+			ids := c.apply(name, found, out)
+			more, err := c.judge(ctx, r, name, ids, nil)
+			if err != nil {
+				return err
+			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			for _, g := range byDir[name] {
-				if e, ok := found[g]; ok {
-					out[scoping.ObjectID{Directory: name, GUID: g}] = e
-					if t := c.trees[name]; t != nil {
-						c.pending = append(c.pending, t.Apply(e, true)...)
-					}
-				}
-			}
+			c.pending = append(c.pending, more...)
 			return nil
 		})
 		if err != nil {
@@ -382,6 +429,21 @@ func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, attrs []strin
 		}
 	}
 	return out, nil
+}
+
+// apply takes what was read singly into a tree; its news wait for the next Refresh. It gives what was found.
+func (c *Census) apply(name string, found map[scoping.GUID]directory.Entry, out map[scoping.ObjectID]directory.Entry) map[scoping.GUID]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := map[scoping.GUID]bool{}
+	for _, g := range slices.SortedFunc(maps.Keys(found), scoping.GUID.Compare) {
+		out[scoping.ObjectID{Directory: name, GUID: g}] = found[g]
+		if t := c.trees[name]; t != nil {
+			ids[g] = true
+			c.pending = append(c.pending, t.Apply(found[g], true)...)
+		}
+	}
+	return ids
 }
 
 var adLinks = map[string]string{"members": "member", "manager": "manager"}

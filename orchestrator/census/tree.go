@@ -27,6 +27,9 @@ type Object struct {
 	SAM      string       `json:"s,omitempty"`
 	Critical bool         `json:"c,omitempty"`
 	Version  uint64       `json:"v,omitempty"`
+
+	Chosen []scoping.GUID `json:"o,omitempty"` // the choices that take it, sorted; of a tombstone, those that took it
+	Staged []scoping.GUID `json:"w,omitempty"` // choices of which the opposite of Chosen is true now, which waits to be taken
 }
 
 // anchor gives the source anchor's bytes, as computed by the host (rule I2).
@@ -48,6 +51,7 @@ const (
 	Returned           // lives again
 	Carried            // an ancestor moved: same parent, another place
 	Changed            // something else: anchor, name
+	Chosen             // other choices take it
 )
 
 // Event is one thing that the census noticed about one object. It is about users, groups and the like; events of containers are expanded to what
@@ -68,12 +72,14 @@ type Tree struct {
 	children map[scoping.GUID]map[scoping.GUID]struct{}
 	anchors  map[string]int // living objects per kind and anchor
 	touched  map[scoping.GUID]struct{}
+	staged   map[scoping.GUID]struct{} // objects with staged changes
+	fresh    map[scoping.GUID]struct{} // appeared in this refresh: nobody's owner changes by what takes them
 }
 
 // NewTree gives an empty tree.
 func NewTree(directoryName string, root scoping.GUID, rootDN string) *Tree {
 	return &Tree{Directory: directoryName, Root: root, RootDN: rootDN, objects: map[scoping.GUID]*Object{},
-		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, touched: map[scoping.GUID]struct{}{}}
+		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, touched: map[scoping.GUID]struct{}{}, staged: map[scoping.GUID]struct{}{}, fresh: map[scoping.GUID]struct{}{}}
 }
 
 // Len counts the objects known, tombstones included.
@@ -93,6 +99,16 @@ func (t *Tree) Put(o Object) {
 	t.unindex(t.objects[o.GUID])
 	t.objects[o.GUID] = &o
 	t.index(&o)
+	t.stage(&o)
+}
+
+// stage keeps the index of objects with staged changes.
+func (t *Tree) stage(o *Object) {
+	if len(o.Staged) > 0 {
+		t.staged[o.GUID] = struct{}{}
+		return
+	}
+	delete(t.staged, o.GUID)
 }
 
 // Touched gives what changed since the last call, in order, for storing; what is in later waits for another call.
@@ -145,6 +161,8 @@ func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 	o := Object{GUID: e.GUID, Kind: e.Kind()}
 	if old != nil {
 		o = *old
+	} else {
+		t.fresh[e.GUID] = struct{}{}
 	}
 	if whole && !e.Deleted {
 		o.Anchor, o.UPN, o.SAM, o.Critical = nil, "", "", false
@@ -280,6 +298,9 @@ func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) 
 func (t *Tree) Place(g scoping.GUID) scoping.Place {
 	p := scoping.Place{Directory: t.Directory}
 	o := t.objects[g]
+	if o != nil {
+		p.Chosen = o.Chosen
+	}
 	for o != nil && !o.Parent.IsZero() && len(p.Ancestors) < 256 {
 		p.Ancestors = append(p.Ancestors, o.Parent)
 		if o.Parent == t.Root {

@@ -43,19 +43,18 @@ type Authority struct {
 	ReadOnly  string        // why nothing may be written at all (rules H1, H2), or ""
 }
 
-// Grants gives what an engine is granted, with ids that are stable within this authority: own scopes first.
+// Grants gives what an engine is granted, with ids that are stable within this authority: own scopes first. They are whole
+// subtrees: which objects in them choices give to others, the gate alone knows.
 func (a Authority) Grants(engineName string) []engine.Grant {
 	var out []engine.Grant
 	if a.Partition != nil {
-		for _, r := range a.Partition.Regions() {
-			if r.Owner.Engine == engineName && r.Owner.Managed {
-				out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: r.Scope, Mode: engine.ModeOwn, Epoch: r.Owner.Epoch})
-			}
+		for _, r := range a.Partition.Reach(engineName) {
+			out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: r.Scope, Mode: engine.ModeOwn, Epoch: r.Owner.Epoch})
 		}
 	}
 	for _, s := range a.Shadows {
 		if s.Engine == engineName {
-			out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: s.Scope, Mode: engine.ModeShadow, Epoch: s.Epoch})
+			out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: s.Scope.Whole(), Mode: engine.ModeShadow, Epoch: s.Epoch})
 		}
 	}
 	return out
@@ -73,6 +72,13 @@ func (a Authority) Owner(p scoping.Place, k scoping.Kind, f scoping.Feature) sco
 func (a Authority) Shadowed(engineName string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
 	return slices.ContainsFunc(a.Shadows, func(s Shadow) bool {
 		return s.Engine == engineName && s.Scope.Writes(k, f) && s.Scope.Covers(p)
+	})
+}
+
+// Near says whether an engine owns what other choices take of the container in which a place is, or may have that judged.
+func (a Authority) Near(engineName string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
+	return a.Partition != nil && a.Partition.Reaches(engineName, p, k, f) || slices.ContainsFunc(a.Shadows, func(s Shadow) bool {
+		return s.Engine == engineName && s.Scope.Writes(k, f) && s.Scope.Spans(p)
 	})
 }
 

@@ -22,6 +22,7 @@ type Standing struct {
 	Shadow     bool          // the proposer may have it judged here
 	Record     string        // owner of record (rule L1)
 	Recorded   bool
+	Near       bool // the proposer owns what other choices take of the object's container: it has to read and propose this one as well
 	Farewell   bool // the host asked the old owner for the object's last values (rule T2)
 	Ceiling    engine.Mode
 	Frozen     bool
@@ -35,11 +36,17 @@ type Sight struct {
 	Gone      bool
 	Kind      scoping.Kind
 	Parent    scoping.GUID
-	Chain     []scoping.GUID
+	Chain     []scoping.GUID // what it lies in, the parent first
+	Chosen    []scoping.GUID // the choices that take it, sorted
 	Name      string
 	Version   uint64
 	Anchor    string // base64, computed by the host (rule I2)
 	AnchorBad string // why there is no usable anchor: "anchor-invalid", "duplicate-anchor"
+}
+
+// Place gives where the object is, for those who ask whose it is.
+func (s Sight) Place(directory string) scoping.Place {
+	return scoping.Place{Directory: directory, Ancestors: s.Chain, Chosen: s.Chosen}
 }
 
 // Rules are the parts of the policy that the gate needs.

@@ -85,7 +85,7 @@ func entitled(c Case, p engine.Proposal) (Verdict, bool) {
 	if s.Farewell && s.Owner == scoping.None {
 		return Verdict{}, true
 	}
-	if s.Ceiling == engine.ModeShadow {
+	if s.Ceiling == engine.ModeShadow && (!s.Near || s.Shadow) {
 		return Verdict{}, true // planned for a scope that the engine may not own yet: only judged
 	}
 	if s.Engine != s.Owner {
@@ -96,6 +96,11 @@ func entitled(c Case, p engine.Proposal) (Verdict, bool) {
 			return other(engine.Released, "moved", "the object belongs to "+s.Owner+" now"), false
 		case p.Want == engine.OutOfScope || p.Want == engine.Excluded:
 			v := other(engine.Released, "not-owner", "the object belongs to "+s.Owner)
+			v.Nothing = true
+			return v, false
+		}
+		if s.Near {
+			v := other(engine.Released, "not-chosen", "its assignments choose other objects of this container; this one belongs to "+s.Owner)
 			v.Nothing = true
 			return v, false
 		}

@@ -187,9 +187,9 @@ func living(c Case) Verdict {
 }
 
 func remove(c Case, p engine.Proposal, v Verdict) Verdict {
-	claim := ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version}
+	claim := ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version}
 	if l := c.Row.Features[p.Feature]; l != nil {
-		claim.Place, claim.Chain = l.Place, l.Chain // where it lived, not where tombstones lie
+		claim.Place, claim.Chain, claim.Chosen = l.Place, l.Chain, l.Chosen // where it lived, not where tombstones lie
 	}
 	v.Claim = &claim
 	if c.Cloud != nil && c.Cloud.Deleted {
@@ -225,7 +225,7 @@ func judgeFiltered(c Case, p engine.Proposal, e Evidence) Verdict {
 	}
 	v.Detail = p.Reason
 	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
-	v.Claim = &ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain}
+	v.Claim = &ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen}
 	v.Outcome, v.Closed = engine.Applied, true
 	return v
 }

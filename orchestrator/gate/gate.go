@@ -195,11 +195,11 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 
 // placeOf gives where an object is, or was when it was last written if it is gone.
 func placeOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
-	p := scoping.Place{Directory: o.Directory, Ancestors: s.Chain}
+	p := s.Place(o.Directory)
 	if !s.Known || s.Gone {
 		if row != nil {
 			if l := row.Features[scoping.Base(row.Kind)]; l != nil && (l.Engine != scoping.None || !s.Known) {
-				p.Ancestors = l.Chain // who nobody owned died where the census saw him last
+				p.Ancestors, p.Chosen = l.Chain, l.Chosen // who nobody owned died where the census saw him last
 			}
 		}
 	}
@@ -267,7 +267,7 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 	if !g.o.Census.Expected(id) {
 		return "", RefNever
 	}
-	o := g.auth.Owner(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind, scoping.Base(sight.Kind))
+	o := g.auth.Owner(sight.Place(id.Directory), sight.Kind, scoping.Base(sight.Kind))
 	if o.Engine == scoping.None {
 		return "", RefLater
 	}
@@ -288,11 +288,12 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	}
 	st.Granted = s.granted(p)
 	st.Shadow = g.auth.Shadowed(s.engine, place, p.Kind, p.Feature)
+	st.Near = st.Owner != s.engine && !s.o.Silent && g.auth.Near(s.engine, place, p.Kind, p.Feature)
 	st.Record, st.Recorded = g.o.Ledger.OwnerOfRecord(p.Object, p.Feature)
 	if g.o.Without != StopAdmission {
 		st.Stopped = g.auth.Stopped(s.engine, place)
 	}
-	seen := scoping.Place{Directory: p.Object.Directory, Ancestors: sight.Chain} // who moved and died is frozen where he was written and where he died
+	seen := sight.Place(p.Object.Directory) // who moved and died is frozen where he was written and where he died
 	st.Frozen = g.isFrozen(place, p.Kind, p.Feature) || g.isFrozen(seen, p.Kind, p.Feature)
 	return st
 }

@@ -45,7 +45,7 @@ func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	case c.Row == nil, c.Row.CloudID == "", c.Cloud == nil && !c.TooNew, c.Cloud != nil && c.Cloud.Deleted:
 		v := settle(engine.Unchanged, "left", "")
 		if c.Row != nil {
-			v.Claim = &ledger.Claim{Owner: scoping.None, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version}
+			v.Claim = &ledger.Claim{Owner: scoping.None, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version}
 		}
 		return v, true
 	case c.Cloud == nil && c.TooNew:
@@ -85,7 +85,7 @@ func signIn(c Case, want cloud.Values) (Verdict, bool) {
 }
 
 func claimOf(c Case, p engine.Proposal, want cloud.Values) ledger.Claim {
-	claim := ledger.Claim{Anchor: c.Sight.Anchor, Place: c.Sight.Parent, Chain: c.Sight.Chain, Version: c.Sight.Version,
+	claim := ledger.Claim{Anchor: c.Sight.Anchor, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version,
 		Hash: hashOf(want), Attrs: sortedKeys(want), State: ledger.Live}
 	if c.Standing.Farewell && c.Standing.Owner == scoping.None {
 		claim.Owner, claim.State = scoping.None, ledger.ParkedRow
@@ -172,7 +172,7 @@ func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Cla
 		return false
 	}
 	l := row.Features[f]
-	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && slices.Equal(l.Later, claim.Later) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) &&
+	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && slices.Equal(l.Later, claim.Later) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) && slices.Equal(l.Chosen, claim.Chosen) &&
 		l.Epoch.Compare(s.Epoch) >= 0
 }
 

@@ -91,7 +91,7 @@ func (s *Session) left(it *item) bool {
 	if it.p.Want != engine.Present {
 		return it.p.Want == engine.Gone && sight.Known && !sight.Gone
 	}
-	return sight.Gone || s.g.auth.Owner(scoping.Place{Directory: it.p.Object.Directory, Ancestors: sight.Chain}, it.p.Kind, it.p.Feature).Engine != s.engine
+	return sight.Gone || s.g.auth.Owner(sight.Place(it.p.Object.Directory), it.p.Kind, it.p.Feature).Engine != s.engine
 }
 
 // attempt admits and sends the next write of each item once: intents durable, send, settlements durable (rule X1). It gives how long to

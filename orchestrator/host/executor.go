@@ -113,6 +113,9 @@ const baselineChunk = 100
 
 // actBaseline saves the tenant's state of the scope in the log.
 func (h *Host) actBaseline(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	if err := h.placed(ctx, w); err != nil {
+		return wave.Evidence{}, err
+	}
 	var all []ledger.BaselineEntry
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
@@ -137,10 +140,10 @@ func (h *Host) inside(w wave.Wave, row *ledger.Row) bool {
 	f := scoping.Base(row.Kind)
 	places := []scoping.Place{}
 	if s := h.o.Census.Sight(row.Object); s.Known {
-		places = append(places, scoping.Place{Directory: row.Object.Directory, Ancestors: s.Chain})
+		places = append(places, s.Place(row.Object.Directory))
 	}
 	if l := row.Features[f]; l != nil {
-		places = append(places, scoping.Place{Directory: row.Object.Directory, Ancestors: l.Chain})
+		places = append(places, scoping.Place{Directory: row.Object.Directory, Ancestors: l.Chain, Chosen: l.Chosen})
 	}
 	for _, p := range places {
 		for _, s := range w.Scopes() {
@@ -184,6 +187,9 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 	if err := h.prepareDirectory(ctx); err != nil {
 		return fail("the directory could not be read: " + err.Error())
 	}
+	if err := h.placed(ctx, w); err != nil {
+		return wave.Evidence{}, err
+	}
 	var ids []scoping.ObjectID
 	h.gate.Read(func(s *ledger.State) {
 		for _, k := range s.DirtyKeys() {
@@ -214,7 +220,7 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 			return ev, err
 		}
 		worst := map[scoping.ObjectID]int{}
-		for _, j := range sum.Judgements {
+		for _, j := range h.chosenOnly(w.Scopes(), sum.Judgements) {
 			if _, rank := opOf(j); rank > 0 && j.Key.Feature != scoping.References {
 				worst[j.Key.Object] = max(worst[j.Key.Object], rank)
 			}

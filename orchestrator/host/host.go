@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -70,6 +71,10 @@ type Options struct {
 	Without     gate.Safeguard // for simulations only
 	// Patience is how long a command waits inside a phase that ends by itself (a soak).
 	Patience time.Duration
+	// Survey looks at the directories as a whole, for plans; nil: plans do not count references that cross engines.
+	Survey func(context.Context) (*assess.Survey, error)
+	// Refused says what the tenant does not take, and why: no engine that writes through the gate can be given it (rule J4).
+	Refused map[scoping.Feature]string
 	// Progress tells people what goes on; nil: nobody.
 	Progress func(Progress)
 	// Policies reads a policy file's text; for messages the name is kept.
@@ -109,8 +114,9 @@ type Host struct {
 	runs     uint64
 	domains  domains
 	soaking  map[string]time.Time
-	stranger string    // why the tenant's mark forbids to write
-	marked   time.Time // when the mark was last seen to be ours
+	planned  []scoping.Choice // by which a plan chooses objects that the policy in force does not
+	stranger string           // why the tenant's mark forbids to write
+	marked   time.Time        // when the mark was last seen to be ours
 }
 
 type domains struct {

@@ -77,11 +77,17 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 // Held gives the held sets; an open one without entries that still wait is left out.
 func (h *Host) Held() []ledger.Hold {
 	var out []ledger.Hold
+	waits := map[string]bool{} // changes of owners that are held by whom choices take
+	for _, s := range h.o.Census.Staged() {
+		waits[chosenOp(s)+s.Choice.ID.String()+s.Object.String()] = true
+	}
 	h.gate.Read(func(s *ledger.State) {
 		for _, x := range s.SortedHolds() {
 			hd := *x
 			hd.Entries = slices.Clone(x.Entries)
-			if hd.State == ledger.HoldOpen {
+			if hd.Class == ledger.OwnerChanges {
+				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool { return !waits[e.Op+e.Detail+e.Object.String()] })
+			} else if hd.State == ledger.HoldOpen {
 				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool {
 					_, dirty := s.Dirt[e.Object][e.Feature]
 					return !dirty
@@ -120,6 +126,12 @@ func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*SyncRe
 		return nil, err
 	}
 	if verb != "approve" {
+		return nil, h.Save(ctx)
+	}
+	if hd.Class == ledger.OwnerChanges {
+		if err := h.Prepare(ctx); err != nil { // their new owners are asked for them at their next runs
+			return nil, err
+		}
 		return nil, h.Save(ctx)
 	}
 	r, err := h.Settle(ctx, hd.Engine, objectsOf(hd))

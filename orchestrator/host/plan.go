@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -44,7 +45,8 @@ type PlannedWave struct {
 	Predicted *wave.Counts         `json:"predicted"`
 	Examples  []wave.Difference    `json:"examples,omitempty"`
 	Findings  []wave.Finding       `json:"findings"`
-	Members   string               `json:"members"` // fingerprint of the identities in the scopes
+	Crossing  *assess.Crossing     `json:"crossing,omitempty"` // references whose two ends have different engines afterwards; nil: not counted
+	Members   string               `json:"members"`            // fingerprint of the identities in the scopes
 }
 
 // PlanOptions say what is planned.
@@ -71,6 +73,9 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 			return nil, err
 		}
 	}
+	if err := h.ChoosePlanned(ctx, target); err != nil {
+		return nil, err
+	}
 	c, err := h.view(ctx)
 	if err != nil {
 		return nil, err
@@ -89,6 +94,9 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 			return nil, err
 		}
 		p.Waves = append(p.Waves, w)
+	}
+	if err := h.crossings(ctx, cur, p); err != nil {
+		return nil, err
 	}
 	p.seal()
 	return p, nil
@@ -339,6 +347,7 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if w.From == scoping.None {
 		dead = slices.DeleteFunc(h.deadIn(w), s.Seen)
 	}
+	sum.Judgements = h.chosenOnly(w.Scopes(), sum.Judgements)
 	ev.Counts, ev.Differences = h.tally(sum, unheard, dead)
 	ev.Fingerprint = fingerprint(ev.Differences)
 	ev.Upto = h.seq()
@@ -504,7 +513,7 @@ func (h *Host) notProposed(scopes []scoping.Scope, s *gate.Session) []ledger.Key
 			if row.State != ledger.Live || !sight.Known || sight.Gone || s.Seen(k) {
 				continue
 			}
-			p := scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}
+			p := sight.Place(id.Directory)
 			if slices.ContainsFunc(scopes, func(sc scoping.Scope) bool { return sc.Writes(row.Kind, f) && sc.Covers(p) }) {
 				out = append(out, k)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -11,55 +12,34 @@ import (
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
-// Compile reads a policy file's text, resolves it in the directory and compiles it. Every mistake of one stage is reported at once, as
-// scoping.Mistakes.
+// Compile reads a policy file's text, resolves it in the directory and compiles it. Every mistake is reported at once, as scoping.Mistakes.
 func (h *Host) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
-	p, err := policy.Parse(file, text)
-	form := mistakesOf(err)
-	if err != nil && (len(p.Features) == 0 || len(p.Assignments) == 0) {
-		return nil, err // there is nothing to judge
-	}
-	pinned, err := policy.Pin(ctx, p, h.o.Census.Names(), pinner{h})
-	places := mistakesOf(err)
-	switch {
-	case err == nil || places != nil:
-		p = pinned
-	case form == nil:
-		return nil, err // the directory could not be asked
-	}
-	caps, err := h.caps(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if p.Matches != "" {
-		form.Add(p.Pos, "matches: a file of matches is not available yet", "adopt into a tenant without look-alikes, or leave the key out")
-	}
-	if form != nil || places != nil {
-		return nil, together(form, places, scoping.Check(p, caps))
-	}
-	return scoping.Compile(p, caps)
+	p, err := policy.Compile(ctx, file, text, h.o.Census.Names(), pinner{h}, h.caps)
+	return p, h.withExamples(ctx, err)
 }
 
-func mistakesOf(err error) (ms scoping.Mistakes) {
-	errors.As(err, &ms)
-	return ms
-}
-
-// together gives the mistakes of all stages; of one place only the first stage's, since the others follow from it.
-func together(stages ...scoping.Mistakes) error {
-	var all scoping.Mistakes
-	taken := map[scoping.Pos]bool{}
-	for _, ms := range stages {
-		for _, m := range ms {
-			if !taken[m.Pos] {
-				all = append(all, m)
-			}
+// withExamples adds, to mistakes about assignments that may claim one object, an object that both would claim where the directory has one.
+func (h *Host) withExamples(ctx context.Context, err error) error {
+	var ms scoping.Mistakes
+	if !errors.As(err, &ms) {
+		return err
+	}
+	ms = slices.Clone(ms)
+	for i, m := range ms {
+		if m.Clash == nil {
+			continue
 		}
-		for _, m := range ms {
-			taken[m.Pos] = true
+		name, err := h.example(ctx, *m.Clash)
+		switch {
+		case err != nil:
+			return err
+		case name != "":
+			ms[i].What += "; both would claim " + name
+		default:
+			ms[i].What += "; the directory has no such object now"
 		}
 	}
-	return all.Err()
+	return ms.Err()
 }
 
 // caps asks every configured engine what it can do.
@@ -70,7 +50,7 @@ func (h *Host) caps(ctx context.Context) (map[string]scoping.EngineCaps, error) 
 		if err != nil {
 			return nil, fmt.Errorf("asking engine %s what it can do: %w", n, err)
 		}
-		out[n] = scoping.EngineCaps{Features: d.Features}
+		out[n] = scoping.EngineCaps{Kind: d.Kind, Features: d.Features, Refused: h.o.Refused}
 	}
 	return out, nil
 }

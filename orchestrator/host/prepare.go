@@ -44,9 +44,9 @@ func (h *Host) Prepare(ctx context.Context) error {
 	if err := h.foreign(ctx, changed); err != nil {
 		return err
 	}
-	events, full, err := h.o.Census.Refresh(ctx)
+	events, full, err := h.lookAround(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the directory's changes: %w", err)
+		return err
 	}
 	if h.o.Without == gate.NewsConcluded {
 		if err := h.o.Census.Keep(ctx); err != nil {
@@ -231,6 +231,12 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 	if r, changed := h.transit(s, auth, row); changed {
 		return nil, []ledger.Record{r}
 	}
+	if rs := h.replaced(s, auth, row); len(rs) > 0 {
+		if e.Type != census.Changed && e.Type != census.Returned {
+			return nil, rs
+		}
+		return []ledger.Key{base}, rs
+	}
 	if e.Type == census.Changed || e.Type == census.Returned || (e.Type == census.Moved && !full) {
 		if h.ownerNow(auth, e.Object, e.Kind) != scoping.None {
 			return []ledger.Key{base}, nil
@@ -271,7 +277,7 @@ func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, si
 	if sight.Gone {
 		return row == nil || row.State == ledger.DeletedByTandem || (row.State == ledger.ParkedRow && h.ownerOfGone(s, auth, row) == scoping.None)
 	}
-	o := auth.Owner(scoping.Place{Directory: k.Object.Directory, Ancestors: sight.Chain}, sight.Kind, k.Feature)
+	o := auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature)
 	return o.Engine == scoping.None && (row == nil || row.Transit == nil)
 }
 
@@ -294,7 +300,7 @@ func (h *Host) holders(s *ledger.State, row *ledger.Row) []ledger.Key {
 // ownerNow gives the engine of an object's place.
 func (h *Host) ownerNow(auth gate.Authority, id scoping.ObjectID, k scoping.Kind) string {
 	sight := h.o.Census.Sight(id)
-	return auth.Owner(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, k, scoping.Base(k)).Engine
+	return auth.Owner(sight.Place(id.Directory), k, scoping.Base(k)).Engine
 }
 
 // transit compares an object's owner with its owner of record (rule T1).

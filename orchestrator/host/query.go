@@ -37,6 +37,9 @@ func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	if err := h.ensureCensus(ctx); err != nil {
 		return Explained{}, err
 	}
+	if err := h.ChoosePlanned(ctx, p); err != nil {
+		return Explained{}, err
+	}
 	id, err := h.Find(ctx, ref)
 	if err != nil {
 		return Explained{}, err
@@ -55,7 +58,7 @@ func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	if scoping.Base(sight.Kind) == "" {
 		return e, fmt.Errorf("%w: %s is a container or something else that is not synchronized", ErrUsage, sight.Name)
 	}
-	e.Features = p.Explain(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind)
+	e.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
 	return e, nil
 }
 
@@ -84,7 +87,7 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	sight := h.o.Census.Sight(id)
 	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone, Features: []scoping.Explanation{}}
 	if p := h.gate.Authority().Partition; p != nil && scoping.Base(sight.Kind) != "" {
-		out.Features = p.Explain(scoping.Place{Directory: id.Directory, Ancestors: sight.Chain}, sight.Kind)
+		out.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
 	}
 	h.gate.Read(func(s *ledger.State) {
 		out.Dirty, out.Excluded, out.Record = map[scoping.Feature]ledger.Dirty{}, s.Excluded[id], map[scoping.Feature]string{}
@@ -155,6 +158,13 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 		return engineName, 0, nil, err
 	}
 	seen := map[scoping.ObjectID]bool{}
+	if o.Engine == "" { // it reads whole subtrees, and owns what choices leave it
+		auth := h.gate.Authority()
+		sum.Judgements = slices.DeleteFunc(sum.Judgements, func(j gate.Judgement) bool {
+			sight := h.o.Census.Sight(j.Key.Object)
+			return sight.Known && !sight.Gone && auth.Owner(sight.Place(j.Key.Object.Directory), sight.Kind, j.Key.Feature).Engine != engineName
+		})
+	}
 	for _, j := range sum.Judgements {
 		if _, rank := opOf(j); rank > 0 {
 			seen[j.Key.Object] = true
@@ -164,6 +174,9 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 		}
 	}
 	for _, k := range h.notProposed(scopes, s) {
+		if o.Engine == "" && h.ownerNow(h.gate.Authority(), k.Object, h.o.Census.Sight(k.Object).Kind) != engineName {
+			continue
+		}
 		ds = append(ds, gate.Judgement{Key: k, Name: h.nameOf(k.Object), Op: "unclaimed"})
 	}
 	return engineName, len(seen), ds, nil

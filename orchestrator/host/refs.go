@@ -122,13 +122,25 @@ func (h *Host) ensureCensus(ctx context.Context) error {
 	return nil
 }
 
+// lookAround reads what changed in the directories, whom choices take included.
+func (h *Host) lookAround(ctx context.Context) (events []census.Event, full bool, err error) {
+	if err := h.choose(ctx); err != nil {
+		return nil, false, err
+	}
+	if events, full, err = h.o.Census.Refresh(ctx); err != nil {
+		return nil, false, fmt.Errorf("reading the directory's changes: %w", err)
+	}
+	events, err = h.weighChosen(ctx, events)
+	return events, full, err
+}
+
 // prepareDirectory refreshes the census alone.
 func (h *Host) prepareDirectory(ctx context.Context) error {
 	h.prep.Lock()
 	defer h.prep.Unlock()
-	events, full, err := h.o.Census.Refresh(ctx)
+	events, full, err := h.lookAround(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the directory's changes: %w", err)
+		return err
 	}
 	if err := h.followPins(ctx); err != nil {
 		return err

@@ -181,6 +181,7 @@ func (rs *runState) ask(ctx context.Context, q engine.RunRequest) (complete bool
 }
 
 func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, s *gate.Session, report func(engine.RunReport)) (bool, error) {
+	q.Scopes = whole(q.Scopes)
 	reports, err := h.o.Engines.Run(ctx, name, q, func(batch []engine.Proposal) ([]engine.Decision, error) {
 		ds, err := s.Propose(ctx, batch)
 		if err == nil && q.Ceiling == engine.ModeShadow {
@@ -255,7 +256,7 @@ func (h *Host) askable(led *ledger.State, auth gate.Authority, k ledger.Key) str
 		}
 		return ""
 	}
-	return auth.Owner(scoping.Place{Directory: k.Object.Directory, Ancestors: sight.Chain}, sight.Kind, k.Feature).Engine
+	return auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature).Engine
 }
 
 // claims carries out, on the owner's behalf, the deletes that the census saw and the engine did not propose (rule P4). They are judged with the
@@ -297,7 +298,7 @@ func (h *Host) ownerOfGone(led *ledger.State, auth gate.Authority, row *ledger.R
 		return e
 	}
 	sight := h.o.Census.Sight(row.Object)
-	return auth.Owner(scoping.Place{Directory: row.Object.Directory, Ancestors: sight.Chain}, row.Kind, scoping.Base(row.Kind)).Engine
+	return auth.Owner(sight.Place(row.Object.Directory), row.Kind, scoping.Base(row.Kind)).Engine
 }
 
 // farewells asks the old owner for the last values of what left for where no engine writes (rules T2, T4).

@@ -41,6 +41,8 @@ func (s *State) fold(seq uint64, r Record) error {
 		s.Transfers = append(s.Transfers, *r.Transfer)
 	case TransitType:
 		return s.foldTransit(seq, r)
+	case PlaceType:
+		return s.foldPlace(r)
 	case DirtyType:
 		for _, k := range r.Dirty {
 			s.soil(k, Dirty{Since: r.At, Code: r.Code, Reason: r.Reason, Seq: seq})
@@ -191,7 +193,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		return
 	}
 	s.want(*r.Object, row.Features[r.Feature], false)
-	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later}
+	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later}
 	s.want(*r.Object, row.Features[r.Feature], true)
 	if row.Transit != nil && r.Feature == scoping.Base(row.Kind) && row.Transit.To == owner {
 		row.Transit = nil
@@ -204,7 +206,7 @@ func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 	if r.Feature != scoping.Base(row.Kind) || r.Intent == nil || (l != nil && l.Engine == owner) {
 		return
 	}
-	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Version: c.Version, Attrs: c.Attrs}
+	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Attrs: c.Attrs}
 }
 
 // relink ties the row to a cloud object; another row that held it lets go (one who returned under a new objectGUID).
@@ -251,6 +253,26 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	return nil
 }
 
+// foldPlace moves a feature's record to where the object is now, so that later transfers find it there (rule L1). The host
+// says so only where the owner is the same in both places.
+func (s *State) foldPlace(r Record) error {
+	if r.Claim == nil || r.Object == nil {
+		return fmt.Errorf("no place in it")
+	}
+	row := s.Rows[*r.Object]
+	if row == nil || row.Features[r.Feature] == nil {
+		return nil
+	}
+	l := *row.Features[r.Feature]
+	l.Place, l.Chain, l.Chosen = r.Claim.Place, r.Claim.Chain, r.Claim.Chosen
+	l.Engine = r.Engine
+	if r.Epoch.Compare(l.Epoch) > 0 {
+		l.Epoch = r.Epoch
+	}
+	row.Features[r.Feature] = &l
+	return nil
+}
+
 func (s *State) foldTransit(seq uint64, r Record) error {
 	if r.Transit == nil || r.Object == nil {
 		return fmt.Errorf("no transit in it")
@@ -264,6 +286,7 @@ func (s *State) foldTransit(seq uint64, r Record) error {
 	if t.To == t.From {
 		row.Transit = nil // it came back before anybody claimed it
 	}
+	s.spendOwner(*r.Object)
 	for f := range row.Features {
 		s.soil(Key{*r.Object, f}, Dirty{Since: r.At, Code: "in-transit", Reason: t.From + " to " + t.To, Seq: seq})
 	}

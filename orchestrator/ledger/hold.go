@@ -114,6 +114,20 @@ func (s *State) spend(k Key) {
 	}
 }
 
+// spendOwner uses up the approvals of a change of owner that happened.
+func (s *State) spendOwner(o scoping.ObjectID) {
+	for _, h := range s.Holds {
+		if h.State != HoldApproved || h.Class != OwnerChanges {
+			continue
+		}
+		for i, e := range h.Entries {
+			if e.Object == o {
+				h.Entries[i].Spent = true
+			}
+		}
+	}
+}
+
 // replaceable says that a newer set of the same name takes this one's place: it waits for an answer, or its approval is used up.
 func (h *Hold) replaceable() bool {
 	return h.State == HoldOpen || h.State == HoldApproved && slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return e.Spent })

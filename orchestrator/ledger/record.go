@@ -29,6 +29,7 @@ const (
 	DecisionType Type = "decision" // the answer to a proposal
 	TransferType Type = "transfer" // a hand-over was committed (L1)
 	TransitType  Type = "transit"  // the census saw an owner change without a wave (T1)
+	PlaceType    Type = "place"    // the census saw an object elsewhere, or taken by other choices, without another owner
 	DirtyType    Type = "dirty"    // something has to be asked for again (P2)
 	HoldType     Type = "hold"     // a set of writes is held (D2)
 	AnswerType   Type = "answer"   // a person answered a held set
@@ -110,6 +111,7 @@ const (
 	Memberships  Class = "removed-memberships"
 	Destructive  Class = "destructive-updates" // disabling, UPN or mail changed, attributes cleared
 	SignIns      Class = "sign-in-changes"     // UPNs changed, where policy holds such changes (J6)
+	OwnerChanges Class = "owner-changes"       // objects whose engine changes because other choices take them (T3)
 	FilteredAway Class = "filtered"            // the object lives, and its owner's rules leave it out (D1)
 )
 
@@ -130,7 +132,8 @@ type Claim struct {
 	Key     string         `json:"key,omitempty"`    // uniqueName, when stamped by us
 	Origin  Origin         `json:"origin,omitempty"`
 	Place   scoping.GUID   `json:"place"`
-	Chain   []scoping.GUID `json:"chain,omitempty"` // the place's ancestors then, so that L1 needs no census of the past
+	Chain   []scoping.GUID `json:"chain,omitempty"`  // the place's ancestors then, so that L1 needs no census of the past
+	Chosen  []scoping.GUID `json:"chosen,omitempty"` // the choices that took the object then
 	Version uint64         `json:"version,omitempty"`
 	Hash    string         `json:"hash,omitempty"`
 	Owner   string         `json:"owner,omitempty"` // engine of record from now on; the record's engine when empty

@@ -54,6 +54,7 @@ type Last struct {
 	Epoch   scoping.Epoch  `json:"epoch"`
 	Place   scoping.GUID   `json:"place"`
 	Chain   []scoping.GUID `json:"chain,omitempty"`
+	Chosen  []scoping.GUID `json:"chosen,omitempty"`
 	Version uint64         `json:"version,omitempty"`
 	Hash    string         `json:"hash,omitempty"`
 	Attrs   []string       `json:"attrs,omitempty"`
@@ -269,7 +270,7 @@ func (s *State) OwnerOfRecord(o scoping.ObjectID, f scoping.Feature) (string, bo
 
 func ownerAfter(l *Last, r *Row, f scoping.Feature, ts []scoping.Transfer) string {
 	owner := l.Engine
-	place := scoping.Place{Directory: r.Object.Directory, Ancestors: l.Chain}
+	place := scoping.Place{Directory: r.Object.Directory, Ancestors: l.Chain, Chosen: l.Chosen}
 	for _, t := range ts {
 		if t.At.Compare(l.Epoch) > 0 && t.From == owner && t.Scope.Writes(r.Kind, f) && t.Scope.Covers(place) {
 			owner = t.To

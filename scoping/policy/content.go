@@ -1,132 +1,162 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
-	"strings"
+	"math"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-func (r *reader) policy(n *yaml.Node, p *scoping.Policy) {
-	seen := r.mapping(n, "the policy",
-		entry{"version", r.version},
-		entry{"features", func(n *yaml.Node) { p.Features, p.FeaturePos = r.features(n, "features") }},
-		entry{"defaults", func(n *yaml.Node) { r.defaults(n, &p.Defaults) }},
-		entry{"matches", r.text("matches", &p.Matches)},
-		entry{"assignments", func(n *yaml.Node) {
-			r.sequence(n, "assignments", func(n *yaml.Node) { p.Assignments = append(p.Assignments, r.assignment(n)) })
-		}},
-	)
-	r.require(n, "the policy", seen, "version", "features", "assignments")
+// policy is the whole file: what this and the functions below it say is what [Parse] reads and what [Schema] publishes.
+func (r *reader) policy(p *scoping.Policy) value {
+	return r.mapping(called("the policy"),
+		entry{"version", "The version of this file's format.", true, r.version()},
+		entry{"features", "What is switched on at all. Every object under an assignment needs an owner, or none, for each of these.", true,
+			r.features("features", &p.Features, &p.FeaturePos).of(examples([]string{"users", "groups"}))},
+		entry{"defaults", "What holds for all assignments.", false, r.defaults(&p.Defaults)},
+		entry{"matches", "A file that says which object of the tenant belongs to which of the directory, for the first adoption.", false,
+			r.text("matches", &p.Matches).of(examples("./matches.csv"))},
+		entry{"assignments", "Who owns what. The deepest subtree wins; of one subtree, what is narrowed wins over what is not, and then the higher priority.", true,
+			r.list("assignments", r.assignments(&p.Assignments)).of(func(s *schema) { s.MinItems = 1 })})
 }
 
-func (r *reader) version(n *yaml.Node) {
-	if n.Kind != yaml.ScalarNode || n.Value != fmt.Sprint(Version) {
-		r.mistakes.Add(r.at(n), fmt.Sprintf("version %q of the policy format is unknown", n.Value),
-			fmt.Sprintf("this version of Tandem reads version %d", Version))
+func (r *reader) version() value {
+	return value{schema: schema{Const: Version}, read: func(n *yaml.Node) {
+		if n.Kind != yaml.ScalarNode || n.Value != fmt.Sprint(Version) {
+			r.mistakes.Add(r.at(n), fmt.Sprintf("version %q of the policy format is unknown", n.Value),
+				fmt.Sprintf("this version of Tandem reads version %d", Version))
+		}
+	}}
+}
+
+func (r *reader) features(what string, to *[]scoping.Feature, pos *[]scoping.Pos) value {
+	item := r.text("a feature", new(string))
+	item.schema = schema{Type: "string", Enum: featureNames()}
+	item.read = func(n *yaml.Node) {
+		s, _ := r.scalar("a feature", n)
+		*to, *pos = append(*to, scoping.Feature(s)), append(*pos, r.at(n))
 	}
+	return r.list(what, item).of(func(s *schema) { s.MinItems, s.UniqueItems, s.flow = 1, true, true })
 }
 
-func (r *reader) features(n *yaml.Node, what string) (fs []scoping.Feature, pos []scoping.Pos) {
-	r.sequence(n, what, func(n *yaml.Node) {
-		var s string
-		r.text("a feature", &s)(n)
-		fs, pos = append(fs, scoping.Feature(s)), append(pos, r.at(n))
-	})
-	return fs, pos
+func featureNames() (names []string) {
+	for _, row := range scoping.FeatureTable() {
+		names = append(names, string(row.Feature))
+	}
+	return names
 }
 
-func (r *reader) defaults(n *yaml.Node, d *scoping.Defaults) {
-	r.mapping(n, "defaults",
-		entry{"softMatch", r.truth("softMatch", &d.SoftMatch)},
-		entry{"deleteThreshold", func(n *yaml.Node) {
-			r.mapping(n, "deleteThreshold",
-				entry{"objects", r.number("objects", &d.DeleteThreshold.Objects)},
-				entry{"percent", r.number("percent", &d.DeleteThreshold.Percent)})
-		}},
-		entry{"upn", func(n *yaml.Node) {
-			r.mapping(n, "upn",
-				entry{"unverifiedSuffix", oneOf(r, "unverifiedSuffix", &d.UPN.UnverifiedSuffix, "refuse", "initialDomain")},
-				entry{"changes", oneOf(r, "changes", &d.UPN.Changes, "apply", "hold")})
-		}},
-		entry{"leaving", r.leaving(&d.Leaving)},
-		entry{"members", oneOf(r, "members", &d.Members, "exclusive")},
-	)
+func (r *reader) defaults(d *scoping.Defaults) value {
+	was := scoping.DefaultDefaults()
+	return r.mapping(called("defaults"),
+		entry{"softMatch", "Whether an object of the tenant without an anchor is taken for a user of the directory with the same sign-in name or address.", false,
+			r.truth("softMatch", &d.SoftMatch).of(preset(was.SoftMatch))},
+		entry{"deleteThreshold", "How many deletes of one run, and of 24 hours, are carried out without asking: the smaller of the two.", false,
+			r.mapping(called("deleteThreshold"),
+				entry{"objects", "A number of objects.", false, r.number("objects", &d.DeleteThreshold.Objects, 0, math.MaxInt).of(preset(was.DeleteThreshold.Objects))},
+				entry{"percent", "A part of the linked objects of the kind.", false, r.number("percent", &d.DeleteThreshold.Percent, 0, 100).of(preset(was.DeleteThreshold.Percent))},
+			).of(inline)},
+		entry{"upn", "How sign-in names are treated.", false, r.mapping(called("upn"),
+			entry{"unverifiedSuffix", "What is done with a sign-in name whose domain the tenant has not verified: refuse the user, or give the tenant's initial domain instead.", false,
+				oneOf(r, "unverifiedSuffix", &d.UPN.UnverifiedSuffix, "refuse", "initialDomain").of(preset(was.UPN.UnverifiedSuffix))},
+			entry{"changes", "Whether a changed sign-in name is written at once or held until a person approves.", false,
+				oneOf(r, "changes", &d.UPN.Changes, "apply", "hold").of(preset(was.UPN.Changes))},
+		).of(inline)},
+		entry{"leaving", leavingAbout, false, r.leaving(&d.Leaving).of(preset(was.Leaving))},
+		entry{"members", "exclusive: memberships that Tandem did not write are removed from its groups. Left out, they are kept.", false,
+			oneOf(r, "members", &d.Members, "exclusive")})
 }
 
-func (r *reader) leaving(to *scoping.Leaving) func(*yaml.Node) {
+func inline(s *schema) { s.flow = true }
+
+const leavingAbout = "What happens to one who moves to where no engine writes: the cloud object is disabled, removed, or kept as it is."
+
+func (r *reader) leaving(to *scoping.Leaving) value {
 	return oneOf(r, "leaving", to, scoping.Disable, scoping.Remove, scoping.Keep)
 }
 
-func (r *reader) assignment(n *yaml.Node) scoping.Assignment {
-	a := scoping.Assignment{Pos: r.at(n)}
-	seen := r.mapping(n, "the assignment",
-		entry{"name", r.text("name", &a.Name)},
-		entry{"directory", r.text("directory", &a.Directory)},
-		entry{"under", r.pin("under", &a.Under)},
-		entry{"except", func(n *yaml.Node) {
-			r.sequence(n, "except", func(n *yaml.Node) {
-				var p scoping.Pin
-				r.pin("an exception", &p)(n)
-				a.Except = append(a.Except, p)
-			})
-		}},
-		entry{"memberOf", r.pin("memberOf", &a.Selector.MemberOf)},
-		entry{"filter", r.placed("filter", &a.Selector.Filter, &a.Selector.FilterPos)},
-		entry{"sample", r.placed("sample", &a.Selector.Sample, &a.Selector.SamplePos)},
-		entry{"priority", r.number("priority", &a.Priority)},
-		entry{"engine", r.placed("engine", &a.Engine, &a.EnginePos)},
-		entry{"features", func(n *yaml.Node) { a.Features, a.FeaturePos = r.features(n, "features") }},
-		entry{"kinds", func(n *yaml.Node) {
-			r.sequence(n, "kinds", func(n *yaml.Node) {
-				var s string
-				r.text("a kind", &s)(n)
-				a.Kinds = append(a.Kinds, scoping.Kind(s))
-			})
-		}},
-		entry{"leaving", r.leaving(&a.Leaving)},
-	)
-	what := "the assignment"
-	if a.Name != "" {
-		what = fmt.Sprintf("assignment %q", a.Name)
+// assignments is one item of the list; each that is read is added to it.
+func (r *reader) assignments(to *[]scoping.Assignment) value {
+	v := r.assignment(new(scoping.Assignment))
+	v.schema.AllOf = []*schema{
+		{If: &schema{Required: []string{"leaving"}}, Then: &schema{Properties: properties{{"engine", &schema{Const: scoping.None}}}}},
+		{If: &schema{Required: []string{"kinds"}}, Then: &schema{Properties: properties{{"features", &schema{Contains: &schema{Const: scoping.References}}}}}},
 	}
-	r.require(n, what, seen, "name", "under", "engine", "features")
-	return a
+	v.read = func(n *yaml.Node) {
+		a := scoping.Assignment{Pos: r.at(n)}
+		r.assignment(&a).read(n)
+		*to = append(*to, a)
+	}
+	return v
 }
 
-// placed reads a text and remembers where it stood.
-func (r *reader) placed(what string, to *string, pos *scoping.Pos) func(*yaml.Node) {
-	return func(n *yaml.Node) {
-		*pos = r.at(n)
-		r.text(what, to)(n)
-	}
+func (r *reader) assignment(a *scoping.Assignment) value {
+	return r.mapping(assignmentName,
+		entry{"name", "How messages and plans speak of this assignment. Each has its own.", true, r.text("name", &a.Name).of(examples("sales"))},
+		entry{"directory", "The directory in which the subtree lies, as tandem.yaml names it. Needed only if there are several.", false,
+			r.text("directory", &a.Directory).of(examples("contoso"))},
+		entry{"under", "The subtree: the distinguished name of a domain, an OU or a container.", true,
+			r.dn("under", &a.Under).of(examples("OU=Sales,DC=contoso,DC=test"))},
+		entry{"except", "Subtrees beneath it that this assignment leaves to others.", false,
+			r.list("except", r.exceptions(&a.Except)).of(examples([]string{"OU=Contractors,OU=Sales,DC=contoso,DC=test"}))},
+		entry{"memberOf", "Only objects that are in this group, directly or through other groups.", false,
+			r.dn("memberOf", &a.Selector.MemberOf).of(examples("CN=Sync Pilot,OU=Groups,DC=contoso,DC=test"))},
+		entry{"filter", "Only objects that this LDAP filter selects (RFC 4515).", false,
+			r.placed("filter", &a.Selector.Filter, &a.Selector.FilterPos).of(filterSchema)},
+		entry{"sample", "Only this part of the objects, chosen by objectGUID: the same ones every time, and those of 5% are among those of 20%.", false,
+			r.placed("sample", &a.Selector.Sample, &a.Selector.SamplePos).of(sampleSchema)},
+		entry{"priority", "Which of several assignments of the same subtree wins: the higher number.", false,
+			r.number("priority", &a.Priority, math.MinInt, math.MaxInt).of(preset(0))},
+		entry{"engine", "The engine of tandem.yaml that owns these objects. none leaves them without one on purpose.", true,
+			r.placed("engine", &a.Engine, &a.EnginePos).of(examples("connect", "cloudsync", scoping.None))},
+		entry{"features", "What of these objects the engine owns. References follow users and groups unless they are assigned apart.", true,
+			r.features("features", &a.Features, &a.FeaturePos).of(examples([]string{"users", "groups"}))},
+		entry{"kinds", "With the feature references: only those of objects of these kinds.", false, r.kinds(&a.Kinds)},
+		entry{"leaving", leavingAbout + " Only with engine none; it goes before the default.", false, r.leaving(&a.Leaving)})
 }
 
-// pin reads a distinguished name, as written.
-func (r *reader) pin(what string, to *scoping.Pin) func(*yaml.Node) {
-	return func(n *yaml.Node) {
-		to.Pos = r.at(n)
-		before := len(r.mistakes)
-		r.text(what, &to.DN)(n)
-		if len(r.mistakes) > before {
-			return
-		}
-		d, err := scoping.ParseDN(to.DN)
-		switch {
-		case err != nil:
-			r.mistakes.Add(to.Pos, fmt.Sprintf("%s: %s", what, err), dnHint(err, to.DN))
-		case d.IsZero():
-			r.mistakes.Add(to.Pos, what+" is empty", "write the distinguished name of a container")
+func filterSchema(s *schema) {
+	s.Pattern, s.Examples = `^\s*\(`, []any{"(department=R&D)", "(!(userAccountControl:1.2.840.113556.1.4.803:=2))"}
+}
+
+func sampleSchema(s *schema) {
+	s.Pattern, s.Examples = samplePattern, []any{"5%"}
+}
+
+// samplePattern is how a share is usually written: above 0% and at most 100%, with at most two decimals.
+const samplePattern = `^(100(\.0{1,2})?|[1-9][0-9]?(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))%$`
+
+// assignmentName names an assignment in messages: by its name if it has one.
+func assignmentName(n *yaml.Node) string {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if v := follow(n.Content[i+1]); n.Content[i].Value == "name" && v.Kind == yaml.ScalarNode && v.Value != "" {
+			return fmt.Sprintf("assignment %q", v.Value)
 		}
 	}
+	return "the assignment"
 }
 
-func dnHint(err error, dn string) string {
-	if errors.Is(err, scoping.ErrDN) && strings.Contains(dn, "\\") {
-		return "within double quotes YAML reads backslashes itself; use single quotes"
+func (r *reader) exceptions(to *[]scoping.Pin) value {
+	v := r.dn("an exception", new(scoping.Pin))
+	v.read = func(n *yaml.Node) {
+		var p scoping.Pin
+		r.dn("an exception", &p).read(n)
+		*to = append(*to, p)
 	}
-	return "write it as the directory shows it, special characters behind a backslash"
+	return v
+}
+
+func (r *reader) kinds(to *[]scoping.Kind) value {
+	item := r.text("a kind", new(string))
+	item.schema = schema{Type: "string"}
+	for _, k := range scoping.Kinds() {
+		item.schema.Enum = append(item.schema.Enum, string(k))
+	}
+	item.read = func(n *yaml.Node) {
+		s, _ := r.scalar("a kind", n)
+		*to = append(*to, scoping.Kind(s))
+	}
+	return r.list("kinds", item).of(func(s *schema) { s.MinItems, s.UniqueItems, s.flow = 1, true, true })
 }

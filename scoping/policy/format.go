@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -10,6 +11,39 @@ import (
 
 // Format writes a policy as a file that [Parse] reads back to an equal one. Directories are written where there are several.
 func Format(p scoping.Policy) ([]byte, error) {
+	return print(policyNode(p), "")
+}
+
+// FormatWith writes a policy as [Format] does, with a comment above the file and above each assignment, and without defaults that
+// are the usual ones. about is beside the assignments and may be shorter; its lines need no "#".
+func FormatWith(p scoping.Policy, head string, about []string) ([]byte, error) {
+	root := policyNode(p)
+	for i := 0; i < len(root.Content); i += 2 {
+		switch key, value := root.Content[i], root.Content[i+1]; key.Value {
+		case "defaults":
+			if p.Defaults == scoping.DefaultDefaults() {
+				root.Content = append(root.Content[:i], root.Content[i+2:]...)
+				i -= 2
+			}
+		case "assignments":
+			for j, a := range about[:min(len(about), len(value.Content))] {
+				value.Content[j].HeadComment = strings.Repeat("\n", min(j, 1)) + hashed(a)
+			}
+		}
+	}
+	return print(root, hashed(head))
+}
+
+// hashed makes comment lines.
+func hashed(text string) string {
+	var out []string
+	for line := range strings.Lines(text) {
+		out = append(out, strings.TrimRight("# "+strings.TrimSpace(line), " "))
+	}
+	return strings.Join(out, "\n")
+}
+
+func policyNode(p scoping.Policy) *yaml.Node {
 	directories := map[string]bool{}
 	for _, a := range p.Assignments {
 		directories[a.Directory] = true
@@ -26,7 +60,7 @@ func Format(p scoping.Policy) ([]byte, error) {
 		put(root, "matches", text(p.Matches))
 	}
 	put(root, "assignments", list)
-	return yaml.Dump(root, yaml.WithIndent(2), yaml.WithLineWidth(-1), yaml.WithUnicode(true))
+	return root
 }
 
 func defaultsNode(d scoping.Defaults) *yaml.Node {
@@ -51,7 +85,7 @@ func assignmentNode(a scoping.Assignment, directory bool) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	put(n, "name", text(a.Name))
 	if directory {
-		put(n, "directory", text(a.Directory))
+		optional(n, "directory", a.Directory)
 	}
 	put(n, "under", text(a.Under.DN))
 	if len(a.Except) > 0 {

@@ -10,17 +10,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// ErrNotFound is what a [Resolver] wraps when the directory has no container of the name.
+// ErrNotFound is what a [Resolver] wraps when the directory has nothing of the name.
 var ErrNotFound = errors.New("not in the directory")
 
-// Resolver asks a directory for a container by name.
+// Resolver asks a directory for a container or a group by name.
 type Resolver interface {
-	// Resolve gives the container's objectGUID, the directory's own spelling of its name and the objectGUIDs of its
+	// Resolve gives the objectGUID of the container or group, the directory's own spelling of its name and the objectGUIDs of its
 	// ancestors, the parent first and the naming context's root last. It wraps ErrNotFound when there is none.
 	Resolve(ctx context.Context, directory string, dn scoping.DN) (scoping.Pin, error)
 }
 
-// Pin resolves every subtree and exception of a policy. directories names the configured ones; where there is only one, an
+// Pin resolves every subtree, exception and group of a policy. directories names the configured ones; where there is only one, an
 // assignment need not name it. The error is of type [scoping.Mistakes], beside what could be resolved, unless ctx ended or a directory
 // could not be asked: that is no mistake of the policy, and ends the work.
 func Pin(ctx context.Context, p scoping.Policy, directories []string, r Resolver) (scoping.Policy, error) {
@@ -39,9 +39,12 @@ func Pin(ctx context.Context, p scoping.Policy, directories []string, r Resolver
 		for j := range a.Except {
 			a.Except[j] = g.pin(ctx, a, a.Except[j])
 		}
+		if a.Selector.MemberOf.DN != "" {
+			a.Selector.MemberOf = g.pin(ctx, a, a.Selector.MemberOf)
+		}
 	}
 	if err := ctx.Err(); err != nil {
-		return scoping.Policy{}, fmt.Errorf("resolving the policy's subtrees: %w", err)
+		return scoping.Policy{}, fmt.Errorf("resolving the policy's names: %w", err)
 	}
 	if g.failed != nil {
 		return scoping.Policy{}, g.failed
@@ -106,10 +109,10 @@ func (g *pinner) pin(ctx context.Context, a *scoping.Assignment, p scoping.Pin) 
 func (g *pinner) refuse(a *scoping.Assignment, p scoping.Pin, err error) {
 	if errors.Is(err, ErrNotFound) {
 		g.mistakes.Add(p.Pos, fmt.Sprintf("%s, which assignment %q names, is not in directory %s", p.DN, a.Name, a.Directory),
-			"correct the name; if the OU was renamed or moved, \"tandem policy fmt --repin\" follows it")
+			"correct the name; if the object was renamed or moved since a policy with it was put in force, \"tandem policy fmt --repin\" follows it")
 		return
 	}
 	if g.failed == nil {
-		g.failed = fmt.Errorf("looking up the policy's subtree %s in directory %s: %w", p.DN, a.Directory, err)
+		g.failed = fmt.Errorf("looking up %s of the policy in directory %s: %w", p.DN, a.Directory, err)
 	}
 }

@@ -101,8 +101,8 @@ assignments:
 			`policy.yaml:3:11: features is not a list`,
 			`policy.yaml:4:23: softMatch is neither true nor false`,
 			`policy.yaml:4:57: objects is not a whole number`,
-			`policy.yaml:4:73: leaving: "go" is unknown (write disable or remove or keep)`,
-			`policy.yaml:7:5: unknown key "Under" in the assignment (did you mean "under"?)`,
+			`policy.yaml:4:73: leaving: "go" is unknown (write disable, remove or keep)`,
+			`policy.yaml:7:5: unknown key "Under" in assignment "a" (did you mean "under"?)`,
 			`policy.yaml:8:12: under: not a distinguished name`,
 			`policy.yaml:9:13: engine is not a text`,
 			`policy.yaml:11:15: priority is not a whole number`,
@@ -115,7 +115,7 @@ assignments:
 		"not YAML":      {"version: [1\nfeatures: {", []string{"policy.yaml:", "this is not YAML"}},
 		"empty":         {"", []string{"the policy is empty"}},
 		"only comments": {"# nothing\n", []string{"the policy is empty"}},
-		"empty text":    {"version: 1\nfeatures: []\nassignments:\n  - {name: , under: '', engine: x, features: []}\n", []string{"name is not a text", "under is empty"}},
+		"empty text":    {"version: 1\nfeatures: []\nassignments:\n  - {name: , under: '', engine: x, features: []}\n", []string{"name has no value", "under is empty"}},
 		"a list":        {"- 1\n", []string{"policy.yaml:1:1: the policy is not a mapping"}},
 		"double quote":  {"version: 1\nfeatures: []\nassignments:\n  - {name: a, under: \"OU=a\\\\qb\", engine: x, features: []}\n", []string{"use single quotes"}},
 	} {
@@ -224,7 +224,7 @@ assignments:
 `
 	var mistakes scoping.Mistakes
 	if _, err := policy.Pin(context.Background(), mustParse(t, down), []string{"one", "two"}, &plain{}); err == nil || errors.As(err, &mistakes) ||
-		err.Error() != "looking up the policy's subtree OU=Down,DC=x,DC=y in directory two: connection refused" {
+		err.Error() != "looking up OU=Down,DC=x,DC=y of the policy in directory two: connection refused" {
 		t.Errorf("a directory that cannot be asked is no mistake of the policy: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -241,7 +241,7 @@ func TestEachNameIsAskedOnce(t *testing.T) {
 	if _, err := policy.Pin(context.Background(), p, []string{"contoso"}, d); err != nil {
 		t.Fatal(err)
 	}
-	if d.asked != 4 {
+	if d.asked != 5 {
 		t.Errorf("asked %d times", d.asked)
 	}
 }

@@ -1,0 +1,161 @@
+package assess
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Reader is what a survey needs of a directory. A *directory.Session is one.
+type Reader interface {
+	Controller() directory.Controller
+	Search(ctx context.Context, q directory.SearchQuery, each func(directory.Entry) error) error
+}
+
+var _ Reader = (*directory.Session)(nil)
+
+// attributes are those that a survey looks at.
+var attributes = func() []string {
+	as := []string{"objectClass", "userAccountControl", "isCriticalSystemObject", "servicePrincipalName", "description", "sAMAccountName", "mail",
+		"proxyAddresses", "mailNickname", "msExchRecipientTypeDetails", "mS-DS-ConsistencyGuid", "manager", "member"}
+	for n := range 15 {
+		as = append(as, fmt.Sprintf("extensionAttribute%d", n+1))
+	}
+	return as
+}()
+
+// Read looks at every object of a directory. What neither counts nor holds something that does is left out.
+func Read(ctx context.Context, name string, r Reader) (*Directory, error) {
+	c := r.Controller()
+	var all []Object
+	err := r.Search(ctx, directory.SearchQuery{Attrs: attributes}, func(e directory.Entry) error {
+		if e.GUID != c.Root && !e.Deleted {
+			all = append(all, objectOf(e))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking at directory %s as a whole: %w", name, err)
+	}
+	return NewDirectory(name, c.Root, c.RootDN, needed(all)), nil
+}
+
+// needed leaves out objects of other kinds, save those that hold something. These count as containers.
+func needed(all []Object) []Object {
+	at := make(map[scoping.GUID]int, len(all))
+	for i := range all {
+		at[all[i].GUID] = i
+	}
+	keep := make([]bool, len(all))
+	for i := range all {
+		if all[i].Kind == directory.Other {
+			continue
+		}
+		for j, ok := i, true; ok && !keep[j]; j, ok = at[all[j].Parent] {
+			keep[j] = true
+		}
+	}
+	out := all[:0]
+	for i, o := range all {
+		if keep[i] {
+			if o.Kind == directory.Other {
+				o.Kind = directory.OU
+			}
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func objectOf(e directory.Entry) Object {
+	o := Object{GUID: e.GUID, Parent: e.Parent, Kind: e.Kind(), RDN: strings.Clone(ownName(e.DN))}
+	for _, m := range []struct {
+		mark Mark
+		set  bool
+	}{
+		{Disabled, bit(e, accountDisabled)},
+		{Critical, e.Bool("isCriticalSystemObject")},
+		{Service, o.Kind == scoping.User && looksLikeService(e)},
+		{MailEnabled, filled(e, "proxyAddresses", "mailNickname", "msExchRecipientTypeDetails")},
+		{Extended, extended(e)},
+		{Anchored, filled(e, "mS-DS-ConsistencyGuid")},
+	} {
+		if m.set {
+			o.Marks |= m.mark
+		}
+	}
+	if t := e.Links["manager"].Targets; len(t) > 0 {
+		o.Manager = t[0].GUID
+	}
+	for _, t := range e.Links["member"].Targets {
+		o.Members = append(o.Members, t.GUID)
+	}
+	return o
+}
+
+// Bits of userAccountControl (MS-ADTS 2.2.16).
+const (
+	accountDisabled      = 0x2
+	passwordNeverExpires = 0x10000
+)
+
+func bit(e directory.Entry, b int64) bool {
+	n, _ := e.Int("userAccountControl")
+	return n&b != 0
+}
+
+func filled(e directory.Entry, attrs ...string) bool {
+	for _, a := range attrs {
+		if e.Text(a) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func extended(e directory.Entry) bool {
+	for n := range 15 {
+		if filled(e, fmt.Sprintf("extensionAttribute%d", n+1)) {
+			return true
+		}
+	}
+	return false
+}
+
+// serviceWords are how names and descriptions of service accounts begin.
+var serviceWords = []string{"svc", "service", "sa-", "sa_", "dienst"}
+
+// looksLikeService says that an account has no address and something that people's accounts rarely have: a service principal name, a password
+// that never expires, or a name or description that says so.
+func looksLikeService(e directory.Entry) bool {
+	if filled(e, "mail", "proxyAddresses", "mailNickname") {
+		return false
+	}
+	if filled(e, "servicePrincipalName") || bit(e, passwordNeverExpires) {
+		return true
+	}
+	for _, text := range []string{e.Text("sAMAccountName"), e.Text("description")} {
+		for _, w := range serviceWords {
+			if strings.HasPrefix(strings.ToLower(text), w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ownName cuts a DN behind its first component.
+func ownName(dn string) string {
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',':
+			return dn[:i]
+		}
+	}
+	return dn
+}

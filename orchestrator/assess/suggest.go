@@ -1,0 +1,217 @@
+package assess
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Engine is a configured engine and what it can do.
+type Engine struct {
+	Name string
+	Kind string // of tandem.yaml: connect, cloudsync, external
+	Caps scoping.EngineCaps
+}
+
+// Suggestion is a first policy, and an order in which to move OUs to the other engine afterwards.
+type Suggestion struct {
+	From   string         // the engine that gets everything first
+	To     string         // the one that OUs move to; empty: no other is configured
+	Units  []Unit         // what was seen, by part of the directory
+	Policy scoping.Policy // not pinned
+	About  []string       // of each assignment, why
+	Waves  []Wave
+	Notes  []string // how it came about, and what to know
+}
+
+// Wave is a proposal of what to move together.
+type Wave struct {
+	Units    []Unit               `json:"units"`
+	Objects  map[scoping.Kind]int `json:"objects"`
+	Crossing int                  `json:"crossing"` // references whose two ends have different engines when this and all earlier waves are done
+	Lost     []Use                `json:"lost"`     // in use here, and nothing that the target can write
+	Why      []string             `json:"why"`
+}
+
+// ErrNoEngine means that there is nothing to suggest an engine from.
+var ErrNoEngine = errors.New("no engine is configured")
+
+// Suggest proposes a policy under which one engine owns everything as it is, and the waves in which to move it to another. engines are the
+// configured ones in their order.
+func Suggest(s *Survey, engines []Engine) (Suggestion, error) {
+	if len(engines) == 0 {
+		return Suggestion{}, ErrNoEngine
+	}
+	g := suggester{survey: s, engines: map[string]scoping.EngineCaps{}}
+	for _, e := range engines {
+		g.engines[e.Name] = e.Caps
+	}
+	g.chooseEngines(engines)
+	for _, d := range s.Directories {
+		units, of := d.partition(d.nobodys())
+		g.places = append(g.places, place{d, units, of})
+		for _, u := range units {
+			if u.size()+u.Critical > 0 || u.None {
+				g.out.Units = append(g.out.Units, *u)
+			}
+		}
+	}
+	g.chooseFeatures()
+	g.assign()
+	g.noteEmpty()
+	if g.out.To != "" {
+		g.chooseWaves()
+	}
+	return g.out, nil
+}
+
+// suggester is one suggestion in the making.
+type suggester struct {
+	survey  *Survey
+	engines map[string]scoping.EngineCaps
+	places  []place
+	out     Suggestion
+}
+
+// place is a directory with its units, and the unit of each object.
+type place struct {
+	in    *Directory
+	units []*Unit
+	of    []int32
+}
+
+func (g *suggester) note(format string, args ...any) {
+	g.out.Notes = append(g.out.Notes, fmt.Sprintf(format, args...))
+}
+
+func (g *suggester) chooseEngines(engines []Engine) {
+	from := slices.IndexFunc(engines, func(e Engine) bool { return e.Kind == "connect" })
+	g.out.From = engines[max(from, 0)].Name
+	for _, e := range engines {
+		if e.Name != g.out.From && (g.out.To == "" || e.Kind == "cloudsync") {
+			g.out.To = e.Name
+			if e.Kind == "cloudsync" {
+				break
+			}
+		}
+	}
+	if g.out.To == "" {
+		g.note("Only one engine is configured, so there is nothing to move to: no waves are proposed.")
+	}
+}
+
+// chooseFeatures switches on what is in use and the first engine can write, as far as a policy may assign it.
+func (g *suggester) chooseFeatures() {
+	g.out.Policy.Defaults = scoping.DefaultDefaults()
+	for _, row := range scoping.FeatureTable() {
+		n := g.inUse(row.Feature)
+		if n == 0 {
+			continue
+		}
+		with := append(slices.Clone(g.out.Policy.Features), row.Feature)
+		if why := g.refused(with); why != "" {
+			g.note("%s: %s. Feature %s is not switched on: %s.", sentence(row.Title), objects(n), row.Feature, why)
+			continue
+		}
+		g.out.Policy.Features = with
+	}
+	if len(g.out.Policy.Features) == 0 {
+		g.out.Policy.Features = []scoping.Feature{scoping.Users, scoping.Groups}
+		g.note("Nothing is there that engine %s could write; users and groups are switched on for when there is.", g.out.From)
+	}
+}
+
+// refused says why the first engine cannot be given features, "" if it can.
+func (g *suggester) refused(features []scoping.Feature) string {
+	p := scoping.Policy{Features: features, Defaults: scoping.DefaultDefaults(),
+		Assignments: []scoping.Assignment{{Name: "everything", Directory: "any", Under: scoping.Pin{DN: "DC=any"}, Engine: g.out.From, Features: features}}}
+	for _, m := range scoping.Check(p, g.engines) {
+		return m.What
+	}
+	return ""
+}
+
+// able says whether an engine can be given a feature.
+func (g *suggester) able(engine string, f scoping.Feature) bool {
+	c := g.engines[engine]
+	return c.Has(f) && c.Refused[f] == ""
+}
+
+// inUse counts the objects for which a feature is needed.
+func (g *suggester) inUse(f scoping.Feature) (n int) {
+	for _, p := range g.places {
+		for _, u := range p.units {
+			for k, c := range u.Objects {
+				if scoping.Base(k) == f {
+					n += c
+				}
+			}
+			for _, x := range u.InUse {
+				if x.Feature == f && f != scoping.Contacts && f != scoping.Devices {
+					n += x.Objects
+				}
+			}
+		}
+	}
+	return n
+}
+
+// assign gives everything to the first engine, and to nobody what is nobody's.
+func (g *suggester) assign() {
+	used := map[string]bool{}
+	add := func(name, dir, under, engine, about string) {
+		for base, n := name, 2; used[name]; n++ {
+			name = fmt.Sprintf("%s %d", base, n)
+		}
+		used[name] = true
+		a := scoping.Assignment{Name: name, Under: scoping.Pin{DN: under}, Engine: engine, Features: slices.Clone(g.out.Policy.Features)}
+		if len(g.places) > 1 {
+			a.Directory = dir
+		}
+		g.out.Policy.Assignments = append(g.out.Policy.Assignments, a)
+		g.out.About = append(g.out.About, about)
+	}
+	for _, p := range g.places {
+		name := "everything"
+		if len(g.places) > 1 {
+			name += " in " + p.in.Name
+		}
+		add(name, p.in.Name, p.in.RootDN, g.out.From, g.aboutAll(p))
+	}
+	for _, p := range g.places {
+		for _, u := range p.units {
+			if u.None {
+				add("nobody's "+plainName(u.Under), p.in.Name, u.Under, scoping.None, aboutNone(u))
+			}
+		}
+	}
+}
+
+// noteEmpty tells of containers that hold nothing.
+func (g *suggester) noteEmpty() {
+	for _, p := range g.places {
+		held := map[int32]bool{}
+		for i := range p.in.objects {
+			if !p.in.objects[i].counts() {
+				continue
+			}
+			for at := p.in.parent(int32(i)); at >= 0 && !held[at]; at = p.in.parent(at) {
+				held[at] = true
+			}
+		}
+		var empty []string
+		for i := range p.in.objects {
+			o := &p.in.objects[i]
+			if o.Kind == directory.OU && !held[int32(i)] && strings.HasPrefix(strings.ToUpper(o.RDN), "OU=") {
+				empty = append(empty, p.in.DN(int32(i)))
+			}
+		}
+		if slices.Sort(empty); len(empty) > 0 {
+			g.note("%s: nothing is proposed for them, so that who comes there is not overlooked.", sentence(some("empty OU", empty)))
+		}
+	}
+}

@@ -1,0 +1,386 @@
+package census
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// What choices take is found out here: the census reads what their selectors ask for, and says of each object which choices take it. A choice that is
+// asked for the first time decides at once. Afterwards what changes is only staged: an object's owner hangs on it, and whether so
+// many may change hands is for others to weigh (rule T3). They call Take.
+
+// chain is an in-chain link that a selector asks for: the objects from which following the attribute leads to the target.
+type chain struct {
+	attribute string
+	target    scoping.GUID
+}
+
+// back gives, for a link attribute that can be followed in chains, the one that leads the other way.
+var back = map[string]string{"memberof": "member", "member": "memberOf", "manager": "directReports", "directreports": "manager"}
+
+// forward is the attribute whose changes a directory tells, of a link and its way back.
+var forward = map[string]string{"memberof": "member", "member": "member", "manager": "manager", "directreports": "manager"}
+
+// reached is whom a chain leads from.
+type reached struct {
+	objects map[scoping.GUID]bool
+	through map[scoping.GUID]bool // whose links were read
+}
+
+// choosing is what one directory's choices need.
+type choosing struct {
+	choosers []scoping.Chooser
+	judged   map[scoping.GUID]bool // choices that were judged of every object once
+	values   []string              // attributes whose values are asked for
+	chains   map[chain]*reached    // nil: not read yet
+	targets  map[string]scoping.GUID
+	frozen   map[scoping.GUID]string // groups that vanished or emptied, and which of it (rule T3)
+}
+
+// Choose tells the census by what objects are chosen, in place of what it was told before. What is new is judged of all objects before it returns.
+func (c *Census) Choose(ctx context.Context, choices []scoping.Choice) error {
+	by := map[string][]scoping.Choice{}
+	for _, x := range choices {
+		by[x.Directory] = append(by[x.Directory], x)
+	}
+	for _, n := range c.names {
+		if err := c.choose(ctx, n, by[n]); err != nil {
+			return fmt.Errorf("finding out whom the policy's selectors choose in directory %s: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (c *Census) choose(ctx context.Context, name string, choices []scoping.Choice) error {
+	c.mu.Lock()
+	old := c.choosing[name]
+	c.mu.Unlock()
+	if old != nil && slices.EqualFunc(old.choosers, choices, func(x scoping.Chooser, y scoping.Choice) bool { return x.ID == y.ID }) {
+		return nil
+	}
+	if old == nil && len(choices) == 0 {
+		return nil
+	}
+	return c.with(ctx, name, func(r Reader) error {
+		next, err := c.prepare(ctx, r, name, choices, old)
+		if err != nil {
+			return err
+		}
+		_, err = c.judge(ctx, r, name, c.begin(name, next), nil)
+		return err
+	})
+}
+
+// begin puts choices in place of others, and gives the objects of which nobody has judged yet what takes them.
+func (c *Census) begin(name string, next *choosing) map[scoping.GUID]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.choosing[name] = next
+	fresh := map[scoping.GUID]bool{}
+	t := c.trees[name]
+	if t == nil {
+		return fresh
+	}
+	for _, x := range next.choosers {
+		if !next.judged[x.ID] {
+			for id := range t.Under(x.Under.GUID) {
+				fresh[id.GUID] = true
+			}
+		}
+	}
+	return fresh
+}
+
+// prepare makes choices ready, keeping what was found out for them before. The io lock is held.
+func (c *Census) prepare(ctx context.Context, r Reader, name string, choices []scoping.Choice, old *choosing) (*choosing, error) {
+	next := &choosing{judged: map[scoping.GUID]bool{}, chains: map[chain]*reached{}, targets: map[string]scoping.GUID{}, frozen: map[scoping.GUID]string{}}
+	if old == nil {
+		old = &choosing{judged: c.stored[name]}
+	}
+	for _, x := range choices {
+		ready, err := x.Chooser()
+		if err != nil {
+			return nil, err
+		}
+		next.choosers = append(next.choosers, ready)
+		if old.judged[x.ID] {
+			next.judged[x.ID] = true
+		}
+		next.values = append(next.values, ready.Wants()...)
+		if g := x.MemberOf.GUID; !g.IsZero() {
+			next.chains[chain{"memberof", g}] = old.chains[chain{"memberof", g}]
+			next.frozen[g] = old.frozen[g]
+		}
+		for _, l := range ready.Chains() {
+			if back[l.Attribute] == "" {
+				return nil, fmt.Errorf("the filter %s follows %q in a chain, which is not among those that can be followed: memberOf, member, manager", x.Filter, l.Attribute)
+			}
+			g, _, _, err := r.Resolve(ctx, l.Target.String())
+			if err != nil {
+				return nil, fmt.Errorf("looking up %s, which the filter %s names: %w", l.Target, x.Filter, err)
+			}
+			next.targets[l.Target.Key()] = g
+			next.chains[chain{l.Attribute, g}] = old.chains[chain{l.Attribute, g}]
+		}
+	}
+	slices.Sort(next.values)
+	next.values = slices.Compact(next.values)
+	return next, nil
+}
+
+// asks gives what the directory's changes have to be read with for the sake of choices.
+func (s *choosing) asks() []string {
+	if s == nil {
+		return nil
+	}
+	out := slices.Clone(s.values)
+	for _, v := range s.values {
+		if f := forward[v]; f != "" {
+			out = append(out, f)
+		}
+	}
+	for k := range s.chains {
+		out = append(out, forward[k.attribute])
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// facts is what is known of one object when choices judge it.
+type facts struct {
+	entry  directory.Entry
+	guid   scoping.GUID
+	chains map[chain]*reached
+	target map[string]scoping.GUID
+}
+
+func (f *facts) Values(attribute string) [][]byte {
+	if l, ok := f.entry.Links[attribute]; ok {
+		var out [][]byte
+		for _, t := range l.Targets {
+			out = append(out, []byte(t.DN))
+		}
+		return out
+	}
+	return f.entry.Attrs[attribute]
+}
+
+func (f *facts) InChain(attribute string, target scoping.DN) bool {
+	r := f.chains[chain{attribute, f.target[target.Key()]}]
+	return r != nil && r.objects[f.guid]
+}
+
+func (f *facts) MemberOf(group scoping.GUID) bool {
+	r := f.chains[chain{"memberof", group}]
+	return r != nil && r.objects[f.guid]
+}
+
+// judge finds out which choices take some objects, and whomever the news of links concern. The io lock is held.
+func (c *Census) judge(ctx context.Context, r Reader, name string, ids map[scoping.GUID]bool, news []directory.Entry) ([]Event, error) {
+	c.mu.Lock()
+	s := c.choosing[name]
+	c.mu.Unlock()
+	if s == nil {
+		return nil, nil
+	}
+	also, err := c.follow(ctx, r, name, s, news)
+	if err != nil {
+		return nil, err
+	}
+	also = maps.Clone(also)
+	maps.Copy(also, ids)
+	list := c.judgeable(name, also)
+	read := map[scoping.GUID]directory.Entry{}
+	if len(s.values) > 0 && len(list) > 0 {
+		if read, err = r.ByGUID(ctx, list, s.values, false); err != nil {
+			return nil, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.trees[name]
+	if t == nil {
+		return nil, nil // nothing was read of the directory yet: its first reading judges
+	}
+	var events []Event
+	for _, g := range list {
+		e, ok := read[g]
+		if len(s.values) > 0 && (!ok || e.Deleted) {
+			continue // it died meanwhile: its tombstone is news to come
+		}
+		events = append(events, t.chosen(g, s, &facts{entry: e, guid: g, chains: s.chains, target: s.targets})...)
+	}
+	for _, x := range s.choosers {
+		s.judged[x.ID] = true
+	}
+	return events, nil
+}
+
+// judgeable gives those objects that live and that choices look at, or once took.
+func (c *Census) judgeable(name string, ids map[scoping.GUID]bool) []scoping.GUID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, s := c.trees[name], c.choosing[name]
+	if t == nil {
+		return nil
+	}
+	var out []scoping.GUID
+	for g := range ids {
+		o := t.objects[g]
+		if o == nil || o.Gone || scoping.Base(o.Kind) == "" {
+			continue
+		}
+		above := t.Place(g).Ancestors
+		if len(o.Chosen)+len(o.Staged) > 0 || slices.ContainsFunc(s.choosers, func(x scoping.Chooser) bool { return x.Reaches(above) }) {
+			out = append(out, g)
+		}
+	}
+	slices.SortFunc(out, scoping.GUID.Compare)
+	return out
+}
+
+// chosen works out what takes an object now. What changes of choices that were judged before is staged.
+func (t *Tree) chosen(g scoping.GUID, s *choosing, f *facts) []Event {
+	o := t.objects[g]
+	above := t.Place(g).Ancestors
+	_, fresh := t.fresh[g]
+	var now, staged []scoping.GUID
+	for _, x := range s.choosers {
+		was, is := slices.Contains(o.Chosen, x.ID), x.Takes(g, above, f)
+		if why := s.frozen[x.MemberOf.GUID]; why != "" && !x.MemberOf.GUID.IsZero() && x.Reaches(above) {
+			is = was // the group says nothing any more
+		}
+		wait := s.judged[x.ID] && was != is && x.Reaches(above) && !fresh
+		if was && wait || is && !wait {
+			now = append(now, x.ID)
+		}
+		if wait {
+			staged = append(staged, x.ID)
+		}
+	}
+	slices.SortFunc(now, scoping.GUID.Compare)
+	if slices.Equal(now, o.Chosen) && slices.Equal(staged, o.Staged) {
+		return nil
+	}
+	changed := !slices.Equal(now, o.Chosen)
+	o.Chosen, o.Staged = now, staged
+	t.stage(o)
+	t.touched[g] = struct{}{}
+	if !changed {
+		return nil
+	}
+	return []Event{{Object: scoping.ObjectID{Directory: t.Directory, GUID: g}, Kind: o.Kind, Type: Chosen}}
+}
+
+// Staged is a change of what takes one object, which waits.
+type Staged struct {
+	Object scoping.ObjectID
+	Kind   scoping.Kind
+	Choice scoping.Choice
+	Taken  bool // from now on it is taken; false: no longer
+}
+
+// Staged gives the changes that wait to be taken, in order.
+func (c *Census) Staged() []Staged {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []Staged
+	for _, n := range c.names {
+		t, s := c.trees[n], c.choosing[n]
+		if t == nil || s == nil {
+			continue
+		}
+		for g := range t.staged {
+			o := t.objects[g]
+			for _, x := range s.choosers {
+				if o != nil && !o.Gone && slices.Contains(o.Staged, x.ID) {
+					out = append(out, Staged{Object: scoping.ObjectID{Directory: n, GUID: g}, Kind: o.Kind, Choice: x.Choice, Taken: !slices.Contains(o.Chosen, x.ID)})
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Staged) int {
+		if d := a.Object.Compare(b.Object); d != 0 {
+			return d
+		}
+		return a.Choice.ID.Compare(b.Choice.ID)
+	})
+	return out
+}
+
+// Take puts staged changes in force, and gives what was noticed by that.
+func (c *Census) Take(changes []Staged) []Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var events []Event
+	for _, x := range changes {
+		t := c.trees[x.Object.Directory]
+		if t == nil || t.objects[x.Object.GUID] == nil {
+			continue
+		}
+		o := t.objects[x.Object.GUID]
+		if !slices.Contains(o.Staged, x.Choice.ID) {
+			continue
+		}
+		o.Staged = slices.DeleteFunc(slices.Clone(o.Staged), func(g scoping.GUID) bool { return g == x.Choice.ID })
+		if x.Taken {
+			o.Chosen = append(slices.Clone(o.Chosen), x.Choice.ID)
+			slices.SortFunc(o.Chosen, scoping.GUID.Compare)
+		} else {
+			o.Chosen = slices.DeleteFunc(slices.Clone(o.Chosen), func(g scoping.GUID) bool { return g == x.Choice.ID })
+		}
+		t.touched[o.GUID] = struct{}{}
+		t.stage(o)
+		events = append(events, Event{Object: x.Object, Kind: o.Kind, Type: Chosen})
+	}
+	return events
+}
+
+// Frozen gives the groups by which objects are chosen and that vanished or emptied, with which of it: nobody's owner changes by them (rule T3).
+func (c *Census) Frozen() map[scoping.ObjectID]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[scoping.ObjectID]string{}
+	for n, s := range c.choosing {
+		for g, why := range s.frozen {
+			if why != "" {
+				out[scoping.ObjectID{Directory: n, GUID: g}] = why
+			}
+		}
+	}
+	return out
+}
+
+// loadChoosing reads which choices were judged before.
+func (c *Census) loadChoosing(tx state.Tx, name string) error {
+	b := tx.Get("choices", name)
+	if b == nil {
+		return nil
+	}
+	var judged []scoping.GUID
+	if err := json.Unmarshal(b, &judged); err != nil {
+		return err
+	}
+	c.stored[name] = map[scoping.GUID]bool{}
+	for _, g := range judged {
+		c.stored[name][g] = true
+	}
+	return nil
+}
+
+// keepChoosing stores which choices were judged. The lock is held.
+func (c *Census) keepChoosing(tx state.Tx, name string) error {
+	s := c.choosing[name]
+	if s == nil {
+		return nil
+	}
+	judged := slices.SortedFunc(maps.Keys(s.judged), scoping.GUID.Compare)
+	return putJSON(tx, "choices", name, judged)
+}

@@ -1,0 +1,271 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// choose tells the census by what objects are chosen: what the partition in force says, what waves that are not over hand over, and what
+// more a plan is about.
+func (h *Host) choose(ctx context.Context, more ...*scoping.Partition) error {
+	c, err := h.view(ctx)
+	if err != nil {
+		return err
+	}
+	by := map[scoping.GUID]scoping.Choice{}
+	for _, p := range append(more, c.partition) {
+		if p == nil {
+			continue
+		}
+		for _, n := range h.o.Census.Names() {
+			for _, x := range p.Choices(n) {
+				by[x.ID] = x
+			}
+		}
+	}
+	for _, w := range c.waves {
+		if !w.State.Over() {
+			for _, o := range w.HandOvers {
+				for _, x := range o.Choices {
+					by[x.ID] = x
+				}
+			}
+		}
+	}
+	h.mu.Lock()
+	for _, x := range h.planned { // a plan's choices stay until another plan: apply follows
+		by[x.ID] = x
+	}
+	h.mu.Unlock()
+	var all []scoping.Choice
+	for _, x := range by {
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(x, y scoping.Choice) int { return x.ID.Compare(y.ID) })
+	return h.o.Census.Choose(ctx, all)
+}
+
+// ChoosePlanned tells the census of the choices of a partition that is not in force, so that places say whom they take.
+func (h *Host) ChoosePlanned(ctx context.Context, p *scoping.Partition) error {
+	var all []scoping.Choice
+	for _, n := range h.o.Census.Names() {
+		all = append(all, p.Choices(n)...)
+	}
+	return h.chooseAlso(ctx, all)
+}
+
+func (h *Host) chooseAlso(ctx context.Context, choices []scoping.Choice) error {
+	h.mu.Lock()
+	h.planned = choices
+	h.mu.Unlock()
+	return h.choose(ctx)
+}
+
+// example names an object that both choices of a clash take, "" if there is none.
+func (h *Host) example(ctx context.Context, c scoping.Clash) (string, error) {
+	if err := h.chooseAlso(ctx, []scoping.Choice{c.First, c.Second}); err != nil {
+		return "", err
+	}
+	name := ""
+	h.o.Census.Tree(c.First.Directory, func(t *census.Tree) {
+		for id := range t.Under(c.First.Under.GUID) {
+			chosen := t.Place(id.GUID).Chosen
+			if slices.Contains(chosen, c.First.ID) && slices.Contains(chosen, c.Second.ID) {
+				name = t.DN(id.GUID)
+				return
+			}
+		}
+	})
+	return name, nil
+}
+
+// chosenOnly leaves of judgements those about objects that scopes hold, choices and all: a run reads whole subtrees.
+func (h *Host) chosenOnly(scopes []scoping.Scope, js []gate.Judgement) []gate.Judgement {
+	if !slices.ContainsFunc(scopes, chooses) {
+		return js
+	}
+	return slices.DeleteFunc(slices.Clone(js), func(j gate.Judgement) bool {
+		sight := h.o.Census.Sight(j.Key.Object)
+		place := sight.Place(j.Key.Object.Directory)
+		return sight.Known && !sight.Gone && !slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Covers(place) })
+	})
+}
+
+func chooses(s scoping.Scope) bool { return len(s.With)+len(s.Without) > 0 }
+
+// whole gives the subtrees that scopes lie in, once each: what engines are asked for.
+func whole(scopes []scoping.Scope) []scoping.Scope {
+	if !slices.ContainsFunc(scopes, chooses) {
+		return scopes
+	}
+	var out []scoping.Scope
+	for _, s := range scopes {
+		w := s.Whole()
+		if !slices.ContainsFunc(out, func(x scoping.Scope) bool {
+			return x.Directory == w.Directory && x.Under == w.Under && slices.Equal(x.Except, w.Except) && slices.Equal(x.Features, w.Features) && slices.Equal(x.Kinds, w.Kinds)
+		}) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// weighChosen puts in force what changed of whom choices take, unless it is so much of one choice that people have to say so (rule T3).
+func (h *Host) weighChosen(ctx context.Context, events []census.Event) ([]census.Event, error) {
+	staged := h.o.Census.Staged()
+	if len(staged) == 0 {
+		return events, nil
+	}
+	by := map[scoping.GUID][]census.Staged{}
+	for _, s := range staged {
+		by[s.Choice.ID] = append(by[s.Choice.ID], s)
+	}
+	var take []census.Staged
+	var rs []ledger.Record
+	h.gate.Read(func(led *ledger.State) {
+		for _, id := range sortedGUIDs(by) {
+			t, hold := h.weighChoice(led, by[id])
+			take = append(take, t...)
+			if hold != nil {
+				rs = append(rs, ledger.Record{Type: ledger.HoldType, Op: "hold", Code: hold.ID, Reason: hold.Why, Hold: hold})
+			}
+		}
+	})
+	if err := h.gate.Record(ctx, rs...); err != nil {
+		return nil, err
+	}
+	return append(events, h.o.Census.Take(take)...), nil
+}
+
+func sortedGUIDs[V any](m map[scoping.GUID]V) []scoping.GUID {
+	out := make([]scoping.GUID, 0, len(m))
+	for g := range m {
+		out = append(out, g)
+	}
+	slices.SortFunc(out, scoping.GUID.Compare)
+	return out
+}
+
+// weighChoice says what of one choice's changes is put in force, and what is held. It is about objects that are linked and whose owner
+// hangs on the choice; others change nothing that is in the tenant.
+func (h *Host) weighChoice(led *ledger.State, changes []census.Staged) (take []census.Staged, hold *ledger.Hold) {
+	choice := changes[0].Choice
+	var weighed []census.Staged
+	for _, s := range changes {
+		row := led.Rows[s.Object]
+		if row == nil || row.State != ledger.Live || !h.hangsOn(s) {
+			take = append(take, s)
+			continue
+		}
+		switch state, _ := led.Answered(s.Object, scoping.Base(s.Kind), chosenOp(s), choice.ID.String()); state {
+		case ledger.HoldApproved:
+			take = append(take, s)
+		case ledger.HoldRejected:
+		default:
+			weighed = append(weighed, s)
+		}
+	}
+	limit := h.choiceLimit(led, choice)
+	if len(weighed) <= limit {
+		return append(take, weighed...), nil
+	}
+	hold = &ledger.Hold{Class: ledger.OwnerChanges, Assignment: choice.String() + " under " + choice.Under.DN, Limit: limit, At: h.now().UnixMilli(),
+		Epoch: h.gate.Authority().Epoch, State: ledger.HoldOpen,
+		Why: fmt.Sprintf("%d objects would change their engine at once because of whom %s under %s takes; more than %d are not moved without asking", len(weighed), choice, choice.Under.DN, limit)}
+	for _, s := range weighed {
+		hold.Entries = append(hold.Entries, ledger.HeldEntry{Object: s.Object, Feature: scoping.Base(s.Kind), Op: chosenOp(s), Detail: choice.ID.String(), Name: h.nameOf(s.Object)})
+	}
+	hold.Name()
+	if old := led.Holds[hold.ID]; old != nil && old.State == ledger.HoldOpen {
+		return take, nil // said already
+	}
+	return take, hold
+}
+
+func chosenOp(s census.Staged) string {
+	if s.Taken {
+		return "chosen"
+	}
+	return "no-longer-chosen"
+}
+
+// hangsOn says whether an object's owner would be another one after a change.
+func (h *Host) hangsOn(s census.Staged) bool {
+	p := h.gate.Authority().Partition
+	if p == nil {
+		return false
+	}
+	now := h.o.Census.Sight(s.Object).Place(s.Object.Directory)
+	then := now
+	if s.Taken {
+		then.Chosen = append(slices.Clone(now.Chosen), s.Choice.ID)
+	} else {
+		then.Chosen = slices.DeleteFunc(slices.Clone(now.Chosen), func(g scoping.GUID) bool { return g == s.Choice.ID })
+	}
+	f := scoping.Base(s.Kind)
+	return p.Owner(now, s.Kind, f).Engine != p.Owner(then, s.Kind, f).Engine
+}
+
+// choiceLimit is how many owners may change at once by one choice: the delete threshold, over the linked objects that the choice looks at.
+func (h *Host) choiceLimit(led *ledger.State, choice scoping.Choice) int {
+	d := scoping.DefaultDefaults()
+	if p := h.gate.Authority().Partition; p != nil {
+		d = p.Defaults()
+	}
+	n := 0
+	for _, id := range led.Objects() {
+		if row := led.Rows[id]; row.State == ledger.Live && id.Directory == choice.Directory && choice.Reaches(h.o.Census.Sight(id).Chain) {
+			n++
+		}
+	}
+	return min(d.DeleteThreshold.Objects, max(5, n*d.DeleteThreshold.Percent/100))
+}
+
+// replaced tells the ledger where an object is and what takes it now, for the features whose owner is the same here as before: later
+// transfers find it by that (rule L1).
+func (h *Host) replaced(s *ledger.State, auth gate.Authority, row *ledger.Row) (out []ledger.Record) {
+	sight := h.o.Census.Sight(row.Object)
+	if !sight.Known || sight.Gone || row.Transit != nil || row.State == ledger.DeletedByTandem {
+		return nil
+	}
+	if _, pending := s.Pending(row.Object); pending {
+		return nil
+	}
+	for _, f := range slices.Sorted(maps.Keys(row.Features)) {
+		l := row.Features[f]
+		if slices.Equal(l.Chain, sight.Chain) && slices.Equal(l.Chosen, sight.Chosen) {
+			continue
+		}
+		record, known := s.OwnerOfRecord(row.Object, f)
+		if !known || auth.Owner(sight.Place(row.Object.Directory), row.Kind, f).Engine != record {
+			continue
+		}
+		id := row.Object
+		out = append(out, ledger.Record{Type: ledger.PlaceType, Engine: record, Object: &id, Kind: row.Kind, Name: sight.Name, Feature: f, Op: "place", Epoch: auth.Epoch,
+			Claim: &ledger.Claim{Place: sight.Parent, Chain: sight.Chain, Chosen: sight.Chosen}})
+	}
+	return out
+}
+
+// placed tells the ledger of everybody in a wave's scopes what takes him now: the transfer of the cutover goes by it.
+func (h *Host) placed(ctx context.Context, w wave.Wave) error {
+	if !slices.ContainsFunc(w.Scopes(), chooses) {
+		return nil
+	}
+	auth := h.gate.Authority()
+	var rs []ledger.Record
+	h.gate.Read(func(s *ledger.State) {
+		for _, id := range s.Objects() {
+			rs = append(rs, h.replaced(s, auth, s.Rows[id])...)
+		}
+	})
+	return h.gate.Record(ctx, rs...)
+}

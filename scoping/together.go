@@ -1,0 +1,127 @@
+package scoping
+
+import (
+	"fmt"
+	"slices"
+)
+
+// checkOwners judges what can only be judged when owners are known: whether whoever gets a feature because it follows another
+// can write it, and whether features that belong together have one owner (rule F3).
+func (c *compiler) checkOwners(t *territory) {
+	said := map[string]bool{}
+	once := func(i int32, what, hint string) {
+		a := &c.policy.Assignments[i]
+		if key := a.Name + "\x00" + what; !said[key] {
+			said[key] = true
+			c.mistakes.Add(a.Pos, what, hint)
+		}
+	}
+	for n := range t.part.tree.nodes {
+		for f := range field(numFields) {
+			if n := int32(n); c.on.has(f) && f.follows() && (t.part.bordered(n, f) || t.part.bordered(n, f.base())) {
+				c.checkFollower(t, n, f, once)
+			}
+		}
+	}
+	c.checkChosen(t)
+	c.checkDomain(t)
+}
+
+// checkFollower judges one field that follows, at one node.
+func (c *compiler) checkFollower(t *territory, n int32, f field, say func(assignment int32, what, hint string)) {
+	r, _ := Row(f.feature())
+	name := t.part.tree.name(n)
+	for _, x := range t.part.list(n, f) {
+		if x.owner == outside {
+			continue
+		}
+		a := &c.policy.Assignments[x.owner-1]
+		caps, configured := c.engines[a.Engine]
+		if !configured || slices.Contains(a.Features, f.feature()) || f.feature() == References {
+			continue
+		}
+		if why := caps.lacks(r); why != "" {
+			say(x.owner-1, fmt.Sprintf("assignment %q has %s, so feature %q (%s) goes to engine %q as well, %s", a.Name, f.base().feature(), f.feature(), r, a.Engine, why),
+				fmt.Sprintf("give %q of that subtree to another engine or to none by an assignment of its own", f.feature()))
+		}
+	}
+	if f.feature() != PasswordHash {
+		return
+	}
+	dec := decider{lists: [][]clause{t.part.list(n, f), t.part.list(n, f.base())}, choices: t.part.choices, spans: t.part.tree.spans(n),
+		same: func(a, b []int32) bool { return slices.Equal(a, b) }}
+	for _, x := range dec.leaves(cell{}) {
+		if x.owners[0] == outside || x.owners[1] == outside {
+			continue
+		}
+		hash, users := &c.policy.Assignments[x.owners[0]-1], &c.policy.Assignments[x.owners[1]-1]
+		if hash.Engine != users.Engine && hash.Engine != None {
+			say(x.owners[0]-1, fmt.Sprintf("assignment %q gives %s under %s to engine %q, but assignment %q gives the users there to %q: the hash belongs to the engine that has the user (rule F3)",
+				hash.Name, PasswordHash, name, hash.Engine, users.Name, users.Engine), "give both to one engine, or the hash to none")
+		}
+	}
+}
+
+// checkChosen refuses object-level assignments that name what follows without the base feature that it follows.
+func (c *compiler) checkChosen(t *territory) {
+	for n, claims := range t.chosen {
+		for _, x := range claims {
+			var base fieldSet
+			for _, y := range claims {
+				if y.choice == x.choice {
+					base |= y.fields & baseFields
+				}
+			}
+			for f := range field(numFields) {
+				if x.fields.has(f) && f.follows() && !base.has(f.base()) {
+					a := &c.policy.Assignments[x.assignment]
+					c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q chooses objects under %s for feature %q, but not for %q, which it follows", a.Name, t.part.tree.name(n), f.feature(), f.base().feature()),
+						fmt.Sprintf("add %q to its features, or give %q to whole subtrees", f.base().feature(), f.feature()))
+					break
+				}
+			}
+		}
+	}
+}
+
+// checkDomain judges features that belong to a whole directory: each needs an owner, and passwords are written back by the
+// engine that has their hashes.
+func (c *compiler) checkDomain(t *territory) {
+	for _, r := range featureTable {
+		f, ok := fieldOf(r.Kinds[0], r.Feature)
+		if !r.PerDomain || !ok || !c.on.has(f) {
+			continue
+		}
+		owner := -1
+		for i, a := range c.policy.Assignments {
+			if a.Directory == t.part.name && !a.narrowed() && slices.Contains(a.Features, r.Feature) {
+				owner = i
+			}
+		}
+		if owner < 0 {
+			c.mistakes.Add(c.policy.Pos, fmt.Sprintf("nobody owns %s of directory %s", r.Feature, t.part.name),
+				"add it to an assignment of the directory's root, with an engine or with \"engine: none\"")
+			continue
+		}
+		if r.Feature == PasswordWriteback && c.policy.Assignments[owner].Engine != None {
+			c.checkWriteback(t, &c.policy.Assignments[owner])
+		}
+	}
+}
+
+func (c *compiler) checkWriteback(t *territory, w *Assignment) {
+	hash, _ := fieldOf(User, PasswordHash)
+	for n := range t.part.tree.nodes {
+		for _, x := range t.part.list(int32(n), hash) {
+			if x.owner == outside {
+				continue
+			}
+			if h := &c.policy.Assignments[x.owner-1]; h.Engine != w.Engine && h.Engine != None {
+				c.mistakes.Add(w.Pos, fmt.Sprintf("assignment %q gives %s of directory %s to engine %q, but assignment %q%s gives password hashes under %s to %q: passwords are written back by the engine that has their hashes (rule F3)",
+					w.Name, PasswordWriteback, w.Directory, w.Engine, h.Name, at(h.Pos), t.part.tree.name(int32(n)), h.Engine),
+					"give password hashes of the whole directory to one engine, or password writeback to none")
+				return
+			}
+		}
+	}
+}
