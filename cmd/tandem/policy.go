@@ -90,6 +90,12 @@ func showPolicy(w io.Writer, p api.Policy) {
 		if len(x.Except) > 0 {
 			under += " except " + strings.Join(x.Except, "; ")
 		}
+		if len(x.With) > 0 {
+			under += ": only " + strings.Join(x.With, " that are also ")
+		}
+		if len(x.Without) > 0 {
+			under += ": without " + strings.Join(x.Without, "; ")
+		}
 		fs := make([]string, len(x.Features))
 		for i, f := range x.Features {
 			fs[i] = string(f)

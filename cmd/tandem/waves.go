@@ -108,6 +108,12 @@ func showScopes(w io.Writer, ss []api.Scope) {
 		for _, e := range s.Except {
 			fmt.Fprintf(w, "    except %s\n", e)
 		}
+		for _, c := range s.With {
+			fmt.Fprintf(w, "    only %s\n", c)
+		}
+		for _, c := range s.Without {
+			fmt.Fprintf(w, "    without %s\n", c)
+		}
 	}
 }
 

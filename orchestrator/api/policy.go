@@ -39,7 +39,7 @@ func policyOf(p *scoping.Partition) (Policy, error) {
 	out := Policy{Valid: true, Revision: p.Revision(), Features: p.Features(), Parts: []Part{}, Text: string(b), Drift: []scoping.Drift{}}
 	name := namesOf(p.Pins())
 	for _, r := range p.Regions() {
-		out.Parts = append(out.Parts, Part{Scope: scopeOf(r.Scope, name), Features: r.Scope.Features, Engine: r.Owner.Engine, Assignment: r.Owner.Assignment, Epoch: r.Owner.Epoch})
+		out.Parts = append(out.Parts, Part{Scope: scopeOf(r.Scope, name, p.Choices(r.Scope.Directory)), Features: r.Scope.Features, Engine: r.Owner.Engine, Assignment: r.Owner.Assignment, Epoch: r.Owner.Epoch})
 	}
 	return out, err
 }

@@ -4,26 +4,43 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Scope is a subtree with exceptions, by name.
+// Scope is a subtree with exceptions, by name. Where objects are chosen, With and Without say whom it holds of the subtree.
 type Scope struct {
 	Directory string   `json:"directory"`
 	Under     string   `json:"under"`
 	Except    []string `json:"except"`
+	With      []string `json:"with,omitempty"`    // only those that all of these choices take, such as "members of CN=…"
+	Without   []string `json:"without,omitempty"` // and none of these
 }
 
 // scopesOf names the scopes of hand-overs: each carries the names of its containers.
 func scopesOf(hs []scoping.HandOver) []Scope {
 	out := make([]Scope, len(hs))
 	for i, h := range hs {
-		out[i] = scopeOf(h.Scope, namesOf(h.Pins))
+		out[i] = scopeOf(h.Scope, namesOf(h.Pins), h.Choices)
 	}
 	return out
 }
 
-func scopeOf(s scoping.Scope, name func(scoping.GUID) string) Scope {
+func scopeOf(s scoping.Scope, name func(scoping.GUID) string, choices []scoping.Choice) Scope {
 	out := Scope{Directory: s.Directory, Under: name(s.Under), Except: []string{}}
 	for _, g := range s.Except {
 		out.Except = append(out.Except, name(g))
+	}
+	out.With, out.Without = chosen(s.With, choices), chosen(s.Without, choices)
+	return out
+}
+
+// chosen names choices; one that is not among them keeps its number.
+func chosen(ids []scoping.GUID, choices []scoping.Choice) (out []string) {
+	for _, id := range ids {
+		name := id.String()
+		for _, c := range choices {
+			if c.ID == id {
+				name = c.String()
+			}
+		}
+		out = append(out, name)
 	}
 	return out
 }
