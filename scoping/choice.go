@@ -156,10 +156,8 @@ func (c Choice) Reaches(ancestors []GUID) bool {
 
 // within says whether whom c takes o takes as well, for certain, where both look at the same objects.
 func (c Choice) within(o Choice) bool {
-	mine, _ := ParseSample(c.Sample)
-	others, _ := ParseSample(o.Sample)
 	return (o.MemberOf.GUID.IsZero() || o.MemberOf.GUID == c.MemberOf.GUID) && (o.Filter == "" || o.Filter == c.Filter) &&
-		(o.Sample == "" || c.Sample != "" && mine <= others)
+		(o.Sample == "" || c.Sample == o.Sample || c.Sample != "" && first(ParseSample(c.Sample)) <= first(ParseSample(o.Sample)))
 }
 
 // sameRegion says whether two choices look at the same objects.

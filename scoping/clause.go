@@ -69,6 +69,22 @@ func (d *decider) leaves(at cell) []leaf {
 	return []leaf{{cell: at, owners: owners}}
 }
 
+// agree says whether all lists give every object of a cell the same owner.
+func (d *decider) agree(at cell) bool {
+	first := int32(-1)
+	for _, l := range d.lists {
+		owner, open, decided := d.decide(l, at)
+		if !decided {
+			return d.agree(cell{with: added(at.with, open), without: at.without}) && d.agree(cell{with: at.with, without: added(at.without, open)})
+		}
+		if first >= 0 && owner != first {
+			return false
+		}
+		first = owner
+	}
+	return true
+}
+
 func added(s []GUID, g GUID) []GUID {
 	i, _ := slices.BinarySearchFunc(s, g, GUID.Compare)
 	return slices.Insert(slices.Clone(s), i, g)
@@ -168,8 +184,8 @@ func tidied(l []clause, choices map[GUID]Choice, spans func(Choice) bool) []clau
 		return l
 	}
 	alike := func(x []clause) bool {
-		d := decider{lists: [][]clause{l, x}, choices: choices, spans: spans, same: func(a, b []int32) bool { return slices.Equal(a, b) }}
-		return !slices.ContainsFunc(d.leaves(cell{}), func(y leaf) bool { return y.owners[0] != y.owners[1] })
+		d := decider{lists: [][]clause{l, x}, choices: choices, spans: spans}
+		return d.agree(cell{})
 	}
 	for i := 0; i < len(l)-1; {
 		if less := slices.Delete(slices.Clone(l), i, i+1); alike(less) {

@@ -312,6 +312,9 @@ func TestMovedContainersKeepTheirOwners(t *testing.T) {
 		}
 		var facts []fact // of what lies directly in a pinned subtree of an assignment, for its own features
 		for _, a := range p.Policy().Assignments {
+			if !a.Selector.IsZero() {
+				continue // whom it chooses hangs on other selectors too
+			}
 			n, _ := w.number(a.Under.GUID)
 			for _, q := range questions {
 				s := scoping.Scope{Features: a.Features, Kinds: a.Kinds}
