@@ -187,32 +187,41 @@ func tidied(l []clause, choices map[GUID]Choice, spans func(Choice) bool) []clau
 		d := decider{lists: [][]clause{l, x}, choices: choices, spans: spans}
 		return d.agree(cell{})
 	}
-	for i := 0; i < len(l)-1; {
-		if less := slices.Delete(slices.Clone(l), i, i+1); alike(less) {
-			l = less
-			continue
+	for {
+		shorter, changed := less(l, alike)
+		if !changed {
+			return l
 		}
-		i++
+		l = shorter
+	}
+}
+
+// less gives a list that decides alike with one clause or one condition less, if there is one. Nothing comes after a clause
+// that holds for everybody.
+func less(l []clause, alike func([]clause) bool) ([]clause, bool) {
+	for i := range l[:len(l)-1] {
+		if l[i].plain() {
+			return l[:i+1], true
+		}
+		if x := slices.Delete(slices.Clone(l), i, i+1); alike(x) {
+			return x, true
+		}
 	}
 	for i := range l {
-		for j := 0; j < len(l[i].without); {
-			less := slices.Clone(l)
-			less[i].without = slices.Delete(slices.Clone(l[i].without), j, j+1)
-			if alike(less) {
-				l = less
-				continue
+		for j := range l[i].without {
+			x := slices.Clone(l)
+			x[i].without = slices.Delete(slices.Clone(l[i].without), j, j+1)
+			if alike(x) {
+				return x, true
 			}
-			j++
 		}
-		for j := 0; j < len(l[i].with); {
-			less := slices.Clone(l)
-			less[i].with = slices.Delete(slices.Clone(l[i].with), j, j+1)
-			if alike(less) {
-				l = less
-				continue
+		for j := range l[i].with {
+			x := slices.Clone(l)
+			x[i].with = slices.Delete(slices.Clone(l[i].with), j, j+1)
+			if alike(x) {
+				return x, true
 			}
-			j++
 		}
 	}
-	return l
+	return l, false
 }

@@ -111,36 +111,23 @@ func (p *Partition) deriveLayered(d *part, colours []int32) (out []Assignment) {
 	return out
 }
 
-// positive states the decision list of a node with clauses that only say who is in: the first that holds decides, so
-// whoever is not meant by one is answered before it.
+// positive states the decision list of a node with clauses that only say who is in. Cells in the order of their decision
+// tree, those who are taken first, need not say who is not: whoever is was answered before.
 func (d *part) positive(n int32, l []clause) []clause {
 	chain := append([]GUID{d.tree.nodes[n].guid}, d.tree.pin(n).Ancestors...)
 	never := func(g GUID) bool { c, ok := d.choices[g]; return !ok || !c.Reaches(chain) }
-	var state func(l []clause) []clause
-	state = func(l []clause) []clause {
-		if len(l) == 1 {
-			return []clause{{owner: l[0].owner}}
+	var here []clause
+	for _, c := range l {
+		if !slices.ContainsFunc(c.with, never) {
+			here = append(here, clause{with: c.with, without: slices.DeleteFunc(slices.Clone(c.without), never), owner: c.owner})
 		}
-		c, rest := l[0], state(l[1:])
-		if slices.ContainsFunc(c.with, never) {
-			return rest
-		}
-		var out []clause
-		for _, g := range c.without {
-			if never(g) {
-				continue
-			}
-			for _, r := range rest {
-				out = append(out, clause{with: merged(added(c.with, g), r.with), owner: r.owner})
-			}
-		}
-		out = append(out, clause{with: c.with, owner: c.owner})
-		if len(c.with) == 0 {
-			return out
-		}
-		return append(out, rest...)
 	}
-	return tidied(state(l), d.choices, d.tree.spans(n))
+	dec := decider{lists: [][]clause{here}, choices: d.choices, spans: d.tree.spans(n), same: func(a, b []int32) bool { return a[0] == b[0] }}
+	var out []clause
+	for _, x := range dec.leaves(cell{}) {
+		out = append(out, clause{with: x.with, owner: x.owners[0]})
+	}
+	return tidied(out, d.choices, d.tree.spans(n))
 }
 
 // beneath gives the exceptions that a clause's choices have beneath a node.

@@ -149,11 +149,11 @@ func (p *Partition) Owner(place Place, k Kind, f Feature) Owner {
 		return p.owners[outside]
 	}
 	for _, a := range place.Ancestors {
-		n := d.pins.find(a)
-		if n < 0 {
+		s := d.pins.find(a)
+		if s == nil {
 			continue
 		}
-		if o := d.decided(n, i, place.Chosen); o >= 0 {
+		if o := d.decided(s, i, place.Chosen); o >= 0 {
 			return p.owners[o]
 		}
 	}
@@ -161,14 +161,15 @@ func (p *Partition) Owner(place Place, k Kind, f Feature) Owner {
 }
 
 // decided gives the index of the owner that is decided at a node, -1 where that is left to the nodes above.
-func (d *part) decided(n int32, f field, chosen []GUID) int32 {
-	ls := d.layers[n]
-	for i := range ls {
-		if ls[i].field == f && ls[i].holds(chosen) {
-			return ls[i].owner
+func (d *part) decided(s *pinSlot, f field, chosen []GUID) int32 {
+	if s.layered {
+		for i := range d.layers[s.node] {
+			if l := &d.layers[s.node][i]; l.field == f && l.holds(chosen) {
+				return l.owner
+			}
 		}
 	}
-	return d.marks[n][f]
+	return d.marks[s.node][f]
 }
 
 // Cell is the answer for everything that lies directly in one container and that the same choices take. Who asks often keeps
@@ -190,15 +191,15 @@ func (p *Partition) Cell(place Place) Cell {
 		if left == 0 {
 			break
 		}
-		n := d.pins.find(a)
-		if n < 0 {
+		s := d.pins.find(a)
+		if s == nil {
 			continue
 		}
 		for i := range field(numFields) {
 			if !left.has(i) {
 				continue
 			}
-			if o := d.decided(n, i, place.Chosen); o >= 0 {
+			if o := d.decided(s, i, place.Chosen); o >= 0 {
 				c.at[i] = o
 				left &^= 1 << i
 			}
@@ -257,7 +258,7 @@ func (d *part) reindex() {
 	d.pins = newPinTable(count)
 	for n := range d.marks {
 		if !d.blank(int32(n)) {
-			d.pins.put(d.tree.nodes[n].guid, int32(n))
+			d.pins.put(d.tree.nodes[n].guid, int32(n), len(d.layers[n]) > 0)
 		}
 	}
 }

@@ -10,8 +10,9 @@ type pinTable struct {
 }
 
 type pinSlot struct {
-	guid GUID // zero: free, since the zero GUID names nothing
-	node int32
+	guid    GUID // zero: free, since the zero GUID names nothing
+	node    int32
+	layered bool // choices decide at the node: whoever asks looks there only then
 }
 
 func newPinTable(count int) pinTable {
@@ -29,26 +30,26 @@ func (t *pinTable) slot(g *GUID) int {
 	return int(h * 0x9e3779b97f4a7c15 >> t.shift)
 }
 
-func (t *pinTable) put(g GUID, node int32) {
+func (t *pinTable) put(g GUID, node int32, layered bool) {
 	i := t.slot(&g)
 	for !t.slots[i].guid.IsZero() && t.slots[i].guid != g {
 		i = (i + 1) & (len(t.slots) - 1)
 	}
-	t.slots[i] = pinSlot{g, node}
+	t.slots[i] = pinSlot{g, node, layered}
 }
 
-// find gives the node of g, -1 if it has none.
-func (t *pinTable) find(g GUID) int32 {
+// find gives the slot of g, nil if it has none.
+func (t *pinTable) find(g GUID) *pinSlot {
 	if g.IsZero() {
-		return -1
+		return nil
 	}
 	for i := t.slot(&g); ; i = (i + 1) & (len(t.slots) - 1) {
 		s := &t.slots[i]
 		if s.guid == g {
-			return s.node
+			return s
 		}
 		if s.guid.IsZero() {
-			return -1
+			return nil
 		}
 	}
 }

@@ -276,16 +276,16 @@ func (p *Partition) Reaches(engine string, place Place, k Kind, f Feature) bool 
 		return false
 	}
 	for _, a := range place.Ancestors {
-		n := d.pins.find(a)
-		if n < 0 {
+		s := d.pins.find(a)
+		if s == nil {
 			continue
 		}
-		for _, l := range d.layers[n] {
+		for _, l := range d.layers[s.node] {
 			if l.field == i && p.owners[l.owner].Engine == engine {
 				return true
 			}
 		}
-		if o := d.marks[n][i]; o >= 0 {
+		if o := d.marks[s.node][i]; o >= 0 {
 			return p.owners[o].Engine == engine
 		}
 	}

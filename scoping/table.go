@@ -77,9 +77,6 @@ func (r FeatureRow) Model(kind string) (s Support, ok bool) {
 	return Support{}, false
 }
 
-// isBase says whether the row is the base feature of a kind (rule F1).
-func (r FeatureRow) isBase() bool { return len(r.Kinds) == 1 && Base(r.Kinds[0]) == r.Feature }
-
 // FeatureTable gives a copy of the feature table.
 func FeatureTable() []FeatureRow { return slices.Clone(featureTable) }
 
