@@ -154,7 +154,7 @@ func (a *application) field(f field) {
 		if border[n] && slices.EqualFunc(a.d.list(t.nodes[n].parent, f), want, func(x, y clause) bool { return x.equal(&y) }) {
 			continue
 		}
-		a.d.put(n, f, want)
+		a.d.lay(n, f, want)
 	}
 }
 
@@ -207,7 +207,7 @@ func (p *Partition) Succeed(old *Partition, at Epoch) *Partition {
 				})
 				above := merged.list(o.tree.nodes[n].parent, f)
 				if o.new.bordered(n, f) || !slices.EqualFunc(above, dated, func(x, y clause) bool { return x.equal(&y) }) {
-					merged.put(n, f, dated) // a pin of old alone stays only where it divides epochs
+					merged.lay(n, f, dated) // a pin of old alone stays only where it divides epochs
 				}
 			}
 		}

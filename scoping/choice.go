@@ -56,6 +56,9 @@ func (c *Choice) identity() GUID {
 	return g
 }
 
+// Of says whether it is the choice of an assignment.
+func (c Choice) Of(a Assignment) bool { return a.narrowed() && newChoice(&a).ID == c.ID }
+
 // String says in words whom the choice takes of its subtree.
 func (c Choice) String() string {
 	var parts []string

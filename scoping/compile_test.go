@@ -2,6 +2,7 @@ package scoping_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ var both = []scoping.Feature{scoping.Users, scoping.Groups}
 
 // example is contract.md's policy, as far as subtrees go.
 func example(w *world) scoping.Policy {
-	p := policyOf([]rule{
+	p := plainPolicy([]rule{
 		{world: w, under: 0, engine: "connect", features: both},
 		{world: w, under: 1, except: []int{2}, engine: "cloudsync", features: both},
 		{world: w, under: 3, engine: scoping.None, features: both},
@@ -52,8 +53,8 @@ func TestBadPoliciesAreExplained(t *testing.T) {
 		"no engine":       {func(p *scoping.Policy) { p.Assignments[1].Engine = "" }, []string{"names no engine"}},
 		"unknown feature": {func(p *scoping.Policy) { p.Assignments[1].Features = []scoping.Feature{"user"} }, []string{`there is no feature "user"`}},
 		"no capability": {func(p *scoping.Policy) {
-			p.Assignments[1].Features = append(p.Assignments[1].Features, scoping.PasswordHash)
-		}, []string{`assignment "sales" gives feature "password-hash" (row 8 of the feature table, password hash synchronization) to engine "cloudsync", which cannot write it`}},
+			p.Assignments[1].Features = append(p.Assignments[1].Features, scoping.Devices)
+		}, []string{`assignment "sales" gives feature "devices" (row 4 of the feature table, devices) to engine "cloudsync", which cannot write it`}},
 		"not switched on": {func(p *scoping.Policy) { p.Features = []scoping.Feature{scoping.Users} }, []string{`names feature "groups", which is not switched on`}},
 		"nothing on":      {func(p *scoping.Policy) { p.Features = nil }, []string{"no base feature is switched on"}},
 		"root hole": {func(p *scoping.Policy) { p.Assignments[0].Features = []scoping.Feature{scoping.Users} },
@@ -107,6 +108,56 @@ func TestCapabilityIsAsked(t *testing.T) {
 	want := `assignment "sales" gives feature "groups" (row 2 of the feature table, groups) to engine "cloudsync", which cannot write it`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Rule F3, and what belongs to a whole directory.
+func TestFeaturesThatBelongTogetherHaveOneOwner(t *testing.T) {
+	all := []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.Extensions, scoping.PasswordHash, scoping.PasswordWriteback, scoping.GroupProvisioning}
+	caps := map[string]scoping.EngineCaps{"connect": {Kind: "connect", Features: all[:6]}, "cloudsync": {Kind: "cloudsync", Features: all}}
+	for name, c := range map[string]struct {
+		spoil func(*scoping.Policy)
+		want  string // "": it compiles
+	}{
+		"hash apart from its user": {func(p *scoping.Policy) {
+			p.Assignments = append(p.Assignments, scoping.Assignment{Name: "hashes", Directory: "contoso", Under: p.Assignments[1].Under, Engine: "connect",
+				Features: []scoping.Feature{scoping.PasswordHash}})
+		}, `assignment "hashes" gives password-hash under OU=Sales,DC=contoso,DC=test to engine "connect", but assignment "sales" gives the users there to "cloudsync"`},
+		"no hash on purpose": {func(p *scoping.Policy) {
+			p.Assignments = append(p.Assignments, scoping.Assignment{Name: "hashes", Directory: "contoso", Under: p.Assignments[1].Under, Engine: scoping.None,
+				Features: []scoping.Feature{scoping.PasswordHash}})
+		}, ""},
+		"writeback and hash": {func(p *scoping.Policy) {
+			p.Features = append(p.Features, scoping.PasswordWriteback)
+			p.Assignments[0].Features = append(p.Assignments[0].Features, scoping.PasswordWriteback)
+		}, `gives password-writeback of directory contoso to engine "connect", but assignment "sales" (p.yaml:2:1) gives password hashes under OU=Sales,DC=contoso,DC=test to "cloudsync"`},
+		"writeback of an OU": {func(p *scoping.Policy) {
+			p.Features = append(p.Features, scoping.PasswordWriteback)
+			p.Assignments[1].Features = append(p.Assignments[1].Features, scoping.PasswordWriteback)
+		}, `to a part of directory contoso; it belongs to a whole directory`},
+		"nobody's": {func(p *scoping.Policy) { p.Features = append(p.Features, scoping.GroupProvisioning) }, "nobody owns group-provisioning of directory contoso"},
+		"not Connect's": {func(p *scoping.Policy) {
+			p.Features = append(p.Features, scoping.GroupProvisioning)
+			p.Assignments[0].Features = append(p.Assignments[0].Features, scoping.GroupProvisioning)
+		}, `to engine "connect", which cannot write it: Connect provisions no groups to Active Directory`},
+		"needs another": {func(p *scoping.Policy) { p.Features = []scoping.Feature{scoping.Groups, scoping.PasswordHash} }, `feature "password-hash" needs feature "users"`},
+		"follows to who cannot": {func(p *scoping.Policy) { p.Assignments[1].Engine = "acme" },
+			`assignment "sales" has users, so feature "extensions" (row 7 of the feature table, extension attributes 1-15 and directory extensions) goes to engine "acme" as well, which cannot write it`},
+		"the tenant": {func(p *scoping.Policy) { p.Assignments[1].Engine = "refused" }, "but the tenant does not take it: Graph takes no password hashes"},
+		"chosen apart": {func(p *scoping.Policy) {
+			p.Assignments = append(p.Assignments, scoping.Assignment{Name: "some", Directory: "contoso", Under: p.Assignments[1].Under, Engine: "connect",
+				Features: []scoping.Feature{scoping.Extensions}, Selector: scoping.Selector{Filter: "(title=Boss)"}})
+		}, `assignment "some" chooses objects under OU=Sales,DC=contoso,DC=test for feature "extensions", but not for "users", which it follows`},
+	} {
+		caps["acme"] = scoping.EngineCaps{Kind: "acme", Features: all[:3]}
+		caps["refused"] = scoping.EngineCaps{Kind: "acme", Features: all, Refused: map[scoping.Feature]string{scoping.PasswordHash: "Graph takes no password hashes"}}
+		p := example(contoso())
+		p.Features = slices.Clone(all[:5])
+		c.spoil(&p)
+		_, err := scoping.Compile(p, caps)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -208,7 +208,7 @@ func (w *world) depth(n int) int {
 var engineNames = []string{"connect", "cloudsync", "acme", scoping.None}
 
 func engineCaps() map[string]scoping.EngineCaps {
-	all := scoping.EngineCaps{Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
+	all := scoping.EngineCaps{Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.Extensions, scoping.PasswordHash}}
 	return map[string]scoping.EngineCaps{"connect": all, "cloudsync": all, "acme": all}
 }
 
@@ -227,6 +227,7 @@ type rule struct {
 var featureChoices = [][]scoping.Feature{
 	{scoping.Users, scoping.Groups}, {scoping.Users}, {scoping.Groups}, {scoping.References},
 	{scoping.Users, scoping.References}, {scoping.Users, scoping.Groups, scoping.References},
+	{scoping.Users, scoping.Extensions}, {scoping.Extensions}, {scoping.Groups, scoping.References, scoping.Extensions},
 }
 
 // newRules makes rules of which the first owns the root of the world, so that most policies compile.
@@ -241,7 +242,7 @@ func newRules(pick chooser, w *world, count int) []rule {
 				r.except = append(r.except, e)
 			}
 		}
-		if pick("narrow", 2) == 0 && slices.ContainsFunc(r.features, func(f scoping.Feature) bool { return f != scoping.References }) {
+		if pick("narrow", 2) == 0 && slices.ContainsFunc(r.features, func(f scoping.Feature) bool { return f == scoping.Users || f == scoping.Groups }) {
 			r.narrow = 1 + pick("selector", len(selectors))
 		}
 		if len(r.features) == 1 && r.features[0] == scoping.References && pick("kinds", 3) == 0 {
@@ -253,7 +254,7 @@ func newRules(pick chooser, w *world, count int) []rule {
 }
 
 func policyOf(rules []rule) scoping.Policy {
-	p := scoping.Policy{Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}, Defaults: scoping.DefaultDefaults()}
+	p := scoping.Policy{Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.Extensions, scoping.PasswordHash}, Defaults: scoping.DefaultDefaults()}
 	for i, r := range rules {
 		a := scoping.Assignment{Name: fmt.Sprintf("a%d", i), Directory: r.world.directory, Under: r.world.pin(r.under), Engine: r.engine,
 			Features: r.features, Kinds: r.kinds, Priority: r.priority, Pos: scoping.Pos{File: "p.yaml", Line: i + 1, Column: 1}}
@@ -268,10 +269,17 @@ func policyOf(rules []rule) scoping.Policy {
 	return p
 }
 
+// plainPolicy is a policy of users, groups and their references alone.
+func plainPolicy(rules []rule) scoping.Policy {
+	p := policyOf(rules)
+	p.Features = []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}
+	return p
+}
+
 // names says whether a rule speaks of a feature of a kind of object.
 func (r rule) names(k scoping.Kind, f scoping.Feature) bool {
 	base := slices.Contains(r.features, scoping.Base(k))
-	if f != scoping.References {
+	if f == scoping.Base(k) {
 		return base
 	}
 	if !slices.Contains(r.features, f) {
@@ -327,12 +335,12 @@ func sorted(s []int) []int {
 // objects whose base feature a rule of the same choice owns.
 func wanted(rules []rule, w *world, i int, k scoping.Kind, f scoping.Feature) int {
 	winner := -1
-	if f == scoping.References {
+	if f != scoping.Base(k) {
 		winner = wanted(rules, w, i, k, scoping.Base(k))
 	}
 	best := -1
 	for j, r := range rules {
-		if !r.names(k, f) || !r.about(w, i) || f == scoping.References && r.narrow > 0 && (winner < 0 || !r.alike(rules[winner])) {
+		if !r.names(k, f) || !r.about(w, i) || f != scoping.Base(k) && r.narrow > 0 && (winner < 0 || !r.alike(rules[winner])) {
 			continue
 		}
 		if best < 0 || r.beats(w, rules[best]) {
@@ -366,7 +374,7 @@ func sound(rules []rule, worlds ...*world) bool {
 		for n := range w.parent {
 			for _, q := range questions {
 				if managed(rules, w, n) && !slices.ContainsFunc(rules, func(r rule) bool {
-					return r.narrow == 0 && r.covers(w, n) && (r.names(q.k, q.f) || q.f == scoping.References && r.names(q.k, scoping.Base(q.k)))
+					return r.narrow == 0 && r.covers(w, n) && (r.names(q.k, q.f) || r.names(q.k, scoping.Base(q.k)))
 				}) {
 					return false
 				}
@@ -388,4 +396,5 @@ type question struct {
 var questions = []question{
 	{scoping.User, scoping.Users}, {scoping.Group, scoping.Groups},
 	{scoping.User, scoping.References}, {scoping.Group, scoping.References},
+	{scoping.User, scoping.Extensions}, {scoping.Group, scoping.Extensions}, {scoping.User, scoping.PasswordHash},
 }

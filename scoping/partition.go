@@ -110,6 +110,19 @@ func (d *part) put(n int32, f field, l []clause) {
 	d.marks[n][f] = l[len(l)-1].owner
 }
 
+// lay writes a decision list down at a node as short as can be: what it has in common with the list above is left to that.
+func (d *part) lay(n int32, f field, l []clause) {
+	d.put(n, f, l)
+	above := d.list(d.tree.nodes[n].parent, f)
+	if own := len(l) - len(above); own > 0 && slices.EqualFunc(l[own:], above, func(x, y clause) bool { return x.equal(&y) }) {
+		d.layers[n] = slices.DeleteFunc(d.layers[n], func(x layer) bool { return x.field == f })
+		for _, c := range l[:own] {
+			d.layers[n] = append(d.layers[n], layer{f, c})
+		}
+		d.marks[n][f] = -1
+	}
+}
+
 // outside is the index of the owner of everything outside of the managed roots.
 const outside = 0
 

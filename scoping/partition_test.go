@@ -206,7 +206,7 @@ func onlyThatChanged(t *rapid.T, w *world, h scoping.HandOver, before, after *sc
 func policyAgrees(t *rapid.T, w *world, p *scoping.Partition) {
 	var apart, chooses bool
 	for _, a := range p.Policy().Assignments {
-		apart = apart || slices.Contains(a.Features, scoping.References)
+		apart = apart || slices.Contains(a.Features, scoping.References) || slices.Contains(a.Features, scoping.Extensions)
 		chooses = chooses || !a.Selector.IsZero()
 	}
 	if apart && chooses {

@@ -39,7 +39,7 @@ func TestExplainInWords(t *testing.T) {
 
 func TestMigratingOneOU(t *testing.T) {
 	w := contoso()
-	before := policyOf([]rule{{world: w, engine: "connect", features: both}})
+	before := plainPolicy([]rule{{world: w, engine: "connect", features: both}})
 	old := mustCompile(t, before).Succeed(nil, scoping.Epoch{Incarnation: 1, N: 1})
 	after := example(w)
 	after.Assignments = after.Assignments[:2]
@@ -76,9 +76,9 @@ func TestMigratingOneOU(t *testing.T) {
 
 func TestSwitchingGroupsOn(t *testing.T) {
 	w := contoso()
-	users := policyOf([]rule{{world: w, engine: "connect", features: []scoping.Feature{scoping.Users}}})
+	users := plainPolicy([]rule{{world: w, engine: "connect", features: []scoping.Feature{scoping.Users}}})
 	users.Features = []scoping.Feature{scoping.Users}
-	old, new := mustCompile(t, users), mustCompile(t, policyOf([]rule{{world: w, engine: "connect", features: both}}))
+	old, new := mustCompile(t, users), mustCompile(t, plainPolicy([]rule{{world: w, engine: "connect", features: both}}))
 	all := scoping.Diff(old, new)
 	if len(all) != 1 || all[0].From != scoping.None || all[0].To != "connect" {
 		t.Fatalf("%v", all)
