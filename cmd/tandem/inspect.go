@@ -73,6 +73,9 @@ func showStatus(w io.Writer, s api.Status) {
 	for _, d := range s.Drift {
 		fmt.Fprintf(w, "drift       %s is %s: %s\n", d.Was, d.What, d.Now)
 	}
+	for _, f := range s.Frozen {
+		fmt.Fprintln(w, bold("FROZEN      "+f.Message))
+	}
 	fmt.Fprintln(w)
 	engineTable(w, s.Engines)
 	if len(s.Held) > 0 {

@@ -27,6 +27,16 @@ type Status struct {
 	Waves        []Wave               `json:"waves"` // that are not over
 	Stops        []gate.Stop          `json:"stops"`
 	Drift        []scoping.Drift      `json:"drift"`
+	Frozen       []Frozen             `json:"frozen"`
+}
+
+// Frozen is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it.
+type Frozen struct {
+	Directory   string   `json:"directory"`
+	Group       string   `json:"group"` // its DN, as last seen
+	Why         string   `json:"why"`   // vanished or emptied
+	Assignments []string `json:"assignments"`
+	Message     string   `json:"message"` // with what can be done
 }
 
 // Directory is what the host's own view of a directory holds. USN is the last change that it has seen.
@@ -79,7 +89,10 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 		return nil, Outcome{}, err
 	}
 	out := Status{Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
-		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: orEmpty(s.Stops), Drift: orEmpty(s.Drift)}
+		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: orEmpty(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
+	for _, f := range s.Frozen {
+		out.Frozen = append(out.Frozen, Frozen{f.Group.Directory, f.Name, f.Why, f.Assignments, f.String()})
+	}
 	for _, d := range s.Directories {
 		out.Directories = append(out.Directories, Directory(d))
 	}

@@ -62,7 +62,9 @@ type Census struct {
 	marks map[string]mark
 
 	choosing map[string]*choosing
-	stored   map[string]map[scoping.GUID]bool // choices that were judged before this process
+	stored   map[string]remembered // by earlier processes
+	owed     map[string]*news      // that could not be judged
+	recall   func() map[scoping.ObjectID][]scoping.GUID
 
 	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
 
@@ -73,7 +75,7 @@ type Census struct {
 // Open loads what the store knows of the directories. Nothing is dialled yet.
 func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Census, error) {
 	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, readers: map[string]Reader{},
-		choosing: map[string]*choosing{}, stored: map[string]map[scoping.GUID]bool{}}
+		choosing: map[string]*choosing{}, stored: map[string]remembered{}, owed: map[string]*news{}}
 	if store == nil {
 		return c, nil
 	}
@@ -123,6 +125,9 @@ func (c *Census) Keep(ctx context.Context) error {
 	untold := map[string]bool{} // news of these directories are only in memory: stored, they would never be news again after a crash
 	for _, e := range c.pending {
 		untold[e.Object.Directory] = true
+	}
+	for n := range c.owed {
+		untold[n] = true
 	}
 	changed := map[string][]Object{}
 	for _, n := range c.names {
@@ -255,15 +260,30 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, full
 			return err
 		}
 		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN}
+		was := c.recollect(name)
 		if events, err = c.take(ctx, r, name, m, entries, full); err != nil {
 			return err
 		}
-		more, err := c.judge(ctx, r, name, c.newsOf(name, entries, events, full), entries)
+		c.remind(name, was)
+		n := c.newsOf(name, entries, events, full)
+		more, err := c.judge(ctx, r, name, n)
+		if err != nil { // what was read is in the tree, and is not told again: it is kept as news
+			c.owe(name, n, events)
+			return err
+		}
 		events = append(events, more...)
 		c.settle(name)
-		return err
+		return nil
 	})
 	return events, full, err
+}
+
+// owe keeps news that could not be judged, and events that were not told.
+func (c *Census) owe(name string, n news, events []Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owed[name] = &n
+	c.pending = append(c.pending, events...)
 }
 
 func syncAll(ctx context.Context, r Reader, cookie []byte, attrs []string) (entries []directory.Entry, next []byte, err error) {
@@ -274,35 +294,73 @@ func syncAll(ctx context.Context, r Reader, cookie []byte, attrs []string) (entr
 	return entries, next, err
 }
 
-// settle notes that what appeared is known from now on.
+// settle notes that what appeared is known from now on, and that all news were judged.
 func (c *Census) settle(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.owed, name)
 	clear(c.trees[name].fresh)
+	clear(c.trees[name].recalled)
 }
 
-// newsOf gives the objects of which news may change what takes them.
-func (c *Census) newsOf(name string, entries []directory.Entry, events []Event, full bool) map[scoping.GUID]bool {
+// Recall tells the census where to ask what took whom before, by choices' ids, when its own memory of a directory is lost: what changed since is
+// weighed then, as it would have been. Nil entries are objects that nothing took.
+func (c *Census) Recall(f func() map[scoping.ObjectID][]scoping.GUID) { c.recall = f }
+
+// recollect asks what took whom, if nothing is known of a directory.
+func (c *Census) recollect(name string) map[scoping.ObjectID][]scoping.GUID {
+	c.mu.Lock()
+	lost := c.trees[name] == nil
+	c.mu.Unlock()
+	if !lost || c.recall == nil {
+		return nil
+	}
+	return c.recall()
+}
+
+// remind puts into a tree that was read from nothing what took its objects before.
+func (c *Census) remind(name string, was map[scoping.ObjectID][]scoping.GUID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ids := map[scoping.GUID]bool{}
-	if c.choosing[name] == nil {
-		return ids
+	t := c.trees[name]
+	for id, chosen := range was {
+		if o := t.objects[id.GUID]; o != nil && id.Directory == name {
+			o.Chosen = slices.SortedFunc(slices.Values(chosen), scoping.GUID.Compare)
+			delete(t.fresh, id.GUID)
+			t.recalled[id.GUID] = struct{}{}
+		}
 	}
-	for _, e := range entries {
-		ids[e.GUID] = true
+}
+
+// newsOf gives what may change whom choices take: what was just read, what was read singly before, and what could not be judged before.
+func (c *Census) newsOf(name string, entries []directory.Entry, events []Event, full bool) news {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := news{ids: map[scoping.GUID]bool{}, entries: entries}
+	if c.choosing[name] == nil {
+		return n
+	}
+	if o := c.owed[name]; o != nil {
+		n.entries = slices.Concat(o.entries, entries)
+	}
+	for _, e := range n.entries {
+		n.ids[e.GUID] = true
 	}
 	for _, e := range slices.Concat(events, c.pending) {
 		if e.Object.Directory == name {
-			ids[e.Object.GUID] = true
+			n.events = append(n.events, e)
+			n.ids[e.Object.GUID] = true
 		}
 	}
 	if t := c.trees[name]; full && t != nil {
 		for g := range t.objects {
-			ids[g] = true
+			n.ids[g] = true
 		}
 	}
-	return ids
+	if o := c.owed[name]; o != nil {
+		maps.Copy(n.ids, o.ids)
+	}
+	return n
 }
 
 // take puts what was read into the tree. After a full reading, what was known and not read is looked up one by one: absence proves nothing.
@@ -415,7 +473,7 @@ func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, attrs []strin
 				return err
 			}
 			ids := c.apply(name, found, out)
-			more, err := c.judge(ctx, r, name, ids, nil)
+			more, err := c.judge(ctx, r, name, news{ids: ids})
 			if err != nil {
 				return err
 			}

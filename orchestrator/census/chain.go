@@ -2,6 +2,7 @@ package census
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,44 +11,89 @@ import (
 )
 
 // follow brings the chains up to date with the news, and gives whom that concerns. The io lock is held.
-func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, news []directory.Entry) (map[scoping.GUID]bool, error) {
-	concerned := map[scoping.GUID]bool{}
+func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, n news) (map[scoping.GUID]bool, error) {
+	concerned := c.linked(name, s, n)
 	for k, known := range s.chains {
-		if known != nil && !known.touched(k, news) {
+		if known != nil && !known.touched(k, n.entries) {
 			continue
 		}
 		now, there, err := read(ctx, r, k)
 		if err != nil {
 			return nil, err
 		}
-		if k.attribute == "memberof" && c.freeze(s, k.target, known, now, there, c.choosesAnybody(name, s, k.target)) {
-			continue
+		if k.attribute == "memberof" {
+			was := s.frozen[k.target]
+			stuck := c.freeze(name, s, k.target, known, now, there)
+			if stuck || was != "" { // what waited before it froze waits no longer; what was before it thawed is looked at again
+				maps.Copy(concerned, c.taken(name, s, k))
+			}
+			if stuck {
+				continue
+			}
 		}
 		if known == nil {
-			known = &reached{objects: c.taken(name, s, k.target)}
+			known = &reached{objects: c.taken(name, s, k)}
 		}
-		for g := range known.objects {
-			if !now.objects[g] {
-				concerned[g] = true
-			}
-		}
-		for g := range now.objects {
-			if !known.objects[g] {
-				concerned[g] = true
-			}
-		}
+		differing(known, now, concerned)
 		s.chains[k] = now
 	}
-	for _, v := range s.values { // links whose change is told of the other end
-		if forward[v] != "" && forward[v] != v {
-			for _, e := range news {
+	return concerned, nil
+}
+
+// differing adds the objects from which a chain leads at one time and not at the other.
+func differing(known, now *reached, out map[scoping.GUID]bool) {
+	for g := range known.objects {
+		if !now.objects[g] {
+			out[g] = true
+		}
+	}
+	for g := range now.objects {
+		if !known.objects[g] {
+			out[g] = true
+		}
+	}
+}
+
+// linked gives the objects whose link values changed although the directory tells nothing of themselves: a back-link's change is told of its other
+// end, and what happens to an end (it dies, is renamed, moves) changes the values of whoever is linked with it.
+func (c *Census) linked(name string, s *choosing, n news) map[scoping.GUID]bool {
+	out := map[scoping.GUID]bool{}
+	for _, v := range s.values {
+		if forward[v] == "" {
+			continue
+		}
+		if forward[v] != v {
+			for _, e := range n.entries {
 				for _, l := range ends(e.Links[forward[v]]) {
-					concerned[l.GUID] = true
+					out[l.GUID] = true
 				}
 			}
 		}
+		shaken := func(e Event) bool {
+			return e.Type != Appeared && e.Type != Chosen && (v != "memberof" || e.Kind == scoping.Group)
+		}
+		if slices.ContainsFunc(n.events, shaken) {
+			c.lookingFor(name, s, v, out)
+		}
 	}
-	return concerned, nil
+	return out
+}
+
+// lookingFor adds the objects at which choices look that ask for an attribute.
+func (c *Census) lookingFor(name string, s *choosing, attribute string, out map[scoping.GUID]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.trees[name]
+	if t == nil {
+		return
+	}
+	for _, x := range s.choosers {
+		if slices.Contains(x.Wants(), attribute) {
+			for id := range t.Under(x.Under.GUID) {
+				out[id.GUID] = true
+			}
+		}
+	}
 }
 
 func ends(l directory.LinkChange) []directory.Link {
@@ -55,27 +101,22 @@ func ends(l directory.LinkChange) []directory.Link {
 }
 
 // freeze notes that a group vanished or emptied that chose somebody, and says whether what it chooses stays as it was.
-func (c *Census) freeze(s *choosing, group scoping.GUID, known, now *reached, there, choseAnybody bool) bool {
+func (c *Census) freeze(name string, s *choosing, group scoping.GUID, known, now *reached, there bool) bool {
+	had := known != nil && len(known.objects) > 0 || len(c.taken(name, s, chain{"memberof", group})) > 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.frozen[group] = ""
-	had := known != nil && len(known.objects) > 0 || choseAnybody
+	delete(s.frozen, group)
 	switch {
 	case !there && had:
-		s.frozen[group] = "vanished"
+		s.frozen[group] = Vanished
 	case len(now.objects) == 0 && had:
-		s.frozen[group] = "emptied"
+		s.frozen[group] = Emptied
 	}
 	return s.frozen[group] != ""
 }
 
-// choosesAnybody says whether some object is taken by a choice that asks for a group's members.
-func (c *Census) choosesAnybody(name string, s *choosing, group scoping.GUID) bool {
-	return len(c.taken(name, s, group)) > 0
-}
-
-// taken gives the objects that choices take which ask for a chain to a target: what is known of it before it was read.
-func (c *Census) taken(name string, s *choosing, target scoping.GUID) map[scoping.GUID]bool {
+// taken gives the objects that choices take which ask for a chain: what is known of it before it was read.
+func (c *Census) taken(name string, s *choosing, k chain) map[scoping.GUID]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[scoping.GUID]bool{}
@@ -84,12 +125,11 @@ func (c *Census) taken(name string, s *choosing, target scoping.GUID) map[scopin
 		return out
 	}
 	for _, x := range s.choosers {
-		asks := x.Choice.MemberOf.GUID == target
-		for _, l := range x.Chains() {
-			asks = asks || s.targets[l.Target.Key()] == target
+		if !s.follows(x, k) {
+			continue
 		}
 		for g, o := range t.objects {
-			if asks && slices.Contains(o.Chosen, x.ID) {
+			if slices.Contains(o.Chosen, x.ID) || slices.Contains(o.Staged, x.ID) {
 				out[g] = true
 			}
 		}
@@ -97,12 +137,23 @@ func (c *Census) taken(name string, s *choosing, target scoping.GUID) map[scopin
 	return out
 }
 
+// follows says whether a choice asks for a chain.
+func (s *choosing) follows(x scoping.Chooser, k chain) bool {
+	if k.attribute == "memberof" && x.Choice.MemberOf.GUID == k.target {
+		return true
+	}
+	return slices.ContainsFunc(x.Chains(), func(l scoping.ChainLink) bool {
+		g, ok := s.targets[l.Target.Key()]
+		return ok && l.Attribute == k.attribute && g == k.target
+	})
+}
+
 // touched says whether news may change whom a chain leads from.
 func (r *reached) touched(k chain, news []directory.Entry) bool {
 	link := forward[k.attribute]
 	for _, e := range news {
-		if e.Deleted && (e.GUID == k.target || r.through[e.GUID]) {
-			return true
+		if e.Restored() || e.Deleted && (e.GUID == k.target || r.through[e.GUID]) {
+			return true // who comes back may be linked again without another word
 		}
 		if _, ok := e.Links[link]; !ok && !e.Has(link) {
 			continue

@@ -3,6 +3,7 @@ package census
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,11 +38,17 @@ type reached struct {
 // choosing is what one directory's choices need.
 type choosing struct {
 	choosers []scoping.Chooser
-	judged   map[scoping.GUID]bool // choices that were judged of every object once
-	values   []string              // attributes whose values are asked for
-	chains   map[chain]*reached    // nil: not read yet
-	targets  map[string]scoping.GUID
+	judged   map[scoping.GUID]bool   // choices that were judged of every object once
+	values   []string                // attributes whose values are asked for
+	chains   map[chain]*reached      // nil: not read yet
+	targets  map[string]scoping.GUID // whom filters name in chains, by the name's key; nobody of that name is left out
 	frozen   map[scoping.GUID]string // groups that vanished or emptied, and which of it (rule T3)
+}
+
+// remembered is what is stored of choices: which were judged, and whom the names in filters meant.
+type remembered struct {
+	Judged  map[scoping.GUID]bool   `json:"judged"`
+	Targets map[string]scoping.GUID `json:"targets,omitempty"`
 }
 
 // Choose tells the census by what objects are chosen, in place of what it was told before. What is new is judged of all objects before it returns.
@@ -59,23 +66,33 @@ func (c *Census) Choose(ctx context.Context, choices []scoping.Choice) error {
 }
 
 func (c *Census) choose(ctx context.Context, name string, choices []scoping.Choice) error {
-	c.mu.Lock()
-	old := c.choosing[name]
-	c.mu.Unlock()
-	if old != nil && slices.EqualFunc(old.choosers, choices, func(x scoping.Chooser, y scoping.Choice) bool { return x.ID == y.ID }) {
-		return nil
-	}
-	if old == nil && len(choices) == 0 {
+	if c.chooses(name, choices) {
 		return nil
 	}
 	return c.with(ctx, name, func(r Reader) error {
+		c.mu.Lock()
+		old := c.choosing[name]
+		c.mu.Unlock()
 		next, err := c.prepare(ctx, r, name, choices, old)
 		if err != nil {
 			return err
 		}
-		_, err = c.judge(ctx, r, name, c.begin(name, next), nil)
+		if _, err = c.judge(ctx, r, name, news{ids: c.begin(name, next)}); err != nil {
+			c.begin(name, old) // so that the next call tries again
+		}
 		return err
 	})
+}
+
+// chooses says whether objects are chosen by just these choices already.
+func (c *Census) chooses(name string, choices []scoping.Choice) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.choosing[name]
+	if old == nil {
+		return len(choices) == 0
+	}
+	return slices.EqualFunc(old.choosers, choices, func(x scoping.Chooser, y scoping.Choice) bool { return x.ID == y.ID })
 }
 
 // begin puts choices in place of others, and gives the objects of which nobody has judged yet what takes them.
@@ -85,7 +102,7 @@ func (c *Census) begin(name string, next *choosing) map[scoping.GUID]bool {
 	c.choosing[name] = next
 	fresh := map[scoping.GUID]bool{}
 	t := c.trees[name]
-	if t == nil {
+	if t == nil || next == nil {
 		return fresh
 	}
 	for _, x := range next.choosers {
@@ -102,7 +119,7 @@ func (c *Census) begin(name string, next *choosing) map[scoping.GUID]bool {
 func (c *Census) prepare(ctx context.Context, r Reader, name string, choices []scoping.Choice, old *choosing) (*choosing, error) {
 	next := &choosing{judged: map[scoping.GUID]bool{}, chains: map[chain]*reached{}, targets: map[string]scoping.GUID{}, frozen: map[scoping.GUID]string{}}
 	if old == nil {
-		old = &choosing{judged: c.stored[name]}
+		old = &choosing{judged: c.stored[name].Judged, targets: c.stored[name].Targets}
 	}
 	for _, x := range choices {
 		ready, err := x.Chooser()
@@ -115,24 +132,47 @@ func (c *Census) prepare(ctx context.Context, r Reader, name string, choices []s
 		}
 		next.values = append(next.values, ready.Wants()...)
 		if g := x.MemberOf.GUID; !g.IsZero() {
-			next.chains[chain{"memberof", g}] = old.chains[chain{"memberof", g}]
-			next.frozen[g] = old.frozen[g]
+			next.keep(old, chain{"memberof", g})
 		}
 		for _, l := range ready.Chains() {
-			if back[l.Attribute] == "" {
-				return nil, fmt.Errorf("the filter %s follows %q in a chain, which is not among those that can be followed: memberOf, member, manager", x.Filter, l.Attribute)
-			}
-			g, _, _, err := r.Resolve(ctx, l.Target.String())
+			g, ok, err := target(ctx, r, x, l, old)
 			if err != nil {
-				return nil, fmt.Errorf("looking up %s, which the filter %s names: %w", l.Target, x.Filter, err)
+				return nil, err
 			}
-			next.targets[l.Target.Key()] = g
-			next.chains[chain{l.Attribute, g}] = old.chains[chain{l.Attribute, g}]
+			if ok {
+				next.targets[l.Target.Key()] = g
+				next.keep(old, chain{l.Attribute, g})
+			}
 		}
 	}
 	slices.Sort(next.values)
 	next.values = slices.Compact(next.values)
 	return next, nil
+}
+
+// keep takes a chain over, with what is known of it.
+func (s *choosing) keep(old *choosing, k chain) {
+	s.chains[k] = old.chains[k]
+	if k.attribute == "memberof" && old.frozen[k.target] != "" {
+		s.frozen[k.target] = old.frozen[k.target]
+	}
+}
+
+// target finds whom a filter names. One who is not found by that name any more is whom it meant before; a name that never meant anybody leads
+// nowhere, as in a search.
+func target(ctx context.Context, r Reader, x scoping.Choice, l scoping.ChainLink, old *choosing) (scoping.GUID, bool, error) {
+	if back[l.Attribute] == "" {
+		return scoping.GUID{}, false, fmt.Errorf("the filter %s follows %q in a chain, which is not among those that can be followed: memberOf, member, manager, directReports", x.Filter, l.Attribute)
+	}
+	g, _, _, err := r.Resolve(ctx, l.Target.String())
+	if errors.Is(err, directory.ErrNoSuchObject) {
+		g, ok := old.targets[l.Target.Key()]
+		return g, ok, nil
+	}
+	if err != nil {
+		return scoping.GUID{}, false, fmt.Errorf("looking up %s, which the filter %s names: %w", l.Target, x.Filter, err)
+	}
+	return g, true, nil
 }
 
 // asks gives what the directory's changes have to be read with for the sake of choices.
@@ -173,8 +213,9 @@ func (f *facts) Values(attribute string) [][]byte {
 }
 
 func (f *facts) InChain(attribute string, target scoping.DN) bool {
-	r := f.chains[chain{attribute, f.target[target.Key()]}]
-	return r != nil && r.objects[f.guid]
+	g, ok := f.target[target.Key()]
+	r := f.chains[chain{attribute, g}]
+	return ok && r != nil && r.objects[f.guid]
 }
 
 func (f *facts) MemberOf(group scoping.GUID) bool {
@@ -182,20 +223,26 @@ func (f *facts) MemberOf(group scoping.GUID) bool {
 	return r != nil && r.objects[f.guid]
 }
 
+// news is what may change whom choices take.
+type news struct {
+	ids     map[scoping.GUID]bool // objects of which something was read
+	entries []directory.Entry     // as they were read
+	events  []Event
+}
+
 // judge finds out which choices take some objects, and whomever the news of links concern. The io lock is held.
-func (c *Census) judge(ctx context.Context, r Reader, name string, ids map[scoping.GUID]bool, news []directory.Entry) ([]Event, error) {
+func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Event, error) {
 	c.mu.Lock()
 	s := c.choosing[name]
 	c.mu.Unlock()
 	if s == nil {
 		return nil, nil
 	}
-	also, err := c.follow(ctx, r, name, s, news)
+	also, err := c.follow(ctx, r, name, s, n)
 	if err != nil {
 		return nil, err
 	}
-	also = maps.Clone(also)
-	maps.Copy(also, ids)
+	maps.Copy(also, n.ids)
 	list := c.judgeable(name, also)
 	read := map[scoping.GUID]directory.Entry{}
 	if len(s.values) > 0 && len(list) > 0 {
@@ -254,10 +301,11 @@ func (t *Tree) chosen(g scoping.GUID, s *choosing, f *facts) []Event {
 	var now, staged []scoping.GUID
 	for _, x := range s.choosers {
 		was, is := slices.Contains(o.Chosen, x.ID), x.Takes(g, above, f)
-		if why := s.frozen[x.MemberOf.GUID]; why != "" && !x.MemberOf.GUID.IsZero() && x.Reaches(above) {
+		if s.stuck(x) && x.Reaches(above) {
 			is = was // the group says nothing any more
 		}
-		wait := s.judged[x.ID] && was != is && x.Reaches(above) && !fresh
+		_, recalled := t.recalled[g]
+		wait := (s.judged[x.ID] || recalled) && was != is && x.Reaches(above) && !fresh
 		if was && wait || is && !wait {
 			now = append(now, x.ID)
 		}
@@ -277,6 +325,24 @@ func (t *Tree) chosen(g scoping.GUID, s *choosing, f *facts) []Event {
 		return nil
 	}
 	return []Event{{Object: scoping.ObjectID{Directory: t.Directory, GUID: g}, Kind: o.Kind, Type: Chosen}}
+}
+
+// groups gives the groups whose members a choice asks for, nested ones included.
+func (s *choosing) groups(x scoping.Chooser) (out []scoping.GUID) {
+	if g := x.Choice.MemberOf.GUID; !g.IsZero() {
+		out = append(out, g)
+	}
+	for _, l := range x.Chains() {
+		if g, ok := s.targets[l.Target.Key()]; ok && l.Attribute == "memberof" {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// stuck says whether a choice asks for a group that vanished or emptied.
+func (s *choosing) stuck(x scoping.Chooser) bool {
+	return slices.ContainsFunc(s.groups(x), func(g scoping.GUID) bool { return s.frozen[g] != "" })
 }
 
 // Staged is a change of what takes one object, which waits.
@@ -343,15 +409,39 @@ func (c *Census) Take(changes []Staged) []Event {
 	return events
 }
 
-// Frozen gives the groups by which objects are chosen and that vanished or emptied, with which of it: nobody's owner changes by them (rule T3).
-func (c *Census) Frozen() map[scoping.ObjectID]string {
+// Why a group is frozen.
+const (
+	Vanished = "vanished"
+	Emptied  = "emptied"
+)
+
+// Frozen is a group by whose members objects are chosen and that vanished or emptied: nobody's owner changes by it (rule T3).
+type Frozen struct {
+	Group   scoping.ObjectID
+	Name    string // its DN, as it was last seen
+	Why     string // Vanished or Emptied
+	Choices []scoping.Choice
+}
+
+// Frozen gives the frozen groups, in order, each with the choices that ask for it.
+func (c *Census) Frozen() []Frozen {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := map[scoping.ObjectID]string{}
-	for n, s := range c.choosing {
-		for g, why := range s.frozen {
-			if why != "" {
-				out[scoping.ObjectID{Directory: n, GUID: g}] = why
+	var out []Frozen
+	for _, n := range c.names {
+		s, t := c.choosing[n], c.trees[n]
+		if s == nil || t == nil {
+			continue
+		}
+		for _, g := range slices.SortedFunc(maps.Keys(s.frozen), scoping.GUID.Compare) {
+			f := Frozen{Group: scoping.ObjectID{Directory: n, GUID: g}, Name: t.DN(g), Why: s.frozen[g]}
+			for _, x := range s.choosers {
+				if slices.Contains(s.groups(x), g) {
+					f.Choices = append(f.Choices, x.Choice)
+				}
+			}
+			if f.Why != "" && len(f.Choices) > 0 {
+				out = append(out, f)
 			}
 		}
 	}
@@ -364,14 +454,11 @@ func (c *Census) loadChoosing(tx state.Tx, name string) error {
 	if b == nil {
 		return nil
 	}
-	var judged []scoping.GUID
-	if err := json.Unmarshal(b, &judged); err != nil {
+	var m remembered
+	if err := json.Unmarshal(b, &m); err != nil {
 		return err
 	}
-	c.stored[name] = map[scoping.GUID]bool{}
-	for _, g := range judged {
-		c.stored[name][g] = true
-	}
+	c.stored[name] = m
 	return nil
 }
 
@@ -381,6 +468,5 @@ func (c *Census) keepChoosing(tx state.Tx, name string) error {
 	if s == nil {
 		return nil
 	}
-	judged := slices.SortedFunc(maps.Keys(s.judged), scoping.GUID.Compare)
-	return putJSON(tx, "choices", name, judged)
+	return putJSON(tx, "choices", name, remembered{Judged: s.judged, Targets: s.targets})
 }

@@ -74,12 +74,13 @@ type Tree struct {
 	touched  map[scoping.GUID]struct{}
 	staged   map[scoping.GUID]struct{} // objects with staged changes
 	fresh    map[scoping.GUID]struct{} // appeared in this refresh: nobody's owner changes by what takes them
+	recalled map[scoping.GUID]struct{} // what took them before was told from elsewhere
 }
 
 // NewTree gives an empty tree.
 func NewTree(directoryName string, root scoping.GUID, rootDN string) *Tree {
 	return &Tree{Directory: directoryName, Root: root, RootDN: rootDN, objects: map[scoping.GUID]*Object{},
-		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, touched: map[scoping.GUID]struct{}{}, staged: map[scoping.GUID]struct{}{}, fresh: map[scoping.GUID]struct{}{}}
+		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, touched: map[scoping.GUID]struct{}{}, staged: map[scoping.GUID]struct{}{}, fresh: map[scoping.GUID]struct{}{}, recalled: map[scoping.GUID]struct{}{}}
 }
 
 // Len counts the objects known, tombstones included.

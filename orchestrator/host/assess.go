@@ -121,11 +121,11 @@ func (h *Host) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool, c
 func (h *Host) overlap(a, b []scoping.Scope) bool {
 	in := func(x, y scoping.Scope) bool {
 		p, ok := h.pin(scoping.ObjectID{Directory: x.Directory, GUID: x.Under})
-		return ok && y.Covers(scoping.Place{Directory: x.Directory, Ancestors: append([]scoping.GUID{x.Under}, p.Ancestors...)})
+		return ok && y.Spans(scoping.Place{Directory: x.Directory, Ancestors: append([]scoping.GUID{x.Under}, p.Ancestors...)})
 	}
 	for _, x := range a {
 		for _, y := range b {
-			if x.Directory == y.Directory && (in(x, y) || in(y, x)) {
+			if x.Directory == y.Directory && !apart(x, y) && (in(x, y) || in(y, x)) {
 				return true
 			}
 		}
@@ -133,14 +133,33 @@ func (h *Host) overlap(a, b []scoping.Scope) bool {
 	return false
 }
 
+// apart says whether nobody can be in both scopes because one wants taken by a choice whom the other wants not taken by it.
+func apart(x, y scoping.Scope) bool {
+	in := func(s []scoping.GUID) func(scoping.GUID) bool {
+		return func(g scoping.GUID) bool { return slices.Contains(s, g) }
+	}
+	return slices.ContainsFunc(x.With, in(y.Without)) || slices.ContainsFunc(x.Without, in(y.With))
+}
+
 func (h *Host) assessPins(w wave.Wave, c *collector) {
 	p := h.gate.Authority().Partition
 	if p == nil {
 		return
 	}
+	frozen := h.Frozen()
+	for _, f := range frozen {
+		c.add(wave.Blocker, "group-"+f.Why, f.String(), f.Name)
+	}
 	for _, d := range p.Drift(h.pin) {
 		if d.What == scoping.Vanished {
+			if slices.ContainsFunc(frozen, func(f FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
+				continue // said below, with its mend
+			}
 			c.add(wave.Blocker, "ou-vanished", "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
+			continue
+		}
+		if sight := h.o.Census.Sight(scoping.ObjectID{Directory: d.Directory, GUID: d.GUID}); sight.Kind == scoping.Group {
+			c.add(wave.Warning, "group-"+d.What, "a group by whose members the policy chooses objects is "+d.What+"; nobody's owner changes by that: `tandem policy fmt --repin` brings the file up to date", d.Was+" → "+d.Now)
 			continue
 		}
 		c.add(wave.Warning, "ou-"+d.What, "an OU of the policy is "+d.What+"; its owner is unchanged: `tandem policy fmt --repin` brings the file up to date", d.Was+" → "+d.Now)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -85,6 +86,82 @@ func (h *Host) example(ctx context.Context, c scoping.Clash) (string, error) {
 		}
 	})
 	return name, nil
+}
+
+// tookBefore gives what took the linked objects when the ledger heard of them last: the census asks for it when its own memory is lost.
+func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
+	out := map[scoping.ObjectID][]scoping.GUID{}
+	h.gate.Read(func(s *ledger.State) {
+		for id, row := range s.Rows {
+			if l := row.Features[scoping.Base(row.Kind)]; l != nil {
+				out[id] = slices.Clone(l.Chosen)
+			}
+		}
+	})
+	return out
+}
+
+// FrozenGroup is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it (rule T3).
+type FrozenGroup struct {
+	Group       scoping.ObjectID
+	Name        string // its DN, as last seen
+	Why         string // census.Vanished or census.Emptied
+	Assignments []string
+}
+
+// String says what is wrong and how it is mended.
+func (f FrozenGroup) String() string {
+	chooses := "by whose members the policy chooses"
+	if len(f.Assignments) > 0 {
+		chooses = "by whose members assignment " + strings.Join(f.Assignments, ", ") + " chooses"
+	}
+	if f.Why == census.Vanished {
+		return fmt.Sprintf("group %s, %s, is gone from the directory: nobody's engine changes because of that. Restore it, or plan a policy that names another group or drops the assignment", f.Name, chooses)
+	}
+	return fmt.Sprintf("group %s, %s, has no members any more: nobody's engine changes because of that. Give it members again, or plan a policy without the assignment if everybody is to leave it", f.Name, chooses)
+}
+
+// Frozen gives the groups whose members are not looked at any more, in order.
+func (h *Host) Frozen() []FrozenGroup {
+	p := h.gate.Authority().Partition
+	if p == nil {
+		return nil
+	}
+	var out []FrozenGroup
+	for _, f := range h.o.Census.Frozen() {
+		g := FrozenGroup{Group: f.Group, Name: f.Name, Why: f.Why, Assignments: []string{}}
+		for _, a := range p.Policy().Assignments {
+			if slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return c.Of(a) }) {
+				g.Assignments = append(g.Assignments, a.Name)
+			}
+		}
+		if inForce := p.Choices(f.Group.Directory); slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool {
+			return slices.ContainsFunc(inForce, func(x scoping.Choice) bool { return x.ID == c.ID })
+		}) {
+			out = append(out, g) // by others nobody is owned
+		}
+	}
+	return out
+}
+
+// heldOwners gives the open sets of owner changes that hold objects of an engine, with how many.
+func (h *Host) heldOwners(name string) (ids []string, objects int) {
+	auth := h.gate.Authority()
+	for _, x := range h.Held() {
+		if x.Class != ledger.OwnerChanges || x.State != ledger.HoldOpen {
+			continue
+		}
+		n := 0
+		for _, e := range x.Entries {
+			if h.ownerNow(auth, e.Object, h.o.Census.Sight(e.Object).Kind) == name {
+				n++
+			}
+		}
+		if n > 0 {
+			ids, objects = append(ids, x.ID), objects+n
+		}
+	}
+	return ids, objects
 }
 
 // chosenOnly leaves of judgements those about objects that scopes hold, choices and all: a run reads whole subtrees.

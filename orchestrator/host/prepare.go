@@ -216,7 +216,7 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 	row := s.Rows[e.Object]
 	base := ledger.Key{Object: e.Object, Feature: scoping.Base(e.Kind)}
 	if row == nil {
-		moved := e.Type == census.Moved || e.Type == census.Carried || e.Type == census.Returned
+		moved := e.Type == census.Moved || e.Type == census.Carried || e.Type == census.Returned || e.Type == census.Chosen
 		if moved && h.o.Census.Expected(e.Object) && h.ownerNow(auth, e.Object, e.Kind) != scoping.None {
 			return []ledger.Key{base}, nil
 		}

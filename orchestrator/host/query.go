@@ -256,6 +256,7 @@ type Status struct {
 	Dirty        int
 	InDoubt      int
 	Drift        []scoping.Drift
+	Frozen       []FrozenGroup
 	Directories  []DirectoryStatus
 }
 
@@ -291,6 +292,7 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 				st.Drift = append(st.Drift, d)
 			}
 		}
+		st.Frozen = h.Frozen()
 	}
 	if st.Waves, err = h.Waves(ctx); err != nil {
 		return st, err

@@ -145,6 +145,8 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 	if err := rs.farewells(ctx, &r); err != nil {
 		return r, err
 	}
+	sets, held := h.heldOwners(name)
+	r.HeldSets, r.Held = append(r.HeldSets, sets...), r.Held+held
 	return r, rs.unclaimed(ctx, complete, &r)
 }
 
