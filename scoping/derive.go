@@ -68,6 +68,9 @@ func (p *Partition) assign(d *part, n int32, o Owner, fields fieldSet) (out []As
 	return out
 }
 
+// unsaid stands for an owner who is no matter of a container's own.
+const unsaid = -1
+
 // deriveLayered makes assignments where choices decide: for each container that decides something one for its whole subtree,
 // and one for each choice, with the priorities that put them in their order.
 func (p *Partition) deriveLayered(d *part, colours []int32) (out []Assignment) {
@@ -88,7 +91,13 @@ func (p *Partition) deriveLayered(d *part, colours []int32) (out []Assignment) {
 				continue
 			}
 			l = d.positive(n, l)
+			if d.marks[n][f] < 0 && len(d.list(d.tree.nodes[n].parent, f)) == 1 && l[len(l)-1].plain() {
+				l = append(slices.Clone(l[:len(l)-1]), clause{owner: unsaid}) // the assignment above says it
+			}
 			for i, c := range l {
+				if c.owner == unsaid {
+					continue
+				}
 				c.owner = p.first(colours, c.owner)
 				priority := len(l) - 1 - i
 				at := slices.IndexFunc(said, func(s statement) bool { return s.priority == priority && s.clause.equal(&c) })
