@@ -11,6 +11,10 @@ const (
 	Moved    = "moved"    // in another container
 	Shifted  = "shifted"  // it stayed where it was, but a container above it was renamed
 	Vanished = "vanished" // deleted, or out of sight
+
+	// Recreated: gone, and another container has its name now. What lies in that one belongs to whoever owns what is above: the
+	// policy means the old one until it is put in force anew.
+	Recreated = "re-created"
 )
 
 // Drift is one pinned container that is no longer what the policy says. Its owners are unchanged all the same.
@@ -34,7 +38,7 @@ func (p *Partition) Drift(locate Locate) []Drift {
 			}
 			now, ok := locate(ObjectID{Directory: d.name, GUID: was.GUID})
 			what := drifted(was, now, ok)
-			if what == "" {
+			if what == "" || len(p.naming(d.name, was.GUID)) == 0 {
 				continue
 			}
 			out = append(out, Drift{Directory: d.name, GUID: was.GUID, What: what, Was: was.DN, Now: now.DN,

@@ -327,6 +327,27 @@ func (t *Tree) DN(g scoping.GUID) string {
 	return o.RDN + "," + t.DN(o.Parent)
 }
 
+// Named finds a living object by name, as the tree knows names.
+func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
+	root, err := scoping.ParseDN(t.RootDN)
+	if err != nil || !root.AncestorOf(dn, true) {
+		return scoping.GUID{}, false
+	}
+	above := t.Root
+	if parent := dn.Parent(); !parent.Equal(root) {
+		var ok bool
+		if above, ok = t.Named(parent); !ok {
+			return scoping.GUID{}, false
+		}
+	}
+	for g := range t.children[above] {
+		if x, err := scoping.ParseDN(t.objects[g].RDN); err == nil && x.Depth() == 1 && x.RDN().Equal(dn.RDN()) {
+			return g, true
+		}
+	}
+	return scoping.GUID{}, false
+}
+
 // Anchor gives the source anchor in base64, or what is wrong with it (rules I2, I3).
 func (t *Tree) Anchor(g scoping.GUID) (anchor, bad string) {
 	o := t.objects[g]

@@ -34,8 +34,9 @@ func (c *collector) add(s wave.Severity, code, message string, examples ...strin
 	c.list = append(c.list, wave.Finding{Severity: s, Code: code, Message: message, Objects: len(examples), Examples: append([]string{}, examples...)})
 }
 
-// assess looks for what stands in a wave's way, or what its administrator should know.
-func (h *Host) assess(ctx context.Context, w wave.Wave, allowRevert bool) ([]wave.Finding, error) {
+// assess looks for what stands in a wave's way, or what its administrator should know. Target is what a plan leads to, nil for a wave that
+// runs: what the plan itself mends stands in nobody's way.
+func (h *Host) assess(ctx context.Context, w wave.Wave, target *scoping.Partition, allowRevert bool) ([]wave.Finding, error) {
 	var c collector
 	if err := h.assessEngines(ctx, w, &c); err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (h *Host) assess(ctx context.Context, w wave.Wave, allowRevert bool) ([]wav
 	if err := h.assessWaves(ctx, w, allowRevert, &c); err != nil {
 		return nil, err
 	}
-	h.assessPins(w, &c)
+	h.assessPins(w, target, &c)
 	h.assessObjects(w, &c)
 	return c.list, nil
 }
@@ -141,7 +142,15 @@ func apart(x, y scoping.Scope) bool {
 	return slices.ContainsFunc(x.With, in(y.Without)) || slices.ContainsFunc(x.Without, in(y.With))
 }
 
-func (h *Host) assessPins(w wave.Wave, c *collector) {
+// mends says whether a wave, or the plan to which it belongs, does away with what the policy in force says of a container that is gone.
+func mends(w wave.Wave, target *scoping.Partition, gone scoping.GUID) bool {
+	if target != nil && !slices.ContainsFunc(target.Pins(), func(p scoping.Pin) bool { return p.GUID == gone }) {
+		return true
+	}
+	return slices.ContainsFunc(w.HandOvers, func(o scoping.HandOver) bool { return o.Scope.Under == gone })
+}
+
+func (h *Host) assessPins(w wave.Wave, target *scoping.Partition, c *collector) {
 	p := h.gate.Authority().Partition
 	if p == nil {
 		return
@@ -150,12 +159,20 @@ func (h *Host) assessPins(w wave.Wave, c *collector) {
 	for _, f := range frozen {
 		c.add(wave.Blocker, "group-"+f.Why, f.String(), f.Name)
 	}
-	for _, d := range p.Drift(h.pin) {
+	for _, d := range h.drift(p) {
+		if (d.What == scoping.Vanished || d.What == scoping.Recreated) && mends(w, target, d.GUID) {
+			c.add(wave.Info, "ou-gone", "an OU of the policy in force is gone from the directory; the new policy does without it", d.Was)
+			continue
+		}
 		if d.What == scoping.Vanished {
 			if slices.ContainsFunc(frozen, func(f FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
 				continue // said below, with its mend
 			}
 			c.add(wave.Blocker, "ou-vanished", "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
+			continue
+		}
+		if d.What == scoping.Recreated {
+			c.add(wave.Blocker, "ou-re-created", "an OU of the policy was deleted, and another one has its name; what lies in that belongs to whoever owns what is above it, and nothing is deleted because of that: plan and apply the policy anew", d.Was)
 			continue
 		}
 		if sight := h.o.Census.Sight(scoping.ObjectID{Directory: d.Directory, GUID: d.GUID}); sight.Kind == scoping.Group {

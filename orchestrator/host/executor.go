@@ -104,7 +104,7 @@ func (h *Host) actCheck(ctx context.Context, w wave.Wave) (wave.Evidence, error)
 	if err := h.Prepare(ctx); err != nil {
 		return wave.Evidence{}, err
 	}
-	fs, err := h.assess(ctx, w, true)
+	fs, err := h.assess(ctx, w, nil, true)
 	return wave.Evidence{OK: true, Findings: fs}, err
 }
 

@@ -256,6 +256,23 @@ func (h *Host) nextRun() uint64 {
 	return h.runs
 }
 
+// drift gives what the pinned containers and groups of a partition have become, those included whose name is another one's now.
+func (h *Host) drift(p *scoping.Partition) []scoping.Drift {
+	ds := p.Drift(h.pin)
+	for i, d := range ds {
+		dn, err := scoping.ParseDN(d.Was)
+		if d.What != scoping.Vanished || err != nil {
+			continue
+		}
+		h.o.Census.Tree(d.Directory, func(t *census.Tree) {
+			if g, ok := t.Named(dn); ok && g != d.GUID {
+				ds[i].What, ds[i].Now = scoping.Recreated, t.DN(g)
+			}
+		})
+	}
+	return ds
+}
+
 // pin finds where a pinned container is now, by the census.
 func (h *Host) pin(id scoping.ObjectID) (scoping.Pin, bool) {
 	var p scoping.Pin

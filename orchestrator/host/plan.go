@@ -73,6 +73,7 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 			return nil, err
 		}
 	}
+	o.Target = target
 	if err := h.ChoosePlanned(ctx, target); err != nil {
 		return nil, err
 	}
@@ -143,7 +144,7 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 		fmt.Fprintln(sum, id)
 	}
 	out.Members = hex.EncodeToString(sum.Sum(nil)[:12])
-	findings, err := h.assess(ctx, w, o.AllowRevert)
+	findings, err := h.assess(ctx, w, o.Target, o.AllowRevert)
 	if err != nil {
 		return out, err
 	}

@@ -287,7 +287,7 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: c.head.ReadOnly, Stops: auth.Stops, Held: h.Held(), Linked: map[scoping.Kind]int{}}
 	if auth.Partition != nil {
 		st.Revision = auth.Partition.Revision()
-		for _, d := range auth.Partition.Drift(h.pin) {
+		for _, d := range h.drift(auth.Partition) {
 			if h.o.Census.USN(d.Directory) != 0 { // what was never read has not drifted
 				st.Drift = append(st.Drift, d)
 			}
