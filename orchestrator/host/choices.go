@@ -72,6 +72,9 @@ func (h *Host) chooseAlso(ctx context.Context, choices []scoping.Choice) error {
 
 // example names an object that both choices of a clash take, "" if there is none.
 func (h *Host) example(ctx context.Context, c scoping.Clash) (string, error) {
+	if err := h.ensureCensus(ctx); err != nil {
+		return "", err
+	}
 	if err := h.chooseAlso(ctx, []scoping.Choice{c.First, c.Second}); err != nil {
 		return "", err
 	}

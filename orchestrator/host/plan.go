@@ -260,6 +260,9 @@ func (h *Host) stale(ctx context.Context, p *Plan) error {
 			return fmt.Errorf("%w: engine %s was of version %s, and is of %s now", ErrStalePlan, n, v, d.Version)
 		}
 	}
+	if err := h.ChoosePlanned(ctx, p.Target); err != nil { // this may be another process than the one that planned
+		return err
+	}
 	for _, w := range p.Waves {
 		if err := h.drifted(w); err != nil {
 			return err
