@@ -71,43 +71,19 @@ func (p *Partition) assign(d *part, n int32, o Owner, fields fieldSet) (out []As
 // unsaid stands for an owner who is no matter of a container's own.
 const unsaid = -1
 
+// statement is one assignment to be made at a container.
+type statement struct {
+	clause
+	priority int
+	fields   fieldSet
+}
+
 // deriveLayered makes assignments where choices decide: for each container that decides something one for its whole subtree,
 // and one for each choice, with the priorities that put them in their order.
 func (p *Partition) deriveLayered(d *part, colours []int32) (out []Assignment) {
 	apart := p.apart(d)
 	for _, n := range d.tree.outermostFirst() {
-		type statement struct {
-			clause
-			priority int
-			fields   fieldSet
-		}
-		var said []statement
-		for f := range field(numFields) {
-			if !p.on.has(f) || f.follows() && !apart.has(f) || !d.bordered(n, f) {
-				continue
-			}
-			l := d.list(n, f)
-			if len(l) == 1 && l[0].owner == outside {
-				continue
-			}
-			l = d.positive(n, l)
-			if d.marks[n][f] < 0 && len(d.list(d.tree.nodes[n].parent, f)) == 1 && l[len(l)-1].plain() {
-				l = append(slices.Clone(l[:len(l)-1]), clause{owner: unsaid}) // the assignment above says it
-			}
-			for i, c := range l {
-				if c.owner == unsaid {
-					continue
-				}
-				c.owner = p.first(colours, c.owner)
-				priority := len(l) - 1 - i
-				at := slices.IndexFunc(said, func(s statement) bool { return s.priority == priority && s.clause.equal(&c) })
-				if at < 0 {
-					said, at = append(said, statement{c, priority, 0}), len(said)
-				}
-				said[at].fields |= 1 << f
-			}
-		}
-		for _, s := range said {
+		for _, s := range p.statements(d, n, colours, apart) {
 			for _, a := range p.assign(d, n, p.owners[s.owner], s.fields) {
 				if !s.plain() {
 					a.Selector, a.Priority = d.selector(s.clause), s.priority
@@ -118,6 +94,45 @@ func (p *Partition) deriveLayered(d *part, colours []int32) (out []Assignment) {
 		}
 	}
 	return out
+}
+
+// statements says what is decided at one container; fields that follow only where they are assigned apart.
+func (p *Partition) statements(d *part, n int32, colours []int32, apart fieldSet) (said []statement) {
+	for f := range field(numFields) {
+		if !p.on.has(f) || f.follows() && !apart.has(f) || !d.bordered(n, f) {
+			continue
+		}
+		l := p.stateable(d, n, f, colours)
+		for i, c := range l {
+			if c.owner == unsaid {
+				continue
+			}
+			priority := len(l) - 1 - i
+			at := slices.IndexFunc(said, func(s statement) bool { return s.priority == priority && s.clause.equal(&c) })
+			if at < 0 {
+				said, at = append(said, statement{c, priority, 0}), len(said)
+			}
+			said[at].fields |= 1 << f
+		}
+	}
+	return said
+}
+
+// stateable gives the decision list of a field at a node as assignments can say it. Owners that only their epochs tell apart
+// are one.
+func (p *Partition) stateable(d *part, n int32, f field, colours []int32) []clause {
+	l := d.list(n, f)
+	if len(l) == 1 && l[0].owner == outside {
+		return nil
+	}
+	for i := range l {
+		l[i].owner = p.first(colours, l[i].owner)
+	}
+	l = d.positive(n, l)
+	if d.marks[n][f] < 0 && len(d.list(d.tree.nodes[n].parent, f)) == 1 && l[len(l)-1].plain() {
+		l = append(slices.Clone(l[:len(l)-1]), clause{owner: unsaid}) // the assignment above says it
+	}
+	return l
 }
 
 // positive states the decision list of a node with clauses that only say who is in. Cells in the order of their decision
