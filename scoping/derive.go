@@ -128,8 +128,9 @@ func (p *Partition) stateable(d *part, n int32, f field, colours []int32) []clau
 	for i := range l {
 		l[i].owner = p.first(colours, l[i].owner)
 	}
+	above := l[len(l)-1].owner
 	l = d.positive(n, l)
-	if d.marks[n][f] < 0 && len(d.list(d.tree.nodes[n].parent, f)) == 1 && l[len(l)-1].plain() {
+	if d.marks[n][f] < 0 && len(d.list(d.tree.nodes[n].parent, f)) == 1 && l[len(l)-1].owner == above {
 		l = append(slices.Clone(l[:len(l)-1]), clause{owner: unsaid}) // the assignment above says it
 	}
 	return l
