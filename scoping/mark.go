@@ -23,7 +23,7 @@ func (c *compiler) mark(t *territory) {
 
 // markWhole writes down who owns what no choice takes.
 func (c *compiler) markWhole(t *territory, n int32, named fieldSet, won marks) {
-	claimed, chosen := t.claimed(n), t.chosenAbove(n)
+	chosen := t.chosenAbove(n)
 	for f := range field(numFields) {
 		if !c.on.has(f) {
 			continue
@@ -33,8 +33,9 @@ func (c *compiler) markWhole(t *territory, n int32, named fieldSet, won marks) {
 		if follows {
 			owner = won[f.base()]
 		}
-		// What an assignment says of a base feature here ends what choices above say of features that follow it.
-		ends := f.follows() && claimed.has(f.base()) && chosen
+		// What an assignment says of a base feature here ends what choices above say of features that follow it; and an
+		// exception ends that again.
+		ends := f.follows() && named.has(f.base()) && chosen
 		if owner >= 0 && (named.has(f) || follows && named.has(f.base()) || ends) {
 			t.part.marks[n][f] = owner + 1
 		}
