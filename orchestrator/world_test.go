@@ -97,6 +97,8 @@ type world struct {
 	tandem *orchestrator.Orchestrator
 	extra  string // more engines of tandem.yaml
 	agents int    // embedded ones
+	titles int    // given by writer
+	pilot  string // the policy with the pilot
 }
 
 func newWorld(t *testing.T, s site, users int) *world {

@@ -157,7 +157,11 @@ func (h *Host) assessPins(w wave.Wave, target *scoping.Partition, c *collector) 
 	}
 	frozen := h.Frozen()
 	for _, f := range frozen {
-		c.add(wave.Blocker, "group-"+f.Why, f.String(), f.Name)
+		severity := wave.Blocker
+		if slices.ContainsFunc(w.Scopes(), f.chooses) {
+			severity = wave.Warning // this wave may well be the mend
+		}
+		c.add(severity, "group-"+f.Why, f.String(), f.Name)
 	}
 	for _, d := range h.drift(p) {
 		if (d.What == scoping.Vanished || d.What == scoping.Recreated) && mends(w, target, d.GUID) {

@@ -110,6 +110,19 @@ type FrozenGroup struct {
 	Name        string // its DN, as last seen
 	Why         string // census.Vanished or census.Emptied
 	Assignments []string
+	Choices     []scoping.Choice // in force
+}
+
+// chooses says whether a scope is about objects that the group's members are.
+func (f FrozenGroup) chooses(s scoping.Scope) bool {
+	return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return slices.Contains(s.With, c.ID) })
+}
+
+// left says whether a partition does not ask for the group any more.
+func (f FrozenGroup) left(p *scoping.Partition) bool {
+	return !slices.ContainsFunc(p.Choices(f.Group.Directory), func(x scoping.Choice) bool {
+		return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return c.ID == x.ID })
+	})
 }
 
 // String says what is wrong and how it is mended.
@@ -138,13 +151,27 @@ func (h *Host) Frozen() []FrozenGroup {
 				g.Assignments = append(g.Assignments, a.Name)
 			}
 		}
-		if inForce := p.Choices(f.Group.Directory); slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool {
-			return slices.ContainsFunc(inForce, func(x scoping.Choice) bool { return x.ID == c.ID })
-		}) {
-			out = append(out, g) // by others nobody is owned
+		for _, c := range p.Choices(f.Group.Directory) {
+			if slices.ContainsFunc(f.Choices, func(x scoping.Choice) bool { return x.ID == c.ID }) {
+				g.Choices = append(g.Choices, c)
+			}
+		}
+		if len(g.Choices) > 0 { // by others nobody is owned
+			out = append(out, g)
 		}
 	}
 	return out
+}
+
+// thawing turns what frozen groups say against a wave into warnings, if the plan's target does not ask for them any more.
+func (h *Host) thawing(target *scoping.Partition, findings []wave.Finding) {
+	for _, f := range h.Frozen() {
+		for i := range findings {
+			if x := &findings[i]; f.left(target) && x.Code == "group-"+f.Why && slices.Equal(x.Examples, []string{f.Name}) {
+				x.Severity = wave.Warning
+			}
+		}
+	}
 }
 
 // heldOwners gives the open sets of owner changes that hold objects of an engine, with how many.
@@ -208,11 +235,12 @@ func (h *Host) weighChosen(ctx context.Context, events []census.Event) ([]census
 	for _, s := range staged {
 		by[s.Choice.ID] = append(by[s.Choice.ID], s)
 	}
+	auth := h.gate.Authority()
 	var take []census.Staged
 	var rs []ledger.Record
 	h.gate.Read(func(led *ledger.State) {
 		for _, id := range sortedGUIDs(by) {
-			t, hold := h.weighChoice(led, by[id])
+			t, hold := h.weighChoice(led, auth, by[id])
 			take = append(take, t...)
 			if hold != nil {
 				rs = append(rs, ledger.Record{Type: ledger.HoldType, Op: "hold", Code: hold.ID, Reason: hold.Why, Hold: hold})
@@ -236,12 +264,12 @@ func sortedGUIDs[V any](m map[scoping.GUID]V) []scoping.GUID {
 
 // weighChoice says what of one choice's changes is put in force, and what is held. It is about objects that are linked and whose owner
 // hangs on the choice; others change nothing that is in the tenant.
-func (h *Host) weighChoice(led *ledger.State, changes []census.Staged) (take []census.Staged, hold *ledger.Hold) {
+func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []census.Staged) (take []census.Staged, hold *ledger.Hold) {
 	choice := changes[0].Choice
 	var weighed []census.Staged
 	for _, s := range changes {
 		row := led.Rows[s.Object]
-		if row == nil || row.State != ledger.Live || !h.hangsOn(s) {
+		if row == nil || row.State != ledger.Live || !h.hangsOn(auth, s) {
 			take = append(take, s)
 			continue
 		}
@@ -253,12 +281,12 @@ func (h *Host) weighChoice(led *ledger.State, changes []census.Staged) (take []c
 			weighed = append(weighed, s)
 		}
 	}
-	limit := h.choiceLimit(led, choice)
+	limit := h.choiceLimit(led, auth, choice)
 	if len(weighed) <= limit {
 		return append(take, weighed...), nil
 	}
 	hold = &ledger.Hold{Class: ledger.OwnerChanges, Assignment: choice.String() + " under " + choice.Under.DN, Limit: limit, At: h.now().UnixMilli(),
-		Epoch: h.gate.Authority().Epoch, State: ledger.HoldOpen,
+		Epoch: auth.Epoch, State: ledger.HoldOpen,
 		Why: fmt.Sprintf("%d objects would change their engine at once because of whom %s under %s takes; more than %d are not moved without asking", len(weighed), choice, choice.Under.DN, limit)}
 	for _, s := range weighed {
 		hold.Entries = append(hold.Entries, ledger.HeldEntry{Object: s.Object, Feature: scoping.Base(s.Kind), Op: chosenOp(s), Detail: choice.ID.String(), Name: h.nameOf(s.Object)})
@@ -278,8 +306,8 @@ func chosenOp(s census.Staged) string {
 }
 
 // hangsOn says whether an object's owner would be another one after a change.
-func (h *Host) hangsOn(s census.Staged) bool {
-	p := h.gate.Authority().Partition
+func (h *Host) hangsOn(auth gate.Authority, s census.Staged) bool {
+	p := auth.Partition
 	if p == nil {
 		return false
 	}
@@ -295,9 +323,9 @@ func (h *Host) hangsOn(s census.Staged) bool {
 }
 
 // choiceLimit is how many owners may change at once by one choice: the delete threshold, over the linked objects that the choice looks at.
-func (h *Host) choiceLimit(led *ledger.State, choice scoping.Choice) int {
+func (h *Host) choiceLimit(led *ledger.State, auth gate.Authority, choice scoping.Choice) int {
 	d := scoping.DefaultDefaults()
-	if p := h.gate.Authority().Partition; p != nil {
+	if p := auth.Partition; p != nil {
 		d = p.Defaults()
 	}
 	n := 0

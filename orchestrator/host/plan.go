@@ -90,6 +90,7 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 		p.Engines[n] = d.Version
 	}
 	for _, g := range group(scoping.Diff(cur, target)) {
+		o.Target = target
 		w, err := h.planWave(ctx, g, o)
 		if err != nil {
 			return nil, err
@@ -148,6 +149,7 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 	if err != nil {
 		return out, err
 	}
+	h.thawing(o.Target, findings)
 	out.Findings = append(out.Findings, findings...)
 	if o.NoShadow || slices.ContainsFunc(findings, keepsFromRunning) {
 		return out, nil
