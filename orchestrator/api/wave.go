@@ -148,16 +148,8 @@ func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error)
 	if !w.CutOver() {
 		return nil, Outcome{}, Usage("wave %s is %s in %s: there is nothing to roll back", id, w.State, w.Phase)
 	}
-	all := Diff{Engine: w.From, Differences: []Difference{}}
-	for _, s := range scopesOf(w.HandOvers) {
-		d, err := c.diff(ctx, host.DiffOptions{Under: s.Under, Engine: w.From})
-		if err != nil {
-			return nil, Outcome{}, err
-		}
-		all.Objects += d.Objects
-		all.Differences = append(all.Differences, d.Differences...)
-	}
-	return all, Outcome{}, nil
+	d, err := c.diff(ctx, host.DiffOptions{Engine: w.From, Scopes: w.Scopes()})
+	return d, Outcome{}, err
 }
 
 // drive lets a wave go on, also through a soak that is nearly over.

@@ -119,7 +119,8 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 // DiffOptions say what is compared.
 type DiffOptions struct {
 	Under  string
-	Engine string // empty: the owner of the subtree
+	Engine string          // empty: the owner of the subtree
+	Scopes []scoping.Scope // instead of Under, with an engine: exactly these
 }
 
 // Diff lets an engine propose everything under a DN and gives what it would write now. Nothing is written but the debt that a look at an owner leaves: see keepOwed.
@@ -129,6 +130,10 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 	}
 	if err := h.Prepare(ctx); err != nil {
 		return "", 0, nil, err
+	}
+	if len(o.Scopes) > 0 {
+		objects, ds, err = h.diffScopes(ctx, o.Engine, o.Scopes)
+		return o.Engine, objects, ds, err
 	}
 	dir, guid, chain, err := h.resolveDN(ctx, o.Under)
 	if err != nil {
@@ -153,33 +158,51 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 	} else {
 		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: withReferences(h.gate.Authority().Partition, h.gate.Authority().Partition.Features())}}
 	}
-	sum, s, err := h.judgeAll(ctx, engineName, scopes)
-	if err != nil {
-		return engineName, 0, nil, err
-	}
-	seen := map[scoping.ObjectID]bool{}
+	mine := func(scoping.ObjectID, scoping.Feature) bool { return true }
 	if o.Engine == "" { // it reads whole subtrees, and owns what choices leave it
 		auth := h.gate.Authority()
-		sum.Judgements = slices.DeleteFunc(sum.Judgements, func(j gate.Judgement) bool {
-			sight := h.o.Census.Sight(j.Key.Object)
-			return sight.Known && !sight.Gone && auth.Owner(sight.Place(j.Key.Object.Directory), sight.Kind, j.Key.Feature).Engine != engineName
-		})
-	}
-	for _, j := range sum.Judgements {
-		if _, rank := opOf(j); rank > 0 {
-			seen[j.Key.Object] = true
+		mine = func(id scoping.ObjectID, f scoping.Feature) bool {
+			sight := h.o.Census.Sight(id)
+			return !sight.Known || sight.Gone || auth.Owner(sight.Place(id.Directory), sight.Kind, f).Engine == engineName
 		}
-		if _, rank := opOf(j); rank > rankUnchanged {
+	}
+	objects, ds, err = h.differences(ctx, engineName, scopes, mine)
+	return engineName, objects, ds, err
+}
+
+// diffScopes is Diff over exact scopes, choices and all.
+func (h *Host) diffScopes(ctx context.Context, engineName string, scopes []scoping.Scope) (int, []gate.Judgement, error) {
+	return h.differences(ctx, engineName, scopes, func(id scoping.ObjectID, f scoping.Feature) bool {
+		sight := h.o.Census.Sight(id)
+		place := sight.Place(id.Directory)
+		return !sight.Known || sight.Gone || slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Writes(sight.Kind, f) && s.Covers(place) })
+	})
+}
+
+// differences lets an engine propose everything in scopes, counts the objects that are its matter and gives what it would write of them.
+func (h *Host) differences(ctx context.Context, engineName string, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (int, []gate.Judgement, error) {
+	sum, s, err := h.judgeAll(ctx, engineName, scopes)
+	if err != nil {
+		return 0, nil, err
+	}
+	seen := map[scoping.ObjectID]bool{}
+	var ds []gate.Judgement
+	for _, j := range sum.Judgements {
+		_, rank := opOf(j)
+		if rank == 0 || !mine(j.Key.Object, j.Key.Feature) {
+			continue
+		}
+		seen[j.Key.Object] = true
+		if rank > rankUnchanged {
 			ds = append(ds, j)
 		}
 	}
 	for _, k := range h.notProposed(scopes, s) {
-		if o.Engine == "" && h.ownerNow(h.gate.Authority(), k.Object, h.o.Census.Sight(k.Object).Kind) != engineName {
-			continue
+		if mine(k.Object, k.Feature) {
+			ds = append(ds, gate.Judgement{Key: k, Name: h.nameOf(k.Object), Op: "unclaimed"})
 		}
-		ds = append(ds, gate.Judgement{Key: k, Name: h.nameOf(k.Object), Op: "unclaimed"})
 	}
-	return engineName, len(seen), ds, nil
+	return len(seen), ds, nil
 }
 
 func (h *Host) judgeAll(ctx context.Context, name string, scopes []scoping.Scope) (gate.Summary, *gate.Session, error) {
