@@ -71,7 +71,7 @@ func showStatus(w io.Writer, s api.Status) {
 	}
 	fmt.Fprintf(w, "linked      %s\nunsettled   %d, in doubt %d\n", strings.Join(linked, ", "), s.Errors, s.InDoubt)
 	for _, d := range s.Drift {
-		fmt.Fprintf(w, "drift       %s\n", driftLine(d))
+		fmt.Fprintf(w, "drift       %s\n", api.DriftLine(d))
 	}
 	for _, f := range s.Frozen {
 		fmt.Fprintln(w, bold("FROZEN      "+f.Message))

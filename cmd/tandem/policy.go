@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
-	"github.com/tandem-sync/tandem/scoping"
 )
 
 func readFile(name string) ([]byte, error) {
@@ -105,7 +104,7 @@ func showPolicy(w io.Writer, p api.Policy) {
 	}
 	table(w, "ENGINE|FEATURES|DIRECTORY|UNDER", rows)
 	for _, d := range p.Drift {
-		fmt.Fprintf(w, "drift: %s\n", driftLine(d))
+		fmt.Fprintf(w, "drift: %s\n", api.DriftLine(d))
 	}
 }
 
@@ -150,15 +149,4 @@ func importCommand() *cli.Command {
 			fmt.Fprintf(w, "in force as revision %d: %d parts\nnext: tandem sync ENGINE --profile full\n", p.Revision, len(p.Parts))
 		}))
 	}}
-}
-
-// driftLine says what became of a container or group that the policy names.
-func driftLine(d scoping.Drift) string {
-	switch d.What {
-	case scoping.Vanished:
-		return d.Was + " is gone; nothing is deleted because of that"
-	case scoping.Recreated:
-		return d.Was + " was deleted, and another one has its name: plan and apply the policy anew for it to be meant"
-	}
-	return d.Was + " is " + d.What + ": " + d.Now
 }

@@ -102,3 +102,14 @@ func policyRepin(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, e
 	b, changes, err := policy.Follow(q.File, q.Text, s.Drift)
 	return Formatted{File: q.File, Text: string(b), Repinned: changes}, Outcome{}, err
 }
+
+// DriftLine says what became of a container or group that the policy names.
+func DriftLine(d scoping.Drift) string {
+	switch d.What {
+	case scoping.Vanished:
+		return d.Was + " is gone; nothing is deleted because of that"
+	case scoping.Recreated:
+		return d.Was + " was deleted, and another one has its name: plan and apply the policy anew for it to be meant"
+	}
+	return d.Was + " is " + d.What + ": " + d.Now
+}
