@@ -16,33 +16,10 @@ import (
 
 // choose tells the census by what objects are chosen: what the partition in force says, what waves that are not over hand over, and what
 // more a plan is about.
-func (h *Host) choose(ctx context.Context, more ...*scoping.Partition) error {
-	c, err := h.view(ctx)
-	if err != nil {
-		return err
-	}
+func (h *Host) choose(ctx context.Context) error {
 	by := map[scoping.GUID]scoping.Choice{}
-	for _, p := range append(more, c.partition) {
-		if p == nil {
-			continue
-		}
-		for _, n := range h.o.Census.Names() {
-			for _, x := range p.Choices(n) {
-				by[x.ID] = x
-			}
-		}
-	}
-	for _, w := range c.waves {
-		if !w.State.Over() {
-			for _, o := range w.HandOvers {
-				for _, x := range o.Choices {
-					by[x.ID] = x
-				}
-			}
-		}
-	}
 	h.mu.Lock()
-	for _, x := range h.planned { // a plan's choices stay until another plan: apply follows
+	for _, x := range slices.Concat(h.controlled, h.planned) { // a plan's choices stay until another plan: apply follows
 		by[x.ID] = x
 	}
 	h.mu.Unlock()
@@ -52,6 +29,27 @@ func (h *Host) choose(ctx context.Context, more ...*scoping.Partition) error {
 	}
 	slices.SortFunc(all, func(x, y scoping.Choice) int { return x.ID.Compare(y.ID) })
 	return h.o.Census.Choose(ctx, all)
+}
+
+// heed remembers the choices of what control says. It is called whenever control changed.
+func (h *Host) heed(c *control) {
+	var all []scoping.Choice
+	if c.partition != nil {
+		for _, n := range h.o.Census.Names() {
+			all = append(all, c.partition.Choices(n)...)
+		}
+	}
+	for _, w := range c.waves {
+		if w.State.Over() {
+			continue
+		}
+		for _, o := range w.HandOvers {
+			all = append(all, o.Choices...)
+		}
+	}
+	h.mu.Lock()
+	h.controlled = all
+	h.mu.Unlock()
 }
 
 // ChoosePlanned tells the census of the choices of a partition that is not in force, so that places say whom they take.

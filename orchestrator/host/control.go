@@ -164,6 +164,7 @@ func (h *Host) change(ctx context.Context, f func(*control) error) error {
 	if err != nil {
 		return err
 	}
+	h.heed(c)
 	h.gate.SetAuthority(h.authority(c), h.rules(c))
 	return h.gate.Owed(ctx, h.o.Store, func(from uint64, f func(uint64, []byte) error) error { return h.o.Store.Log.Read(ctx, from, f) })
 }

@@ -105,18 +105,19 @@ type Host struct {
 	ctl  sync.Mutex // changes of control, with what follows from them in memory
 	prep sync.Mutex // refreshes of tenant and census
 
-	mu       sync.Mutex
-	locks    map[string]*sync.Mutex   // one run per engine
-	turns    map[string]chan struct{} // one driver per wave
-	frozen   map[string]*gate.Frozen
-	frozenAt map[string]time.Time
-	lastSave uint64
-	runs     uint64
-	domains  domains
-	soaking  map[string]time.Time
-	planned  []scoping.Choice // by which a plan chooses objects that the policy in force does not
-	stranger string           // why the tenant's mark forbids to write
-	marked   time.Time        // when the mark was last seen to be ours
+	mu         sync.Mutex
+	locks      map[string]*sync.Mutex   // one run per engine
+	turns      map[string]chan struct{} // one driver per wave
+	frozen     map[string]*gate.Frozen
+	frozenAt   map[string]time.Time
+	lastSave   uint64
+	runs       uint64
+	domains    domains
+	soaking    map[string]time.Time
+	controlled []scoping.Choice // by which the policy in force and waves that are not over choose objects
+	planned    []scoping.Choice // by which a plan chooses objects that the policy in force does not
+	stranger   string           // why the tenant's mark forbids to write
+	marked     time.Time        // when the mark was last seen to be ours
 }
 
 type domains struct {

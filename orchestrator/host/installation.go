@@ -63,6 +63,7 @@ func (h *Host) recognize(ctx context.Context) error {
 		h.marked = h.now()
 	}
 	h.mu.Unlock()
+	h.heed(c)
 	h.gate.SetAuthority(h.authority(c), h.rules(c))
 	if why != "" {
 		return fmt.Errorf("%w: %s", ErrOtherHost, why)
