@@ -223,19 +223,12 @@ func (f *facts) MemberOf(group scoping.GUID) bool {
 	return r != nil && r.objects[f.guid]
 }
 
-// news is what may change whom choices take.
-type news struct {
-	ids     map[scoping.GUID]bool // objects of which something was read
-	entries []directory.Entry     // as they were read
-	events  []Event
-}
-
 // judge finds out which choices take some objects, and whomever the news of links concern. The io lock is held.
 func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Event, error) {
 	c.mu.Lock()
-	s := c.choosing[name]
+	s, t := c.choosing[name], c.trees[name]
 	c.mu.Unlock()
-	if s == nil {
+	if s == nil || t == nil { // nothing was read of the directory yet: its first reading judges
 		return nil, nil
 	}
 	also, err := c.follow(ctx, r, name, s, n)
@@ -252,10 +245,6 @@ func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Ev
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.trees[name]
-	if t == nil {
-		return nil, nil // nothing was read of the directory yet: its first reading judges
-	}
 	var events []Event
 	for _, g := range list {
 		e, ok := read[g]
