@@ -113,6 +113,8 @@ func (w *world) waves() {
 	open := slices.DeleteFunc(all, func(x wave.Wave) bool { return x.State.Over() || w.driving[x.ID] })
 	x, ok := pick(w, open)
 	switch {
+	case (!ok || w.r.IntN(8) == 0) && w.chooses && w.r.IntN(2) == 0:
+		w.replan()
 	case !ok || w.r.IntN(8) == 0:
 		w.migrate()
 	case w.r.IntN(3) == 0:
@@ -140,10 +142,7 @@ func (w *world) migrate() {
 	if w.r.IntN(6) == 0 {
 		features = []scoping.Feature{scoping.Users}
 	}
-	o := host.ApplyOptions{By: "simulation", Options: wave.Options{AutoApprove: w.r.IntN(2) == 0, Soak: []time.Duration{0, 20 * time.Second, time.Hour}[w.r.IntN(3)]}}
-	if w.r.IntN(2) == 0 {
-		o.HoldBefore = []wave.Phase{wave.ShadowPhase, wave.Freeze, wave.Cutover, wave.Soak}[w.r.IntN(4)]
-	}
+	o := w.applyOptions()
 	w.counts["migrate"]++
 	w.log("migrate %s to %s except %v {", dn, to, except)
 	w.call([]string{to, other(to)}, func() {
@@ -242,15 +241,25 @@ func (w *world) person() {
 // answer answers a held set.
 func (w *world) answer(verb string) {
 	h, ok := pick(w, w.host.Held())
-	if !ok || w.preparing || !w.free(h.Engine) {
+	if !ok || w.preparing {
+		return
+	}
+	locks := []string{h.Engine}
+	if h.Engine == "" {
+		locks = nil // changes of owners are nobody's
+	}
+	if !w.free(locks...) {
 		return
 	}
 	if h.State != ledger.HoldOpen {
 		verb = "forget"
 	}
 	w.counts["held "+verb]++
+	if h.Class == ledger.OwnerChanges {
+		w.counts["owners "+verb]++
+	}
 	w.log("held set %s: %s {", h.ID, verb)
-	w.call([]string{h.Engine}, func() {
+	w.call(locks, func() {
 		_, err := w.host.Answer(context.Background(), h.ID, verb, "simulation", "because")
 		w.log("} held set: %v", err)
 	})
@@ -279,7 +288,7 @@ func (w *world) progress(p host.Progress) {
 func (w *world) hurry(id string) {
 	x := w.book.waves[id]
 	users := slices.DeleteFunc(w.living(scoping.User), func(e *entry) bool {
-		return !w.coversWave(id, w.dir.now.place(e.guid), scoping.User, scoping.Users)
+		return !w.coversWave(id, w.placeNow(e.guid), scoping.User, scoping.Users)
 	})
 	if u, ok := pick(w, users); ok {
 		e := *u

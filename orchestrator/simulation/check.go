@@ -52,11 +52,12 @@ type book struct {
 	shadow     map[string]snapshot     // wave -> the directory when its shadow run began
 	proposed   map[string]hearing      // by wave: what its target proposed in the shadow run
 	transfers  map[string]int          // by wave
+	hollow     map[scoping.GUID]stays  // by choice: its group says nothing
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, lastEngine: map[scoping.GUID]string{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, lastEngine: map[scoping.GUID]string{}}
 }
 
 // checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
@@ -86,6 +87,12 @@ func (b *book) heard(r *engineRun, g scoping.GUID) {
 		if h.engine != r.e.name || (h.run != 0 && h.run != r.q.Run) {
 			continue
 		}
+		if h.run == 0 {
+			h.chosen = map[scoping.GUID][]scoping.GUID{}
+			for g := range r.w.dir.now.objects {
+				h.chosen[g] = r.w.inForce(g)
+			}
+		}
 		h.run = r.q.Run
 		b.proposed[id] = h
 		h.objects[g] = true
@@ -97,6 +104,7 @@ type hearing struct {
 	engine  string
 	run     uint64 // 0: it has not begun
 	objects map[scoping.GUID]bool
+	chosen  map[scoping.GUID][]scoping.GUID // the choices that took each when it began
 }
 
 // forget drops what ended with the host's process.
@@ -256,6 +264,7 @@ func (w *world) toldPlace(g scoping.GUID) scoping.Place {
 	for at, ok := w.told[g]; ok && !at.parent.IsZero() && len(p.Ancestors) < 64; at, ok = w.told[at.parent] {
 		p.Ancestors = append(p.Ancestors, at.parent)
 	}
+	p.Chosen = w.inForce(g)
 	return p
 }
 
@@ -369,7 +378,9 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 // container that moved carries objects along that did not change themselves.
 func (w *world) newSince(id string, e *entry) bool {
 	then := w.book.shadow[id]
-	return e.usn > then.usn || !w.coversWave(id, then.place(e.guid), e.kind, scoping.Base(e.kind))
+	place := then.place(e.guid)
+	place.Chosen = w.book.proposed[id].chosen[e.guid]
+	return e.usn > then.usn || !w.coversWave(id, place, e.kind, scoping.Base(e.kind))
 }
 
 // checkSurprise: what a wave's target creates or deletes was shown, or is new since (invariant 5).
@@ -443,6 +454,7 @@ func (w *world) checkAll() {
 	w.catchUp()
 	w.checkLedger()
 	w.checkTenant()
+	w.checkFrozen()
 	for _, id := range slices.Sorted(maps.Keys(w.book.transfers)) {
 		if x := w.book.waves[id]; x.CutoverAt == 0 && w.book.transfers[id] > 0 {
 			w.fail(wayBack, "wave %s has handed over its scopes, and its record, in %s, does not know", id, x.Phase)

@@ -29,9 +29,11 @@ type entry struct {
 	upn     string
 	dept    string
 	title   string
+	role    string // employeeType: by it policies choose, and no engine writes it
 	enabled bool
 	manager scoping.GUID
 	members map[scoping.GUID]bool
+	changed map[scoping.GUID]uint64 // by member, when the link came or went
 	dead    bool
 	usn     uint64 // uSNChanged
 }
@@ -106,9 +108,35 @@ func (d *domain) put(e entry) *entry {
 	objects := maps.Clone(d.now.objects)
 	e.usn = d.now.usn + 1
 	e.members = maps.Clone(e.members)
+	e.noteLinks(d.now.objects[e.guid])
 	objects[e.guid] = &e
 	d.now = snapshot{usn: e.usn, objects: objects}
 	return &e
+}
+
+// noteLinks dates the members that came or went.
+func (e *entry) noteLinks(old *entry) {
+	var had map[scoping.GUID]bool
+	if old != nil {
+		had, e.changed = old.members, old.changed
+	}
+	if maps.Equal(had, e.members) {
+		return
+	}
+	e.changed = maps.Clone(e.changed)
+	if e.changed == nil {
+		e.changed = map[scoping.GUID]uint64{}
+	}
+	for g := range had {
+		if !e.members[g] {
+			e.changed[g] = e.usn
+		}
+	}
+	for g := range e.members {
+		if !had[g] {
+			e.changed[g] = e.usn
+		}
+	}
 }
 
 // kill deletes an object. The links to it are hidden while it is deleted, and nobody is told of them, as in AD with its recycle bin.
@@ -124,8 +152,11 @@ var classes = map[scoping.Kind][][]byte{
 	directory.OU:  {[]byte("top"), []byte("organizationalUnit")},
 }
 
-// told is an object as LDAP tells it to the census.
-func (s snapshot) told(e *entry, links bool) directory.Entry {
+// told is an object as LDAP tells it to the census, with its links that came or went since a USN; back-links are only told whole.
+func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) directory.Entry {
+	asked := func(name string) bool {
+		return slices.ContainsFunc(attrs, func(a string) bool { return strings.EqualFold(a, name) })
+	}
 	out := directory.Entry{GUID: e.guid, DN: s.dn(e.guid), Deleted: e.dead, Version: e.usn, Attrs: map[string][][]byte{"objectclass": classes[e.kind]},
 		Links: map[string]directory.LinkChange{}}
 	if e.dead {
@@ -136,18 +167,60 @@ func (s snapshot) told(e *entry, links bool) directory.Entry {
 	out.Parent = e.parent
 	out.Attrs["samaccountname"] = [][]byte{[]byte(e.name)}
 	if e.kind == scoping.User {
-		out.Attrs["userprincipalname"] = nil
-		if e.upn != "" {
-			out.Attrs["userprincipalname"] = [][]byte{[]byte(e.upn)}
-		}
+		out.Attrs["userprincipalname"] = text(e.upn)
 	}
-	if links {
-		out.Links["member"] = s.links(slices.Collect(maps.Keys(e.members)))
-		if !e.manager.IsZero() {
+	if asked("employeeType") && (e.role != "" || !whole) {
+		out.Attrs["employeetype"] = text(e.role)
+	}
+	switch {
+	case !whole && asked("member"):
+		if l := s.linksSince(e, since); len(l.Added)+len(l.Removed) > 0 {
+			out.Links["member"] = l
+		}
+	case whole:
+		if asked("member") {
+			out.Links["member"] = s.links(slices.Collect(maps.Keys(e.members)))
+		}
+		if asked("memberOf") {
+			out.Links["memberof"] = s.links(s.groupsOf(e.guid))
+		}
+		if asked("manager") && !e.manager.IsZero() {
 			out.Links["manager"] = s.links([]scoping.GUID{e.manager})
 		}
 	}
 	return out
+}
+
+// text is an attribute's value, or that it has none.
+func text(v string) [][]byte {
+	if v == "" {
+		return nil
+	}
+	return [][]byte{[]byte(v)}
+}
+
+// groupsOf gives the living groups of which an object is a member itself.
+func (s snapshot) groupsOf(g scoping.GUID) (out []scoping.GUID) {
+	for _, x := range s.objects {
+		if !x.dead && x.members[g] {
+			out = append(out, x.guid)
+		}
+	}
+	return out
+}
+
+// linksSince gives the members that came or went. Links to the deleted are hidden.
+func (s snapshot) linksSince(e *entry, since uint64) (l directory.LinkChange) {
+	for _, g := range slices.SortedFunc(maps.Keys(e.changed), scoping.GUID.Compare) {
+		switch {
+		case e.changed[g] <= since || s.objects[g].dead:
+		case e.members[g]:
+			l.Added = append(l.Added, directory.Link{GUID: g, DN: s.dn(g)})
+		default:
+			l.Removed = append(l.Removed, directory.Link{GUID: g, DN: s.dn(g)})
+		}
+	}
+	return l
 }
 
 func (s snapshot) links(ids []scoping.GUID) directory.LinkChange {
@@ -195,7 +268,7 @@ func (r *reader) HighestUSN(context.Context) (uint64, error) {
 }
 
 // Sync tells what changed since a cookie.
-func (r *reader) Sync(_ context.Context, cookie []byte, _ directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
+func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
 	w := r.w
 	w.alive()
 	if r.at != w.dir.invocation || w.fault(3) {
@@ -218,7 +291,7 @@ func (r *reader) Sync(_ context.Context, cookie []byte, _ directory.SyncQuery, e
 		}
 		left = left || w.leaves(s, e)
 		w.told[e.guid] = sightOf{parent: e.parent, dead: e.dead}
-		if err := each(s.told(e, false)); err != nil {
+		if err := each(s.told(e, q.Attrs, since, false)); err != nil {
 			return nil, err
 		}
 	}
@@ -248,7 +321,10 @@ func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string,
 		if e == nil || (e.dead && !showDeleted) {
 			continue
 		}
-		out[g] = w.dir.now.told(e, slices.Contains(attrs, "member") || slices.Contains(attrs, "manager"))
+		out[g] = w.dir.now.told(e, attrs, 0, true)
+		if !slices.Contains(attrs, "sAMAccountName") {
+			continue // of this only selectors are judged: where the object is, the census goes on to know from before
+		}
 		w.told[g] = sightOf{parent: e.parent, dead: e.dead}
 		w.evidence[g] = e
 	}

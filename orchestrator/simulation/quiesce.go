@@ -149,7 +149,7 @@ func (w *world) checkObject(e *entry) {
 	s := w.dir.now
 	a := w.account(e)
 	alive := a != nil && !a.truth().Deleted
-	owner := w.owner(s.place(e.guid), e.kind, scoping.Base(e.kind))
+	owner := w.owner(w.restPlace(e), e.kind, scoping.Base(e.kind))
 	row := w.book.scratch.Rows[e.id()]
 	switch {
 	case w.excused(e):
@@ -163,7 +163,7 @@ func (w *world) checkObject(e *entry) {
 		w.fail(nothingLost, "%s (%s) belongs to %s and is not in the tenant", s.dn(e.guid), e.guid, owner.Engine)
 	default:
 		w.checkValues(e, a, owner.Engine)
-		refs := w.owner(s.place(e.guid), e.kind, scoping.References)
+		refs := w.owner(w.restPlace(e), e.kind, scoping.References)
 		if refs.Engine != scoping.None {
 			w.checkLinks(e, a)
 		}

@@ -29,6 +29,9 @@ func (w *world) found() {
 	for range 1 + w.r.IntN(6) {
 		w.addGroup()
 	}
+	if w.chooses = w.r.IntN(3) > 0; w.chooses {
+		w.addPilots()
+	}
 	for range 2 {
 		w.tenant.made++
 		a := &account{id: fmt.Sprintf("f%02d", w.tenant.made), anchor: "foreign"}
@@ -38,14 +41,17 @@ func (w *world) found() {
 	if err := w.open(); err != nil {
 		panic(broken{})
 	}
-	leaving := []string{"disable", "remove", "keep"}[w.r.IntN(3)]
+	w.leaving = []string{"disable", "remove", "keep"}[w.r.IntN(3)]
 	contractors := ""
 	if w.r.IntN(2) == 0 {
 		contractors = assignment("contractors", "OU=Contractors,OU=Sales,"+rootDN, []string{connect, cloudsync}[w.r.IntN(2)])
 	}
-	text := "version: 1\nfeatures: [users, groups]\nassignments:\n" + assignment("everything", rootDN, connect) +
-		assignment("beta", "OU=Beta,"+rootDN, cloudsync) + contractors + assignment("gone", "OU=Gone,"+rootDN, "none") + "    leaving: " + leaving + "\n"
-	w.log("policy: leaving %s, contractors %q", leaving, contractors)
+	w.log("policy: leaving %s, contractors %q, chooses %v", w.leaving, contractors, w.chooses)
+	if w.chooses {
+		contractors += w.someNarrowed(2)
+	}
+	text := w.policyText(w.leaving, contractors)
+	w.log("%s", strings.ReplaceAll(text, "\n", " "))
 	if _, err := w.host.Import(context.Background(), "policy.yaml", []byte(text), "simulation"); err != nil {
 		panic(fmt.Sprintf("importing the policy: %v", err))
 	}
@@ -88,6 +94,9 @@ func (w *world) addUser() {
 	if w.r.IntN(2) == 0 {
 		e.dept, e.title = w.newName("dept"), w.newName("title")
 	}
+	if w.chooses {
+		e.role = roles[w.r.IntN(len(roles))]
+	}
 	if m, ok := pick(w, w.living(scoping.User)); ok && w.r.IntN(2) == 0 {
 		e.manager = m.guid
 	}
@@ -110,6 +119,10 @@ func (w *world) addGroup() {
 // changeDirectory is one change by the directory's administrators.
 func (w *world) changeDirectory() {
 	w.counts["directory"]++
+	if w.chooses && w.r.IntN(4) == 0 {
+		w.changeChosen()
+		return
+	}
 	u, anyUser := pick(w, w.living(scoping.User))
 	g, anyGroup := pick(w, w.living(scoping.Group))
 	switch n := w.r.IntN(100); {

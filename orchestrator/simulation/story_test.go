@@ -17,7 +17,7 @@ import (
 // Stories are what simulations found, told straight: the host's rules about waves, without faults and without chance.
 
 // policyOfStories is what found says of a world where leavers are disabled and connect owns all of Sales and Alpha.
-const policyOfStories = `policy: leaving disable, contractors ""`
+const policyOfStories = `policy: leaving disable, contractors "", chooses false`
 
 // story founds a world with a user ann in Alpha/Inner whom both engines have seen, and lets f tell what happens.
 func story(t *testing.T, f func(w *world, ann *entry)) {

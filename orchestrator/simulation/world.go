@@ -36,6 +36,8 @@ type world struct {
 	tenant  *tenant
 	engines map[string]*simEngine
 	names   int
+	chooses bool   // policies choose objects one by one
+	leaving string // what the policies say of leavers
 
 	disk       *state.MemoryDisk
 	store      *state.Store

@@ -1,0 +1,313 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// The roles by which filters choose, and what each filter of a policy means: the simulator's own reading of it.
+var (
+	roles   = []string{"", "pilot", "lab"}
+	filters = map[string]func(*entry) bool{
+		"(employeeType=pilot)":    func(e *entry) bool { return e.role == "pilot" },
+		"(employeeType=lab)":      func(e *entry) bool { return e.role == "lab" },
+		"(!(employeeType=pilot))": func(e *entry) bool { return e.role != "pilot" },
+		"(employeeType=*)":        func(e *entry) bool { return e.role != "" },
+	}
+	filterTexts = []string{"(employeeType=pilot)", "(employeeType=lab)", "(!(employeeType=pilot))", "(employeeType=*)"}
+)
+
+// takes says, by the directory alone, whether a choice takes a living object.
+func (s snapshot) takes(x scoping.Choice, e *entry) bool {
+	if !x.Reaches(s.chain(e.guid)) {
+		return false
+	}
+	if g := x.MemberOf.GUID; !g.IsZero() && !s.inGroup(e.guid, g) {
+		return false
+	}
+	if x.Filter != "" && !filters[x.Filter](e) {
+		return false
+	}
+	share, err := scoping.ParseSample(x.Sample)
+	return err != nil || share.Holds(e.guid)
+}
+
+// inGroup says whether an object is a member of a living group, nested membership included.
+func (s snapshot) inGroup(g, group scoping.GUID) bool {
+	seen := map[scoping.GUID]bool{}
+	next := []scoping.GUID{g}
+	for len(next) > 0 {
+		up := s.groupsOf(next[0])
+		next = next[1:]
+		for _, x := range up {
+			if x == group {
+				return true
+			}
+			if !seen[x] {
+				seen[x], next = true, append(next, x)
+			}
+		}
+	}
+	return false
+}
+
+// hollow says that a group vanished or has nobody: it says nothing any more of whom it chooses (rule T3).
+func (s snapshot) hollow(group scoping.GUID) bool {
+	e := s.objects[group]
+	if e == nil || e.dead {
+		return true
+	}
+	for g := range e.members {
+		if !s.objects[g].dead {
+			return false
+		}
+	}
+	return true
+}
+
+// inForce gives the choices of which the host goes by now for an object.
+func (w *world) inForce(g scoping.GUID) []scoping.GUID {
+	return w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g}).Chosen
+}
+
+// placeNow is where an object is, with what the host goes by of choices.
+func (w *world) placeNow(g scoping.GUID) scoping.Place {
+	p := w.dir.now.place(g)
+	p.Chosen = w.inForce(g)
+	return p
+}
+
+// choices are those of the partition in force.
+func (w *world) choices() []scoping.Choice {
+	if w.book.control.partition == nil {
+		return nil
+	}
+	return w.book.control.partition.Choices(dirName)
+}
+
+// restPlace is where an object is when everything is at rest, with the choices that take it by the directory. What a group chose that says nothing any
+// more stays as it was; so does what had chosen the dead.
+func (w *world) restPlace(e *entry) scoping.Place {
+	p := w.placeNow(e.guid)
+	if e.dead {
+		return p
+	}
+	host := p.Chosen
+	p.Chosen = nil
+	for _, x := range w.choices() {
+		taken := w.dir.now.takes(x, e)
+		if g := x.MemberOf.GUID; !g.IsZero() && w.dir.now.hollow(g) {
+			taken = slices.Contains(host, x.ID)
+		}
+		if taken {
+			p.Chosen = append(p.Chosen, x.ID)
+		}
+		if taken != slices.Contains(host, x.ID) && x.Reaches(p.Ancestors) {
+			w.fail(nothingLost, "%s at rest: %s under %s takes it by the directory: %v, and the host holds the opposite for true (staged: %v)", w.dir.now.dn(e.guid), x, x.Under.DN, taken, w.census.Staged())
+		}
+	}
+	slices.SortFunc(p.Chosen, scoping.GUID.Compare)
+	return p
+}
+
+// stays is what the simulator knows of a group that says nothing: who was taken by it when that was noticed first.
+type stays struct {
+	usn   uint64
+	taken map[scoping.GUID]bool
+	moved map[scoping.GUID]bool // whose change waited already
+
+	crashes int
+}
+
+// checkFrozen: nobody's owner changes because the group that chose him vanished or emptied (rule T3).
+func (w *world) checkFrozen() {
+	for _, x := range w.choices() {
+		g := x.MemberOf.GUID
+		if g.IsZero() || !w.dir.now.hollow(g) {
+			delete(w.book.hollow, x.ID)
+			continue
+		}
+		old, known := w.book.hollow[x.ID]
+		if !known || old.crashes != w.counts["crash"] || w.census.Frozen()[scoping.ObjectID{Directory: dirName, GUID: g}] == "" {
+			w.book.hollow[x.ID] = w.hollowNow(x)
+			continue
+		}
+		for id := range old.taken {
+			e := w.dir.now.objects[id]
+			if e.usn > old.usn || e.dead || old.moved[id] || !x.Reaches(w.toldPlace(id).Ancestors) || slices.Contains(w.inForce(id), x.ID) {
+				continue
+			}
+			w.fail(noDeath, "%s is no longer chosen by %s, which is frozen", w.dir.now.dn(id), x)
+		}
+	}
+}
+
+func (w *world) hollowNow(x scoping.Choice) stays {
+	s := stays{usn: w.dir.now.usn, taken: map[scoping.GUID]bool{}, moved: map[scoping.GUID]bool{}, crashes: w.counts["crash"]}
+	for _, e := range w.dir.now.objects {
+		if slices.Contains(w.inForce(e.guid), x.ID) {
+			s.taken[e.guid] = true
+		}
+	}
+	for _, c := range w.census.Staged() {
+		s.moved[c.Object.GUID] = true
+	}
+	return s
+}
+
+// narrowed writes an assignment whose objects are chosen one by one.
+func (w *world) narrowed(name string, priority int) string {
+	at := []string{"Sales", "Sales", "Alpha", "Inner", "North", ""}[w.r.IntN(6)]
+	under := rootDN
+	if at != "" {
+		under = w.dir.now.dn(w.named(at))
+	}
+	engine := []string{cloudsync, cloudsync, cloudsync, connect, connect, scoping.None}[w.r.IntN(6)]
+	features := "[users, groups]"
+	if w.r.IntN(3) == 0 {
+		features = "[users]"
+	}
+	return fmt.Sprintf("  - name: %s\n    under: %q\n%s    engine: %s\n    features: %s\n    priority: %d\n", name, under, w.selector(), engine, features, priority)
+}
+
+// selector says by what objects are chosen.
+func (w *world) selector() string {
+	out := ""
+	n := w.r.IntN(10)
+	g, there := pick(w, slices.DeleteFunc(w.living(scoping.Group), func(e *entry) bool { return !strings.HasPrefix(e.name, "pilots") }))
+	if n < 5 && there {
+		out += fmt.Sprintf("    memberOf: %q\n", w.dir.now.dn(g.guid))
+	}
+	if n == 4 || (n >= 5 && n < 8) || (n < 5 && !there) {
+		out += fmt.Sprintf("    filter: %q\n", filterTexts[w.r.IntN(len(filterTexts))])
+	}
+	if n >= 8 {
+		out += fmt.Sprintf("    sample: %d%%\n", []int{10, 30, 50, 80}[w.r.IntN(4)])
+	}
+	return out
+}
+
+// policyText is a policy: whole subtrees, and narrowed assignments.
+func (w *world) policyText(leaving, more string) string {
+	text := "version: 1\nfeatures: [users, groups]\nassignments:\n" + assignment("everything", w.dir.now.dn(w.dir.root), connect) +
+		assignment("beta", w.dir.now.dn(w.named("Beta")), cloudsync) + more + assignment("gone", w.dir.now.dn(w.named("Gone")), "none") + "    leaving: " + leaving + "\n"
+	return text
+}
+
+// someNarrowed gives some narrowed assignments.
+func (w *world) someNarrowed(most int) (out string) {
+	for i := range w.r.IntN(most + 1) {
+		out += w.narrowed(fmt.Sprintf("chosen%d", i+1), 10*(i+1))
+	}
+	return out
+}
+
+// replan is another policy file: what objects are chosen by changes.
+func (w *world) replan() {
+	if !w.free(connect, cloudsync) || len(w.driving) > 1 {
+		return
+	}
+	more := ""
+	if w.r.IntN(3) == 0 {
+		more = assignment("sales", w.dir.now.dn(w.named("Sales")), []string{connect, cloudsync}[w.r.IntN(2)])
+	}
+	text := w.policyText(w.leaving, more+w.someNarrowed(2))
+	w.counts["plan"]++
+	w.log("plan %s {", strings.ReplaceAll(text[strings.Index(text, "beta"):], "\n", " "))
+	w.call([]string{connect, cloudsync}, func() {
+		p, err := w.host.Plan(context.Background(), host.PlanOptions{File: "policy.yaml", Text: []byte(text), AllowRevert: true})
+		var ws []wave.Wave
+		if err == nil {
+			ws, err = w.host.Apply(context.Background(), p, w.applyOptions())
+		}
+		for _, x := range ws {
+			delete(w.book.frozen, x.ID)
+			if x.State.Over() {
+				w.counts["wave "+string(x.State)]++
+			}
+		}
+		w.log("} plan: %s %v", summary(ws), err)
+	})
+}
+
+func (w *world) applyOptions() host.ApplyOptions {
+	o := host.ApplyOptions{By: "simulation", Options: wave.Options{AutoApprove: w.r.IntN(2) == 0, Soak: []time.Duration{0, 20 * time.Second, time.Hour}[w.r.IntN(3)]}}
+	if w.r.IntN(2) == 0 {
+		o.HoldBefore = []wave.Phase{wave.ShadowPhase, wave.Freeze, wave.Cutover, wave.Soak}[w.r.IntN(4)]
+	}
+	return o
+}
+
+// addPilots makes groups by which policies choose, one within the other.
+func (w *world) addPilots() {
+	inner := w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots-inner", display: "D pilots-inner", members: w.somebody(3)})
+	members := w.somebody(5)
+	members[inner.guid] = true
+	w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots", display: "D pilots", members: members})
+	w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots-other", display: "D pilots-other", members: w.somebody(4)})
+}
+
+func (w *world) somebody(most int) map[scoping.GUID]bool {
+	out := map[scoping.GUID]bool{}
+	for range w.r.IntN(most + 1) {
+		if m, ok := pick(w, w.living(scoping.User)); ok {
+			out[m.guid] = true
+		}
+	}
+	return out
+}
+
+// changeChosen changes whom policies choose.
+func (w *world) changeChosen() {
+	pilots := slices.DeleteFunc(w.living(scoping.Group), func(e *entry) bool { return !strings.HasPrefix(e.name, "pilots") })
+	g, there := pick(w, pilots)
+	switch n := w.r.IntN(20); {
+	case n < 8 && there:
+		w.changeMembers(*g)
+	case n < 9 && there:
+		e := *g
+		e.members = nil
+		w.dir.put(e)
+		w.log("directory: %s is emptied", e.name)
+	case n < 10 && there:
+		w.dir.kill(g.guid)
+		w.log("directory: %s (%s) deleted", g.name, g.guid)
+	case n < 12 && there:
+		e := *g
+		e.members = w.somebody(12)
+		w.dir.put(e)
+		w.log("directory: %s has other members: %d", e.name, len(e.members))
+	case n < 13:
+		w.reorganize()
+	case n < 14:
+		w.undelete()
+	default:
+		if u, ok := pick(w, w.living(scoping.User)); ok {
+			e := *u
+			e.role = roles[w.r.IntN(len(roles))]
+			w.dir.put(e)
+			w.log("directory: role of %s is %q", e.name, e.role)
+		}
+	}
+}
+
+// reorganize changes everybody's role in a container.
+func (w *world) reorganize() {
+	at := w.anOU()
+	role := roles[w.r.IntN(len(roles))]
+	for _, e := range w.living(scoping.User) {
+		if slices.Contains(w.dir.now.chain(e.guid), at) && e.role != role {
+			c := *e
+			c.role = role
+			w.dir.put(c)
+		}
+	}
+	w.log("directory: role of all in %s is %q", w.dir.now.dn(at), role)
+}
