@@ -1,6 +1,7 @@
 package census
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -13,7 +14,8 @@ import (
 // follow brings the chains up to date with the news, and gives whom that concerns. The io lock is held.
 func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, n news) (map[scoping.GUID]bool, error) {
 	concerned := c.linked(name, s, n)
-	for k, known := range s.chains {
+	for _, k := range s.sorted() {
+		known := s.chains[k]
 		if known != nil && !known.touched(k, n.entries) {
 			continue
 		}
@@ -38,6 +40,13 @@ func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing,
 		s.chains[k] = now
 	}
 	return concerned, nil
+}
+
+// sorted gives the chains in order, so that the same directory is asked in the same way.
+func (s *choosing) sorted() []chain {
+	return slices.SortedFunc(maps.Keys(s.chains), func(a, b chain) int {
+		return cmp.Or(strings.Compare(a.attribute, b.attribute), a.target.Compare(b.target))
+	})
 }
 
 // differing adds the objects from which a chain leads at one time and not at the other.

@@ -73,9 +73,9 @@ func (w *world) interleaveAt(percent int) {
 	w.alive()
 }
 
-// free says whether no run of the engine is open on the stack.
+// free says whether no run of the engines is open on the stack; "" and none are none.
 func (w *world) free(engines ...string) bool {
-	return !slices.ContainsFunc(engines, func(e string) bool { return w.locked[e] > 0 || w.engines[e].busy })
+	return !slices.ContainsFunc(engines, func(e string) bool { return w.engines[e] != nil && (w.locked[e] > 0 || w.engines[e].busy) })
 }
 
 // sync lets an engine run.
@@ -241,14 +241,7 @@ func (w *world) person() {
 // answer answers a held set.
 func (w *world) answer(verb string) {
 	h, ok := pick(w, w.host.Held())
-	if !ok || w.preparing {
-		return
-	}
-	locks := []string{h.Engine}
-	if h.Engine == "" {
-		locks = nil // changes of owners are nobody's
-	}
-	if !w.free(locks...) {
+	if !ok || w.preparing || !w.free(h.Engine) {
 		return
 	}
 	if h.State != ledger.HoldOpen {
@@ -259,7 +252,7 @@ func (w *world) answer(verb string) {
 		w.counts["owners "+verb]++
 	}
 	w.log("held set %s: %s {", h.ID, verb)
-	w.call(locks, func() {
+	w.call([]string{h.Engine}, func() {
 		_, err := w.host.Answer(context.Background(), h.ID, verb, "simulation", "because")
 		w.log("} held set: %v", err)
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -64,6 +65,9 @@ func newBook() book {
 func (w *world) checkHeard(id string) {
 	w.catchUp()
 	x := w.book.waves[id]
+	if x.To == scoping.None {
+		return // nobody is there to say anything
+	}
 	for _, o := range w.book.scratch.Objects() {
 		row, e := w.book.scratch.Rows[o], w.dir.now.objects[o.GUID]
 		if row.State != ledger.Live || w.told[o.GUID].dead || w.newSince(id, e) || !w.coversWave(id, w.toldPlace(o.GUID), row.Kind, scoping.Base(row.Kind)) {
@@ -159,7 +163,7 @@ func (w *world) catchUp() {
 		if r.Type == ledger.TransferType {
 			b.transfers[r.Wave]++
 			for _, t := range b.scratch.Transfers {
-				if t.At == r.Transfer.At && t.From == r.Transfer.From && slices.Equal(t.Scope.Features, r.Transfer.Scope.Features) && t.Scope.Under == r.Transfer.Scope.Under {
+				if reflect.DeepEqual(t, *r.Transfer) {
 					w.fail(owedOnce, "transfer at %s stands twice in the log", t.At)
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
@@ -135,7 +136,7 @@ func (w *world) checkFrozen() {
 			continue
 		}
 		old, known := w.book.hollow[x.ID]
-		if !known || old.crashes != w.counts["crash"] || w.census.Frozen()[scoping.ObjectID{Directory: dirName, GUID: g}] == "" {
+		if !known || old.crashes != w.counts["crash"] || !w.frozen(g) {
 			w.book.hollow[x.ID] = w.hollowNow(x)
 			continue
 		}
@@ -147,6 +148,11 @@ func (w *world) checkFrozen() {
 			w.fail(noDeath, "%s is no longer chosen by %s, which is frozen", w.dir.now.dn(id), x)
 		}
 	}
+}
+
+// frozen says that the host noticed that a group says nothing any more.
+func (w *world) frozen(group scoping.GUID) bool {
+	return slices.ContainsFunc(w.census.Frozen(), func(f census.Frozen) bool { return f.Group.GUID == group })
 }
 
 func (w *world) hollowNow(x scoping.Choice) stays {
@@ -170,6 +176,9 @@ func (w *world) narrowed(name string, priority int) string {
 		under = w.dir.now.dn(w.named(at))
 	}
 	engine := []string{cloudsync, cloudsync, cloudsync, connect, connect, scoping.None}[w.r.IntN(6)]
+	if engine == scoping.None && w.step > 0 {
+		engine = connect // a policy that changes to none parks those whom it meets, in whatever state they are (rule T4)
+	}
 	features := "[users, groups]"
 	if w.r.IntN(3) == 0 {
 		features = "[users]"

@@ -65,7 +65,8 @@ func (x engines) Grant(_ context.Context, name string, g []engine.Grant) error {
 }
 
 func (x engines) Health(name string) (engine.Health, bool) {
-	return engine.Health{OK: !x.w.engines[name].sick, Message: "simulated"}, true
+	e := x.w.engines[name]
+	return engine.Health{OK: e == nil || !e.sick, Message: "simulated"}, e != nil
 }
 
 func (x engines) Run(_ context.Context, name string, r engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), progress func(engine.Progress)) ([]engine.RunReport, error) {
