@@ -53,12 +53,13 @@ type book struct {
 	shadow     map[string]snapshot     // wave -> the directory when its shadow run began
 	proposed   map[string]hearing      // by wave: what its target proposed in the shadow run
 	transfers  map[string]int          // by wave
+	parked     map[scoping.GUID]bool   // a change of policy left them to nobody, as they are (rule T4)
 	hollow     map[scoping.GUID]stays  // by choice: its group says nothing
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, lastEngine: map[scoping.GUID]string{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}}
 }
 
 // checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
@@ -114,7 +115,7 @@ type hearing struct {
 // forget drops what ended with the host's process.
 func (b *book) forget() {
 	b.frozen = map[string]*frozenScope{}
-	b.transfers = map[string]int{}
+	b.transfers, b.parked = map[string]int{}, map[scoping.GUID]bool{}
 	b.scratch, b.debt = ledger.New(), 0 // what was not synced is not there any more
 }
 
@@ -157,11 +158,13 @@ func (w *world) catchUp() {
 		if err != nil {
 			return err
 		}
+		b.count(w, r)
 		if w.o.Trace {
 			w.log("log %d: %s %s %s %s %s %s %s %s", e.Seq, r.Type, r.Engine, r.Name, r.Feature, r.Op, r.Outcome, r.Code, r.Reason)
 		}
 		if r.Type == ledger.TransferType {
 			b.transfers[r.Wave]++
+			b.park(*r.Transfer)
 			for _, t := range b.scratch.Transfers {
 				if reflect.DeepEqual(t, *r.Transfer) {
 					w.fail(owedOnce, "transfer at %s stands twice in the log", t.At)
@@ -170,6 +173,7 @@ func (w *world) catchUp() {
 		}
 		if r.Type == ledger.DecisionType && r.Feature == scoping.Base(r.Kind) && (r.Outcome == engine.Applied || r.Outcome == engine.Unchanged) {
 			b.lastEngine[r.Object.GUID] = r.Engine
+			delete(b.parked, r.Object.GUID)
 		}
 		return b.scratch.Fold(e.Seq, r)
 	})
@@ -180,6 +184,32 @@ func (w *world) catchUp() {
 	w.alive()
 	if err != nil {
 		w.fail("log and control can be read", "%v", err)
+	}
+}
+
+// count notes how often choices mattered.
+func (b *book) count(w *world, r ledger.Record) {
+	switch {
+	case r.Type == ledger.TransferType && len(r.Transfer.Scope.With) > 0:
+		w.counts["chosen transfer"]++
+	case r.Type == ledger.HoldType && r.Hold.Class == ledger.OwnerChanges:
+		w.counts["owners held"]++
+	case r.Type == ledger.PlaceType && len(r.Claim.Chosen) > 0:
+		w.counts["chosen place"]++
+	}
+}
+
+// park notes whom a transfer leaves to nobody.
+func (b *book) park(t scoping.Transfer) {
+	if t.To != scoping.None {
+		return
+	}
+	for id, row := range b.scratch.Rows {
+		f := scoping.Base(row.Kind)
+		l := row.Features[f]
+		if l != nil && t.Scope.Writes(row.Kind, f) && t.Scope.Covers(scoping.Place{Directory: id.Directory, Ancestors: l.Chain, Chosen: l.Chosen}) {
+			b.parked[id.GUID] = true
+		}
 	}
 }
 

@@ -290,12 +290,12 @@ func (w *world) changeChosen() {
 		w.log("directory: %s (%s) deleted", g.name, g.guid)
 	case n < 12 && there:
 		e := *g
-		e.members = w.somebody(12)
+		e.members = w.somebody(20)
 		w.dir.put(e)
 		w.log("directory: %s has other members: %d", e.name, len(e.members))
-	case n < 13:
-		w.reorganize()
 	case n < 14:
+		w.reorganize()
+	case n < 15:
 		w.undelete()
 	default:
 		if u, ok := pick(w, w.living(scoping.User)); ok {
@@ -309,7 +309,10 @@ func (w *world) changeChosen() {
 
 // reorganize changes everybody's role in a container.
 func (w *world) reorganize() {
-	at := w.anOU()
+	at := w.dir.root
+	if w.r.IntN(2) == 0 {
+		at = w.anOU()
+	}
 	role := roles[w.r.IntN(len(roles))]
 	for _, e := range w.living(scoping.User) {
 		if slices.Contains(w.dir.now.chain(e.guid), at) && e.role != role {

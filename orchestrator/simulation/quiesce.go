@@ -154,7 +154,7 @@ func (w *world) checkObject(e *entry) {
 	switch {
 	case w.excused(e):
 	case e.dead:
-		if alive && (row == nil || row.State != ledger.ParkedRow || owner.Engine != scoping.None) {
+		if alive && (row == nil || (row.State != ledger.ParkedRow && !w.book.parked[e.guid]) || owner.Engine != scoping.None) {
 			w.fail(nothingLost, "%s is deleted in the directory, and %s lives: %+v; %+v", s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
 		}
 	case owner.Engine == scoping.None:
@@ -172,7 +172,7 @@ func (w *world) checkObject(e *entry) {
 
 // checkLeft looks at one who lives where no engine writes (rules T2, T4).
 func (w *world) checkLeft(e *entry, a *account, owner scoping.Owner) {
-	if a == nil || a.truth().Deleted {
+	if a == nil || a.truth().Deleted || w.book.parked[e.guid] {
 		return
 	}
 	switch owner.Leaving {
