@@ -97,6 +97,9 @@ func (w *world) syncAs(name, profile string) (r host.SyncReport, err error) {
 		r, err = w.host.Sync(context.Background(), name, host.SyncOptions{Profile: profile})
 	})
 	w.log("} sync %s: complete %v applied %d deferred %d held %d failed %d unclaimed %d: %v %v", name, r.Complete, r.Applied, r.Deferred, r.Held, r.Failed, r.Unclaimed, r.Errors, err)
+	if w.o.Trace {
+		w.log("  staged %v, frozen %v", w.census.Staged(), w.census.Frozen())
+	}
 	return r, err
 }
 

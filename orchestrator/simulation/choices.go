@@ -183,6 +183,9 @@ func (w *world) narrowed(name string, priority int) string {
 	if w.r.IntN(3) == 0 {
 		features = "[users]"
 	}
+	if engine == scoping.None {
+		features += "\n    leaving: " + w.leaving
+	}
 	return fmt.Sprintf("  - name: %s\n    under: %q\n%s    engine: %s\n    features: %s\n    priority: %d\n", name, under, w.selector(), engine, features, priority)
 }
 

@@ -35,6 +35,7 @@ type entry struct {
 	members map[scoping.GUID]bool
 	changed map[scoping.GUID]uint64 // by member, when the link came or went
 	dead    bool
+	back    uint64 // when it was undeleted last
 	usn     uint64 // uSNChanged
 }
 
@@ -108,7 +109,11 @@ func (d *domain) put(e entry) *entry {
 	objects := maps.Clone(d.now.objects)
 	e.usn = d.now.usn + 1
 	e.members = maps.Clone(e.members)
-	e.noteLinks(d.now.objects[e.guid])
+	old := d.now.objects[e.guid]
+	if old != nil && old.dead && !e.dead {
+		e.back = e.usn
+	}
+	e.noteLinks(old)
 	objects[e.guid] = &e
 	d.now = snapshot{usn: e.usn, objects: objects}
 	return &e
@@ -163,6 +168,9 @@ func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) direc
 		out.LastParent = e.parent
 		out.Attrs["isdeleted"] = [][]byte{[]byte("TRUE")}
 		return out
+	}
+	if !whole && e.back > since {
+		out.Attrs["isdeleted"] = nil // its links are shown again, and nobody is told of them
 	}
 	out.Parent = e.parent
 	out.Attrs["samaccountname"] = [][]byte{[]byte(e.name)}
