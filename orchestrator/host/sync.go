@@ -204,16 +204,22 @@ func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, 
 	return complete, nil
 }
 
-// keepOwed makes dirty what a run under a ceiling found to be written and the engine itself owns: once answered, the engine does not propose it again by
-// itself (rule P3), and nobody wrote it.
+// keepOwed makes dirty what a run under a ceiling found to be written, or to have left its scopes, and the engine itself owns: once answered, the engine
+// does not propose it again by itself (rule P3), and nobody wrote it.
 func (h *Host) keepOwed(ctx context.Context, name string, s *gate.Session, batch []engine.Proposal) error {
 	auth := h.gate.Authority()
 	var keys []ledger.Key
 	h.gate.Read(func(led *ledger.State) {
 		for _, p := range batch {
 			k := ledger.Key{Object: p.Object, Feature: p.Feature}
-			if j, said := s.Said(k); said && !j.Outcome.Settles() && h.askable(led, auth, k) == name {
-				keys = append(keys, k)
+			j, said := s.Said(k)
+			left := p.Want == engine.OutOfScope // for where it is now, it was not proposed
+			if !said || (j.Outcome.Settles() && !left) || h.askable(led, auth, k) != name {
+				continue
+			}
+			keys = append(keys, k)
+			if refs := (ledger.Key{Object: p.Object, Feature: scoping.References}); left && h.askable(led, auth, refs) == name {
+				keys = append(keys, refs)
 			}
 		}
 	})
