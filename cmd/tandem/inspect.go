@@ -138,6 +138,9 @@ func showExplained(w io.Writer, e api.Explained) {
 			fmt.Fprintf(w, "  not %s of %q: %s\n", l.Engine, l.Assignment, l.Because)
 		}
 	}
+	for _, x := range e.Waits {
+		fmt.Fprintf(w, "%s %s\n", bold("held:"), x)
+	}
 }
 
 func objectCommand() *cli.Command {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -80,6 +81,13 @@ func heldTable(w io.Writer, hs []api.Held) {
 }
 
 func showHeld(w io.Writer, h api.Held) {
+	if h.Engine == "" { // no writes: objects that would get another engine
+		fmt.Fprintf(w, "%s, %s: %d changes of owners\n%s\n", bold(h.ID), h.State, h.Count, h.Why)
+		for _, e := range h.Entries {
+			fmt.Fprintf(w, "  %s %s\n", strings.ReplaceAll(e.Op, "-", " "), e.Name)
+		}
+		return
+	}
 	fmt.Fprintf(w, "%s of %s, %s: %d writes of class %s\n%s\n", bold(h.ID), h.Engine, h.State, h.Count, h.Class, h.Why)
 	for _, e := range h.Entries {
 		fmt.Fprintf(w, "  %s %s %s %s\n", e.Op, e.Feature, e.Name, e.Detail)

@@ -23,10 +23,11 @@ type Explained struct {
 	Object    scoping.ObjectID      `json:"object"`
 	Gone      bool                  `json:"gone,omitempty"`
 	Features  []scoping.Explanation `json:"features"`
+	Waits     []string              `json:"waits,omitempty"` // changes of its owners that wait for an answer, in words
 }
 
 func explainedOf(e host.Explained) Explained {
-	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features}
+	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features, Waits: e.Waits}
 	if out.Features == nil {
 		out.Features = []scoping.Explanation{}
 	}

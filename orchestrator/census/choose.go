@@ -49,6 +49,7 @@ type choosing struct {
 type remembered struct {
 	Judged  map[scoping.GUID]bool   `json:"judged"`
 	Targets map[string]scoping.GUID `json:"targets,omitempty"`
+	Frozen  []Frozen                `json:"frozen,omitempty"`
 }
 
 // Choose tells the census by what objects are chosen, in place of what it was told before. What is new is judged of all objects before it returns.
@@ -342,21 +343,38 @@ type Staged struct {
 	Taken  bool // from now on it is taken; false: no longer
 }
 
-// Staged gives the changes that wait to be taken, in order.
+// named gives those of some choices that are asked for; before anything is asked for, all, by their identities alone.
+func (s *choosing) named(ids []scoping.GUID) (out []scoping.Choice) {
+	if s == nil {
+		for _, g := range ids {
+			out = append(out, scoping.Choice{ID: g})
+		}
+		return out
+	}
+	for _, x := range s.choosers {
+		if slices.Contains(ids, x.ID) {
+			out = append(out, x.Choice)
+		}
+	}
+	return out
+}
+
+// Staged gives the changes that wait to be taken, in order. Before Choose was called they are those that waited when they were stored, and of
+// their choices nothing but the identity is known.
 func (c *Census) Staged() []Staged {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []Staged
 	for _, n := range c.names {
 		t, s := c.trees[n], c.choosing[n]
-		if t == nil || s == nil {
+		if t == nil {
 			continue
 		}
 		for g := range t.staged {
 			o := t.objects[g]
-			for _, x := range s.choosers {
-				if o != nil && !o.Gone && slices.Contains(o.Staged, x.ID) {
-					out = append(out, Staged{Object: scoping.ObjectID{Directory: n, GUID: g}, Kind: o.Kind, Choice: x.Choice, Taken: !slices.Contains(o.Chosen, x.ID)})
+			for _, x := range s.named(o.Staged) {
+				if !o.Gone {
+					out = append(out, Staged{Object: scoping.ObjectID{Directory: n, GUID: g}, Kind: o.Kind, Choice: x, Taken: !slices.Contains(o.Chosen, x.ID)})
 				}
 			}
 		}
@@ -406,32 +424,37 @@ const (
 
 // Frozen is a group by whose members objects are chosen and that vanished or emptied: nobody's owner changes by it (rule T3).
 type Frozen struct {
-	Group   scoping.ObjectID
-	Name    string // its DN, as it was last seen
-	Why     string // Vanished or Emptied
-	Choices []scoping.Choice
+	Group   scoping.ObjectID `json:"group"`
+	Name    string           `json:"name"`    // its DN, as it was last seen
+	Why     string           `json:"why"`     // Vanished or Emptied
+	Choices []scoping.GUID   `json:"choices"` // that ask for it
 }
 
-// Frozen gives the frozen groups, in order, each with the choices that ask for it.
+// Frozen gives the frozen groups, in order. Before Choose was called they are those that were stored.
 func (c *Census) Frozen() []Frozen {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []Frozen
 	for _, n := range c.names {
-		s, t := c.choosing[n], c.trees[n]
-		if s == nil || t == nil {
-			continue
+		out = append(out, c.frozenOf(n)...)
+	}
+	return out
+}
+
+func (c *Census) frozenOf(name string) (out []Frozen) {
+	s, t := c.choosing[name], c.trees[name]
+	if s == nil || t == nil {
+		return c.stored[name].Frozen
+	}
+	for _, g := range slices.SortedFunc(maps.Keys(s.frozen), scoping.GUID.Compare) {
+		f := Frozen{Group: scoping.ObjectID{Directory: name, GUID: g}, Name: t.DN(g), Why: s.frozen[g]}
+		for _, x := range s.choosers {
+			if slices.Contains(s.groups(x), g) {
+				f.Choices = append(f.Choices, x.ID)
+			}
 		}
-		for _, g := range slices.SortedFunc(maps.Keys(s.frozen), scoping.GUID.Compare) {
-			f := Frozen{Group: scoping.ObjectID{Directory: n, GUID: g}, Name: t.DN(g), Why: s.frozen[g]}
-			for _, x := range s.choosers {
-				if slices.Contains(s.groups(x), g) {
-					f.Choices = append(f.Choices, x.Choice)
-				}
-			}
-			if f.Why != "" && len(f.Choices) > 0 {
-				out = append(out, f)
-			}
+		if f.Why != "" && len(f.Choices) > 0 {
+			out = append(out, f)
 		}
 	}
 	return out
@@ -457,5 +480,5 @@ func (c *Census) keepChoosing(tx state.Tx, name string) error {
 	if s == nil {
 		return nil
 	}
-	return putJSON(tx, "choices", name, remembered{Judged: s.judged, Targets: s.targets})
+	return putJSON(tx, "choices", name, remembered{Judged: s.judged, Targets: s.targets, Frozen: c.frozenOf(name)})
 }

@@ -437,7 +437,8 @@ func TestVanishedAndEmptiedGroupsFreeze(t *testing.T) {
 	w.refresh()
 	w.frozen("vanished " + group)
 	w.staged()
-	w.open() // another process finds it so as well
+	w.open() // another process finds it so as well, and knows before it has looked
+	w.frozen("vanished " + group)
 	w.choose(pilots)
 	w.refresh()
 	w.frozen("vanished " + group)
@@ -497,6 +498,7 @@ func TestAnotherProcessRemembersWhatWasJudged(t *testing.T) {
 	w.join(group, cleo) // while no process runs
 	w.set(ann, "title", "Chief")
 	w.open()
+	w.staged("+bob")
 	w.choose(pilots, chiefs)
 	w.refresh()
 	w.takes(pilots, "ann")

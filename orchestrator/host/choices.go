@@ -144,14 +144,14 @@ func (h *Host) Frozen() []FrozenGroup {
 	var out []FrozenGroup
 	for _, f := range h.o.Census.Frozen() {
 		g := FrozenGroup{Group: f.Group, Name: f.Name, Why: f.Why, Assignments: []string{}}
-		for _, a := range p.Policy().Assignments {
-			if slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return c.Of(a) }) {
-				g.Assignments = append(g.Assignments, a.Name)
+		for _, c := range p.Choices(f.Group.Directory) {
+			if slices.Contains(f.Choices, c.ID) {
+				g.Choices = append(g.Choices, c)
 			}
 		}
-		for _, c := range p.Choices(f.Group.Directory) {
-			if slices.ContainsFunc(f.Choices, func(x scoping.Choice) bool { return x.ID == c.ID }) {
-				g.Choices = append(g.Choices, c)
+		for _, a := range p.Policy().Assignments {
+			if slices.ContainsFunc(g.Choices, func(c scoping.Choice) bool { return c.Of(a) }) {
+				g.Assignments = append(g.Assignments, a.Name)
 			}
 		}
 		if len(g.Choices) > 0 { // by others nobody is owned
@@ -170,6 +170,28 @@ func (h *Host) thawing(target *scoping.Partition, findings []wave.Finding) {
 			}
 		}
 	}
+}
+
+// waits says what of an object's owners waits for an answer, or was refused by one.
+func (h *Host) waits(id scoping.ObjectID) []string {
+	var out []string
+	for _, x := range h.Held() {
+		for _, e := range x.Entries {
+			if x.Class != ledger.OwnerChanges || e.Object != id {
+				continue
+			}
+			word := "is among"
+			if e.Op != chosenOp(census.Staged{Taken: true}) {
+				word = "is no longer among"
+			}
+			what := "which waits in held set " + x.ID + ": tandem held show " + x.ID
+			if x.State == ledger.HoldRejected {
+				what = "which was rejected as held set " + x.ID + ": tandem held forget " + x.ID + " lets it be weighed again"
+			}
+			out = append(out, fmt.Sprintf("the object %s the %s now, %s", word, x.Assignment, what))
+		}
+	}
+	return out
 }
 
 // heldOwners gives the open sets of owner changes that hold objects of an engine, with how many.
@@ -265,9 +287,11 @@ func sortedGUIDs[V any](m map[scoping.GUID]V) []scoping.GUID {
 func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []census.Staged) (take []census.Staged, hold *ledger.Hold) {
 	choice := changes[0].Choice
 	var weighed []census.Staged
+	hands := map[string]int{}
 	for _, s := range changes {
 		row := led.Rows[s.Object]
-		if row == nil || row.State != ledger.Live || !h.hangsOn(auth, s) {
+		from, to := h.handed(auth, s)
+		if row == nil || row.State != ledger.Live || from == to {
 			take = append(take, s)
 			continue
 		}
@@ -277,6 +301,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 		case ledger.HoldRejected:
 		default:
 			weighed = append(weighed, s)
+			hands["from "+from+" to "+to]++
 		}
 	}
 	limit := h.choiceLimit(led, auth, choice)
@@ -285,7 +310,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 	}
 	hold = &ledger.Hold{Class: ledger.OwnerChanges, Assignment: choice.String() + " under " + choice.Under.DN, Limit: limit, At: h.now().UnixMilli(),
 		Epoch: auth.Epoch, State: ledger.HoldOpen,
-		Why: fmt.Sprintf("%d objects would change their engine at once because of whom %s under %s takes; more than %d are not moved without asking", len(weighed), choice, choice.Under.DN, limit)}
+		Why: fmt.Sprintf("%s at once: the directory changed who the %s under %s are, and more than %d are not handed over without asking", counted(hands), choice, choice.Under.DN, limit)}
 	for _, s := range weighed {
 		hold.Entries = append(hold.Entries, ledger.HeldEntry{Object: s.Object, Feature: scoping.Base(s.Kind), Op: chosenOp(s), Detail: choice.ID.String(), Name: h.nameOf(s.Object)})
 	}
@@ -296,6 +321,15 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 	return take, hold
 }
 
+// counted says how many go which way.
+func counted(hands map[string]int) string {
+	var out []string
+	for _, k := range sorted(hands) {
+		out = append(out, fmt.Sprintf("%d objects would go %s", hands[k], k))
+	}
+	return strings.Join(out, ", ")
+}
+
 func chosenOp(s census.Staged) string {
 	if s.Taken {
 		return "chosen"
@@ -303,11 +337,11 @@ func chosenOp(s census.Staged) string {
 	return "no-longer-chosen"
 }
 
-// hangsOn says whether an object's owner would be another one after a change.
-func (h *Host) hangsOn(auth gate.Authority, s census.Staged) bool {
+// handed gives an object's owner before and after a change.
+func (h *Host) handed(auth gate.Authority, s census.Staged) (from, to string) {
 	p := auth.Partition
 	if p == nil {
-		return false
+		return "", ""
 	}
 	now := h.o.Census.Sight(s.Object).Place(s.Object.Directory)
 	then := now
@@ -317,7 +351,7 @@ func (h *Host) hangsOn(auth gate.Authority, s census.Staged) bool {
 		then.Chosen = slices.DeleteFunc(slices.Clone(now.Chosen), func(g scoping.GUID) bool { return g == s.Choice.ID })
 	}
 	f := scoping.Base(s.Kind)
-	return p.Owner(now, s.Kind, f).Engine != p.Owner(then, s.Kind, f).Engine
+	return p.Owner(now, s.Kind, f).Engine, p.Owner(then, s.Kind, f).Engine
 }
 
 // choiceLimit is how many owners may change at once by one choice: the delete threshold, over the linked objects that the choice looks at.

@@ -24,6 +24,7 @@ type Explained struct {
 	Kind     scoping.Kind
 	Gone     bool
 	Features []scoping.Explanation
+	Waits    []string // what of it waits for a person's answer
 }
 
 // Explain says who owns an object under a partition, the one in force if nil.
@@ -58,7 +59,7 @@ func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	if scoping.Base(sight.Kind) == "" {
 		return e, fmt.Errorf("%w: %s is a container or something else that is not synchronized", ErrUsage, sight.Name)
 	}
-	e.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
+	e.Features, e.Waits = p.Explain(sight.Place(id.Directory), sight.Kind), h.waits(id)
 	return e, nil
 }
 
