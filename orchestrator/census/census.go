@@ -66,6 +66,7 @@ type Census struct {
 	owed     map[string]*news      // that could not be judged
 	recall   func() map[scoping.ObjectID][]scoping.GUID
 
+	compare bool    // a directory was read from the start, and nobody was told yet
 	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
 
 	io      sync.Mutex // one conversation with the directories at a time
@@ -131,6 +132,7 @@ func (c *Census) Keep(ctx context.Context) error {
 	}
 	changed := map[string][]Object{}
 	for _, n := range c.names {
+		untold[n] = untold[n] || c.compare
 		if t := c.trees[n]; t != nil && !untold[n] {
 			changed[n] = t.Touched(nil)
 		}
@@ -220,21 +222,30 @@ func (c *Census) Close() error {
 // start, so that the events do not tell everything: compare.
 func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err error) {
 	for _, n := range c.names {
-		es, f, err := c.refresh(ctx, n)
+		es, err := c.refresh(ctx, n)
 		if err != nil {
+			c.Again(events, false) // what another directory told is not told again
 			return nil, false, err
 		}
-		events, full = append(events, es...), full || f
+		events = append(events, es...)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	events, c.pending = append(c.pending, events...), nil
+	events, full = append(c.pending, events...), c.compare
+	c.pending, c.compare = nil, false
 	return events, full, nil
 }
 
-func (c *Census) refresh(ctx context.Context, name string) (events []Event, full bool, err error) {
+// Again takes back what a Refresh gave and nothing could be concluded from: the next one gives it again, and nothing is kept until then.
+func (c *Census) Again(events []Event, full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending, c.compare = append(events, c.pending...), c.compare || full
+}
+
+func (c *Census) refresh(ctx context.Context, name string) (events []Event, err error) {
 	err = c.with(ctx, name, func(r Reader) error {
-		events, full = nil, false
+		events = nil
 		c.mu.Lock()
 		m := c.marks[name]
 		asks := append(slices.Clone(Attrs), c.choosing[name].asks()...)
@@ -250,7 +261,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, full
 		if m.Invocation != ctl.InvocationID {
 			m.Cookie = nil // cookies and USNs of another controller say nothing here
 		}
-		full = len(m.Cookie) == 0
+		full := len(m.Cookie) == 0
 		entries, next, err := syncAll(ctx, r, m.Cookie, asks)
 		if errors.Is(err, directory.ErrCookie) && !full {
 			full = true
@@ -275,7 +286,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, full
 		c.settle(name)
 		return nil
 	})
-	return events, full, err
+	return events, err
 }
 
 func syncAll(ctx context.Context, r Reader, cookie []byte, attrs []string) (entries []directory.Entry, next []byte, err error) {
@@ -300,7 +311,7 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 		c.trees[name] = t
 	}
 	t.Root, t.RootDN = m.Root, m.RootDN
-	c.marks[name] = m
+	c.marks[name], c.compare = m, c.compare || full
 	var events []Event
 	for _, e := range entries {
 		events = append(events, t.Apply(e, full)...)

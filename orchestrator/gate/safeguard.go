@@ -16,4 +16,6 @@ const (
 	OneTransaction  Safeguard = "a cutover in one transaction"             // waves
 	Unclaimed       Safeguard = "silence is not consent"                   // P4
 	NewsConcluded   Safeguard = "news are stored after they are concluded" // T1
+	ChosenOnly      Safeguard = "whom choices give to others"              // T1
+	ChosenPlaces    Safeguard = "the record of what took an object"        // L1
 )

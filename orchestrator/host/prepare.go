@@ -53,10 +53,7 @@ func (h *Host) Prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := h.followPins(ctx); err != nil {
-		return err
-	}
-	if err := h.follow(ctx, events, full); err != nil {
+	if err := h.followNews(ctx, events, full); err != nil {
 		return err
 	}
 	if err := h.o.Census.Keep(ctx); err != nil {
@@ -131,6 +128,18 @@ func (h *Host) soil(ctx context.Context, keys []ledger.Key, code, reason string)
 		rs = append(rs, ledger.Record{Type: ledger.DirtyType, Code: code, Reason: reason, Dirty: chunk})
 	}
 	return h.gate.Record(ctx, rs...)
+}
+
+// followNews lets partition and ledger follow what the census noticed. What could not be concluded stays news (rule T1).
+func (h *Host) followNews(ctx context.Context, events []census.Event, full bool) error {
+	err := h.followPins(ctx)
+	if err == nil {
+		err = h.follow(ctx, events, full)
+	}
+	if err != nil {
+		h.o.Census.Again(events, full)
+	}
+	return err
 }
 
 // followPins lets the partition know where its pinned containers lie now; owners are unchanged.

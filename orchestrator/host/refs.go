@@ -130,8 +130,12 @@ func (h *Host) lookAround(ctx context.Context) (events []census.Event, full bool
 	if events, full, err = h.o.Census.Refresh(ctx); err != nil {
 		return nil, false, fmt.Errorf("reading the directory's changes: %w", err)
 	}
-	events, err = h.weighChosen(ctx, events)
-	return events, full, err
+	more, err := h.weighChosen(ctx, events)
+	if err != nil {
+		h.o.Census.Again(events, full)
+		return nil, false, err
+	}
+	return more, full, nil
 }
 
 // prepareDirectory refreshes the census alone.
@@ -142,10 +146,7 @@ func (h *Host) prepareDirectory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.followPins(ctx); err != nil {
-		return err
-	}
-	if err := h.follow(ctx, events, full); err != nil {
+	if err := h.followNews(ctx, events, full); err != nil {
 		return err
 	}
 	return h.o.Census.Keep(ctx)

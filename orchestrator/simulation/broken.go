@@ -19,16 +19,18 @@ const (
 	TwoTransactions    Broken = "cutover in two transactions"                   // waves
 	SilenceIsConsent   Broken = "silence as consent"                            // P4
 	NewsBeforeVerdicts Broken = "news stored before they are concluded"         // T1
+	NearMayWrite       Broken = "whoever owns some of a container writes all"   // T1
+	PlacesForgotten    Broken = "transfers that do not know whom choices took"  // L1
 )
 
 // Variants lists every broken variant.
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
-		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts}
+		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten}
 }
 
 var without = map[Broken]gate.Safeguard{
 	LaggardBelieved: gate.DeleteEvidence, LinksUnproved: gate.LinkEvidence, AttemptUnchecked: gate.AttemptCheck, FreezeOpen: gate.FreezeAdmission, StopOpen: gate.StopAdmission,
 	RecordIgnored: gate.TombstoneOwner, NewInsteadOfOld: gate.RestoreFirst, TwoTransactions: gate.OneTransaction, SilenceIsConsent: gate.Unclaimed,
-	NewsBeforeVerdicts: gate.NewsConcluded,
+	NewsBeforeVerdicts: gate.NewsConcluded, NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces,
 }
