@@ -289,6 +289,9 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	st.Granted = s.granted(p)
 	st.Shadow = g.auth.Shadowed(s.engine, place, p.Kind, p.Feature)
 	st.Near = st.Owner != s.engine && !s.o.Silent && g.auth.Near(s.engine, place, p.Kind, p.Feature)
+	if st.Near && g.o.Without == ChosenOnly {
+		st.Owner = s.engine
+	}
 	st.Record, st.Recorded = g.o.Ledger.OwnerOfRecord(p.Object, p.Feature)
 	if g.o.Without != StopAdmission {
 		st.Stopped = g.auth.Stopped(s.engine, place)

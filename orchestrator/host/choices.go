@@ -381,7 +381,7 @@ func (h *Host) replaced(s *ledger.State, auth gate.Authority, row *ledger.Row) (
 	}
 	for _, f := range slices.Sorted(maps.Keys(row.Features)) {
 		l := row.Features[f]
-		if slices.Equal(l.Chain, sight.Chain) && slices.Equal(l.Chosen, sight.Chosen) {
+		if slices.Equal(l.Chain, sight.Chain) && (slices.Equal(l.Chosen, sight.Chosen) || h.o.Without == gate.ChosenPlaces) {
 			continue
 		}
 		record, known := s.OwnerOfRecord(row.Object, f)

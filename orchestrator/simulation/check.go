@@ -48,6 +48,8 @@ type book struct {
 	stops      []gate.Stop
 	epoch      scoping.Epoch
 	debt       uint64
+	newest     uint64 // the highest record read so far, crashes included
+	crashes    int
 	commits    int // of control, when it was read last
 	frozen     map[string]*frozenScope
 	shadow     map[string]snapshot     // wave -> the directory when its shadow run began
@@ -175,7 +177,12 @@ func (w *world) catchUp() {
 			b.lastEngine[r.Object.GUID] = r.Engine
 			delete(b.parked, r.Object.GUID)
 		}
-		return b.scratch.Fold(e.Seq, r)
+		due := w.handedOver(e.Seq, r)
+		if err := b.scratch.Fold(e.Seq, r); err != nil {
+			return err
+		}
+		w.checkHandedOver(due, r)
+		return nil
 	})
 	commits := w.points[state.FailControlAfterCommit] + w.counts["crash"]
 	if err == nil && b.commits != commits {
@@ -209,6 +216,36 @@ func (b *book) park(t scoping.Transfer) {
 		l := row.Features[f]
 		if l != nil && t.Scope.Writes(row.Kind, f) && t.Scope.Covers(scoping.Place{Directory: id.Directory, Ancestors: l.Chain, Chosen: l.Chosen}) {
 			b.parked[id.GUID] = true
+		}
+	}
+}
+
+// handedOver gives, of a cutover's transfer that is new, the objects whose owner of record it has to change: those that the host knows in its scope and that
+// settled there (rule L1).
+func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID) {
+	b := &w.book
+	fresh := seq > b.newest && b.crashes == w.counts["crash"]
+	b.newest, b.crashes = max(b.newest, seq), w.counts["crash"]
+	if r.Type != ledger.TransferType || !fresh || b.waves[r.Wave].To != r.Transfer.To {
+		return nil
+	}
+	for _, id := range b.scratch.Objects() {
+		row := b.scratch.Rows[id]
+		f := scoping.Base(row.Kind)
+		_, pending := b.scratch.Pending(id)
+		record, known := b.scratch.OwnerOfRecord(id, f)
+		t := r.Transfer.Scope
+		if row.State == ledger.Live && row.Transit == nil && !pending && known && record == r.Transfer.From && t.Writes(row.Kind, f) && !w.told[id.GUID].dead && t.Covers(w.toldPlace(id.GUID)) {
+			due = append(due, id)
+		}
+	}
+	return due
+}
+
+func (w *world) checkHandedOver(due []scoping.ObjectID, r ledger.Record) {
+	for _, id := range due {
+		if record, _ := w.book.scratch.OwnerOfRecord(id, scoping.Base(w.book.scratch.Rows[id].Kind)); record != r.Transfer.To {
+			w.fail(noDeath, "the transfer of %s to %s leaves %s to %s", r.Wave, r.Transfer.To, w.dir.now.dn(id.GUID), record)
 		}
 	}
 }
