@@ -125,8 +125,14 @@ func (p *Partition) stateable(d *part, n int32, f field, colours []int32) []clau
 	if len(l) == 1 && l[0].owner == outside {
 		return nil
 	}
-	for i := range l {
-		l[i].owner = p.first(colours, l[i].owner)
+	outer := d.list(d.tree.nodes[n].parent, f)
+	for _, x := range [][]clause{l, outer} {
+		for i := range x {
+			x[i].owner = p.first(colours, x[i].owner)
+		}
+	}
+	if slices.EqualFunc(l, outer, func(x, y clause) bool { return x.equal(&y) }) {
+		return nil // it divides epochs alone
 	}
 	above := l[len(l)-1].owner
 	l = d.positive(n, l)
