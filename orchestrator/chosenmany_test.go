@@ -134,6 +134,33 @@ func TestChosenSharesWidenAndAgreeWithTheDirectory(t *testing.T) {
 			}
 			w.same(ids, "choosing by attributes")
 		})
+		t.Run("one who was nobody's is created when he is chosen", func(t *testing.T) {
+			ou := "OU=Service," + s.base
+			guyDN, guy := w.person("guy", ou)
+			_, hal := w.person("hal", ou)
+			group := w.group("Served", ou)
+			w.both("connect", "cloudsync")
+			text := w.policyOf(service, assign("engineers", "OU=Engineering,"+s.base, "cloudsync"), assign("served", ou, "cloudsync", fmt.Sprintf("memberOf: %q", group)))
+			p, _ := w.apply(text)
+			for _, x := range p.Waves { // what an attribute chose goes back first
+				if _, err := w.tandem.Host().Drive(t.Context(), x.ID); err != nil {
+					t.Fatal(err)
+				}
+				w.decide(x.ID, wave.CompleteNow, wave.Completed)
+			}
+			w.owners(map[string]string{guy: "none"})
+			w.both("connect", "cloudsync")
+			w.join(group, guyDN)
+			w.both("connect", "cloudsync")
+			w.owners(map[string]string{guy: "cloudsync", hal: "none"})
+			if w.mustUser(guy).Properties["displayName"] != "Person guy" {
+				t.Error("he was not created as he is")
+			}
+			if _, lives := w.user(hal); lives {
+				t.Error("his neighbour was created too")
+			}
+			w.writer(guyDN, guy, "cloudsync", "connect")
+		})
 		t.Run("owners agree with what the directory finds", func(t *testing.T) { w.agree(t) })
 	})
 }
