@@ -70,9 +70,20 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		}
 		if r, owed := s.decision(it); owed {
 			rs = append(rs, r)
+			rs = append(rs, s.alsoRefs(it)...)
 		}
 	}
 	return s.g.record(ctx, rs)
+}
+
+// alsoRefs makes the references of an object dirty that an engine took for gone and that is there: that engine proposes them no more by itself, and the
+// run that asks it for the object may break off before it comes to them (rule P2). The lock is held.
+func (s *Session) alsoRefs(it *item) []ledger.Record {
+	row := s.g.o.Ledger.Rows[it.p.Object]
+	if it.p.Want == engine.Present || it.v.Outcome != engine.Deferred || (it.v.Code != "not-gone" && it.v.Code != "place") || row == nil || row.Features[scoping.References] == nil {
+		return nil
+	}
+	return []ledger.Record{{Type: ledger.DirtyType, Code: it.v.Code, Reason: it.v.Reason, Dirty: []ledger.Key{{Object: it.p.Object, Feature: scoping.References}}}}
 }
 
 // soiled says that the object became dirty after its verdict, while others of the batch were written: it was not about that. The lock is held.

@@ -48,7 +48,8 @@ type book struct {
 	stops      []gate.Stop
 	epoch      scoping.Epoch
 	debt       uint64
-	newest     uint64 // the highest record read so far, crashes included
+	places     map[scoping.GUID]scoping.Place // when a cutover began, as the host knew them
+	newest     uint64                         // the highest record read so far, crashes included
 	crashes    int
 	commits    int // of control, when it was read last
 	frozen     map[string]*frozenScope
@@ -136,6 +137,10 @@ func (b *book) act(w *world, id string, a wave.Act) {
 	case wave.ActVerifyNew, wave.ActCutover, wave.ActFlipBack:
 		if a == wave.ActCutover {
 			w.checkHeard(id)
+			b.places = map[scoping.GUID]scoping.Place{}
+			for g := range w.told {
+				b.places[g] = w.toldPlace(g)
+			}
 		}
 		if f := b.frozen[id]; f != nil {
 			f.tight = true
@@ -235,7 +240,7 @@ func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID)
 		_, pending := b.scratch.Pending(id)
 		record, known := b.scratch.OwnerOfRecord(id, f)
 		t := r.Transfer.Scope
-		if row.State == ledger.Live && row.Transit == nil && !pending && known && record == r.Transfer.From && t.Writes(row.Kind, f) && !w.told[id.GUID].dead && t.Covers(w.toldPlace(id.GUID)) {
+		if row.State == ledger.Live && row.Transit == nil && !pending && known && record == r.Transfer.From && t.Writes(row.Kind, f) && !w.told[id.GUID].dead && t.Covers(w.toldPlace(id.GUID)) && t.Covers(b.places[id.GUID]) {
 			due = append(due, id)
 		}
 	}
