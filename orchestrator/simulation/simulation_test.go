@@ -77,7 +77,7 @@ func TestInvariantsHold(t *testing.T) {
 			t.Errorf("failpoint %s was never reached", p)
 		}
 	}
-	for _, what := range []string{"crash", "foreign", "sync", "wave completed", "wave rolled-back", "held approve", "held reject", "deleted", "unlinked"} {
+	for _, what := range []string{"crash", "foreign", "sync", "wave completed", "wave rolled-back", "held approve", "held reject", "deleted", "unlinked", "chosen transfer", "chosen place", "owners held"} {
 		if counts[what] == 0 {
 			t.Errorf("%q never happened", what)
 		}
