@@ -238,7 +238,13 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 		return nil, nil
 	}
 	if r, changed := h.transit(s, auth, row); changed {
-		return nil, []ledger.Record{r}
+		rs := []ledger.Record{r}
+		if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place of his
+			there := *row
+			there.Transit = nil
+			rs = append(rs, h.replaced(s, auth, &there)...)
+		}
+		return nil, rs
 	}
 	if rs := h.replaced(s, auth, row); len(rs) > 0 {
 		if e.Type != census.Changed && e.Type != census.Returned {
