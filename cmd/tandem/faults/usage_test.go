@@ -148,7 +148,7 @@ func TestEveryMistakeOfAPolicyIsToldAtOnceWithItsPlace(t *testing.T) {
 		"many": {brokenPolicy, []string{
 			`p.yaml:2:1: unknown key "featurs" in the policy (did you mean "features"?)`, `p.yaml:3:27: there is no feature "widgets"`,
 			`p.yaml:4:12: unknown key "softMatches" in defaults (did you mean "softMatch"?)`, `p.yaml:8:13: assignment "everything" names engine "conect", which is not configured (write one of cloudsync, connect, none`,
-			`p.yaml:9:23: there is no feature "group"`, `p.yaml:10:5: assignment "nowhere" has no "under" (add it)`, `p.yaml:11:5: unknown key "undr" in the assignment (did you mean "under"?)`,
+			`p.yaml:9:23: there is no feature "group"`, `p.yaml:10:5: assignment "nowhere" has no "under" (add it)`, `p.yaml:11:5: unknown key "undr" in assignment "nowhere" (did you mean "under"?)`,
 			`p.yaml:15:12: OU=Nowhere,DC=contoso,DC=test, which assignment "gone" names, is not in directory contoso`, `p.yaml:19:12: under: not a distinguished name`}},
 		"syntax":  {"version: 1\nfeatures: [users, groups\nassignments: x\n", []string{"p.yaml:3:12: this is not YAML"}},
 		"garbage": {"\x00\xff\xfe", []string{"p.yaml:1:1: this is not YAML"}},
@@ -160,7 +160,7 @@ func TestEveryMistakeOfAPolicyIsToldAtOnceWithItsPlace(t *testing.T) {
 		"no totality": {head + "  - {name: part, under: 'DC=contoso,DC=test', engine: connect, features: [users]}\n",
 			[]string{"p.yaml:4:5: nobody owns groups under DC=contoso,DC=test (add groups to the features of assignment", "engine: none"}},
 		"unknown engine": {head + strings.Replace(all, "connect", "nosuch", 1), []string{`p.yaml:4:`, `names engine "nosuch", which is not configured`}},
-		"selector":       {head + strings.Replace(all, "engine:", "filter: (a=b), engine:", 1), []string{"p.yaml:4:", "not yet available"}},
+		"selector":       {head + strings.Replace(all, "engine:", "filter: (a=b), engine:", 1), []string{"p.yaml:4:", `"a" is not known as an attribute`}},
 	} {
 		w.write("p.yaml", c.text)
 		w.fails(2, c.words, "policy", "validate", "p.yaml")
