@@ -123,6 +123,28 @@ func (b *bench) configured(ctx context.Context, f func(context.Context, *talk) e
 	})
 }
 
+// steady waits until goroutines that earlier rules began have ended, which nobody else can tell: until their number stays the same for a while. It
+// gives that number.
+func steady(limit time.Duration) int {
+	deadline, tick := time.NewTimer(limit), time.NewTicker(10*time.Millisecond)
+	defer deadline.Stop()
+	defer tick.Stop()
+	n := runtime.NumGoroutine()
+	for same := 0; same < 10; {
+		select {
+		case <-tick.C:
+			now := runtime.NumGoroutine()
+			same++
+			if now != n {
+				n, same = now, 0
+			}
+		case <-deadline.C:
+			return n
+		}
+	}
+	return n
+}
+
 // settled waits until no more goroutines run than before.
 func settled(before int, limit time.Duration) error {
 	deadline, tick := time.NewTimer(limit), time.NewTicker(10*time.Millisecond)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
 	"slices"
 	"time"
 
@@ -403,7 +402,7 @@ func proposesChanges(ctx context.Context, b *bench) error {
 }
 
 func leavesNothing(ctx context.Context, b *bench) error {
-	before := runtime.NumGoroutine()
+	before := steady(b.Promptly)
 	err := b.configured(ctx, func(ctx context.Context, t *talk) error {
 		if err := t.push(ctx, b.grants(engine.ModeOwn, 1)); err != nil {
 			return err
