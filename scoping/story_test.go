@@ -153,3 +153,39 @@ func TestUnreadablePartitionsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A partition that the first version of the format holds, with eight fields, is read as it was meant.
+func TestPartitionsOfTheFirstFormatAreRead(t *testing.T) {
+	p := mustCompile(t, example(contoso()))
+	b, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old map[string]any
+	if err := json.Unmarshal(b, &old); err != nil {
+		t.Fatal(err)
+	}
+	old["version"] = 1
+	for _, d := range old["directories"].([]any) {
+		for _, n := range d.(map[string]any)["nodes"].([]any) {
+			if m, ok := n.(map[string]any)["marks"].([]any); ok {
+				n.(map[string]any)["marks"] = m[:8]
+			}
+		}
+	}
+	if b, err = json.Marshal(old); err != nil {
+		t.Fatal(err)
+	}
+	var q scoping.Partition
+	if err := json.Unmarshal(b, &q); err != nil {
+		t.Fatal(err)
+	}
+	w := contoso()
+	for n := range w.parent {
+		for _, x := range []question{{scoping.User, scoping.Users}, {scoping.Group, scoping.References}} {
+			if p.Owner(w.container(n), x.k, x.f) != q.Owner(w.container(n), x.k, x.f) {
+				t.Errorf("%s in %s: %v and %v", x.f, w.name[n], p.Owner(w.container(n), x.k, x.f), q.Owner(w.container(n), x.k, x.f))
+			}
+		}
+	}
+}
