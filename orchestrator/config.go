@@ -108,19 +108,15 @@ const (
 	KindExternal  = "external"
 )
 
-// ConfigError is every mistake of a configuration at once, each with its file.
-type ConfigError struct {
-	File     string
-	Problems []string
-}
+// ConfigError is every mistake of a configuration at once, in the order of the file. A mistake without a line concerns the whole file.
+type ConfigError struct{ Mistakes scoping.Mistakes }
 
-// Error lists the problems, one a line.
-func (e *ConfigError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = e.File + p
-	}
-	return strings.Join(lines, "\n")
+// Error lists the mistakes, one a line.
+func (e *ConfigError) Error() string { return e.Mistakes.Error() }
+
+// wholeFile is a mistake that has no place in the file.
+func wholeFile(file, format string, args ...any) *ConfigError {
+	return &ConfigError{Mistakes: scoping.Mistakes{{Pos: scoping.Pos{File: file}, What: fmt.Sprintf(format, args...)}}}
 }
 
 // LoadConfig reads tandem.yaml. path may be empty: then TANDEM_CONFIG, then ./tandem.yaml. Mistakes are a *ConfigError.
@@ -133,10 +129,10 @@ func LoadConfig(path string, getenv func(string) string) (Config, error) {
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return Config{}, &ConfigError{File: path, Problems: []string{": there is no such file: name one with --config or TANDEM_CONFIG, or let `tandem lab up --dir DIR` write one to begin with"}}
+		return Config{}, wholeFile(path, "there is no such file: name one with --config or TANDEM_CONFIG, or let `tandem lab up --dir DIR` write one to begin with")
 	}
 	if err != nil {
-		return Config{}, &ConfigError{File: path, Problems: []string{": it cannot be read: " + causeOf(err)}}
+		return Config{}, wholeFile(path, "it cannot be read: %s", causeOf(err))
 	}
 	return ParseConfig(path, b)
 }
@@ -145,10 +141,10 @@ func LoadConfig(path string, getenv func(string) string) (Config, error) {
 func ParseConfig(file string, b []byte) (Config, error) {
 	c := Config{file: file}
 	if len(bytes.TrimSpace(b)) == 0 {
-		return c, &ConfigError{File: file, Problems: []string{": the file is empty: `tandem lab up --dir DIR` writes one to begin with"}}
+		return c, wholeFile(file, "the file is empty: `tandem lab up --dir DIR` writes one to begin with")
 	}
 	if err := yaml.Load(b, &c, yaml.WithKnownFields()); err != nil {
-		return c, &ConfigError{File: file, Problems: yamlProblems(err)}
+		return c, &ConfigError{Mistakes: yamlMistakes(file, err)}
 	}
 	c.file = file
 	m := &mistakes{}
@@ -157,7 +153,7 @@ func ParseConfig(file string, b []byte) (Config, error) {
 		m.root = doc.Content[0]
 	}
 	if c.problems(m); len(m.all) > 0 {
-		return c, &ConfigError{File: file, Problems: m.texts()}
+		return c, &ConfigError{Mistakes: m.inOrder(file)}
 	}
 	return c, nil
 }
@@ -171,24 +167,24 @@ func causeOf(err error) string {
 	return err.Error()
 }
 
-func yamlProblems(err error) []string {
+func yamlMistakes(file string, err error) scoping.Mistakes {
 	var all *yaml.LoadErrors
 	if errors.As(err, &all) {
-		var out []string
+		var out scoping.Mistakes
 		for _, e := range all.Errors {
-			out = append(out, problemAt(e))
+			out = append(out, yamlMistake(file, e))
 		}
 		return out
 	}
-	return []string{problemAt(err)}
+	return scoping.Mistakes{yamlMistake(file, err)}
 }
 
-func problemAt(err error) string {
+func yamlMistake(file string, err error) scoping.Mistake {
 	var one *yaml.LoadError
 	if errors.As(err, &one) && one.Mark.Line > 0 {
-		return fmt.Sprintf(":%d:%d: %s", one.Mark.Line, max(1, one.Mark.Column), explainYAML(one.Message))
+		return scoping.Mistake{Pos: scoping.Pos{File: file, Line: one.Mark.Line, Column: max(1, one.Mark.Column)}, What: explainYAML(one.Message)}
 	}
-	return ": " + err.Error()
+	return scoping.Mistake{Pos: scoping.Pos{File: file}, What: err.Error()}
 }
 
 // problems notes every mistake.
@@ -348,7 +344,7 @@ func (c *Config) secret(what, file, env string, getenv func(string) string) (str
 
 // wrong is the error of a configuration that names what is not there.
 func (c *Config) wrong(format string, args ...any) error {
-	return &ConfigError{File: c.file, Problems: []string{": " + fmt.Sprintf(format, args...)}}
+	return wholeFile(c.file, format, args...)
 }
 
 // caPEM reads a CA file; nil when none is named.

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
@@ -62,17 +63,17 @@ func child(n *yaml.Node, step any) (mark, value *yaml.Node) {
 	return nil, nil
 }
 
-// texts are the mistakes in the order of the file, for a ConfigError.
-func (m *mistakes) texts() []string {
+// inOrder returns the mistakes in the order of the file, for a ConfigError.
+func (m *mistakes) inOrder(file string) scoping.Mistakes {
 	slices.SortStableFunc(m.all, func(a, b mistake) int {
 		if a.line != b.line {
 			return a.line - b.line
 		}
 		return a.column - b.column
 	})
-	out := make([]string, len(m.all))
+	out := make(scoping.Mistakes, len(m.all))
 	for i, x := range m.all {
-		out[i] = fmt.Sprintf(":%d:%d: %s", x.line, x.column, x.text)
+		out[i] = scoping.Mistake{Pos: scoping.Pos{File: file, Line: x.line, Column: x.column}, What: x.text}
 	}
 	return out
 }

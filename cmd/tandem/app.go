@@ -174,7 +174,16 @@ func show(c *cli.Context, b json.RawMessage, view func(io.Writer, json.RawMessag
 		_, err := fmt.Fprintf(os.Stdout, "%s\n", b)
 		return err
 	}
-	return view(os.Stdout, b)
+	return showTable(os.Stdout, b, view)
+}
+
+// showTable prints a result's view.
+func showTable(w io.Writer, b json.RawMessage, view func(io.Writer, json.RawMessage) error) error {
+	b, err := visibleResult(b)
+	if err != nil {
+		return err
+	}
+	return view(w, b)
 }
 
 // view makes a view of a function that takes the decoded result.

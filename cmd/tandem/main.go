@@ -1,16 +1,20 @@
 // Command tandem runs two directory synchronizations side by side and moves organizational units between them.
 //
 // Manners: results go to standard output and everything else to standard error, prefixed with the program's name; what went wrong comes with a line
-// that says what to do. With --output json standard output holds one JSON document (audit list: one per line) or, when the command failed, nothing.
+// that says what to do. With --output json standard output holds one JSON document (audit list: one per line), also when the command failed: then
+// {"error":…}.
 // The first Ctrl-C stops at the next durable step; the second leaves at once.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
@@ -27,14 +31,33 @@ func main() {
 func run(args []string) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
-			fmt.Fprintf(os.Stderr, "tandem: a defect of tandem ended it: %v\ntandem: please report it; what was done is durable, and the same command goes on from there\n", p)
-			code = api.ExitFailed
+			code = report(os.Stdout, &api.Error{Kind: api.KindFailed, Exit: api.ExitFailed, Message: fmt.Sprintf("a defect of tandem ended it: %v", p),
+				Hint: "please report it; what was done is durable, and the same command goes on from there"}, wantsJSON(args))
 		}
 	}()
 	ctx, end := interruptible()
 	defer end()
 	app := newApp()
-	return report(app.RunContext(ctx, reorder(app, args)))
+	return report(os.Stdout, app.RunContext(ctx, reorder(app, args)), wantsJSON(args))
+}
+
+// wantsJSON reports whether arguments ask for --output json, also where the rest of them is wrong.
+func wantsJSON(args []string) bool {
+	json := false
+	for i, a := range args {
+		name, value, assigned := strings.Cut(a, "=")
+		if a == "--" {
+			break
+		}
+		if name != "--output" && name != "-output" {
+			continue
+		}
+		if !assigned && i+1 < len(args) {
+			value = args[i+1]
+		}
+		json = value == "json"
+	}
+	return json
 }
 
 // errInterrupted is the cause with which Ctrl-C ends the work.
@@ -66,8 +89,8 @@ func interruptible() (context.Context, func()) {
 	return ctx, func() { signal.Stop(signals); close(done); cancel(nil) }
 }
 
-// report prints what went wrong and gives the exit code.
-func report(err error) int {
+// report prints what went wrong and returns the exit code. With asJSON, a command that did not print its result prints the error as its document.
+func report(w io.Writer, err error, asJSON bool) int {
 	if err == nil {
 		return api.ExitDone
 	}
@@ -80,6 +103,11 @@ func report(err error) int {
 	}
 	e := api.AsError(err)
 	complain(e.Message, e.Hint)
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(e.Document()) // the exit code tells as well
+	}
 	return e.Exit
 }
 

@@ -27,7 +27,11 @@ func syncCommand() *cli.Command {
 }
 
 func showSync(w io.Writer, r api.Sync) {
-	fmt.Fprintf(w, "%s %s: %d read, %d to change, %d applied, %d unchanged", bold(r.Engine), r.Profile, r.Read, r.Proposed, r.Applied, r.Unchanged)
+	fmt.Fprintf(w, "%s %s: %d read, %d to change, %d applied", bold(r.Engine), r.Profile, r.Read, r.Proposed, r.Applied)
+	if r.Applied > 0 {
+		fmt.Fprintf(w, " (%d created, %d updated, %d deleted, %d restored)", r.Creates, r.Updates, r.Deletes, r.Restores)
+	}
+	fmt.Fprintf(w, ", %d unchanged", r.Unchanged)
 	for _, x := range []struct {
 		n    int
 		name string

@@ -18,11 +18,11 @@ func noteInterrupt(s string) { interruptNote.Store(&s) }
 
 // complain tells a person what is wrong, and on lines of their own what to do.
 func complain(message, hint string) {
-	for l := range strings.SplitSeq(strings.TrimRight(message, "\n"), "\n") {
+	for l := range strings.SplitSeq(strings.TrimRight(visible(message, true), "\n"), "\n") {
 		fmt.Fprintln(os.Stderr, "tandem: "+l)
 	}
 	if hint != "" {
-		fmt.Fprintln(os.Stderr, "tandem: → "+hint)
+		fmt.Fprintln(os.Stderr, "tandem: → "+visible(hint, false))
 	}
 }
 
@@ -38,7 +38,7 @@ type display struct {
 func newDisplay() *display { return &display{w: os.Stderr, redraw: terminal(os.Stderr)} }
 
 func (d *display) show(p api.Progress) {
-	s := progressLine(p, d.redraw)
+	s := visible(progressLine(p, d.redraw), false)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s == d.last {

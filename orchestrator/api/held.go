@@ -73,10 +73,11 @@ func heldAnswer(ctx context.Context, c *call, q HeldRequest) (any, Outcome, erro
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	out := Answered{ID: q.ID, Verb: q.Verb, Run: r}
+	out := Answered{ID: q.ID, Verb: q.Verb}
 	if r == nil {
 		return out, Outcome{}, nil
 	}
+	out.Run = ptr(syncOf(*r))
 	return out, syncOutcome(*r), nil
 }
 
@@ -100,7 +101,21 @@ func (q StopRequest) options(by string) (host.StopOptions, error) {
 
 // Stops are the stops that were made or ended.
 type Stops struct {
-	Stops []gate.Stop `json:"stops"`
+	Stops []Stop `json:"stops"`
+}
+
+// Stop is one stop of writing. At is RFC 3339.
+type Stop struct {
+	gate.Stop
+	At string `json:"at"`
+}
+
+func stopsOf(ss []gate.Stop) []Stop {
+	out := []Stop{}
+	for _, s := range ss {
+		out = append(out, Stop{Stop: s, At: stamp(s.At)})
+	}
+	return out
 }
 
 func stop(ctx context.Context, c *call, q StopRequest) (any, Outcome, error) {
@@ -112,7 +127,7 @@ func stop(ctx context.Context, c *call, q StopRequest) (any, Outcome, error) {
 		return nil, Outcome{}, Usage("stop needs --reason: it is shown to everybody who wonders why nothing is written")
 	}
 	s, err := c.h.o.Host().Stop(ctx, o)
-	return Stops{Stops: []gate.Stop{s}}, Outcome{}, err
+	return Stops{Stops: stopsOf([]gate.Stop{s})}, Outcome{}, err
 }
 
 func start(ctx context.Context, c *call, q StopRequest) (any, Outcome, error) {
@@ -121,5 +136,5 @@ func start(ctx context.Context, c *call, q StopRequest) (any, Outcome, error) {
 		return nil, Outcome{}, err
 	}
 	ss, err := c.h.o.Host().Start(ctx, o)
-	return Stops{Stops: ss}, Outcome{}, err
+	return Stops{Stops: stopsOf(ss)}, Outcome{}, err
 }

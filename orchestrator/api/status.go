@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -25,7 +24,7 @@ type Status struct {
 	InDoubt      int                  `json:"inDoubt"`
 	Held         []Held               `json:"held"`
 	Waves        []Wave               `json:"waves"` // that are not over
-	Stops        []gate.Stop          `json:"stops"`
+	Stops        []Stop               `json:"stops"`
 	Drift        []scoping.Drift      `json:"drift"`
 	Frozen       []Frozen             `json:"frozen"`
 }
@@ -65,7 +64,7 @@ type Engine struct {
 }
 
 func engineOf(e host.EngineStatus, now time.Time) Engine {
-	out := Engine{Name: e.Name, Errors: e.Debts, Stopped: e.Stopped, Last: e.Last}
+	out := Engine{Name: e.Name, Errors: e.Debts, Stopped: e.Stopped}
 	if e.Health != nil {
 		out.Healthy, out.Message = &e.Health.OK, e.Health.Message
 		if e.Health.Agents > 0 {
@@ -73,7 +72,7 @@ func engineOf(e host.EngineStatus, now time.Time) Engine {
 		}
 	}
 	if e.Last != nil {
-		out.Lag = ptr(now.UnixMilli() - e.Last.At)
+		out.Last, out.Lag = ptr(syncOf(*e.Last)), ptr(now.UnixMilli()-e.Last.At)
 	}
 	for _, g := range e.Grants {
 		if g.Mode == engine.ModeOwn {
@@ -89,7 +88,7 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 		return nil, Outcome{}, err
 	}
 	out := Status{Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
-		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: orEmpty(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
+		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
 	for _, f := range s.Frozen {
 		out.Frozen = append(out.Frozen, Frozen{f.Group.Directory, f.Name, f.Why, f.Assignments, f.String()})
 	}

@@ -18,8 +18,13 @@ type SyncRequest struct {
 	Under   string `json:"under,omitempty"`
 }
 
-// Sync is the result of one run.
-type Sync = host.SyncReport
+// Sync is the result of one run. At is its end, RFC 3339.
+type Sync struct {
+	host.SyncReport
+	At string `json:"at"`
+}
+
+func syncOf(r host.SyncReport) Sync { return Sync{SyncReport: r, At: stamp(r.At)} }
 
 func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	if q.Profile != "" && q.Profile != engine.ProfileDelta && q.Profile != engine.ProfileFull {
@@ -29,11 +34,11 @@ func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	return r, syncOutcome(r), nil
+	return syncOf(r), syncOutcome(r), nil
 }
 
 // syncOutcome: objects that failed outweigh what is held.
-func syncOutcome(rs ...Sync) Outcome {
+func syncOutcome(rs ...host.SyncReport) Outcome {
 	var held []string
 	n, failed := 0, 0
 	complete := true
@@ -54,7 +59,7 @@ func syncOutcome(rs ...Sync) Outcome {
 	return Outcome{}
 }
 
-func firstProblem(rs []Sync) string {
+func firstProblem(rs []host.SyncReport) string {
 	for _, r := range rs {
 		if len(r.Errors) > 0 {
 			e := r.Errors[0]
@@ -119,14 +124,15 @@ func errorsRetry(ctx context.Context, c *call, q RefRequest) (any, Outcome, erro
 		}
 	}
 	out := Retries{Runs: []Sync{}}
+	var runs []host.SyncReport
 	for _, n := range c.h.o.Engines() {
 		if ids := slices.Compact(by[n]); len(ids) > 0 {
 			r, err := h.Settle(ctx, n, ids)
 			if err != nil {
 				return nil, Outcome{}, err
 			}
-			out.Runs = append(out.Runs, r)
+			runs, out.Runs = append(runs, r), append(out.Runs, syncOf(r))
 		}
 	}
-	return out, syncOutcome(out.Runs...), nil
+	return out, syncOutcome(runs...), nil
 }

@@ -22,12 +22,43 @@ const (
 	ExitDifferences = 4 // differences or blockers found
 )
 
-// Error is a failure as it crosses the socket. Kind is for programs, Message and Hint are for people.
+// Error is a failure as it crosses the socket. Kind is for programs, Message and Hint are for people; Object is the object that the failure
+// is about, as the request or the directory names it. Details are what a failure of many parts consists of.
 type Error struct {
-	Kind    string `json:"kind"`
+	Kind    string   `json:"kind"`
+	Message string   `json:"message"`
+	Hint    string   `json:"hint,omitempty"`
+	Object  string   `json:"object,omitempty"`
+	Details []Detail `json:"details,omitempty"`
+	Exit    int      `json:"exit"`
+}
+
+// Detail is one of several mistakes. Line and Column count from 1; 0 where the mistake has no place in its file.
+type Detail struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
 	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-	Exit    int    `json:"exit"`
+	Hint    string `json:"hint"`
+}
+
+// Document is what a failed command prints with --output json.
+type Document struct {
+	Error DocumentError `json:"error"`
+}
+
+// DocumentError is the failure that a Document tells. Hint and Object are null where there is none.
+type DocumentError struct {
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Hint    *string  `json:"hint"`
+	Object  *string  `json:"object"`
+	Details []Detail `json:"details"`
+}
+
+// Document returns the error as a document.
+func (e *Error) Document() Document {
+	return Document{DocumentError{Code: e.Kind, Message: e.Message, Hint: text(e.Hint), Object: text(e.Object), Details: orEmpty(e.Details)}}
 }
 
 // Error gives the message.
@@ -64,7 +95,7 @@ func Usage(format string, args ...any) *Error {
 // errStopped is the cause with which a person's request to stop ends a call.
 var errStopped = errors.New("stopped as asked")
 
-// AsError tells an error's kind, exit code and hint. It gives nil for nil.
+// AsError returns an error's kind, exit code, hint, object and details; nil for nil.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil
@@ -73,13 +104,34 @@ func AsError(err error) *Error {
 	if errors.As(err, &known) {
 		return known
 	}
+	e := &Error{Kind: KindFailed, Message: err.Error(), Exit: ExitFailed, Details: detailsOf(err)}
+	var about *host.RefError
+	if errors.As(err, &about) {
+		e.Object = about.Ref
+	}
 	for _, k := range kinds {
 		if k.is(err) {
 			message, hint := orchestrator.Advice(err)
-			return &Error{Kind: k.kind, Message: message, Hint: cmp.Or(k.hint, hint), Exit: k.exit}
+			e.Kind, e.Message, e.Hint, e.Exit = k.kind, message, cmp.Or(k.hint, hint), k.exit
+			break
 		}
 	}
-	return &Error{Kind: KindFailed, Message: err.Error(), Exit: ExitFailed}
+	return e
+}
+
+// detailsOf returns the mistakes of a policy or a configuration.
+func detailsOf(err error) (out []Detail) {
+	var all scoping.Mistakes
+	var config *orchestrator.ConfigError
+	if errors.As(err, &config) {
+		all = config.Mistakes
+	} else if !errors.As(err, &all) {
+		return nil
+	}
+	for _, m := range all {
+		out = append(out, Detail{File: m.Pos.File, Line: m.Pos.Line, Column: m.Pos.Column, Message: m.What, Hint: m.Hint})
+	}
+	return out
 }
 
 func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }

@@ -53,7 +53,7 @@ func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 		sight = h.o.Census.Sight(id)
 	}
 	if !sight.Known {
-		return Explained{}, fmt.Errorf("%w: the directory shows no object %s", ErrNotFound, ref)
+		return Explained{}, refError(ref, "%w: the directory shows no object %s", ErrNotFound, ref)
 	}
 	e := Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone}
 	if scoping.Base(sight.Kind) == "" {

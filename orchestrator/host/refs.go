@@ -14,10 +14,26 @@ import (
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
+// RefError is a failure about one object, with the reference by which it was asked for.
+type RefError struct {
+	Ref string
+	Err error
+}
+
+// Error implements error: the reference stands in Err's own text.
+func (e *RefError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *RefError) Unwrap() error { return e.Err }
+
+func refError(ref, format string, args ...any) error {
+	return &RefError{Ref: ref, Err: fmt.Errorf(format, args...)}
+}
+
 // resolveDN finds a container or object by DN in the directory whose naming context it lies in.
 func (h *Host) resolveDN(ctx context.Context, dn string) (dir string, guid scoping.GUID, chain []scoping.GUID, err error) {
 	if _, err := scoping.ParseDN(dn); err != nil {
-		return "", guid, nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return "", guid, nil, refError(dn, "%w: %w", ErrUsage, err)
 	}
 	for _, name := range h.o.Census.Names() {
 		guid, _, chain, err := h.o.Census.Resolve(ctx, name, dn)
@@ -28,7 +44,7 @@ func (h *Host) resolveDN(ctx context.Context, dn string) (dir string, guid scopi
 			return "", guid, nil, err
 		}
 	}
-	return "", guid, nil, fmt.Errorf("%w: %s is in none of the directories (%s)", ErrNotFound, dn, strings.Join(h.o.Census.Names(), ", "))
+	return "", guid, nil, refError(dn, "%w: %s is in none of the directories (%s)", ErrNotFound, dn, strings.Join(h.o.Census.Names(), ", "))
 }
 
 // pinner resolves a policy's DNs through the census.
@@ -74,11 +90,11 @@ func (h *Host) Find(ctx context.Context, ref string) (scoping.ObjectID, error) {
 	slices.SortFunc(found, scoping.ObjectID.Compare)
 	switch found = slices.Compact(found); len(found) {
 	case 0:
-		return scoping.ObjectID{}, fmt.Errorf("%w: %q is no DN, user principal name, source anchor or tenant object id that is known", ErrNotFound, ref)
+		return scoping.ObjectID{}, refError(ref, "%w: %q is no DN, user principal name, source anchor or tenant object id that is known", ErrNotFound, ref)
 	case 1:
 		return found[0], nil
 	}
-	return scoping.ObjectID{}, fmt.Errorf("%w: %q names %d objects, %s among them: use the DN", ErrUsage, ref, len(found), h.nameOf(found[0]))
+	return scoping.ObjectID{}, refError(ref, "%w: %q names %d objects, %s among them: use the DN", ErrUsage, ref, len(found), h.nameOf(found[0]))
 }
 
 // rowNamed finds an object that is gone by the name under which it was last seen.

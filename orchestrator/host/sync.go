@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -34,7 +35,11 @@ type SyncReport struct {
 	Profile    string           `json:"profile"`
 	Read       int              `json:"read"`
 	Proposed   int              `json:"proposed"` // objects whose wanted state differs from the tenant's
-	Applied    int              `json:"applied"`
+	Applied    int              `json:"applied"`  // the sum of the next four
+	Creates    int              `json:"creates"`
+	Updates    int              `json:"updates"`
+	Deletes    int              `json:"deletes"`
+	Restores   int              `json:"restores"`
 	Unchanged  int              `json:"unchanged"`
 	Shadowed   int              `json:"shadowed"`
 	Held       int              `json:"held"`
@@ -394,12 +399,12 @@ func (r *SyncReport) leave(name string) {
 var gravity = map[engine.Outcome]int{engine.Failed: 9, engine.InDoubt: 8, engine.Held: 7, engine.Refused: 6, engine.Stale: 5, engine.Deferred: 5, engine.Parked: 5,
 	engine.Applied: 4, engine.Partial: 3, engine.Shadowed: 2, engine.Released: 1, engine.Unchanged: 0}
 
-// count adds a session's judgements, an object once.
+// count adds a session's judgements, an object once. Of features alike in outcome the base feature speaks: a new user whose manager was set is a create.
 func (r *SyncReport) count(sum gate.Summary) {
 	worst := map[scoping.ObjectID]gate.Judgement{}
 	for _, j := range sum.Judgements {
 		old, ok := worst[j.Key.Object]
-		if !ok || gravity[j.Outcome] > gravity[old.Outcome] {
+		if more := gravity[j.Outcome] - gravity[old.Outcome]; !ok || more > 0 || (more == 0 && j.Key.Feature == scoping.Base(j.Kind)) {
 			worst[j.Key.Object] = j
 		}
 		r.note(j)
@@ -419,6 +424,16 @@ func (r *SyncReport) add(j gate.Judgement) {
 	switch j.Outcome {
 	case engine.Applied:
 		r.Applied++
+		switch cloud.Op(j.Op) {
+		case cloud.Create:
+			r.Creates++
+		case cloud.Delete:
+			r.Deletes++
+		case cloud.Restore:
+			r.Restores++
+		default:
+			r.Updates++
+		}
 	case engine.Unchanged:
 		r.Unchanged++
 	case engine.Shadowed:
