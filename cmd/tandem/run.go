@@ -186,13 +186,23 @@ func auditCommand() *cli.Command {
 			if err := arguments(c); err != nil {
 				return err
 			}
-			return ask(c, request{command: "audit/verify", body: api.None{}, view: view(func(w io.Writer, v api.Verified) {
-				if v.OK {
-					fmt.Fprintf(w, "the journal is whole: %d records, head %s\n", v.Records, v.Head)
-				}
-			})})
+			return verifyAudit(c)
 		}},
 	}}
+}
+
+// verifyAudit checks the journal. One that is too damaged to be opened is a finding as well, not a failure.
+func verifyAudit(c *cli.Context) error {
+	show := func(w io.Writer, v api.Verified) {
+		if v.OK {
+			fmt.Fprintf(w, "the journal is whole: %d records, head %s\n", v.Records, v.Head)
+		}
+	}
+	err := ask(c, request{command: "audit/verify", body: api.None{}, view: view(show)})
+	if v, o, damaged := api.DamagedJournal(err); damaged {
+		return end(o, printResult(c, v, show))
+	}
+	return err
 }
 
 func showRecord(w io.Writer, r api.Record) {

@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // AuditRequest narrows the journal.
@@ -107,7 +109,21 @@ func auditVerify(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 		return nil, Outcome{}, ctx.Err()
 	}
 	if err != nil {
-		return Verified{Problem: err.Error()}, Outcome{Exit: ExitDifferences, Message: err.Error(), Hint: "tandem state check"}, nil
+		v, o := damagedJournal(err)
+		return v, o, nil
 	}
 	return Verified{OK: true, Records: n, Head: head}, Outcome{}, nil
+}
+
+func damagedJournal(err error) (Verified, Outcome) {
+	return Verified{Problem: err.Error()}, Outcome{Exit: ExitDifferences, Message: err.Error(), Hint: "tandem state check"}
+}
+
+// DamagedJournal reports whether the state could not be opened because it is damaged, and returns what a check of the journal says of it then.
+func DamagedJournal(err error) (v Verified, o Outcome, damaged bool) {
+	if !errors.Is(err, state.ErrDamaged) {
+		return v, o, false
+	}
+	v, o = damagedJournal(err)
+	return v, o, true
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -123,9 +124,16 @@ func AsError(err error) *Error {
 func detailsOf(err error) (out []Detail) {
 	var all scoping.Mistakes
 	var config *orchestrator.ConfigError
-	if errors.As(err, &config) {
+	var settings *engine.ConfigError
+	switch {
+	case errors.As(err, &settings):
+		for _, p := range settings.Problems {
+			out = append(out, Detail{Message: p})
+		}
+		return out
+	case errors.As(err, &config):
 		all = config.Mistakes
-	} else if !errors.As(err, &all) {
+	case !errors.As(err, &all):
 		return nil
 	}
 	for _, m := range all {
@@ -148,6 +156,7 @@ var kinds = []struct {
 }{
 	{as[scoping.Mistakes], KindPolicy, "", ExitUsage},
 	{as[*orchestrator.ConfigError], KindConfig, "", ExitUsage},
+	{as[*engine.ConfigError], KindConfig, "", ExitUsage}, // of an engine's own settings
 	{is(errStopped), KindStopped, "run the same command again: it goes on from the last durable step", ExitFailed},
 	{is(context.Canceled), KindStopped, "run the same command again: it goes on from the last durable step", ExitFailed},
 	{is(host.ErrStalePlan), KindStale, "make a new one with `tandem plan -f POLICY -o PLAN`", ExitFailed},

@@ -50,7 +50,7 @@ func TestBuiltInEngineThatCannotStartIsNamed(t *testing.T) {
 	w.edit("tandem.yaml", `listen: .*`, "listen: 127.0.0.1:99999")
 	w.fails(1, []string{"engine cloudsync", "99999"}, "import", "policy.yaml")
 	w.edit("tandem.yaml", `minimum: 1`, "minimun: 1")
-	w.fails(1, []string{"engine cloudsync", "minimun"}, "import", "policy.yaml")
+	w.fails(2, []string{"engine cloudsync", "minimun"}, "import", "policy.yaml")
 }
 
 func TestMigrationWithoutLiveAgentsIsBlockedWithTheCommandThatMendsIt(t *testing.T) {

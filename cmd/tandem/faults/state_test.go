@@ -53,6 +53,13 @@ func TestDamagedStateIsRefusedNamedAndComesBackFromABackup(t *testing.T) {
 		w.Log(name)
 		w.fails(1, append(c.words, "→ `tandem state check`", "tandem state restore"), "status")
 		w.fails(1, c.words, "sync", "connect")
+		var verified struct {
+			OK      bool
+			Problem string
+		}
+		if w.answers(4, c.words, &verified, "audit", "verify"); verified.OK || verified.Problem == "" {
+			t.Errorf("%s: audit verify answers %+v", name, verified)
+		}
 		var p problems
 		r := w.answers(4, []string{"1 problems in ", "→ restore a backup (tandem state restore)"}, &p, "state", "check")
 		for _, x := range c.words {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tandem-sync/tandem/examples/lab"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/api"
 )
 
 // binary is the program under test, built once.
@@ -192,13 +193,19 @@ func (w *world) done(args ...string) string {
 	return r.out
 }
 
-// fails wants a command to end with an exit code and all the words in its message, and with --output json nothing on standard output.
+// fails wants a command to end with an exit code and all the words in its message, and with --output json its error as its document.
 func (w *world) fails(code int, words []string, args ...string) result {
 	w.Helper()
 	r := w.run(append([]string{"--output", "json"}, args...)...)
 	w.says(r, code, words, args)
-	if r.out != "" {
-		w.Errorf("tandem %v failed and gave a document: %s", args, r.out)
+	var d api.Document
+	if err := json.Unmarshal([]byte(r.out), &d); err != nil || d.Error.Code == "" || d.Error.Message == "" {
+		w.Errorf("tandem %v failed and its document is no error (%v): %q", args, err, r.out)
+	}
+	for _, x := range words {
+		if hint := d.Error.Hint; !strings.Contains(d.Error.Message, x) && (hint == nil || !strings.Contains("→ "+*hint, x)) {
+			w.Errorf("tandem %v does not say %q in its document: %s", args, x, r.out)
+		}
 	}
 	return r
 }
