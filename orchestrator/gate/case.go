@@ -94,6 +94,7 @@ type Case struct {
 	Dead     func(scoping.ObjectID) bool // a tombstone was seen; what nobody has seen is neither alive nor dead
 	// HeldDelete says whether the object's delete waits in a held set (rule J2); nil: none does.
 	HeldDelete func(scoping.ObjectID) bool
+	Binned     func(cloudID string) bool // lies in the tenant's deleted items, which took it out of everybody's references; nil: nothing does
 	Resolve    func(scoping.ObjectID) (cloudID string, s RefState)
 	Power      map[string]string // cloud id -> why it holds power; absent: not asked yet
 	Answered   func(op, detail string) (ledger.HoldState, string)

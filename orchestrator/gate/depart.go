@@ -249,14 +249,14 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	}
 	v.Count, v.Class, v.Op = len(proved), ledger.Memberships, "members"
 	v.Detail = hashOf(cloud.Values{"-": proved})
-	v.Before = cloud.Values{"members-": proved}
-	for _, id := range proved {
-		w := cloud.Write{Op: cloud.RemoveMember, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: []string{id}}
-		if p.Kind == scoping.User {
-			w = cloud.Write{Op: cloud.ClearManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: []string{id}}
-			v.Op = "manager"
+	if p.Kind == scoping.User {
+		v.Op, v.Before = "manager", pair(proved[0])
+		v.Writes = append(v.Writes, cloud.Write{Op: cloud.ClearManager, Kind: p.Kind, CloudID: c.Row.CloudID})
+	} else {
+		v.Before = cloud.Values{"members-": proved}
+		for _, id := range proved {
+			v.Writes = append(v.Writes, cloud.Write{Op: cloud.RemoveMember, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: []string{id}})
 		}
-		v.Writes = append(v.Writes, w)
 	}
 	v.Outcome, v.Closed, v.Removed = engine.Applied, len(open)+v.Waiting == 0, nil
 	if v.Waiting > 0 {

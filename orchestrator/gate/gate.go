@@ -221,6 +221,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	c.Dead = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }
 	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Gone }
 	c.HeldDelete = led.DeleteHeld
+	c.Binned = func(id string) bool { o, known := g.o.Cache.Get(id); return known && o.Deleted }
 	c.Resolve = g.resolve
 	c.Power = s.power
 	c.Answered = func(op, detail string) (ledger.HoldState, string) {

@@ -297,14 +297,8 @@ func refusal(c Case, p engine.Proposal, o cloud.Object, how ledger.Origin) strin
 	return ""
 }
 
-// required are the attributes without which Graph creates nothing.
-var required = map[scoping.Kind][]string{
-	scoping.User:  {cloud.Enabled, cloud.DisplayName, cloud.Nickname, cloud.UPN},
-	scoping.Group: {cloud.DisplayName, cloud.Nickname},
-}
-
 func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
-	for _, k := range required[p.Kind] {
+	for _, k := range cloud.Required(p.Kind) {
 		if want.First(k) == "" {
 			return settle(engine.Failed, "incomplete", "the tenant creates no "+string(p.Kind)+" without "+k)
 		}

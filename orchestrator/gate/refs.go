@@ -66,15 +66,24 @@ func members(c Case, p engine.Proposal) Verdict {
 		want, w, later := ends(c, r.Targets)
 		add = missing(want, c.Cloud.Members)
 		var dying int
-		drop, dying = removable(c, missing(c.Cloud.Members, want))
+		drop, dying = removable(c, shown(c, missing(c.Cloud.Members, want)))
 		waiting, claim.Later = w+dying, later
 	} else {
 		a, w, later := ends(c, r.Added)
 		d, _, _ := ends(c, r.Removed)
 		waiting, claim.Later = w, later
-		add, drop = missing(a, c.Cloud.Members), both(d, c.Cloud.Members)
+		add, drop = missing(a, c.Cloud.Members), shown(c, both(d, c.Cloud.Members))
 	}
 	return memberVerdict(c, p, claim, add, drop, waiting)
+}
+
+// shown leaves out what the tenant itself took out of its references when it was deleted: a request for that is answered not found, and would
+// count as one more membership removed.
+func shown(c Case, ids []string) []string {
+	if c.Binned == nil {
+		return ids
+	}
+	return slices.DeleteFunc(slices.Clone(ids), c.Binned)
 }
 
 // removable keeps what Tandem may take away: members it linked, unless the policy makes the directory's list exclusive. A member who
@@ -140,10 +149,14 @@ func manager(c Case, p engine.Proposal) Verdict {
 	claim.Attrs, claim.Hash, claim.State = []string{cloud.Manager}, refsHash(r), c.Row.State
 	found, waiting, later := ends(c, r.Targets)
 	claim.Later = later
-	drop, dying := removable(c, held(c.Cloud.Manager))
+	boss := shown(c, held(c.Cloud.Manager))
+	drop, dying := removable(c, boss)
 	v := settle(engine.Applied, "", "")
 	v.Claim = &claim
-	have := c.Cloud.Manager
+	have := ""
+	if len(boss) == 1 {
+		have = boss[0]
+	}
 	switch {
 	case len(found) > 1:
 		return settle(engine.Failed, "several-managers", "a user has one manager, "+plural(len(found), "object")+" proposed")

@@ -148,12 +148,16 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 			it.v, it.done = v, true
 			continue
 		}
-		it.epoch = g.auth.Epoch // entitled now
 		w := it.v.Writes[it.next]
-		w.ID = g.o.NewID()
 		if w.CloudID == "" {
 			w.CloudID = it.cloudID
 		}
+		if err := w.Valid(); err != nil { // before its intent: what cannot be sent would be in doubt after a crash
+			it.fail(engine.Failed, cloud.CodeImpossible, cloud.Result{Message: fmt.Sprintf("%s of %s: %v", w.Op, it.p.Name, err)})
+			continue
+		}
+		it.epoch = g.auth.Epoch // entitled now
+		w.ID = g.o.NewID()
 		rs = append(rs, s.intent(it, w))
 		sent, writes = append(sent, it), append(writes, w)
 	}

@@ -441,7 +441,11 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 		if e == nil {
 			w.fail(noDeath, "%s cuts a link of %s without having read it", r.Engine, w.dir.now.dn(g))
 		}
-		for _, id := range x.Refs {
+		cut := x.Refs
+		if x.Op == cloud.ClearManager {
+			cut = r.Before[cloud.Manager]
+		}
+		for _, id := range cut {
 			end, linked := w.book.scratch.ByCloud(id)
 			if linked && !w.told[end.Object.GUID].dead && (e.members[end.Object.GUID] || e.manager == end.Object.GUID) {
 				w.fail(noDeath, "%s cuts the link of %s to %s, which the directory holds", r.Engine, w.dir.now.dn(g), w.dir.now.dn(end.Object.GUID))

@@ -195,6 +195,10 @@ func done(id string) cloud.Result { return cloud.Result{Status: cloud.Done, HTTP
 
 // effect is what the tenant does, as Graph would.
 func (t *tenant) effect(x cloud.Write) cloud.Result {
+	if err := x.Valid(); err != nil {
+		t.w.fail("only valid writes are sent", "%s %s: %v", x.Op, x.CloudID, err)
+		return rejected(400, cloud.CodeImpossible)
+	}
 	if x.Op == cloud.Create {
 		return t.create(x)
 	}

@@ -10,99 +10,16 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// shape is how a property looks in JSON.
-type shape uint8
-
-const (
-	text      shape = iota + 1
-	boolean         // true, false, null
-	texts           // a collection of text
-	extension       // text inside onPremisesExtensionAttributes
-)
-
-// property is one property that Tandem reads, and writes unless it is the tenant's own.
-type property struct {
-	name     string
-	shape    shape
-	readOnly bool // Graph refuses it, or the client sends it by itself
-}
-
-// userProperties: https://learn.microsoft.com/graph/api/resources/user. All are kept in the directory itself, so delta tracks them.
-var userProperties = withExtensions([]property{
-	{cloud.UPN, text, false}, {cloud.ImmutableID, text, false}, {cloud.Enabled, boolean, false}, {cloud.DisplayName, text, false},
-	{cloud.Mail, text, false}, {cloud.Nickname, text, false}, {"userType", text, false}, {"givenName", text, false},
-	{"surname", text, false}, {"jobTitle", text, false}, {"department", text, false}, {"companyName", text, false},
-	{"employeeId", text, false}, {"employeeType", text, false}, {"officeLocation", text, false}, {"mobilePhone", text, false},
-	{"businessPhones", texts, false}, {"faxNumber", text, false}, {"streetAddress", text, false}, {"city", text, false},
-	{"state", text, false}, {"postalCode", text, false}, {"country", text, false}, {"usageLocation", text, false},
-	{"preferredLanguage", text, false}, {"otherMails", texts, false}, {"proxyAddresses", texts, true},
-	{"onPremisesSecurityIdentifier", text, true}, {"onPremisesSamAccountName", text, true},
-})
-
-// groupProperties: https://learn.microsoft.com/graph/api/resources/group.
-var groupProperties = []property{
-	{cloud.DisplayName, text, false}, {"description", text, false}, {cloud.Nickname, text, false}, {cloud.UniqueName, text, false},
-	{"securityEnabled", boolean, false}, {"mailEnabled", boolean, false}, {"groupTypes", texts, false}, {"visibility", text, false},
-	{cloud.Mail, text, true}, {"proxyAddresses", texts, true}, {"isAssignableToRole", boolean, true},
-	{"onPremisesSecurityIdentifier", text, true}, {"onPremisesSamAccountName", text, true},
-}
-
-// contactProperties: https://learn.microsoft.com/graph/api/resources/orgcontact; public Graph writes none of them.
-var contactProperties = []property{
-	{cloud.DisplayName, text, false}, {cloud.Mail, text, false}, {cloud.Nickname, text, false}, {"givenName", text, false},
-	{"surname", text, false}, {"jobTitle", text, false}, {"department", text, false}, {"companyName", text, false},
-	{"proxyAddresses", texts, true},
-}
-
-func withExtensions(p []property) []property {
-	for i := 1; i <= 15; i++ {
-		p = append(p, property{fmt.Sprintf("extensionAttribute%d", i), extension, false})
-	}
-	return p
-}
-
-func propertiesOf(kind scoping.Kind) []property {
-	switch kind {
-	case scoping.User:
-		return userProperties
-	case scoping.Group:
-		return groupProperties
-	case scoping.Contact:
-		return contactProperties
-	}
-	return nil
-}
-
-func lookUp(kind scoping.Kind, name string) (property, bool) {
-	all := propertiesOf(kind)
-	if i := slices.IndexFunc(all, func(p property) bool { return p.name == name }); i >= 0 {
-		return all[i], true
-	}
-	return property{}, false
-}
-
-// Writable lists the attributes of a kind that Send takes in Write.Set, sorted.
-func Writable(kind scoping.Kind) []string {
-	var names []string
-	for _, p := range propertiesOf(kind) {
-		if !p.readOnly {
-			names = append(names, p.name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 const extensionsName = "onPremisesExtensionAttributes"
 
 // selection is the $select of a kind, with extra names.
 func selection(kind scoping.Kind, extra ...string) string {
 	names := append([]string{"id", "onPremisesSyncEnabled"}, extra...)
-	for _, p := range propertiesOf(kind) {
-		if p.shape == extension {
+	for _, p := range cloud.Properties(kind) {
+		if p.Form == cloud.Extension {
 			continue
 		}
-		names = append(names, p.name)
+		names = append(names, p.Name)
 	}
 	if kind == scoping.User {
 		names = append(names, extensionsName)
@@ -110,19 +27,13 @@ func selection(kind scoping.Kind, extra ...string) string {
 	return strings.Join(names, ",")
 }
 
-// encodeValues writes Set as a JSON object; names that Tandem does not write and values of the wrong form are errors.
-func encodeValues(kind scoping.Kind, set cloud.Values) (map[string]any, error) {
+// encodeValues writes the Set of a valid write as a JSON object.
+func encodeValues(kind scoping.Kind, set cloud.Values) map[string]any {
 	out := map[string]any{}
 	for name, v := range set {
-		p, known := lookUp(kind, name)
-		if !known || p.readOnly {
-			return nil, fmt.Errorf("%s of a %s cannot be written through Graph", name, kind)
-		}
-		x, err := p.encode(v)
-		if err != nil {
-			return nil, err
-		}
-		if p.shape != extension {
+		p, _ := cloud.PropertyOf(kind, name)
+		x := encode(p, v)
+		if p.Form != cloud.Extension {
 			out[name] = x
 			continue
 		}
@@ -133,26 +44,19 @@ func encodeValues(kind scoping.Kind, set cloud.Values) (map[string]any, error) {
 		}
 		inner[name] = x
 	}
-	return out, nil
+	return out
 }
 
-func (p property) encode(v []string) (any, error) {
-	if p.shape == texts {
-		return append([]string{}, v...), nil // never null: [] clears
+func encode(p cloud.Property, v []string) any {
+	switch {
+	case p.Form == cloud.Texts:
+		return append([]string{}, v...) // never null: [] clears
+	case len(v) == 0:
+		return nil
+	case p.Form == cloud.Boolean:
+		return v[0] == "true"
 	}
-	if len(v) == 0 {
-		return nil, nil
-	}
-	if len(v) > 1 {
-		return nil, fmt.Errorf("%s takes one value, not %d", p.name, len(v))
-	}
-	if p.shape != boolean {
-		return v[0], nil
-	}
-	if v[0] != "true" && v[0] != "false" {
-		return nil, fmt.Errorf("%s is true or false, not %q", p.name, v[0])
-	}
-	return v[0] == "true", nil
+	return v[0]
 }
 
 // raw is an object of Graph, property by property.
@@ -187,36 +91,36 @@ func (r raw) values(kind scoping.Kind) (cloud.Values, error) {
 			inner = raw{}
 		}
 	}
-	for _, p := range propertiesOf(kind) {
-		x, said := r[p.name]
-		if p.shape == extension {
+	for _, p := range cloud.Properties(kind) {
+		x, said := r[p.Name]
+		if p.Form == cloud.Extension {
 			if inner == nil {
 				continue
 			}
-			x, said = inner[p.name], true // the tenant shows the container wholly
+			x, said = inner[p.Name], true // the tenant shows the container wholly
 		}
 		if !said {
 			continue
 		}
-		v, err := p.decode(x)
+		v, err := decodeValue(p, x)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.name, err)
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}
-		out[p.name] = v
+		out[p.Name] = v
 	}
 	return out, nil
 }
 
-func (p property) decode(x json.RawMessage) ([]string, error) {
+func decodeValue(p cloud.Property, x json.RawMessage) ([]string, error) {
 	if len(x) == 0 || string(x) == "null" {
 		return nil, nil
 	}
-	switch p.shape {
-	case boolean:
+	switch p.Form {
+	case cloud.Boolean:
 		var b bool
 		err := json.Unmarshal(x, &b)
 		return []string{fmt.Sprint(b)}, err
-	case texts:
+	case cloud.Texts:
 		var v []string
 		err := json.Unmarshal(x, &v)
 		slices.Sort(v)

@@ -1,0 +1,202 @@
+package cloud
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// shape is what a write of one operation has to look like. It is the one description that the gate, the tenant client and the simulation's
+// tenant share: a write that one of them makes and another refuses would be tried for ever.
+type shape struct {
+	kinds     []scoping.Kind
+	fresh     bool // of an object that is not there yet: no cloud id, and a key under which a second attempt finds the first (rule J3)
+	min, max  int  // references
+	sets      func(w Write) error
+	condition func(w Write) error // what else has to be true before it is sent
+}
+
+var both = []scoping.Kind{scoping.User, scoping.Group}
+
+var shapes = map[Op]shape{
+	Create:       {kinds: both, fresh: true, sets: creates, condition: keyedByAnchor},
+	Update:       {kinds: both, sets: updates},
+	Delete:       {kinds: both},
+	Restore:      {kinds: both, sets: restores},
+	AddMembers:   {kinds: []scoping.Kind{scoping.Group}, min: 1, max: MaxMembers, condition: notItself},
+	RemoveMember: {kinds: []scoping.Kind{scoping.Group}, min: 1, max: 1},
+	SetManager:   {kinds: []scoping.Kind{scoping.User}, min: 1, max: 1},
+	ClearManager: {kinds: []scoping.Kind{scoping.User}}, // DELETE /users/{id}/manager/$ref names nobody
+}
+
+// Ops lists the operations, sorted.
+func Ops() []Op {
+	var out []Op
+	for op := range shapes {
+		out = append(out, op)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Takes reports whether an operation exists for a kind.
+func (op Op) Takes(kind scoping.Kind) bool { return slices.Contains(shapes[op].kinds, kind) }
+
+// required are the attributes without which Graph creates nothing (https://learn.microsoft.com/graph/api/user-post-users, group-post-groups;
+// of a group the client says by itself that it is a security group).
+var required = map[scoping.Kind][]string{
+	scoping.User:  {Enabled, DisplayName, Nickname, UPN},
+	scoping.Group: {DisplayName, Nickname},
+}
+
+// Required lists the attributes without which no object of a kind is created.
+func Required(kind scoping.Kind) []string { return slices.Clone(required[kind]) }
+
+// Valid says why w can never be sent. The gate asks before the intent is written down, the tenant client before the request is made.
+// ID is not looked at: it is given to a write when it is admitted.
+func (w Write) Valid() error {
+	s, known := shapes[w.Op]
+	switch {
+	case !known:
+		return fmt.Errorf("unknown operation %q", w.Op)
+	case w.Kind != scoping.User && w.Kind != scoping.Group:
+		return fmt.Errorf("public Graph cannot write a %s", w.Kind)
+	case !w.Op.Takes(w.Kind):
+		return fmt.Errorf("%s is no operation of a %s", w.Op, w.Kind)
+	case s.fresh != (w.CloudID == ""):
+		return fmt.Errorf("%s with cloud id %q", w.Op, w.CloudID)
+	case len(w.Refs) < s.min || len(w.Refs) > s.max:
+		return fmt.Errorf("%s with %d references: it takes %s", w.Op, len(w.Refs), s.takes())
+	}
+	if err := distinct(w.Refs); err != nil {
+		return err
+	}
+	for _, name := range sortedNames(w.Set) {
+		p, ours := PropertyOf(w.Kind, name)
+		if !ours {
+			return fmt.Errorf("%s of a %s cannot be written through Graph", name, w.Kind)
+		}
+		if err := p.Check(w.Set[name]); err != nil {
+			return err
+		}
+	}
+	if s.sets == nil && len(w.Set) > 0 {
+		return fmt.Errorf("%s with values", w.Op)
+	}
+	for _, check := range []func(Write) error{s.sets, s.condition} {
+		if check != nil {
+			if err := check(w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s shape) takes() string {
+	if s.min == s.max {
+		return fmt.Sprint(s.max)
+	}
+	return fmt.Sprintf("%d to %d", s.min, s.max)
+}
+
+func distinct(refs []string) error {
+	seen := map[string]bool{}
+	for _, id := range refs {
+		if id == "" {
+			return errors.New("a reference without id")
+		}
+		if seen[id] {
+			return fmt.Errorf("reference %s twice", id)
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+func sortedNames(v Values) []string {
+	names := make([]string, 0, len(v))
+	for n := range v {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func creates(w Write) error {
+	for _, name := range required[w.Kind] {
+		if w.Set.First(name) == "" {
+			return fmt.Errorf("the tenant creates no %s without %s", w.Kind, name)
+		}
+	}
+	for _, name := range sortedNames(w.Set) {
+		if len(w.Set[name]) == 0 {
+			return fmt.Errorf("a %s created with %s cleared", w.Kind, name)
+		}
+	}
+	return securityOnly(w)
+}
+
+func securityOnly(w Write) error {
+	if w.Set.First(mailEnabled) == "true" {
+		return errors.New("public Graph cannot make mail-enabled groups")
+	}
+	if w.Set.First(securityEnabled) == "false" {
+		return errors.New("public Graph makes security groups only (rule J4)")
+	}
+	return nil
+}
+
+func updates(w Write) error {
+	if len(w.Set) == 0 {
+		return errors.New("an update without values")
+	}
+	for _, name := range sortedNames(w.Set) {
+		if err := clears(w.Kind, name, w.Set[name]); err != nil {
+			return err
+		}
+	}
+	return securityOnly(w)
+}
+
+// clears says why an attribute cannot be taken away from what is there.
+func clears(kind scoping.Kind, name string, values []string) error {
+	if len(values) == 0 && (slices.Contains(required[kind], name) || name == mailEnabled || name == securityEnabled) {
+		return fmt.Errorf("%s of a %s cannot be cleared", name, kind)
+	}
+	return nil
+}
+
+// restores: a user may come back under another sign-in name, and that is all (https://learn.microsoft.com/graph/api/directory-deleteditems-restore).
+func restores(w Write) error {
+	for _, name := range sortedNames(w.Set) {
+		if name != UPN || w.Kind != scoping.User || len(w.Set[name]) == 0 {
+			return fmt.Errorf("%s cannot be set while restoring a %s; update it afterwards", name, w.Kind)
+		}
+	}
+	return nil
+}
+
+// keyedByAnchor: without a key that the tenant enforces a second attempt would make a second object (rule J3).
+func keyedByAnchor(w Write) error {
+	anchor, err := base64.StdEncoding.DecodeString(w.Anchor)
+	switch {
+	case err != nil || len(anchor) == 0:
+		return fmt.Errorf("a %s without anchor: a second attempt would make a second one", w.Kind)
+	case w.Kind == scoping.Group && w.Key != UniqueNameOf(anchor):
+		return errors.New("a group under another uniqueName than its anchor's: a second attempt would make a second one")
+	case w.Kind == scoping.User && w.Key != "":
+		return errors.New("a user with a uniqueName")
+	}
+	return nil
+}
+
+func notItself(w Write) error {
+	if slices.Contains(w.Refs, w.CloudID) {
+		return errors.New("a group cannot be its own member")
+	}
+	return nil
+}
