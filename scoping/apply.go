@@ -1,6 +1,7 @@
 package scoping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,7 +24,7 @@ func (p *Partition) Apply(h HandOver, at Epoch) (*Partition, error) {
 	if err != nil {
 		return nil, err
 	}
-	to := Owner{Engine: h.To, Assignment: h.Assignment, Leaving: p.leavingOf(h.Assignment), Epoch: at, Managed: true}
+	to := Owner{Engine: h.To, Assignment: h.Assignment, Leaving: cmp.Or(h.Leaving, p.leavingOf(h.Assignment)), Epoch: at, Managed: true}
 	a := application{h: h, out: out, d: d, to: out.ownerIndex(to)}
 	fields := out.switchOn(h.Scope)
 	for f := range field(numFields) {
@@ -180,30 +181,40 @@ func (p *Partition) Succeed(old *Partition, at Epoch) *Partition {
 	}
 	out := p.shallow()
 	out.revision = old.revision + 1
-	out.owners = []Owner{p.owners[outside]}
-	index := map[Owner]int32{p.owners[outside]: outside}
+	var names []string
+	for _, d := range p.parts {
+		names = append(names, d.name)
+	}
+	out.overlay(old, p, p.on, names, func(is, was Owner) Owner { return is.since(was, at) })
+	return out
+}
+
+// overlay gives p the owners that merge makes of what two partitions say of each object, in the given directories.
+func (p *Partition) overlay(old, new *Partition, on fieldSet, directories []string, merge func(is, was Owner) Owner) {
+	p.owners = []Owner{new.owners[outside]}
+	index := map[Owner]int32{new.owners[outside]: outside}
 	number := func(o Owner) int32 {
 		n, ok := index[o]
 		if !ok {
-			n = int32(len(out.owners))
+			n = int32(len(p.owners))
 			index[o] = n
-			out.owners = append(out.owners, o)
+			p.owners = append(p.owners, o)
 		}
 		return n
 	}
-	out.parts = nil
-	for _, d := range p.parts {
-		o := overlap(old, p, d.name)
-		merged := (*part)(nil).onTree(d.name, o.tree)
+	p.parts = nil
+	for _, name := range directories {
+		o := overlap(old, new, name)
+		merged := (*part)(nil).onTree(name, o.tree)
 		maps.Copy(merged.choices, o.old.choices)
 		maps.Copy(merged.choices, o.new.choices)
 		for _, n := range o.tree.outermostFirst() {
 			for f := range field(numFields) {
-				if !p.on.has(f) || !o.new.bordered(n, f) && !o.old.bordered(n, f) {
+				if !on.has(f) || !o.new.bordered(n, f) && !o.old.bordered(n, f) {
 					continue
 				}
 				dated := datedList(o.new.list(n, f), o.old.list(n, f), merged.choices, o.tree.spans(n), func(is, was int32) int32 {
-					return number(p.owners[is].since(old.owners[was], at))
+					return number(merge(new.owners[is], old.owners[was]))
 				})
 				above := merged.list(o.tree.nodes[n].parent, f)
 				if o.new.bordered(n, f) || !slices.EqualFunc(above, dated, func(x, y clause) bool { return x.equal(&y) }) {
@@ -212,9 +223,8 @@ func (p *Partition) Succeed(old *Partition, at Epoch) *Partition {
 			}
 		}
 		merged.reindex()
-		out.parts = append(out.parts, merged)
+		p.parts = append(p.parts, merged)
 	}
-	return out
 }
 
 // datedList dates a decision list by what was: where an owner's objects were not all one owner's before, it is split.

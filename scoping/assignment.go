@@ -1,6 +1,9 @@
 package scoping
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Pos is a place in a policy file. The zero Pos is nowhere: the thing was not read from a file.
 type Pos struct {
@@ -89,8 +92,23 @@ type Defaults struct {
 	DeleteThreshold Threshold `json:"deleteThreshold"`
 	UPN             UPN       `json:"upn"`
 	Leaving         Leaving   `json:"leaving"`
-	Members         string    `json:"members,omitempty"` // exclusive: memberships that Tandem did not write are removed (rule D3)
+	Members         string    `json:"members,omitempty"`   // exclusive: memberships that Tandem did not write are removed (rule D3); keep, or empty: they stay
+	Conflicts       string    `json:"conflicts,omitempty"` // quarantine: a new person whose address somebody else has is made without it; refuse, or empty: is not made
 }
+
+// MembersRule is [Defaults.Members] with the usual value spelled out.
+func (d Defaults) MembersRule() string { return cmp.Or(d.Members, KeepMembers) }
+
+// ConflictsRule is [Defaults.Conflicts] with the usual value spelled out.
+func (d Defaults) ConflictsRule() string { return cmp.Or(d.Conflicts, RefuseConflicts) }
+
+// The values of [Defaults.Members] and [Defaults.Conflicts].
+const (
+	KeepMembers         = "keep"
+	ExclusiveMembers    = "exclusive"
+	RefuseConflicts     = "refuse"
+	QuarantineConflicts = "quarantine"
+)
 
 // DefaultDefaults are what a policy that says nothing gets.
 func DefaultDefaults() Defaults {

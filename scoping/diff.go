@@ -13,7 +13,11 @@ type HandOver struct {
 	Scope          Scope  `json:"scope"`
 	Assignment     string `json:"assignment,omitempty"`     // that gives it to To
 	FromAssignment string `json:"fromAssignment,omitempty"` // that gave it to From
-	Pins           []Pin  `json:"pins,omitempty"`           // the containers of the scope: Under, then Except
+	// Leaving is what happens to an object that arrives in the scope when To is [None], and FromLeaving what happened when From was;
+	// both are empty for engines. Hand-overs of before they were kept have neither: then the assignment of the partition in force counts.
+	Leaving     Leaving `json:"leaving,omitempty"`
+	FromLeaving Leaving `json:"fromLeaving,omitempty"`
+	Pins        []Pin   `json:"pins,omitempty"` // the containers of the scope: Under, then Except
 
 	Choices []Choice `json:"choices,omitempty"` // those that the scope names
 }
@@ -22,11 +26,12 @@ type HandOver struct {
 func (h HandOver) Inverse() HandOver {
 	h.From, h.To = h.To, h.From
 	h.Assignment, h.FromAssignment = h.FromAssignment, h.Assignment
+	h.Leaving, h.FromLeaving = h.FromLeaving, h.Leaving
 	return h
 }
 
-// Diff gives the hand-overs that lead from one partition's owners to another's: as few as can be, non-overlapping, the
-// outer before the inner, base features before references. old may be nil, which owns nothing. Where the two know a
+// Diff gives the hand-overs that lead from one partition's owners to another's: as few as can be for each
+// assignment that takes something, non-overlapping, the outer before the inner, base features before references. old may be nil, which owns nothing. Where the two know a
 // different tree, the newer one holds; see [Partition.Follow].
 func Diff(old, new *Partition) []HandOver {
 	if old == nil {
@@ -110,7 +115,7 @@ func (d *part) onTree(name string, t *tree) *part {
 
 func diffPart(u union, old, new *Partition, name string) []HandOver {
 	o := overlap(old, new, name)
-	pairs := pairing{old: old.owners, new: new.owners, numbers: map[[2]string]int32{}}
+	pairs := pairing{old: old.owners, new: new.owners, numbers: map[pair]int32{}}
 	choices := maps.Clone(o.old.choices)
 	maps.Copy(choices, o.new.choices)
 	o.old.choices, o.new.choices = choices, choices
@@ -125,7 +130,8 @@ func diffPart(u union, old, new *Partition, name string) []HandOver {
 		f := lowest(s.fields)
 		from, to := old.owners[o.old.ownerIn(s.c.top, f, s.c.cell)], new.owners[o.new.ownerIn(s.c.top, f, s.c.cell)]
 		for _, sc := range d.scopes(s, u.scopeOn) {
-			h := HandOver{From: from.Engine, To: to.Engine, Scope: sc, Assignment: to.Assignment, FromAssignment: from.Assignment}
+			h := HandOver{From: from.Engine, To: to.Engine, Scope: sc, Assignment: to.Assignment, FromAssignment: from.Assignment,
+				Leaving: noneLeaving(to), FromLeaving: noneLeaving(from)}
 			h.Pins = append(h.Pins, o.tree.pin(s.c.top))
 			for _, e := range s.c.except {
 				h.Pins = append(h.Pins, o.tree.pin(e))
@@ -139,15 +145,22 @@ func diffPart(u union, old, new *Partition, name string) []HandOver {
 	return out
 }
 
-// pairing numbers pairs of engines; a pair of equals has number 0, since nothing changes there.
+// pairing numbers what a hand-over says of its objects; where the engine stays the same the number is 0, since nothing changes there.
 type pairing struct {
 	old, new []Owner
-	numbers  map[[2]string]int32
+	numbers  map[pair]int32
+}
+
+// pair is what one hand-over says of all its objects. The assignment that takes them is part of it, so that its name and its leaving
+// rule are in force for each of them afterwards.
+type pair struct {
+	from, to, assignment string
+	fromLeaving, leaving Leaving
 }
 
 // hues colours by what an object's engine is before and after.
 func (p *pairing) hues(old, new []clause, choices map[GUID]Choice, spans func(Choice) bool) []hue {
-	colour := func(owners []int32) int32 { return p.number(p.old[owners[0]].Engine, p.new[owners[1]].Engine) }
+	colour := func(owners []int32) int32 { return p.number(p.old[owners[0]], p.new[owners[1]]) }
 	if len(old) == 1 && len(new) == 1 {
 		return plainHue(colour([]int32{old[0].owner, new[0].owner}))
 	}
@@ -159,14 +172,15 @@ func (p *pairing) hues(old, new []clause, choices map[GUID]Choice, spans func(Ch
 	return out
 }
 
-func (p *pairing) number(from, to string) int32 {
-	if from == to {
+func (p *pairing) number(from, to Owner) int32 {
+	if from.Engine == to.Engine {
 		return 0
 	}
-	n, ok := p.numbers[[2]string{from, to}]
+	k := pair{from.Engine, to.Engine, to.Assignment, noneLeaving(from), noneLeaving(to)}
+	n, ok := p.numbers[k]
 	if !ok {
 		n = int32(len(p.numbers) + 1)
-		p.numbers[[2]string{from, to}] = n
+		p.numbers[k] = n
 	}
 	return n
 }
