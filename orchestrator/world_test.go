@@ -58,19 +58,23 @@ type site struct {
 
 // sites starts each kind of directory that a story is told over.
 func sites(t *testing.T, f func(t *testing.T, s site)) {
-	t.Run("embedded", func(t *testing.T) {
-		m := labdirectory.New(labdirectory.Options{})
-		srv, err := labdirectory.Serve(t.Context(), m, labdirectory.ServerOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = srv.Close() })
-		f(t, site{name: "embedded", url: srv.URL(), base: m.Base(), domain: m.Domain(), ca: srv.CAPEM(), admin: m.AdminUser(), reader: m.ReadOnlyUser(), password: m.AdminPassword()})
-	})
+	t.Run("embedded", func(t *testing.T) { f(t, embeddedSite(t)) })
 	if samba.LeftOut() {
 		return
 	}
 	t.Run("samba", func(t *testing.T) { f(t, sambaSite(t)) })
+}
+
+// embeddedSite starts the lab's own directory.
+func embeddedSite(t *testing.T) site {
+	t.Helper()
+	m := labdirectory.New(labdirectory.Options{})
+	srv, err := labdirectory.Serve(t.Context(), m, labdirectory.ServerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = srv.Close() })
+	return site{name: "embedded", url: srv.URL(), base: m.Base(), domain: m.Domain(), ca: srv.CAPEM(), admin: m.AdminUser(), reader: m.ReadOnlyUser(), password: m.AdminPassword()}
 }
 
 // sambaSite starts a Samba domain controller.

@@ -77,8 +77,11 @@ func (c *compiler) checkDefaults() {
 	if s := d.UPN.Changes; s != "apply" && s != "hold" {
 		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("upn.changes: %q is unknown", s), "write apply or hold")
 	}
-	if d.Members != "" && d.Members != "exclusive" {
-		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("members: %q is unknown", d.Members), "write exclusive, or leave it out to keep foreign memberships")
+	if s := d.MembersRule(); s != KeepMembers && s != ExclusiveMembers {
+		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("members: %q is unknown", s), "write keep or exclusive")
+	}
+	if s := d.ConflictsRule(); s != RefuseConflicts && s != QuarantineConflicts {
+		c.mistakes.Add(c.policy.Pos, fmt.Sprintf("conflicts: %q is unknown", s), "write refuse or quarantine")
 	}
 }
 

@@ -34,6 +34,13 @@ func (p *Partition) Restate(new *Partition) (*Partition, []Change) {
 	return out, changes
 }
 
+// Again gives the same partition as the next revision: something that belongs to it is put in force anew.
+func (p *Partition) Again() *Partition {
+	out := p.shallow()
+	out.revision++
+	return out
+}
+
 // restating gathers what a new policy says otherwise of objects whose engine stays.
 type restating struct {
 	old, new *Partition

@@ -21,6 +21,25 @@ func readFile(name string) ([]byte, error) {
 	return b, nil
 }
 
+// readPolicy reads a policy file and the file of matches that it names, whose name is relative to it; matches is nil if it names none.
+func readPolicy(name string) (text, matches []byte, err error) {
+	if text, err = readFile(name); err != nil {
+		return nil, nil, err
+	}
+	file, place := api.MatchesFile(name, text)
+	if file == "" {
+		return text, nil, nil
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(filepath.Dir(name), file)
+	}
+	matches, err = os.ReadFile(file)
+	if err != nil {
+		return nil, nil, &api.Error{Kind: api.KindUsage, Message: place + ": matches: " + err.Error(), Hint: "its name is relative to the policy file", Exit: api.ExitUsage}
+	}
+	return text, append([]byte{}, matches...), nil
+}
+
 // writeFile writes a file as a whole or not at all.
 func writeFile(name string, b []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
@@ -71,11 +90,11 @@ func withPolicy(c *cli.Context, command string, v func(io.Writer, json.RawMessag
 		return err
 	}
 	f := c.Args().First()
-	text, err := readFile(f)
+	text, matches, err := readPolicy(f)
 	if err != nil {
 		return err
 	}
-	return ask(c, request{command: command, body: api.PolicyRequest{File: f, Text: text}, view: v})
+	return ask(c, request{command: command, body: api.PolicyRequest{File: f, Text: text, Matches: matches}, view: v})
 }
 
 func showPolicy(w io.Writer, p api.Policy) {

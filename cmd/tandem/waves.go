@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func planCommand() *cli.Command {
@@ -31,12 +32,12 @@ func planCommand() *cli.Command {
 			if f == "" {
 				return api.Usage("plan needs -f POLICY, and -o PLAN to keep the plan")
 			}
-			text, err := readFile(f)
+			text, matches, err := readPolicy(f)
 			if err != nil {
 				return err
 			}
 			var r api.PlanReply
-			o, err := call(c, "plan", api.PlanRequest{File: f, Text: text, AllowRevert: c.Bool("allow-revert"), ExitCode: c.Bool("exit-code")}, &r)
+			o, err := call(c, "plan", api.PlanRequest{File: f, Text: text, Matches: matches, AllowRevert: c.Bool("allow-revert"), ExitCode: c.Bool("exit-code")}, &r)
 			if err != nil {
 				return err
 			}
@@ -50,6 +51,7 @@ func planCommand() *cli.Command {
 }
 
 func showPlan(w io.Writer, p api.Plan) {
+	showChanges(w, p.Changes)
 	if len(p.Waves) == 0 {
 		fmt.Fprintln(w, "nothing changes hands")
 		return
@@ -69,6 +71,19 @@ func showPlan(w io.Writer, p api.Plan) {
 			showFinding(w, f)
 		}
 		showCrossing(w, x)
+	}
+}
+
+// showChanges tells what a policy says otherwise without handing anything over.
+func showChanges(w io.Writer, cs []scoping.Change) {
+	or := func(s string) string {
+		if s == "" {
+			return "none"
+		}
+		return s
+	}
+	for _, c := range cs {
+		fmt.Fprintf(w, "%s: %s → %s\n", bold(c.What), or(c.From), or(c.To))
 	}
 }
 
@@ -189,7 +204,11 @@ func migrateCommand() *cli.Command {
 }
 
 func showWaves(w io.Writer, v api.Waves) {
-	if len(v.Waves) == 0 {
+	showChanges(w, v.Changes)
+	switch {
+	case len(v.Changes) > 0:
+		fmt.Fprintf(w, "in force as revision %d\n", v.Revision)
+	case len(v.Waves) == 0:
 		fmt.Fprintln(w, "nothing to do: nothing changes hands")
 	}
 	for _, x := range v.Waves {

@@ -15,6 +15,7 @@ import (
 type PlanRequest struct {
 	File        string `json:"file"`
 	Text        []byte `json:"text"`
+	Matches     []byte `json:"matches"` // the content of the file of matches that it names; null: not read
 	AllowRevert bool   `json:"allowRevert,omitempty"`
 	ExitCode    bool   `json:"exitCode,omitempty"` // end with ExitDifferences when something would change hands, or is blocked
 }
@@ -25,11 +26,14 @@ type PlanReply struct {
 	File json.RawMessage `json:"file"`
 }
 
-// Plan is what would change hands, wave by wave.
+// Plan is what would change hands, wave by wave, and what the policy says otherwise beside that.
 type Plan struct {
-	FromRevision uint64        `json:"fromRevision"`
-	Fingerprint  string        `json:"fingerprint"`
-	Waves        []PlannedWave `json:"waves"`
+	FromRevision uint64                 `json:"fromRevision"`
+	Fingerprint  string                 `json:"fingerprint"`
+	Defaults     *host.DefaultsChange   `json:"defaults"` // null: they stay
+	Matches      *host.MatchFilesChange `json:"matches"`  // the name of the file of matches; null: it stays
+	Changes      []scoping.Change       `json:"changes"`  // everything that changes without changing hands, in words; applied in one transaction
+	Waves        []PlannedWave          `json:"waves"`
 }
 
 // PlannedWave is one wave of a plan. Predicted is null when no shadow run of the target exists; Basis says so.
@@ -48,7 +52,10 @@ type PlannedWave struct {
 }
 
 func planOf(p *host.Plan) Plan {
-	out := Plan{FromRevision: p.FromRevision, Fingerprint: p.Fingerprint, Waves: []PlannedWave{}}
+	out := Plan{FromRevision: p.FromRevision, Fingerprint: p.Fingerprint, Waves: []PlannedWave{}, Changes: []scoping.Change{}}
+	if s := p.Settings; s != nil {
+		out.Defaults, out.Matches, out.Changes = s.Defaults, s.Files, orEmpty(s.Changes)
+	}
 	for _, w := range p.Waves {
 		v := PlannedWave{ID: w.ID, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects, Basis: w.Basis,
 			Predicted: w.Predicted, Examples: w.Examples, Findings: w.Findings, Crossing: w.Crossing}
@@ -64,7 +71,7 @@ func planOf(p *host.Plan) Plan {
 }
 
 func plan(ctx context.Context, c *call, q PlanRequest) (any, Outcome, error) {
-	p, err := c.h.o.Host().Plan(ctx, host.PlanOptions{File: q.File, Text: q.Text, AllowRevert: q.AllowRevert})
+	p, err := c.h.o.Host().Plan(ctx, host.PlanOptions{File: q.File, Text: q.Text, Matches: q.Matches, AllowRevert: q.AllowRevert})
 	if err != nil {
 		return nil, Outcome{}, err
 	}
@@ -77,6 +84,8 @@ func plan(ctx context.Context, c *call, q PlanRequest) (any, Outcome, error) {
 		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d blockers, the first: %s: %s", len(bs), bs[0].Code, bs[0].Message)}
 	} else if q.ExitCode && len(p.Waves) > 0 {
 		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d waves would change owners", len(p.Waves))}
+	} else if q.ExitCode && p.Settings != nil {
+		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d settings of the policy would change", len(p.Settings.Changes))}
 	}
 	return PlanReply{Plan: planOf(p), File: file}, o, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
@@ -11,6 +12,7 @@ import (
 type PolicyRequest struct {
 	File     string `json:"file,omitempty"`
 	Text     []byte `json:"text,omitempty"`
+	Matches  []byte `json:"matches"`            // the content of the file of matches that it names; null: not read
 	Revision uint64 `json:"revision,omitempty"` // 0: the one in force
 }
 
@@ -45,12 +47,22 @@ func policyOf(p *scoping.Partition) (Policy, error) {
 }
 
 func policyValidate(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
-	p, err := c.h.o.Host().Compile(ctx, q.File, q.Text)
+	p, _, err := c.h.o.Host().CompileFile(ctx, q.file())
 	if err != nil {
 		return nil, Outcome{}, err
 	}
 	v, err := policyOf(p)
 	return v, Outcome{}, err
+}
+
+func (q PolicyRequest) file() host.PolicyFile {
+	return host.PolicyFile{Name: q.File, Text: q.Text, Matches: q.Matches}
+}
+
+// MatchesFile gives the name of the file of matches that a policy names, and the place where it does; "" if it names none.
+func MatchesFile(file string, text []byte) (name, place string) {
+	name, pos := policy.MatchesFile(file, text)
+	return name, pos.String()
 }
 
 func policyShow(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
@@ -72,7 +84,7 @@ func policyShow(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, er
 }
 
 func import_(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
-	p, err := c.h.o.Host().Import(ctx, q.File, q.Text, c.by)
+	p, err := c.h.o.Host().ImportFile(ctx, q.file(), c.by)
 	if err != nil {
 		return nil, Outcome{}, err
 	}
@@ -111,5 +123,5 @@ func DriftLine(d scoping.Drift) string {
 	case scoping.Recreated:
 		return d.Was + " was deleted, and another one has its name: plan and apply the policy anew for it to be meant"
 	}
-	return d.Was + " is " + d.What + ": " + d.Now
+	return d.Was + " is " + d.What + ": " + d.Now + "; nothing changes hands. `tandem policy fmt --repin -w FILE` lets the policy file follow; planned and applied, it is in force under its new name"
 }

@@ -51,7 +51,9 @@ type Phase struct {
 
 // Waves is a list of waves.
 type Waves struct {
-	Waves []Wave `json:"waves"`
+	Waves    []Wave           `json:"waves"`
+	Revision uint64           `json:"revision,omitempty"` // of the policy in force after its settings changed
+	Changes  []scoping.Change `json:"changes,omitempty"`  // of the policy's settings, in force by now
 }
 
 func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z07:00") }
@@ -237,7 +239,14 @@ func apply(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	return viewWaves(ws), wavesOutcome(ws), nil
+	out := viewWaves(ws)
+	if p.Settings != nil {
+		out.Changes = p.Settings.Changes
+		if cur, err := c.h.o.Host().Partition(); err == nil {
+			out.Revision = cur.Revision()
+		}
+	}
+	return out, wavesOutcome(ws), nil
 }
 
 // applyPlan runs a plan's waves, through soaks that are short.

@@ -376,6 +376,18 @@ func (t *Tree) All() []scoping.ObjectID {
 	return out
 }
 
+// ByAnchor gives the living objects of known kinds by their source anchor (base64).
+func (t *Tree) ByAnchor() map[string][]scoping.ObjectID {
+	out := map[string][]scoping.ObjectID{}
+	for _, id := range t.All() {
+		if a := t.objects[id.GUID].anchor(); len(a) == 16 {
+			k := base64.StdEncoding.EncodeToString(a)
+			out[k] = append(out[k], id)
+		}
+	}
+	return out
+}
+
 // Find gives the living objects whose user principal name, account name or source anchor (base64) is the given text.
 func (t *Tree) Find(text string) []scoping.ObjectID {
 	raw, _ := base64.StdEncoding.DecodeString(text)

@@ -55,6 +55,7 @@ type Rules struct {
 	UPNRefuse     bool // unverifiedSuffix: refuse
 	UPNHold       bool // changes: hold
 	Exclusive     bool // members: exclusive
+	Quarantine    bool // conflicts: quarantine
 	Verified      map[string]bool
 	InitialDomain string
 	Objects       int // deleteThreshold
@@ -87,6 +88,8 @@ type Case struct {
 	TooNew   bool           // the tenant need not show yet what was written last: that it shows nothing proves nothing (rule V2)
 	Live     []cloud.Object // candidates for a join, by anchor or unique name
 	Bin      []cloud.Object // candidates in the deleted items
+	Match    string         // the tenant object that the file of matches says, "" if it says none
+	Matched  *cloud.Object  // … as the tenant shows it
 	Soft     []cloud.Object // candidates by UPN, if policy allows soft matches or the name is taken
 
 	LinkedTo func(cloudID string) (*ledger.Row, bool)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ type Gate struct {
 	mu     sync.Mutex
 	auth   Authority
 	rules  Rules
+	match  map[scoping.ObjectID]string // by hand: the tenant's ids
 	frozen []*Frozen
 	read   time.Time         // when the tenant was read last
 	wire   map[string]onWire // by intent id
@@ -113,6 +115,28 @@ func (g *Gate) SetAuthority(a Authority, r Rules) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.auth, g.rules = a, r
+}
+
+// SetMatches puts a file of matches in force (rule J5).
+func (g *Gate) SetMatches(ms []scoping.Match) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.match = make(map[scoping.ObjectID]string, len(ms))
+	for _, m := range ms {
+		g.match[m.Object] = m.Tenant
+	}
+}
+
+// Matches gives the matches in force, in order of their objects.
+func (g *Gate) Matches() []scoping.Match {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []scoping.Match
+	for id, t := range g.match {
+		out = append(out, scoping.Match{Object: id, Tenant: t})
+	}
+	slices.SortFunc(out, func(a, b scoping.Match) int { return a.Object.Compare(b.Object) })
+	return out
 }
 
 // Refreshed tells the gate that the cache shows the tenant as a reading found it that began at a time.
@@ -242,6 +266,12 @@ func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
 		return
 	}
 	c.Live, c.Bin = g.byAnchor(p.Kind, c.Sight.Anchor)
+	if id := g.match[p.Object]; id != "" {
+		c.Match = id
+		if o, ok := g.o.Cache.Get(id); ok {
+			c.Matched = &o
+		}
+	}
 	if v := p.Desired[cloud.UPN]; p.Kind == scoping.User && len(v.Text) > 0 && len(c.Live) == 0 {
 		want := desired(p)
 		if _, bad := signIn(*c, want); !bad {

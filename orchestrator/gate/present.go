@@ -193,11 +193,17 @@ func restore(p engine.Proposal, bin cloud.Object, want cloud.Values, claim ledge
 
 // joinOrCreate answers for an object without a link: search order of rule J1.
 func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
+	if v, contradicts := contradicted(c); contradicts {
+		return v
+	}
 	if len(c.Live) > 0 {
 		return join(c, p, c.Live, ledger.HardMatch, want, claim)
 	}
 	if len(c.Bin) > 0 {
 		return recover(c, p, want, claim)
+	}
+	if c.Matched != nil {
+		return join(c, p, []cloud.Object{*c.Matched}, ledger.ByFile, want, claim)
 	}
 	if c.Rules.SoftMatch && len(c.Soft) > 0 {
 		return join(c, p, c.Soft, ledger.SoftMatch, want, claim)
@@ -206,6 +212,19 @@ func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Cla
 		return v
 	}
 	return create(c, p, want, claim)
+}
+
+// contradicted fails an object for which the file of matches names a tenant object that is not there, or another one than carries its anchor: nobody but
+// the file's author knows which of the two is meant.
+func contradicted(c Case) (Verdict, bool) {
+	switch {
+	case c.Match == "":
+	case c.Matched == nil || c.Matched.Deleted:
+		return settle(engine.Failed, "match-missing", "the file of matches names tenant object "+c.Match+", which is not in the tenant: correct the file, then plan and apply the policy"), true
+	case len(c.Live) > 0 && c.Live[0].ID != c.Match:
+		return settle(engine.Failed, "match-contradicts", fmt.Sprintf("the file of matches names tenant object %s, and tenant object %s carries the source anchor: correct the file, then plan and apply the policy", c.Match, c.Live[0].ID)), true
+	}
+	return Verdict{}, false
 }
 
 // nameTaken reports a sign-in name that another cloud object holds: the create would be refused by the tenant.
@@ -258,8 +277,12 @@ func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, wa
 		}
 	}
 	claim.CloudID, claim.Origin = o.ID, how
-	if how == ledger.SoftMatch && p.Kind == scoping.User {
+	if how != ledger.HardMatch && p.Kind == scoping.User {
 		want[cloud.ImmutableID] = []string{c.Sight.Anchor}
+	}
+	if raw, err := base64.StdEncoding.DecodeString(c.Sight.Anchor); how == ledger.ByFile && p.Kind == scoping.Group && err == nil && o.Values.First(cloud.UniqueName) == "" {
+		claim.Key = cloud.UniqueNameOf(raw) // it can be set while there is none (rule J3)
+		want[cloud.UniqueName] = []string{claim.Key}
 	}
 	v := update(Case{Standing: c.Standing, Rules: c.Rules}, p, o, want, claim)
 	v.Nothing = false

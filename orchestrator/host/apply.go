@@ -19,9 +19,10 @@ type ApplyOptions struct {
 	By string
 }
 
-// Apply begins a plan's waves and runs them one after the other; repeated, it resumes what began. It stops at the first wave that waits.
+// Apply puts in force what a plan's policy says beside who owns what, begins the plan's waves and runs them one after the other; repeated, it resumes
+// what began. It stops at the first wave that waits.
 func (h *Host) Apply(ctx context.Context, p *Plan, o ApplyOptions) ([]wave.Wave, error) {
-	if len(p.Waves) == 0 {
+	if len(p.Waves) == 0 && p.Settings == nil {
 		return nil, nil
 	}
 	begun, err := h.begun(ctx, p)
@@ -60,10 +61,10 @@ func (h *Host) begun(ctx context.Context, p *Plan) (bool, error) {
 			return true, nil
 		}
 	}
-	return false, nil
+	return c.head.Plan == p.Fingerprint, nil
 }
 
-// begin checks that the plan still holds and records all its waves in one transaction, which consumes it.
+// begin checks that the plan still holds, and puts its settings in force and records all its waves in one transaction, which consumes it.
 func (h *Host) begin(ctx context.Context, p *Plan, o ApplyOptions) error {
 	if err := h.Prepare(ctx); err != nil {
 		return err
@@ -74,13 +75,16 @@ func (h *Host) begin(ctx context.Context, p *Plan, o ApplyOptions) error {
 	if bs := p.Blocked(); len(bs) > 0 {
 		return fmt.Errorf("%w: the plan has %d blockers, the first: %s: %s", ErrCheckpoint, len(bs), bs[0].Code, bs[0].Message)
 	}
-	return h.change(ctx, func(c *control) error {
+	err := h.change(ctx, func(c *control) error {
 		if c.partition == nil || c.partition.Revision() != p.FromRevision {
 			return fmt.Errorf("%w: the policy in force changed meanwhile", ErrStalePlan)
 		}
+		if p.Settings != nil {
+			c.restate(p, o.By)
+		}
 		for _, pw := range p.Waves {
 			w := wave.Wave{ID: pw.ID, Plan: p.Fingerprint, From: pw.From, To: pw.To, Features: pw.Features, HandOvers: pw.HandOvers, Objects: pw.Objects, Options: o.Options,
-				Phase: wave.Preflight, State: wave.NotStarted, Revision: p.FromRevision, CreatedAt: h.now().UnixMilli(), By: o.By, History: []wave.PhaseRecord{}}
+				Phase: wave.Preflight, State: wave.NotStarted, Revision: c.partition.Revision(), CreatedAt: h.now().UnixMilli(), By: o.By, History: []wave.PhaseRecord{}}
 			if pw.Predicted != nil {
 				w.Predicted = *pw.Predicted
 			}
@@ -92,6 +96,10 @@ func (h *Host) begin(ctx context.Context, p *Plan, o ApplyOptions) error {
 		}
 		return nil
 	})
+	if err != nil || p.Settings == nil {
+		return err
+	}
+	return h.pushGrants(ctx)
 }
 
 // Migrate plans and applies the hand-over of one subtree to an engine.

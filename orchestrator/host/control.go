@@ -23,6 +23,7 @@ type head struct {
 	Installation string        `json:"installation"`
 	Epoch        scoping.Epoch `json:"epoch"` // the newest
 	ReadOnly     string        `json:"readOnly,omitempty"`
+	Plan         string        `json:"plan,omitempty"` // fingerprint of the last plan that changed the policy beside who owns what
 }
 
 // control is everything that the host keeps in control, as one transaction sees it.
@@ -33,6 +34,7 @@ type control struct {
 	waves     map[string]wave.Wave
 	stops     map[string]gate.Stop
 	owed      []ledger.Record
+	matches   *[]scoping.Match // the file of matches that is put in force; nil: it stays as it is, which readControl does not read
 }
 
 // next gives a new epoch.
@@ -96,6 +98,11 @@ func (c *control) write(tx state.Tx) error {
 	}
 	if c.policy != nil {
 		if err := tx.Put("host", "policy", c.policy); err != nil {
+			return err
+		}
+	}
+	if c.matches != nil {
+		if err := putJSON(tx, "host", "matches", *c.matches); err != nil {
 			return err
 		}
 	}
@@ -165,6 +172,9 @@ func (h *Host) change(ctx context.Context, f func(*control) error) error {
 		return err
 	}
 	h.heed(c)
+	if c.matches != nil {
+		h.gate.SetMatches(*c.matches)
+	}
 	h.gate.SetAuthority(h.authority(c), h.rules(c))
 	return h.gate.Owed(ctx, h.o.Store, func(from uint64, f func(uint64, []byte) error) error { return h.o.Store.Log.Read(ctx, from, f) })
 }
@@ -240,8 +250,8 @@ func (h *Host) rules(c *control) gate.Rules {
 	if c.partition != nil {
 		d = c.partition.Defaults()
 	}
-	r := gate.Rules{SoftMatch: d.SoftMatch, UPNRefuse: d.UPN.UnverifiedSuffix == "refuse", UPNHold: d.UPN.Changes == "hold", Exclusive: d.Members == "exclusive",
-		Objects: d.DeleteThreshold.Objects, Percent: d.DeleteThreshold.Percent, Irrevocable: 10}
+	r := gate.Rules{SoftMatch: d.SoftMatch, UPNRefuse: d.UPN.UnverifiedSuffix == "refuse", UPNHold: d.UPN.Changes == "hold", Exclusive: d.MembersRule() == scoping.ExclusiveMembers,
+		Quarantine: d.ConflictsRule() == scoping.QuarantineConflicts, Objects: d.DeleteThreshold.Objects, Percent: d.DeleteThreshold.Percent, Irrevocable: 10}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.domains.verified) > 0 {

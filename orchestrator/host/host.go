@@ -140,6 +140,9 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock,
 		GhostLife: o.GhostLife, Tenure: func() time.Duration { return o.Store.Control.Tenure().Remaining() }, NewID: o.NewID, Without: o.Without})
 	o.Census.Recall(h.tookBefore)
+	if err := h.loadMatches(ctx); err != nil {
+		return nil, err
+	}
 	if err := h.change(ctx, func(*control) error { return nil }); err != nil {
 		return nil, err
 	}

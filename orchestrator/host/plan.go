@@ -28,7 +28,8 @@ type Plan struct {
 	CreatedAt    int64              `json:"createdAt"` // Unix ms
 	Policy       string             `json:"policy,omitempty"`
 	Target       *scoping.Partition `json:"target"`
-	Engines      map[string]string  `json:"engines"` // versions
+	Engines      map[string]string  `json:"engines"`            // versions
+	Settings     *Settings          `json:"settings,omitempty"` // what changes beside who owns what; nil: nothing
 	Waves        []PlannedWave      `json:"waves"`
 	Fingerprint  string             `json:"fingerprint"` // of all the above
 }
@@ -52,7 +53,8 @@ type PlannedWave struct {
 // PlanOptions say what is planned.
 type PlanOptions struct {
 	File        string // for messages
-	Text        []byte // policy file; or
+	Text        []byte // policy file, …
+	Matches     []byte // … with the file of matches that it names; or
 	Target      *scoping.Partition
 	AllowRevert bool
 	NoShadow    bool // do not run the target (basis "not-run")
@@ -67,9 +69,9 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	if err := h.Prepare(ctx); err != nil {
 		return nil, err
 	}
-	target := o.Target
+	target, matches := o.Target, h.gate.Matches()
 	if target == nil {
-		if target, err = h.Compile(ctx, o.File, o.Text); err != nil {
+		if target, matches, err = h.CompileFile(ctx, PolicyFile{Name: o.File, Text: o.Text, Matches: o.Matches}); err != nil {
 			return nil, err
 		}
 	}
@@ -89,8 +91,11 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 		}
 		p.Engines[n] = d.Version
 	}
-	for _, g := range group(scoping.Diff(cur, target)) {
-		o.Target = target
+	from := cur
+	if o.Text != nil {
+		from, p.Settings = h.settingsOf(cur, target, matches)
+	}
+	for _, g := range group(scoping.Diff(from, target)) {
 		w, err := h.planWave(ctx, g, o)
 		if err != nil {
 			return nil, err

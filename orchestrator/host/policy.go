@@ -12,10 +12,28 @@ import (
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
-// Compile reads a policy file's text, resolves it in the directory and compiles it. Every mistake is reported at once, as scoping.Mistakes.
+// PolicyFile is a policy's text, with the file of matches that it names.
+type PolicyFile struct {
+	Name    string // for messages
+	Text    []byte
+	Matches []byte // nil: it was not read
+}
+
+// Compile is CompileFile for a policy whose file of matches does not matter.
 func (h *Host) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
 	p, err := policy.Compile(ctx, file, text, h.o.Census.Names(), pinner{h}, h.caps)
 	return p, h.withExamples(ctx, err)
+}
+
+// CompileFile reads a policy file's text, resolves it in the directory and compiles it, and resolves its matches. Every mistake is reported at once, as
+// scoping.Mistakes.
+func (h *Host) CompileFile(ctx context.Context, f PolicyFile) (*scoping.Partition, []scoping.Match, error) {
+	p, err := h.Compile(ctx, f.Name, f.Text)
+	ms, bad := h.matches(ctx, f)
+	if err != nil || bad != nil {
+		return nil, nil, together(err, bad)
+	}
+	return p, ms, nil
 }
 
 // withExamples adds, to mistakes about assignments that may claim one object, an object that both would claim where the directory has one.
@@ -57,10 +75,15 @@ func (h *Host) caps(ctx context.Context) (map[string]scoping.EngineCaps, error) 
 
 // Import puts the first policy in force (first adoption). It is refused once a partition exists.
 func (h *Host) Import(ctx context.Context, file string, text []byte, by string) (*scoping.Partition, error) {
+	return h.ImportFile(ctx, PolicyFile{Name: file, Text: text}, by)
+}
+
+// ImportFile is Import with a file of matches.
+func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scoping.Partition, error) {
 	if h.gate.Authority().Partition != nil {
 		return nil, fmt.Errorf("%w: a policy is in force already (revision %d); change it with `tandem plan` and `tandem apply`", ErrUsage, h.gate.Authority().Partition.Revision())
 	}
-	p, err := h.Compile(ctx, file, text)
+	p, matches, err := h.CompileFile(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +96,11 @@ func (h *Host) Import(ctx context.Context, file string, text []byte, by string) 
 		}
 		at := c.next()
 		c.partition = p.Succeed(nil, at)
-		c.policy = text
-		c.owe(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + file + " put in force", Epoch: at})
+		c.policy = f.Text
+		if len(matches) > 0 {
+			c.matches = &matches
+		}
+		c.owe(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + f.Name + " put in force", Epoch: at})
 		return nil
 	})
 	if err != nil {

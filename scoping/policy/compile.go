@@ -29,9 +29,6 @@ func Compile(ctx context.Context, file string, text []byte, directories []string
 	if err != nil {
 		return nil, err
 	}
-	if p.Matches != "" {
-		form.Add(p.Pos, "matches: a file of matches is not available yet", "adopt into a tenant without look-alikes, or leave the key out")
-	}
 	if form != nil || places != nil {
 		return nil, together(form, places, scoping.Check(p, caps))
 	}

@@ -16,7 +16,7 @@ func (r *reader) policy(p *scoping.Policy) value {
 		entry{"features", "What is switched on at all. Every object under an assignment needs an owner, or none, for each of these.", true,
 			r.features("features", &p.Features, &p.FeaturePos).of(examples([]string{"users", "groups"}))},
 		entry{"defaults", "What holds for all assignments.", false, r.defaults(&p.Defaults)},
-		entry{"matches", "A file that says which object of the tenant belongs to which of the directory, for the first adoption.", false,
+		entry{"matches", "A file that says which object of the tenant belongs to which of the directory, for the first adoption; its name is relative to this file's.", false,
 			r.text("matches", &p.Matches).of(examples("./matches.csv"))},
 		entry{"assignments", "Who owns what. The deepest subtree wins; of one subtree, what is narrowed wins over what is not, and then the higher priority.", true,
 			r.list("assignments", r.assignments(&p.Assignments)).of(func(s *schema) { s.MinItems = 1 })})
@@ -65,8 +65,10 @@ func (r *reader) defaults(d *scoping.Defaults) value {
 				oneOf(r, "changes", &d.UPN.Changes, "apply", "hold").of(preset(was.UPN.Changes))},
 		).of(inline)},
 		entry{"leaving", leavingAbout, false, r.leaving(&d.Leaving).of(preset(was.Leaving))},
-		entry{"members", "exclusive: memberships that Tandem did not write are removed from its groups. Left out, they are kept.", false,
-			oneOf(r, "members", &d.Members, "exclusive")})
+		entry{"members", "What becomes of memberships that Tandem did not write: kept and reported, or removed (exclusive).", false,
+			oneOf(r, "members", &d.Members, scoping.KeepMembers, scoping.ExclusiveMembers).of(preset(was.MembersRule()))},
+		entry{"conflicts", "What is done with a new user whose mail address somebody else has: the user is not made, or made without the address.", false,
+			oneOf(r, "conflicts", &d.Conflicts, scoping.RefuseConflicts, scoping.QuarantineConflicts).of(preset(was.ConflictsRule()))})
 }
 
 func inline(s *schema) { s.flow = true }

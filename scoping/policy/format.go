@@ -75,9 +75,8 @@ func defaultsNode(d scoping.Defaults) *yaml.Node {
 	put(u, "changes", text(d.UPN.Changes))
 	put(n, "upn", flow(u))
 	put(n, "leaving", text(string(d.Leaving)))
-	if d.Members != "" {
-		put(n, "members", text(d.Members))
-	}
+	optional(n, "members", d.Members)
+	optional(n, "conflicts", d.Conflicts)
 	return n
 }
 

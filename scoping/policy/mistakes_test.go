@@ -103,6 +103,10 @@ func kind(t *testing.T, file string, doc *strings.Builder) {
 	}
 	text := at("policy.yaml").Data
 	_, err = policy.Compile(context.Background(), "policy.yaml", text, directories, catalogue, engines)
+	matches := at("matches.csv")
+	if err == nil && matches != nil {
+		_, err = policy.ParseMatches("matches.csv", matches.Data)
+	}
 	var mistakes scoping.Mistakes
 	if !errors.As(err, &mistakes) {
 		t.Errorf("%s: nothing is said to be wrong: %v", file, err)
@@ -133,5 +137,9 @@ func kind(t *testing.T, file string, doc *strings.Builder) {
 	if about = strings.TrimSpace(about); about != "" {
 		fmt.Fprintf(doc, "%s\n\n", about)
 	}
-	fmt.Fprintf(doc, "```yaml\n%s```\n\n```text\n%s```\n", text, said)
+	fmt.Fprintf(doc, "```yaml\n%s```\n\n", text)
+	if matches != nil {
+		fmt.Fprintf(doc, "with matches.csv\n\n```text\n%s```\n\n", matches.Data)
+	}
+	fmt.Fprintf(doc, "```text\n%s```\n", said)
 }

@@ -1,0 +1,114 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// Settings is what a plan's policy says otherwise than the one in force without handing anything over: defaults, the file of matches, names,
+// what happens to leavers. Applying the plan puts it in force in one transaction.
+type Settings struct {
+	Changes  []scoping.Change  `json:"changes"`
+	Defaults *DefaultsChange   `json:"defaults,omitempty"` // nil: they stay
+	Matches  *[]scoping.Match  `json:"matches,omitempty"`  // nil: they stay
+	Files    *MatchFilesChange `json:"files,omitempty"`    // nil: its name stays
+}
+
+// DefaultsChange is the policy's defaults before and after.
+type DefaultsChange struct {
+	From scoping.Defaults `json:"from"`
+	To   scoping.Defaults `json:"to"`
+}
+
+// MatchFilesChange is the name of the policy's file of matches before and after; empty: none.
+type MatchFilesChange struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// settingsOf compares a policy with the one in force. It gives the partition from which hand-overs lead to the policy, and what is put in force
+// beside them, nil if nothing is.
+func (h *Host) settingsOf(cur, target *scoping.Partition, matches []scoping.Match) (*scoping.Partition, *Settings) {
+	next, changes := cur.Restate(target)
+	s := &Settings{Changes: changes}
+	if is, was := spelledOut(target.Defaults()), spelledOut(cur.Defaults()); is != was {
+		s.Defaults = &DefaultsChange{From: was, To: is}
+	}
+	if cur.Matches() != target.Matches() {
+		s.Files = &MatchFilesChange{From: cur.Matches(), To: target.Matches()}
+	}
+	if was := h.gate.Matches(); !slices.Equal(was, matches) {
+		s.Matches = &matches
+		s.Changes = append(s.Changes, scoping.Change{What: "matches: objects", From: fmt.Sprint(len(was)), To: fmt.Sprint(len(matches)) + different(was, matches)})
+	}
+	if len(s.Changes) == 0 {
+		return cur, nil
+	}
+	return next, s
+}
+
+// different says how many of the new matches the old ones do not have.
+func different(was, is []scoping.Match) string {
+	n := 0
+	for _, m := range is {
+		if !slices.Contains(was, m) {
+			n++
+		}
+	}
+	return fmt.Sprintf(", %d of them new", n)
+}
+
+// spelledOut gives defaults with what was left out as its usual value.
+func spelledOut(d scoping.Defaults) scoping.Defaults {
+	d.Members, d.Conflicts = d.MembersRule(), d.ConflictsRule()
+	return d
+}
+
+// restate puts a plan's settings in force.
+func (c *control) restate(p *Plan, by string) {
+	next, _ := c.partition.Restate(p.Target)
+	if next == c.partition { // its matches alone are new
+		next = next.Again()
+	}
+	c.partition, c.matches, c.head.Plan = next, p.Settings.Matches, p.Fingerprint
+	var said []string
+	for _, x := range p.Settings.Changes {
+		said = append(said, fmt.Sprintf("%s: %s → %s", x.What, orNothing(x.From), orNothing(x.To)))
+	}
+	detail, err := json.Marshal(p.Settings.Changes)
+	if err != nil {
+		panic("host: changes of a policy that cannot be encoded: " + err.Error()) // they are texts
+	}
+	c.owe(ledger.Record{Type: ledger.ControlType, Op: "policy", By: by, Outcome: engine.Applied, Reason: strings.Join(said, "; "), Epoch: c.head.Epoch, Detail: detail})
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// loadMatches puts the kept matches in force, when the host is opened.
+func (h *Host) loadMatches(ctx context.Context) error {
+	return h.o.Store.Control.View(ctx, func(tx state.Tx) error {
+		b := tx.Get("host", "matches")
+		if b == nil {
+			return nil
+		}
+		var ms []scoping.Match
+		if err := json.Unmarshal(b, &ms); err != nil {
+			return fmt.Errorf("%w: the matches in force: %w", ErrState, err)
+		}
+		h.gate.SetMatches(ms)
+		return nil
+	})
+}
