@@ -301,8 +301,8 @@ func agentAnswer(c *cli.Context, q api.AgentRequest) error {
 
 func showAgents(w io.Writer, r api.AgentReply) {
 	var as []struct {
-		ID, Group, Directory, Host, Version string
-		Live, Embedded                      bool
+		ID, Group, Directory, Host, Version, State, Trouble string
+		Embedded                                            bool
 	}
 	if err := json.Unmarshal(r.Agents, &as); err != nil {
 		fmt.Fprintf(w, "%s\n", r.Agents)
@@ -310,7 +310,7 @@ func showAgents(w io.Writer, r api.AgentReply) {
 	}
 	var rows [][]string
 	for _, a := range as {
-		rows = append(rows, []string{a.ID, a.Group, a.Directory, a.Host, map[bool]string{true: "live", false: "away"}[a.Live], map[bool]string{true: "embedded", false: ""}[a.Embedded], a.Version})
+		rows = append(rows, []string{a.ID, a.Group, a.Directory, a.Host, a.State, map[bool]string{true: "embedded", false: ""}[a.Embedded], a.Version, a.Trouble})
 	}
-	table(w, "AGENT|GROUP|DIRECTORY|HOST|STATE||VERSION", rows)
+	table(w, "AGENT|GROUP|DIRECTORY|HOST|STATE||VERSION|TROUBLE", rows)
 }

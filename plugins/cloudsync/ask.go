@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,20 +24,36 @@ var errLost = errors.New("the agent was lost in the middle of its answer")
 type NoAgentError struct {
 	Directory   string
 	Live, Needs int
-	Last        error // why the last agent did not serve, as far as known; nil if none tried
+	Failures    []error // why each agent that was asked did not serve; empty if none was
+	elsewhere   bool    // one could, that reads another controller than the cookie is of
+}
+
+// noAgents is the error when too few agents attend. trouble is why embedded ones do not; nil if nothing is known.
+func noAgents(directory string, live, needs int, trouble error) *NoAgentError {
+	e := &NoAgentError{Directory: directory, Live: live, Needs: needs}
+	if trouble != nil {
+		e.Failures = []error{trouble}
+	}
+	return e
 }
 
 // Error says what to do about it.
 func (e *NoAgentError) Error() string {
-	if e.Last != nil {
-		return fmt.Sprintf("no live agent could serve directory %s: %v", e.Directory, e.Last)
+	if len(e.Failures) > 0 {
+		var all []string
+		for _, f := range e.Failures {
+			if !slices.Contains(all, f.Error()) {
+				all = append(all, f.Error())
+			}
+		}
+		return fmt.Sprintf("no live agent could serve directory %s: %s", e.Directory, strings.Join(all, "; "))
 	}
 	return fmt.Sprintf("no live agent for directory %s (%d live, %d needed); start tandem-agent run on an enrolled host, or enrol "+
 		"one: tandem agent invite", e.Directory, e.Live, e.Needs)
 }
 
-// Unwrap gives the last agent's failure.
-func (e *NoAgentError) Unwrap() error { return e.Last }
+// Unwrap gives the agents' failures.
+func (e *NoAgentError) Unwrap() []error { return e.Failures }
 
 // failureError is what the directory answered an agent.
 type failureError struct {
@@ -44,6 +61,10 @@ type failureError struct {
 }
 
 func (e *failureError) Error() string { return fmt.Sprintf("agent %s: %s", e.Agent, e.Message) }
+
+func failureOf(l *live, f *linepb.Failure) error {
+	return &failureError{Agent: l.ID, Code: f.Code, Message: f.Message}
+}
 
 // final says that another agent would answer the same.
 func (e *failureError) final() bool { return e.Code == line.CodeCookie || e.Code == line.CodeNotFound }
@@ -53,50 +74,7 @@ type reading struct {
 	request *linepb.Request
 	begin   func(*linepb.Start) error   // the answer begins, perhaps anew: what came before does not count
 	entry   func(directory.Entry) error // nil: no entries are expected
-	prefer  func(*live) bool            // agents to ask first; nil: all alike
-}
-
-// ask gives the request to one agent after the other until one answers it whole. An agent that is lost is not asked again; the
-// answer begins anew with the next. Agents that come meanwhile are asked too.
-func (h *hub) ask(ctx context.Context, name string, a audience, r reading) (*linepb.End, error) {
-	asked := map[*live]bool{}
-	var last error
-	for {
-		l := h.choose(a, asked, r.prefer)
-		if l == nil {
-			return nil, &NoAgentError{Directory: name, Needs: 1, Last: last}
-		}
-		asked[l] = true
-		end, err := h.askOne(ctx, l, r)
-		var failure *failureError
-		switch {
-		case err == nil:
-			return end, nil
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case errors.As(err, &failure) && failure.final():
-			return nil, err
-		case errors.As(err, &failure), errors.Is(err, errLost):
-			h.log.Warn("another agent is asked", "directory", name, "agent", l.ID, "error", err)
-			last = err
-		default:
-			return nil, err // the taker's own error
-		}
-	}
-}
-
-func (h *hub) choose(a audience, asked map[*live]bool, prefer func(*live) bool) *live {
-	agents, _ := h.attending(a)
-	agents = slices.DeleteFunc(agents, func(l *live) bool { return asked[l] })
-	if prefer != nil {
-		if i := slices.IndexFunc(agents, prefer); i >= 0 {
-			return agents[i]
-		}
-	}
-	if len(agents) == 0 {
-		return nil
-	}
-	return agents[0]
+	pinned  func(*live) bool            // agents that read the controller meant: others are asked when these cannot serve; nil: all alike
 }
 
 // call is a request under way with one agent.
@@ -128,22 +106,24 @@ func (h *hub) shut(id uint64, c *call) {
 	close(c.over)
 }
 
-func (h *hub) askOne(ctx context.Context, l *live, r reading) (*linepb.End, error) {
-	request := &linepb.Request{Is: r.request.Is, Controller: r.request.Controller, Attributes: r.request.Attributes}
+// follow gives a request to one agent and passes each part of its answer on, the End or Failure last. Its errors are errLost,
+// each's own, or the end of ctx; the agent is told then to stop reading.
+func (h *hub) follow(ctx context.Context, l *live, r *linepb.Request, each func(*linepb.Part) error) error {
+	request := &linepb.Request{Is: r.Is, Controller: r.Controller, Attributes: r.Attributes}
 	c := h.open(l, request)
 	defer h.shut(request.Id, c)
 	select {
 	case l.requests <- request:
 	case <-l.gone:
-		return nil, fmt.Errorf("%w (%s)", errLost, l.ID)
+		return fmt.Errorf("%w (%s)", errLost, l.ID)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	end, err := h.take(ctx, c, r)
+	err := h.pass(ctx, c, each)
 	if err != nil {
 		h.withdraw(l, request.Id)
 	}
-	return end, err
+	return err
 }
 
 // withdraw tells the agent to stop reading. It does not insist: an agent that is gone or busy finds its answer refused.
@@ -157,57 +137,30 @@ func (h *hub) withdraw(l *live, id uint64) {
 	}
 }
 
-func (h *hub) take(ctx context.Context, c *call, r reading) (*linepb.End, error) {
-	silence := time.NewTimer(h.silence)
-	defer silence.Stop()
+func (h *hub) pass(ctx context.Context, c *call, each func(*linepb.Part) error) error {
 	for {
+		silence, stop := h.clock.after(h.silence)
 		select {
 		case p := <-c.parts:
-			end, err := takePart(c, r, p)
-			if end != nil || err != nil {
-				return end, err
+			stop()
+			if err := each(p); err != nil {
+				return err
 			}
-			silence.Reset(h.silence)
+			if p.GetEnd() != nil || p.GetFailure() != nil {
+				return nil
+			}
+			continue
 		case <-c.broken:
-			return nil, fmt.Errorf("%w (%s)", errLost, c.agent.ID)
 		case <-c.agent.gone:
-			return nil, fmt.Errorf("%w (%s)", errLost, c.agent.ID)
-		case <-silence.C:
-			return nil, fmt.Errorf("%w (%s said nothing for %s)", errLost, c.agent.ID, h.silence)
+		case <-silence:
+			return fmt.Errorf("%w (%s said nothing for %s)", errLost, c.agent.ID, h.silence)
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			stop()
+			return ctx.Err()
 		}
+		stop()
+		return fmt.Errorf("%w (%s)", errLost, c.agent.ID)
 	}
-}
-
-func takePart(c *call, r reading, p *linepb.Part) (*linepb.End, error) {
-	switch is := p.Is.(type) {
-	case *linepb.Part_Start:
-		return nil, r.begin(is.Start)
-	case *linepb.Part_Entries:
-		return nil, takeEntries(c, r, is.Entries.Entries)
-	case *linepb.Part_End:
-		return is.End, nil
-	case *linepb.Part_Failure:
-		return nil, &failureError{Agent: c.agent.ID, Code: is.Failure.Code, Message: is.Failure.Message}
-	}
-	return nil, nil
-}
-
-func takeEntries(c *call, r reading, entries [][]byte) error {
-	if r.entry == nil {
-		return fmt.Errorf("%w (%s answers a request that was not made)", errLost, c.agent.ID)
-	}
-	for _, b := range entries {
-		e, err := directory.DecodeEntry(b)
-		if err != nil {
-			return fmt.Errorf("%w (%s: %w)", errLost, c.agent.ID, err)
-		}
-		if err := r.entry(e); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Answer implements linepb.LineServer.

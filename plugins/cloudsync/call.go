@@ -44,6 +44,10 @@ type AgentInfo struct {
 	Version    string    `json:"version,omitempty"`
 	Controller string    `json:"controller,omitempty"`
 	Requests   int       `json:"requests"` // under way
+	State      string    `json:"state"`    // good, failing (it attends, and its last answers failed or came too late), or away
+	Answered   time.Time `json:"lastAnswer,omitzero"`
+	Latency    int64     `json:"latencyMillis,omitempty"` // smoothed, until its answers begin
+	Trouble    string    `json:"trouble,omitempty"`       // what is wrong with it and since when
 }
 
 // RemoveArgs are the arguments of verb "remove".
@@ -118,8 +122,8 @@ func (s *service) invite(ctx context.Context, b []byte, out chan<- []byte) error
 		}
 		life = d
 	}
-	expires := s.now().Add(life).UTC()
-	token, err := s.hub.registry.invite(s.hub.authority.pin, args.Group, expires, s.now(), false)
+	expires := s.clock.now().Add(life).UTC()
+	token, err := s.hub.registry.invite(s.hub.authority.pin, args.Group, expires, s.clock.now(), false)
 	if err != nil {
 		return err
 	}
@@ -140,17 +144,29 @@ func (s *service) agents() []AgentInfo {
 			}
 		}
 		if l := at[a.ID]; l != nil {
-			info.Live, info.Since, info.Version, info.Controller, info.Requests = true, l.since.UTC(), l.version, l.controller, s.hub.load(l)
+			info.Live, info.Since, info.Version, info.Host = true, l.since.UTC(), l.version, l.Host
 		}
+		s.hub.describe(a, &info)
 		out = append(out, info)
 	}
 	return out
 }
 
-func (h *hub) load(l *live) int {
+// describe fills in what the hub knows of an agent.
+func (h *hub) describe(a enrolled, info *AgentInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return l.load
+	r := h.record(a.ID)
+	info.State, info.Answered, info.Latency, info.Trouble = "away", r.answered.UTC(), r.latency.Milliseconds(), h.note(a)
+	if l := h.live[a.ID]; l != nil {
+		info.State, info.Controller, info.Requests = "good", l.controller, l.load
+		if r.misses > 0 {
+			info.State = "failing"
+		}
+	}
+	if r.answered.IsZero() {
+		info.Answered = time.Time{}
+	}
 }
 
 func (s *service) remove(ctx context.Context, b []byte, out chan<- []byte) error {

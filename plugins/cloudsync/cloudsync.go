@@ -43,6 +43,9 @@ type Options struct {
 	Logger *slog.Logger                                          // nil: silent
 	Open   func(ctx context.Context, path string) (Store, error) // nil: an index file of package state
 	Now    func() time.Time                                      // nil: time.Now
+	// After gives a channel that gets a value in d, and what stops it. Deadlines of agents and their probes use it. Nil: the
+	// machine's timers.
+	After func(d time.Duration) (fires <-chan time.Time, stop func())
 }
 
 // Engine is the Cloud-Sync-style engine. It implements engine.Engine. Runs follow one another; everything else may be called
@@ -74,6 +77,9 @@ func New(o Options) *Engine {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.After == nil {
+		o.After = afterReal
 	}
 	e := &Engine{options: o, log: o.Logger, turn: make(chan struct{}, 1), news: make(chan struct{})}
 	e.turn <- struct{}{}
@@ -132,7 +138,7 @@ func (e *Engine) openService(ctx context.Context, c engine.Config, s settings) (
 	if err != nil {
 		return nil, fmt.Errorf("open what is kept of the directories: %w", err)
 	}
-	next, err := startService(ctx, c, s, store, e.log, e.options.Now, e.changed)
+	next, err := startService(ctx, c, s, store, e.log, clock{e.options.Now, e.options.After}, e.changed)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

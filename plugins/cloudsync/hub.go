@@ -1,13 +1,13 @@
 package cloudsync
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +30,7 @@ type hub struct {
 	authority *authority
 	registry  *registry
 	log       *slog.Logger
-	now       func() time.Time
+	clock     clock
 	bases     []string      // naming contexts that are synchronized here
 	silence   time.Duration // an agent that says nothing for so long in an answer is given up
 	changed   func()        // an agent came or went
@@ -39,19 +39,21 @@ type hub struct {
 	server   *grpc.Server
 	serving  sync.WaitGroup
 
-	mu     sync.Mutex
-	live   map[string]*live
-	signal chan struct{} // closed and replaced when an agent comes or goes
-	calls  map[uint64]*call
-	last   uint64 // number of the last request
+	mu      sync.Mutex
+	live    map[string]*live
+	records map[string]*record // by agent; kept over its lines
+	paces   map[paceKey]*pace
+	signal  chan struct{} // closed and replaced when an agent comes or goes
+	calls   map[uint64]*call
+	last    uint64 // number of the last request
 }
 
 // live is an agent that attends.
 type live struct {
 	enrolled
 	version    string
-	controller string
-	invocation scoping.GUID
+	controller string       // guarded by hub.mu, as it was when the agent attended or answered last
+	invocation scoping.GUID // guarded by hub.mu
 	since      time.Time
 	requests   chan *linepb.Request
 	kick       chan struct{} // closed to end its Attend
@@ -66,9 +68,10 @@ func (h *hub) listen(address string) error {
 		return fmt.Errorf("listen for agents: %w", err)
 	}
 	h.listener, h.live, h.calls, h.signal = l, map[string]*live{}, map[uint64]*call{}, make(chan struct{})
-	h.server = grpc.NewServer(grpc.Creds(credentials.NewTLS(h.authority.serverTLS(h.now))),
+	h.records, h.paces = map[string]*record{}, map[paceKey]*pace{}
+	h.server = grpc.NewServer(grpc.Creds(credentials.NewTLS(h.authority.serverTLS(h.clock.now))),
 		grpc.MaxRecvMsgSize(line.MaxMessage), grpc.MaxSendMsgSize(line.MaxMessage), grpc.WaitForHandlers(true),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: line.KeepAlive, Timeout: line.ProbeTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: line.AgentAlive, Timeout: line.AgentAlive}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: line.KeepAlive / 2, PermitWithoutStream: true}))
 	linepb.RegisterLineServer(h.server, h)
 	h.serving.Go(func() {
@@ -94,10 +97,10 @@ func (h *hub) Enroll(_ context.Context, r *linepb.EnrollRequest) (*linepb.Enroll
 		return nil, status.Errorf(codes.InvalidArgument, "no directory with base %q is synchronized here; these are: %q", r.Base, h.bases)
 	}
 	// The request is checked before the token is used up.
-	if _, err := h.authority.enrol(r.Csr, "check", h.now()); err != nil {
+	if _, err := h.authority.enrol(r.Csr, "check", h.clock.now()); err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	a, err := h.registry.redeem(string(r.Secret), enrolled{Base: r.Base, Host: r.Host}, h.now())
+	a, err := h.registry.redeem(string(r.Secret), enrolled{Base: r.Base, Host: r.Host}, h.clock.now())
 	if errors.Is(err, errTokenWrong) || errors.Is(err, errTokenExpired) {
 		return nil, status.Error(codes.PermissionDenied, err.Error())
 	}
@@ -118,7 +121,7 @@ func (h *hub) Renew(ctx context.Context, r *linepb.RenewRequest) (*linepb.Enroll
 }
 
 func (h *hub) certify(a enrolled, csr []byte) (*linepb.EnrollReply, error) {
-	der, err := h.authority.enrol(csr, a.ID, h.now())
+	der, err := h.authority.enrol(csr, a.ID, h.clock.now())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
@@ -156,12 +159,17 @@ func (h *hub) Attend(r *linepb.AttendRequest, stream grpc.ServerStreamingServer[
 	if !h.reads(r.Base) || !line.SameBase(a.Base, r.Base) {
 		return status.Errorf(codes.FailedPrecondition, "no directory with base %q is synchronized here; these are: %q", r.Base, h.bases)
 	}
-	l := &live{enrolled: a, version: r.Version, controller: r.Controller, since: h.now(), requests: make(chan *linepb.Request),
+	l := &live{enrolled: a, version: r.Version, controller: r.Controller, since: h.clock.now(), requests: make(chan *linepb.Request),
 		kick: make(chan struct{}), gone: make(chan struct{})}
 	l.Host = r.Host
 	l.invocation, _ = scoping.GUIDFromBytes(r.Invocation)
-	h.join(l)
+	h.join(l, r)
 	defer h.leave(l)
+	watching, end := context.WithCancel(stream.Context())
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer end()
+	watch.Go(func() { h.watch(watching, l) })
 	if err := stream.SendHeader(nil); err != nil {
 		return err
 	}
@@ -181,8 +189,9 @@ func (h *hub) Attend(r *linepb.AttendRequest, stream grpc.ServerStreamingServer[
 	}
 }
 
-func (h *hub) join(l *live) {
+func (h *hub) join(l *live, r *linepb.AttendRequest) {
 	h.mu.Lock()
+	h.record(l.ID).attends(r, h.clock.now())
 	if old := h.live[l.ID]; old != nil {
 		close(old.kick)
 	}
@@ -196,6 +205,7 @@ func (h *hub) leave(l *live) {
 	h.mu.Lock()
 	if h.live[l.ID] == l {
 		delete(h.live, l.ID)
+		h.record(l.ID).left = h.clock.now()
 	}
 	close(l.gone)
 	h.tell()
@@ -228,7 +238,7 @@ type audience struct{ group, base string }
 
 func (a audience) has(l *live) bool { return l.Group == a.group && line.SameBase(l.Base, a.base) }
 
-// attending gives the live agents of an audience, the least busy first, and a channel that is closed when that changes.
+// attending returns the live agents of an audience, the best first, and a channel that is closed when one comes or goes.
 func (h *hub) attending(a audience) ([]*live, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -238,8 +248,15 @@ func (h *hub) attending(a audience) ([]*live, <-chan struct{}) {
 			out = append(out, l)
 		}
 	}
-	slices.SortFunc(out, func(x, y *live) int { return cmp.Or(cmp.Compare(x.load, y.load), cmp.Compare(x.ID, y.ID)) })
+	h.rank(out, nil)
 	return out, h.signal
+}
+
+// coming returns a channel that is closed when an agent comes or goes.
+func (h *hub) coming() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.signal
 }
 
 // everyone gives all live agents in the order of their ids.
@@ -250,7 +267,7 @@ func (h *hub) everyone() []*live {
 	for _, l := range h.live {
 		out = append(out, l)
 	}
-	slices.SortFunc(out, func(x, y *live) int { return cmp.Compare(x.ID, y.ID) })
+	slices.SortFunc(out, func(x, y *live) int { return strings.Compare(x.ID, y.ID) })
 	return out
 }
 

@@ -113,11 +113,13 @@ func TestKilledAgentIsReplacedInTheMiddleOfARun(t *testing.T) {
 	for _, phase := range []string{"import", "sync"} {
 		a, b := w.startProcess(dirs[0]), w.startProcess(dirs[1])
 		w.waitAgents(2)
-		killed := a
-		if busy := busyOne(w); busy != "" && !strings.Contains(string(read(t, a.dir, "agent.json")), busy) {
-			killed = b
-		}
-		o := killAt(w, phase, killed.kill)
+		o := killAt(w, phase, func() {
+			killed := a
+			if !strings.Contains(string(read(t, a.dir, "agent.json")), busyOne(w)) {
+				killed = b
+			}
+			killed.kill()
+		})
 		mustComplete(t, o)
 		seen := map[string]int{}
 		for _, p := range o.base() {
@@ -132,16 +134,18 @@ func TestKilledAgentIsReplacedInTheMiddleOfARun(t *testing.T) {
 	}
 }
 
-// busyOne is the agent that will be asked first: all are idle, so the one with the least id.
+// busyOne is the agent that is being asked, or that was asked last.
 func busyOne(w *world) string {
-	agents := answer[[]cloudsync.AgentInfo](w, "agents", nil)
-	least := ""
-	for _, a := range agents {
-		if a.Live && (least == "" || a.ID < least) {
-			least = a.ID
+	var last cloudsync.AgentInfo
+	for _, a := range answer[[]cloudsync.AgentInfo](w, "agents", nil) {
+		if a.Requests > 0 {
+			return a.ID
+		}
+		if last.ID == "" || a.Answered.After(last.Answered) {
+			last = a
 		}
 	}
-	return least
+	return last.ID
 }
 
 func TestKilledOnlyAgentBreaksTheRunAndTheNextOneIsWhole(t *testing.T) {

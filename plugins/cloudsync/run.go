@@ -82,7 +82,7 @@ func (r *jobRun) do(ctx context.Context) error {
 	r.spool = spool
 	defer spool.close()
 	if live := r.ready(ctx); live < r.minimum {
-		return &NoAgentError{Directory: r.config.Name, Live: live, Needs: r.minimum, Last: r.trouble()}
+		return noAgents(r.config.Name, live, r.minimum, r.trouble())
 	}
 	if r.strict {
 		err = r.objects(ctx)
@@ -150,13 +150,20 @@ func (r *jobRun) due() []scoping.GUID {
 func (r *jobRun) list(ctx context.Context) (*listing, error) {
 	if w := r.memory.watermark; w != nil && r.request.Profile == engine.ProfileDelta {
 		l, err := r.listSince(ctx, w)
-		var failure *failureError
-		if !errors.As(err, &failure) || (failure.Code != line.CodeCookie && failure.Code != line.CodeOtherController) {
+		if !anew(err) {
 			return l, err
 		}
 		r.log.Warn("everything is read again", "directory", r.config.Name, "because", err)
 	}
 	return r.listSince(ctx, nil)
+}
+
+// anew reports whether reading everything helps: the cookie is refused, or only agents of other controllers than the one that
+// gave it can serve. Versions of two controllers do not compare (rule V1).
+func anew(err error) bool {
+	var failure *failureError
+	var none *NoAgentError
+	return errors.As(err, &none) && none.elsewhere || errors.As(err, &failure) && failure.Code == line.CodeCookie
 }
 
 func (r *jobRun) listSince(ctx context.Context, w *watermark) (*listing, error) {
@@ -179,7 +186,7 @@ func (r *jobRun) listSince(ctx context.Context, w *watermark) (*listing, error) 
 			}
 			return nil
 		},
-		prefer: r.sameController(w),
+		pinned: r.sameController(w),
 	})
 	if err != nil {
 		return nil, err
@@ -245,7 +252,7 @@ func (r *jobRun) readObjects(ctx context.Context, guids []scoping.GUID) (map[sco
 			found[e.GUID] = e
 			return nil
 		},
-		prefer: func(l *live) bool { return l.invocation == r.report.DC },
+		pinned: func(l *live) bool { return l.invocation == r.report.DC },
 	})
 	return found, err
 }

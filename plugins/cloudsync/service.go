@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +23,7 @@ type service struct {
 	hub      *hub
 	jobs     []*job
 	log      *slog.Logger
-	now      func() time.Time
+	clock    clock
 	changed  func()
 	ready    context.Context // ends when agents have had the time to dial in
 
@@ -37,8 +36,8 @@ type service struct {
 }
 
 // startService opens the port and starts the embedded agents. On success it owns the store.
-func startService(ctx context.Context, c engine.Config, s settings, store Store, log *slog.Logger, now func() time.Time, changed func()) (*service, error) {
-	authority, err := openAuthority(c.DataDir, now())
+func startService(ctx context.Context, c engine.Config, s settings, store Store, log *slog.Logger, t clock, changed func()) (*service, error) {
+	authority, err := openAuthority(c.DataDir, t.now())
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +46,8 @@ func startService(ctx context.Context, c engine.Config, s settings, store Store,
 		return nil, err
 	}
 	schema, _ := s.schema()
-	h := &hub{authority: authority, registry: registry, log: log, now: now, silence: orDuration(s.Agents.Silence, DefaultSilence), changed: changed}
-	out := &service{config: c, settings: s, store: store, hub: h, log: log, now: now, changed: changed,
+	h := &hub{authority: authority, registry: registry, log: log, clock: t, silence: orDuration(s.Agents.Silence, DefaultSilence), changed: changed}
+	out := &service{config: c, settings: s, store: store, hub: h, log: log, clock: t, changed: changed,
 		standing: map[string]standing{}, troubles: map[string]error{}}
 	for _, d := range c.Directories {
 		h.bases = append(h.bases, d.Base)
@@ -58,7 +57,7 @@ func startService(ctx context.Context, c engine.Config, s settings, store Store,
 		}
 		out.standing[d.Name] = m.standing
 		out.jobs = append(out.jobs, &job{config: d, audience: audience{s.group(d.Name), d.Base}, minimum: orInt(s.Agents.Minimum, DefaultMinimum),
-			hub: h, memory: m, schema: schema, trouble: func() error { return out.trouble(d.Name) }, log: log, now: now, scratch: c.DataDir,
+			hub: h, memory: m, schema: schema, trouble: func() error { return out.trouble(d.Name) }, log: log, now: t.now, scratch: c.DataDir,
 			limits: tolerance{orInt(s.Quarantine.Failures, DefaultFailures), orInt(s.Quarantine.Errors, DefaultErrors)}})
 	}
 	if err := h.listen(s.Agents.Listen); err != nil {
@@ -78,14 +77,14 @@ func startService(ctx context.Context, c engine.Config, s settings, store Store,
 // embed is one embedded agent: it enrols like any other, through the same port, and runs until the service ends.
 func (s *service) embed(ctx context.Context, d engine.Directory) {
 	log := s.log.With("agent", "embedded", "directory", d.Name)
-	token, err := s.hub.registry.invite(s.hub.authority.pin, s.settings.group(d.Name), s.now().Add(time.Minute), s.now(), true)
+	token, err := s.hub.registry.invite(s.hub.authority.pin, s.settings.group(d.Name), s.clock.now().Add(time.Minute), s.clock.now(), true)
 	if err != nil {
 		log.Error("an embedded agent could not be invited", "error", err)
 		return
 	}
 	id, err := agent.Enroll(ctx, s.hub.address(), token.String(), connectionOf(d))
 	if err == nil {
-		err = agent.Run(ctx, id, agent.Options{Logger: log, Now: s.now, Down: func(err error) { s.embeddedDown(d.Name, err) }})
+		err = agent.Run(ctx, id, agent.Options{Logger: log, Now: s.clock.now, Down: func(err error) { s.embeddedDown(d.Name, err) }})
 	}
 	if err != nil && ctx.Err() == nil {
 		log.Error("an embedded agent has ended", "error", err)
@@ -126,34 +125,6 @@ func (s *service) job(name string) *job {
 		return nil
 	}
 	return s.jobs[i]
-}
-
-// health tells how many agents are live, and how the jobs fare.
-func (s *service) health() engine.Health {
-	h := engine.Health{OK: true, Agents: len(s.hub.everyone()), Details: map[string]string{"listen": s.hub.address()}}
-	var problems []string
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, j := range s.jobs {
-		name, at := j.config.Name, s.standing[j.config.Name]
-		agents, _ := s.hub.attending(j.audience)
-		h.Details["agents."+name] = fmt.Sprintf("%d of %d", len(agents), j.minimum)
-		h.Details["state."+name] = at.String()
-		if len(agents) < j.minimum {
-			problems = append(problems, (&NoAgentError{Directory: name, Live: len(agents), Needs: j.minimum, Last: s.troubles[name]}).Error())
-		}
-		if !at.Quarantine.IsZero() {
-			h.Details["since."+name] = at.Quarantine.Format(time.RFC3339)
-			h.Details["nextAttempt."+name] = at.Next.Format(time.RFC3339)
-			h.Details["reason."+name] = at.Reason
-			problems = append(problems, fmt.Sprintf("directory %s is in quarantine: %s", name, at.Reason))
-		}
-	}
-	h.OK, h.Message = len(problems) == 0, "ready"
-	if !h.OK {
-		h.Message = strings.Join(problems, "; ")
-	}
-	return h
 }
 
 func sameHealth(a, b engine.Health) bool {
@@ -252,7 +223,7 @@ func (s *service) stand(ctx context.Context, j *job, failure error, objects int)
 	if failure != nil {
 		reason = failure.Error()
 	}
-	next := j.memory.standing.after(j.limits, reason, objects, s.now())
+	next := j.memory.standing.after(j.limits, reason, objects, s.clock.now())
 	if next == j.memory.standing {
 		return nil
 	}

@@ -13,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -130,16 +129,14 @@ func attend(ctx context.Context, id *Identity, o Options) (attended bool, err er
 		return false, err
 	}
 	defer conn.Close()
-	reader := &reader{connection: id.Connection}
+	reader := &reader{connection: id.Connection, log: o.Logger, now: o.Now}
 	defer reader.close()
-	controller, err := reader.look(ctx)
+	hello, err := reader.hello(ctx)
 	if err != nil {
 		return false, err
 	}
-	host, _ := os.Hostname()
 	client := linepb.NewLineClient(conn)
-	stream, err := client.Attend(ctx, &linepb.AttendRequest{Base: id.Connection.Base, Host: host, Version: Version(),
-		Controller: controller.URL, Invocation: controller.InvocationID[:]})
+	stream, err := client.Attend(ctx, hello)
 	if err != nil {
 		return false, refusal(err)
 	}

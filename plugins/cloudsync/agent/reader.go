@@ -3,9 +3,14 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
 )
 
@@ -13,31 +18,56 @@ import (
 // take addresses from the service: it would send the directory password there.
 var errController = errors.New("this agent is not configured for that controller: enrol it with the controller's URL")
 
+// The reader's patience.
+const (
+	helloPatience = 10 * time.Second // with the directory before the line begins; afterwards the service knows that there is trouble
+	idlePatience  = 5 * time.Second  // with a session that lay idle: the controller may have gone meanwhile
+	refusedRest   = 5 * time.Minute  // after a refused sign-in: more of them would lock the account
+)
+
 // reader keeps one idle session to the directory at hand and opens more when requests come together.
 type reader struct {
 	connection directory.Connection
+	log        *slog.Logger
+	now        func() time.Time
 
-	mu     sync.Mutex
-	idle   *directory.Session
-	closed bool
+	mu      sync.Mutex
+	idle    *directory.Session
+	closed  bool
+	first   int       // the URL that is tried first: the one that worked last, or the one after one that did not
+	refused error     // the last sign-in was refused
+	until   time.Time // no other is tried before that
 }
 
-// look tells which controller is read.
-func (r *reader) look(ctx context.Context) (directory.Controller, error) {
-	s, _, err := r.session(ctx, "")
+// hello is what the agent says of itself when its line begins. A directory that cannot be read is said, and no error: the service
+// then knows what is wrong, and asks again from time to time.
+func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
+	host, _ := os.Hostname()
+	out := &linepb.AttendRequest{Base: r.connection.Base, Host: host, Version: Version()}
+	looking, end := context.WithTimeoutCause(ctx, helloPatience, fmt.Errorf("no controller answered within %s", helloPatience))
+	defer end()
+	s, _, err := r.session(looking, "")
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
-		return directory.Controller{}, err
+		r.log.Warn("the directory cannot be read", "error", err)
+		out.Trouble = err.Error()
+		return out, nil
 	}
 	c := s.Controller()
+	out.Controller, out.Invocation = c.URL, c.InvocationID[:]
 	r.release(s)
-	return c, nil
+	return out, nil
 }
 
 // session gives a session to the controller (empty: any) and its highestCommittedUSN, read just now. The caller releases it, or
 // closes it after an error.
 func (r *reader) session(ctx context.Context, controller string) (*directory.Session, uint64, error) {
 	if s := r.take(controller); s != nil {
-		usn, err := s.HighestUSN(ctx)
+		quick, end := context.WithTimeoutCause(ctx, idlePatience, directory.ErrTimeout)
+		usn, err := s.HighestUSN(quick)
+		end()
 		if err == nil {
 			return s, usn, nil
 		}
@@ -53,11 +83,41 @@ func (r *reader) session(ctx context.Context, controller string) (*directory.Ses
 		}
 		c.URLs = []string{controller}
 	}
-	s, err := directory.Dial(ctx, c)
+	if len(c.URLs) == 0 {
+		return nil, 0, fmt.Errorf("directory %s has no URL of a controller", c.Name)
+	}
+	s, err := r.dial(ctx, c)
 	if err != nil {
 		return nil, 0, err
 	}
 	return s, s.Controller().HighestUSN, nil
+}
+
+// dial signs in, unless that was refused a short time ago. A controller that hangs uses up the time that the service has: the
+// next attempt begins with the next one.
+func (r *reader) dial(ctx context.Context, c directory.Connection) (*directory.Session, error) {
+	r.mu.Lock()
+	refused, until := r.refused, r.until
+	if n := r.first % len(c.URLs); n > 0 {
+		c.URLs = slices.Concat(c.URLs[n:], c.URLs[:n])
+	}
+	r.mu.Unlock()
+	if refused != nil && r.now().Before(until) {
+		return nil, fmt.Errorf("%w (not tried again before %s, lest the account be locked)", refused, until.UTC().Format(time.RFC3339))
+	}
+	s, err := directory.Dial(ctx, c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused, r.until = nil, time.Time{}
+	if err == nil {
+		r.first = slices.Index(r.connection.URLs, s.Controller().URL)
+	} else {
+		r.first++
+	}
+	if errors.Is(err, directory.ErrCredentials) {
+		r.refused, r.until = err, r.now().Add(refusedRest)
+	}
+	return s, err
 }
 
 func (r *reader) take(controller string) *directory.Session {

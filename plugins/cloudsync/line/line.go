@@ -30,8 +30,9 @@ const (
 	MaxMessage   = 64 << 20         // bytes in one message: one group with all its members must fit
 	BatchEntries = 64               // entries in one Part at most
 	BatchBytes   = 256 << 10        // a Part is sent when it holds this much, even with fewer entries
-	KeepAlive    = 10 * time.Second // how often a silent connection is probed
+	KeepAlive    = 10 * time.Second // how often an agent probes a silent connection; gRPC allows clients no less
 	ProbeTimeout = 5 * time.Second  // how long a probe may go unanswered before the connection counts as dead
+	AgentAlive   = 4 * time.Second  // how often the service probes a silent connection, and how long that may go unanswered
 	AliveEvery   = 20 * time.Second // how often an agent that waits for its controller says that it is at work
 )
 

@@ -1,0 +1,106 @@
+package cloudsync
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// health tells how many agents are live, how the jobs fare, and which agents are bad and why. It is OK while each directory has as
+// many agents that can read it as the settings demand: a bad one beyond that is a note in the message.
+func (s *service) health() engine.Health {
+	h := engine.Health{OK: true, Agents: len(s.hub.everyone()), Details: map[string]string{"listen": s.hub.address()}}
+	var problems, notes []string
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.jobs {
+		name := j.config.Name
+		c := s.hub.conditions(j.audience)
+		h.Details["agents."+name] = fmt.Sprintf("%d of %d", c.usable, j.minimum)
+		for id, note := range c.notes {
+			h.Details["agent."+id] = note
+		}
+		notes = append(notes, c.lines...)
+		if c.live < j.minimum {
+			problems = append(problems, noAgents(name, c.live, j.minimum, s.troubles[name]).Error())
+		} else if c.usable < j.minimum {
+			problems = append(problems, fmt.Sprintf("directory %s can be read by %d of the %d agents needed", name, c.usable, j.minimum))
+		}
+		problems = append(problems, quarantineHealth(name, s.standing[name], h.Details)...)
+	}
+	h.OK, h.Message = len(problems) == 0, strings.Join(append(problems, notes...), "; ")
+	if h.OK {
+		h.Message = strings.Join(append([]string{"ready"}, notes...), "; ")
+	}
+	return h
+}
+
+// quarantineHealth tells how a directory's job fares, in details and as a problem.
+func quarantineHealth(name string, at standing, details map[string]string) []string {
+	details["state."+name] = at.String()
+	if at.Quarantine.IsZero() {
+		return nil
+	}
+	details["since."+name] = at.Quarantine.Format(time.RFC3339)
+	details["nextAttempt."+name] = at.Next.Format(time.RFC3339)
+	details["reason."+name] = at.Reason
+	return []string{fmt.Sprintf("directory %s is in quarantine: %s", name, at.Reason)}
+}
+
+// conditions is how the agents of one audience are.
+type conditions struct {
+	live, usable int               // that attend; of those, that answered lately
+	notes        map[string]string // what is wrong with one, by id
+	lines        []string          // the same, each naming its agent, in the order of their ids
+}
+
+// conditions looks at each enrolled agent of an audience. One that was started by the engine itself is none of its own concern
+// while it is away: why is told by whoever starts it.
+func (h *hub) conditions(a audience) conditions {
+	out := conditions{notes: map[string]string{}}
+	agents := h.registry.all()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range agents {
+		if !a.has(&live{enrolled: e}) {
+			continue
+		}
+		host := e.Host
+		if l := h.live[e.ID]; l != nil {
+			out.live++
+			if h.record(e.ID).misses < failing {
+				out.usable++
+			}
+			host = l.Host
+		} else if e.Embedded {
+			continue
+		}
+		if note := h.note(e); note != "" {
+			out.notes[e.ID] = "host " + host + ": " + note
+			out.lines = append(out.lines, fmt.Sprintf("agent %s on %s: %s", e.ID, host, note))
+		}
+	}
+	return out
+}
+
+// note says all that is wrong with an agent; empty: nothing is known to be. The caller holds mu.
+func (h *hub) note(e enrolled) string {
+	r := h.record(e.ID)
+	var all []string
+	switch {
+	case h.live[e.ID] != nil:
+		if t := r.trouble(); t != "" {
+			all = append(all, t)
+		}
+	case r.left.IsZero():
+		all = append(all, "away since the engine started")
+	default:
+		all = append(all, "away since "+r.left.UTC().Format(time.RFC3339))
+	}
+	if r.lacks != "" {
+		all = append(all, r.lacks)
+	}
+	return strings.Join(all, ", ")
+}
