@@ -11,6 +11,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -43,6 +44,7 @@ type Orchestrator struct {
 	tenant  *tenant.Client
 	engines *engines
 	host    *host.Host
+	loops   *schedule.Scheduler
 	dirs    []engine.Directory
 	log     *slog.Logger
 }
@@ -52,6 +54,7 @@ type Orchestrator struct {
 func Open(ctx context.Context, c Config, o Options) (*Orchestrator, error) {
 	o = withDefaults(c, o)
 	x := &Orchestrator{config: c, options: o, log: o.Logger}
+	x.loops = schedule.New(scheduled{x}, nil)
 	err := x.open(ctx)
 	if err != nil {
 		return nil, errors.Join(err, x.Close(ctx))
@@ -98,7 +101,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 		return err
 	}
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant}, Cache: kept.cache, Engines: x.engines, Clock: clock{},
-		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.options.Progress,
+		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
 	return err
 }
@@ -142,7 +145,7 @@ func (x *Orchestrator) connections() (map[string]directory.Connection, error) {
 
 func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
 	t := x.config.Tenant
-	c := tenant.Config{Endpoint: t.Endpoint, Authority: t.Authority, TenantID: t.TenantID, ClientID: t.ClientID, ManagedIdentity: t.ManagedIdentity, Logger: x.log}
+	c := tenant.Config{Endpoint: t.Endpoint, Authority: t.Authority, TenantID: t.TenantID, ClientID: t.ClientID, ManagedIdentity: t.ManagedIdentity, Logger: x.log, Alive: schedule.Alive}
 	var err error
 	if c.CA, err = x.config.caPEM("CA of the tenant", t.TLS.CAFile); err != nil {
 		return nil, err
@@ -183,8 +186,29 @@ func (x *Orchestrator) openCensus(ctx context.Context, conns map[string]director
 		names[i] = d.Name
 	}
 	return census.Open(ctx, names, func(ctx context.Context, name string) (census.Reader, error) {
-		return directory.Dial(ctx, conns[name])
+		s, err := directory.Dial(ctx, conns[name])
+		if err != nil {
+			return nil, err
+		}
+		return lively{s}, nil
 	}, ix)
+}
+
+// lively is a session with a directory whose answers show the loop that asks that it lives: reading a large directory takes long.
+type lively struct{ *directory.Session }
+
+// Sync implements census.Reader.
+func (l lively) Sync(ctx context.Context, cookie []byte, q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
+	return l.Session.Sync(ctx, cookie, q, func(e directory.Entry) error {
+		schedule.Alive(ctx)
+		return each(e)
+	})
+}
+
+// ByGUID implements census.Reader.
+func (l lively) ByGUID(ctx context.Context, guids []scoping.GUID, attrs []string, showDeleted bool) (map[scoping.GUID]directory.Entry, error) {
+	schedule.Alive(ctx)
+	return l.Session.ByGUID(ctx, guids, attrs, showDeleted)
 }
 
 // Host gives the running host.

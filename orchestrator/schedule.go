@@ -3,41 +3,33 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
-	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/schedule"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // Default schedules, as the products that the engines are modelled on have them.
 var defaultSchedule = map[string]time.Duration{KindConnect: 30 * time.Minute, KindCloudSync: 2 * time.Minute, KindExternal: 30 * time.Minute}
 
-// tick is how often the daemon looks for what is due.
-const tick = 5 * time.Second
-
-// RunSchedules is the daemon's loop: engines run when they are due, and waves in soak go on. It returns when ctx ends.
+// RunSchedules is what serving is beside answering: engines run when they are due, and waves that nobody drives go on. It returns when ctx ends
+// and every loop has ended, or with the error that makes the state unusable: the process has to be started again then.
 func (x *Orchestrator) RunSchedules(ctx context.Context) error {
-	due := map[string]time.Time{}
+	var engines []schedule.Engine
 	for _, e := range x.config.Engines {
-		due[e.Name] = time.Now()
+		engines = append(engines, schedule.Engine{Name: e.Name, Every: every(e)})
 	}
-	t := time.NewTicker(tick)
-	defer t.Stop()
-	for {
-		for _, e := range x.config.Engines {
-			if !time.Now().Before(due[e.Name]) {
-				x.scheduled(ctx, e.Name)
-				due[e.Name] = time.Now().Add(every(e))
-			}
-		}
-		x.soaking(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-	}
+	return x.loops.Run(ctx, engines)
 }
+
+// Loops returns the loops of serving as they are now; empty where this process does not serve.
+func (x *Orchestrator) Loops() []schedule.Loop { return x.loops.Loops() }
+
+// Standing says which of the loops stand still.
+func (x *Orchestrator) Standing() []string { return x.loops.Standing() }
 
 func every(e EngineConfig) time.Duration {
 	if e.Schedule > 0 {
@@ -46,30 +38,73 @@ func every(e EngineConfig) time.Duration {
 	return defaultSchedule[e.Kind]
 }
 
-func (x *Orchestrator) scheduled(ctx context.Context, name string) {
-	r, err := x.host.Sync(ctx, name, host.SyncOptions{})
-	switch {
-	case errors.Is(err, host.ErrNoPolicy) || ctx.Err() != nil:
-	case err != nil:
-		x.log.Error("a scheduled run failed", "engine", name, "error", err)
-	default:
-		x.log.Info("run", "engine", name, "read", r.Read, "applied", r.Applied, "held", r.Held, "failed", r.Failed)
+// progress passes progress on, and lets the loop that makes it show life.
+func (x *Orchestrator) progress(p host.Progress) {
+	if p.Engine != "" {
+		x.loops.Beat(schedule.EngineLoop(p.Engine))
+	}
+	if p.Wave != "" {
+		x.loops.Beat(schedule.WaveLoop(p.Wave))
+	}
+	if x.options.Progress != nil {
+		x.options.Progress(p)
 	}
 }
 
-// soaking lets waves go on whose waits end by themselves.
-func (x *Orchestrator) soaking(ctx context.Context) {
-	ws, err := x.host.Waves(ctx)
-	if err != nil {
-		x.log.Error("reading the waves", "error", err)
-		return
+// scheduled is the work of the schedules.
+type scheduled struct{ x *Orchestrator }
+
+var _ schedule.Work = scheduled{}
+
+// errIncomplete is why a run that ended counts as failed.
+var errIncomplete = errors.New("the run was not complete")
+
+// Run implements schedule.Work.
+func (s scheduled) Run(ctx context.Context, name string) error {
+	r, err := s.x.host.Sync(ctx, name, host.SyncOptions{})
+	switch {
+	case errors.Is(err, host.ErrNoPolicy):
+		return nil // there is nothing to do yet
+	case ctx.Err() != nil:
+		return err
+	case err != nil:
+		s.x.log.Error("a scheduled run failed", "engine", name, "error", err)
+		return err
 	}
-	for _, w := range ws {
-		if w.Phase != wave.Soak || w.State != wave.Waiting {
-			continue
-		}
-		if _, err := x.host.Drive(ctx, w.ID); err != nil && ctx.Err() == nil {
-			x.log.Error("a wave in soak", "wave", w.ID, "error", err)
+	s.x.log.Info("run", "engine", name, "read", r.Read, "applied", r.Applied, "held", r.Held, "failed", r.Failed)
+	if !r.Complete {
+		return fmt.Errorf("%w: %s", errIncomplete, r.FirstProblem())
+	}
+	return nil
+}
+
+// Waves implements schedule.Work.
+func (s scheduled) Waves(ctx context.Context, first bool) ([]string, error) {
+	if left := s.x.store.Control.Tenure().Remaining(); left <= 0 {
+		return nil, state.ErrTenureLost
+	}
+	ids, err := s.x.host.Unfinished(ctx, first)
+	if err != nil && ctx.Err() == nil {
+		s.x.log.Error("reading the waves", "error", err)
+	}
+	return ids, err
+}
+
+// TakeUp implements schedule.Work.
+func (s scheduled) TakeUp(ctx context.Context, id string) error {
+	err := s.x.host.TakeUp(ctx, id)
+	if err != nil && ctx.Err() == nil {
+		s.x.log.Error("a wave could not go on", "wave", id, "error", err)
+	}
+	return err
+}
+
+// Ends implements schedule.Work.
+func (s scheduled) Ends(err error) bool {
+	for _, over := range []error{state.ErrClosed, state.ErrBroken, state.ErrTenureLost, gate.ErrNotOpen, host.ErrState} {
+		if errors.Is(err, over) {
+			return true
 		}
 	}
+	return false
 }

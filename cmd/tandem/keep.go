@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -115,9 +116,11 @@ func serveCommand() *cli.Command {
 				return e
 			}
 			noteInterrupt("ending after the step under way")
-			err := api.Serve(c.Context, options(c), func(socket string) { fmt.Fprintln(os.Stderr, "tandem: serving on "+socket) })
-			if errors.Is(c.Context.Err(), err) {
-				return nil
+			o := options(c)
+			o.Tell = func(m string) { fmt.Fprintln(os.Stderr, "tandem: "+m) }
+			err := api.Serve(c.Context, o, func(socket string) { fmt.Fprintln(os.Stderr, "tandem: serving on "+socket) })
+			if cause := context.Cause(c.Context); cause != nil && errors.Is(err, cause) {
+				return nil // it was asked to end
 			}
 			return err
 		}}

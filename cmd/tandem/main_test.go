@@ -33,7 +33,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
 		},
 	})
 }
@@ -196,4 +196,17 @@ func soaks(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 	}
 	ts.Fatalf("no wave soaks")
+}
+
+// serves waits until the daemon holds the state.
+func serves(ts *testscript.TestScript, _ bool, _ []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		ts.Check(ts.Exec("tandem", "status", "--output", "json"))
+		if strings.Contains(ts.ReadFile("stdout"), `"command":"tandem serve"`) {
+			return
+		}
+	}
+	ts.Fatalf("the daemon does not hold the state")
 }

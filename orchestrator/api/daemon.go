@@ -5,37 +5,114 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/state"
 )
 
-// Serve is the daemon: it takes the state, serves its socket and runs the schedules until ctx ends. ready is told where the socket is. Errors match
-// state.ErrHeld when another process has the state.
+// endLimit is how long a daemon may take to end. An engine is killed 3 s after it was asked to end, a request to the tenant or a directory ends
+// with its context; what is not over by then hangs in a way that nobody foresaw, and the process ends all the same: every step that matters
+// is durable or did not take place.
+const endLimit = 45 * time.Second
+
+// Serve is the daemon: it takes the state, serves its socket and runs the schedules until ctx ends, or until the state cannot be used any more.
+// While a one-shot command holds the state it waits for its end. ready is told where the socket is. Errors match state.ErrHeld when another
+// daemon has the state, or a holder does not answer.
 func Serve(ctx context.Context, o Options, ready func(socket string)) error {
 	c, err := load(&o)
 	if err != nil {
 		return err
 	}
-	s, err := serve(ctx, c, o)
+	o.daemon = true
+	s, err := takeOver(ctx, c, o)
 	if err != nil {
 		return err
 	}
-	path, err := socketPath(o.State)
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx, ready) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-o.Clock(endLimit):
+		return fmt.Errorf("it did not end within %s and is given up: %s", endLimit, strings.Join(s.busy(), ", "))
+	}
+}
+
+// takeOver waits until the state is free and serves it. Of the processes that may hold it, a one-shot command ends by itself, however long it
+// takes, and one that is just beginning or ending does not answer for a short while.
+func takeOver(ctx context.Context, c orchestrator.Config, o Options) (*server, error) {
+	remote := newClient(func(ctx context.Context) (net.Conn, error) { return dialState(ctx, o.State) })
+	defer remote.http.CloseIdleConnections()
+	told := 0
+	end := o.Clock(holderPatience)
+	for {
+		s, err := serve(ctx, c, o)
+		if !errors.Is(err, state.ErrHeld) {
+			return s, err
+		}
+		if info, helloErr := remote.hello(ctx); helloErr == nil {
+			if info.Daemon {
+				return nil, err
+			}
+			if info.PID != told {
+				told = info.PID
+				o.tell(fmt.Sprintf("waiting for `%s` (process %d), which holds the state, to end", info.Command, info.PID))
+			}
+			end = o.Clock(holderPatience) // it answers: what follows it gets its own time
+		}
+		select {
+		case <-end:
+			return nil, err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-o.Clock(50 * time.Millisecond):
+		}
+	}
+}
+
+// run serves until ctx ends or the state cannot be used any more. Commands under way are asked to stop at once, so that no loop waits for one.
+func (s *server) run(ctx context.Context, ready func(socket string)) error {
+	path, err := socketPath(s.handler.info.State)
 	if err == nil {
 		ready(path)
+		stop := context.AfterFunc(ctx, s.handler.cancelAll)
 		err = s.o.RunSchedules(ctx)
+		stop()
 	}
 	s.handler.cancelAll()
 	s.client.http.CloseIdleConnections()
 	return errors.Join(err, s.close())
 }
 
-// cancelAll asks every command under way to stop: the daemon ends.
+// busy names what has not ended.
+func (s *server) busy() []string {
+	var out []string
+	for _, l := range s.o.Loops() {
+		if !l.Began.IsZero() {
+			out = append(out, fmt.Sprintf("%s is busy since %s", l.Name, l.Began.UTC().Format(time.RFC3339)))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "its loops have ended; a command or an engine has not")
+	}
+	return out
+}
+
+// cancelAll asks every command under way to stop, and each one that still comes: the daemon ends.
 func (h *Handler) cancelAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.ending = true
 	for _, stop := range h.calls {
 		stop(errStopped)
 	}

@@ -21,9 +21,10 @@ type Handler struct {
 	hub  *hub
 	info Info
 
-	mu    sync.Mutex
-	calls map[string]context.CancelCauseFunc
-	wake  chan struct{} // closed when somebody decided about a wave
+	mu     sync.Mutex
+	calls  map[string]context.CancelCauseFunc
+	ending bool          // the holder ends: calls stop at their next durable step
+	wake   chan struct{} // closed when somebody decided about a wave
 }
 
 // Info says who serves.
@@ -31,6 +32,7 @@ type Info struct {
 	PID     int    `json:"pid"`
 	Command string `json:"command"`
 	State   string `json:"state"`
+	Daemon  bool   `json:"daemon,omitempty"` // it serves until it is stopped; others end with their command
 }
 
 func newHandler(o *orchestrator.Orchestrator, h *hub, i Info) *Handler {
@@ -117,6 +119,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, run runner) {
 	if id := r.Header.Get(callHeader); id != "" {
 		h.mu.Lock()
 		h.calls[id] = stop
+		if h.ending {
+			stop(errStopped)
+		}
 		h.mu.Unlock()
 		defer func() {
 			h.mu.Lock()

@@ -28,6 +28,15 @@ type Options struct {
 	Logger  *slog.Logger                           // nil: silent
 	Warn    func(message string)                   // nil: nobody; what every command warns about
 	Clock   func(d time.Duration) <-chan time.Time // nil: time.After
+	Tell    func(message string)                   // nil: nobody; what a person who waits should know
+
+	daemon bool
+}
+
+func (o Options) tell(message string) {
+	if o.Tell != nil {
+		o.Tell(message)
+	}
 }
 
 // Session is a client, with the holder behind it when that is this process. Close it.
@@ -131,7 +140,7 @@ func serve(ctx context.Context, c orchestrator.Config, o Options) (*server, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State}), ended: make(chan error, 2)}
+	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State, Daemon: o.daemon}), ended: make(chan error, 2)}
 	if err := s.listen(o.State); err != nil {
 		return nil, errors.Join(err, x.Close(ctx))
 	}
@@ -152,14 +161,25 @@ func (s *server) listen(dir string) error {
 	return nil
 }
 
-// close ends serving: what others asked for goes on to its end.
+// callLimit is how long a command that was asked to stop, or whose holder ends, may take to its next durable step.
+const callLimit = 30 * time.Second
+
+// close ends serving: what others asked for goes on to its end. A daemon has asked them to stop, and waits for them only so long.
 func (s *server) close() error {
 	ctx := context.Background()
+	if s.handler.info.Daemon {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callLimit)
+		defer cancel()
+	}
 	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.Join(fmt.Errorf("commands did not stop within %s and are cut off", callLimit), s.http.Close())
+	}
 	for range 2 {
 		if e := <-s.ended; !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, fmt.Errorf("serving the socket: %w", e))
 		}
 	}
-	return errors.Join(err, cleanSocket(s.handler.info.State), s.o.Close(ctx))
+	return errors.Join(err, cleanSocket(s.handler.info.State), s.o.Close(context.Background()))
 }

@@ -62,11 +62,10 @@ func syncOutcome(rs ...host.SyncReport) Outcome {
 func firstProblem(rs []host.SyncReport) string {
 	for _, r := range rs {
 		if len(r.Errors) > 0 {
-			e := r.Errors[0]
-			return strings.TrimSpace(e.Object + " " + e.Code + ": " + e.Message)
+			return r.FirstProblem()
 		}
 	}
-	return "the engine did not say why"
+	return Sync{}.FirstProblem()
 }
 
 // Debt is one feature of an object that has not settled, and who will be asked for it again.

@@ -69,14 +69,22 @@ type Census struct {
 	compare bool    // a directory was read from the start, and nobody was told yet
 	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
 
-	io      sync.Mutex // one conversation with the directories at a time
-	readers map[string]Reader
+	lines map[string]*line // by directory; the map itself never changes
+}
+
+// line is the conversation with one directory: one at a time, so that a controller that hangs holds up no other directory.
+type line struct {
+	io     sync.Mutex
+	reader Reader // nil: none was dialled, or it broke
 }
 
 // Open loads what the store knows of the directories. Nothing is dialled yet.
 func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Census, error) {
-	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, readers: map[string]Reader{},
+	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{},
 		choosing: map[string]*choosing{}, stored: map[string]remembered{}, owed: map[string]*news{}}
+	for _, n := range names {
+		c.lines[n] = &line{}
+	}
 	if store == nil {
 		return c, nil
 	}
@@ -167,42 +175,46 @@ func putJSON(tx state.Tx, bucket, key string, v any) error {
 	return tx.Put(bucket, key, b)
 }
 
-// reader gives the session with a directory, dialling if there is none. The io lock is held.
-func (c *Census) reader(ctx context.Context, name string) (Reader, error) {
-	if r := c.readers[name]; r != nil {
-		return r, nil
+// open returns the session with a directory, dialling if there is none. fresh says that it was dialled now. The line's lock is held.
+func (c *Census) open(ctx context.Context, name string, l *line) (fresh bool, err error) {
+	if l.reader != nil {
+		return false, nil
 	}
-	r, err := c.dial(ctx, name)
+	l.reader, err = c.dial(ctx, name)
 	if err != nil {
-		return nil, err // says which directory
+		l.reader = nil
 	}
-	c.readers[name] = r
-	return r, nil
+	return true, err // says which directory
 }
 
-// drop forgets a session that failed, so that the next call dials anew. The io lock is held.
-func (c *Census) drop(name string) {
-	if r := c.readers[name]; r != nil {
-		_ = r.Close()
-		delete(c.readers, name)
+// drop forgets a session that failed, so that the next call dials anew. The lock is held.
+func (l *line) drop() {
+	if l.reader != nil {
+		_ = l.reader.Close()
+		l.reader = nil
 	}
 }
 
-// with runs f over a session; a session that broke is dialled once more.
+// with runs f over a session. One that broke since it was used last is dialled once more; one that was dialled for this very call is not, so that a
+// controller which accepts connections and answers nothing is waited for once.
 func (c *Census) with(ctx context.Context, name string, f func(Reader) error) error {
-	c.io.Lock()
-	defer c.io.Unlock()
-	for try := 0; ; try++ {
-		r, err := c.reader(ctx, name)
+	l := c.lines[name]
+	if l == nil {
+		return fmt.Errorf("%w: %q", ErrUnknown, name)
+	}
+	l.io.Lock()
+	defer l.io.Unlock()
+	for {
+		fresh, err := c.open(ctx, name, l)
 		if err != nil {
 			return err
 		}
-		err = f(r)
+		err = f(l.reader)
 		if err == nil || errors.Is(err, directory.ErrNoSuchObject) || errors.Is(err, directory.ErrCookie) || errors.Is(err, directory.ErrNotPermitted) || errors.Is(err, ErrBehind) {
 			return err
 		}
-		c.drop(name)
-		if try > 0 || ctx.Err() != nil {
+		l.drop()
+		if fresh || ctx.Err() != nil {
 			return fmt.Errorf("reading directory %s: %w", name, err)
 		}
 	}
@@ -210,10 +222,11 @@ func (c *Census) with(ctx context.Context, name string, f func(Reader) error) er
 
 // Close ends the sessions.
 func (c *Census) Close() error {
-	c.io.Lock()
-	defer c.io.Unlock()
-	for n := range c.readers {
-		c.drop(n)
+	for _, n := range c.names {
+		l := c.lines[n]
+		l.io.Lock()
+		l.drop()
+		l.io.Unlock()
 	}
 	return nil
 }
@@ -511,7 +524,10 @@ func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 // Values reads what the directory holds of one object, as text, for people: deleted objects too.
 func (c *Census) Values(ctx context.Context, id scoping.ObjectID) (map[string][]string, error) {
 	out := map[string][]string{}
-	if _, ok := c.trees[id.Directory]; !ok {
+	c.mu.Lock()
+	_, read := c.trees[id.Directory]
+	c.mu.Unlock()
+	if !read {
 		return out, nil
 	}
 	attrs := []string{"objectClass", "displayName", "givenName", "sn", "userPrincipalName", "sAMAccountName", "mail", "department", "title", "description",

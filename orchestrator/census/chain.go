@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// follow brings the chains up to date with the news, and gives whom that concerns. The io lock is held.
+// follow brings the chains up to date with the news, and gives whom that concerns. The line's lock is held.
 func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, n news) (map[scoping.GUID]bool, error) {
 	concerned := c.linked(name, s, n)
 	for _, k := range s.sorted() {

@@ -116,7 +116,7 @@ func (c *Census) begin(name string, next *choosing) map[scoping.GUID]bool {
 	return fresh
 }
 
-// prepare makes choices ready, keeping what was found out for them before. The io lock is held.
+// prepare makes choices ready, keeping what was found out for them before. The line's lock is held.
 func (c *Census) prepare(ctx context.Context, r Reader, name string, choices []scoping.Choice, old *choosing) (*choosing, error) {
 	next := &choosing{judged: map[scoping.GUID]bool{}, chains: map[chain]*reached{}, targets: map[string]scoping.GUID{}, frozen: map[scoping.GUID]string{}}
 	if old == nil {
@@ -224,7 +224,7 @@ func (f *facts) MemberOf(group scoping.GUID) bool {
 	return r != nil && r.objects[f.guid]
 }
 
-// judge finds out which choices take some objects, and whomever the news of links concern. The io lock is held.
+// judge finds out which choices take some objects, and whomever the news of links concern. The line's lock is held.
 func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Event, error) {
 	c.mu.Lock()
 	s, t := c.choosing[name], c.trees[name]

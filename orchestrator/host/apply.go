@@ -231,12 +231,7 @@ func (h *Host) DriveUntil(ctx context.Context, id string, stopAt wave.Phase) (wa
 
 // turn waits until nobody else drives the wave.
 func (h *Host) turn(ctx context.Context, id string) (end func(), err error) {
-	h.mu.Lock()
-	if h.turns[id] == nil {
-		h.turns[id] = make(chan struct{}, 1)
-	}
-	t := h.turns[id]
-	h.mu.Unlock()
+	t := h.turnOf(id)
 	select {
 	case t <- struct{}{}:
 		return func() { <-t }, nil

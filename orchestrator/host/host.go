@@ -102,15 +102,18 @@ type Host struct {
 	o    Options
 	gate *gate.Gate
 
+	lastSave uint64 // sequence number that the last checkpoint covers
+
 	ctl  sync.Mutex // changes of control, with what follows from them in memory
 	prep sync.Mutex // refreshes of tenant and census
+	save sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once
 
 	mu         sync.Mutex
 	locks      map[string]*sync.Mutex   // one run per engine
 	turns      map[string]chan struct{} // one driver per wave
 	frozen     map[string]*gate.Frozen
 	frozenAt   map[string]time.Time
-	lastSave   uint64
+	orphaned   map[string]bool // waves that were running when this host began to serve
 	runs       uint64
 	domains    domains
 	soaking    map[string]time.Time
@@ -215,6 +218,8 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 
 // Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache.
 func (h *Host) Save(ctx context.Context) error {
+	h.save.Lock()
+	defer h.save.Unlock()
 	if h.o.SaveCache != nil {
 		if err := h.o.SaveCache(ctx); err != nil {
 			return fmt.Errorf("keeping the tenant's cache: %w", err)
@@ -236,8 +241,11 @@ func (h *Host) Save(ctx context.Context) error {
 	if b == nil || err != nil {
 		return err
 	}
+	if err := h.o.Checkpoints.SaveCheckpoint(ctx, b); err != nil {
+		return fmt.Errorf("keeping the ledger's checkpoint: %w", err)
+	}
 	h.lastSave = seq
-	return h.o.Checkpoints.SaveCheckpoint(ctx, b)
+	return nil
 }
 
 // Gate gives the door, for reports and tests.

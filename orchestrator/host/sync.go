@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -386,6 +387,15 @@ func (rs *runState) unclaimed(ctx context.Context, complete bool, r *SyncReport)
 		}
 	})
 	return h.gate.Record(ctx, rec...)
+}
+
+// FirstProblem says what went wrong first, for one line.
+func (r SyncReport) FirstProblem() string {
+	if len(r.Errors) == 0 {
+		return "the engine did not say why"
+	}
+	e := r.Errors[0]
+	return strings.TrimSpace(e.Object + " " + e.Code + ": " + e.Message)
 }
 
 func (r *SyncReport) leave(name string) {

@@ -45,6 +45,8 @@ type Config struct {
 	Logger          *slog.Logger
 	// Wait waits between attempts of reads; tests pass their own. It returns early with the context's error.
 	Wait func(ctx context.Context, d time.Duration) error
+	// Alive is told of each answer, with the context of the request: a long reading shows by it that it goes on. May be nil.
+	Alive func(ctx context.Context)
 	// Now is the clock, for the tenant's clock skew only.
 	Now func() time.Time
 }
@@ -74,6 +76,9 @@ func Open(_ context.Context, c Config) (*Client, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Alive == nil {
+		c.Alive = func(context.Context) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

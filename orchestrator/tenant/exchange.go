@@ -67,6 +67,7 @@ func (c *Client) exchange(ctx context.Context, r *abs.RequestInformation) (*answ
 	if got == nil {
 		return nil, errors.New("the request ended without an answer")
 	}
+	c.config.Alive(ctx)
 	return got, nil
 }
 
