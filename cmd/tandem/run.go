@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -51,11 +52,11 @@ func showSync(w io.Writer, r api.Sync) {
 
 func heldCommand() *cli.Command {
 	cmds := []*cli.Command{
-		{Name: "list", Usage: "held sets", Action: func(c *cli.Context) error {
+		{Name: "list", Usage: "held sets that wait", Flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "also those that were rejected, expired, or are done or void"}}, Action: func(c *cli.Context) error {
 			if err := arguments(c); err != nil {
 				return err
 			}
-			return ask(c, request{command: "held/list", body: api.None{}, view: view(func(w io.Writer, v api.HeldSets) { heldTable(w, v.Held) })})
+			return ask(c, request{command: "held/list", body: api.HeldListRequest{All: c.Bool("all")}, view: view(func(w io.Writer, v api.HeldSets) { heldTable(w, v.Held) })})
 		}},
 		{Name: "show", Usage: "one held set", ArgsUsage: "ID", Action: func(c *cli.Context) error {
 			if err := arguments(c, "ID"); err != nil {
@@ -85,17 +86,55 @@ func heldTable(w io.Writer, hs []api.Held) {
 }
 
 func showHeld(w io.Writer, h api.Held) {
+	what := fmt.Sprintf("of %s, %s: %d writes of class %s", h.Engine, h.State, h.Count, h.Class)
 	if h.Engine == "" { // no writes: objects that would get another engine
-		fmt.Fprintf(w, "%s, %s: %d changes of owners\n%s\n", bold(h.ID), h.State, h.Count, h.Why)
-		for _, e := range h.Entries {
-			fmt.Fprintf(w, "  %s %s\n", strings.ReplaceAll(e.Op, "-", " "), e.Name)
-		}
-		return
+		what = fmt.Sprintf("%s: %d changes of owners", h.State, h.Count)
 	}
-	fmt.Fprintf(w, "%s of %s, %s: %d writes of class %s\n%s\n", bold(h.ID), h.Engine, h.State, h.Count, h.Class, h.Why)
+	fmt.Fprintf(w, "%s %s\n%s\n", bold(h.ID), what, h.Why)
 	for _, e := range h.Entries {
-		fmt.Fprintf(w, "  %s %s %s %s\n", e.Op, e.Feature, e.Name, e.Detail)
+		fmt.Fprintf(w, "  %s\n", heldLine(e))
 	}
+	switch {
+	case h.Expires != "":
+		fmt.Fprintf(w, "approved by %s; what is not written by %s is held again\n", h.By, h.Expires)
+	case h.AnsweredAt != "":
+		fmt.Fprintf(w, "answered by %s at %s %s\n", h.By, h.AnsweredAt, h.Reason)
+	}
+	if h.Voided > 0 {
+		fmt.Fprintf(w, "%d more changed hands: their new engine is asked\n", h.Voided)
+	}
+}
+
+// heldLine says what one write would change, value by value.
+func heldLine(e api.HeldEntry) string {
+	out := strings.ReplaceAll(e.Op, "-", " ") + " " + e.Name
+	if e.End != "" {
+		out += ": without " + cmp.Or(e.EndName, e.End)
+	}
+	for _, c := range e.Changes {
+		out += fmt.Sprintf("\n    %s: %s → %s", c.Attribute, values(c.Old), values(c.New))
+	}
+	if e.Detail != "" && e.Op == "delete" {
+		out += "\n    " + e.Detail
+	}
+	if e.Note != "" {
+		out += "\n    " + e.Note
+	}
+	if e.Spent {
+		out += "\n    written"
+	}
+	return out
+}
+
+func values(vs []string) string {
+	if len(vs) == 0 {
+		return "nothing"
+	}
+	var out []string
+	for _, v := range vs {
+		out = append(out, fmt.Sprintf("%q", v))
+	}
+	return strings.Join(out, ", ")
 }
 
 func showAnswered(w io.Writer, a api.Answered) {

@@ -6,23 +6,43 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Held is a set of writes that waits for a person.
+// Held is a set of writes that waits for a person, or did.
 type Held struct {
-	ID         string             `json:"id"`
-	Engine     string             `json:"engine"`
-	Assignment string             `json:"assignment"`
-	Class      ledger.Class       `json:"class"`
-	Kind       string             `json:"kind"`
-	State      ledger.HoldState   `json:"state"`
-	Why        string             `json:"why"`
-	Limit      int                `json:"limit"`
-	Since      string             `json:"since"`
-	Count      int                `json:"count"`
-	By         string             `json:"by,omitempty"`
-	Reason     string             `json:"reason,omitempty"`
-	Entries    []ledger.HeldEntry `json:"entries,omitempty"`
+	ID         string           `json:"id"`
+	Engine     string           `json:"engine"`
+	Assignment string           `json:"assignment"`
+	Class      ledger.Class     `json:"class"`
+	Kind       string           `json:"kind"`
+	State      ledger.HoldState `json:"state"`
+	Why        string           `json:"why"`
+	Limit      int              `json:"limit"`
+	Since      string           `json:"since"`
+	Count      int              `json:"count"`
+	By         string           `json:"by,omitempty"`
+	Reason     string           `json:"reason,omitempty"`
+	AnsweredAt string           `json:"answeredAt,omitempty"`
+	Expires    string           `json:"expires,omitempty"` // of an approval: what is not written by then is held again
+	Was        []string         `json:"was,omitempty"`     // names that it had with other writes in it
+	Voided     int              `json:"voided,omitempty"`  // writes of it whose objects changed hands
+	Entries    []HeldEntry      `json:"entries,omitempty"`
+}
+
+// HeldEntry is one write of a held set, with what it would change.
+type HeldEntry struct {
+	Object  scoping.ObjectID `json:"object"`
+	Feature scoping.Feature  `json:"feature"`
+	Op      string           `json:"op"`
+	Name    string           `json:"name,omitempty"`
+	Target  string           `json:"target,omitempty"` // the tenant object
+	Changes []ledger.Change  `json:"changes,omitempty"`
+	End     string           `json:"end,omitempty"` // of a removed membership or manager: the tenant object at the other end
+	EndName string           `json:"endName,omitempty"`
+	Detail  string           `json:"detail,omitempty"`
+	Note    string           `json:"note,omitempty"`
+	Spent   bool             `json:"spent,omitempty"`
 }
 
 // HeldSets is a list of held sets, without their entries.
@@ -31,8 +51,19 @@ type HeldSets struct {
 }
 
 func heldOf(h ledger.Hold) Held {
-	return Held{ID: h.ID, Engine: h.Engine, Assignment: h.Assignment, Class: h.Class, Kind: string(h.Kind), State: h.State, Why: h.Why, Limit: h.Limit,
-		Since: stamp(h.At), Count: len(h.Entries), By: h.By, Reason: h.Reason, Entries: h.Entries}
+	out := Held{ID: h.ID, Engine: h.Engine, Assignment: h.Assignment, Class: h.Class, Kind: string(h.Kind), State: h.State, Why: h.Why, Limit: h.Limit,
+		Since: stamp(h.At), Count: len(h.Entries), By: h.By, Reason: h.Reason, Was: h.Was, Voided: h.Voided}
+	if h.AnsweredAt != 0 {
+		out.AnsweredAt = stamp(h.AnsweredAt)
+	}
+	if h.State == ledger.HoldApproved {
+		out.Expires = stamp(h.AnsweredAt + ledger.ApprovalLife.Milliseconds())
+	}
+	for _, e := range h.Entries {
+		out.Entries = append(out.Entries, HeldEntry{Object: e.Object, Feature: e.Feature, Op: e.Op, Name: e.Name, Target: e.Target, Changes: e.Changes, End: e.End, EndName: e.EndName,
+			Detail: e.Detail, Note: e.Note, Spent: e.Spent})
+	}
+	return out
 }
 
 func heldSets(hs []ledger.Hold) []Held {
@@ -45,8 +76,17 @@ func heldSets(hs []ledger.Hold) []Held {
 	return out
 }
 
-func heldList(_ context.Context, c *call, _ None) (any, Outcome, error) {
-	return HeldSets{Held: heldSets(c.h.o.Host().Held())}, Outcome{}, nil
+// HeldListRequest says which held sets are listed: those that wait, or all of which something is remembered.
+type HeldListRequest struct {
+	All bool `json:"all,omitempty"`
+}
+
+func heldList(_ context.Context, c *call, q HeldListRequest) (any, Outcome, error) {
+	hs := c.h.o.Host().Held()
+	if !q.All {
+		hs = host.Waiting(hs)
+	}
+	return HeldSets{Held: heldSets(hs)}, Outcome{}, nil
 }
 
 // HeldRequest names a held set and the answer: approve, reject or forget.

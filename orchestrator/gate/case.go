@@ -100,7 +100,8 @@ type Case struct {
 	Binned     func(cloudID string) bool // lies in the tenant's deleted items, which took it out of everybody's references; nil: nothing does
 	Resolve    func(scoping.ObjectID) (cloudID string, s RefState)
 	Power      map[string]string // cloud id -> why it holds power; absent: not asked yet
-	Answered   func(op, detail string) (ledger.HoldState, string)
+	// Answered returns what a person said about a grave write of this object and feature, and in which held set; nil: nothing.
+	Answered func(ledger.Grave) (ledger.HoldState, string)
 }
 
 // Verdict is what Decide and Judge answer: a decision, and what has to be written before it is true.
@@ -115,9 +116,11 @@ type Verdict struct {
 	Op       string // create, join, update, delete, restore, members, manager
 	Writes   []cloud.Write
 	Claim    *ledger.Claim
-	Class    ledger.Class
-	Count    int
-	Detail   string // what exactly is put at risk, so that an approval is of this very write
+	Class    ledger.Class   // what the writes put at risk; not Ordinary: they wait for the end of their run
+	Graves   []ledger.Grave // what a person would be asked about: one for all writes, or, of memberships, one for each write
+	Approved []string       // per grave part the held set in which a person approved it, or ""
+	Ask      string         // why a person has to be asked, whatever the number, in one set per engine and class; "": the class's thresholds say
+	Note     string         // what a person should know of this write beside its values
 	Before   cloud.Values
 	After    cloud.Values
 	Excluded string

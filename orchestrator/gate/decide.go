@@ -159,7 +159,7 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	if c.Row != nil && c.Row.Quiet[p.Feature] > c.Now {
 		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
 	}
-	if v.Class != ledger.Ordinary && !final {
+	if v = answered(c, v); v.Class != ledger.Ordinary && !final {
 		return parked(v)
 	}
 	return v

@@ -64,8 +64,8 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 	case c.Row.Quiet[p.Feature] > c.Now:
 		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
 	}
-	gone.Outcome, gone.Code, gone.Class, gone.Count = engine.Parked, "delete", classOfDelete(p.Kind), 1
-	return gone
+	gone.Outcome, gone.Code, gone.Class, gone.Graves = engine.Parked, "delete", classOfDelete(p.Kind), []ledger.Grave{deletion(c, "")}
+	return await(c, gone)
 }
 
 // goneUnlinked answers a tombstone of what is not in the tenant, and which the census does not see deleted: it looks again (rule V1). Who lives is
@@ -122,7 +122,7 @@ func excluded(c Case, p engine.Proposal) Verdict {
 	if c.Row.Transit != nil {
 		return settle(engine.Held, "unclaimed", "moved here from "+c.Row.Transit.From+", and the rules of "+c.Standing.Engine+" leave it out: "+p.Reason)
 	}
-	return Verdict{Outcome: engine.Parked, Code: "filtered", Reason: p.Reason, Op: "delete", Class: ledger.FilteredAway, Count: 1, Before: valuesOf(c.Cloud)}
+	return await(c, Verdict{Outcome: engine.Parked, Code: "filtered", Reason: p.Reason, Op: "delete", Class: ledger.FilteredAway, Graves: []ledger.Grave{deletion(c, p.Reason)}, Before: valuesOf(c.Cloud)})
 }
 
 // Judge answers what was parked, when its run has ended complete and the host has read the evidence. The verdict may still meet a
@@ -143,17 +143,6 @@ func Judge(c Case, p engine.Proposal, e Evidence) Verdict {
 		}
 	}
 	return answered(c, v)
-}
-
-// answered applies what a person said about this very write.
-func answered(c Case, v Verdict) Verdict {
-	if v.Class == ledger.Ordinary || len(v.Writes) == 0 || c.Answered == nil {
-		return v
-	}
-	if s, id := c.Answered(v.Op, v.Detail); s == ledger.HoldRejected {
-		return settle(engine.Held, "rejected", "held set "+id+" was rejected: `tandem held forget "+id+"` lets it be judged again")
-	}
-	return v
 }
 
 func judgeDelete(c Case, p engine.Proposal, e Evidence) Verdict {
@@ -193,7 +182,7 @@ func remove(c Case, p engine.Proposal, v Verdict) Verdict {
 	}
 	v.Claim = &claim
 	if c.Cloud != nil && c.Cloud.Deleted {
-		v.Outcome, v.Code, v.Closed, v.Class, v.Op = engine.Unchanged, "gone-already", true, ledger.Ordinary, ""
+		v.Outcome, v.Code, v.Closed, v.Class, v.Graves, v.Op = engine.Unchanged, "gone-already", true, ledger.Ordinary, nil, ""
 		return v
 	} // one that the cache does not show may only be too new for it (rule V2): a delete of what is not there is done (X3)
 	v.Outcome, v.Code, v.Closed = engine.Applied, "", true
@@ -210,7 +199,7 @@ func judgeLeaver(c Case, p engine.Proposal, e Evidence) Verdict {
 	if e.Life != Living {
 		return settle(engine.Deferred, "no-evidence", "the host could not read the object")
 	}
-	v := remove(c, p, Verdict{Op: "delete", Before: valuesOf(c.Cloud), Class: classOfDelete(p.Kind), Count: 1, Detail: "leaving"})
+	v := remove(c, p, Verdict{Op: "delete", Before: valuesOf(c.Cloud), Class: classOfDelete(p.Kind), Graves: []ledger.Grave{deletion(c, "leaving")}})
 	v.Claim.Owner = scoping.None
 	return v
 }
@@ -223,7 +212,6 @@ func judgeFiltered(c Case, p engine.Proposal, e Evidence) Verdict {
 	if e.Life != Living {
 		return settle(engine.Deferred, "no-evidence", "the host could not read the object")
 	}
-	v.Detail = p.Reason
 	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
 	v.Claim = &ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen}
 	v.Outcome, v.Closed = engine.Applied, true
@@ -247,15 +235,16 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	if len(proved) == 0 {
 		return settle(engine.Deferred, "reference-lives", "the engine wants to remove references that the host still reads")
 	}
-	v.Count, v.Class, v.Op = len(proved), ledger.Memberships, "members"
-	v.Detail = hashOf(cloud.Values{"-": proved})
+	v.Class, v.Op = ledger.Memberships, "members"
 	if p.Kind == scoping.User {
 		v.Op, v.Before = "manager", pair(proved[0])
 		v.Writes = append(v.Writes, cloud.Write{Op: cloud.ClearManager, Kind: p.Kind, CloudID: c.Row.CloudID})
+		v.Graves = []ledger.Grave{parting(c, v.Op, proved[0])}
 	} else {
 		v.Before = cloud.Values{"members-": proved}
 		for _, id := range proved {
 			v.Writes = append(v.Writes, cloud.Write{Op: cloud.RemoveMember, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: []string{id}})
+			v.Graves = append(v.Graves, parting(c, v.Op, id))
 		}
 	}
 	v.Outcome, v.Closed, v.Removed = engine.Applied, len(open)+v.Waiting == 0, nil

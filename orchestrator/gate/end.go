@@ -60,14 +60,17 @@ func (s *Session) depart(ctx context.Context) error {
 	if err := s.hold(ctx, held); err != nil {
 		return err
 	}
-	admitted := map[ledger.Key]bool{}
+	through := map[ledger.Key]map[string]bool{}
 	for _, d := range free {
-		admitted[ledger.Key{Object: d.Proposal.Object, Feature: d.Proposal.Feature}] = true
+		k := ledger.Key{Object: d.Proposal.Object, Feature: d.Proposal.Feature}
+		if through[k] == nil {
+			through[k] = map[string]bool{}
+		}
+		through[k][d.Grave.Digest()] = true
 	}
 	for _, it := range items {
-		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 && !admitted[ledger.Key{Object: it.p.Object, Feature: it.p.Feature}] {
-			class := it.v.Class
-			it.v = Verdict{Outcome: engine.Held, Code: "threshold", Reason: "part of a held set of " + string(class), Op: it.v.Op, Before: it.v.Before, After: it.v.After}
+		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
+			it.v = it.v.admitted(through[ledger.Key{Object: it.p.Object, Feature: it.p.Feature}])
 		}
 	}
 	return s.carryOut(ctx, items)
@@ -120,17 +123,39 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		it := &item{p: p, v: Judge(c, p, evidence[k]), place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
 		items = append(items, it)
 		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
-			state, _ := c.Answered(it.v.Op, it.v.Detail)
-			out = append(out, Departure{Proposal: p, Verdict: it.v, Assignment: c.Standing.Assignment, Approved: state == ledger.HoldApproved,
-				Unknown: p.Want == engine.Gone && !c.Standing.Recorded, Leaving: leaves(c)})
+			out = append(out, s.g.departures(c, it)...)
 		}
 	}
 	byKey := func(a, b *item) int {
 		return cmp.Or(a.p.Object.Compare(b.p.Object), cmp.Compare(a.p.Feature, b.p.Feature))
 	}
 	slices.SortFunc(items, byKey)
-	slices.SortFunc(out, func(a, b Departure) int { return a.Proposal.Object.Compare(b.Proposal.Object) })
+	slices.SortStableFunc(out, func(a, b Departure) int { return a.Proposal.Object.Compare(b.Proposal.Object) })
 	return items, out
+}
+
+// departures returns the grave parts of a judged item. The lock is held.
+func (g *Gate) departures(c Case, it *item) (out []Departure) {
+	for i, x := range it.v.Graves {
+		d := Departure{Proposal: it.p, Verdict: it.v, Grave: x, Place: it.place, Assignment: c.Standing.Assignment, Approved: it.v.approved(i),
+			Unknown: it.p.Want == engine.Gone && !c.Standing.Recorded, Leaving: leaves(c)}
+		if x.End != "" {
+			d.EndName = g.nameOf(x.End)
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// nameOf returns what people call a cloud object. The lock is held.
+func (g *Gate) nameOf(id string) string {
+	if row, ok := g.o.Ledger.ByCloud(id); ok && row.Name != "" {
+		return row.Name
+	}
+	if o, ok := g.o.Cache.Get(id); ok {
+		return o.Values.First(cloud.DisplayName)
+	}
+	return ""
 }
 
 func (s *Session) weigh(ds []Departure) ([]Departure, []ledger.Hold) {

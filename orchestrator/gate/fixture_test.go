@@ -64,7 +64,7 @@ func newcomer() gate.Case {
 		Dead:     func(scoping.ObjectID) bool { return false },
 		Resolve:  func(scoping.ObjectID) (string, gate.RefState) { return "", gate.RefWaits },
 		Power:    map[string]string{},
-		Answered: func(string, string) (ledger.HoldState, string) { return ledger.HoldOpen, "" },
+		Answered: func(ledger.Grave) (ledger.HoldState, string) { return ledger.HoldOpen, "" },
 	}
 }
 

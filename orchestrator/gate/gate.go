@@ -248,8 +248,8 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	c.Binned = func(id string) bool { o, known := g.o.Cache.Get(id); return known && o.Deleted }
 	c.Resolve = g.resolve
 	c.Power = s.power
-	c.Answered = func(op, detail string) (ledger.HoldState, string) {
-		return led.Answered(p.Object, p.Feature, op, detail)
+	c.Answered = func(x ledger.Grave) (ledger.HoldState, string) {
+		return led.Answered(ledger.Question{Engine: s.engine, Object: p.Object, Feature: p.Feature, Grave: x, Since: c.Standing.Epoch}, c.Now)
 	}
 	return c
 }
@@ -292,7 +292,7 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 		return "", RefWaits
 	}
 	sight := g.o.Census.Sight(id)
-	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone {
+	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone || led.CreateRejected(id) {
 		return "", RefLater // also the dead: with one who returns his links return, and nobody is told of them
 	}
 	if !g.o.Census.Expected(id) {

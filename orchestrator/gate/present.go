@@ -51,7 +51,7 @@ func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	case c.Cloud == nil && c.TooNew:
 		return vanished(c), true
 	case leaves(c):
-		return Verdict{Outcome: engine.Parked, Code: "leaving", Op: "delete", Class: classOfDelete(p.Kind), Count: 1, Before: valuesOf(c.Cloud)}, true
+		return await(c, Verdict{Outcome: engine.Parked, Code: "leaving", Op: "delete", Class: classOfDelete(p.Kind), Graves: []ledger.Grave{deletion(c, "leaving")}, Before: valuesOf(c.Cloud)}), true
 	}
 	return Verdict{}, false
 }
@@ -142,28 +142,26 @@ func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, cla
 	v := settle(engine.Applied, "", "")
 	v.Op, v.Before, v.After, v.Claim = "update", before, set, &claim
 	v.Writes = []cloud.Write{{Op: cloud.Update, Kind: p.Kind, CloudID: have.ID, Set: set}}
-	if destructive(before, set) && !c.Standing.Farewell {
-		v.Class, v.Count, v.Detail = ledger.Destructive, 1, hashOf(set)
-	}
-	if c.Rules.UPNHold && len(before[cloud.UPN]) > 0 && len(set[cloud.UPN]) > 0 {
-		v.Class, v.Count, v.Detail = ledger.SignIns, 1, "upn:"+hashOf(set)
+	g := changing("update", have.ID, before, set, func(k string) bool { return destructive(k, before[k], set[k]) })
+	switch {
+	case len(g.Changes) == 0:
+	case c.Rules.UPNHold && len(before[cloud.UPN]) > 0 && len(set[cloud.UPN]) > 0:
+		v.Class, v.Graves = ledger.SignIns, []ledger.Grave{g}
+	case !c.Standing.Farewell:
+		v.Class, v.Graves = ledger.Destructive, []ledger.Grave{g}
 	}
 	return v
 }
 
-// destructive says whether an update disables, changes a sign-in or mail address, or clears something (rule D2).
-func destructive(before, set cloud.Values) bool {
-	for k, v := range set {
-		switch {
-		case len(before[k]) == 0:
-			continue
-		case len(v) == 0, k == cloud.UPN, k == cloud.Mail:
-			return true
-		case k == cloud.Enabled && v[0] == "false":
-			return true
-		}
+// destructive reports whether a change of an attribute disables, changes a sign-in or mail address, or clears something (rule D2).
+func destructive(name string, old, new []string) bool {
+	switch {
+	case len(old) == 0:
+		return false
+	case len(new) == 0, name == cloud.UPN, name == cloud.Mail:
+		return true
 	}
-	return false
+	return name == cloud.Enabled && new[0] == "false"
 }
 
 // sameRecord says that a settled "unchanged" would teach the ledger nothing.

@@ -103,6 +103,7 @@ func removable(c Case, ids []string) (drop []string, dying int) {
 }
 
 func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []string, waiting int) Verdict {
+	drop = kept(c, "members", drop)
 	v := settle(engine.Applied, "", "")
 	v.Claim = &claim
 	for chunk := range slices.Chunk(add, cloud.MaxMembers) {
@@ -120,7 +121,7 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 	v.Removed, v.Waiting = drop, waiting
 	switch {
 	case len(drop) > 0:
-		v.Outcome, v.Closed, v.Count = engine.Parked, false, len(drop)
+		v.Outcome, v.Closed = engine.Parked, false
 	case waiting > 0:
 		v.Outcome, v.Closed, v.Code = engine.Partial, false, "reference-missing"
 		v.Reason = plural(waiting, "reference") + " not in the tenant yet"
@@ -131,11 +132,15 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 	return v
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+// plural counts things; several are called many, or one with an s.
+func plural(n int, one string, many ...string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case len(many) > 0:
+		return strconv.Itoa(n) + " " + many[0]
 	}
-	return strconv.Itoa(n) + " " + what + "s"
+	return strconv.Itoa(n) + " " + one + "s"
 }
 
 func manager(c Case, p engine.Proposal) Verdict {
@@ -151,6 +156,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 	claim.Later = later
 	boss := shown(c, held(c.Cloud.Manager))
 	drop, dying := removable(c, boss)
+	drop = kept(c, "manager", drop)
 	v := settle(engine.Applied, "", "")
 	v.Claim = &claim
 	have := ""
@@ -165,7 +171,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
 	case len(found) == 0 && len(drop) == 1: // also if the new one is not there at the end of the run: nobody knows whether he will ever be
 		v.Op, v.Before = "manager", pair(have)
-		v.Outcome, v.Closed, v.Removed, v.Count, v.Waiting = engine.Parked, false, []string{have}, 1, waiting
+		v.Outcome, v.Closed, v.Removed, v.Waiting = engine.Parked, false, []string{have}, waiting
 	case len(found) == 0 && waiting > 0:
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-missing", "the manager is not in the tenant yet"
 	case len(found) == 0 && dying > 0:

@@ -171,10 +171,8 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 }
 
 func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
-	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present), Class: it.v.Class, Count: it.v.Count}
-	if len(it.v.Writes) > 1 && it.v.Class != ledger.Ordinary {
-		in.Count = 1
-	}
+	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present)}
+	in.Class, in.Grave, in.Approved = it.v.of(it.next)
 	if it.v.Claim != nil {
 		in.Claim = *it.v.Claim
 	}

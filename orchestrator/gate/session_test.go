@@ -37,6 +37,8 @@ type world struct {
 	append  func(ledger.Record) error // what the journal says to a record
 	sights  map[scoping.ObjectID]gate.Sight
 	life    gate.Life
+
+	evidence gate.Evidence
 }
 
 func newWorld(t *testing.T) *world {
@@ -103,7 +105,10 @@ func (w *world) Expected(scoping.ObjectID) bool                   { return true 
 func (w *world) Evidence(_ context.Context, ids []scoping.ObjectID, _ string) (map[scoping.ObjectID]gate.Evidence, error) {
 	out := map[scoping.ObjectID]gate.Evidence{}
 	for _, id := range ids {
-		out[id] = gate.Evidence{Life: w.life}
+		out[id] = w.evidence
+		if w.life != gate.Unread {
+			out[id] = gate.Evidence{Life: w.life}
+		}
 	}
 	return out, nil
 }

@@ -4,66 +4,83 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Departure is one judged verdict of a class that thresholds count.
+// Departure is one grave part of a judged verdict: what thresholds count and people answer.
 type Departure struct {
 	Proposal   engine.Proposal
 	Verdict    Verdict
+	Grave      ledger.Grave
+	Place      scoping.Place // of the object, or where it was last
+	EndName    string        // of a removed reference: what people call the other end
 	Assignment string
 	Approved   bool // as part of a held set, as this very write
 	Unknown    bool // nobody knows who owns it (rule L2): held whatever the number
 	Leaving    bool // it has gone to where no engine writes (rule T4): held, whatever the number, if the tenant may not restore it
 }
 
-// bin is what is counted together.
+// bin is what is counted together. What has to be asked about whatever the number has neither assignment nor kind: it is one set per engine.
 type bin struct {
 	assignment string
 	class      ledger.Class
 	kind       scoping.Kind
 }
 
-// Weigh says which departures of one run stay within the thresholds, and gives the rest as held sets (rule D2). Linked counts the linked
+func (d Departure) bin() bin {
+	if d.Verdict.Ask != "" {
+		return bin{class: d.Verdict.Class}
+	}
+	return bin{d.Assignment, d.Verdict.Class, d.Proposal.Kind}
+}
+
+// Weigh returns which departures of one run stay within the thresholds, and the rest as held sets (rule D2). Linked counts the linked
 // objects of a kind, and memberships under "members". It is pure; the order of the departures is kept.
-func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, history []ledger.Destroyed, linked map[scoping.Kind]int, ds []Departure) (go_ []Departure, held []ledger.Hold) {
+func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, history []ledger.Destroyed, linked map[scoping.Kind]int, ds []Departure) (free []Departure, held []ledger.Hold) {
 	bins := map[bin][]Departure{}
 	for _, d := range ds {
 		if d.Approved {
-			go_ = append(go_, d)
+			free = append(free, d)
 			continue
 		}
-		b := bin{d.Assignment, d.Verdict.Class, d.Proposal.Kind}
-		bins[b] = append(bins[b], d)
+		bins[d.bin()] = append(bins[d.bin()], d)
 	}
 	for _, b := range sortedBins(bins) {
-		free, stop := split(bins[b])
+		pass, stop := split(bins[b])
 		limit := limitOf(rules, b, linked)
-		n := recent(history, engineName, b, now)
-		for _, d := range free {
-			n += max(1, d.Verdict.Count)
-		}
+		n := recent(history, engineName, b, now) + len(pass)
 		why := fmt.Sprintf("%d %s of kind %s within 24 h, the limit is %d", n, b.class, b.kind, limit)
-		if n > limit {
-			stop, free = bins[b], nil
+		if len(pass) > 0 && n > limit {
+			stop, pass = bins[b], nil
 		} else if len(stop) > 0 {
 			why = whyHeld(stop)
 		}
-		go_ = append(go_, free...)
+		free = append(free, pass...)
 		if len(stop) > 0 {
 			held = append(held, holdOf(engineName, b, limit, why, now, epoch, stop))
 		}
 	}
-	return go_, held
+	return free, held
 }
 
 // irrevocable says that policy wants a leaver removed whose kind the tenant may not restore (rule T4).
 func (d Departure) irrevocable() bool { return d.Leaving && d.Verdict.Class == ledger.Irrevocable }
 
 func whyHeld(ds []Departure) string {
+	var asks []string
+	for _, d := range ds {
+		if d.Verdict.Ask != "" && !slices.Contains(asks, d.Verdict.Ask) {
+			asks = append(asks, d.Verdict.Ask)
+		}
+	}
+	if len(asks) > 0 {
+		slices.Sort(asks)
+		return strings.Join(asks, "; ")
+	}
 	if slices.ContainsFunc(ds, func(d Departure) bool { return d.Unknown }) {
 		return "nobody knows which engine owns these objects"
 	}
@@ -72,7 +89,7 @@ func whyHeld(ds []Departure) string {
 
 func split(ds []Departure) (free, stop []Departure) {
 	for _, d := range ds {
-		if d.Unknown || d.irrevocable() {
+		if d.Unknown || d.irrevocable() || d.Verdict.Ask != "" {
 			stop = append(stop, d)
 		} else {
 			free = append(free, d)
@@ -124,7 +141,8 @@ func recent(history []ledger.Destroyed, engineName string, b bin, now int64) int
 func holdOf(engineName string, b bin, limit int, why string, now int64, epoch scoping.Epoch, ds []Departure) ledger.Hold {
 	h := ledger.Hold{Engine: engineName, Assignment: b.assignment, Class: b.class, Kind: b.kind, Limit: limit, Why: why, At: now, Epoch: epoch, State: ledger.HoldOpen}
 	for _, d := range ds {
-		h.Entries = append(h.Entries, ledger.HeldEntry{Object: d.Proposal.Object, Feature: d.Proposal.Feature, Op: d.Verdict.Op, Name: d.Proposal.Name, Detail: d.Verdict.Detail})
+		h.Entries = append(h.Entries, ledger.HeldEntry{Object: d.Proposal.Object, Kind: d.Proposal.Kind, Feature: d.Proposal.Feature, Grave: d.Grave, Name: d.Proposal.Name,
+			EndName: d.EndName, Note: d.Verdict.Note, Chain: d.Place.Ancestors, Chosen: d.Place.Chosen})
 	}
 	h.Name()
 	return h

@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func departures(n int, class ledger.Class, k scoping.Kind) []gate.Departure {
 		o := object(byte(i))
 		o.GUID[14] = byte(i >> 8)
 		out[i] = gate.Departure{Proposal: engine.Proposal{Object: o, Kind: k, Feature: scoping.Base(k)}, Assignment: "a",
-			Verdict: gate.Verdict{Op: "delete", Class: class, Count: 1}}
+			Verdict: gate.Verdict{Op: "delete", Class: class}, Grave: ledger.Grave{Op: "delete", Target: o.String()}}
 	}
 	return out
 }
@@ -107,12 +108,15 @@ func TestOneSetIsHeldAndTheRestGoesOn(t *testing.T) {
 	}
 }
 
-// Rule D2: memberships are counted one by one, not by group.
+// Rule D2: memberships are counted one by one, not by group, and a person is asked about each pair of group and member.
 func TestMembershipsAreCountedOneByOne(t *testing.T) {
 	ds := departures(1, ledger.Memberships, scoping.Group)
-	ds[0].Verdict.Count = 6
-	if n, held := weigh(usual, nil, nil, ds); n != 0 || len(held) != 1 {
-		t.Errorf("%d pass", n)
+	for i := range 5 {
+		ds = append(ds, ds[0])
+		ds[i+1].Grave.End = fmt.Sprint("c-", i)
+	}
+	if n, held := weigh(usual, nil, nil, ds); n != 0 || len(held) != 1 || len(held[0].Entries) != 6 {
+		t.Errorf("%d pass, held %+v", n, held)
 	}
 }
 
@@ -140,7 +144,6 @@ func TestUnknownOwnersAreHeldWhateverTheNumber(t *testing.T) {
 // Rule T4: the removal of a leaver is held for kinds that the tenant may not restore.
 func TestIrrevocableLeaversAreHeldWhateverTheNumber(t *testing.T) {
 	ds := departures(2, ledger.Irrevocable, scoping.Group)
-	ds[0].Verdict.Detail = "leaving"
 	ds[0].Leaving = true
 	n, held := weigh(usual, nil, nil, ds)
 	if n != 1 || len(held) != 1 || len(held[0].Entries) != 1 || !strings.Contains(held[0].Why, "restore") {
@@ -150,6 +153,26 @@ func TestIrrevocableLeaversAreHeldWhateverTheNumber(t *testing.T) {
 	ds[0].Leaving = true
 	if n, _ := weigh(usual, nil, nil, ds); n != 1 {
 		t.Error("a user who leaves can be restored, yet is held")
+	}
+}
+
+// Rules J5, J6: what a person has to be asked about whatever the number is one set per engine and class, with the reasons given, and says of each write
+// what it is. What the thresholds count beside it goes on.
+func TestOtherRoomsMakeHeldSets(t *testing.T) {
+	ds := append(departures(2, ledger.Adoptions, scoping.User), departures(1, ledger.Adoptions, scoping.Group)...)
+	for i := range ds {
+		ds[i].Proposal.Object, ds[i].Assignment = object(byte(i)), fmt.Sprint(i)
+		ds[i].Verdict.Ask, ds[i].Verdict.Note, ds[i].EndName = "the first full run of mine", fmt.Sprint("note ", i), ""
+	}
+	ds[2].Verdict.Ask = "a look-alike"
+	n, held := weigh(usual, nil, nil, append(ds, departures(1, ledger.Deletes, scoping.User)...))
+	if n != 1 || len(held) != 1 || len(held[0].Entries) != 3 || held[0].Class != ledger.Adoptions || held[0].Engine != mine || held[0].Why != "a look-alike; the first full run of mine" {
+		t.Fatalf("%d pass, held %+v", n, held)
+	}
+	for i, e := range held[0].Entries {
+		if e.Note != fmt.Sprint("note ", i) || e.Kind != ds[i].Proposal.Kind || e.Op != "delete" {
+			t.Errorf("entry %d: %+v", i, e)
+		}
 	}
 }
 
@@ -180,7 +203,6 @@ func TestWeighingIsFair(t *testing.T) {
 			d := departures(1, rapid.SampledFrom(classes).Draw(t, "class"), rapid.SampledFrom([]scoping.Kind{scoping.User, scoping.Group}).Draw(t, "kind"))[0]
 			d.Proposal.Object = object(byte(i))
 			d.Assignment = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "assignment")
-			d.Verdict.Count = rapid.IntRange(0, 3).Draw(t, "count")
 			d.Approved, d.Unknown = rapid.IntRange(0, 5).Draw(t, "approved") == 0, rapid.IntRange(0, 5).Draw(t, "unknown") == 0
 			ds = append(ds, d)
 		}
@@ -190,7 +212,7 @@ func TestWeighingIsFair(t *testing.T) {
 		for _, d := range free {
 			seen[d.Proposal.Object]++
 			if !d.Approved {
-				counts[[3]string{d.Assignment, string(d.Verdict.Class), string(d.Proposal.Kind)}] += max(1, d.Verdict.Count)
+				counts[[3]string{d.Assignment, string(d.Verdict.Class), string(d.Proposal.Kind)}]++
 				if d.Unknown || d.Verdict.Class == ledger.FilteredAway {
 					t.Fatalf("passed: %+v", d)
 				}

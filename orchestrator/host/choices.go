@@ -295,7 +295,8 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 			take = append(take, s)
 			continue
 		}
-		switch state, _ := led.Answered(s.Object, scoping.Base(s.Kind), chosenOp(s), choice.ID.String()); state {
+		q := ledger.Question{Object: s.Object, Feature: scoping.Base(s.Kind), Grave: chosenGrave(s, from, to)}
+		switch state, _ := led.Answered(q, h.now().UnixMilli()); state {
 		case ledger.HoldApproved:
 			take = append(take, s)
 		case ledger.HoldRejected:
@@ -312,7 +313,8 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 		Epoch: auth.Epoch, State: ledger.HoldOpen,
 		Why: fmt.Sprintf("%s at once: the directory changed who the %s under %s are, and more than %d are not handed over without asking", counted(hands), choice, choice.Under.DN, limit)}
 	for _, s := range weighed {
-		hold.Entries = append(hold.Entries, ledger.HeldEntry{Object: s.Object, Feature: scoping.Base(s.Kind), Op: chosenOp(s), Detail: choice.ID.String(), Name: h.nameOf(s.Object)})
+		from, to := h.handed(auth, s)
+		hold.Entries = append(hold.Entries, ledger.HeldEntry{Object: s.Object, Kind: s.Kind, Feature: scoping.Base(s.Kind), Grave: chosenGrave(s, from, to), Name: h.nameOf(s.Object)})
 	}
 	hold.Name()
 	if old := led.Holds[hold.ID]; old != nil && old.State == ledger.HoldOpen {
@@ -335,6 +337,11 @@ func chosenOp(s census.Staged) string {
 		return "chosen"
 	}
 	return "no-longer-chosen"
+}
+
+// chosenGrave is what a person answers about a change of whom a choice takes: the object's engine before and after.
+func chosenGrave(s census.Staged, from, to string) ledger.Grave {
+	return ledger.Grave{Op: chosenOp(s), Detail: s.Choice.ID.String(), Changes: []ledger.Change{{Attribute: "engine", Old: []string{from}, New: []string{to}}}}
 }
 
 // handed gives an object's owner before and after a change.

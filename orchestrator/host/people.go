@@ -74,79 +74,6 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 	return ended, err
 }
 
-// Held gives the held sets; an open one without entries that still wait is left out.
-func (h *Host) Held() []ledger.Hold {
-	var out []ledger.Hold
-	waits := map[string]bool{} // changes of owners that are held by whom choices take
-	for _, s := range h.o.Census.Staged() {
-		waits[chosenOp(s)+s.Choice.ID.String()+s.Object.String()] = true
-	}
-	h.gate.Read(func(s *ledger.State) {
-		for _, x := range s.SortedHolds() {
-			hd := *x
-			hd.Entries = slices.Clone(x.Entries)
-			if hd.Class == ledger.OwnerChanges {
-				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool { return !waits[e.Op+e.Detail+e.Object.String()] })
-			} else if hd.State == ledger.HoldOpen {
-				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool {
-					_, dirty := s.Dirt[e.Object][e.Feature]
-					return !dirty
-				})
-			}
-			if len(hd.Entries) > 0 {
-				out = append(out, hd)
-			}
-		}
-	})
-	return out
-}
-
-// HeldSet gives one held set.
-func (h *Host) HeldSet(id string) (ledger.Hold, error) {
-	for _, x := range h.Held() {
-		if x.ID == id {
-			return x, nil
-		}
-	}
-	return ledger.Hold{}, fmt.Errorf("%w: held set %q", ErrNotFound, id)
-}
-
-// Answer records a person's answer to a held set: approve, reject or forget. Approved writes are asked for again at once and decided anew; what is
-// no longer true is dropped. It gives the run that followed, if one did.
-func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*SyncReport, error) {
-	hd, err := h.HeldSet(id)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case verb == "approve" && hd.State != ledger.HoldOpen, verb == "reject" && hd.State != ledger.HoldOpen:
-		return nil, fmt.Errorf("%w: held set %s is %s", ErrUsage, id, hd.State)
-	}
-	if err := h.gate.Record(ctx, ledger.Record{Type: ledger.AnswerType, Engine: hd.Engine, Op: verb, By: by, Reason: reason, Outcome: engine.Applied, Code: id, Answer: &ledger.Answer{Hold: id, Verb: verb}}); err != nil {
-		return nil, err
-	}
-	if verb != "approve" {
-		return nil, h.Save(ctx)
-	}
-	if hd.Class == ledger.OwnerChanges {
-		if err := h.Prepare(ctx); err != nil { // their new owners are asked for them at their next runs
-			return nil, err
-		}
-		return nil, h.Save(ctx)
-	}
-	r, err := h.Settle(ctx, hd.Engine, objectsOf(hd))
-	return &r, err
-}
-
-func objectsOf(hd ledger.Hold) []scoping.ObjectID {
-	var ids []scoping.ObjectID
-	for _, e := range hd.Entries {
-		ids = append(ids, e.Object)
-	}
-	slices.SortFunc(ids, scoping.ObjectID.Compare)
-	return slices.Compact(ids)
-}
-
 // Settle asks an engine for given objects, and for nothing else, and carries out what is decided.
 func (h *Host) Settle(ctx context.Context, name string, ids []scoping.ObjectID) (SyncReport, error) {
 	l := h.lock(name)
@@ -182,6 +109,9 @@ func (h *Host) Settle(ctx context.Context, name string, ids []scoping.ObjectID) 
 	r.Read, r.Complete, r.Judgements = len(ids), complete, sum.Judgements
 	r.Errors = append(r.Errors, rs.problem...)
 	r.count(sum)
+	if err := rs.farewells(ctx, &r); err != nil { // also those who left: only so is an approved removal carried out
+		return r, err
+	}
 	r.Millis, r.At = h.now().Sub(began).Milliseconds(), h.now().UnixMilli()
 	return r, h.Save(ctx)
 }

@@ -308,7 +308,7 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	auth := h.gate.Authority()
-	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: c.head.ReadOnly, Stops: auth.Stops, Held: h.Held(), Linked: map[scoping.Kind]int{}}
+	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: c.head.ReadOnly, Stops: auth.Stops, Held: Waiting(h.Held()), Linked: map[scoping.Kind]int{}}
 	if auth.Partition != nil {
 		st.Revision = auth.Partition.Revision()
 		for _, d := range h.drift(auth.Partition) {

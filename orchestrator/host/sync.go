@@ -453,6 +453,10 @@ func (r *SyncReport) add(j gate.Judgement) {
 	case engine.Released:
 		r.Released++
 	case engine.Refused:
+		if j.Code == "rejected" { // by a person: as settled as what is as it should be
+			r.Unchanged++
+			return
+		}
 		r.Refused++
 	case engine.Failed:
 		r.Failed++

@@ -62,9 +62,10 @@ func TestPlacesAreToldOfLinkedObjects(t *testing.T) {
 
 // Rule T3: the approval of a change of owner is of one change. When it happened, the next is weighed anew.
 func TestApprovalsOfOwnerChangesAreUsedUp(t *testing.T) {
+	chosen := ledger.Grave{Op: "chosen", Detail: pilots.String()}
 	set := func() *ledger.Hold {
-		h := &ledger.Hold{Class: ledger.OwnerChanges, State: ledger.HoldOpen, Assignment: "pilot", Entries: []ledger.HeldEntry{{Object: ann, Feature: scoping.Users, Op: "chosen", Detail: pilots.String()},
-			{Object: bob, Feature: scoping.Users, Op: "chosen", Detail: pilots.String()}}}
+		h := &ledger.Hold{Class: ledger.OwnerChanges, State: ledger.HoldOpen, Assignment: "pilot", Entries: []ledger.HeldEntry{{Object: ann, Feature: scoping.Users, Grave: chosen},
+			{Object: bob, Feature: scoping.Users, Grave: chosen}}}
 		h.Name()
 		return h
 	}
@@ -75,7 +76,7 @@ func TestApprovalsOfOwnerChangesAreUsedUp(t *testing.T) {
 	hold := ledger.Record{Type: ledger.HoldType, Hold: set()}
 	transit := ledger.Record{Type: ledger.TransitType, Engine: "connect", Object: &ann, Kind: scoping.User, Feature: scoping.Users, Transit: &ledger.Transit{From: "connect", To: "cloudsync"}}
 	said := func(s *ledger.State, o scoping.ObjectID) ledger.HoldState {
-		st, _ := s.Answered(o, scoping.Users, "chosen", pilots.String())
+		st, _ := s.Answered(ledger.Question{Object: o, Feature: scoping.Users, Grave: chosen}, 0)
 		return st
 	}
 	s := fold(t, append(created(), hold, answer("approve"))...)

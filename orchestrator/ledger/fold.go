@@ -39,6 +39,7 @@ func (s *State) fold(seq uint64, r Record) error {
 			return fmt.Errorf("no transfer in it")
 		}
 		s.Transfers = append(s.Transfers, *r.Transfer)
+		s.void(*r.Transfer, r.At, seq)
 	case TransitType:
 		return s.foldTransit(seq, r)
 	case PlaceType:
@@ -149,10 +150,12 @@ func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
 	s.claim(seq, r, c, in.Final)
 	s.Rows[*r.Object].Wrote = at
 	if in.Class != Ordinary {
-		s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
+		if !in.Approved { // what a person approved does not count against later runs (rule D2)
+			s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
+		}
 		s.forgetHistory(at)
-		if in.Final {
-			s.spend(Key{*r.Object, r.Feature})
+		if in.Grave != "" {
+			s.spend(r.Engine, Key{*r.Object, r.Feature}, in.Grave)
 		}
 	}
 }
@@ -245,6 +248,7 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	switch {
 	case r.Closed:
 		s.clean(k)
+		s.spend(r.Engine, k, "") // whatever was approved of it is settled
 	case r.Quietly || r.Outcome == engine.Released || r.Outcome == engine.Refused || r.Outcome == engine.Unchanged:
 	case r.Outcome == engine.Shadowed && s.isDirty(k): // what somebody thinks who does not write: the owner's own reason stands
 	default:
@@ -289,49 +293,6 @@ func (s *State) foldTransit(seq uint64, r Record) error {
 	s.spendOwner(*r.Object)
 	for f := range row.Features {
 		s.soil(Key{*r.Object, f}, Dirty{Since: r.At, Code: "in-transit", Reason: t.From + " to " + t.To, Seq: seq})
-	}
-	return nil
-}
-
-func (s *State) foldHold(r Record) error {
-	if r.Hold == nil {
-		return fmt.Errorf("no held set in it")
-	}
-	h := *r.Hold
-	h.Entries = slices.Clone(h.Entries) // the record stays as it was written
-	for id, old := range s.Holds {
-		if old.State == HoldOpen && old.same(&h) {
-			delete(s.Holds, id)
-		}
-	}
-	if len(h.Entries) == 0 {
-		return nil // nothing of this kind is held any more
-	}
-	if old := s.Holds[h.ID]; old == nil || old.replaceable() {
-		s.Holds[h.ID] = &h
-	}
-	return nil
-}
-
-func (s *State) foldAnswer(seq uint64, r Record) error {
-	if r.Answer == nil {
-		return fmt.Errorf("no answer in it")
-	}
-	h := s.Holds[r.Answer.Hold]
-	if h == nil {
-		return nil
-	}
-	h.By, h.Reason = r.By, r.Reason
-	switch r.Answer.Verb {
-	case "approve":
-		h.State = HoldApproved
-	case "reject":
-		h.State = HoldRejected
-	case "forget":
-		delete(s.Holds, h.ID)
-	}
-	for _, e := range h.Entries {
-		s.soil(Key{e.Object, e.Feature}, Dirty{Since: r.At, Code: "held-" + r.Answer.Verb, Seq: seq})
 	}
 	return nil
 }

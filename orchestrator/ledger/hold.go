@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -13,41 +14,89 @@ import (
 // HoldState is what became of a held set.
 type HoldState string
 
-// The states of a held set. Approval lifts the hold only: each write is decided anew when it is sent.
+// The states of a held set. Approval lifts the hold only: each write is decided anew when it is sent. Expired and done are never stored: they
+// follow from an approval, what it was used for, and the time.
 const (
 	HoldOpen     HoldState = "open"
 	HoldApproved HoldState = "approved"
 	HoldRejected HoldState = "rejected"
+	HoldExpired  HoldState = "expired" // approved, and not used up in time
+	HoldDone     HoldState = "done"    // approved, and all of it was written
+	HoldVoid     HoldState = "void"    // its objects changed hands before it was used up
 )
 
-// HeldEntry is one write of a held set.
+// Times of answers.
+const (
+	ApprovalLife = 24 * time.Hour      // an approval that is not used up by then lifts nothing any more
+	clockSlack   = 5 * time.Minute     // how far the clock may step back before an approval counts as expired
+	holdMemory   = 30 * 24 * time.Hour // how long sets that nobody waits for are listed
+	maxWas       = 20                  // former names of a set that are remembered
+)
+
+// Change is what a grave write does to one attribute of the tenant's object: the values found there, and those that it would have.
+type Change struct {
+	Attribute string   `json:"attribute"`
+	Old       []string `json:"old"`
+	New       []string `json:"new"`
+}
+
+// Grave is the part of a write that a person answers for (standing S9): the operation on a tenant object, the attributes that it puts at risk, and, of
+// a removed membership or manager, the other end. An answer is about exactly this.
+type Grave struct {
+	Op      string   `json:"op"`
+	Target  string   `json:"target,omitempty"` // the tenant object; empty for one that is to be created
+	End     string   `json:"end,omitempty"`    // the tenant object at the other end of a removed reference
+	Changes []Change `json:"changes,omitempty"`
+	Detail  string   `json:"detail,omitempty"` // why, where another reason would be another question
+}
+
+// Digest identifies the grave part: what differs in it differs in its digest.
+func (g Grave) Digest() string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q %q %q %q\n", g.Op, g.Target, g.End, g.Detail)
+	for _, c := range g.Changes {
+		fmt.Fprintf(sum, "%q %q %q\n", c.Attribute, c.Old, c.New)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:12])
+}
+
+// HeldEntry is one write of a held set: of a group that loses several members there are several.
 type HeldEntry struct {
 	Object  scoping.ObjectID `json:"object"`
+	Kind    scoping.Kind     `json:"kind,omitempty"`
 	Feature scoping.Feature  `json:"feature"`
-	Op      string           `json:"op"`
-	Name    string           `json:"name,omitempty"`
-	Detail  string           `json:"detail,omitempty"`
-	Spent   bool             `json:"spent,omitempty"` // it was approved and written: the approval is of one write, not of all like it
+	Grave
+	Name    string         `json:"name,omitempty"`
+	EndName string         `json:"endName,omitempty"`
+	Note    string         `json:"note,omitempty"`   // what a person should know of this write beside its values
+	Chain   []scoping.GUID `json:"chain,omitempty"`  // where the object was, so that a transfer knows whether it is concerned
+	Chosen  []scoping.GUID `json:"chosen,omitempty"` // … and the choices that took it there
+	Spent   bool           `json:"spent,omitempty"`  // it was approved and written: the approval is of one write, not of all like it
 }
 
-// Hold is a set of writes that a threshold or a rule stopped, named by a hash of its sorted entries (rule D2).
+// Hold is a set of writes that wait for a person, named by a hash of its sorted entries (rule D2). It is bound to the engine and the epoch at which it
+// was made: at a transfer of what it is about it is void (rule P7).
 type Hold struct {
-	ID         string        `json:"id"`
-	Engine     string        `json:"engine"`
-	Assignment string        `json:"assignment,omitempty"`
-	Class      Class         `json:"class"`
-	Kind       scoping.Kind  `json:"kind,omitempty"`
-	Limit      int           `json:"limit"`
-	Why        string        `json:"why"`
-	At         int64         `json:"at"`
-	Epoch      scoping.Epoch `json:"epoch"`
-	Entries    []HeldEntry   `json:"entries"`
-	State      HoldState     `json:"state"`
-	By         string        `json:"by,omitempty"`
-	Reason     string        `json:"reason,omitempty"`
+	ID          string        `json:"id"`
+	Engine      string        `json:"engine"`
+	Assignment  string        `json:"assignment,omitempty"`
+	Class       Class         `json:"class"`
+	Kind        scoping.Kind  `json:"kind,omitempty"`
+	Limit       int           `json:"limit"`
+	Why         string        `json:"why"`
+	At          int64         `json:"at"`
+	Epoch       scoping.Epoch `json:"epoch"`
+	Entries     []HeldEntry   `json:"entries"`
+	State       HoldState     `json:"state"`
+	By          string        `json:"by,omitempty"`
+	Reason      string        `json:"reason,omitempty"`
+	AnsweredAt  int64         `json:"answeredAt,omitempty"`  // Unix ms
+	AnsweredSeq uint64        `json:"answeredSeq,omitempty"` // the answer's record: of two answers about one write the later counts
+	Was         []string      `json:"was,omitempty"`         // names that it had with other entries, the latest last
+	Voided      int           `json:"voided,omitempty"`      // entries that changed hands
 }
 
-// Answer is a person's answer to a held set: approve, reject, or forget (a rejection).
+// Answer is a person's answer to a held set: approve, reject, or forget (an answer).
 type Answer struct {
 	Hold string `json:"hold"`
 	Verb string `json:"verb"`
@@ -56,58 +105,122 @@ type Answer struct {
 // Name sorts the entries and sets ID.
 func (h *Hold) Name() {
 	slices.SortFunc(h.Entries, func(a, b HeldEntry) int {
-		return cmp.Or(a.Object.Compare(b.Object), cmp.Compare(a.Feature, b.Feature), cmp.Compare(a.Op, b.Op))
+		return cmp.Or(a.Object.Compare(b.Object), cmp.Compare(a.Feature, b.Feature), cmp.Compare(a.Op, b.Op), cmp.Compare(a.End, b.End), cmp.Compare(a.Digest(), b.Digest()))
 	})
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s|%s|%s|%s\n", h.Engine, h.Assignment, h.Class, h.Kind)
 	for _, e := range h.Entries {
-		fmt.Fprintf(sum, "%s|%s|%s|%s\n", e.Object, e.Feature, e.Op, e.Detail)
+		fmt.Fprintf(sum, "%s|%s|%s\n", e.Object, e.Feature, e.Digest())
 	}
 	h.ID = hex.EncodeToString(sum.Sum(nil))[:12]
 }
 
-// same says whether two holds are of the same kind, so that the newer replaces the older while that is open.
+// Now returns the set's state at a time (Unix ms).
+func (h *Hold) Now(now int64) HoldState {
+	switch {
+	case h.State != HoldApproved:
+		return h.State
+	case !slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return !e.Spent }):
+		return HoldDone
+	case !h.fresh(now):
+		return HoldExpired
+	}
+	return HoldApproved
+}
+
+// fresh reports whether an approval still counts. A clock that stepped back far proves nothing about its age, so it does not.
+func (h *Hold) fresh(now int64) bool {
+	age := time.Duration(now-h.AnsweredAt) * time.Millisecond
+	return age < ApprovalLife && age > -clockSlack
+}
+
+// same reports whether two holds are of the same kind, so that the newer replaces the older while that is open.
 func (h *Hold) same(o *Hold) bool {
 	return h.Engine == o.Engine && h.Assignment == o.Assignment && h.Class == o.Class && h.Kind == o.Kind
 }
 
-// Answered looks for an answered held set that holds this very write. Approved sets win over rejected ones.
-func (s *State) Answered(o scoping.ObjectID, f scoping.Feature, op, detail string) (HoldState, string) {
-	best, id := HoldOpen, ""
-	for _, h := range s.SortedHolds() {
-		if h.State == HoldOpen || best == HoldApproved {
+// replaceable reports whether newer, of the same name, takes this one's place: nothing that a person said about it counts any more. It does not if the
+// answer came while the engine that made newer was still running.
+func (h *Hold) replaceable(newer *Hold, at int64) bool {
+	switch h.Now(at) {
+	case HoldRejected:
+		return newer.Epoch.Compare(h.Epoch) > 0
+	case HoldApproved:
+		return slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return e.Spent }) || newer.Epoch.Compare(h.Epoch) > 0
+	}
+	return true
+}
+
+// Question asks what a person said about one grave write.
+type Question struct {
+	Engine  string // who proposes it; empty for changes of owners
+	Object  scoping.ObjectID
+	Feature scoping.Feature
+	Grave   Grave
+	Since   scoping.Epoch // when the object's region changed hands last: older answers were about another engine's write
+}
+
+// Answered returns what a person said about a write, as of now (Unix ms), and in which set; HoldOpen when nothing is said that still counts. Of several
+// answers the latest counts.
+func (s *State) Answered(q Question, now int64) (HoldState, string) {
+	var last *Hold
+	digest := ""
+	for _, id := range s.held[q.Object] {
+		h := s.Holds[id]
+		if (h.State != HoldApproved && h.State != HoldRejected) || h.Engine != q.Engine || h.Epoch.Compare(q.Since) < 0 || (last != nil && last.AnsweredSeq >= h.AnsweredSeq) {
 			continue
 		}
+		if digest == "" {
+			digest = q.Grave.Digest()
+		}
+		if slices.ContainsFunc(h.Entries, func(e HeldEntry) bool {
+			return !e.Spent && e.Object == q.Object && e.Feature == q.Feature && e.Digest() == digest
+		}) {
+			last = h
+		}
+	}
+	if last == nil || last.Now(now) == HoldExpired {
+		return HoldOpen, ""
+	}
+	return last.State, last.ID
+}
+
+// DeleteHeld reports whether the delete of an object waits in a held set: for an answer, or, approved, for its turn (rule J2).
+func (s *State) DeleteHeld(o scoping.ObjectID) bool {
+	return s.heldAs(o, "delete", HoldOpen, HoldApproved)
+}
+
+// CreateRejected reports whether a person rejected the object's create.
+func (s *State) CreateRejected(o scoping.ObjectID) bool { return s.heldAs(o, "create", HoldRejected) }
+
+func (s *State) heldAs(o scoping.ObjectID, op string, states ...HoldState) bool {
+	return slices.ContainsFunc(s.held[o], func(id string) bool {
+		h := s.Holds[id]
+		return slices.Contains(states, h.State) && slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return e.Object == o && e.Op == op && !e.Spent })
+	})
+}
+
+// indexHolds notes which sets name an object. It is called whenever sets or their entries change.
+func (s *State) indexHolds() {
+	s.held = map[scoping.ObjectID][]string{}
+	for _, h := range s.SortedHolds() {
 		for _, e := range h.Entries {
-			if e.Object == o && e.Feature == f && e.Op == op && e.Detail == detail && !e.Spent {
-				best, id = h.State, h.ID
+			if ids := s.held[e.Object]; len(ids) == 0 || ids[len(ids)-1] != h.ID {
+				s.held[e.Object] = append(ids, h.ID)
 			}
 		}
 	}
-	return best, id
 }
 
-// DeleteHeld says whether the delete of an object waits in a held set: for an answer, or, approved, for its turn (rule J2).
-func (s *State) DeleteHeld(o scoping.ObjectID) bool {
-	for _, h := range s.Holds {
-		if h.State == HoldRejected {
-			continue
-		}
-		if slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return e.Object == o && e.Op == "delete" && !e.Spent }) {
-			return true
-		}
-	}
-	return false
-}
-
-// spend uses up the approvals of a write that was done.
-func (s *State) spend(k Key) {
-	for _, h := range s.Holds {
-		if h.State != HoldApproved {
+// spend uses up what was approved of a feature of an object: one write, or with an empty digest all of it. An empty engine means any.
+func (s *State) spend(engineName string, k Key, digest string) {
+	for _, id := range s.held[k.Object] {
+		h := s.Holds[id]
+		if h.State != HoldApproved || h.Class == OwnerChanges || (engineName != "" && h.Engine != engineName) {
 			continue
 		}
 		for i, e := range h.Entries {
-			if e.Object == k.Object && e.Feature == k.Feature {
+			if e.Object == k.Object && e.Feature == k.Feature && (digest == "" || e.Digest() == digest) {
 				h.Entries[i].Spent = true
 			}
 		}
@@ -116,7 +229,8 @@ func (s *State) spend(k Key) {
 
 // spendOwner uses up the approvals of a change of owner that happened.
 func (s *State) spendOwner(o scoping.ObjectID) {
-	for _, h := range s.Holds {
+	for _, id := range s.held[o] {
+		h := s.Holds[id]
 		if h.State != HoldApproved || h.Class != OwnerChanges {
 			continue
 		}
@@ -128,12 +242,7 @@ func (s *State) spendOwner(o scoping.ObjectID) {
 	}
 }
 
-// replaceable says that a newer set of the same name takes this one's place: it waits for an answer, or its approval is used up.
-func (h *Hold) replaceable() bool {
-	return h.State == HoldOpen || h.State == HoldApproved && slices.ContainsFunc(h.Entries, func(e HeldEntry) bool { return e.Spent })
-}
-
-// SortedHolds gives all held sets in order of their ids.
+// SortedHolds returns all held sets in order of their beginning.
 func (s *State) SortedHolds() []*Hold {
 	out := make([]*Hold, 0, len(s.Holds))
 	for _, h := range s.Holds {

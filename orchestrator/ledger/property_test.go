@@ -90,8 +90,8 @@ func view(s *ledger.State) map[string]any {
 		p, pending := s.Pending(o)
 		id, linked := s.Linked(o)
 		owner, known := s.OwnerOfRecord(o, scoping.Users)
-		answered, _ := s.Answered(o, scoping.Users, "delete", "")
-		out[o.String()] = []any{p, pending, id, linked, owner, known, answered, s.DeleteHeld(o)}
+		answered, _ := s.Answered(ledger.Question{Engine: "connect", Object: o, Feature: scoping.Users, Grave: ledger.Grave{Op: "delete"}}, 0)
+		out[o.String()] = []any{p, pending, id, linked, owner, known, answered, s.DeleteHeld(o), s.CreateRejected(o)}
 	}
 	for _, id := range []string{"c1", "c2", "c3"} {
 		r, ok := s.ByCloud(id)

@@ -113,6 +113,8 @@ const (
 	SignIns      Class = "sign-in-changes"     // UPNs changed, where policy holds such changes (J6)
 	OwnerChanges Class = "owner-changes"       // objects whose engine changes because other choices take them (T3)
 	FilteredAway Class = "filtered"            // the object lives, and its owner's rules leave it out (D1)
+	Adoptions    Class = "first-adoption"      // joins, creates that look like an object of the tenant's, writes to what Tandem did not make (J5)
+	NameSwaps    Class = "name-swaps"          // cycles of objects that exchange sign-in names (J6)
 )
 
 // Intent is a write about to be sent, and what its success will mean.
@@ -122,7 +124,9 @@ type Intent struct {
 	Final      bool        `json:"final,omitempty"` // the last write of its proposal: success settles the feature
 	Class      Class       `json:"class,omitempty"`
 	Assignment string      `json:"assignment,omitempty"`
-	Count      int         `json:"count,omitempty"` // how many of Class it is (memberships)
+	Count      int         `json:"count,omitempty"`    // how many of Class it is
+	Grave      string      `json:"grave,omitempty"`    // digest of the grave part that is done with it: its approval is used up
+	Approved   bool        `json:"approved,omitempty"` // a person approved it
 }
 
 // Claim is what becomes of the row when a decision settles or a write is done.

@@ -108,6 +108,7 @@ type State struct {
 
 	byCloud map[string]scoping.ObjectID
 	pending map[scoping.ObjectID][]string                  // object -> open intent ids, sorted
+	held    map[scoping.ObjectID][]string                  // object -> held sets that name it, by age
 	wanted  map[scoping.ObjectID]map[scoping.ObjectID]bool // end -> objects whose references want it, once it comes
 }
 
@@ -148,6 +149,7 @@ func (s *State) index() {
 	for id, o := range s.Intents {
 		s.wait(*o.Record.Object, id)
 	}
+	s.indexHolds()
 	s.wanted = map[scoping.ObjectID]map[scoping.ObjectID]bool{}
 	for id, r := range s.Rows {
 		s.want(id, r.Features[scoping.References], true)

@@ -1,0 +1,130 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+func (s *State) foldHold(r Record) error {
+	if r.Hold == nil {
+		return fmt.Errorf("no held set in it")
+	}
+	h := *r.Hold
+	h.Entries = slices.Clone(h.Entries) // the record stays as it was written
+	for _, old := range s.SortedHolds() {
+		if old.State != HoldOpen || !old.same(&h) {
+			continue
+		}
+		if delete(s.Holds, old.ID); old.ID != h.ID {
+			h.renamed(old)
+		}
+	}
+	if old := s.Holds[h.ID]; len(h.Entries) > 0 && (old == nil || old.replaceable(&h, r.At)) { // without entries nothing of this kind is held any more
+		s.Holds[h.ID] = &h
+	}
+	s.forgetHolds(r.At)
+	s.indexHolds()
+	return nil
+}
+
+// renamed remembers under which names a set was shown before, so that an answer to one of them can say what became of it.
+func (h *Hold) renamed(old *Hold) {
+	h.Was = append(slices.Clone(old.Was), old.ID)
+	h.Was = h.Was[max(0, len(h.Was)-maxWas):]
+}
+
+func (s *State) foldAnswer(seq uint64, r Record) error {
+	if r.Answer == nil {
+		return fmt.Errorf("no answer in it")
+	}
+	h := s.Holds[r.Answer.Hold]
+	if h == nil {
+		return nil
+	}
+	h.By, h.Reason, h.AnsweredAt, h.AnsweredSeq = r.By, r.Reason, r.At, seq
+	switch r.Answer.Verb {
+	case "approve":
+		h.State = HoldApproved
+	case "reject":
+		h.State = HoldRejected
+	case "forget":
+		delete(s.Holds, h.ID)
+	}
+	for _, e := range h.Entries {
+		s.soil(Key{e.Object, e.Feature}, Dirty{Since: r.At, Code: "held-" + r.Answer.Verb, Seq: seq})
+	}
+	s.forgetHolds(r.At)
+	s.indexHolds()
+	return nil
+}
+
+// void drops from the sets of the engine that gives a scope away what lies in it (rule P7): a new owner is asked, and answers for itself. What had been
+// rejected counted as settled and is owed again.
+func (s *State) void(t scoping.Transfer, at int64, seq uint64) {
+	changed := false
+	for _, h := range s.SortedHolds() {
+		if h.Engine == "" || h.Engine != t.From || h.State == HoldVoid {
+			continue
+		}
+		var kept []HeldEntry
+		for _, e := range h.Entries {
+			if e.Spent || !s.lies(e, h.Kind, t.Scope) {
+				kept = append(kept, e)
+			} else if h.State == HoldRejected {
+				s.soil(Key{e.Object, e.Feature}, Dirty{Since: at, Code: "held-void", Reason: "rejected as a write of " + t.From, Seq: seq})
+			}
+		}
+		if len(kept) == len(h.Entries) {
+			continue
+		}
+		changed = true
+		h.Voided += len(h.Entries) - len(kept)
+		switch {
+		case len(kept) == 0:
+			h.State = HoldVoid // its entries are kept for whoever asks what became of it
+		case h.State == HoldOpen:
+			was := *h
+			delete(s.Holds, h.ID)
+			h.Entries = kept
+			h.Name()
+			h.renamed(&was)
+			s.Holds[h.ID] = h
+		default:
+			h.Entries = kept
+		}
+	}
+	if changed {
+		s.indexHolds()
+	}
+}
+
+// lies reports whether a held write is about an object in a scope. One of whose place nothing is known is taken to be.
+func (s *State) lies(e HeldEntry, kind scoping.Kind, scope scoping.Scope) bool {
+	if e.Kind != "" {
+		kind = e.Kind
+	}
+	p := scoping.Place{Directory: e.Object.Directory, Ancestors: e.Chain, Chosen: e.Chosen}
+	if row := s.Rows[e.Object]; len(e.Chain) == 0 && row != nil {
+		if l := row.Features[scoping.Base(row.Kind)]; l != nil {
+			p.Ancestors, p.Chosen = l.Chain, l.Chosen
+		}
+	}
+	if len(p.Ancestors) == 0 {
+		return e.Object.Directory == scope.Directory
+	}
+	return scope.Writes(kind, e.Feature) && scope.Covers(p)
+}
+
+// forgetHolds drops sets that nobody waits for any more and that are old.
+func (s *State) forgetHolds(at int64) {
+	for _, h := range s.SortedHolds() {
+		switch h.Now(at) {
+		case HoldDone, HoldExpired, HoldVoid:
+			if max(h.At, h.AnsweredAt) < at-holdMemory.Milliseconds() {
+				delete(s.Holds, h.ID)
+			}
+		}
+	}
+}
