@@ -2,6 +2,9 @@ module github.com/tandem-sync/tandem
 
 go 1.26.0
 
+// Controllers whose certificate carries a negative serial number are spoken to, as AD's own clients speak to them: Samba makes such a one half of the time.
+godebug x509negativeserial=1
+
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0
 	github.com/Azure/azure-sdk-for-go/sdk/azidentity v1.15.0

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -73,6 +75,77 @@ func TestAMischievousEngineGetsRefusals(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What an engine says costs the host neither memory nor journal beyond what the directory's own objects cost (findings E2).
+func TestAFloodingEngineIsBounded(t *testing.T) {
+	exe := built(t, "github.com/tandem-sync/tandem/examples/engine-minimal")
+	sum, err := engine.FileSum(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, embeddedSite(t), 40)
+	w.close()
+	w.extra = fmt.Sprintf("  - name: acme\n    kind: external\n    command: [%s]\n    sha256: %s\n    settings: {ghosts: 102400, repeat: 51200}\n", exe, sum)
+	w.write()
+	w.open()
+	policy := fmt.Sprintf(policyText, w.site.base, w.site.base) + fmt.Sprintf("  - name: acme's\n    under: OU=Finance,%s\n    engine: acme\n    features: [users]\n", w.site.base)
+	if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", []byte(policy), "test"); err != nil {
+		t.Fatal(err)
+	}
+	w.sync("connect", engine.ProfileFull)
+	records, _, err := w.tandem.Host().VerifyLog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, stop := growth(t)
+	r, err := w.tandem.Host().Sync(t.Context(), "acme", host.SyncOptions{Profile: engine.ProfileFull})
+	stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, _, err := w.tandem.Host().VerifyLog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d proposals: %d records, %d MiB at most", r.Read, after-records, most()>>20)
+	if r.Read < 150_000 {
+		t.Fatalf("the engine did not flood: %+v", r)
+	}
+	if n := after - records; n > 500 {
+		t.Errorf("%d records were written", n)
+	}
+	if most() > 64<<20 {
+		t.Errorf("the host took %d MiB more than before", most()>>20)
+	}
+}
+
+// growth watches how far the heap grows beyond what is in use now, in bytes, until it is stopped.
+func growth(t *testing.T) (most func() uint64, stop func()) {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	first, top := m.HeapInuse, uint64(0)
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+			}
+			runtime.ReadMemStats(&m)
+			if m.HeapInuse > first {
+				top = max(top, m.HeapInuse-first)
+			}
+		}
+	}()
+	stopped := sync.OnceFunc(func() { close(end); <-ended })
+	t.Cleanup(stopped)
+	return func() uint64 { return top }, stopped
 }
 
 // untouched checks that every object that was there before still is as it was: what acme made in its own OU comes on top.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
+	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -14,6 +16,39 @@ type mischief struct {
 	Everything  bool `json:"proposeEverything"` // full and delta runs propose every user of the directory, in scope or not
 	Impersonate bool `json:"impersonate"`       // every proposal carries a grant, whether or not it covers the object
 	Delete      bool `json:"delete"`            // every proposal says that the object is gone
+	Ghosts      int  `json:"ghosts"`            // full and delta runs also propose so many objects that do not exist
+	Repeat      int  `json:"repeat"`            // full and delta runs propose the first user so many times, as read under an old grant
+}
+
+// flood proposes what no engine in earnest does, to fill the host's memory and journal.
+func (r *run) flood(ctx context.Context) error {
+	ghost := engine.Proposal{Object: scoping.ObjectID{Directory: r.session.Name()}, Kind: scoping.User, Name: strings.Repeat("CN=Ghost,", 1000), Feature: scoping.Users, Want: engine.Present,
+		Desired: map[string]engine.Value{"displayName": text("Ghost")}}
+	for i := range r.settings.Ghosts {
+		binary.BigEndian.PutUint64(ghost.Object.GUID[:8], uint64(i)+1)
+		if err := r.add(ctx, ghost); err != nil {
+			return err
+		}
+	}
+	if r.settings.Repeat == 0 {
+		return nil
+	}
+	var first *engine.Proposal
+	err := r.session.Search(ctx, directory.SearchQuery{BaseGUID: r.request.Scopes[0].Under, Filter: users, Attrs: attrs}, func(e directory.Entry) error {
+		place, err := r.place(ctx, e)
+		if p := r.proposal(e, r.request.Scopes[0], place); first == nil && err == nil && p.Want == engine.Present {
+			p.Epoch = scoping.Epoch{}
+			first = &p
+		}
+		return err
+	})
+	for range r.settings.Repeat {
+		if err != nil || first == nil {
+			break
+		}
+		err = r.add(ctx, *first)
+	}
+	return err
 }
 
 // everything proposes every user of the directory.

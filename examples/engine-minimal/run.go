@@ -41,6 +41,11 @@ func (r *run) propose(ctx context.Context) error {
 	if err := read(ctx); err != nil {
 		return err
 	}
+	if r.request.Profile != engine.ProfileObjects {
+		if err := r.flood(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.flush(ctx); err != nil {
 		return err
 	}

@@ -23,6 +23,9 @@ func (s *Session) End(ctx context.Context, complete bool) (Summary, error) {
 			return Summary{}, err
 		}
 	}
+	if err := s.g.Record(ctx, s.untold()...); err != nil {
+		return Summary{}, err
+	}
 	out := Summary{Held: s.held}
 	for _, j := range s.said {
 		out.Judgements = append(out.Judgements, j)
@@ -120,7 +123,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		}
 		seen[k] = true
 		c := s.g.caseOf(s, p)
-		it := &item{p: p, v: Judge(c, p, evidence[k]), place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
+		it := &item{p: p, v: Judge(c, p, evidence[k]), known: true, place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
 		items = append(items, it)
 		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
 			out = append(out, s.g.departures(c, it)...)

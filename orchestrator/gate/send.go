@@ -58,6 +58,7 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 	defer s.g.mu.Unlock()
 	var rs []ledger.Record
 	for _, it := range items {
+		it.before, it.said = s.Said(ledger.Key{Object: it.p.Object, Feature: it.p.Feature})
 		s.judgement(it)
 		if it.v.Closed && s.left(it) {
 			it.v.Closed, it.v.Nothing = false, false

@@ -56,6 +56,7 @@ type Session struct {
 	said     map[ledger.Key]Judgement
 	claimed  map[scoping.ObjectID]bool
 	held     []ledger.Hold
+	excess   excess
 }
 
 // Begin opens a session. The grants that count are those of this moment: the run begins to read after it (rule P5).
@@ -64,7 +65,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 		o.Ceiling = engine.ModeOwn
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
-		power: map[string]string{}, said: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}}
+		power: map[string]string{}, said: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, excess: excess{times: map[scoping.ObjectID]int{}}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}
@@ -106,6 +107,9 @@ type item struct {
 	epoch   scoping.Epoch // the newest when it was decided
 	asOf    uint64        // the last record that the verdict could know of
 	redone  bool          // decided again after a conflict
+	known   bool          // to the directory or the ledger
+	said    bool          // the session answered this key already: before is what it said
+	before  Judgement
 	watched bool          // a wave lets the engine be judged here: what it would write must not be forgotten
 	done    bool
 }
@@ -113,21 +117,30 @@ type item struct {
 // Propose decides a batch, carries out what is to be written at once, and gives the decisions in the order of the proposals. When it
 // returns an error nothing more may be proposed.
 func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
-	items, err := s.decide(ctx, batch)
+	out := make([]engine.Decision, len(batch))
+	var taken []engine.Proposal
+	var at []int
+	for i, p := range batch {
+		if d, refused := s.refuse(&p); refused {
+			out[i] = d
+			continue
+		}
+		taken, at = append(taken, p), append(at, i)
+	}
+	items, err := s.decide(ctx, taken)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.carryOut(ctx, items); err != nil {
 		return nil, err
 	}
-	out := make([]engine.Decision, len(items))
 	for i, it := range items {
-		out[i] = engine.Decision{Seq: it.p.Seq, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason, Owner: s.ownerOf(it)}
+		out[at[i]] = engine.Decision{Seq: it.p.Seq, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason, Owner: s.ownerOf(it)}
 		switch {
 		case it.v.Outcome == engine.Parked:
-			s.parked = append(s.parked, it.p)
+			s.parked = s.keep(s.parked, it.p)
 		case it.v.Outcome == engine.Partial:
-			s.waiting = append(s.waiting, it.p)
+			s.waiting = s.keep(s.waiting, it.p)
 		}
 	}
 	if s.o.Progress != nil {
@@ -214,7 +227,7 @@ func (s *Session) verdicts(items []*item) {
 		if it.p.Want == engine.Gone && c.Row != nil && c.Row.Name != "" {
 			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
 		}
-		it.place = placeOf(it.p.Object, c.Sight, c.Row)
+		it.place, it.known = placeOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
 		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner
 	}
@@ -237,7 +250,7 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	if s.o.Silent && (!it.watched || v.Outcome.Settles()) {
 		return r, false // once answered the engine does not bring it again by itself (P3): what a wave has to catch up stands in the log, whatever asked for it
 	}
-	if v.Nothing && (!dirty || !v.Closed) {
+	if v.Nothing && (!dirty || !v.Closed) || s.traceless(it, dirty) {
 		return r, false
 	}
 	if v.Excluded != "" && !dirty && s.g.o.Ledger.Excluded[it.p.Object] == v.Excluded {

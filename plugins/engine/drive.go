@@ -59,6 +59,10 @@ func (d *driver) take(ctx context.Context, event RunEvent) error {
 		d.progress(*event.Progress)
 	}
 	if event.Report != nil {
+		if len(d.reports) == maxReports {
+			return contractError("more than %d reports of one run", maxReports)
+		}
+		event.Report.Errors = event.Report.Errors[:min(len(event.Report.Errors), maxErrors)]
 		d.reports = append(d.reports, *event.Report)
 		if d.over = !event.Report.More; d.over {
 			close(d.decisions)
@@ -69,6 +73,12 @@ func (d *driver) take(ctx context.Context, event RunEvent) error {
 	}
 	return d.answer(ctx, event.Proposals)
 }
+
+// maxReports and maxErrors bound what the host keeps of a run's reports: one report a directory, and of its errors as many as a person reads.
+const (
+	maxReports = 1000
+	maxErrors  = 1000
+)
 
 func (d *driver) answer(ctx context.Context, batch []Proposal) error {
 	if len(batch) > MaxBatch {

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	plugin "github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
 )
 
 // StartTimeout bounds how long an executable may take to say that it is an engine.
@@ -25,7 +26,7 @@ const StopGrace = 3 * time.Second
 
 // baseEnv names the variables that every engine gets, where the host has them: what a process needs to find its temporary
 // folder, time zone and certificates.
-var baseEnv = []string{"PATH", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT", "TEMP", "TMP"}
+var baseEnv = []string{"PATH", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT", "TEMP", "TMP", "GODEBUG"}
 
 // Command says how to start an engine.
 type Command struct {
@@ -96,6 +97,7 @@ func newProcess(path string, c Command) *Process {
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     StartTimeout,
+		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer))},
 		Logger:           bridge(logger),
 		Stderr:           p.tail,
 		SyncStdout:       &tail{each: func(line string) { logger.Info(line, "stream", "stdout") }},

@@ -17,6 +17,9 @@ import (
 // maxMessage bounds what an engine accepts in one message, in bytes: runs by object and arguments of Call are the largest.
 const maxMessage = 64 << 20
 
+// maxAnswer bounds what the host accepts from an engine in one message, in bytes. The largest in earnest is one group's references: 500,000 take 9 MB.
+const maxAnswer = 16 << 20
+
 // softMessage is the size, in bytes, above which a batch of proposals is sent as several messages.
 const softMessage = 1 << 20
 

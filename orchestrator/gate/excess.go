@@ -1,0 +1,158 @@
+package gate
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// What one run may make the host remember is bounded by what the directory holds, never by what an engine says: an engine with a bug, or a hostile
+// one, could otherwise fill memory and journal with objects that do not exist, or with one object said again and again. Nothing that an engine does
+// in earnest comes near these limits.
+const (
+	maxTimes     = 64       // proposals of one object in one run: each feature once, and once more for each time that the host asks again
+	maxUnseen    = 1000     // objects in one run that neither directory nor ledger knows; the directory is asked for each of them
+	maxRefusals  = 256      // refusals of one run that the journal names; the rest is counted
+	maxName      = 1024     // bytes of a name or a reason; longer ones are cut
+	maxDirectory = 256      // bytes of a directory's name
+	maxValue     = 4 << 10  // bytes of one value: Graph's longest writable string attribute takes 1,024 characters
+	maxValues    = 64 << 10 // bytes of all values of one proposal
+	maxKeptRefs  = 1 << 20  // references in proposals that wait for the end of the run; what is over waits for the next run instead
+)
+
+// excess is what one session counts to keep within its limits.
+type excess struct {
+	times    map[scoping.ObjectID]int
+	unseen   int // objects among times that neither directory nor ledger knows
+	refusals int // in the journal
+	dropped  int // answers that left no trace
+	refs     int // kept in proposals that wait
+}
+
+// refuse answers a proposal that is over a limit; it leaves no trace but a count. The name and the reason of others are cut.
+func (s *Session) refuse(p *engine.Proposal) (engine.Decision, bool) {
+	p.Name, p.Reason = shorten(p.Name), shorten(p.Reason)
+	code, reason := s.over(*p)
+	if code == "" {
+		return engine.Decision{}, false
+	}
+	s.excess.dropped++
+	return engine.Decision{Seq: p.Seq, Outcome: engine.Refused, Code: code, Reason: reason}, true
+}
+
+func (s *Session) over(p engine.Proposal) (code, reason string) {
+	if len(p.Object.Directory) > maxDirectory {
+		return "too-large", fmt.Sprintf("the directory's name has %d bytes; at most %d are taken", len(p.Object.Directory), maxDirectory)
+	}
+	if what, n, limit := size(p); n > limit {
+		return "too-large", fmt.Sprintf("%s has %d bytes; at most %d are taken", what, n, limit)
+	}
+	n, heard := s.excess.times[p.Object]
+	if n >= maxTimes {
+		return "repeated", fmt.Sprintf("the run proposed this object %d times already", n)
+	}
+	if !heard && !s.knows(p.Object) {
+		if s.excess.unseen >= maxUnseen {
+			return "not-seen", fmt.Sprintf("the run proposed %d objects already that the host does not see in the directory", s.excess.unseen)
+		}
+		s.excess.unseen++
+	}
+	s.excess.times[p.Object] = n + 1
+	return "", ""
+}
+
+// knows reports whether an object is bounded by something else than the engine's word.
+func (s *Session) knows(o scoping.ObjectID) bool {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	return s.g.o.Ledger.Rows[o] != nil || s.g.o.Census.Sight(o).Known
+}
+
+// size returns the part of a proposal that is closest to its limit, in bytes. References have their own limit.
+func size(p engine.Proposal) (what string, n, limit int) {
+	all := len(p.Feature) + len(p.Kind)
+	for name, v := range p.Desired {
+		all += len(name)
+		for _, x := range v.Text {
+			if len(x) > maxValue {
+				return "a value of attribute " + shorten(name), len(x), maxValue
+			}
+			all += len(x)
+		}
+	}
+	for name, r := range p.Refs {
+		all += len(name)
+		for _, ids := range [][]scoping.ObjectID{r.Targets, r.Added, r.Removed} {
+			for _, id := range ids {
+				if len(id.Directory) > maxDirectory {
+					return "a directory's name in reference " + shorten(name), len(id.Directory), maxDirectory
+				}
+			}
+		}
+	}
+	return "the proposal", all, maxValues
+}
+
+// shorten cuts what is only for people, at a character's end.
+func shorten(s string) string {
+	if len(s) <= maxName {
+		return s
+	}
+	s = s[:maxName]
+	for len(s) > 0 {
+		if r, n := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || n > 1 {
+			break
+		}
+		s = s[:len(s)-1]
+	}
+	return strings.Clone(s) + "…" // a clone: the whole would stay in memory
+}
+
+// keep adds a proposal to those that wait for the end of the run, unless their references are too many. What is not kept stays owed, and is asked
+// for again with the next run.
+func (s *Session) keep(list []engine.Proposal, p engine.Proposal) []engine.Proposal {
+	n := 0
+	for _, r := range p.Refs {
+		n += len(r.Targets) + len(r.Added) + len(r.Removed)
+	}
+	if s.excess.refs+n > maxKeptRefs {
+		s.excess.dropped++
+		return list
+	}
+	s.excess.refs += n
+	return append(list, p)
+}
+
+// traceless reports whether an answer leaves no record: about an object that nobody else knows of, the same answer as before in this run, or one
+// refusal too many. An answer that settles a debt, or makes one, always leaves its record. The lock is held.
+func (s *Session) traceless(it *item, dirty bool) bool {
+	same := it.said && it.before.Outcome == it.v.Outcome && it.before.Code == it.v.Code && it.before.Reason == it.v.Reason
+	over := false
+	switch it.v.Outcome {
+	case engine.Refused, engine.Released:
+		over = it.v.Quietly && (same || s.excess.refusals >= maxRefusals)
+	case engine.Stale, engine.Deferred:
+		over = same && dirty
+	}
+	switch {
+	case over || !it.known:
+		s.excess.dropped++
+		return true
+	case it.v.Outcome == engine.Refused:
+		s.excess.refusals++
+	}
+	return false
+}
+
+// untold is the record of answers that left no trace, or none.
+func (s *Session) untold() []ledger.Record {
+	if s.excess.dropped == 0 || s.o.Silent {
+		return nil
+	}
+	return []ledger.Record{{Type: ledger.ControlType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Op: "excess", Outcome: engine.Refused, Code: "excess",
+		Reason: fmt.Sprintf("%d answers of this run are not listed: %d objects that the directory does not show, objects proposed again and again, and refusals beyond %d", s.excess.dropped, s.excess.unseen, maxRefusals)}}
+}
