@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Decide answers a batch of proposals. Its decisions must be durable when it returns (rule P1).
@@ -63,6 +64,9 @@ func (d *driver) take(ctx context.Context, event RunEvent) error {
 			return contractError("more than %d reports of one run", maxReports)
 		}
 		event.Report.Errors = event.Report.Errors[:min(len(event.Report.Errors), maxErrors)]
+		for i, e := range event.Report.Errors {
+			event.Report.Errors[i].Message = strings.ToValidUTF8(e.Message[:min(len(e.Message), maxErrorText)], "")
+		}
 		d.reports = append(d.reports, *event.Report)
 		if d.over = !event.Report.More; d.over {
 			close(d.decisions)
@@ -78,6 +82,8 @@ func (d *driver) take(ctx context.Context, event RunEvent) error {
 const (
 	maxReports = 1000
 	maxErrors  = 1000
+
+	maxErrorText = 4 << 10 // bytes
 )
 
 func (d *driver) answer(ctx context.Context, batch []Proposal) error {
