@@ -23,6 +23,9 @@ type usageError struct{ error }
 func codeOf(err error) int {
 	var usage usageError
 	// The flag library has no exported kind for a required flag that is missing.
+	if errors.Is(err, agent.ErrRemoved) {
+		return exitRemoved
+	}
 	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "Required flag") {
 		return exitUsage
 	}

@@ -18,7 +18,8 @@ import (
 // unitPath is where the unit of the service lies. One host has one installed agent; more are run by hand or by units of one's own.
 const unitPath = "/etc/systemd/system/tandem-agent.service"
 
-// unit gives the systemd unit. The agent needs nothing but its folder and the network.
+// unit gives the systemd unit. The agent needs nothing but its folder and the network. An agent that a person removed ends for good, and
+// its unit with it.
 func unit(program, dir string) string {
 	return fmt.Sprintf(`[Unit]
 Description=Tandem agent
@@ -29,6 +30,7 @@ After=network-online.target
 ExecStart=%q run --dir %q
 Restart=on-failure
 RestartSec=5
+RestartPreventExitStatus=%d
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=read-only
@@ -37,7 +39,7 @@ ReadWritePaths=%q
 
 [Install]
 WantedBy=multi-user.target
-`, program, dir, dir)
+`, program, dir, exitRemoved, dir)
 }
 
 func install(c *cli.Context) error {

@@ -10,10 +10,11 @@ import (
 	"syscall"
 )
 
-// Exit codes, those of tandem itself.
+// Exit codes: those of tandem itself, and one for an agent that was removed from the service, which there is no use in starting again.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed  = 1
+	exitUsage   = 2
+	exitRemoved = 5
 )
 
 func main() {

@@ -165,7 +165,7 @@ func (h *hub) pass(ctx context.Context, c *call, each func(*linepb.Part) error) 
 
 // Answer implements linepb.LineServer.
 func (h *hub) Answer(stream grpc.ClientStreamingServer[linepb.Part, linepb.Received]) error {
-	a, err := h.caller(stream.Context())
+	a, _, err := h.attendant(stream.Context())
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cloudsync
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"google.golang.org/grpc/credentials"
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 )
@@ -91,8 +94,9 @@ func (a *authority) sign(template *x509.Certificate, key crypto.PublicKey, now t
 	return der, nil
 }
 
-// enrol signs an agent's request. The name in the certificate is the service's, whatever the request says.
-func (a *authority) enrol(csr []byte, agent string, now time.Time) ([]byte, error) {
+// enrol signs an agent's request. The name in the certificate is the service's, whatever the request says. With the certificate
+// before it, the key must be the same.
+func (a *authority) enrol(csr []byte, before *x509.Certificate, agent string, now time.Time) ([]byte, error) {
 	r, err := x509.ParseCertificateRequest(csr)
 	if err != nil {
 		return nil, fmt.Errorf("the certificate request: %w", err)
@@ -100,16 +104,45 @@ func (a *authority) enrol(csr []byte, agent string, now time.Time) ([]byte, erro
 	if err := r.CheckSignature(); err != nil {
 		return nil, fmt.Errorf("the certificate request: %w", err)
 	}
+	if before != nil && !bytes.Equal(before.RawSubjectPublicKeyInfo, r.RawSubjectPublicKeyInfo) {
+		return nil, errors.New("the certificate request: another key than that of the certificate which is renewed")
+	}
 	return a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: agent},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, r.PublicKey, now, agentLife)
 }
 
-// serverTLS asks for a client certificate and checks it when there is one; calls that need one check that it was there.
+// serverTLS asks for a client certificate and takes any: judge says what it is worth. TLS itself would refuse one that has ended
+// without telling why, and without letting it be renewed.
 func (a *authority) serverTLS(now func() time.Time) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{a.server}, NextProtos: []string{"h2"},
+		ClientAuth: tls.RequestClientCert, SessionTicketsDisabled: true, Time: now}
+}
+
+// judge says who has shown these certificates. TLS has proved that their key is held.
+func (a *authority) judge(shown []*x509.Certificate, now time.Time) caller {
+	who := caller{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
+	if len(shown) == 0 {
+		who.refused = "a client certificate is needed: enrol first"
+		return who
+	}
+	leaf := shown[0]
+	until := now
+	if now.After(leaf.NotAfter) {
+		until = leaf.NotAfter // everything else about it must be right
+	}
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
-	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{a.server}, ClientCAs: pool,
-		ClientAuth: tls.VerifyClientCertIfGiven, Time: now}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: until, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	switch {
+	case err != nil:
+		who.refused = fmt.Sprintf("the client certificate is not one that this service gave out, or its dates are wrong (%v)", err)
+	case now.After(leaf.NotAfter.Add(renewalGrace)):
+		who.refused = fmt.Sprintf("the client certificate ended on %s, more than %d days ago: enrol the agent again with tandem-agent enroll --force "+
+			"and a new token", leaf.NotAfter.Format(time.DateOnly), renewalGraceDays)
+	default:
+		who.agent, who.leaf, who.lapsed = leaf.Subject.CommonName, leaf, now.After(leaf.NotAfter)
+	}
+	return who
 }
 
 // keyFile reads a private key, or makes it.

@@ -2,6 +2,7 @@ package cloudsync
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,6 +49,8 @@ type AgentInfo struct {
 	Answered   time.Time `json:"lastAnswer,omitzero"`
 	Latency    int64     `json:"latencyMillis,omitempty"` // smoothed, until its answers begin
 	Trouble    string    `json:"trouble,omitempty"`       // what is wrong with it and since when
+	Machine    string    `json:"machine,omitempty"`
+	Expires    time.Time `json:"certificateEnds,omitzero"`
 }
 
 // RemoveArgs are the arguments of verb "remove".
@@ -137,7 +140,8 @@ func (s *service) agents() []AgentInfo {
 	}
 	out := []AgentInfo{}
 	for _, a := range s.hub.registry.all() {
-		info := AgentInfo{ID: a.ID, Group: a.Group, Base: a.Base, Host: a.Host, Enrolled: a.Enrolled, Embedded: a.Embedded}
+		info := AgentInfo{ID: a.ID, Group: a.Group, Base: a.Base, Host: a.Host, Enrolled: a.Enrolled, Embedded: a.Embedded,
+			Machine: a.Machine, Expires: a.Expires}
 		for _, j := range s.jobs {
 			if (audience{a.Group, j.config.Base}).has(&live{enrolled: a}) && j.audience.group == a.Group {
 				info.Directory = j.config.Name
@@ -160,6 +164,7 @@ func (h *hub) describe(a enrolled, info *AgentInfo) {
 	info.State, info.Answered, info.Latency, info.Trouble = "away", r.answered.UTC(), r.latency.Milliseconds(), h.note(a)
 	if l := h.live[a.ID]; l != nil {
 		info.State, info.Controller, info.Requests = "good", l.controller, l.load
+		info.Machine = cmp.Or(l.machine, a.Machine)
 		if r.misses > 0 {
 			info.State = "failing"
 		}

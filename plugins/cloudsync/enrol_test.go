@@ -104,8 +104,14 @@ func TestAgentTalksOnlyToThePinnedService(t *testing.T) {
 	}
 	id := w.enrol()
 	id.Server = other.invite().Listen
-	if err := agent.Run(t.Context(), id, agent.Options{}); !errors.Is(err, line.ErrPin) {
-		t.Errorf("run at another service: %v", err)
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := agent.Run(ctx, id, agent.Options{Down: func(err error) {
+		if !errors.Is(err, line.ErrPin) {
+			t.Errorf("run at another service: %v", err)
+		}
+		cancel() // it would go on: the fault may be the service's
+	}}); err != nil {
+		t.Errorf("run at another service ended with %v", err)
 	}
 }
 
@@ -137,6 +143,12 @@ func TestRemovedAgentEndsAndCannotComeBack(t *testing.T) {
 	}
 	if err := agent.Run(t.Context(), id, agent.Options{}); !errors.Is(err, agent.ErrRemoved) {
 		t.Errorf("the same agent again: %v", err)
+	}
+	dir := t.TempDir()
+	check(t, agent.Save(dir, id))
+	p := w.startProcess(dir)
+	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != 5 || !strings.Contains(p.err.String(), "removed") {
+		t.Errorf("its process: %v\n%s", err, p.err)
 	}
 	if _, err := w.call("remove", cloudsync.RemoveArgs{ID: "agent-none"}); err == nil {
 		t.Error("an unknown agent was removed")
@@ -173,30 +185,6 @@ func TestFolderKeepsTheIdentityForItsOwnerAlone(t *testing.T) {
 	}
 	w.attend(got)
 	w.waitAgents(1)
-}
-
-func TestCertificateIsRenewedInItsLastThird(t *testing.T) {
-	w := newWorld(t, 1, cloudsync.Options{}, noEmbedded)
-	id := w.enrol()
-	saved := make(chan agent.Identity, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		done <- agent.Run(ctx, id, agent.Options{Now: func() time.Time { return time.Now().Add(300 * 24 * time.Hour) },
-			Save: func(next agent.Identity) error {
-				select {
-				case saved <- next:
-				default:
-				}
-				return nil
-			}})
-	}()
-	next := <-saved
-	if next.Certificate.Leaf.SerialNumber.Cmp(id.Certificate.Leaf.SerialNumber) == 0 || next.Agent != id.Agent {
-		t.Error("the certificate is the old one")
-	}
-	cancel()
-	check(t, <-done)
 }
 
 func TestRunWithoutAgentsIsRefusedWithWhatToDo(t *testing.T) {

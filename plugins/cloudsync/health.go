@@ -99,8 +99,26 @@ func (h *hub) note(e enrolled) string {
 	default:
 		all = append(all, "away since "+r.left.UTC().Format(time.RFC3339))
 	}
-	if r.lacks != "" {
-		all = append(all, r.lacks)
+	for _, more := range []string{r.lacks, r.second, certificateNote(e.Expires, h.clock.now())} {
+		if more != "" {
+			all = append(all, more)
+		}
 	}
 	return strings.Join(all, ", ")
+}
+
+// expiryAlarm is how long before a certificate's end people are told. Agents renew theirs months before that.
+const expiryAlarm = 30 * 24 * time.Hour
+
+func certificateNote(ends, now time.Time) string {
+	day := ends.UTC().Format(time.DateOnly)
+	switch {
+	case ends.IsZero() || now.Before(ends.Add(-expiryAlarm)):
+		return ""
+	case now.Before(ends):
+		return fmt.Sprintf("its certificate ends on %s and was not renewed: look at the agent's log", day)
+	case now.Before(ends.Add(renewalGrace)):
+		return fmt.Sprintf("its certificate ended on %s; the agent can still renew it until %s", day, ends.Add(renewalGrace).UTC().Format(time.DateOnly))
+	}
+	return fmt.Sprintf("its certificate ended on %s, too long ago to be renewed: enrol it again", day)
 }

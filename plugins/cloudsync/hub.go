@@ -2,10 +2,7 @@ package cloudsync
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -13,9 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
@@ -35,9 +30,7 @@ type hub struct {
 	silence   time.Duration // an agent that says nothing for so long in an answer is given up
 	changed   func()        // an agent came or went
 
-	listener net.Listener
-	server   *grpc.Server
-	serving  sync.WaitGroup
+	port *port
 
 	mu      sync.Mutex
 	live    map[string]*live
@@ -52,6 +45,8 @@ type hub struct {
 type live struct {
 	enrolled
 	version    string
+	machine    string       // names the installed machine; empty: the agent does not tell
+	process    string       // one run of the agent's program; empty: it does not tell
 	controller string       // guarded by hub.mu, as it was when the agent attended or answered last
 	invocation scoping.GUID // guarded by hub.mu
 	since      time.Time
@@ -63,88 +58,27 @@ type live struct {
 
 // listen opens the port and serves agents until close.
 func (h *hub) listen(address string) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("listen for agents: %w", err)
+	known := func(agent string) bool {
+		_, ok := h.registry.find(agent)
+		return ok
 	}
-	h.listener, h.live, h.calls, h.signal = l, map[string]*live{}, map[uint64]*call{}, make(chan struct{})
+	p, err := listenPort(address, h.authority, known, h.clock, h.log)
+	if err != nil {
+		return err
+	}
+	h.port, h.live, h.calls, h.signal = p, map[string]*live{}, map[uint64]*call{}, make(chan struct{})
 	h.records, h.paces = map[string]*record{}, map[paceKey]*pace{}
-	h.server = grpc.NewServer(grpc.Creds(credentials.NewTLS(h.authority.serverTLS(h.clock.now))),
-		grpc.MaxRecvMsgSize(line.MaxMessage), grpc.MaxSendMsgSize(line.MaxMessage), grpc.WaitForHandlers(true),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: line.AgentAlive, Timeout: line.AgentAlive}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: line.KeepAlive / 2, PermitWithoutStream: true}))
-	linepb.RegisterLineServer(h.server, h)
-	h.serving.Go(func() {
-		if err := h.server.Serve(l); err != nil {
-			h.log.Error("agents cannot dial in any more", "error", err)
-		}
-	})
+	linepb.RegisterLineServer(p.agents, h)
+	linepb.RegisterLineServer(p.strangers, h)
+	p.serve()
 	return nil
 }
 
 // address is where agents dial in.
-func (h *hub) address() string { return h.listener.Addr().String() }
+func (h *hub) address() string { return h.port.listener.Addr().String() }
 
 // close ends every line and waits for what served them.
-func (h *hub) close() {
-	h.server.Stop()
-	h.serving.Wait()
-}
-
-// Enroll implements linepb.LineServer.
-func (h *hub) Enroll(_ context.Context, r *linepb.EnrollRequest) (*linepb.EnrollReply, error) {
-	if !h.reads(r.Base) {
-		return nil, status.Errorf(codes.InvalidArgument, "no directory with base %q is synchronized here; these are: %q", r.Base, h.bases)
-	}
-	// The request is checked before the token is used up.
-	if _, err := h.authority.enrol(r.Csr, "check", h.clock.now()); err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	a, err := h.registry.redeem(string(r.Secret), enrolled{Base: r.Base, Host: r.Host}, h.clock.now())
-	if errors.Is(err, errTokenWrong) || errors.Is(err, errTokenExpired) {
-		return nil, status.Error(codes.PermissionDenied, err.Error())
-	}
-	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	h.log.Info("an agent was enrolled", "agent", a.ID, "group", a.Group, "base", a.Base, "host", a.Host)
-	return h.certify(a, r.Csr)
-}
-
-// Renew implements linepb.LineServer.
-func (h *hub) Renew(ctx context.Context, r *linepb.RenewRequest) (*linepb.EnrollReply, error) {
-	a, err := h.caller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return h.certify(a, r.Csr)
-}
-
-func (h *hub) certify(a enrolled, csr []byte) (*linepb.EnrollReply, error) {
-	der, err := h.authority.enrol(csr, a.ID, h.clock.now())
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	return &linepb.EnrollReply{Agent: a.ID, Group: a.Group, Certificate: der}, nil
-}
-
-// caller is the enrolled agent behind a call, by its client certificate.
-func (h *hub) caller(ctx context.Context) (enrolled, error) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return enrolled{}, status.Error(codes.Unauthenticated, "no connection")
-	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 {
-		return enrolled{}, status.Error(codes.Unauthenticated, "a client certificate is needed: enrol first")
-	}
-	id := info.State.PeerCertificates[0].Subject.CommonName
-	a, ok := h.registry.find(id)
-	if !ok {
-		return enrolled{}, status.Errorf(codes.PermissionDenied, "agent %s is not known here any more", id)
-	}
-	return a, nil
-}
+func (h *hub) close() { h.port.close() }
 
 func (h *hub) reads(base string) bool {
 	return slices.ContainsFunc(h.bases, func(b string) bool { return line.SameBase(b, base) })
@@ -152,25 +86,32 @@ func (h *hub) reads(base string) bool {
 
 // Attend implements linepb.LineServer: it lasts as long as the agent lives.
 func (h *hub) Attend(r *linepb.AttendRequest, stream grpc.ServerStreamingServer[linepb.Request]) error {
-	a, err := h.caller(stream.Context())
+	a, who, err := h.attendant(stream.Context())
 	if err != nil {
 		return err
 	}
 	if !h.reads(r.Base) || !line.SameBase(a.Base, r.Base) {
 		return status.Errorf(codes.FailedPrecondition, "no directory with base %q is synchronized here; these are: %q", r.Base, h.bases)
 	}
-	l := &live{enrolled: a, version: r.Version, controller: r.Controller, since: h.clock.now(), requests: make(chan *linepb.Request),
-		kick: make(chan struct{}), gone: make(chan struct{})}
-	l.Host = r.Host
+	if a.Expires.IsZero() { // enrolled before this was noted
+		if err := h.registry.certified(a.ID, who.leaf.NotAfter); err != nil {
+			return status.Error(codes.Internal, err.Error())
+		}
+	}
+	l := &live{enrolled: a, version: shortened(r.Version), controller: r.Controller, machine: shortened(r.Machine), process: string(r.Process), since: h.clock.now(),
+		requests: make(chan *linepb.Request), kick: make(chan struct{}), gone: make(chan struct{})}
+	l.Host = shortened(r.Host)
 	l.invocation, _ = scoping.GUIDFromBytes(r.Invocation)
-	h.join(l, r)
+	if err := h.join(l, r); err != nil {
+		return err
+	}
 	defer h.leave(l)
 	watching, end := context.WithCancel(stream.Context())
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	defer end()
 	watch.Go(func() { h.watch(watching, l) })
-	if err := stream.SendHeader(nil); err != nil {
+	if err := stream.SendHeader(metadata.Pairs(line.Attending, "yes")); err != nil {
 		return err
 	}
 	for {
@@ -179,7 +120,7 @@ func (h *hub) Attend(r *linepb.AttendRequest, stream grpc.ServerStreamingServer[
 			return stream.Context().Err()
 		case <-l.kick:
 			// A removed agent is told so; one that attends anew ends here without being told anything.
-			_, err := h.caller(stream.Context())
+			_, _, err := h.attendant(stream.Context())
 			return err
 		case request := <-l.requests:
 			if err := stream.Send(request); err != nil {
@@ -189,16 +130,32 @@ func (h *hub) Attend(r *linepb.AttendRequest, stream grpc.ServerStreamingServer[
 	}
 }
 
-func (h *hub) join(l *live, r *linepb.AttendRequest) {
+// join takes an agent in. A newer line of the same process replaces the older, which may be dead without anybody knowing yet. Another
+// process is refused while the older lives: two that replaced each other in turn would never let the other work.
+func (h *hub) join(l *live, r *linepb.AttendRequest) error {
 	h.mu.Lock()
-	h.record(l.ID).attends(r, h.clock.now())
-	if old := h.live[l.ID]; old != nil {
+	rec, old := h.record(l.ID), h.live[l.ID]
+	if old != nil && l.process != "" && old.process != "" && l.process != old.process {
+		where := second(l.Host, l.machine)
+		told := rec.second != where
+		rec.second = where
+		h.mu.Unlock()
+		if told {
+			h.log.Warn("a second process with an agent's identity is refused", "agent", l.ID, "attends", old.Host, "machine", old.machine,
+				"refused", l.Host, "its machine", l.machine)
+			h.changed()
+		}
+		return errAttends(old, l.Host, l.machine)
+	}
+	rec.attends(r, h.clock.now())
+	if old != nil {
 		close(old.kick)
 	}
 	h.live[l.ID] = l
 	h.tell()
 	h.mu.Unlock()
 	h.changed()
+	return nil
 }
 
 func (h *hub) leave(l *live) {
@@ -221,7 +178,7 @@ func (h *hub) tell() {
 
 // remove takes an agent's right to attend, and ends its line.
 func (h *hub) remove(id string) error {
-	if err := h.registry.remove(id); err != nil {
+	if err := h.registry.remove(id, h.clock.now()); err != nil {
 		return err
 	}
 	h.mu.Lock()
@@ -230,6 +187,7 @@ func (h *hub) remove(id string) error {
 		delete(h.live, id)
 		close(l.kick)
 	}
+	delete(h.records, id)
 	return nil
 }
 

@@ -21,6 +21,7 @@ type record struct {
 	answered time.Time     // its last good answer
 	latency  time.Duration // smoothed time until its answers begin, once it answered
 	lacks    string        // a right that its account lacks, and how to grant it
+	second   string        // that another process with the same identity was refused, and where
 	left     time.Time     // when its last line ended; zero while it attends
 }
 
@@ -69,7 +70,7 @@ func (h *hub) fared(l *live, latency time.Duration, miss error) {
 
 // attends takes in what an agent says of itself when its line begins.
 func (r *record) attends(a *linepb.AttendRequest, now time.Time) {
-	r.left, r.lacks = time.Time{}, a.Lacks
+	r.left, r.lacks, r.second = time.Time{}, a.Lacks, ""
 	if a.Trouble == "" {
 		return
 	}

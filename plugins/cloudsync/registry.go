@@ -35,7 +35,18 @@ type enrolled struct {
 	Host     string    `json:"host"`
 	Enrolled time.Time `json:"enrolled"`
 	Embedded bool      `json:"embedded,omitempty"` // started by the engine itself; forgotten at its next start
+	Machine  string    `json:"machine,omitempty"`  // on which it was enrolled
+	Expires  time.Time `json:"expires,omitzero"`   // when the certificate ends that was given out last; zero: not known
 }
+
+// removal is an agent that a person removed. It is remembered as long as its certificate can connect, so that it is told to end.
+type removal struct {
+	ID string    `json:"id"`
+	At time.Time `json:"at"`
+}
+
+// keepRemoved is longer than any certificate can connect.
+const keepRemoved = agentLife + renewalGrace + 24*time.Hour
 
 // invitation is a token that was given out: the hash of its secret, never the secret.
 type invitation struct {
@@ -57,6 +68,7 @@ type registryFile struct {
 	Version     int          `json:"version"`
 	Invitations []invitation `json:"invitations"`
 	Agents      []enrolled   `json:"agents"`
+	Removed     []removal    `json:"removed,omitempty"`
 }
 
 const registryVersion = 1
@@ -87,7 +99,8 @@ func openRegistry(dir string) (*registry, error) {
 func (r *registry) change(f func(*registryFile) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	next := registryFile{Version: registryVersion, Invitations: slices.Clone(r.content.Invitations), Agents: slices.Clone(r.content.Agents)}
+	next := registryFile{Version: registryVersion, Invitations: slices.Clone(r.content.Invitations), Agents: slices.Clone(r.content.Agents),
+		Removed: slices.Clone(r.content.Removed)}
 	if err := f(&next); err != nil {
 		return err
 	}
@@ -128,13 +141,10 @@ func (r *registry) redeem(secret string, a enrolled, now time.Time) (enrolled, e
 	}
 	a.ID, a.Enrolled = "agent-"+hex.EncodeToString(id), now.UTC().Truncate(time.Second)
 	return a, r.change(func(c *registryFile) error {
+		if err := c.invited(secret, now); err != nil {
+			return err
+		}
 		i := slices.IndexFunc(c.Invitations, func(i invitation) bool { return i.Hash == hashOf(secret) })
-		if i < 0 {
-			return errTokenWrong
-		}
-		if !now.Before(c.Invitations[i].Expires) {
-			return errTokenExpired
-		}
 		a.Group, a.Embedded = c.Invitations[i].Group, c.Invitations[i].Embedded
 		c.Invitations = slices.Delete(c.Invitations, i, i+1)
 		c.Agents = append(c.Agents, a)
@@ -142,16 +152,56 @@ func (r *registry) redeem(secret string, a enrolled, now time.Time) (enrolled, e
 	})
 }
 
+// invited checks a token without using it up: nil, errTokenWrong or errTokenExpired.
+func (r *registry) invited(secret string, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.content.invited(secret, now)
+}
+
+func (c *registryFile) invited(secret string, now time.Time) error {
+	hash := hashOf(secret)
+	i := slices.IndexFunc(c.Invitations, func(i invitation) bool { return i.Hash == hash })
+	if i < 0 {
+		return errTokenWrong
+	}
+	if !now.Before(c.Invitations[i].Expires) {
+		return errTokenExpired
+	}
+	return nil
+}
+
+// certified notes when an agent's newest certificate ends.
+func (r *registry) certified(id string, until time.Time) error {
+	return r.change(func(c *registryFile) error {
+		i := slices.IndexFunc(c.Agents, func(a enrolled) bool { return a.ID == id })
+		if i < 0 {
+			return fmt.Errorf("%w: %q", errUnknownAgent, id)
+		}
+		c.Agents[i].Expires = until.UTC().Truncate(time.Second)
+		return nil
+	})
+}
+
 // remove forgets an agent: from now on its certificate opens nothing.
-func (r *registry) remove(id string) error {
+func (r *registry) remove(id string, now time.Time) error {
 	return r.change(func(c *registryFile) error {
 		n := len(c.Agents)
 		c.Agents = slices.DeleteFunc(c.Agents, func(a enrolled) bool { return a.ID == id })
 		if len(c.Agents) == n {
 			return fmt.Errorf("%w: %q (tandem agent list shows them)", errUnknownAgent, id)
 		}
+		c.Removed = slices.DeleteFunc(c.Removed, func(x removal) bool { return now.Sub(x.At) > keepRemoved })
+		c.Removed = append(c.Removed, removal{ID: id, At: now.UTC().Truncate(time.Second)})
 		return nil
 	})
+}
+
+// wasRemoved reports whether a person removed the agent. One that is merely unknown may be so by a fault on this side.
+func (r *registry) wasRemoved(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.content.Removed, func(x removal) bool { return x.ID == id })
 }
 
 func (r *registry) find(id string) (enrolled, bool) {

@@ -3,11 +3,13 @@
 //
 // An agent keeps no state of the directory: whatever it is asked, it reads and streams, holding no more than a few batches.
 // The directory password stays on the agent's host. An agent that loses the service dials again, with a growing and random
-// delay; it ends at once when its context does, and by itself when the service has removed it.
+// delay, and so does one that the service refuses: whatever is wrong there may be mended. It ends at once when its context does,
+// and by itself only when a person has removed it from the service.
 package agent
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -27,10 +29,11 @@ import (
 // ErrRemoved says that the service no longer knows this agent: it was removed there, and must be enrolled again.
 var ErrRemoved = errors.New("the service has removed this agent: enrol it again with tandem-agent enroll --force and a new token")
 
-// The bounds of the delay between two attempts to reach the service.
+// The bounds of the delay between two attempts to reach the service. It begins anew once a line has lasted.
 const (
 	minBackOff = 250 * time.Millisecond
 	maxBackOff = 30 * time.Second
+	lasting    = time.Minute
 )
 
 // Options are what an agent runs with. Zero fields have working defaults.
@@ -44,6 +47,8 @@ type Options struct {
 	Down func(error)
 	// Save is called with an identity whose certificate was renewed, before it is used.
 	Save func(Identity) error
+	// Machine names the machine; empty: MachineName().
+	Machine string
 }
 
 func (o Options) withDefaults() Options {
@@ -61,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Save == nil {
 		o.Save = func(Identity) error { return nil }
+	}
+	if o.Machine == "" {
+		o.Machine = MachineName()
 	}
 	return o
 }
@@ -85,23 +93,29 @@ func Version() string {
 	return info.Main.Version
 }
 
-// Run serves the service until ctx ends, which gives nil, or until the service has removed the agent (ErrRemoved) or turns out
-// to be another one (line.ErrPin). Everything else is tried again.
+// Run serves the service until ctx ends, which gives nil, or until a person has removed the agent there (ErrRemoved). Everything else
+// is tried again, a refusal and a service whose key is not the pinned one too.
 func Run(ctx context.Context, id Identity, o Options) error {
 	o = o.withDefaults()
+	process := make([]byte, 16)
+	if _, err := cryptorand.Read(process); err != nil {
+		return fmt.Errorf("name this process: %w", err)
+	}
+	r := &runner{id: id, options: o, process: process}
 	back := minBackOff
 	for ctx.Err() == nil {
-		attended, err := attend(ctx, &id, o)
-		if errors.Is(err, ErrRemoved) || errors.Is(err, line.ErrPin) {
+		begun := o.Now()
+		attended, err := r.attend(ctx)
+		if errors.Is(err, ErrRemoved) {
 			return err
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		if attended {
-			back = minBackOff
-		} else {
+		if !attended {
 			o.Down(err)
+		} else if o.Now().Sub(begun) >= lasting {
+			back = minBackOff
 		}
 		pause := back/2 + rand.N(back/2+1)
 		o.Logger.Warn("the line to the service is down", "server", id.Server, "error", err, "again", pause)
@@ -113,47 +127,73 @@ func Run(ctx context.Context, id Identity, o Options) error {
 	return nil
 }
 
+// runner is a running agent.
+type runner struct {
+	options Options
+	process []byte // tells this run of the program from any other
+
+	mu sync.Mutex
+	id Identity // changes when its certificate is renewed
+}
+
+func (r *runner) identity() Identity {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.id
+}
+
 // attend holds the line once: it announces the agent and serves requests until the line or ctx ends. attended says that
 // the service took the agent.
-func attend(ctx context.Context, id *Identity, o Options) (attended bool, err error) {
+func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := line.Probe(ctx, id.Server, line.ClientTLS(id.Pin, nil)); err != nil {
+	if err := line.Probe(ctx, r.identity().Server, line.ClientTLS(r.identity().Pin, nil)); err != nil {
 		return false, err
 	}
-	if err := renewIfDue(ctx, id, o); err != nil {
-		return false, err
+	if err := r.renewIfDue(ctx); err != nil {
+		if r.expired() || errors.Is(err, ErrRemoved) {
+			return false, err
+		}
+		r.options.Logger.Warn("the certificate could not be renewed", "error", err)
 	}
+	id := r.identity()
 	conn, err := line.Dial(id.Server, line.ClientTLS(id.Pin, &id.Certificate))
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close()
-	reader := &reader{connection: id.Connection, log: o.Logger, now: o.Now}
+	reader := &reader{connection: id.Connection, log: r.options.Logger, now: r.options.Now}
 	defer reader.close()
 	hello, err := reader.hello(ctx)
 	if err != nil {
 		return false, err
 	}
+	hello.Machine, hello.Process = r.options.Machine, r.process
 	client := linepb.NewLineClient(conn)
 	stream, err := client.Attend(ctx, hello)
 	if err != nil {
 		return false, refusal(err)
 	}
-	if _, err := stream.Header(); err != nil {
+	header, err := stream.Header()
+	if err != nil {
 		return false, refusal(err)
 	}
-	s := &server{client: client, reader: reader, log: o.Logger, running: map[uint64]context.CancelFunc{}}
+	s := &server{client: client, reader: reader, log: r.options.Logger, running: map[uint64]context.CancelFunc{}}
 	defer s.work.Wait()
 	defer cancel()
-	return s.serve(ctx, stream.Recv)
+	s.work.Go(func() { r.keepRenewed(ctx) })
+	// A refusal has a header too, but not this key.
+	attended = len(header.Get(line.Attending)) > 0
+	return attended, s.serve(ctx, stream.Recv)
 }
 
-// refusal tells a service that refuses this agent for good from a line that is down.
+// refusal tells apart why the service refuses this agent: for good, since a person removed it, or for a reason that may pass.
 func refusal(err error) error {
-	switch status.Code(err) {
-	case codes.PermissionDenied, codes.Unauthenticated:
-		return fmt.Errorf("%w (%s)", ErrRemoved, status.Convert(err).Message())
+	switch s := status.Convert(err); s.Code() {
+	case codes.PermissionDenied:
+		return fmt.Errorf("%w (%s)", ErrRemoved, s.Message())
+	case codes.Unauthenticated, codes.AlreadyExists, codes.FailedPrecondition, codes.InvalidArgument, codes.ResourceExhausted:
+		return fmt.Errorf("the service refuses this agent: %s", s.Message())
 	}
 	return err
 }
@@ -169,15 +209,15 @@ type server struct {
 	running map[uint64]context.CancelFunc
 }
 
-func (s *server) serve(ctx context.Context, receive func() (*linepb.Request, error)) (attended bool, err error) {
+func (s *server) serve(ctx context.Context, receive func() (*linepb.Request, error)) error {
 	s.log.Info("attending")
 	for {
 		r, err := receive()
 		switch {
 		case errors.Is(err, io.EOF):
-			return true, errors.New("the service ended the line")
+			return errors.New("the service ended the line")
 		case err != nil:
-			return true, refusal(err)
+			return refusal(err)
 		case r.GetCancel() != nil:
 			s.cancel(r.Id)
 		default:

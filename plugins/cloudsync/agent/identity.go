@@ -60,7 +60,7 @@ func Enroll(ctx context.Context, server, token string, c directory.Connection) (
 	defer conn.Close()
 	host, _ := os.Hostname()
 	reply, err := linepb.NewLineClient(conn).Enroll(ctx, &linepb.EnrollRequest{Secret: t.Secret[:], Csr: csr, Base: c.Base,
-		Host: host, Version: Version()})
+		Host: host, Version: Version(), Machine: MachineName()})
 	if err != nil {
 		return Identity{}, invitation(err)
 	}
@@ -92,21 +92,58 @@ func certificateOf(der []byte, key crypto.PrivateKey) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// renewIfDue gets a new certificate when less than a third of the old one's life is left.
-func renewIfDue(ctx context.Context, id *Identity, o Options) error {
-	leaf := id.Certificate.Leaf
-	life := leaf.NotAfter.Sub(leaf.NotBefore)
-	if leaf.NotAfter.Sub(o.Now()) > life/3 {
+// How often renewing is thought of while the line is up, and tried again after a failure.
+const (
+	renewCheck = 6 * time.Hour
+	renewRetry = time.Hour
+)
+
+// due is how long it is until less than a third of the certificate's life is left; 0: it is.
+func (r *runner) due() time.Duration {
+	leaf := r.identity().Certificate.Leaf
+	at := leaf.NotAfter.Add(-leaf.NotAfter.Sub(leaf.NotBefore) / 3)
+	return max(0, at.Sub(r.options.Now()))
+}
+
+func (r *runner) expired() bool {
+	return r.options.Now().After(r.identity().Certificate.Leaf.NotAfter)
+}
+
+// keepRenewed renews the certificate while the line is up, which may be for years. It ends with ctx.
+func (r *runner) keepRenewed(ctx context.Context) {
+	for {
+		wait := min(r.due(), renewCheck)
+		if wait == 0 {
+			if err := r.renewIfDue(ctx); err != nil {
+				r.options.Logger.Warn("the certificate could not be renewed", "error", err)
+				wait = renewRetry
+			}
+		}
+		if wait > 0 && r.options.Wait(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// renewIfDue gets a new certificate when less than a third of the old one's life is left, or none: the service still renews one that
+// ended a short time ago.
+func (r *runner) renewIfDue(ctx context.Context) error {
+	id := r.identity()
+	if r.due() > 0 {
 		return nil
 	}
-	next, err := renew(ctx, *id)
+	ends := id.Certificate.Leaf.NotAfter.Format(time.DateOnly)
+	next, err := renew(ctx, id)
 	if err != nil {
-		return fmt.Errorf("renew the certificate that ends on %s: %w", leaf.NotAfter.Format(time.DateOnly), err)
+		return fmt.Errorf("renew the certificate that ends on %s: %w", ends, err)
 	}
-	if err := o.Save(next); err != nil {
-		return err
+	if err := r.options.Save(next); err != nil {
+		return fmt.Errorf("store the certificate that replaces the one that ends on %s: %w", ends, err)
 	}
-	*id = next
+	r.mu.Lock()
+	r.id = next
+	r.mu.Unlock()
+	r.options.Logger.Info("the certificate was renewed", "until", next.Certificate.Leaf.NotAfter)
 	return nil
 }
 

@@ -36,6 +36,9 @@ const (
 	AliveEvery   = 20 * time.Second // how often an agent that waits for its controller says that it is at work
 )
 
+// Attending is the key in the header of Attend that says that the agent was taken. Without it the header is that of a refusal.
+const Attending = "tandem-attending"
+
 // Codes of a Failure.
 const (
 	CodeCookie          = "cookie"           // the controller refused the DirSync cookie: read everything again
