@@ -65,6 +65,7 @@ type Census struct {
 	stored   map[string]remembered // by earlier processes
 	owed     map[string]*news      // that could not be judged
 	recall   func() map[scoping.ObjectID][]scoping.GUID
+	without  gate.Safeguard // for simulations only
 
 	compare bool    // a directory was read from the start, and nobody was told yet
 	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
@@ -145,7 +146,7 @@ func (c *Census) Keep(ctx context.Context) error {
 			changed[n] = t.Touched(nil)
 		}
 	}
-	return c.store.Update(ctx, func(tx state.Tx) error {
+	err := c.store.Update(ctx, func(tx state.Tx) error {
 		for _, n := range c.names {
 			m, ok := c.marks[n]
 			if !ok || untold[n] {
@@ -165,6 +166,12 @@ func (c *Census) Keep(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err != nil { // the marks of the next commit say that these are stored
+		for n, os := range changed {
+			c.trees[n].touch(os)
+		}
+	}
+	return err
 }
 
 func putJSON(tx state.Tx, bucket, key string, v any) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -116,6 +117,7 @@ func (c *Census) freeze(name string, s *choosing, group scoping.GUID, known, now
 	defer c.mu.Unlock()
 	delete(s.frozen, group)
 	switch {
+	case c.without == gate.FrozenGroups:
 	case !there && had:
 		s.frozen[group] = Vanished
 	case len(now.objects) == 0 && had:

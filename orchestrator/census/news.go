@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -35,6 +36,9 @@ func (c *Census) settle(name string) {
 // Recall tells the census where to ask what took whom before, by choices' ids, when its own memory of a directory is lost: what changed since is
 // weighed then, as it would have been. Nil entries are objects that nothing took.
 func (c *Census) Recall(f func() map[scoping.ObjectID][]scoping.GUID) { c.recall = f }
+
+// Without leaves a safeguard out, for simulations only.
+func (c *Census) Without(s gate.Safeguard) { c.without = s }
 
 // recollect asks what took whom, if nothing is known of a directory.
 func (c *Census) recollect(name string) map[scoping.ObjectID][]scoping.GUID {

@@ -132,6 +132,13 @@ func (t *Tree) Touched(later map[scoping.ObjectID]bool) []Object {
 	return out
 }
 
+// touch notes that objects are still to be stored.
+func (t *Tree) touch(os []Object) {
+	for _, o := range os {
+		t.touched[o.GUID] = struct{}{}
+	}
+}
+
 func (t *Tree) index(o *Object) {
 	if o.Gone {
 		return

@@ -75,6 +75,9 @@ func (g *Gate) Recover(ctx context.Context) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	until := g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli()
+	if g.o.Without == CrashDoubts {
+		until = 0
+	}
 	var rs []ledger.Record
 	for _, o := range g.o.Ledger.Doubts() {
 		if _, sent := g.wire[o.Record.Intent.Write.ID]; o.Doubt || sent {

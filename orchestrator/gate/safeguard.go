@@ -18,4 +18,9 @@ const (
 	NewsConcluded   Safeguard = "news are stored after they are concluded" // T1
 	ChosenOnly      Safeguard = "whom choices give to others"              // T1
 	ChosenPlaces    Safeguard = "the record of what took an object"        // L1
+	CrashDoubts     Safeguard = "doubts that outlive their process"        // X3
+	Thresholds      Safeguard = "thresholds"                               // D2
+	FrozenGroups    Safeguard = "groups that freeze"                       // T3
+	DomainsHeard    Safeguard = "verified domains are followed"            // J6
+	BeforeImages    Safeguard = "before-images after a rollback"           // invariant 4
 )

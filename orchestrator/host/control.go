@@ -21,7 +21,8 @@ const formatVersion = 1
 type head struct {
 	Version      int           `json:"version"`
 	Installation string        `json:"installation"`
-	Epoch        scoping.Epoch `json:"epoch"` // the newest
+	Epoch        scoping.Epoch `json:"epoch"`             // the newest
+	Domains      []string      `json:"domains,omitempty"` // the tenant's verified ones, by which sign-in names were last judged
 	ReadOnly     string        `json:"readOnly,omitempty"`
 	Plan         string        `json:"plan,omitempty"` // fingerprint of the last plan that changed the policy beside who owns what
 }

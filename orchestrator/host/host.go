@@ -117,6 +117,8 @@ type Host struct {
 	runs       uint64
 	domains    domains
 	soaking    map[string]time.Time
+	unheard    []string         // tenant objects that somebody else changed, of which the log does not know yet; under prep
+	catching   bool             // the cache may hold such changes: kept like this, it would not tell of them again
 	controlled []scoping.Choice // by which the policy in force and waves that are not over choose objects
 	planned    []scoping.Choice // by which a plan chooses objects that the policy in force does not
 	stranger   string           // why the tenant's mark forbids to write
@@ -220,7 +222,10 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 func (h *Host) Save(ctx context.Context) error {
 	h.save.Lock()
 	defer h.save.Unlock()
-	if h.o.SaveCache != nil {
+	h.mu.Lock()
+	catching := h.catching
+	h.mu.Unlock()
+	if h.o.SaveCache != nil && !catching {
 		if err := h.o.SaveCache(ctx); err != nil {
 			return fmt.Errorf("keeping the tenant's cache: %w", err)
 		}

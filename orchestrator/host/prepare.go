@@ -32,16 +32,7 @@ func (h *Host) Prepare(ctx context.Context) error {
 	if err := h.recognize(ctx); err != nil {
 		return err
 	}
-	began := h.now()
-	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, began)
-	if err != nil {
-		return fmt.Errorf("reading the tenant's changes: %w", err)
-	}
-	h.gate.Refreshed(began)
-	if !known {
-		changed = h.linkedIDs()
-	}
-	if err := h.foreign(ctx, changed); err != nil {
+	if err := h.readTenant(ctx, known); err != nil {
 		return err
 	}
 	events, full, err := h.lookAround(ctx)
@@ -72,6 +63,34 @@ func (h *Host) Prepare(ctx context.Context) error {
 	return nil
 }
 
+// readTenant takes what the tenant shows into the cache and makes dirty what somebody else changed there. The cache tells of a change once: what the log
+// could not be told of stays for the next time, and no cache is kept until then.
+func (h *Host) readTenant(ctx context.Context, known bool) error {
+	h.catch(true)
+	began := h.now()
+	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, began)
+	if err != nil {
+		return fmt.Errorf("reading the tenant's changes: %w", err)
+	}
+	h.gate.Refreshed(began)
+	if !known {
+		changed = h.linkedIDs()
+	}
+	h.unheard = append(h.unheard, changed...)
+	if err := h.foreign(ctx, h.unheard); err != nil {
+		return err
+	}
+	h.unheard = nil
+	h.catch(false)
+	return nil
+}
+
+func (h *Host) catch(catching bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.catching = catching
+}
+
 func (h *Host) learnDomains(ctx context.Context) error {
 	h.mu.Lock()
 	fresh := h.now().Sub(h.domains.at) < domainsLife && len(h.domains.verified) > 0
@@ -86,7 +105,7 @@ func (h *Host) learnDomains(ctx context.Context) error {
 	h.mu.Lock()
 	h.domains = domains{verified: v, initial: initial, at: h.now()}
 	h.mu.Unlock()
-	return h.change(ctx, func(*control) error { return nil }) // the rules follow
+	return h.followDomains(ctx, v, initial)
 }
 
 // foreign makes dirty what the tenant shows changed by somebody else.

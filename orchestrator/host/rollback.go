@@ -100,7 +100,7 @@ func (h *Host) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	}
 	ps, report := h.restorations(baseline, written)
 	ev := wave.Evidence{OK: true, Report: &report}
-	if len(ps) == 0 || w.From == scoping.None {
+	if len(ps) == 0 || w.From == scoping.None || h.o.Without == gate.BeforeImages {
 		return ev, nil
 	}
 	s := h.gate.Begin(gate.SessionOptions{Engine: w.From, Run: h.nextRun(), Wave: w.ID})

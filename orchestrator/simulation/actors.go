@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -23,7 +22,31 @@ func (w *world) next() {
 	case 1: // seldom reached ones meet a crash as often as the others
 		w.mined, _ = pick(w, crashPoints)
 	}
+	if w.opens(FailingSteps, 20) {
+		w.letFail()
+	}
+	if w.opens(ClockSteps, 6) {
+		w.stepClock()
+	}
+	if w.opens(Flapping, 8) {
+		w.beginFlapping()
+	}
+	if w.opens(Thaws, 10) && w.chooses {
+		w.freezeGroup()
+	}
+	if w.opens(Domains, 10) {
+		w.verifyDomain()
+	}
+	w.flap()
+	w.thawGroups(false)
+	w.replicate()
 	switch n := w.r.IntN(100); {
+	case w.eyes[BigWorlds] && n < 12:
+		w.mass()
+	case w.eyes[BigWorlds] && n < 15:
+		w.undo()
+	case w.eyes[BigWorlds] && n < 20:
+		w.answer([]string{"approve", "approve", "reject"}[w.r.IntN(3)])
 	case n < 30:
 		for range 1 + w.r.IntN(3) {
 			w.changeDirectory()
@@ -55,6 +78,7 @@ func (w *world) interleaveAt(percent int) {
 	}
 	w.depth++
 	defer func() { w.depth-- }()
+	w.flap()
 	switch n := w.r.IntN(100); {
 	case n < 40:
 		w.changeDirectory()
@@ -203,12 +227,22 @@ func (w *world) drive(x wave.Wave) {
 
 func (w *world) decideWave(x wave.Wave) {
 	v := []wave.Verb{wave.Approve, wave.Approve, wave.Approve, wave.Pause, wave.Resume, wave.Resume, wave.Abort, wave.RollBack, wave.CompleteNow}[w.r.IntN(9)]
-	if x.State == wave.Paused && w.r.IntN(2) == 0 {
+	switch {
+	case x.State == wave.Paused && w.r.IntN(2) == 0:
 		v = wave.Resume
+	case x.CutOver() && w.r.IntN(3) == 0:
+		v = wave.RollBack
 	}
 	w.call(nil, func() {
-		y, err := w.host.DecideWave(context.Background(), x.ID, v, "simulation", "because")
+		asked := v
+		if w.o.Break == ApprovalResumes && v == wave.Approve && x.State == wave.Paused {
+			asked = wave.Resume
+		}
+		y, err := w.host.DecideWave(context.Background(), x.ID, asked, "simulation", "because")
 		w.log("wave %s: %s -> %s in %s %v", x.ID, v, y.State, y.Phase, err)
+		if err == nil {
+			w.book.decided(w, x.ID, v)
+		}
 	})
 }
 
@@ -256,6 +290,9 @@ func (w *world) answer(verb string) {
 	}
 	w.log("held set %s: %s {", h.ID, verb)
 	w.call([]string{h.Engine}, func() {
+		if verb == "approve" {
+			w.approve(h)
+		}
 		_, err := w.host.Answer(context.Background(), h.ID, verb, "simulation", "because")
 		w.log("} held set: %v", err)
 	})
@@ -275,6 +312,9 @@ func (w *world) progress(p host.Progress) {
 		}
 		if w.faults && w.depth < 4 && w.r.IntN(2) == 0 {
 			w.hurry(p.Wave)
+		}
+		if w.depth < 4 && w.opens(Deciders, 20) {
+			w.decideInTheMiddle(p.Wave)
 		}
 		w.interleaveAt(25)
 	}
@@ -311,5 +351,3 @@ func (w *world) waylay(id scoping.ObjectID) {
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	}
 }
-
-var _ gate.Clock = (*world)(nil)

@@ -21,16 +21,49 @@ const (
 	NewsBeforeVerdicts Broken = "news stored before they are concluded"         // T1
 	NearMayWrite       Broken = "whoever owns some of a container writes all"   // T1
 	PlacesForgotten    Broken = "transfers that do not know whom choices took"  // L1
+	OthersUnheard      Broken = "foreign writes of which nobody hears"          // P2
+	ClockBelieved      Broken = "a wall clock taken for elapsed time"           // P6
+	DoubtsForgotten    Broken = "no doubt outlives its process"                 // X3
+	FailureIsSuccess   Broken = "a failed durable step taken for done"          // X1
+	NoThreshold        Broken = "grave writes without a limit"                  // D2
+	HollowBelieved     Broken = "an empty group that chooses nobody"            // T3
+	DomainsUnheard     Broken = "verified domains of which nobody hears"        // J6
+	NothingPutBack     Broken = "a rollback that puts nothing back"             // invariant 4
+	ApprovalResumes    Broken = "an approval that ends a pause"                 // S9
 )
+
+// caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
+var caught = map[Broken]struct {
+	eye   Eye
+	shape string
+}{
+	OthersUnheard:    {Flapping, valueDiffers},
+	ClockBelieved:    {ClockSteps, soakTooShort},
+	DoubtsForgotten:  {InFlight, mayTakeEffect},
+	FailureIsSuccess: {FailingSteps, withoutIntent},
+	NoThreshold:      {BigWorlds, aboveLimit},
+	HollowBelieved:   {Thaws, chosenNoMore},
+	DomainsUnheard:   {Domains, valueDiffers},
+	NothingPutBack:   {BeforeImages, notPutBack},
+	ApprovalResumes:  {Deciders, whilePaused},
+}
+
+// Notices says that a violation is how the loss of a safeguard shows.
+func (b Broken) Notices(v *Violation) bool {
+	c, special := caught[b]
+	return !special || v.Shape == c.shape
+}
 
 // Variants lists every broken variant.
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
-		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten}
+		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten, OthersUnheard, ClockBelieved, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
+		DomainsUnheard, NothingPutBack, ApprovalResumes}
 }
 
 var without = map[Broken]gate.Safeguard{
 	LaggardBelieved: gate.DeleteEvidence, LinksUnproved: gate.LinkEvidence, AttemptUnchecked: gate.AttemptCheck, FreezeOpen: gate.FreezeAdmission, StopOpen: gate.StopAdmission,
 	RecordIgnored: gate.TombstoneOwner, NewInsteadOfOld: gate.RestoreFirst, TwoTransactions: gate.OneTransaction, SilenceIsConsent: gate.Unclaimed,
-	NewsBeforeVerdicts: gate.NewsConcluded, NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces,
+	NewsBeforeVerdicts: gate.NewsConcluded, NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces, DoubtsForgotten: gate.CrashDoubts, NoThreshold: gate.Thresholds,
+	HollowBelieved: gate.FrozenGroups, DomainsUnheard: gate.DomainsHeard, NothingPutBack: gate.BeforeImages,
 }

@@ -59,10 +59,14 @@ type book struct {
 	parked     map[scoping.GUID]bool   // a change of policy left them to nobody, as they are (rule T4)
 	hollow     map[scoping.GUID]stays  // by choice: its group says nothing
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
+	imageBook
+	tries     map[try]int
+	standings map[string]*standingOf
+	deletes   map[batch]map[scoping.GUID]bool
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}, imageBook: newImageBook(), tries: map[try]int{}, standings: map[string]*standingOf{}, deletes: map[batch]map[scoping.GUID]bool{}}
 }
 
 // checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
@@ -79,7 +83,7 @@ func (w *world) checkHeard(id string) {
 		}
 		shown := slices.ContainsFunc(x.Examples, func(d wave.Difference) bool { return d.Object == o })
 		if !w.book.proposed[id].objects[o.GUID] && !shown {
-			w.fail(noSurprise, "wave %s cuts over, and %s was silent about %s", id, x.To, w.dir.now.dn(o.GUID))
+			w.failAbout(o.GUID, noSurprise, silentTaken, id, x.To, w.dir.now.dn(o.GUID))
 		}
 	}
 }
@@ -166,11 +170,15 @@ func (w *world) catchUp() {
 			return err
 		}
 		b.count(w, r)
+		w.recall(r)
 		if w.o.Trace {
 			w.log("log %d: %s %s %s %s %s %s %s %s", e.Seq, r.Type, r.Engine, r.Name, r.Feature, r.Op, r.Outcome, r.Code, r.Reason)
 		}
 		if r.Type == ledger.TransferType {
-			b.transfers[r.Wave]++
+			if b.transfers[r.Wave]++; b.transfers[r.Wave] == 1 && e.Seq > b.newest {
+				w.checkPaused(r.Wave)
+			}
+			b.transferred(e.Seq, r)
 			b.park(*r.Transfer)
 			for _, t := range b.scratch.Transfers {
 				if reflect.DeepEqual(t, *r.Transfer) {
@@ -250,7 +258,7 @@ func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID)
 func (w *world) checkHandedOver(due []scoping.ObjectID, r ledger.Record) {
 	for _, id := range due {
 		if record, _ := w.book.scratch.OwnerOfRecord(id, scoping.Base(w.book.scratch.Rows[id].Kind)); record != r.Transfer.To {
-			w.fail(noDeath, "the transfer of %s to %s leaves %s to %s", r.Wave, r.Transfer.To, w.dir.now.dn(id.GUID), record)
+			w.failAbout(id.GUID, noDeath, keptByOld, r.Wave, r.Transfer.To, w.dir.now.dn(id.GUID), record)
 		}
 	}
 }
@@ -264,6 +272,10 @@ type tap struct {
 // Append implements state.Log.
 func (t tap) Append(ctx context.Context, batch [][]byte) (uint64, error) {
 	last, err := t.Log.Append(ctx, batch)
+	if err != nil && t.w.o.Break == FailureIsSuccess && !t.w.dead {
+		head, _ := t.Log.Head()
+		return head + uint64(len(batch)), nil
+	}
 	if err == nil {
 		for i, b := range batch {
 			t.w.tapped = append(t.w.tapped, state.LogEntry{Seq: last - uint64(len(batch)-1-i), Record: b})
@@ -322,6 +334,7 @@ func (w *world) readControl(tx state.Tx) error {
 		var x wave.Wave
 		err := json.Unmarshal(v, &x)
 		b.waves[k] = x
+		b.soaks(w, x)
 		return err
 	})
 }
@@ -350,10 +363,11 @@ func (w *world) checkSend(x cloud.Write) {
 	w.counts["send"]++
 	o := w.book.scratch.Intents[x.ID]
 	if o == nil {
-		w.fail(durable, "write %s %s is sent without a durable intent", x.Op, x.ID)
+		w.fail(durable, withoutIntent, x.Op, x.ID)
 	}
 	r := o.Record
 	g := r.Object.GUID
+	w.lastSent = g
 	place := w.toldPlace(g)
 	owner := w.owner(place, r.Kind, r.Feature)
 	row := w.book.scratch.Rows[*r.Object]
@@ -362,33 +376,35 @@ func (w *world) checkSend(x cloud.Write) {
 	switch {
 	case x.Op == cloud.Delete && w.told[g].dead:
 		if recorded && record != r.Engine && record != scoping.None {
-			w.fail(singleWriter, "%s deletes %s, whose owner of record is %s", r.Engine, w.dir.now.dn(g), record)
+			w.failAbout(g, singleWriter, strangerKills, r.Engine, w.dir.now.dn(g), record)
 		}
 	case owner.Engine == r.Engine:
 	case owner.Engine == scoping.None && row != nil && (record == r.Engine || w.book.lastEngine[g] == r.Engine): // T2
 	default:
-		w.fail(singleWriter, "%s sends %s about %s, which belongs to %s", r.Engine, x.Op, w.dir.now.dn(g), owner.Engine)
+		w.failAbout(g, singleWriter, strangerSends, r.Engine, x.Op, w.dir.now.dn(g), owner.Engine)
 	}
 	for _, s := range w.book.stops {
 		if (s.Engine == "" || s.Engine == r.Engine) && (s.Under == nil || s.Under.Covers(place)) {
-			w.fail(singleWriter, "%s sends %s about %s while it is stopped", r.Engine, x.Op, w.dir.now.dn(g))
+			w.failAbout(g, singleWriter, "%s sends %s about %s while it is stopped", r.Engine, x.Op, w.dir.now.dn(g))
 		}
 	}
 	for id, f := range w.book.frozen {
 		if f.tight && w.now.Before(f.since.Add(wave.FreezeLimit)) && w.coversWave(id, place, r.Kind, r.Feature) {
-			w.fail(singleWriter, "%s sends %s about %s, which wave %s has frozen", r.Engine, x.Op, w.dir.now.dn(g), id)
+			w.failAbout(g, singleWriter, "%s sends %s about %s, which wave %s has frozen", r.Engine, x.Op, w.dir.now.dn(g), id)
 		}
 	}
 	if e, busy := w.tenant.wire[wireKey(x)]; busy {
-		w.fail(singleWriter, "%s sends %s about %s while a request of %s is on the wire", r.Engine, x.Op, w.dir.now.dn(g), e)
+		w.failAbout(g, singleWriter, "%s sends %s about %s while a request of %s is on the wire", r.Engine, x.Op, w.dir.now.dn(g), e)
 	}
 	for _, gh := range w.tenant.ghosts {
 		if wireKey(gh.w) == wireKey(x) && !sameWrite(gh.w, x) && isLink(gh.w) == isLink(x) && gh.w.Op != cloud.Create {
-			w.fail(singleWriter, "%s sends %s about %s while an earlier %s may still take effect", r.Engine, x.Op, w.dir.now.dn(g), gh.w.Op)
+			w.failAbout(g, singleWriter, mayTakeEffect, r.Engine, x.Op, w.dir.now.dn(g), gh.w.Op)
 		}
 	}
 	w.checkLife(x, r)
 	w.checkSurprise(x, r)
+	w.noteSent(x, o, place)
+	w.checkThreshold(x, r)
 }
 
 func (w *world) coversWave(id string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
@@ -434,12 +450,12 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 		owner := w.owner(w.toldPlace(g), r.Kind, r.Feature)
 		leaves := owner.Engine == scoping.None && owner.Leaving == scoping.Remove
 		if !w.told[g].dead && !leaves && r.Intent.Class != ledger.FilteredAway {
-			w.fail(noDeath, "%s deletes %s, which lives", r.Engine, w.dir.now.dn(g))
+			w.failAbout(g, noDeath, livingDeleted, r.Engine, w.dir.now.dn(g))
 		}
 	case cloud.RemoveMember, cloud.ClearManager:
 		e := w.evidence[g]
 		if e == nil {
-			w.fail(noDeath, "%s cuts a link of %s without having read it", r.Engine, w.dir.now.dn(g))
+			w.failAbout(g, noDeath, "%s cuts a link of %s without having read it", r.Engine, w.dir.now.dn(g))
 		}
 		cut := x.Refs
 		if x.Op == cloud.ClearManager {
@@ -448,7 +464,7 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 		for _, id := range cut {
 			end, linked := w.book.scratch.ByCloud(id)
 			if linked && !w.told[end.Object.GUID].dead && (e.members[end.Object.GUID] || e.manager == end.Object.GUID) {
-				w.fail(noDeath, "%s cuts the link of %s to %s, which the directory holds", r.Engine, w.dir.now.dn(g), w.dir.now.dn(end.Object.GUID))
+				w.failAbout(g, noDeath, linkCut, r.Engine, w.dir.now.dn(g), w.dir.now.dn(end.Object.GUID))
 			}
 		}
 	}
@@ -476,7 +492,7 @@ func (w *world) checkSurprise(x cloud.Write, r ledger.Record) {
 	}
 	shown := slices.ContainsFunc(wv.Examples, func(d wave.Difference) bool { return d.Object == *r.Object && d.Op != "update" })
 	if !shown {
-		w.fail(noSurprise, "wave %s: %s of %s was not shown by verify: %v", r.Wave, x.Op, w.dir.now.dn(e.guid), wv.Examples)
+		w.failAbout(e.guid, noSurprise, notShown, r.Wave, x.Op, w.dir.now.dn(e.guid), wv.Examples)
 	}
 }
 
@@ -490,13 +506,19 @@ func (w *world) created(a *account, x cloud.Write) {
 	a.object = g
 	for _, old := range w.tenant.sorted() {
 		if old.mine && old.object == g && !old.purged() && !old.foreign {
-			w.fail(noDeath, "%s is created as %s, and was %s (deleted %v)", w.dir.now.dn(g), a.id, old.id, old.truth().Deleted)
+			w.failAbout(g, noDeath, madeTwice, w.dir.now.dn(g), a.id, old.id, old.truth().Deleted)
 		}
 	}
 }
 
 // deleted and unlinked are asked when these take effect; checkSend has looked at why.
-func (w *world) deleted(a *account)   { w.counts["deleted"]++ }
+func (w *world) deleted(a *account) {
+	w.counts["deleted"]++
+	if g := w.dir.anchors[a.anchor]; !w.told[g].dead {
+		w.note(g, LeftDeleted)
+	}
+}
+
 func (w *world) unlinked(cloud.Write) { w.counts["unlinked"]++ }
 
 // checkDecisions: what an engine is told is durable, and what did not settle is remembered (rules P1, P2).
@@ -524,7 +546,7 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 			continue
 		}
 		if _, dirty := w.book.scratch.Dirt[p.Object][p.Feature]; !dirty && d.Code != "not-seen" {
-			w.fail(durable, "%s was told %s (%s) of %s %s, and the log does not remember it", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)
+			w.failAbout(p.Object.GUID, durable, "%s was told %s (%s) of %s %s, and the log does not remember it", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)
 		}
 	}
 }
@@ -535,6 +557,7 @@ func (w *world) checkAll() {
 	w.checkLedger()
 	w.checkTenant()
 	w.checkFrozen()
+	w.checkImages()
 	for _, id := range slices.Sorted(maps.Keys(w.book.transfers)) {
 		if x := w.book.waves[id]; x.CutoverAt == 0 && w.book.transfers[id] > 0 {
 			w.fail(wayBack, "wave %s has handed over its scopes, and its record, in %s, does not know", id, x.Phase)

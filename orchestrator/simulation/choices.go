@@ -111,7 +111,7 @@ func (w *world) restPlace(e *entry) scoping.Place {
 			p.Chosen = append(p.Chosen, x.ID)
 		}
 		if taken != slices.Contains(host, x.ID) && x.Reaches(p.Ancestors) {
-			w.fail(nothingLost, "%s at rest: %s under %s takes it by the directory: %v, and the host holds the opposite for true (staged: %v)", w.dir.now.dn(e.guid), x, x.Under.DN, taken, w.census.Staged())
+			w.failAbout(e.guid, nothingLost, chosenOther, w.dir.now.dn(e.guid), x, x.Under.DN, taken, w.census.Staged())
 		}
 	}
 	slices.SortFunc(p.Chosen, scoping.GUID.Compare)
@@ -145,7 +145,7 @@ func (w *world) checkFrozen() {
 			if e.usn > old.usn || e.dead || old.moved[id] || !x.Reaches(w.toldPlace(id).Ancestors) || slices.Contains(w.inForce(id), x.ID) {
 				continue
 			}
-			w.fail(noDeath, "%s is no longer chosen by %s, which is frozen", w.dir.now.dn(id), x)
+			w.failAbout(id, noDeath, chosenNoMore, w.dir.now.dn(id), x)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -86,10 +87,12 @@ type domain struct {
 	invocation scoping.GUID
 	root       scoping.GUID
 	made       uint64
+	behind     *snapshot               // what the second controller shows
+	anchors    map[string]scoping.GUID // whom a tenant object belongs to, by its anchor or unique name
 }
 
 func newDomain() *domain {
-	d := &domain{invocation: scoping.GUID{0xd, 0xc, 1}}
+	d := &domain{invocation: scoping.GUID{0xd, 0xc, 1}, anchors: map[string]scoping.GUID{}}
 	d.root = scoping.GUID{0xff}
 	d.now = snapshot{usn: 1, objects: map[scoping.GUID]*entry{d.root: {guid: d.root, kind: directory.OU, name: "sim", usn: 1}}}
 	return d
@@ -115,6 +118,9 @@ func (d *domain) put(e entry) *entry {
 	}
 	e.noteLinks(old)
 	objects[e.guid] = &e
+	if old == nil {
+		d.anchors[anchorOf(e.guid)], d.anchors[cloud.UniqueNameOf(e.guid[:])] = e.guid, e.guid
+	}
 	d.now = snapshot{usn: e.usn, objects: objects}
 	return &e
 }
@@ -249,7 +255,7 @@ var errDirectory = errors.New("simulated: the controller cannot be reached")
 // reader is the census's session with the directory.
 type reader struct {
 	w  *world
-	at scoping.GUID
+	dc controller
 }
 
 var _ census.Reader = (*reader)(nil)
@@ -259,38 +265,35 @@ func (w *world) dial(context.Context, string) (census.Reader, error) {
 	if w.fault(2) {
 		return nil, errDirectory
 	}
-	return &reader{w, w.dir.invocation}, nil
-}
-
-func (r *reader) Controller() directory.Controller {
-	return directory.Controller{URL: "ldaps://sim", InvocationID: r.at, HighestUSN: r.w.dir.now.usn, Root: r.w.dir.root, RootDN: rootDN}
+	return &reader{w, w.answering("")}, nil
 }
 
 func (r *reader) HighestUSN(context.Context) (uint64, error) {
 	r.w.alive()
 	r.w.preparing = true
-	if r.at != r.w.dir.invocation || r.w.fault(2) {
+	if r.gone() || r.w.fault(2) {
 		return 0, errDirectory
 	}
-	return r.w.dir.now.usn, nil
+	return r.now().usn + r.dc.shift, nil
 }
 
 // Sync tells what changed since a cookie.
 func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
 	w := r.w
 	w.alive()
-	if r.at != w.dir.invocation || w.fault(3) {
+	if r.gone() || w.fault(3) {
 		return nil, errDirectory
 	}
 	since := uint64(0)
 	if len(cookie) > 0 {
 		dc, n, ok := strings.Cut(string(cookie), ":")
 		since, _ = strconv.ParseUint(n, 10, 64)
-		if !ok || dc != w.dir.invocation.String() || w.fault(2) {
+		if !ok || dc != r.dc.invocation.String() || w.fault(2) {
 			return nil, directory.ErrCookie
 		}
+		since -= r.dc.shift
 	}
-	s, left := w.dir.now, false
+	s, left := r.now(), false
 	changed := s.sorted()
 	slices.SortStableFunc(changed, func(a, b *entry) int { return cmp.Compare(a.usn, b.usn) })
 	for _, e := range changed {
@@ -298,8 +301,8 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 			continue
 		}
 		left = left || w.leaves(s, e)
-		w.told[e.guid] = sightOf{parent: e.parent, dead: e.dead}
-		if err := each(s.told(e, q.Attrs, since, false)); err != nil {
+		w.hears(e)
+		if err := each(r.told(e, q.Attrs, since, false)); err != nil {
 			return nil, err
 		}
 	}
@@ -307,7 +310,25 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 		w.arm(8) // while the news are taken in
 	}
 	w.maybe(8, w.changeDirectory) // somebody changes the directory while the answer is on its way
-	return fmt.Appendf(nil, "%s:%d", w.dir.invocation, s.usn), nil
+	return fmt.Appendf(nil, "%s:%d", r.dc.invocation, s.usn+r.dc.shift), nil
+}
+
+// told is what a session tells of an object: with its controller's own numbers.
+func (r *reader) told(e *entry, attrs []string, since uint64, whole bool) directory.Entry {
+	out := r.now().told(e, attrs, since, whole)
+	out.Version += r.dc.shift
+	return out
+}
+
+// hears notes what the host is told of an object. What is older than what it was told before is no news (rule V1).
+func (w *world) hears(e *entry) {
+	w.unkept[e.guid] = true
+	if now := w.dir.now.objects[e.guid]; now.usn > e.usn && w.eyes[Laggards] {
+		w.note(e.guid, Lagged)
+	}
+	if old := w.told[e.guid]; e.usn >= old.usn {
+		w.told[e.guid] = sightOf{parent: e.parent, dead: e.dead, usn: e.usn}
+	}
 }
 
 // leaves says that an object comes to where no engine writes: news that nobody but the census brings.
@@ -320,27 +341,29 @@ func (w *world) leaves(s snapshot, e *entry) bool {
 func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string, showDeleted bool) (map[scoping.GUID]directory.Entry, error) {
 	w := r.w
 	w.alive()
-	if r.at != w.dir.invocation || w.fault(2) {
+	if r.gone() || w.fault(2) {
 		return nil, errDirectory
 	}
 	out := map[scoping.GUID]directory.Entry{}
 	for _, g := range guids {
-		e := w.dir.now.objects[g]
+		e := r.now().objects[g]
 		if e == nil || (e.dead && !showDeleted) {
 			continue
 		}
-		out[g] = w.dir.now.told(e, attrs, 0, true)
+		out[g] = r.told(e, attrs, 0, true)
 		if !slices.Contains(attrs, "sAMAccountName") {
 			continue // of this only selectors are judged: where the object is, the census goes on to know from before
 		}
-		w.told[g] = sightOf{parent: e.parent, dead: e.dead}
-		w.evidence[g] = e
+		w.hears(e)
+		if old := w.evidence[g]; old == nil || e.usn >= old.usn {
+			w.evidence[g] = e
+		}
 	}
 	return out, nil
 }
 
 func (r *reader) Resolve(_ context.Context, dn string) (scoping.GUID, string, []scoping.GUID, error) {
-	s := r.w.dir.now
+	s := r.now()
 	for _, e := range s.sorted() {
 		if !e.dead && strings.EqualFold(s.dn(e.guid), dn) {
 			return e.guid, s.dn(e.guid), s.chain(e.guid), nil

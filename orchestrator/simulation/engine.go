@@ -87,6 +87,7 @@ type engineRun struct {
 	q       engine.RunRequest
 	grants  engine.Granted
 	propose func([]engine.Proposal) ([]engine.Decision, error)
+	dc      controller
 	view    snapshot
 	due     map[scoping.GUID]scoping.Place // what was to be proposed when the run had read; it stays so for both passes
 	seq     uint64
@@ -101,9 +102,12 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 		return nil, errEngine
 	}
 	w.interleave()
-	r.view = w.dir.now
-	dc, usn := w.dir.invocation, r.view.usn
-	r.importChanges()
+	r.dc = w.answering(r.q.DC[dirName])
+	r.view = r.dc.snapshot(w.dir)
+	dc, usn := r.dc.invocation, r.view.usn+r.dc.shift
+	if err := r.importChanges(); err != nil {
+		return nil, err
+	}
 	r.due = r.e.space.pending
 	r.err()
 	w.interleave()
@@ -166,10 +170,10 @@ func (w *world) linked(g scoping.GUID) bool {
 }
 
 // importChanges takes in what changed and commits it together with what is to be proposed (rule P3).
-func (r *engineRun) importChanges() {
+func (r *engineRun) importChanges() error {
 	s := r.e.space
 	next := space{objects: maps.Clone(s.objects), watermark: s.watermark, invocation: s.invocation, pending: maps.Clone(s.pending), chains: map[scoping.GUID][]scoping.GUID{}}
-	full := r.q.Profile == engine.ProfileFull || s.invocation != r.w.dir.invocation
+	full := r.q.Profile == engine.ProfileFull || s.invocation != r.dc.invocation
 	if r.q.Profile == engine.ProfileObjects {
 		for _, o := range r.q.Objects {
 			if e := r.view.objects[o.GUID]; e != nil {
@@ -182,7 +186,7 @@ func (r *engineRun) importChanges() {
 				r.take(&next, e)
 			}
 		}
-		next.watermark, next.invocation = r.view.usn, r.w.dir.invocation
+		next.watermark, next.invocation = r.view.usn, r.dc.invocation
 		r.carried(&next)
 	}
 	for g := range next.objects {
@@ -191,13 +195,15 @@ func (r *engineRun) importChanges() {
 	if len(next.pending) > len(s.pending) && r.w.fault(6) {
 		r.w.arm(3)
 	}
-	r.w.crashAt("engine.import.before-commit")
+	if err := r.w.stepAt("engine.import.before-commit"); err != nil {
+		return err
+	}
 	if r.w.o.Break == CookieTooEarly {
 		r.e.space.watermark, r.e.space.invocation, r.e.space.objects, r.e.space.chains = next.watermark, next.invocation, next.objects, next.chains
 		r.w.crashAt(between)
 	}
 	r.e.space = next
-	r.w.crashAt("engine.import.after-commit")
+	return r.w.stepAt("engine.import.after-commit")
 }
 
 // take puts one object into the space; what differs is to be proposed.
@@ -207,6 +213,9 @@ func (r *engineRun) take(next *space, e *entry) {
 		return
 	}
 	next.objects[e.guid] = e
+	if now := r.w.dir.now.objects[e.guid]; now.usn > e.usn && r.dc.shift > 0 {
+		r.w.note(e.guid, EngineLagged)
+	}
 	if e.kind == directory.OU {
 		return
 	}
@@ -280,7 +289,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 		return engine.Proposal{}, false
 	}
 	r.seq++
-	p := engine.Proposal{Seq: r.seq, Object: e.id(), Kind: e.kind, Name: r.view.dn(g), Parent: e.parent, Version: e.usn, Feature: f}
+	p := engine.Proposal{Seq: r.seq, Object: e.id(), Kind: e.kind, Name: r.view.dn(g), Parent: e.parent, Version: e.usn + r.dc.shift, Feature: f}
 	if !now && was {
 		under = scoping.Scope{}
 	}
@@ -310,6 +319,9 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	p.Desired = map[string]engine.Value{}
 	for k, v := range values(r.e.name, e) {
 		p.Desired[k] = engine.Value{Text: v}
+	}
+	if r.q.Ceiling == engine.ModeShadow {
+		r.w.note(g, ShadowJudged)
 	}
 	return p, true
 }
@@ -386,7 +398,9 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 		return err
 	}
 	w.checkDecisions(r, batch, ds)
-	w.crashAt("engine.decided")
+	if err := w.stepAt("engine.decided"); err != nil {
+		return err
+	}
 	for i, d := range ds {
 		if last := refs || batch[i].Want != engine.Present; d.Seq == batch[i].Seq && last {
 			r.forget(batch[i].Object.GUID)

@@ -23,6 +23,8 @@ func anchorOf(g scoping.GUID) string { return base64.StdEncoding.EncodeToString(
 func (w *world) quiesce() {
 	ctx := context.Background()
 	w.log("=== quiescence")
+	w.flappers = nil
+	w.thawGroups(true)
 	if len(w.book.stops) > 0 {
 		if _, err := w.host.Start(ctx, host.StopOptions{All: true, Reason: "end", By: "simulation"}); err != nil {
 			w.fail(nothingLost, "start: %v", err)
@@ -56,7 +58,7 @@ func (w *world) quiesce() {
 		}
 	}
 	if n := w.counts["send"] - sent; n > 0 {
-		w.fail(nothingLost, "full runs after everything came to rest send %d writes", n)
+		w.failAbout(w.lastSent, nothingLost, restSends, n)
 	}
 	w.checkAll()
 	w.checkRest()
@@ -66,6 +68,9 @@ func (w *world) answerAll(h ledger.Hold, verb string) {
 	w.log("held set %s: %s", h.ID, verb)
 	if _, err := w.host.HeldSet(h.ID); err != nil {
 		return // the answer to another one settled it
+	}
+	if verb == "approve" {
+		w.approve(h)
 	}
 	if _, err := w.host.Answer(context.Background(), h.ID, verb, "simulation", "end"); err != nil {
 		w.fail(nothingLost, "held set %s: %s: %v", h.ID, verb, err)
@@ -114,7 +119,7 @@ func (w *world) checkRest() {
 			d := led.Dirt[k.Object][k.Feature]
 			e := w.dir.now.objects[k.Object.GUID]
 			if !w.excused(e) && d.Code != string(engine.Shadowed) && !(d.Code == string(engine.Partial) && w.endMissing(e)) {
-				w.fail(nothingLost, "%s %s is still dirty at rest: %+v (%+v; %+v)", s.dn(k.Object.GUID), k.Feature, d, led.Rows[k.Object], w.census.Sight(k.Object))
+				w.failAbout(k.Object.GUID, nothingLost, stillDirty, s.dn(k.Object.GUID), k.Feature, d, led.Rows[k.Object], w.census.Sight(k.Object))
 			}
 		}
 		if len(led.Intents) > 0 {
@@ -155,12 +160,12 @@ func (w *world) checkObject(e *entry) {
 	case w.excused(e):
 	case e.dead:
 		if alive && (row == nil || (row.State != ledger.ParkedRow && !w.book.parked[e.guid]) || owner.Engine != scoping.None) {
-			w.fail(nothingLost, "%s is deleted in the directory, and %s lives: %+v; %+v", s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
+			w.failAbout(e.guid, nothingLost, deadLives, s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
 		}
 	case owner.Engine == scoping.None:
 		w.checkLeft(e, a, owner)
 	case !alive:
-		w.fail(nothingLost, "%s (%s) belongs to %s and is not in the tenant", s.dn(e.guid), e.guid, owner.Engine)
+		w.failAbout(e.guid, nothingLost, notThere, s.dn(e.guid), e.guid, owner.Engine)
 	default:
 		w.checkValues(e, a, owner.Engine)
 		refs := w.owner(w.restPlace(e), e.kind, scoping.References)
@@ -177,10 +182,10 @@ func (w *world) checkLeft(e *entry, a *account, owner scoping.Owner) {
 	}
 	switch owner.Leaving {
 	case scoping.Remove:
-		w.fail(nothingLost, "%s left to where objects are removed, and %s lives", w.dir.now.dn(e.guid), a.id)
+		w.failAbout(e.guid, nothingLost, notRemoved, w.dir.now.dn(e.guid), a.id)
 	case scoping.Disable:
 		if e.kind == scoping.User && a.truth().Values.First(cloud.Enabled) != "false" && !w.touched(a) {
-			w.fail(nothingLost, "%s left to where users are disabled, and %s is not", w.dir.now.dn(e.guid), a.id)
+			w.failAbout(e.guid, nothingLost, notDisabled, w.dir.now.dn(e.guid), a.id)
 		}
 	}
 }
@@ -191,8 +196,11 @@ func (w *world) touched(a *account) bool { return a.enabledByOthers }
 func (w *world) checkValues(e *entry, a *account, name string) {
 	have := a.truth().Values
 	for k, v := range values(name, e) {
+		if k == cloud.UPN {
+			v = []string{w.signIn(v[0])}
+		}
 		if !slices.Equal(have[k], v) {
-			w.fail(nothingLost, "%s (%s, of %s): %s is %v, the directory says %v", w.dir.now.dn(e.guid), a.id, name, k, have[k], v)
+			w.failAbout(e.guid, nothingLost, valueDiffers, w.dir.now.dn(e.guid), a.id, name, k, have[k], v)
 		}
 	}
 }
@@ -244,11 +252,11 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for _, id := range have {
 		if x := w.tenant.accounts[id]; !want[id] && x.mine && !w.deadOne(x) {
-			w.fail(nothingLost, "%s (%s) links to %s, which the directory does not say; the host's cache shows %v, linked to %v", s.dn(e.guid), a.id, id, w.cached(a.id), w.linkedTo(id))
+			w.failAbout(e.guid, nothingLost, linkTooMuch, s.dn(e.guid), a.id, id, w.cached(a.id), w.linkedTo(id))
 		}
 		delete(want, id)
 	}
 	if len(want) > 0 {
-		w.fail(nothingLost, "%s (%s) lacks the links %v: has %v", s.dn(e.guid), a.id, want, have)
+		w.failAbout(e.guid, nothingLost, linkMissing, s.dn(e.guid), a.id, want, have)
 	}
 }

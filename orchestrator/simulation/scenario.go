@@ -29,6 +29,9 @@ func (w *world) found() {
 	for range 1 + w.r.IntN(6) {
 		w.addGroup()
 	}
+	if w.eyes[BigWorlds] {
+		w.populate()
+	}
 	if w.chooses = w.r.IntN(3) > 0; w.chooses {
 		w.addPilots()
 	}
@@ -90,6 +93,9 @@ func (w *world) addUser() {
 	e := entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.User, name: n, display: "D " + n, upn: n + "@sim.test", enabled: true}
 	if w.r.IntN(8) == 0 {
 		e.upn = ""
+	}
+	if w.eyes[Domains] && w.r.IntN(3) == 0 {
+		e.upn = n + "@" + lateDomain
 	}
 	if w.r.IntN(2) == 0 {
 		e.dept, e.title = w.newName("dept"), w.newName("title")
@@ -269,6 +275,7 @@ func (w *world) foreignWrite() {
 		return
 	}
 	w.counts["foreign"]++
+	w.note(w.dir.anchors[a.anchor], ByHand)
 	o := a.truth().Clone()
 	switch n := w.r.IntN(10); {
 	case n < 5:

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Options adjust a simulation. The zero value is ready to use.
@@ -21,6 +23,8 @@ type Options struct {
 	Steps   int    // 0: 30 to 120, by the seed
 	Trouble int    // percent of requests to the tenant that meet a fault; 0: by the seed
 	Break   Broken // a safeguard that is taken out, to see that its loss is noticed
+	Eyes    []Eye  // opened whatever the seed
+	Plain   bool   // no eye is opened by the seed
 	Trace   bool   // keep all events, not only the last ones
 }
 
@@ -35,13 +39,15 @@ type Violation struct {
 	Seed      uint64
 	Step      int
 	Invariant string
+	Shape     string // what was found, without the names
+	Facts     []Fact // what had happened before, to the world and to the object
 	What      string
 	Events    []string // the last ones
 }
 
 // Error gives the whole story.
 func (v *Violation) Error() string {
-	return fmt.Sprintf("seed %d, step %d: %s: %s\n  %s", v.Seed, v.Step, v.Invariant, v.What, strings.Join(v.Events, "\n  "))
+	return fmt.Sprintf("seed %d, step %d: %s: %s\n  [%s]\n  %s", v.Seed, v.Step, v.Invariant, v.What, v.Facts, strings.Join(v.Events, "\n  "))
 }
 
 // Is matches ErrInvariant.
@@ -81,7 +87,7 @@ func (w *world) run() (err error) {
 		}
 	}
 	if w.violation == nil {
-		w.faults, w.armed, w.mined = false, 0, ""
+		w.faults, w.armed, w.mined, w.failing = false, 0, "", ""
 		w.guard(w.quiesce)
 	}
 	if w.violation != nil {
@@ -109,15 +115,20 @@ func (w *world) guard(f func()) {
 		}
 	}()
 	f()
-	if w.dead {
-		panic(crash{})
+	if w.dead || w.unusable {
+		panic(crash{}) // an operator ends a host whose state has to be opened anew
 	}
 }
 
 // fail reports a violated invariant and ends the simulation.
 func (w *world) fail(invariant, format string, args ...any) {
+	w.failAbout(scoping.GUID{}, invariant, format, args...)
+}
+
+// failAbout is fail about one object of the directory.
+func (w *world) failAbout(g scoping.GUID, invariant, format string, args ...any) {
 	if w.violation == nil {
-		w.violation = &Violation{Seed: w.seed, Step: w.step, Invariant: invariant, What: fmt.Sprintf(format, args...), Events: w.last()}
+		w.violation = &Violation{Seed: w.seed, Step: w.step, Invariant: invariant, Shape: format, Facts: w.facts(g), What: fmt.Sprintf(format, args...), Events: w.last()}
 	}
 	panic(broken{})
 }

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // Stories are what simulations found, told straight: the host's rules about waves, without faults and without chance.
@@ -237,5 +239,40 @@ func TestStoryBackBeforeTheDeleteIsKnown(t *testing.T) {
 		if w.counts["deleted"] != 1 {
 			w.fail(nothingLost, "deleted %d times", w.counts["deleted"])
 		}
+	})
+}
+
+// Rule P2: what somebody else changed in the tenant is undone although the log could not be told of it at once.
+func TestStoryForeignWriteWhileTheDiskIsFull(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		a := w.account(ann)
+		o := a.truth().Clone()
+		o.Values[cloud.DisplayName] = []string{"somebody else's"}
+		w.tenant.set(a, o)
+		w.pass(2 * delay)
+		w.faults, w.failing, w.failsWith = true, state.FailAppendBeforeWrite, state.ErrFull
+		_, err := w.syncAs(connect, engine.ProfileDelta)
+		if w.faults = false; !errors.Is(err, state.ErrFull) {
+			w.fail(nothingLost, "the disk is full, and the run: %v", err)
+		}
+		w.both()
+		w.rest()
+	})
+}
+
+// Rule J6: who signs in with a domain that the tenant verifies only later gets the name that the directory says, without a change in the directory.
+func TestStoryDomainBecomesVerified(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		e := *ann
+		e.upn = "ann@" + lateDomain
+		w.dir.put(e)
+		w.both()
+		if upn := w.account(ann).truth().Values.First(cloud.UPN); upn != "ann@"+initialDomain {
+			w.fail(nothingLost, "ann signs in as %s", upn)
+		}
+		w.verifyDomain()
+		w.pass(time.Hour)
+		w.both()
+		w.rest()
 	})
 }

@@ -58,6 +58,14 @@ type tenant struct {
 	made     int
 	lose     int               // how many answers to come are lost, although their writes take effect
 	wire     map[string]string // cloud id or anchor -> engine, of requests being answered now
+	flying   []flight          // requests that were sent and have not taken effect
+	doing    *cloud.Write      // what takes effect now; nil: somebody else's change
+}
+
+// flight is a request on its way.
+type flight struct {
+	sent time.Time
+	w    cloud.Write
 }
 
 func newTenant(w *world) *tenant {
@@ -77,6 +85,7 @@ func (t *tenant) sorted() []*account {
 // set gives an account a new state, visible after a while.
 func (t *tenant) set(a *account, o cloud.Object) {
 	t.seq++
+	t.w.noteEffect(a, o, t.doing)
 	lag := time.Duration(0)
 	if t.w.faults {
 		lag = time.Duration(t.w.r.IntN(int(delay/time.Second))) * time.Second
@@ -140,11 +149,18 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 		w.checkSend(ws[i])
 	}
 	defer w.onWire(ws)()
+	for _, x := range ws {
+		t.flying = append(t.flying, flight{w.now, x})
+	}
 	for i, x := range ws {
 		w.crashAt("tenant.send.before")
 		w.interleave()
 		t.settle()
 		out[i] = t.attempt(x)
+		t.flying = slices.DeleteFunc(t.flying, func(f flight) bool { return f.w.ID == x.ID })
+		if o := w.book.scratch.Intents[x.ID]; o != nil && out[i].Status == cloud.Done {
+			w.checkTries(x, o.Record)
+		}
 		if w.o.Break == DoubtIsFailure && out[i].Status == cloud.InDoubt {
 			out[i] = rejected(500, "no-answer")
 		}
@@ -153,6 +169,20 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 		w.interleave()
 	}
 	return out
+}
+
+// orphan ends the host's connections when it dies. What it sent and what did not take effect yet may do so within ghostLife, or never.
+func (t *tenant) orphan() {
+	w := t.w
+	for _, f := range t.flying {
+		if at := f.sent.Add(time.Duration(1+w.r.IntN(int(ghostLife/time.Second)-1)) * time.Second); w.eyes[InFlight] && at.After(w.now) && w.r.IntN(3) > 0 {
+			w.saw(InFlight)
+			w.note(w.book.sent[f.w.ID].object, InTheAir)
+			w.log("in flight: %s %s%s takes effect at %s", f.w.Op, f.w.CloudID, f.w.Anchor, at.Format("15:04:05"))
+			t.ghosts = append(t.ghosts, ghost{at, f.w})
+		}
+	}
+	t.flying, t.wire = nil, map[string]string{}
 }
 
 // attempt is one write with its faults.
@@ -199,6 +229,8 @@ func (t *tenant) effect(x cloud.Write) cloud.Result {
 		t.w.fail("only valid writes are sent", "%s %s: %v", x.Op, x.CloudID, err)
 		return rejected(400, cloud.CodeImpossible)
 	}
+	t.doing = &x
+	defer func() { t.doing = nil }()
 	if x.Op == cloud.Create {
 		return t.create(x)
 	}
@@ -388,7 +420,7 @@ func (t *tenant) Domains(context.Context) ([]string, string, error) {
 	if t.w.fault(1) {
 		return nil, "", errTenant
 	}
-	return []string{"sim.test"}, "sim.onmicrosoft.com", nil
+	return slices.Clone(t.w.verified), initialDomain, nil
 }
 
 // Refresh implements host.Tenant: delta since the cache's token, or everything.
@@ -403,7 +435,7 @@ func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]st
 	token := c.Token("sim")
 	full := token == "" || w.fault(3)
 	since, _ := time.Parse(time.RFC3339Nano, token)
-	r := cloud.Refresh{Began: now, Tokens: map[string]string{"sim": now.Format(time.RFC3339Nano)}}
+	r := cloud.Refresh{Began: now, Tokens: map[string]string{"sim": w.now.Format(time.RFC3339Nano)}}
 	page := cloud.Page{}
 	if full {
 		r.Full = []scoping.Kind{scoping.User, scoping.Group}
@@ -430,6 +462,9 @@ func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]st
 		}
 	}
 	changed := c.Commit(r)
+	if w.o.Break == OthersUnheard {
+		changed = nil
+	}
 	w.maybe(8, w.changeDirectory)
 	return changed, nil
 }

@@ -22,6 +22,7 @@ import (
 type sightOf struct {
 	parent scoping.GUID
 	dead   bool
+	usn    uint64
 }
 
 // world is everything of one simulation.
@@ -29,8 +30,9 @@ type world struct {
 	seed uint64
 	o    Options
 	r    *rand.Rand
+	eyes map[Eye]bool
 	step int
-	now  time.Time
+	now  time.Time // elapsed; see Now
 
 	dir     *domain
 	tenant  *tenant
@@ -52,11 +54,21 @@ type world struct {
 	dead      bool   // the host crashed, and nobody has noticed yet
 	armed     int    // the host crashes at this failpoint from now; 0: not
 	mined     string // it crashes at the next failpoint of this name; "": at none
-	preparing bool   // the host may hold its lock of refreshes
+	failing   string // a step fails at the next failpoint of this name; "": at none
+	failsWith error
+	unusable  bool          // a step failed after which state has to be opened anew
+	running   bool          // a host is open
+	stepped   time.Duration // by how much the wall clock was set
+	preparing bool          // the host may hold its lock of refreshes
 	locked    map[string]int
 	driving   map[string]bool
 	depth     int
 	throttled scoping.ObjectID // whose write has to be tried again
+
+	flappers []*flapper
+	thaws    []thaw
+	verified []string              // the tenant\'s domains
+	approved map[scoping.GUID]bool // whom a person\'s approval of a held set concerned
 
 	told     map[scoping.GUID]sightOf
 	evidence map[scoping.GUID]*entry
@@ -66,12 +78,16 @@ type world struct {
 	counts    map[string]int
 	events    []string
 	tapped    []state.LogEntry
+	history   map[scoping.GUID]map[Fact]bool // of objects; of none: of the world
+	lastSent  scoping.GUID
+	unkept    map[scoping.GUID]bool // of which the census heard since it kept its news
 	violation *Violation
 }
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{seed: seed, o: o, r: rand.New(rand.NewPCG(seed, 0x7a4de)), now: start, dir: newDomain(), engines: map[string]*simEngine{}, locked: map[string]int{},
-		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, points: map[string]int{}, counts: map[string]int{}}
+		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unkept: map[scoping.GUID]bool{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
+	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()
 	if w.o.Trouble == 0 {
@@ -80,7 +96,7 @@ func newWorld(seed uint64, o Options) *world {
 	for _, n := range []string{connect, cloudsync} {
 		w.engines[n] = newEngine(w, n)
 	}
-	w.disk = state.Memory(state.Options{Command: "simulation", Now: func() time.Time { return w.now }, SegmentSize: 16 << 10, Hook: w.hook})
+	w.disk = state.Memory(state.Options{Command: "simulation", Now: w.Now, SegmentSize: 16 << 10, Hook: w.hook})
 	return w
 }
 
@@ -106,7 +122,7 @@ func (w *world) hook(point string) error {
 		w.dead = true
 		return errCrashed
 	}
-	return nil
+	return w.fails(point)
 }
 
 // ticks counts failpoints down to the crash.
@@ -154,7 +170,7 @@ func (w *world) maybe(percent int, f func()) {
 
 // Seams lists the failpoints of the simulator's own seams, beside state.Failpoints.
 func Seams() []string {
-	return []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided", "census.keep"}
+	return []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided", "census.keep", "cache.save", "checkpoint.save"}
 }
 
 // crashPoints are all failpoints.
@@ -163,46 +179,20 @@ var crashPoints = slices.Concat(state.Failpoints(), Seams(), []string{between})
 // between is a failpoint that only a broken variant reaches: half of what belongs together is stored.
 const between = "engine.import.between"
 
-// Now implements gate.Clock.
-func (w *world) Now() time.Time { return w.now }
-
-// Sleep implements gate.Clock: time passes, and others act.
-func (w *world) Sleep(_ context.Context, d time.Duration) error {
-	w.alive()
-	w.now = w.now.Add(d)
-	if d < 100*time.Millisecond {
-		w.interleaveAt(4) // a freeze waits for the wire in many small steps
-		return nil
-	}
-	if id := w.throttled; id != (scoping.ObjectID{}) {
-		w.throttled = scoping.ObjectID{}
-		w.waylay(id)
-	}
-	for range 3 {
-		w.interleaveAt(40)
-	}
-	return nil
-}
-
-// pass lets time pass outside of the host.
-func (w *world) pass(d time.Duration) {
-	w.now = w.now.Add(d)
-	w.tenant.settle()
-}
-
 // restart is what an operator does: start the host again, until it runs.
 func (w *world) restart() {
 	for {
 		w.counts["crash"]++
+		w.killed()
 		w.depth, w.preparing = 0, false
 		w.locked, w.driving = map[string]int{}, map[string]bool{}
 		w.book.forget()
-		w.tenant.wire = map[string]string{}
+		w.tenant.orphan()
 		for _, e := range w.engines {
 			e.busy, e.grants = false, nil
 		}
 		w.disk.Crash(w.r)
-		w.dead, w.armed, w.mined = false, 0, ""
+		w.dead, w.armed, w.mined, w.failing, w.unusable = false, 0, "", "", false
 		if w.faults && w.r.IntN(10) == 0 {
 			w.armed = 1 + w.r.IntN(6)
 		}
@@ -221,6 +211,7 @@ func (w *world) restart() {
 func (w *world) open() error {
 	ctx := context.Background()
 	var err error
+	w.running = false
 	if w.store, err = w.disk.Reopen(); err != nil {
 		return w.opening("state", err)
 	}
@@ -238,6 +229,7 @@ func (w *world) open() error {
 	if w.census, err = census.Open(ctx, []string{dirName}, w.dial, keeping{w, index}); err != nil {
 		return w.opening("the census", err)
 	}
+	w.census.Without(without[w.o.Break])
 	w.cache = cloud.NewCache(delay)
 	if w.savedCache != nil && w.r.IntN(3) > 0 {
 		if err := w.cache.Decode(bytes.NewReader(w.savedCache)); err != nil {
@@ -253,6 +245,7 @@ func (w *world) open() error {
 	if err != nil {
 		return w.opening("the host", err)
 	}
+	w.running = true
 	w.log("the host is open")
 	return nil
 }
@@ -274,14 +267,16 @@ type keeping struct {
 func (k keeping) View(ctx context.Context, f func(state.Tx) error) error { return k.x.View(ctx, f) }
 
 func (k keeping) Update(ctx context.Context, f func(state.Tx) error) error {
-	k.w.crashAt("census.keep")
+	if err := k.w.stepAt("census.keep"); err != nil {
+		return k.w.keeps(err)
+	}
 	if k.w.r.IntN(4) > 0 {
-		return k.x.Update(ctx, f)
+		return k.w.keeps(k.x.Update(ctx, f))
 	}
 	if err := k.x.UpdateNoSync(ctx, f); err != nil {
-		return err
+		return k.w.keeps(err)
 	}
-	return k.x.Sync(ctx)
+	return k.w.keeps(k.x.Sync(ctx))
 }
 
 func (w *world) newID() string {
@@ -293,6 +288,9 @@ func (w *world) saveCache(context.Context) error {
 	w.alive()
 	if w.r.IntN(3) > 0 {
 		return nil // the file on disk lags
+	}
+	if err := w.stepAt("cache.save"); err != nil {
+		return err
 	}
 	var b bytes.Buffer
 	if err := w.cache.Encode(&b); err != nil {
@@ -308,6 +306,9 @@ func (w *world) LoadCheckpoint(context.Context) ([]byte, error) { return w.check
 // SaveCheckpoint implements host.Checkpoints.
 func (w *world) SaveCheckpoint(_ context.Context, b []byte) error {
 	w.alive()
+	if err := w.stepAt("checkpoint.save"); err != nil {
+		return err
+	}
 	w.checkpoint = b
 	return nil
 }

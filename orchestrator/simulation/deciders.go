@@ -1,0 +1,83 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+)
+
+// People who decide while an act goes on, and what their decisions promise.
+
+// standingOf is what people and time have done to a wave, by the simulator's own record.
+type standingOf struct {
+	paused  bool      // by a person, and nothing ended it
+	soaking time.Time // since when it soaks; zero: it does not
+	rested  time.Duration
+	since   time.Time // of its last pause in the soak
+	hurried bool      // a person ended the soak
+}
+
+// decideInTheMiddle lets people decide about a wave whose act begins, and about what may be written.
+func (w *world) decideInTheMiddle(id string) {
+	w.depth++
+	defer func() { w.depth-- }()
+	for range 1 + w.r.IntN(2) {
+		w.saw(Deciders)
+		if x, ok := w.book.waves[id]; ok && w.r.IntN(3) > 0 {
+			w.decideWave(x)
+		} else {
+			w.person()
+		}
+	}
+}
+
+// decided notes what a person's decision means for a wave.
+func (b *book) decided(w *world, id string, v wave.Verb) {
+	s := b.standing(id)
+	switch v {
+	case wave.Pause:
+		s.paused = true
+	case wave.Resume, wave.Abort, wave.RollBack:
+		s.paused = false
+	case wave.CompleteNow:
+		s.paused, s.hurried = false, true
+	}
+}
+
+func (b *book) standing(id string) *standingOf {
+	if b.standings[id] == nil {
+		b.standings[id] = &standingOf{}
+	}
+	return b.standings[id]
+}
+
+// checkPaused: nothing changes hands by a wave that a person paused, until a person lets it go on; an approval is none.
+func (w *world) checkPaused(id string) {
+	if w.book.standing(id).paused {
+		w.fail(noSurprise, whilePaused, id)
+	}
+}
+
+// soaks follows the soak of a wave: it ends when its time has passed while the wave ran, or by a person.
+func (b *book) soaks(w *world, x wave.Wave) {
+	s := b.standing(x.ID)
+	switch {
+	case x.Phase != wave.Soak && s.soaking.IsZero():
+	case x.Phase == wave.Soak && s.soaking.IsZero():
+		s.soaking = w.now
+	case x.Phase == wave.Soak && x.State == wave.Paused && s.since.IsZero():
+		s.since = w.now
+	case x.Phase == wave.Soak && x.State != wave.Paused && !s.since.IsZero():
+		s.rested, s.since = s.rested+w.now.Sub(s.since), time.Time{}
+	case x.Phase == wave.Complete:
+		if ran := w.now.Sub(s.soaking) - s.rested; ran < x.Options.Soak && !s.hurried && !x.SoakOver {
+			w.fail(noSurprise, soakTooShort, x.ID, x.Options.Soak, ran)
+		}
+		if x.Options.Soak > 0 && !s.hurried {
+			w.counts["soaked"]++
+		}
+		s.soaking = time.Time{}
+	case x.Phase != wave.Soak:
+		s.soaking = time.Time{}
+	}
+}

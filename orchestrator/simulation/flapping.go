@@ -1,0 +1,72 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// flapper is somebody else who gives an attribute the same value again whenever it has another.
+type flapper struct {
+	account string
+	name    string
+	value   []string
+	times   int // how often it will do so yet
+}
+
+// beginFlapping sends a flapper to an account that Tandem made.
+func (w *world) beginFlapping() {
+	a, ok := pick(w, slices.DeleteFunc(w.tenant.sorted(), func(a *account) bool { return a.purged() || a.truth().Deleted || !a.mine }))
+	if !ok {
+		return
+	}
+	f := &flapper{account: a.id, name: cloud.DisplayName, value: []string{w.newName("flap")}, times: 2 + w.r.IntN(8)}
+	if a.truth().Kind == scoping.User && w.r.IntN(2) == 0 {
+		f.name = []string{"department", "jobTitle"}[w.r.IntN(2)]
+	}
+	w.flappers = append(w.flappers, f)
+	w.log("a foreign writer of %s to %s begins: %v", f.name, f.account, f.value)
+}
+
+// flap lets the flappers write.
+func (w *world) flap() {
+	for _, f := range w.flappers {
+		a := w.tenant.accounts[f.account]
+		if f.times == 0 || a.purged() || a.truth().Deleted || slices.Equal(a.truth().Values[f.name], f.value) {
+			continue
+		}
+		f.times--
+		w.saw(Flapping)
+		w.note(w.dir.anchors[a.anchor], ByHand)
+		o := a.truth().Clone()
+		o.Values[f.name] = slices.Clone(f.value)
+		w.tenant.set(a, o)
+		w.log("foreign write to %s again: %s %v", a.id, f.name, f.value)
+	}
+	w.flappers = slices.DeleteFunc(w.flappers, func(f *flapper) bool { return f.times == 0 })
+}
+
+// try names one wish of one run.
+type try struct {
+	run    uint64
+	life   int // of the host: numbers of runs follow the wall clock
+	object scoping.GUID
+	what   string
+}
+
+// maxTries is how often a run may write the same to the same object: it is done, and a doubt's end may do it once more.
+const maxTries = 2
+
+// checkTries: a run does not fight with others over an attribute; what was changed again meanwhile is the next run's.
+func (w *world) checkTries(x cloud.Write, r ledger.Record) {
+	if x.Op != cloud.Update || r.Run == 0 {
+		return
+	}
+	t := try{r.Run, w.counts["crash"], r.Object.GUID, fmt.Sprint(x.Set)}
+	if w.book.tries[t]++; w.book.tries[t] > maxTries {
+		w.failAbout(t.object, noSurprise, "run %d writes %v to %s for the %d. time", r.Run, x.Set, w.dir.now.dn(t.object), w.book.tries[t])
+	}
+}

@@ -1,0 +1,71 @@
+package simulation
+
+import (
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// controller is one of the directory's two. Each numbers changes by itself; the second one shows what was, until it replicates.
+type controller struct {
+	url        string
+	invocation scoping.GUID
+	shift      uint64    // what its USNs are higher by
+	view       *snapshot // nil: as it is now
+}
+
+func (c controller) snapshot(d *domain) snapshot {
+	if c.view != nil {
+		return *c.view
+	}
+	return d.now
+}
+
+// shift of the second controller's USNs.
+const secondShift = 1_000_000
+
+// secondID is the second controller's invocation id.
+var secondID = scoping.GUID{0xd, 0xc, 2}
+
+// first is the controller that is never behind.
+func (d *domain) first() controller { return controller{url: "ldaps://sim", invocation: d.invocation} }
+
+func (d *domain) second() controller {
+	return controller{url: "ldaps://sim2", invocation: secondID, shift: secondShift, view: d.behind}
+}
+
+// replicate lets the second controller catch up, or fall behind.
+func (w *world) replicate() {
+	if !w.eyes[Laggards] {
+		return
+	}
+	if w.r.IntN(3) == 0 || w.dir.behind == nil {
+		now := w.dir.now
+		w.dir.behind = &now
+	}
+}
+
+// answering chooses the controller that answers: the one that is asked for, or any.
+func (w *world) answering(asked string) controller {
+	if !w.eyes[Laggards] || !w.faults || w.dir.behind == nil || asked == w.dir.first().url || (asked == "" && w.r.IntN(4) > 0) {
+		return w.dir.first()
+	}
+	if w.dir.behind.usn < w.dir.now.usn {
+		w.saw(Laggards)
+		w.note(scoping.GUID{}, Lagged)
+	}
+	w.log("the second controller answers, %d changes behind", w.dir.now.usn-w.dir.behind.usn)
+	return w.dir.second()
+}
+
+// Controller implements census.Reader.
+func (r *reader) Controller() directory.Controller {
+	return directory.Controller{URL: r.dc.url, InvocationID: r.dc.invocation, HighestUSN: r.now().usn + r.dc.shift, Root: r.w.dir.root, RootDN: rootDN}
+}
+
+// now is what the session's controller shows.
+func (r *reader) now() snapshot { return r.dc.snapshot(r.w.dir) }
+
+// gone says that the controller of a session ended.
+func (r *reader) gone() bool {
+	return r.dc.view == nil && r.dc.invocation != r.w.dir.invocation || r.dc.view != nil && r.w.fault(20)
+}

@@ -1,0 +1,30 @@
+package simulation
+
+// What violations say, where more than one place has to know it: how the loss of a safeguard shows, and which kind a failure is of.
+const (
+	valueDiffers  = "%s (%s, of %s): %s is %v, the directory says %v"
+	soakTooShort  = "wave %s was to soak for %s, and is through after %s"
+	mayTakeEffect = "%s sends %s about %s while an earlier %s may still take effect"
+	withoutIntent = "write %s %s is sent without a durable intent"
+	aboveLimit    = "run %d of %s deletes %d objects of kind %s, the limit is %d, and nobody approved"
+	chosenNoMore  = "%s is no longer chosen by %s, which is frozen"
+	notPutBack    = "wave %s was rolled back, and %s of %s (%s) is %v, which only the wave wrote; before it was %v: %+v"
+	whilePaused   = "wave %s changes hands, and a person paused it"
+	stillDirty    = "%s %s is still dirty at rest: %+v (%+v; %+v)"
+	notThere      = "%s (%s) belongs to %s and is not in the tenant"
+	deadLives     = "%s is deleted in the directory, and %s lives: %+v; %+v"
+	notRemoved    = "%s left to where objects are removed, and %s lives"
+	notDisabled   = "%s left to where users are disabled, and %s is not"
+	linkTooMuch   = "%s (%s) links to %s, which the directory does not say; the host's cache shows %v, linked to %v"
+	linkMissing   = "%s (%s) lacks the links %v: has %v"
+	restSends     = "full runs after everything came to rest send %d writes"
+	chosenOther   = "%s at rest: %s under %s takes it by the directory: %v, and the host holds the opposite for true (staged: %v)"
+	linkCut       = "%s cuts the link of %s to %s, which the directory holds"
+	strangerSends = "%s sends %s about %s, which belongs to %s"
+	strangerKills = "%s deletes %s, whose owner of record is %s"
+	livingDeleted = "%s deletes %s, which lives"
+	keptByOld     = "the transfer of %s to %s leaves %s to %s"
+	madeTwice     = "%s is created as %s, and was %s (deleted %v)"
+	notShown      = "wave %s: %s of %s was not shown by verify: %v"
+	silentTaken   = "wave %s cuts over, and %s was silent about %s"
+)
