@@ -29,10 +29,9 @@ func (w *world) populate() {
 // mass is a change to many objects at once, as administrators make with a script.
 func (w *world) mass() {
 	users := w.living(scoping.User)
-	at := w.anOU()
-	some := slices.DeleteFunc(slices.Clone(users), func(e *entry) bool { return e.parent != at })
+	at, n := w.anOU(), w.r.IntN(6)
+	some := slices.DeleteFunc(slices.Clone(users), func(e *entry) bool { return e.parent != at && n > 0 }) // deletes: of any container
 	some = some[:min(len(some), 8+w.r.IntN(60))]
-	n := w.r.IntN(6)
 	for _, u := range some {
 		e := *u
 		switch n {
