@@ -102,6 +102,9 @@ type Case struct {
 	Power      map[string]string // cloud id -> why it holds power; absent: not asked yet
 	// Answered returns what a person said about a grave write of this object and feature, and in which held set; nil: nothing.
 	Answered func(ledger.Grave) (ledger.HoldState, string)
+	Trouble  *ledger.Trouble // what is remembered of earlier attempts, nil for none
+	Refused  []ledger.Part   // what this session tried and the tenant refused
+	Asked    bool            // a person asked for it, or what stood in the way is gone: no pause counts
 }
 
 // Verdict is what Decide and Judge answer: a decision, and what has to be written before it is true.
@@ -124,6 +127,10 @@ type Verdict struct {
 	Before   cloud.Values
 	After    cloud.Values
 	Excluded string
+
+	Parts []ledger.Part // what cannot be written, or was refused when it was tried now
+	Waits []ledger.Part // what was refused before and is not tried now
+	Pair  *ledger.Pair  // what is not written any more, since the tenant does not keep it
 
 	Waiting   int      // references whose other end is not in the tenant yet
 	Removed   []string // members to be removed once the evidence allows: cloud ids

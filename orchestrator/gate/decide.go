@@ -159,6 +159,9 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	if c.Row != nil && c.Row.Quiet[p.Feature] > c.Now {
 		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
 	}
+	if len(v.Removed) == 0 {
+		v = waited(c, v)
+	}
 	if v = answered(c, v); v.Class != ledger.Ordinary && !final {
 		return parked(v)
 	}
@@ -176,7 +179,7 @@ func shadowed(v Verdict, writes bool) Verdict {
 	default:
 		v.Quietly = true
 	}
-	v.Writes = nil
+	v.Writes, v.Parts, v.Waits = nil, nil, nil
 	return v
 }
 

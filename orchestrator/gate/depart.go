@@ -142,7 +142,7 @@ func Judge(c Case, p engine.Proposal, e Evidence) Verdict {
 			v = judgeLeaver(c, p, e)
 		}
 	}
-	return answered(c, v)
+	return waited(c, answered(c, v))
 }
 
 func judgeDelete(c Case, p engine.Proposal, e Evidence) Verdict {
@@ -232,8 +232,11 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 			open = append(open, id)
 		}
 	}
+	proved, refused := c.removable(proved)
+	v.Waits = append(v.Waits, refused...)
 	if len(proved) == 0 {
-		return settle(engine.Deferred, "reference-lives", "the engine wants to remove references that the host still reads")
+		out := settle(engine.Deferred, "reference-lives", "the engine wants to remove references that the host still reads")
+		return setApart(out, v.Parts, v.Waits)
 	}
 	v.Class, v.Op = ledger.Memberships, "members"
 	if p.Kind == scoping.User {
@@ -254,7 +257,7 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	if len(open) > 0 {
 		v.Outcome, v.Code, v.Reason = engine.Partial, "reference-lives", plural(len(open), "reference")+" still read by the host"
 	}
-	return v
+	return setApart(v, nil, nil)
 }
 
 func provedGone(c Case, e Evidence, cloudID string) bool {

@@ -123,7 +123,8 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		}
 		seen[k] = true
 		c := s.g.caseOf(s, p)
-		it := &item{p: p, v: Judge(c, p, evidence[k]), known: true, place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
+		proof := evidence[k]
+		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
 		items = append(items, it)
 		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
 			out = append(out, s.g.departures(c, it)...)

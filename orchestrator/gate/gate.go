@@ -248,6 +248,9 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	c.Binned = func(id string) bool { o, known := g.o.Cache.Get(id); return known && o.Deleted }
 	c.Resolve = g.resolve
 	c.Power = s.power
+	c.Refused = s.refused[ledger.Key{Object: p.Object, Feature: p.Feature}]
+	c.Trouble = led.TroubleOf(ledger.Key{Object: p.Object, Feature: p.Feature})
+	c.Asked = s.o.Asked || g.freed(c.Trouble)
 	c.Answered = func(x ledger.Grave) (ledger.HoldState, string) {
 		return led.Answered(ledger.Question{Engine: s.engine, Object: p.Object, Feature: p.Feature, Grave: x, Since: c.Standing.Epoch}, c.Now)
 	}

@@ -114,7 +114,7 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && c.Without == RestoreFirst:
 		return create(c, p, want, claim)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
-		return restore(p, *c.Cloud, want, claim)
+		return restore(c, p, *c.Cloud, want, claim)
 	case c.Cloud.Deleted:
 		return settle(engine.Held, "deleted-by-others", "somebody else deleted object "+row.CloudID+" in the tenant: run `tandem restore`, or delete it in the directory")
 	case c.Cloud.Synced:
@@ -133,14 +133,19 @@ func vanished(c Case) Verdict {
 
 func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
 	set, before := difference(have.Values, want)
-	if len(set) == 0 {
+	set, parts, waits := c.split(p.Kind, set)
+	if len(set)+len(parts)+len(waits) == 0 {
 		v := settle(engine.Unchanged, "", "")
 		v.Claim = &claim
 		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
 		return v
 	}
 	v := settle(engine.Applied, "", "")
-	v.Op, v.Before, v.After, v.Claim = "update", before, set, &claim
+	v.Claim = &claim
+	if len(set) == 0 {
+		return setApart(v, parts, waits)
+	}
+	v.Op, v.Before, v.After = "update", only(before, set), set
 	v.Writes = []cloud.Write{{Op: cloud.Update, Kind: p.Kind, CloudID: have.ID, Set: set}}
 	g := changing("update", have.ID, before, set, func(k string) bool { return destructive(k, before[k], set[k]) })
 	switch {
@@ -150,7 +155,16 @@ func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, cla
 	case !c.Standing.Farewell:
 		v.Class, v.Graves = ledger.Destructive, []ledger.Grave{g}
 	}
-	return v
+	return setApart(v, parts, waits)
+}
+
+// only returns the values of the names that set has.
+func only(values, set cloud.Values) cloud.Values {
+	out := cloud.Values{}
+	for k := range set {
+		out[k] = values[k]
+	}
+	return out
 }
 
 // destructive reports whether a change of an attribute disables, changes a sign-in or mail address, or clears something (rule D2).
@@ -170,23 +184,24 @@ func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Cla
 		return false
 	}
 	l := row.Features[f]
-	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && slices.Equal(l.Later, claim.Later) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) && slices.Equal(l.Chosen, claim.Chosen) &&
+	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && slices.Equal(l.Later, claim.Later) && l.Never.Equal(claim.Never) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) && slices.Equal(l.Chosen, claim.Chosen) &&
 		l.Epoch.Compare(s.Epoch) >= 0
 }
 
-func restore(p engine.Proposal, bin cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
+func restore(c Case, p engine.Proposal, bin cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
 	set, before := difference(bin.Values, want)
 	if upn := want[cloud.UPN]; len(upn) > 0 {
 		set[cloud.UPN] = upn // the tenant may have changed it while the object lay in the deleted items
 	}
+	set, parts, waits := c.split(p.Kind, set)
 	v := settle(engine.Applied, "", "")
 	claim.CloudID, claim.Origin = bin.ID, ledger.Restored
-	v.Op, v.Before, v.After, v.Claim = "restore", before, set, &claim
+	v.Op, v.Before, v.After, v.Claim = "restore", only(before, set), set, &claim
 	v.Writes = []cloud.Write{{Op: cloud.Restore, Kind: p.Kind, CloudID: bin.ID}}
 	if len(set) > 0 {
 		v.Writes = append(v.Writes, cloud.Write{Op: cloud.Update, Kind: p.Kind, CloudID: bin.ID, Set: set})
 	}
-	return v
+	return setApart(v, parts, waits)
 }
 
 // joinOrCreate answers for an object without a link: search order of rule J1.
@@ -250,7 +265,7 @@ func recover(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) V
 	case row.Object != p.Object && c.Alive(row.Object):
 		return settle(engine.Failed, "linked-elsewhere", "the deleted tenant object "+c.Bin[0].ID+" belongs to "+row.Name)
 	}
-	return restore(p, c.Bin[0], want, claim)
+	return restore(c, p, c.Bin[0], want, claim)
 }
 
 // join ties the object to a candidate that was there before, if rule J2 allows. It clears nothing.
@@ -282,12 +297,14 @@ func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, wa
 		claim.Key = cloud.UniqueNameOf(raw) // it can be set while there is none (rule J3)
 		want[cloud.UniqueName] = []string{claim.Key}
 	}
-	v := update(Case{Standing: c.Standing, Rules: c.Rules}, p, o, want, claim)
+	v := update(Case{Standing: c.Standing, Rules: c.Rules, Now: c.Now, Trouble: c.Trouble, Refused: c.Refused, Asked: c.Asked}, p, o, want, claim)
 	v.Nothing = false
 	if v.Op == "" {
 		v.Op = "join"
 	}
-	v.Reason = string(how)
+	if v.Outcome != engine.Failed { // of what differs nothing can be written: the link stands all the same
+		v.Reason = string(how)
+	}
 	return v
 }
 
@@ -334,6 +351,12 @@ func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 			set[k] = v
 		}
 	}
+	set, parts, waits := c.split(p.Kind, set)
+	for _, bad := range slices.Concat(parts, waits) {
+		if slices.Contains(cloud.Required(p.Kind), bad.What) {
+			return failedApart(Verdict{Parts: parts, Waits: waits})
+		}
+	}
 	claim.CloudID, claim.Origin = "", ledger.Created
 	w := cloud.Write{Op: cloud.Create, Kind: p.Kind, Anchor: c.Sight.Anchor, Set: set}
 	if p.Kind == scoping.Group {
@@ -342,5 +365,5 @@ func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	}
 	v := settle(engine.Applied, "", "")
 	v.Op, v.After, v.Claim, v.Writes = "create", set, &claim, []cloud.Write{w}
-	return v
+	return setApart(v, parts, waits)
 }

@@ -34,21 +34,42 @@ func references(c Case, p engine.Proposal) Verdict {
 	return manager(c, p)
 }
 
-// ends resolves references; waiting counts those that will be in the tenant later, and later names those that may come some day.
-func ends(c Case, ids []scoping.ObjectID) (found []string, waiting int, later []scoping.ObjectID) {
+// ends are the other ends of references, by what can be done about them (standing S6).
+type ends struct {
+	found   []string           // in the tenant: cloud ids, sorted
+	waiting int                // will be in the tenant later
+	later   []scoping.ObjectID // may come some day
+	never   []scoping.ObjectID // cannot be referred to there: of another kind, or a group itself
+}
+
+func resolve(c Case, p engine.Proposal, ids []scoping.ObjectID) ends {
+	var e ends
 	for _, id := range ids {
-		switch cid, s := c.Resolve(id); s {
-		case RefLinked:
-			found = append(found, cid)
-		case RefWaits:
-			waiting++
-		case RefLater:
-			later = append(later, id)
+		cid, s := c.Resolve(id)
+		switch {
+		case id == p.Object && p.Kind == scoping.Group, s == RefNever:
+			e.never = append(e.never, id)
+		case s == RefLinked:
+			e.found = append(e.found, cid)
+		case s == RefWaits:
+			e.waiting++
+		case s == RefLater:
+			e.later = append(e.later, id)
 		}
 	}
-	slices.Sort(found)
-	slices.SortFunc(later, scoping.ObjectID.Compare)
-	return slices.Compact(found), waiting, later
+	slices.Sort(e.found)
+	e.found = slices.Compact(e.found)
+	slices.SortFunc(e.later, scoping.ObjectID.Compare)
+	slices.SortFunc(e.never, scoping.ObjectID.Compare)
+	return e
+}
+
+// neverOf says of the ends that can never be referred to how many there are, and names some.
+func neverOf(never []scoping.ObjectID) *ledger.Never {
+	if len(never) == 0 {
+		return nil
+	}
+	return &ledger.Never{Count: len(never), Some: slices.Clone(never[:min(len(never), ledger.MaxNever)])}
 }
 
 func members(c Case, p engine.Proposal) Verdict {
@@ -63,16 +84,15 @@ func members(c Case, p engine.Proposal) Verdict {
 	var add, drop []string
 	waiting := 0
 	if r.Whole {
-		want, w, later := ends(c, r.Targets)
-		add = missing(want, c.Cloud.Members)
+		want := resolve(c, p, r.Targets)
+		add = missing(want.found, c.Cloud.Members)
 		var dying int
-		drop, dying = removable(c, shown(c, missing(c.Cloud.Members, want)))
-		waiting, claim.Later = w+dying, later
+		drop, dying = removable(c, shown(c, missing(c.Cloud.Members, want.found)))
+		waiting, claim.Later, claim.Never = want.waiting+dying, want.later, neverOf(want.never)
 	} else {
-		a, w, later := ends(c, r.Added)
-		d, _, _ := ends(c, r.Removed)
-		waiting, claim.Later = w, later
-		add, drop = missing(a, c.Cloud.Members), shown(c, both(d, c.Cloud.Members))
+		a, d := resolve(c, p, r.Added), resolve(c, p, r.Removed)
+		waiting, claim.Later, claim.Never = a.waiting, a.later, neverOf(a.never)
+		add, drop = missing(a.found, c.Cloud.Members), shown(c, both(d.found, c.Cloud.Members))
 	}
 	return memberVerdict(c, p, claim, add, drop, waiting)
 }
@@ -106,6 +126,7 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 	drop = kept(c, "members", drop)
 	v := settle(engine.Applied, "", "")
 	v.Claim = &claim
+	add, waits := c.tryable(add)
 	for chunk := range slices.Chunk(add, cloud.MaxMembers) {
 		v.Writes = append(v.Writes, cloud.Write{Op: cloud.AddMembers, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: chunk})
 	}
@@ -129,7 +150,7 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 		v.Outcome = engine.Unchanged
 		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
 	}
-	return v
+	return setApart(v, nil, waits)
 }
 
 // plural counts things; several are called many, or one with an s.
@@ -152,8 +173,10 @@ func manager(c Case, p engine.Proposal) Verdict {
 	}
 	claim := claimOf(c, p, cloud.Values{})
 	claim.Attrs, claim.Hash, claim.State = []string{cloud.Manager}, refsHash(r), c.Row.State
-	found, waiting, later := ends(c, r.Targets)
-	claim.Later = later
+	e := resolve(c, p, r.Targets)
+	found, waits := c.tryable(e.found)
+	waiting := e.waiting
+	claim.Later, claim.Never = e.later, neverOf(e.never)
 	boss := shown(c, held(c.Cloud.Manager))
 	drop, dying := removable(c, boss)
 	drop = kept(c, "manager", drop)
@@ -164,11 +187,13 @@ func manager(c Case, p engine.Proposal) Verdict {
 		have = boss[0]
 	}
 	switch {
-	case len(found) > 1:
-		return settle(engine.Failed, "several-managers", "a user has one manager, "+plural(len(found), "object")+" proposed")
+	case len(e.found) > 1:
+		return settle(engine.Failed, "several-managers", "a user has one manager, "+plural(len(e.found), "object")+" proposed")
 	case len(found) == 1 && found[0] != have:
 		v.Op, v.Before, v.After = "manager", pair(have), pair(found[0])
 		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
+	case len(waits) > 0:
+		return setApart(v, nil, waits)
 	case len(found) == 0 && len(drop) == 1: // also if the new one is not there at the end of the run: nobody knows whether he will ever be
 		v.Op, v.Before = "manager", pair(have)
 		v.Outcome, v.Closed, v.Removed, v.Waiting = engine.Parked, false, []string{have}, waiting

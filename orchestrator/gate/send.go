@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -58,6 +59,7 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 	defer s.g.mu.Unlock()
 	var rs []ledger.Record
 	for _, it := range items {
+		s.conclusion(it)
 		it.before, it.said = s.Said(ledger.Key{Object: it.p.Object, Feature: it.p.Feature})
 		s.judgement(it)
 		if it.v.Closed && s.left(it) {
@@ -166,14 +168,19 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 		return nil, nil, err
 	}
 	for i, it := range sent {
+		it.paired = true
 		g.wire[writes[i].ID] = onWire{object: it.p.Object, place: it.place, kind: it.p.Kind, feature: it.p.Feature}
 	}
 	return sent, writes, nil
 }
 
 func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
-	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present)}
+	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present) && len(it.parts) == 0}
 	in.Class, in.Grave, in.Approved = it.v.of(it.next)
+	if pair, ok := pairOf(it.v); ok && !it.paired {
+		pair.Fresh = s.o.Asked
+		in.Pair = &pair
+	}
 	if it.v.Claim != nil {
 		in.Claim = *it.v.Claim
 	}
@@ -246,18 +253,18 @@ func (s *Session) settle(ctx context.Context, sent []*item, writes []cloud.Write
 		g.o.Cache.Settled(writes[i], r, now)
 		rs[i] = ledger.Record{Type: ledger.SettleType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind, Name: it.p.Name,
 			Feature: it.p.Feature, Op: string(writes[i].Op), Epoch: s.epochFor(it), Settle: &st}
-		if p := it.follow(r); p > pause {
+		if p := s.follow(it, r); p > pause {
 			pause = p
 		}
-		if it.done && r.Conflict && !it.redone {
+		if it.again && !it.redone {
 			conflicts = append(conflicts, it)
 		}
 	}
 	return pause, conflicts, g.record(state.WithReserve(ctx), rs) // what was sent must be settled, even on a full disk
 }
 
-// follow moves an item on after an answer, and gives how long to wait before its next attempt.
-func (it *item) follow(r cloud.Result) time.Duration {
+// follow moves an item on after an answer, and gives how long to wait before its next attempt. The lock is held.
+func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 	it.tries++
 	switch r.Status {
 	case cloud.Done:
@@ -275,27 +282,17 @@ func (it *item) follow(r cloud.Result) time.Duration {
 	case cloud.InDoubt:
 		it.fail(engine.InDoubt, "in-doubt", r)
 	default:
-		code := r.Code
-		if code == "" {
-			code = fmt.Sprintf("http-%d", r.HTTP)
-		}
-		it.fail(engine.Failed, code, r)
+		it.tries = 0
+		s.rejected(it, r)
 	}
 	return 0
 }
 
 func (it *item) fail(o engine.Outcome, code string, r cloud.Result) {
 	it.done = true
-	reason := r.Message
-	if r.HTTP != 0 {
-		reason = fmt.Sprintf("HTTP %d: %s", r.HTTP, reason)
-	}
-	if r.RequestID != "" {
-		reason += " (request-id " + r.RequestID + ")"
-	}
-	op, before, after := it.v.Op, it.v.Before, it.v.After
-	it.v = settle(o, code, reason)
-	it.v.Op, it.v.Before, it.v.After = op, before, after
+	old := it.v
+	it.v = settle(o, code, reasonOf(r))
+	it.v.Op, it.v.Before, it.v.After, it.v.Waiting, it.v.Claim, it.v.Writes = old.Op, old.Before, old.After, old.Waiting, old.Claim, old.Writes
 }
 
 // decideAgain reads what a create or a new member ran into, and lets those items be decided once more: a conflict on the anchor means
@@ -305,26 +302,54 @@ func (s *Session) decideAgain(ctx context.Context, items []*item) error {
 		return nil
 	}
 	for _, it := range items {
-		it.redone = true
+		it.redone, it.again = true, false
 		if err := s.g.look(ctx, s.g.keysFor(it)); err != nil {
 			return err
 		}
 	}
-	again := make([]engine.Proposal, len(items))
-	for i, it := range items {
-		again[i] = it.p
-	}
-	fresh, err := s.decide(ctx, again)
+	fresh, err := s.anew(ctx, items)
 	if err != nil {
 		return err
 	}
 	for i, it := range items {
-		if fresh[i].v.Op == "create" {
-			continue // the same again would conflict again: the failure stands
+		if sameWrites(fresh[i].v, it.v) || it.proof != nil && fresh[i].v.Class != ledger.Ordinary {
+			it.done = it.v.Outcome == engine.Failed // the same again would be refused again: the failure stands; a graver write was not weighed
+			continue
 		}
 		it.v, it.asOf, it.next, it.tries, it.done, it.cloudID = fresh[i].v, fresh[i].asOf, 0, 0, false, ""
+		it.parts = slices.DeleteFunc(it.parts, func(p ledger.Part) bool { return p.What == "" })
 	}
 	return nil
+}
+
+// anew decides items once more, each in the way that it was decided before: what was judged with its evidence is judged, not parked again.
+func (s *Session) anew(ctx context.Context, items []*item) ([]*item, error) {
+	fresh := make([]*item, len(items))
+	var ps []engine.Proposal
+	var at []int
+	for i, it := range items {
+		if it.proof == nil {
+			ps, at = append(ps, it.p), append(at, i)
+			continue
+		}
+		s.g.mu.Lock()
+		fresh[i] = &item{p: it.p, v: Judge(s.g.caseOf(s, it.p), it.p, *it.proof), asOf: s.g.o.Ledger.Seq}
+		s.g.mu.Unlock()
+	}
+	decided, err := s.decide(ctx, ps)
+	for n, i := range at {
+		if err == nil {
+			fresh[i] = decided[n]
+		}
+	}
+	return fresh, err
+}
+
+// sameWrites reports whether two verdicts would send the same.
+func sameWrites(a, b Verdict) bool {
+	return slices.EqualFunc(a.Writes, b.Writes, func(x, y cloud.Write) bool {
+		return x.Op == y.Op && x.CloudID == y.CloudID && cloud.Equal(x.Set, y.Set) && slices.Equal(x.Refs, y.Refs)
+	})
 }
 
 // keysFor says what to read after a conflict.

@@ -18,6 +18,7 @@ type SessionOptions struct {
 	Wave     string
 	Ceiling  engine.Mode               // ModeShadow: everything is only judged
 	Silent   bool                      // nothing is recorded (plan, diff); only with ModeShadow
+	Asked    bool                      // a person asked: pauses after refusals do not count
 	Farewell map[scoping.ObjectID]bool // objects whose last values the old owner may write (T2)
 	Progress func(done int)
 }
@@ -55,6 +56,7 @@ type Session struct {
 	waiting  []engine.Proposal
 	said     map[ledger.Key]Judgement
 	claimed  map[scoping.ObjectID]bool
+	refused  map[ledger.Key][]ledger.Part // what was tried in this session and refused
 	held     []ledger.Hold
 	excess   excess
 }
@@ -65,7 +67,8 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 		o.Ceiling = engine.ModeOwn
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
-		power: map[string]string{}, said: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, excess: excess{times: map[scoping.ObjectID]int{}}}
+		power: map[string]string{}, said: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
+		excess: excess{times: map[scoping.ObjectID]int{}}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}
@@ -110,6 +113,12 @@ type item struct {
 	known   bool          // to the directory or the ledger
 	said    bool          // the session answered this key already: before is what it said
 	before  Judgement
+	again   bool          // to be decided again: the tenant says that it is not as it was thought to be
+	paired  bool          // its first write was admitted
+	proof   *Evidence     // it was judged at the end of its run
+	removes bool          // it wants references removed at the end of the run
+	lacks   bool          // it lacks references that may come in the course of the run
+	parts   []ledger.Part // what was tried and refused
 	watched bool          // a wave lets the engine be judged here: what it would write must not be forgotten
 	done    bool
 }
@@ -136,10 +145,11 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 	}
 	for i, it := range items {
 		out[at[i]] = engine.Decision{Seq: it.p.Seq, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason, Owner: s.ownerOf(it)}
+		failed := it.v.Outcome == engine.Failed
 		switch {
-		case it.v.Outcome == engine.Parked:
+		case it.v.Outcome == engine.Parked, failed && it.removes:
 			s.parked = s.keep(s.parked, it.p)
-		case it.v.Outcome == engine.Partial:
+		case it.v.Outcome == engine.Partial, failed && it.lacks:
 			s.waiting = s.keep(s.waiting, it.p)
 		}
 	}
@@ -229,6 +239,7 @@ func (s *Session) verdicts(items []*item) {
 		}
 		it.place, it.known = placeOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
 		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
+		it.removes, it.lacks = it.v.Outcome == engine.Parked && len(it.v.Removed) > 0, it.v.Waiting > 0
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner
 	}
 }
@@ -245,7 +256,7 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	v := it.v
 	r := ledger.Record{Type: ledger.DecisionType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind,
 		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: v.Code, Reason: v.Reason, Before: v.Before, After: v.After,
-		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it)}
+		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it), Parts: it.told(), Pair: v.Pair}
 	_, dirty := s.g.o.Ledger.Dirt[it.p.Object][it.p.Feature]
 	if s.o.Silent && (!it.watched || v.Outcome.Settles()) {
 		return r, false // once answered the engine does not bring it again by itself (P3): what a wave has to catch up stands in the log, whatever asked for it
@@ -256,7 +267,7 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	if v.Excluded != "" && !dirty && s.g.o.Ledger.Excluded[it.p.Object] == v.Excluded {
 		return r, false
 	}
-	if v.Outcome == engine.Unchanged && v.Claim != nil && v.Closed {
+	if v.Claim != nil && (v.Outcome == engine.Unchanged && v.Closed || v.Outcome == engine.Failed && v.Op == "join") {
 		r.Claim = v.Claim
 	}
 	return r, true

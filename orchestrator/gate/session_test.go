@@ -30,7 +30,9 @@ type world struct {
 	slept  []time.Duration
 	tenure time.Duration
 
-	answers []cloud.Result            // of the writes to come, in order; then Done
+	answers []cloud.Result                         // of the writes to come, in order; then Done
+	reply   func(cloud.Write) (cloud.Result, bool) // answers a write, if it has an answer of its own
+	sent    []cloud.Write
 	during  func(cloud.Write)         // called while a write is on the wire
 	resting func()                    // called while the gate waits
 	found   []cloud.Object            // what a direct reading finds
@@ -77,7 +79,7 @@ func (w *world) Sleep(ctx context.Context, d time.Duration) error {
 func (w *world) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 	out := make([]cloud.Result, len(ws))
 	for i, x := range ws {
-		w.said = append(w.said, "send "+string(x.Op))
+		w.said, w.sent = append(w.said, "send "+string(x.Op)), append(w.sent, x)
 		if w.during != nil {
 			w.during(x)
 		}
@@ -88,6 +90,11 @@ func (w *world) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 		out[i] = cloud.Result{Status: cloud.Done, CloudID: id}
 		if len(w.answers) > 0 {
 			out[i], w.answers = w.answers[0], w.answers[1:]
+		}
+		if w.reply != nil {
+			if r, own := w.reply(x); own {
+				out[i] = r
+			}
 		}
 	}
 	return out

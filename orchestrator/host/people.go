@@ -90,7 +90,7 @@ func (h *Host) Settle(ctx context.Context, name string, ids []scoping.ObjectID) 
 	}
 	rs := &runState{h: h, name: name, opts: SyncOptions{Profile: engine.ProfileObjects}, id: h.nextRun()}
 	rs.scopes, _ = h.scopesUnder(ctx, grants, "")
-	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id})
+	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id, Asked: true})
 	complete := true
 	var err error
 	if len(ids) > 0 {

@@ -57,6 +57,7 @@ func (s *State) fold(seq uint64, r Record) error {
 	case ControlType:
 		if r.Op == "run" && len(r.Detail) > 0 {
 			s.Runs[r.Engine] = r.Detail
+			s.forgetTroubles(r.At)
 		}
 	case BaselineType, WaveType:
 	default:
@@ -149,6 +150,9 @@ func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
 	}
 	s.claim(seq, r, c, in.Final)
 	s.Rows[*r.Object].Wrote = at
+	if in.Pair != nil {
+		s.trouble(Key{*r.Object, r.Feature}).wrote(at, *in.Pair)
+	}
 	if in.Class != Ordinary {
 		if !in.Approved { // what a person approved does not count against later runs (rule D2)
 			s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
@@ -185,6 +189,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	}
 	if row.State == DeletedByTandem || row.State == DeletedByOthers {
 		delete(s.Dirt, *r.Object) // nothing of it can be asked for any more
+		delete(s.Troubles, *r.Object)
 		row.Transit = nil
 	}
 	owner := c.Owner
@@ -196,7 +201,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		return
 	}
 	s.want(*r.Object, row.Features[r.Feature], false)
-	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later}
+	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later, Never: c.Never}
 	s.want(*r.Object, row.Features[r.Feature], true)
 	if row.Transit != nil && r.Feature == scoping.Base(row.Kind) && row.Transit.To == owner {
 		row.Transit = nil
@@ -245,6 +250,7 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	if r.Excluded != "" {
 		s.Excluded[*r.Object] = r.Excluded
 	}
+	s.troubled(k, r)
 	switch {
 	case r.Closed:
 		s.clean(k)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -66,6 +67,8 @@ type Record struct {
 	Closed   bool              `json:"closed,omitempty"`
 	Quietly  bool              `json:"quietly,omitempty"` // a decision that makes nothing dirty
 	Excluded string            `json:"excluded,omitempty"`
+	Parts    []Part            `json:"parts,omitempty"` // of a decision: what was tried and refused
+	Pair     *Pair             `json:"pair,omitempty"`  // of a decision: what is not written any more, since the tenant does not keep it
 	Intent   *Intent           `json:"intent,omitempty"`
 	Settle   *Settlement       `json:"settle,omitempty"`
 	Claim    *Claim            `json:"claim,omitempty"`
@@ -127,6 +130,7 @@ type Intent struct {
 	Count      int         `json:"count,omitempty"`    // how many of Class it is
 	Grave      string      `json:"grave,omitempty"`    // digest of the grave part that is done with it: its approval is used up
 	Approved   bool        `json:"approved,omitempty"` // a person approved it
+	Pair       *Pair       `json:"pair,omitempty"`     // of the first write of an update: what it writes over what
 }
 
 // Claim is what becomes of the row when a decision settles or a write is done.
@@ -145,6 +149,25 @@ type Claim struct {
 	Attrs   []string       `json:"attrs,omitempty"` // the tenant attributes that the proposal manages
 
 	Later []scoping.ObjectID `json:"later,omitempty"` // of references: ends that are not in the tenant and may come some day
+	Never *Never             `json:"never,omitempty"` // of references: ends that cannot be referred to in the tenant
+}
+
+// Never counts the ends of an object's references that cannot be referred to in the tenant: contacts, computers, service accounts, principals
+// of other forests. They are left out, and reported (standing S6).
+type Never struct {
+	Count int                `json:"count"`
+	Some  []scoping.ObjectID `json:"some"` // the first of them in order, at most MaxNever
+}
+
+// MaxNever is how many ends a Never names.
+const MaxNever = 50
+
+// Equal reports whether two say the same.
+func (n *Never) Equal(o *Never) bool {
+	if n == nil || o == nil {
+		return n == o
+	}
+	return n.Count == o.Count && slices.Equal(n.Some, o.Some)
 }
 
 // Settlement is how one attempt of an intent ended.

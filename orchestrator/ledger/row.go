@@ -60,6 +60,7 @@ type Last struct {
 	Attrs   []string       `json:"attrs,omitempty"`
 
 	Later []scoping.ObjectID `json:"later,omitempty"` // see Claim.Later
+	Never *Never             `json:"never,omitempty"` // see Claim.Never
 }
 
 // QuietDelete is the key in Row.Quiet of a create that may still arrive. The tenant enforces its key, so that a second arrival is refused, or
@@ -104,6 +105,8 @@ type State struct {
 	Intents   map[string]*Open                               `json:"intents"`  // by intent id
 	History   []Destroyed                                    `json:"history"`
 
+	Troubles map[scoping.ObjectID]map[scoping.Feature]*Trouble `json:"troubles,omitempty"` // of keys whose writes are refused or do not last (S10)
+
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
 
 	byCloud map[string]scoping.ObjectID
@@ -132,6 +135,9 @@ func (s *State) index() {
 	}
 	if s.Excluded == nil {
 		s.Excluded = map[scoping.ObjectID]string{}
+	}
+	if s.Troubles == nil {
+		s.Troubles = map[scoping.ObjectID]map[scoping.Feature]*Trouble{}
 	}
 	if s.Runs == nil {
 		s.Runs = map[string]json.RawMessage{}

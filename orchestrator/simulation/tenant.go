@@ -218,7 +218,9 @@ func (t *tenant) attempt(x cloud.Write) cloud.Result {
 }
 
 func rejected(http int, code string) cloud.Result {
-	return cloud.Result{Status: cloud.Rejected, HTTP: http, Code: code, Message: "simulated", Conflict: http == 409, Missing: http == 404}
+	_, blamed, _ := strings.Cut(code, cloud.CodeConflict+":")
+	return cloud.Result{Status: cloud.Rejected, HTTP: http, Code: code, Message: "simulated", Conflict: http == 409, Attribute: blamed,
+		Missing: http == 404 && code != cloud.CodeReferenceMissing}
 }
 
 func done(id string) cloud.Result { return cloud.Result{Status: cloud.Done, HTTP: 200, CloudID: id} }
@@ -283,8 +285,13 @@ func (t *tenant) link(o *cloud.Object, x cloud.Write) (cloud.Result, bool) {
 			if !there(id) {
 				return rejected(404, cloud.CodeReferenceMissing), true
 			}
+			if o.HasMember(id) && len(x.Refs) == 1 {
+				r := done(x.CloudID)
+				r.Code = cloud.CodeAlreadyMember
+				return r, true
+			}
 			if o.HasMember(id) {
-				return cloud.Result{Status: cloud.Rejected, HTTP: 400, Code: cloud.CodeAlreadyMember, Conflict: true}, true
+				return rejected(400, cloud.CodeAlreadyMember), true
 			}
 		}
 		o.Members = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(o.Members), x.Refs...))))

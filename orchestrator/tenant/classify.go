@@ -80,7 +80,44 @@ func (c *Client) classify(w cloud.Write, a partAnswer) cloud.Result {
 	case r.Status == cloud.Rejected:
 		rejected(w, e, &r)
 	}
+	if r.Status == cloud.Rejected {
+		blame(w, e, &r)
+	}
 	return r
+}
+
+// blame says which attribute or which end the refusal is about, so that it alone fails (standing S6).
+func blame(w cloud.Write, e *GraphError, r *cloud.Result) {
+	if _, property, told := strings.Cut(r.Code, cloud.CodeConflict+":"); told {
+		r.Attribute = property
+	} else if e.Target != "" {
+		r.Attribute = e.Target
+	} else {
+		r.Attribute = namedProperty(w, e.Message)
+	}
+	if _, set := w.Set[r.Attribute]; !set && r.Attribute == "proxyAddresses" {
+		r.Attribute = cloud.Mail // which the tenant keeps among them
+	}
+	for _, id := range w.Refs {
+		if strings.Contains(e.Message, id) {
+			r.End = id
+		}
+	}
+}
+
+// namedProperty finds the one property of the write that Graph's words name in quotes.
+func namedProperty(w cloud.Write, message string) string {
+	found := ""
+	for name := range w.Set {
+		if !strings.Contains(message, "'"+name+"'") && !strings.Contains(message, "Property "+name+" ") {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = name
+	}
+	return found
 }
 
 func done(w cloud.Write, a partAnswer, header http.Header) cloud.Result {
@@ -117,6 +154,8 @@ func notFound(w cloud.Write, r *cloud.Result) {
 func rejected(w cloud.Write, e *GraphError, r *cloud.Result) {
 	words := strings.ToLower(e.Message)
 	switch {
+	case w.Op == cloud.AddMembers && strings.Contains(words, "already exist") && len(w.Refs) == 1:
+		r.Status, r.Code, r.CloudID = cloud.Done, cloud.CodeAlreadyMember, w.CloudID // it is what was wanted
 	case w.Op == cloud.AddMembers && strings.Contains(words, "already exist"):
 		r.Code = cloud.CodeAlreadyMember
 	case len(w.Refs) > 0 && (strings.Contains(words, "doesn't exist") || strings.Contains(words, "does not exist")):

@@ -97,6 +97,27 @@ func (c *Cache) ByNickname(name string) []Object { return c.find(Nickname, name,
 // ByMail gives the living objects with this mail address, whatever its case, in id order.
 func (c *Cache) ByMail(mail string) []Object { return c.find(Mail, mail, living) }
 
+// ByAddress returns the id of a living object other than one that has an address as its mail or among its proxy addresses, "" if there is none.
+// It goes through all objects, where the mail itself does not tell.
+func (c *Cache) ByAddress(address, except string) string {
+	for _, o := range c.ByMail(address) {
+		if o.ID != except {
+			return o.ID
+		}
+	}
+	for o := range c.All {
+		if o.ID == except || o.Deleted {
+			continue
+		}
+		for _, p := range o.Values["proxyAddresses"] {
+			if _, a, typed := strings.Cut(p, ":"); typed && strings.EqualFold(a, address) {
+				return o.ID
+			}
+		}
+	}
+	return ""
+}
+
 // ByDisplayName gives the living objects with this display name, whatever its case, in id order.
 func (c *Cache) ByDisplayName(name string) []Object { return c.find(DisplayName, name, living) }
 

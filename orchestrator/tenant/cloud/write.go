@@ -104,8 +104,10 @@ type Result struct {
 	Code       string        `json:"code,omitempty"` // Graph's error code
 	Message    string        `json:"message,omitempty"`
 	RequestID  string        `json:"requestId,omitempty"`
-	Conflict   bool          `json:"conflict,omitempty"` // another object holds the UPN, anchor or nickname
-	Missing    bool          `json:"missing,omitempty"`  // the object of the write does not exist
+	Conflict   bool          `json:"conflict,omitempty"`  // another object holds the UPN, anchor or nickname
+	Missing    bool          `json:"missing,omitempty"`   // the object of the write does not exist
+	Attribute  string        `json:"attribute,omitempty"` // that the tenant blames, if it says
+	End        string        `json:"end,omitempty"`       // of Refs that the tenant blames, if it says: its cloud id
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 }
 

@@ -1,0 +1,176 @@
+package gate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// CodeInvalidValue is the code of an attribute whose value no write may hold.
+const CodeInvalidValue = "invalid-value"
+
+// digest fingerprints values, the same for values that differ in case only: the tenant compares names and addresses so.
+func digest(values []string) string {
+	lower := make([]string, len(values))
+	for i, v := range values {
+		lower[i] = strings.ToLower(v)
+	}
+	return hashOf(cloud.Values{"": lower})
+}
+
+// attribute names one attribute of a write, with the value that it should have.
+func attribute(name string, values []string) ledger.Part {
+	return ledger.Part{What: name, Want: digest(values)}
+}
+
+// wholeOf names everything that a verdict writes.
+func wholeOf(v Verdict) ledger.Part {
+	return ledger.Part{Want: hashOf(cloud.Values{"op": {v.Op}, "after": {hashOf(v.After)}})}
+}
+
+// pairOf names what a verdict writes over what. Only what changes something that is there can fail to last.
+func pairOf(v Verdict) (ledger.Pair, bool) {
+	if v.Claim == nil || v.Claim.Hash == "" || !slices.Contains([]string{"update", "members", "manager"}, v.Op) {
+		return ledger.Pair{}, false
+	}
+	return ledger.Pair{Want: v.Claim.Hash, Have: hashOf(cloud.Values{"before": {hashOf(v.Before)}, "after": {hashOf(v.After)}})}, true
+}
+
+// leftOut reports whether a part is not to be tried now: it was refused in this session, or a while ago and its pause is not over.
+func (c Case) leftOut(p ledger.Part) (ledger.Part, bool) {
+	if i := slices.IndexFunc(c.Refused, p.Same); i >= 0 {
+		return c.Refused[i], true
+	}
+	if c.Asked {
+		return ledger.Part{}, false
+	}
+	return c.Trouble.Waits(p, c.Now)
+}
+
+// split divides what a write would set into what may be sent, what cannot be sent at all (parts), and what was refused and waits.
+func (c Case) split(k scoping.Kind, set cloud.Values) (send cloud.Values, parts, waits []ledger.Part) {
+	send = cloud.Values{}
+	for _, name := range sortedKeys(set) {
+		p := attribute(name, set[name])
+		if err := cloud.CheckValue(k, name, set[name]); err != nil {
+			p.Code, p.Reason = CodeInvalidValue, err.Error()
+			if _, known := c.Trouble.Refused(p); known {
+				waits = append(waits, p)
+			} else {
+				parts = append(parts, p)
+			}
+			continue
+		}
+		if refused, out := c.leftOut(p); out {
+			waits = append(waits, refused)
+			continue
+		}
+		send[name] = set[name]
+	}
+	return send, parts, waits
+}
+
+// tryable divides ends to be added into those to be sent and those that were refused and wait.
+func (c Case) tryable(ids []string) (send []string, waits []ledger.Part) {
+	for _, id := range ids {
+		if refused, out := c.leftOut(ledger.Part{What: id}); out {
+			waits = append(waits, refused)
+		} else {
+			send = append(send, id)
+		}
+	}
+	return send, waits
+}
+
+// removable divides ends to be removed into those to be sent and those that were refused and wait.
+func (c Case) removable(ids []string) (send []string, waits []ledger.Part) {
+	for _, id := range ids {
+		if refused, out := c.leftOut(ledger.Part{What: "-" + id}); out {
+			waits = append(waits, refused)
+		} else {
+			send = append(send, id)
+		}
+	}
+	return send, waits
+}
+
+// setApart notes in a verdict what is left out of it. The key is not settled then; where nothing else is to be written the verdict is the failure.
+func setApart(v Verdict, parts, waits []ledger.Part) Verdict {
+	v.Parts, v.Waits = append(v.Parts, parts...), append(v.Waits, waits...)
+	if len(v.Parts)+len(v.Waits) == 0 {
+		return v
+	}
+	v.Closed = false
+	if len(v.Writes)+len(v.Removed) == 0 {
+		v = failedApart(v)
+	}
+	return v
+}
+
+// failedApart turns a verdict whose other writes are done into the failure of what was set apart.
+func failedApart(v Verdict) Verdict {
+	all := slices.Concat(v.Parts, v.Waits)
+	v.Outcome, v.Code, v.Reason, v.Closed = engine.Failed, all[0].Code, describe(all), false
+	v.Nothing = len(v.Parts) == 0 && v.Op == ""
+	return v
+}
+
+// maxDescribed is how many parts a reason tells of.
+const maxDescribed = 4
+
+func describe(parts []ledger.Part) string {
+	var texts []string
+	for _, p := range parts {
+		t := p.Reason
+		if p.What != "" && !strings.Contains(t, p.What) {
+			t = p.What + ": " + t
+		}
+		if !slices.Contains(texts, t) {
+			texts = append(texts, t)
+		}
+	}
+	if n := len(texts) - maxDescribed; n > 0 {
+		texts = append(texts[:maxDescribed], "and "+plural(n, "other"))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// waited answers a write that was refused as a whole a while ago, or that the tenant took back each time that it was made (rule S10).
+func waited(c Case, v Verdict) Verdict {
+	if len(v.Writes) == 0 {
+		return v
+	}
+	if refused, out := c.leftOut(wholeOf(v)); out {
+		out := settle(engine.Failed, refused.Code, refused.Reason)
+		out.Waits, out.Nothing, out.Judged = []ledger.Part{refused}, true, v.Judged
+		return out
+	}
+	pair, ok := pairOf(v)
+	if !ok || c.Asked || !c.Trouble.Lost(pair, c.Now) {
+		return v
+	}
+	kept := settle(engine.Unchanged, CodeNotKept, "written "+plural(ledger.MaxWrites, "time")+" within 24 h and taken back each time, by the tenant or by somebody in it: "+
+		describeChange(v)+"; left alone until it changes, or `tandem errors retry`")
+	kept.Claim, kept.Pair = v.Claim, &pair
+	kept.Nothing = c.Trouble != nil && slices.Contains(c.Trouble.NotKept, pair.Have)
+	return kept
+}
+
+// CodeNotKept is the code of values that do not last in the tenant.
+const CodeNotKept = "not-kept"
+
+// describeChange names the attributes of a change.
+func describeChange(v Verdict) string {
+	names := map[string]bool{}
+	for k := range v.Before {
+		names[k] = true
+	}
+	for k := range v.After {
+		names[k] = true
+	}
+	return strings.Join(sortedKeys(names), ", ")
+}

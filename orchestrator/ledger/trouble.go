@@ -1,0 +1,215 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Part is one part of what a proposal wants that could not be written, set apart so that the rest is: an attribute, the other end of a
+// reference, or the whole write.
+type Part struct {
+	What   string `json:"what,omitempty"` // the attribute's name, the end's cloud id, "" for the whole
+	Want   string `json:"want,omitempty"` // digest of what it should be: another value is tried at once
+	Code   string `json:"code"`
+	Reason string `json:"reason,omitempty"`
+	Holder string `json:"holder,omitempty"` // the tenant object that holds the value
+}
+
+// Same reports whether two parts are of the same attribute, end or write, and of the same value.
+func (p Part) Same(o Part) bool { return p.What == o.What && p.Want == o.Want }
+
+// Pair names what was wanted and what the tenant showed where it differed, by their digests.
+type Pair struct {
+	Want  string `json:"want"`
+	Have  string `json:"have"`
+	Fresh bool   `json:"fresh,omitempty"` // a person asked for it: counting begins anew
+}
+
+// Written counts the writes of one pair.
+type Written struct {
+	Have string  `json:"have"`
+	At   []int64 `json:"at"` // Unix ms
+}
+
+// Trouble is what is remembered of a key whose writes are refused, or do not last (rule S10). It is never derived from comparison.
+type Trouble struct {
+	Parts []Part `json:"parts,omitempty"` // what was refused last
+	Count int    `json:"count,omitempty"` // attempts with the same refusal
+	First int64  `json:"first,omitempty"` // Unix ms
+	Last  int64  `json:"last,omitempty"`
+	Next  int64  `json:"next,omitempty"` // not tried again before, unless it changes or a person asks
+
+	Want    string    `json:"want,omitempty"`    // digest of what was written
+	Written []Written `json:"written,omitempty"` // over what, and when, within [Window]
+	NotKept []string  `json:"notKept,omitempty"` // over what it is not written any more: the tenant, or somebody in it, takes it back each time
+}
+
+// MaxWrites is how often the same value is written over the same other value within [Window] before the tenant is taken not to keep it.
+const MaxWrites = 3
+
+// maxHaves bounds how many values of others are remembered for one key.
+const maxHaves = 4
+
+// The pauses after refusals: the first two attempts follow with the next runs, for what a run just made may need a moment to show.
+const (
+	freeAttempts = 2
+	firstPause   = 5 * time.Minute
+	longestPause = 6 * time.Hour
+)
+
+func pauseAfter(count int) time.Duration {
+	if count <= freeAttempts {
+		return 0
+	}
+	p := firstPause
+	for range count - freeAttempts - 1 {
+		if p *= 4; p >= longestPause {
+			return longestPause
+		}
+	}
+	return p
+}
+
+// Waits reports whether a part was refused and is not to be tried yet.
+func (t *Trouble) Waits(p Part, now int64) (Part, bool) {
+	if t == nil || t.Next <= now {
+		return Part{}, false
+	}
+	return t.Refused(p)
+}
+
+// Refused returns the refusal of a part as it was last tried.
+func (t *Trouble) Refused(p Part) (Part, bool) {
+	if t == nil {
+		return Part{}, false
+	}
+	if i := slices.IndexFunc(t.Parts, p.Same); i >= 0 {
+		return t.Parts[i], true
+	}
+	return Part{}, false
+}
+
+// Lost reports whether writing want over have has not lasted, so that it is left alone.
+func (t *Trouble) Lost(p Pair, now int64) bool {
+	if t == nil || t.Want != p.Want {
+		return false
+	}
+	if slices.Contains(t.NotKept, p.Have) {
+		return true
+	}
+	for _, w := range t.Written {
+		if w.Have == p.Have {
+			return len(within(w.At, now)) >= MaxWrites
+		}
+	}
+	return false
+}
+
+func within(at []int64, now int64) []int64 {
+	return slices.DeleteFunc(slices.Clone(at), func(x int64) bool { return x <= now-Window.Milliseconds() })
+}
+
+// refused takes in that parts were tried and refused.
+func (t *Trouble) refused(at int64, parts []Part) {
+	if !slices.ContainsFunc(parts, func(p Part) bool { return slices.ContainsFunc(t.Parts, p.Same) }) {
+		t.Count, t.First = 0, at
+	}
+	t.Parts, t.Last = slices.Clone(parts), at
+	t.Count++
+	t.Next = 0
+	if p := pauseAfter(t.Count); p > 0 {
+		t.Next = at + p.Milliseconds()
+	}
+}
+
+// wrote counts a write.
+func (t *Trouble) wrote(at int64, p Pair) {
+	if t.Want != p.Want || p.Fresh {
+		t.Want, t.Written, t.NotKept = p.Want, nil, nil
+	}
+	i := slices.IndexFunc(t.Written, func(w Written) bool { return w.Have == p.Have })
+	if i < 0 {
+		if len(t.Written) == maxHaves {
+			t.Written = slices.Delete(slices.Clone(t.Written), 0, 1)
+		}
+		t.Written = append(t.Written, Written{Have: p.Have})
+		i = len(t.Written) - 1
+	}
+	t.Written[i].At = append(within(t.Written[i].At, at), at)
+}
+
+// lost notes that a pair is left alone from now on.
+func (t *Trouble) lost(p Pair) {
+	if t.Want != p.Want {
+		t.Want, t.Written, t.NotKept = p.Want, nil, nil
+	}
+	if !slices.Contains(t.NotKept, p.Have) {
+		t.NotKept = append(t.NotKept, p.Have)
+	}
+}
+
+// empty reports whether there is nothing worth remembering at a time.
+func (t *Trouble) empty(now int64) bool {
+	return len(t.Parts) == 0 && len(t.NotKept) == 0 && !slices.ContainsFunc(t.Written, func(w Written) bool { return len(within(w.At, now)) > 0 })
+}
+
+// TroubleOf returns what is remembered of a key in trouble, nil for others. It must not be kept or changed.
+func (s *State) TroubleOf(k Key) *Trouble { return s.Troubles[k.Object][k.Feature] }
+
+func (s *State) trouble(k Key) *Trouble {
+	if s.Troubles[k.Object] == nil {
+		s.Troubles[k.Object] = map[scoping.Feature]*Trouble{}
+	}
+	t := s.Troubles[k.Object][k.Feature]
+	if t == nil {
+		t = &Trouble{}
+		s.Troubles[k.Object][k.Feature] = t
+	}
+	return t
+}
+
+// troubled folds what a decision says of trouble.
+func (s *State) troubled(k Key, r Record) {
+	switch {
+	case len(r.Parts) > 0:
+		s.trouble(k).refused(r.At, r.Parts)
+	case r.Pair != nil:
+		s.trouble(k).lost(*r.Pair)
+	}
+	if t := s.TroubleOf(k); t != nil && r.Closed {
+		t.Parts, t.Count, t.First, t.Last, t.Next = nil, 0, 0, 0, 0
+		s.forgetTrouble(k, r.At)
+	}
+}
+
+func (s *State) forgetTrouble(k Key, now int64) {
+	if t := s.TroubleOf(k); t != nil && t.empty(now) {
+		delete(s.Troubles[k.Object], k.Feature)
+		if len(s.Troubles[k.Object]) == 0 {
+			delete(s.Troubles, k.Object)
+		}
+	}
+}
+
+// forgetTroubles lets go of what is over, at the end of a run.
+func (s *State) forgetTroubles(now int64) {
+	for o, fs := range s.Troubles {
+		for f := range fs {
+			s.forgetTrouble(Key{o, f}, now)
+		}
+	}
+}
+
+// InTrouble lists the keys of which trouble is remembered, in order.
+func (s *State) InTrouble() []Key {
+	var out []Key
+	for o, fs := range s.Troubles {
+		for f := range fs {
+			out = append(out, Key{o, f})
+		}
+	}
+	slices.SortFunc(out, Key.Compare)
+	return out
+}
