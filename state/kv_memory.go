@@ -105,6 +105,13 @@ func (n *node) atOrAfter(key string) *node {
 	return best
 }
 
+// copy gives another store with what is committed.
+func (k *memKV) copy() *memKV {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return &memKV{now: k.now}
+}
+
 func (k *memKV) snapshot(write bool) (*node, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -83,6 +83,18 @@ func (m *MemoryDisk) Crash(r *rand.Rand) {
 	m.files = m.files.crash(r, machine)
 }
 
+// Copy gives another disk with what this one holds now, as when somebody copies the folder of a running host or restores an old backup. What is written to one
+// of them is not on the other. o is the copy's own: its hook and its clock.
+func (m *MemoryDisk) Copy(o Options) *MemoryDisk {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &MemoryDisk{o: o, control: m.control.copy(), indexes: map[string]*memIndex{}, files: m.files.copy()}
+	for name, x := range m.indexes {
+		c.indexes[name] = &memIndex{kv: x.kv.copy(), dirty: x.dirty, lost: x.lost}
+	}
+	return c
+}
+
 // LoseTenure makes the open store's control refuse to write, as when a lease ran out.
 func (m *MemoryDisk) LoseTenure() {
 	m.mu.Lock()

@@ -146,6 +146,17 @@ func (m *memFiles) syncDir() error {
 	return m.dead
 }
 
+// copy gives another folder with the same content; of a write that is going on, what is synced.
+func (m *memFiles) copy() *memFiles {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := &memFiles{files: map[string]*memInode{}, space: -1, reserved: m.reserved, want: m.want}
+	for name, in := range m.files {
+		n.files[name] = &memInode{data: append([]byte{}, in.data[:in.synced]...), synced: in.synced, named: true}
+	}
+	return n
+}
+
 // next hands the content to the next holder.
 func (m *memFiles) next() *memFiles { return m.end(ErrClosed) }
 

@@ -40,6 +40,7 @@ func (w *world) next() {
 	w.flap()
 	w.thawGroups(false)
 	w.replicate()
+	w.followOrphans()
 	switch n := w.r.IntN(100); {
 	case w.eyes[BigWorlds] && n < 12:
 		w.mass()
@@ -64,6 +65,23 @@ func (w *world) next() {
 		w.log("the directory has another controller")
 	default:
 		w.person()
+	}
+}
+
+// followOrphans wants something else of the objects about which requests may still take effect, and lets their engines run.
+func (w *world) followOrphans() {
+	ids := w.orphans
+	w.orphans = nil
+	for _, g := range ids {
+		e := w.dir.now.objects[g]
+		if e == nil || e.dead || w.r.IntN(3) == 0 {
+			continue
+		}
+		c := *e
+		c.display = "D " + w.newName("after")
+		w.dir.put(c)
+		w.log("directory: %s is called %s", c.name, c.display)
+		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
@@ -127,16 +126,16 @@ type stays struct {
 	crashes int
 }
 
-// checkFrozen: nobody's owner changes because the group that chose him vanished or emptied (rule T3).
+// checkFrozen: nobody's owner changes because the group that chose him vanished or emptied (rule T3). Whom it took is what was so when the host had not heard
+// of that yet.
 func (w *world) checkFrozen() {
 	for _, x := range w.choices() {
 		g := x.MemberOf.GUID
-		if g.IsZero() || !w.dir.now.hollow(g) {
-			delete(w.book.hollow, x.ID)
+		if g.IsZero() {
 			continue
 		}
 		old, known := w.book.hollow[x.ID]
-		if !known || old.crashes != w.counts["crash"] || !w.frozen(g) {
+		if !known || old.crashes != w.counts["crash"] || !w.dir.now.hollow(g) || !w.heardOf(g) {
 			w.book.hollow[x.ID] = w.hollowNow(x)
 			continue
 		}
@@ -150,9 +149,10 @@ func (w *world) checkFrozen() {
 	}
 }
 
-// frozen says that the host noticed that a group says nothing any more.
-func (w *world) frozen(group scoping.GUID) bool {
-	return slices.ContainsFunc(w.census.Frozen(), func(f census.Frozen) bool { return f.Group.GUID == group })
+// heardOf says that the host was told of an object as it is.
+func (w *world) heardOf(g scoping.GUID) bool {
+	e := w.dir.now.objects[g]
+	return e != nil && w.told[g].usn >= e.usn
 }
 
 func (w *world) hollowNow(x scoping.Choice) stays {

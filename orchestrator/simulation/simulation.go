@@ -6,7 +6,10 @@
 // on, a person decides. Crashes lose everything but what state promises to keep. The invariants are checked against the simulator's own record of
 // what happened, not against the program's opinion of it.
 //
-// What is not simulated: real engines (their own packages test them against the same contract), several directories, several hosts, a full disk.
+// Beside what every simulation sees, each has some eyes open, by its seed: see Eye. A violation says what was found and what had happened to the object before,
+// so that failures which are known and not mended yet can be told from others: see Kind.
+//
+// What is not simulated: real engines (their own packages test them against the same contract), several directories, requests of people to the API.
 package simulation
 
 import (

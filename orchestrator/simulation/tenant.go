@@ -178,6 +178,7 @@ func (t *tenant) orphan() {
 		if at := f.sent.Add(time.Duration(1+w.r.IntN(int(ghostLife/time.Second)-1)) * time.Second); w.eyes[InFlight] && at.After(w.now) && w.r.IntN(3) > 0 {
 			w.saw(InFlight)
 			w.note(w.book.sent[f.w.ID].object, InTheAir)
+			w.orphans = append(w.orphans, w.book.sent[f.w.ID].object)
 			w.log("in flight: %s %s%s takes effect at %s", f.w.Op, f.w.CloudID, f.w.Anchor, at.Format("15:04:05"))
 			t.ghosts = append(t.ghosts, ghost{at, f.w})
 		}

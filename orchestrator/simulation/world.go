@@ -80,6 +80,7 @@ type world struct {
 	tapped    []state.LogEntry
 	history   map[scoping.GUID]map[Fact]bool // of objects; of none: of the world
 	lastSent  scoping.GUID
+	orphans   []scoping.GUID        // about which requests were in flight when the host died
 	unkept    map[scoping.GUID]bool // of which the census heard since it kept its news
 	violation *Violation
 }
