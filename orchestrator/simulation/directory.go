@@ -322,7 +322,7 @@ func (r *reader) told(e *entry, attrs []string, since uint64, whole bool) direct
 
 // hears notes what the host is told of an object. What is older than what it was told before is no news (rule V1).
 func (w *world) hears(e *entry) {
-	w.unkept[e.guid] = true
+	w.unstored[e.guid] = true
 	if now := w.dir.now.objects[e.guid]; now.usn > e.usn && w.eyes[Laggards] {
 		w.note(e.guid, Lagged)
 	}

@@ -81,13 +81,13 @@ type world struct {
 	history   map[scoping.GUID]map[Fact]bool // of objects; of none: of the world
 	lastSent  scoping.GUID
 	orphans   []scoping.GUID        // about which requests were in flight when the host died
-	unkept    map[scoping.GUID]bool // of which the census heard since it kept its news
+	unstored    map[scoping.GUID]bool // of which the census heard since it kept its news
 	violation *Violation
 }
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{seed: seed, o: o, r: rand.New(rand.NewPCG(seed, 0x7a4de)), now: start, dir: newDomain(), engines: map[string]*simEngine{}, locked: map[string]int{},
-		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unkept: map[scoping.GUID]bool{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
+		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]bool{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
 	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()
