@@ -81,7 +81,7 @@ type world struct {
 	history   map[scoping.GUID]map[Fact]bool // of objects; of none: of the world
 	lastSent  scoping.GUID
 	orphans   []scoping.GUID        // about which requests were in flight when the host died
-	unstored    map[scoping.GUID]bool // of which the census heard since it kept its news
+	unstored  map[scoping.GUID]bool // of which the census heard since it kept its news
 	violation *Violation
 }
 
