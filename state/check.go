@@ -49,6 +49,33 @@ func Check(ctx context.Context, dir string) []Problem {
 	return problems
 }
 
+// Check is Check of a folder that this process holds, beside all other work: control is readable, every checksum and hash of the log is right, and the
+// log holds the head kept in control. The index files are in use and are not walked.
+func (s *Store) Check(ctx context.Context) []Problem {
+	var problems []Problem
+	add := func(file string, err error) {
+		problems = append(problems, Problem{File: file, Err: err, Next: advice(err, nextRestore)})
+	}
+	var seq uint64
+	var hash [32]byte
+	err := s.control.View(ctx, func(tx Tx) (err error) {
+		if seq, hash, err = keptHead(tx); err != nil {
+			return err
+		}
+		_, err = debtsAfter(tx, 0)
+		return err
+	})
+	if err != nil {
+		add(controlFile, err)
+	}
+	if err := s.log.Verify(ctx); err != nil {
+		add(logDir, err)
+	} else if err := s.log.CheckHead(ctx, seq, hash); err != nil {
+		add(logDir, err)
+	}
+	return problems
+}
+
 func advice(err error, otherwise string) string {
 	if errors.Is(err, ErrVersion) {
 		return nextVersion

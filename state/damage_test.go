@@ -508,3 +508,44 @@ func TestRestoreRefusesStrangeBackups(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// A check beside a running host finds damage in the log, and none where there is none.
+func TestCheckBesideARunningStore(t *testing.T) {
+	dir := t.TempDir()
+	s, err := state.Open(dir, state.Options{Command: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 20 {
+		if _, err := s.Log.Append(t.Context(), [][]byte{bytes.Repeat([]byte("record "), 50)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p := s.Check(t.Context()); len(p) > 0 {
+		t.Fatalf("a whole store: %v", p)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "log", "*"))
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	b, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	f, err := os.OpenFile(logs[0], os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := s.Check(t.Context())
+	if len(p) != 1 || !errors.Is(p[0].Err, state.ErrDamaged) || p[0].Next == "" {
+		t.Fatalf("a damaged log: %v", p)
+	}
+}

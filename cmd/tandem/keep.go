@@ -73,17 +73,22 @@ func checkState(c *cli.Context) error {
 		return err
 	}
 	p, o, err := api.CheckState(c.Context, dir)
+	if err != nil && api.AsError(err).Kind == api.KindHeld { // whoever holds it checks what it can beside its work
+		return ask(c, request{command: "state/check", body: api.None{}, view: view(showProblems)})
+	}
 	if err != nil {
 		return err
 	}
-	return end(o, printResult(c, p, func(w io.Writer, p api.Problems) {
-		for _, x := range p.Problems {
-			fmt.Fprintf(w, "%s: %s\n  → %s\n", x.File, x.Problem, x.Next)
-		}
-		if len(p.Problems) == 0 {
-			fmt.Fprintf(w, "%s is whole\n", p.State)
-		}
-	}))
+	return end(o, printResult(c, p, showProblems))
+}
+
+func showProblems(w io.Writer, p api.Problems) {
+	for _, x := range p.Problems {
+		fmt.Fprintf(w, "%s: %s\n  → %s\n", x.File, x.Problem, x.Next)
+	}
+	if len(p.Problems) == 0 {
+		fmt.Fprintf(w, "%s is whole\n", p.State)
+	}
 }
 
 func rebuildIndex(c *cli.Context) error {

@@ -26,6 +26,7 @@ var commands = map[string]runner{
 	"policy/validate": on(policyValidate),
 	"start":           on(start),
 	"state/activate":  on(stateActivate),
+	"state/check":     on(stateCheck),
 	"state/backup":    on(stateBackup),
 	"status":          on(status),
 	"stop":            on(stop),

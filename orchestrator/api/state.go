@@ -48,12 +48,29 @@ func CheckState(ctx context.Context, dir string) (Problems, Outcome, error) {
 		if errors.Is(p.Err, state.ErrHeld) {
 			return out, Outcome{}, p.Err
 		}
-		out.Problems = append(out.Problems, Problem{File: p.File, Problem: p.Err.Error(), Next: p.Next})
+		out.Problems = append(out.Problems, problemOf(p))
 	}
-	if n := len(out.Problems); n > 0 {
-		return out, Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d problems in %s", n, dir), Hint: out.Problems[0].Next}, nil
+	return out, out.outcome(), nil
+}
+
+func problemOf(p state.Problem) Problem {
+	return Problem{File: p.File, Problem: p.Err.Error(), Next: p.Next}
+}
+
+func (p Problems) outcome() Outcome {
+	if n := len(p.Problems); n > 0 {
+		return Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d problems in %s", n, p.State), Hint: p.Problems[0].Next}
 	}
-	return out, Outcome{}, nil
+	return Outcome{}
+}
+
+// stateCheck is CheckState by whoever holds the state.
+func stateCheck(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	out := Problems{State: c.h.info.State, Problems: []Problem{}}
+	for _, p := range c.h.o.Host().CheckState(ctx) {
+		out.Problems = append(out.Problems, problemOf(p))
+	}
+	return out, out.outcome(), ctx.Err()
 }
 
 // RebuildIndex drops the index files of a state folder that nobody holds: the next run reads directory, tenant and log anew.

@@ -254,6 +254,9 @@ func (h *Host) Audit(ctx context.Context, f AuditFilter, each func(AuditEntry) e
 	})
 }
 
+// CheckState reads control and log beside all other work, and returns what is wrong with them.
+func (h *Host) CheckState(ctx context.Context) []state.Problem { return h.o.Store.Check(ctx) }
+
 // VerifyLog reads the whole log, checks its chain and that every record is understood, and gives the head.
 func (h *Host) VerifyLog(ctx context.Context) (records uint64, head string, err error) {
 	if err := h.o.Store.Log.Verify(ctx); err != nil {
