@@ -1,13 +1,16 @@
 package orchestrator
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -17,16 +20,84 @@ func Indexes() []string { return []string{"census", "tenant", "ledger"} }
 // Engines names the configured engines in order.
 func (x *Orchestrator) Engines() []string { return slices.Clone(x.engines.Names()) }
 
-// Backup gives put the precious files of the state, one after the other, while it is in use; see state.Store.Backup.
-func (x *Orchestrator) Backup(ctx context.Context, put func(name string, size int64, content io.Reader) error) error {
-	return x.store.Backup(ctx, put)
+// Backup gives put the precious files of the state, one after the other, while it is in use (see state.Store.Backup), and what engines ask to save:
+// the agents' certificate authority and enrolments. An engine that cannot be asked does not keep the rest from being saved: unsaved says which, and why.
+func (x *Orchestrator) Backup(ctx context.Context, put func(name string, size int64, content io.Reader) error) (unsaved error, err error) {
+	if err := x.store.Backup(ctx, put); err != nil {
+		return nil, err
+	}
+	for _, n := range x.engines.Names() {
+		b, err := x.saved(ctx, n)
+		if err != nil {
+			unsaved = errors.Join(unsaved, fmt.Errorf("what engine %s keeps is not in the backup: %w", n, err))
+			continue
+		}
+		if b == nil {
+			continue
+		}
+		if err := put(state.SavedName(n), int64(len(b)), bytes.NewReader(b)); err != nil {
+			return unsaved, err
+		}
+	}
+	return unsaved, nil
 }
 
-// MarkRestored makes a state folder that was just restored a new incarnation that writes nothing until it is activated (rules H1, H2).
-func MarkRestored(ctx context.Context, dir, command, by, backup string) error {
-	s, err := state.Open(dir, state.Options{Command: command})
-	if err != nil {
-		return err
+// saved asks an engine for what a backup has to hold of it; nil: nothing.
+func (x *Orchestrator) saved(ctx context.Context, name string) (b []byte, err error) {
+	d, err := x.engines.Describe(ctx, name)
+	if err != nil || !slices.Contains(d.Verbs, verbSave) {
+		return nil, err
 	}
-	return errors.Join(host.MarkRestored(ctx, s, newID, by, backup, time.Now()), s.Close())
+	err = x.engines.call(ctx, name, verbSave, nil, func(a []byte) error {
+		b = append(b, a...)
+		return nil
+	})
+	return b, err
+}
+
+// Restored is what a restore did.
+type Restored struct {
+	Aside  string // where the state lies that the folder held before; "" if it held none
+	Newer  bool   // that state is of the same history, and Writes counts what it did since the backup
+	Writes int
+	Last   time.Time // the last of them
+}
+
+// Restore writes a backup into a state folder, as a new incarnation that writes nothing until it is activated (rules H1, H2).
+func Restore(ctx context.Context, dir string, next func() (name string, content io.Reader, err error), force bool, by, backup string) (Restored, error) {
+	var out Restored
+	var seq uint64
+	var hash [32]byte
+	aside, err := state.Restore(ctx, dir, next, state.RestoreOptions{Force: force, Mark: func(s *state.Store) error {
+		seq, hash = s.Log.Head()
+		return host.MarkRestored(ctx, s, newID, by, backup, time.Now())
+	}})
+	out.Aside = aside
+	if err != nil || aside == "" {
+		return out, err
+	}
+	out.since(ctx, aside, seq, hash)
+	return out, nil
+}
+
+// since counts what a surviving log tells of the time after the backup. One that cannot be read, or is of another history, tells nothing.
+func (r *Restored) since(ctx context.Context, dir string, seq uint64, hash [32]byte) {
+	s, err := state.OpenReadOnly(dir, state.Options{Command: "restore"})
+	if err != nil {
+		return
+	}
+	defer func() { _ = s.Close() }()
+	if s.Log.CheckHead(ctx, seq, hash) != nil {
+		return
+	}
+	r.Newer = s.Log.Read(ctx, seq+1, func(_ uint64, b []byte) error {
+		rec, err := ledger.Decode(b)
+		if err != nil {
+			return err
+		}
+		if rec.Type == ledger.SettleType {
+			r.Writes, r.Last = r.Writes+1, time.UnixMilli(rec.At).UTC()
+		}
+		return nil
+	}) == nil
 }

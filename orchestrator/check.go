@@ -34,12 +34,13 @@ func (x *Orchestrator) Check(ctx context.Context) []Finding {
 	}
 	for _, d := range x.config.Directories {
 		if c, ok := conns[d.Name]; ok {
-			out = append(out, checkDirectory(ctx, c)...)
+			out = append(out, x.checkDirectory(ctx, c)...)
 		}
 	}
 	for _, f := range x.tenant.Check(ctx) {
 		out = append(out, Finding{Name: "tenant " + f.Subject, OK: f.Level != tenant.Failure, Severity: string(f.Level), Message: f.Text, Hint: f.Hint})
 	}
+	out = append(out, x.checkInstallation(ctx))
 	for _, n := range x.engines.Names() {
 		out = append(out, x.checkEngine(ctx, n))
 	}
@@ -67,7 +68,7 @@ func (x *Orchestrator) checkDisk() Finding {
 	return fine("state", "the state folder is held and has room")
 }
 
-func checkDirectory(ctx context.Context, c directory.Connection) []Finding {
+func (x *Orchestrator) checkDirectory(ctx context.Context, c directory.Connection) []Finding {
 	name := "directory " + c.Name
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -78,6 +79,9 @@ func checkDirectory(ctx context.Context, c directory.Connection) []Finding {
 	defer func() { _ = s.Close() }()
 	ctl := s.Controller()
 	out := []Finding{fine(name, "signed in to "+ctl.URL+" as "+c.User)}
+	if err := x.host.Admits(c.Name, ctl.Root); err != nil {
+		out = append(out, failure(name+" identity", err, "the state folder belongs to another domain"))
+	}
 	if c.Insecure {
 		out = append(out, Finding{Name: name + " TLS", OK: true, Severity: "warning", Message: "the certificate is not verified (insecureSkipVerify)", Hint: "name the CA with tls.caFile"})
 	}
@@ -92,6 +96,29 @@ func checkDirectory(ctx context.Context, c directory.Connection) []Finding {
 		out = append(out, fine(name+" deleted objects", "the account sees tombstones"))
 	}
 	return out
+}
+
+// checkInstallation says whether this host may write to the tenant, by the tenant's mark and by what the state belongs to.
+func (x *Orchestrator) checkInstallation(ctx context.Context) Finding {
+	timed, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := x.host.Look(timed, 0); err != nil {
+		return failure("installation", err, "")
+	}
+	s, err := x.host.Status(ctx)
+	switch {
+	case err != nil:
+		return failure("installation", err, "")
+	case s.Mark.Refused != "":
+		return Finding{Name: "installation", Severity: "failure", Message: "nothing is written to the tenant: " + s.Mark.Refused, Hint: "`tandem status` shows the tenant's mark"}
+	case s.ReadOnly != "":
+		return Finding{Name: "installation", OK: true, Severity: "warning", Message: "nothing is written to the tenant: " + s.ReadOnly, Hint: "tandem state restore --activate --reason R"}
+	case !s.Mark.Permitted:
+		return Finding{Name: "installation", OK: true, Severity: "warning", Message: "the tenant keeps no mark of who feeds it: a second installation, a cloned machine and a restored backup are not noticed", Hint: "see the finding about the marker"}
+	case s.Revision == 0:
+		return fine("installation", "no policy is in force: nothing is written to the tenant")
+	}
+	return fine("installation", "this host may write to the tenant")
 }
 
 func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {

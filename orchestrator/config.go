@@ -88,6 +88,7 @@ type TenantConfig struct {
 	TLS              TLSConfig     `yaml:"tls"`
 	Delay            time.Duration `yaml:"delay"`     // how long the tenant may take to show a write; default 2m
 	GhostLife        time.Duration `yaml:"ghostLife"` // how long a request without an answer may still take effect; default 5m
+	Tenure           time.Duration `yaml:"tenure"`    // how long a host may go on writing after it saw that the tenant's mark is its own; default 2m
 }
 
 // EngineConfig is one engine.

@@ -3,7 +3,9 @@ package orchestrator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // engines are the configured engines, each under its supervisor; a process is started when it is first needed.
@@ -26,8 +29,11 @@ type engines struct {
 
 type supervised struct {
 	*supervisor.Supervisor
-	mu   sync.Mutex
-	open bool
+	saved string // where a restored backup left what the engine had asked to save; it is given back at the first start
+
+	mu     sync.Mutex
+	open   bool
+	loaded bool
 }
 
 var _ host.Engines = (*engines)(nil)
@@ -48,7 +54,7 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 		}
 		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
 		e.names = append(e.names, ec.Name)
-		e.all[ec.Name] = &supervised{Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf,
+		e.all[ec.Name] = &supervised{saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf,
 			OnChange: func(s supervisor.Status) { logStatus(o.Logger, s) }})}
 	}
 	return e, nil
@@ -78,15 +84,49 @@ func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open {
+	if !s.open {
+		// A refused configuration or a failed start is told to this caller; the supervisor goes on trying.
+		s.open = true
+		if err := s.Open(ctx); err != nil {
+			return nil, err // says which engine
+		}
+	}
+	if s.loaded {
 		return s, nil
 	}
-	// A refused configuration or a failed start is told to this caller; the supervisor goes on trying.
-	s.open = true
-	if err := s.Open(ctx); err != nil {
-		return nil, err // says which engine
+	if err := s.load(ctx, name); err != nil {
+		return nil, err
 	}
+	s.loaded = true
 	return s, nil
+}
+
+// The verbs of engines that keep what a backup has to hold.
+const (
+	verbSave = "save"
+	verbLoad = "load"
+)
+
+// load gives an engine back what it had asked to save, once after a restore, before it does anything else.
+func (s *supervised) load(ctx context.Context, name string) error {
+	b, err := os.ReadFile(s.saved)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("what engine %s had saved in the backup: %w", name, err)
+	}
+	impl, _, err := s.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	if err := say(ctx, impl, verbLoad, b, func([]byte) error { return nil }); err != nil {
+		return fmt.Errorf("giving engine %s back what it had saved in the backup: %w", name, err)
+	}
+	if err := os.Remove(s.saved); err != nil { // left behind, it is given once more
+		return fmt.Errorf("what engine %s had saved in the backup: %w", name, err)
+	}
+	return nil
 }
 
 // Names implements host.Engines.
@@ -160,6 +200,14 @@ func (e *engines) call(ctx context.Context, name, verb string, args []byte, out 
 	if err != nil {
 		return err
 	}
+	if err := say(ctx, impl, verb, args, out); err != nil {
+		return fmt.Errorf("engine %s, %s: %w", name, verb, err)
+	}
+	return nil
+}
+
+// say calls a verb and passes its answers on.
+func say(ctx context.Context, impl engine.Engine, verb string, args []byte, out func([]byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ch := make(chan []byte)
@@ -174,10 +222,7 @@ func (e *engines) call(ctx context.Context, name, verb string, args []byte, out 
 				return err
 			}
 		case err := <-done:
-			if err != nil {
-				return fmt.Errorf("engine %s, %s: %w", name, verb, err)
-			}
-			return nil
+			return err
 		}
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
@@ -33,20 +35,23 @@ type Options struct {
 	Patience time.Duration // how long a command waits inside a soak
 	Getenv   func(string) string
 	Hook     state.Hook // failpoints, for tests
+	Clock    gate.Clock // nil: the system's
+	Machine  string     // what tells this machine from others; empty: TANDEM_MACHINE_ID, then the operating system's id
 }
 
 // Orchestrator is one running Tandem. Close it.
 type Orchestrator struct {
-	config  Config
-	options Options
-	store   *state.Store
-	census  *census.Census
-	tenant  *tenant.Client
-	engines *engines
-	host    *host.Host
-	loops   *schedule.Scheduler
-	dirs    []engine.Directory
-	log     *slog.Logger
+	config   Config
+	options  Options
+	store    *state.Store
+	identity host.Identity
+	census   *census.Census
+	tenant   *tenant.Client
+	engines  *engines
+	host     *host.Host
+	loops    *schedule.Scheduler
+	dirs     []engine.Directory
+	log      *slog.Logger
 }
 
 // Open takes the state folder and makes everything ready; nothing is dialled and no engine started before it is needed. A folder held by
@@ -72,6 +77,9 @@ func withDefaults(c Config, o Options) Options {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
 	}
+	if o.Clock == nil {
+		o.Clock = clock{}
+	}
 	if o.Self == "" {
 		o.Self, _ = os.Executable()
 	}
@@ -81,6 +89,9 @@ func withDefaults(c Config, o Options) Options {
 func (x *Orchestrator) open(ctx context.Context) error {
 	var err error
 	if x.store, err = state.Open(x.options.StateDir, state.Options{Command: x.options.Command, Hook: x.options.Hook}); err != nil {
+		return err
+	}
+	if x.identity, err = identify(x.options); err != nil {
 		return err
 	}
 	conns, err := x.connections()
@@ -100,7 +111,9 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant}, Cache: kept.cache, Engines: x.engines, Clock: clock{},
+	configured := x.config.identify()
+	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Cache: kept.cache, Engines: x.engines, Clock: x.options.Clock,
+		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
 		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
 	return err
@@ -255,7 +268,10 @@ func (x *Orchestrator) Close(ctx context.Context) error {
 }
 
 // tenantFor gives the host the tenant's domains in the form it needs.
-type tenantFor struct{ *tenant.Client }
+type tenantFor struct {
+	*tenant.Client
+	configured string // the tenant's id, where the configuration names it so
+}
 
 // Domains implements host.Tenant.
 func (t tenantFor) Domains(ctx context.Context) (verified []string, initial string, err error) {
@@ -270,14 +286,26 @@ func (t tenantFor) Domains(ctx context.Context) (verified []string, initial stri
 }
 
 // Mark implements host.Marker.
-func (t tenantFor) Mark(ctx context.Context) (installation string, incarnation uint64, found, permitted bool, err error) {
-	m, found, permitted, err := t.Client.Marker(ctx)
-	return m.Installation, m.Incarnation, found, permitted, err
+func (t tenantFor) Mark(ctx context.Context) (m host.Mark, found, permitted bool, err error) {
+	tm, found, permitted, err := t.Client.Marker(ctx)
+	return host.Mark(tm), found, permitted, err
 }
 
 // SetMark implements host.Marker.
-func (t tenantFor) SetMark(ctx context.Context, installation string, incarnation uint64) (bool, error) {
-	return t.Client.SetMarker(ctx, tenant.Mark{Installation: installation, Incarnation: incarnation})
+func (t tenantFor) SetMark(ctx context.Context, m host.Mark) (bool, error) {
+	return t.Client.SetMarker(ctx, tenant.Mark(m))
+}
+
+// TenantID implements host.Identified. A configuration that names the tenant by its id was asked for a token of that very tenant.
+func (t tenantFor) TenantID(ctx context.Context) (string, error) {
+	if t.configured != "" {
+		return t.configured, nil
+	}
+	o, err := t.Client.Organization(ctx)
+	if errors.Is(err, tenant.ErrForbidden) {
+		return "", nil
+	}
+	return strings.ToLower(o.ID), err
 }
 
 // clock is the system's.

@@ -2,8 +2,10 @@ package orchestrator_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -361,15 +363,47 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 		w.dir = t.TempDir() // a second installation, over the same directory and tenant
 		w.write()
 		w.open()
+		w.graph.ResetCounters()
+		policy := []byte(fmt.Sprintf(policyText, w.site.base, w.site.base))
+		_, err := w.tandem.Host().Import(t.Context(), "policy.yaml", policy, "test")
+		if !errors.Is(err, host.ErrOtherHost) || w.writes() != 0 || !strings.Contains(err.Error(), "tandem takeover") {
+			t.Fatalf("the second installation took the tenant: %v, %d writes", err, w.writes())
+		}
+		if _, err := w.tandem.Host().TakeOver(t.Context(), "test", ""); !errors.Is(err, host.ErrUsage) {
+			t.Fatalf("a take-over without a reason: %v", err)
+		}
+		if from, err := w.tandem.Host().TakeOver(t.Context(), "test", "the first machine is lost"); err != nil || !strings.Contains(from, "installation ") {
+			t.Fatalf("the take-over: %q %v", from, err)
+		}
+		if waited := w.clock.jumped(); waited < 8*time.Minute { // the tenant's delay, the tenure and ghostLife
+			t.Fatalf("the take-over waited %s", waited)
+		}
 		w.importPolicy()
+		w.graph.ResetCounters()
+		if err := w.tandem.Host().Activate(t.Context(), "test", "now"); !errors.Is(err, host.ErrUsage) || !strings.Contains(err.Error(), "connect") {
+			t.Fatalf("activated although nobody saw what would be written: %v", err)
+		}
+		for _, n := range []string{"connect", "cloudsync"} {
+			if r, err := w.tandem.Host().Sync(t.Context(), n, host.SyncOptions{Profile: engine.ProfileFull, By: "test"}); err != nil || r.ReadOnly == "" || w.writes() != 0 {
+				t.Fatalf("a run before the activation: %+v %v, %d writes", r, err, w.writes())
+			}
+		}
+		if err := w.tandem.Host().Activate(t.Context(), "test", "seen"); err != nil {
+			t.Fatal(err)
+		}
+		w.modify(w.seed.Users[0].DN, "title", "Of the second")
+		w.sync("connect", engine.ProfileDelta)
 		w.close()
 		w.dir = dir
 		w.write()
 		w.open()
 		w.graph.ResetCounters()
-		_, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		_, err = w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
 		if !errors.Is(err, host.ErrOtherHost) || w.writes() != 0 {
 			t.Fatalf("the first installation went on: %v, %d writes", err, w.writes())
+		}
+		if s, err := w.tandem.Host().Status(t.Context()); err != nil || s.ReadOnly == "" || s.Mark.Refused == "" {
+			t.Fatalf("the status says nothing of it: %+v %v", s.Mark, err)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,6 +104,32 @@ type world struct {
 	agents int    // embedded ones
 	titles int    // given by writer
 	pilot  string // the policy with the pilot
+	clock  *leaper
+}
+
+// leaper is a clock that does not wait: a long sleep moves it on at once.
+type leaper struct {
+	mu   sync.Mutex
+	lead time.Duration
+}
+
+func (l *leaper) Now() time.Time { return time.Now().Add(l.jumped()) }
+
+func (l *leaper) Sleep(ctx context.Context, d time.Duration) error {
+	if d < time.Second {
+		time.Sleep(d)
+		return ctx.Err()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lead += d
+	return ctx.Err()
+}
+
+func (l *leaper) jumped() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lead
 }
 
 func newWorld(t *testing.T, s site, users int) *world {
@@ -120,7 +147,7 @@ func newWorld(t *testing.T, s site, users int) *world {
 // emptyWorld is a new tenant and a new state beside a directory that is left as it is; Tandem is not opened yet.
 func emptyWorld(t *testing.T, s site) *world {
 	t.Helper()
-	w := &world{t: t, site: s, dir: t.TempDir(), model: tenant.NewModel(tenant.Options{Domain: s.domain}), agents: 1}
+	w := &world{t: t, site: s, dir: t.TempDir(), model: tenant.NewModel(tenant.Options{Domain: s.domain}), agents: 1, clock: &leaper{}}
 	var err error
 	if w.graph, err = tenant.Serve(t.Context(), w.model, tenant.ServeOptions{}); err != nil {
 		t.Fatal(err)
@@ -211,7 +238,7 @@ func (w *world) open() {
 	if testing.Verbose() {
 		level = slog.LevelInfo
 	}
-	o, err := orchestrator.Open(w.t.Context(), w.config, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: level})), Command: "test", Self: os.Args[0], Patience: time.Second})
+	o, err := orchestrator.Open(w.t.Context(), w.config, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: level})), Command: "test", Self: os.Args[0], Patience: time.Second, Clock: w.clock})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -404,6 +405,11 @@ func backup(t *testing.T, s *state.Store) []saved {
 }
 
 func restore(dir string, files []saved) error {
+	_, err := restoreWith(dir, files, state.RestoreOptions{})
+	return err
+}
+
+func restoreWith(dir string, files []saved, o state.RestoreOptions) (string, error) {
 	return state.Restore(bg, dir, func() (string, io.Reader, error) {
 		if len(files) == 0 {
 			return "", nil, io.EOF
@@ -411,7 +417,7 @@ func restore(dir string, files []saved) error {
 		f := files[0]
 		files = files[1:]
 		return f.name, bytes.NewReader(f.content), nil
-	})
+	}, o)
 }
 
 func TestBackupWhileRunningRestores(t *testing.T) {
@@ -477,6 +483,121 @@ func TestOlderControlBesideNewerLog(t *testing.T) {
 	must(t, s.Close())
 }
 
+// names lists a folder.
+func names(t *testing.T, dir string) (out []string) {
+	t.Helper()
+	es, err := os.ReadDir(dir)
+	must(t, err)
+	for _, e := range es {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+// snapshot gives every file below a folder with its content.
+func snapshot(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	must(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		out[path] = string(b)
+		return err
+	}))
+	return out
+}
+
+// TestARestoreThatIsCutOffNeverComesUpUnmarked cuts a restore off after each of its durable steps, into an empty folder and over living state: what
+// opens afterwards is the old state or the marked new one, and repeating the restore ends it.
+func TestARestoreThatIsCutOffNeverComesUpUnmarked(t *testing.T) {
+	source := t.TempDir()
+	fullFolder(t, source)
+	s, err := state.Open(source, tiny)
+	must(t, err)
+	files := append(backup(t, s), saved{state.SavedName("cloudsync"), []byte("its keys")})
+	must(t, s.Close())
+	mark := func(s *state.Store) error {
+		return s.Control.Update(bg, func(tx state.Tx) error { return tx.Put("test", "who", []byte("restored")) })
+	}
+	who := func(dir string) (string, error) {
+		s, err := state.Open(dir, tiny)
+		if err != nil {
+			return "", err
+		}
+		defer s.Close()
+		v := ""
+		err = s.Control.View(bg, func(tx state.Tx) error { v = string(tx.Get("test", "who")); return nil })
+		return v, err
+	}
+	cut := errors.New("cut off")
+	for _, over := range []bool{false, true} {
+		for _, point := range state.RestoreFailpoints() {
+			for nth := 1; nth <= 3; nth++ { // a point may be passed more than once
+				dir := filepath.Join(t.TempDir(), "state")
+				if over {
+					fullFolder(t, dir)
+					s, err := state.Open(dir, tiny)
+					must(t, err)
+					must(t, s.Control.Update(bg, func(tx state.Tx) error { return tx.Put("test", "who", []byte("old")) }))
+					must(t, s.Close())
+				}
+				crashed := t.TempDir()
+				left := nth
+				_, err := restoreWith(dir, files, state.RestoreOptions{Force: over, Mark: mark, Hook: func(p string) error {
+					if p != point {
+						return nil
+					}
+					if left--; left == 0 {
+						must(t, os.CopyFS(filepath.Join(crashed, "state"), os.DirFS(dir))) // what a crash leaves: nothing is cleaned up
+						return cut
+					}
+					return nil
+				}})
+				if err == nil {
+					continue // passed less often
+				}
+				dir = filepath.Join(crashed, "state")
+				if got, err := who(dir); err == nil && got != "restored" && (!over || got != "old") {
+					t.Errorf("over %v, cut off at %s (%d): it opens as %q", over, point, nth, got)
+				}
+				if _, err := restoreWith(dir, files, state.RestoreOptions{Force: true, Mark: mark}); err != nil {
+					t.Errorf("over %v, cut off at %s (%d): repeating it fails: %v", over, point, nth, err)
+				}
+				if got, err := who(dir); err != nil || got != "restored" {
+					t.Errorf("over %v, cut off at %s (%d): after repeating it opens as %q, %v", over, point, nth, got, err)
+				}
+				if b, err := os.ReadFile(state.SavedFile(dir, "cloudsync")); err != nil || string(b) != "its keys" {
+					t.Errorf("what was saved beside it: %q %v", b, err)
+				}
+			}
+		}
+	}
+}
+
+func TestARestoreOverLivingStatePutsItAside(t *testing.T) {
+	dir := t.TempDir()
+	want := fullFolder(t, dir)
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	files := backup(t, s)
+	must(t, s.Close())
+	if _, err := restoreWith(dir, files, state.RestoreOptions{}); !errors.Is(err, state.ErrNotEmpty) {
+		t.Errorf("without being forced: %v", err)
+	}
+	aside, err := restoreWith(dir, files, state.RestoreOptions{Force: true})
+	must(t, err)
+	for _, d := range []string{dir, aside} {
+		s, err := state.Open(d, tiny)
+		must(t, err)
+		if n, _ := s.Log.Head(); int(n) < len(want) {
+			t.Errorf("%s holds %d records", d, n)
+		}
+		must(t, s.Close())
+	}
+}
+
 func TestRestoreRefusesStrangeBackups(t *testing.T) {
 	dir := t.TempDir()
 	fullFolder(t, dir)
@@ -498,13 +619,31 @@ func TestRestoreRefusesStrangeBackups(t *testing.T) {
 		"without a segment":     append(append([]saved{}, good[:2]...), good[3:]...),
 	}
 	for name, files := range strange {
-		if err := restore(t.TempDir(), files); err == nil {
+		into := t.TempDir()
+		if err := restore(into, files); err == nil {
 			t.Errorf("%s: restored", name)
+		}
+		if left := names(t, into); len(left) > 0 {
+			t.Errorf("%s: the empty folder holds %v now", name, left)
+		}
+		if err := restore(into, good); err != nil {
+			t.Errorf("%s: afterwards a good backup is refused: %v", name, err)
+		}
+		gone := filepath.Join(t.TempDir(), "new")
+		if err := restore(gone, files); err == nil || len(names(t, filepath.Dir(gone))) > 0 {
+			t.Errorf("%s: a folder that was not there is there now (%v)", name, err)
+		}
+		before := snapshot(t, dir)
+		if _, err := restoreWith(dir, files, state.RestoreOptions{Force: true}); err == nil {
+			t.Errorf("%s: restored over living state", name)
+		}
+		if after := snapshot(t, dir); !maps.Equal(before, after) {
+			t.Errorf("%s: the living state was changed", name)
 		}
 	}
 	ctx, cancel := context.WithCancel(bg)
 	cancel()
-	if err := state.Restore(ctx, t.TempDir(), func() (string, io.Reader, error) { return "control.db", bytes.NewReader(nil), nil }); !errors.Is(err, context.Canceled) {
+	if _, err := state.Restore(ctx, t.TempDir(), func() (string, io.Reader, error) { return "control.db", bytes.NewReader(nil), nil }, state.RestoreOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

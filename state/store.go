@@ -164,6 +164,9 @@ func newFolder(dir, path string, readOnly bool) error {
 	if len(segments) > 0 {
 		return &DamageError{File: path, Why: "the control file is missing beside a log that has records"}
 	}
+	if !missing(filepath.Join(dir, stageDir)) {
+		return &DamageError{File: path, Why: "a restore into the folder was cut off: repeat it"}
+	}
 	if readOnly {
 		return fmt.Errorf("open control %s: %w", path, os.ErrNotExist)
 	}

@@ -31,7 +31,7 @@ func newApp() *cli.App {
 		Commands: []*cli.Command{
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
-			errorsCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), serveCommand(),
+			errorsCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
 		},
 		Before:         checkGlobals,
 		Action:         noSuchCommand,

@@ -56,6 +56,7 @@ func showStatus(w io.Writer, s api.Status) {
 	if s.ReadOnly != "" {
 		fmt.Fprintln(w, bold("READ ONLY   "+s.ReadOnly))
 	}
+	showMark(w, s.Mark)
 	for _, x := range s.Stops {
 		fmt.Fprintln(w, bold(fmt.Sprintf("STOPPED     %s by %s: %s", x.ID, x.By, x.Reason)))
 	}
@@ -201,13 +202,17 @@ func diffCommand() *cli.Command {
 func showDiff(w io.Writer, d api.Diff) {
 	fmt.Fprintf(w, "%s would write %d of %d objects\n", d.Engine, len(d.Differences), d.Objects)
 	for _, x := range d.Differences {
-		fmt.Fprintf(w, "%s %s\n", bold(x.Op), x.Object)
-		for _, k := range slices.Sorted(maps.Keys(x.Attributes)) {
-			fmt.Fprintf(w, "  %s: %s → %s\n", k, value(x.Attributes[k].Tenant), value(x.Attributes[k].Wanted))
-		}
-		if x.Reason != "" {
-			fmt.Fprintf(w, "  %s\n", x.Reason)
-		}
+		showDifference(w, x)
+	}
+}
+
+func showDifference(w io.Writer, x api.Difference) {
+	fmt.Fprintf(w, "%s %s\n", bold(x.Op), x.Object)
+	for _, k := range slices.Sorted(maps.Keys(x.Attributes)) {
+		fmt.Fprintf(w, "  %s: %s → %s\n", k, value(x.Attributes[k].Tenant), value(x.Attributes[k].Wanted))
+	}
+	if x.Reason != "" {
+		fmt.Fprintf(w, "  %s\n", x.Reason)
 	}
 }
 

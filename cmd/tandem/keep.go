@@ -16,9 +16,11 @@ import (
 
 func stateCommand() *cli.Command {
 	return &cli.Command{Name: "state", Usage: "backup, restore and check of the state folder", Subcommands: []*cli.Command{
-		{Name: "backup", Usage: "write a backup, also while the state is in use", ArgsUsage: "FILE", Action: backupState},
+		{Name: "backup", Usage: "write a backup, also while the state is in use", ArgsUsage: "FILE",
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "replace FILE if it is there"}}, Action: backupState},
 		{Name: "restore", Usage: "a backup into an empty state folder; nothing is written to the tenant until --activate", ArgsUsage: "FILE",
-			Flags:  []cli.Flag{&cli.BoolFlag{Name: "activate", Usage: "let a restored state write again"}, &cli.StringFlag{Name: "reason", Usage: "why, for the journal"}},
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "activate", Usage: "let a restored state write again, once a full run of each engine was seen"}, &cli.StringFlag{Name: "reason", Usage: "why, for the journal"},
+				&cli.BoolFlag{Name: "force", Usage: "put aside what the state folder holds"}},
 			Action: restoreState},
 		{Name: "check", Usage: "read everything; exit 4 when something is wrong", Action: checkState},
 		{Name: "rebuild-index", Usage: "drop what can be read again from directory, tenant and journal", Action: rebuildIndex},
@@ -33,7 +35,7 @@ func backupState(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("the backup's file: %w", err)
 	}
-	return ask(c, request{command: "state/backup", body: api.BackupRequest{File: f}, view: view(func(w io.Writer, b api.Backup) {
+	return ask(c, request{command: "state/backup", body: api.BackupRequest{File: f, Force: c.Bool("force")}, view: view(func(w io.Writer, b api.Backup) {
 		fmt.Fprintf(w, "%s: %d files, %d bytes\n", b.File, b.Files, b.Bytes)
 	})})
 }
@@ -56,11 +58,15 @@ func restoreState(c *cli.Context) error {
 	if u, err := user.Current(); err == nil {
 		by = u.Username + " (" + by + ")"
 	}
-	if err := api.RestoreState(c.Context, dir, c.Args().First(), "tandem state restore", by); err != nil {
+	r, err := api.RestoreState(c.Context, dir, c.Args().First(), c.Bool("force"), by)
+	if err != nil {
 		return err
 	}
-	return printResult(c, api.Problems{State: dir, Problems: []api.Problem{}}, func(w io.Writer, p api.Problems) {
-		fmt.Fprintf(w, "restored into %s; it writes nothing yet: run every engine with --profile full, look at `tandem diff`, then tandem state restore --activate\n", p.State)
+	return printResult(c, r, func(w io.Writer, r api.Restored) {
+		if r.Aside != "" {
+			fmt.Fprintf(w, "what the folder held lies in %s now; %s\n", r.Aside, r.Since)
+		}
+		fmt.Fprintf(w, "restored into %s; it writes nothing yet: run every engine with --profile full, look at what it would write, then tandem state restore --activate\n", r.State)
 	})
 }
 

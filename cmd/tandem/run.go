@@ -45,6 +45,7 @@ func showSync(w io.Writer, r api.Sync) {
 	for _, e := range r.Errors {
 		fmt.Fprintf(w, "  %s: %s: %s\n", e.Object, e.Code, e.Message)
 	}
+	showDifferences(w, r.Differences)
 	for _, n := range r.Left {
 		fmt.Fprintf(w, "  unclaimed: %s\n", n)
 	}

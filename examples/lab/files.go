@@ -52,6 +52,7 @@ tenant:
   tls: {caFile: ./lab-ca.pem}
   delay: 2s        # the lab's tenant shows a write at once
   ghostLife: 10s   # and keeps no request that it did not answer
+  tenure: 6s       # so that a take-over need not wait for minutes
 engines:
   - name: connect
     kind: connect

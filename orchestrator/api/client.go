@@ -19,6 +19,8 @@ type Client struct {
 	http *http.Client
 	// Progress is told what goes on; nil: nobody.
 	Progress func(Progress)
+	// Warn is told why the holder of the state writes nothing at all; nil: nobody.
+	Warn func(message string)
 }
 
 func newClient(dial func(ctx context.Context) (net.Conn, error)) *Client {
@@ -104,6 +106,9 @@ func (c *Client) read(body io.Reader, out any, item func(json.RawMessage) error)
 		var l line
 		if err := json.Unmarshal(b, &l); err != nil {
 			return Outcome{}, fmt.Errorf("the holder's answer is not understood: %w", err)
+		}
+		if l.Warning != "" && c.Warn != nil {
+			c.Warn("nothing is written to the tenant: " + l.Warning)
 		}
 		switch {
 		case l.Error != nil:

@@ -31,6 +31,7 @@ var commands = map[string]runner{
 	"status":          on(status),
 	"stop":            on(stop),
 	"sync":            on(sync_),
+	"takeover":        on(takeover),
 	"wave/decide":     on(waveDecide),
 	"wave/list":       on(waveList),
 	"wave/show":       on(waveShow),

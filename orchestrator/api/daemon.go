@@ -137,6 +137,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
+	h.look(r.Context(), readyLook) // an unread mark is no reason: what was known of it last counts
 	s, err := h.o.Host().Status(r.Context())
 	switch {
 	case err != nil:

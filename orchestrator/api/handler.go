@@ -142,6 +142,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, run runner) {
 	end := h.hub.subscribe(func(p Progress) { c.write(line{Progress: &p}) })
 	last := c.finish(ctx, run)
 	end()
+	if last.Error == nil || last.Error.Kind != KindOtherHost && last.Error.Kind != KindNotBound {
+		last.Warning = h.o.Host().ReadOnly()
+	}
 	c.write(last)
 }
 

@@ -56,6 +56,7 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	for {
 		s, err := serve(ctx, c, o)
 		if err == nil {
+			s.client.Warn = o.Warn
 			return &Session{Client: s.client, server: s}, nil
 		}
 		if !errors.Is(err, state.ErrHeld) {
@@ -63,6 +64,7 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 		}
 		remote := newClient(func(ctx context.Context) (net.Conn, error) { return dialState(ctx, o.State) })
 		if _, helloErr := remote.hello(ctx); helloErr == nil {
+			remote.Warn = o.Warn
 			return &Session{Client: remote}, nil
 		}
 		select {

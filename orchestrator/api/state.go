@@ -88,28 +88,35 @@ func RebuildIndex(dir, command string) (dropped []string, err error) {
 	return dropped, errors.Join(err, s.Close())
 }
 
-// BackupRequest names the file that a backup is written to, as the holder of the state sees it: an absolute path.
+// BackupRequest names the file that a backup is written to, as the holder of the state sees it: an absolute path. With Force it may exist.
 type BackupRequest struct {
-	File string `json:"file"`
+	File  string `json:"file"`
+	Force bool   `json:"force,omitempty"`
 }
 
-// Backup is what a backup holds.
+// Backup is what a backup holds. Missing says what of the engines it does not.
 type Backup struct {
-	File  string `json:"file"`
-	Files int    `json:"files"`
-	Bytes int64  `json:"bytes"`
+	File    string `json:"file"`
+	Files   int    `json:"files"`
+	Bytes   int64  `json:"bytes"`
+	Missing string `json:"missing,omitempty"`
 }
 
 func stateBackup(ctx context.Context, c *call, q BackupRequest) (any, Outcome, error) {
 	if !filepath.IsAbs(q.File) {
 		return nil, Outcome{}, Usage("the backup's file must be named by an absolute path")
 	}
+	if _, err := os.Lstat(q.File); err == nil && !q.Force {
+		e := Usage("%s is there already", q.File)
+		e.Hint = "name another file, or replace it with --force"
+		return nil, Outcome{}, e
+	}
 	f, err := os.CreateTemp(filepath.Dir(q.File), ".tandem-backup-*")
 	if err != nil {
 		return nil, Outcome{}, fmt.Errorf("making the backup's file: %w", err)
 	}
 	out := Backup{File: q.File}
-	err = writeBackup(ctx, c.h.o, f, &out)
+	unsaved, err := writeBackup(ctx, c.h.o, f, &out)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -120,12 +127,16 @@ func stateBackup(ctx context.Context, c *call, q BackupRequest) (any, Outcome, e
 	if err != nil {
 		return nil, Outcome{}, errors.Join(fmt.Errorf("writing the backup: %w", err), os.Remove(f.Name()))
 	}
+	if unsaved != nil {
+		out.Missing = unsaved.Error()
+		return out, Outcome{Exit: ExitFailed, Message: out.Missing, Hint: "the rest is saved; back up again when that engine runs, or its agents have to enrol again after a restore"}, nil
+	}
 	return out, Outcome{}, nil
 }
 
-func writeBackup(ctx context.Context, o *orchestrator.Orchestrator, w io.Writer, out *Backup) error {
+func writeBackup(ctx context.Context, o *orchestrator.Orchestrator, w io.Writer, out *Backup) (unsaved, err error) {
 	t := tar.NewWriter(w)
-	err := o.Backup(ctx, func(name string, size int64, content io.Reader) error {
+	unsaved, err = o.Backup(ctx, func(name string, size int64, content io.Reader) error {
 		if err := t.WriteHeader(&tar.Header{Name: name, Size: size, Mode: 0o600, ModTime: time.Now(), Format: tar.FormatPAX}); err != nil {
 			return err
 		}
@@ -133,28 +144,48 @@ func writeBackup(ctx context.Context, o *orchestrator.Orchestrator, w io.Writer,
 		out.Files, out.Bytes = out.Files+1, out.Bytes+n
 		return err
 	})
-	return errors.Join(err, t.Close())
+	return unsaved, errors.Join(err, t.Close())
 }
 
-// RestoreState writes a backup into a state folder that holds nothing. From then on nothing is written to the tenant until the restored state is
-// activated (rule H2).
-func RestoreState(ctx context.Context, dir, file, command, by string) (err error) {
+// Restored is what a restore did. Aside is where the state lies that the folder held before; Since tells what a log that survived there says of the
+// time after the backup.
+type Restored struct {
+	State    string    `json:"state"`
+	Aside    string    `json:"aside,omitempty"`
+	Since    string    `json:"since,omitempty"`
+	Problems []Problem `json:"problems"` // none: what is not whole is not restored
+}
+
+// RestoreState writes a backup into a state folder; with force what that holds is put aside. From then on nothing is written to the tenant until the
+// restored state is activated (rule H2). When it fails the folder is as it was.
+func RestoreState(ctx context.Context, dir, file string, force bool, by string) (out Restored, err error) {
+	out = Restored{State: dir, Problems: []Problem{}}
 	f, err := os.Open(file)
 	if err != nil {
-		return fmt.Errorf("the backup: %w", err)
+		return out, fmt.Errorf("the backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	t := tar.NewReader(f)
-	if err := state.Restore(ctx, dir, func() (string, io.Reader, error) {
+	r, err := orchestrator.Restore(ctx, dir, func() (string, io.Reader, error) {
 		h, err := t.Next()
 		if err != nil {
 			return "", nil, err
 		}
 		return h.Name, t, nil
-	}); err != nil {
-		return fmt.Errorf("restoring %s into %s: %w", file, dir, err)
+	}, force, by, filepath.Base(file))
+	if err != nil {
+		return out, fmt.Errorf("restoring %s: %w", file, err)
 	}
-	return orchestrator.MarkRestored(ctx, dir, command, by, filepath.Base(file))
+	out.Aside = r.Aside
+	switch {
+	case r.Writes > 0:
+		out.Since = fmt.Sprintf("the state that was there wrote %d times after the backup was made, the last time at %s", r.Writes, stampTime(r.Last))
+	case r.Newer:
+		out.Since = "the state that was there wrote nothing after the backup was made"
+	case r.Aside != "":
+		out.Since = "the state that was there cannot be compared with the backup"
+	}
+	return out, nil
 }
 
 // ActivateRequest says why a restored state is put in force.

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
@@ -16,6 +18,9 @@ type Status struct {
 	Epoch        scoping.Epoch        `json:"epoch"`
 	Installation string               `json:"installation"`
 	ReadOnly     string               `json:"readOnly,omitempty"`
+	Healthy      bool                 `json:"healthy"` // this host may write
+	Mark         Mark                 `json:"mark"`    // the tenant's
+	Awaits       *Awaits              `json:"awaits,omitempty"`
 	Holder       Info                 `json:"holder"`
 	Engines      []Engine             `json:"engines"`
 	Directories  []Directory          `json:"directories"`
@@ -27,6 +32,23 @@ type Status struct {
 	Stops        []Stop               `json:"stops"`
 	Drift        []scoping.Drift      `json:"drift"`
 	Frozen       []Frozen             `json:"frozen"`
+}
+
+// Awaits is what a state that was restored, or that took the tenant over, waits for before it writes.
+type Awaits struct {
+	Kind    string   `json:"kind"` // restore or takeover
+	From    string   `json:"from"`
+	By      string   `json:"by"`
+	At      string   `json:"at"`
+	Seen    []string `json:"seen"` // engines whose full run a person has seen
+	Command string   `json:"command"`
+}
+
+func awaitsOf(r *host.Restored) *Awaits {
+	if r == nil {
+		return nil
+	}
+	return &Awaits{Kind: r.Kind, From: r.From, By: r.By, At: stamp(r.At), Seen: orEmpty(slices.Sorted(maps.Keys(r.Full))), Command: "tandem state restore --activate --reason R"}
 }
 
 // Frozen is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it.
@@ -83,11 +105,13 @@ func engineOf(e host.EngineStatus, now time.Time) Engine {
 }
 
 func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	unread := c.h.look(ctx, statusLook)
 	s, err := c.h.o.Host().Status(ctx)
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	out := Status{Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
+	out := Status{Healthy: s.ReadOnly == "" && s.Mark.Refused == "", Mark: markOf(s, unread), Awaits: awaitsOf(s.Restored),
+		Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
 		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
 	for _, f := range s.Frozen {
 		out.Frozen = append(out.Frozen, Frozen{f.Group.Directory, f.Name, f.Why, f.Assignments, f.String()})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -21,16 +22,23 @@ type SyncRequest struct {
 // Sync is the result of one run. At is its end, RFC 3339.
 type Sync struct {
 	host.SyncReport
-	At string `json:"at"`
+	At          string       `json:"at"`
+	Differences []Difference `json:"differences,omitempty"` // what would be written, where ReadOnly says why nothing is
 }
 
-func syncOf(r host.SyncReport) Sync { return Sync{SyncReport: r, At: stamp(r.At)} }
+func syncOf(r host.SyncReport) Sync {
+	s := Sync{SyncReport: r, At: stamp(r.At)}
+	if r.ReadOnly != "" {
+		s.Differences = differencesOf(slices.DeleteFunc(slices.Clone(r.Judgements), func(j gate.Judgement) bool { return j.Outcome != engine.Shadowed }))
+	}
+	return s
+}
 
 func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	if q.Profile != "" && q.Profile != engine.ProfileDelta && q.Profile != engine.ProfileFull {
 		return nil, Outcome{}, Usage("--profile %q is neither delta nor full", q.Profile)
 	}
-	r, err := c.h.o.Host().Sync(ctx, q.Engine, host.SyncOptions{Profile: q.Profile, Under: q.Under})
+	r, err := c.h.o.Host().Sync(ctx, q.Engine, host.SyncOptions{Profile: q.Profile, Under: q.Under, By: c.by})
 	if err != nil {
 		return nil, Outcome{}, err
 	}

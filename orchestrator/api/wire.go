@@ -77,8 +77,10 @@ const (
 	KindHeld        = "state-held"
 	KindState       = "state"
 	KindStopped     = "stopped"
-	KindDirectory   = "directory" // a controller cannot be used
-	KindTenant      = "tenant"    // Graph refuses, or cannot be reached
+	KindDirectory   = "directory"  // a controller cannot be used
+	KindTenant      = "tenant"     // Graph refuses, or cannot be reached
+	KindOtherHost   = "other-host" // another host or installation feeds the tenant
+	KindNotBound    = "not-bound"  // the state belongs to another tenant or directory
 	KindUnavailable = "not-available"
 	KindFailed      = "failed"
 )
@@ -159,6 +161,8 @@ var kinds = []struct {
 	{as[*engine.ConfigError], KindConfig, "", ExitUsage}, // of an engine's own settings
 	{is(errStopped), KindStopped, "run the same command again: it goes on from the last durable step", ExitFailed},
 	{is(context.Canceled), KindStopped, "run the same command again: it goes on from the last durable step", ExitFailed},
+	{is(host.ErrOtherHost), KindOtherHost, "if the other one writes no more: tandem takeover --reason R", ExitFailed},
+	{is(host.ErrNotBound), KindNotBound, "name the right tenant and directory in tandem.yaml, or begin with an empty state folder", ExitFailed},
 	{is(host.ErrStalePlan), KindStale, "make a new one with `tandem plan -f POLICY -o PLAN`", ExitFailed},
 	{is(host.ErrCheckpoint), KindCheckpoint, "", ExitCheckpoint},
 	{is(host.ErrNoPolicy), KindNoPolicy, "", ExitUsage},
@@ -173,12 +177,13 @@ var kinds = []struct {
 	{orchestrator.IsTenant, KindTenant, "", ExitFailed},
 }
 
-// line is one line of an answer: exactly one field is set.
+// line is one line of an answer: exactly one field is set, but for Warning.
 type line struct {
 	Progress *Progress       `json:"progress,omitempty"`
 	Item     json.RawMessage `json:"item,omitempty"`
 	Result   *result         `json:"result,omitempty"`
 	Error    *Error          `json:"error,omitempty"`
+	Warning  string          `json:"warning,omitempty"` // beside Result or Error: why this host writes nothing at all
 }
 
 // result ends an answer that is no error.

@@ -70,7 +70,8 @@ type Census struct {
 	compare bool    // a directory was read from the start, and nobody was told yet
 	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
 
-	lines map[string]*line // by directory; the map itself never changes
+	lines map[string]*line                           // by directory; the map itself never changes
+	admit func(name string, root scoping.GUID) error // nil: any directory
 }
 
 // line is the conversation with one directory: one at a time, so that a controller that hangs holds up no other directory.
@@ -191,7 +192,24 @@ func (c *Census) open(ctx context.Context, name string, l *line) (fresh bool, er
 	if err != nil {
 		l.reader = nil
 	}
+	if err == nil && c.admit != nil {
+		if err = c.admit(name, l.reader.Controller().Root); err != nil {
+			l.drop()
+		}
+	}
 	return true, err // says which directory
+}
+
+// Admit sets who may refuse a directory by its root's objectGUID, before anything else is read of it. It is set before the first reading.
+func (c *Census) Admit(f func(name string, root scoping.GUID) error) { c.admit = f }
+
+// Root gives the objectGUID and the DN of a directory's root, as its controller answers.
+func (c *Census) Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error) {
+	err = c.with(ctx, name, func(r Reader) error {
+		root, dn = r.Controller().Root, r.Controller().RootDN
+		return nil
+	})
+	return root, dn, err
 }
 
 // drop forgets a session that failed, so that the next call dials anew. The lock is held.

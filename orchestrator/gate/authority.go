@@ -49,7 +49,7 @@ func (a Authority) Grants(engineName string) []engine.Grant {
 	var out []engine.Grant
 	if a.Partition != nil {
 		for _, r := range a.Partition.Reach(engineName) {
-			out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: r.Scope, Mode: engine.ModeOwn, Epoch: r.Owner.Epoch})
+			out = append(out, engine.Grant{ID: uint32(len(out) + 1), Scope: r.Scope, Mode: a.Ceiling(), Epoch: r.Owner.Epoch})
 		}
 	}
 	for _, s := range a.Shadows {
@@ -58,6 +58,14 @@ func (a Authority) Grants(engineName string) []engine.Grant {
 		}
 	}
 	return out
+}
+
+// Ceiling is the most that any engine is granted: shadow where nothing may be written at all (rule H2).
+func (a Authority) Ceiling() engine.Mode {
+	if a.ReadOnly != "" {
+		return engine.ModeShadow
+	}
+	return engine.ModeOwn
 }
 
 // Owner says who may write a feature of an object at a place.

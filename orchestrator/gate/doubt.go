@@ -138,6 +138,9 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	if w.Op == cloud.Create && found != nil { // in the deleted items: repeated, it would be made twice
 		return false, nil
 	}
+	if err := g.entitle(ctx); err != nil {
+		return false, err
+	}
 	if !g.mayRepeat(o) {
 		return false, nil
 	}

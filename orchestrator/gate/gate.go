@@ -69,9 +69,10 @@ type Options struct {
 	Clock       Clock
 	GhostLife   time.Duration
 	RequestTime time.Duration
-	Tenure      func() time.Duration // what is left of the right to write; nil: unlimited
-	NewID       func() string        // intent ids, unique for ever
-	Without     Safeguard            // for simulations only
+	Tenure      func() time.Duration            // what is left of the right to write; nil: unlimited
+	Entitle     func(ctx context.Context) error // called before each physical attempt, outside the lock: makes sure of the right to write (rule H1); nil: nothing to do
+	NewID       func() string                   // intent ids, unique for ever
+	Without     Safeguard                       // for simulations only
 }
 
 // Gate is the shell around the core. It is safe for concurrent use; nothing that waits for the tenant or the directory holds its lock.

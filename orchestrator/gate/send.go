@@ -111,6 +111,9 @@ func (s *Session) left(it *item) bool {
 // attempt admits and sends the next write of each item once: intents durable, send, settlements durable (rule X1). It gives how long to
 // wait before the next round.
 func (s *Session) attempt(ctx context.Context, round []*item) (time.Duration, error) {
+	if err := s.g.entitle(ctx); err != nil {
+		return 0, err
+	}
 	sent, writes, err := s.admit(ctx, round)
 	if err != nil || len(sent) == 0 {
 		return 0, err
@@ -124,6 +127,14 @@ func (s *Session) attempt(ctx context.Context, round []*item) (time.Duration, er
 		return 0, err
 	}
 	return pause, s.decideAgain(ctx, conflicts)
+}
+
+// entitle makes sure that this host may write at all.
+func (g *Gate) entitle(ctx context.Context) error {
+	if g.o.Entitle == nil {
+		return nil
+	}
+	return g.o.Entitle(ctx)
 }
 
 // ErrTenantDown means that no write could be sent any more: the run ends, and what it proposed stays dirty.

@@ -23,8 +23,16 @@ type head struct {
 	Installation string        `json:"installation"`
 	Epoch        scoping.Epoch `json:"epoch"`             // the newest
 	Domains      []string      `json:"domains,omitempty"` // the tenant's verified ones, by which sign-in names were last judged
-	ReadOnly     string        `json:"readOnly,omitempty"`
-	Plan         string        `json:"plan,omitempty"` // fingerprint of the last plan that changed the policy beside who owns what
+	Plan         string        `json:"plan,omitempty"`    // fingerprint of the last plan that changed the policy beside who owns what
+	// ReadOnly is why nothing is written until a person activates the state: it was restored, or the tenant was taken over (rule H2).
+	ReadOnly string    `json:"readOnly,omitempty"`
+	Restored *Restored `json:"restored,omitempty"` // what that waits for
+
+	Signed    []signature `json:"signed,omitempty"`    // with which this state marked the tenant, the newest last
+	SignedAt  int64       `json:"signedAt,omitempty"`  // when the newest was made; Unix ms
+	NotBefore int64       `json:"notBefore,omitempty"` // nothing is sent before it: another host may still write; Unix ms
+	Refused   *refusal    `json:"refused,omitempty"`   // what the tenant's mark said when it was read last
+	Bound     *binding    `json:"bound,omitempty"`     // nil: no policy was put in force, or by an older program
 }
 
 // control is everything that the host keeps in control, as one transaction sees it.
@@ -176,6 +184,9 @@ func (h *Host) change(ctx context.Context, f func(*control) error) error {
 	if c.matches != nil {
 		h.gate.SetMatches(*c.matches)
 	}
+	h.mu.Lock()
+	h.tenancy.notBefore, h.tenancy.binding = c.head.NotBefore, c.head.Bound
+	h.mu.Unlock()
 	h.gate.SetAuthority(h.authority(c), h.rules(c))
 	return h.gate.Owed(ctx, h.o.Store, func(from uint64, f func(uint64, []byte) error) error { return h.o.Store.Log.Read(ctx, from, f) })
 }

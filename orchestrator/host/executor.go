@@ -68,6 +68,11 @@ func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 func (x *executor) Do(ctx context.Context, w wave.Wave, a wave.Act) (wave.Evidence, error) {
 	h := x.h
 	h.progress(Progress{Wave: w.ID, Phase: string(w.Phase), Note: string(a)})
+	if a != wave.ActWatch {
+		if err := h.mayAct(ctx); err != nil {
+			return wave.Evidence{}, err
+		}
+	}
 	switch a {
 	case wave.ActCheck:
 		return h.actCheck(ctx, w)
@@ -98,6 +103,17 @@ func (x *executor) Do(ctx context.Context, w wave.Wave, a wave.Act) (wave.Eviden
 		return h.actRestore(ctx, w)
 	}
 	return wave.Evidence{}, fmt.Errorf("unknown act %q", a)
+}
+
+// mayAct looks whether this host may write, and refuses while a state waits for its activation: no owner changes meanwhile.
+func (h *Host) mayAct(ctx context.Context) error {
+	if err := h.recognize(ctx); err != nil {
+		return err
+	}
+	if why := h.gate.Authority().ReadOnly; why != "" {
+		return fmt.Errorf("%w: %s", ErrCheckpoint, why)
+	}
+	return nil
 }
 
 func (h *Host) actCheck(ctx context.Context, w wave.Wave) (wave.Evidence, error) {

@@ -4,6 +4,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -77,6 +78,14 @@ type Options struct {
 	Refused map[scoping.Feature]string
 	// Progress tells people what goes on; nil: nobody.
 	Progress func(Progress)
+	// Identity tells this host from others that may feed the tenant; Renew gives the state folder an identity of its own at a take-over, nil: it
+	// keeps the one it has.
+	Identity Identity
+	Renew    func() (Identity, error)
+	// Tenure is how long a host may go on writing after it saw that the tenant's mark is its own; 0: DefaultTenure.
+	Tenure time.Duration
+	// Configured is what the configuration says of tenant and directories.
+	Configured Configured
 	// Policies reads a policy file's text; for messages the name is kept.
 	Log func(msg string, args ...any)
 }
@@ -121,8 +130,7 @@ type Host struct {
 	catching   bool             // the cache may hold such changes: kept like this, it would not tell of them again
 	controlled []scoping.Choice // by which the policy in force and waves that are not over choose objects
 	planned    []scoping.Choice // by which a plan chooses objects that the policy in force does not
-	stranger   string           // why the tenant's mark forbids to write
-	marked     time.Time        // when the mark was last seen to be ours
+	tenancy    tenancy          // the right to write, as the tenant's mark gives it
 }
 
 type domains struct {
@@ -133,6 +141,7 @@ type domains struct {
 
 // Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt.
 func Open(ctx context.Context, o Options) (*Host, error) {
+	o.Tenure = cmp.Or(o.Tenure, DefaultTenure)
 	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
 		soaking: map[string]time.Time{}, runs: uint64(o.Clock.Now().UnixMilli())}
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
@@ -143,11 +152,12 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock,
-		GhostLife: o.GhostLife, Tenure: func() time.Duration { return o.Store.Control.Tenure().Remaining() }, NewID: o.NewID, Without: o.Without})
+		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.tenure, Entitle: h.entitle, NewID: o.NewID, Without: o.Without})
 	o.Census.Recall(h.tookBefore)
 	if err := h.loadMatches(ctx); err != nil {
 		return nil, err
 	}
+	o.Census.Admit(h.Admits)
 	if err := h.change(ctx, func(*control) error { return nil }); err != nil {
 		return nil, err
 	}
@@ -252,6 +262,9 @@ func (h *Host) Save(ctx context.Context) error {
 	h.lastSave = seq
 	return nil
 }
+
+// ReadOnly says why this host may not write at all, as far as that is known; "" if it may.
+func (h *Host) ReadOnly() string { return h.gate.Authority().ReadOnly }
 
 // Gate gives the door, for reports and tests.
 func (h *Host) Gate() *gate.Gate { return h.gate }

@@ -88,13 +88,13 @@ func (h *Host) Settle(ctx context.Context, name string, ids []scoping.ObjectID) 
 	if err := h.o.Engines.Grant(ctx, name, grants); err != nil {
 		return r, err
 	}
-	rs := &runState{h: h, name: name, opts: SyncOptions{Profile: engine.ProfileObjects}, id: h.nextRun()}
+	rs := &runState{h: h, name: name, opts: SyncOptions{Profile: engine.ProfileObjects}, id: h.nextRun(), ceiling: h.gate.Authority().Ceiling()}
 	rs.scopes, _ = h.scopesUnder(ctx, grants, "")
-	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id, Asked: true})
+	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id, Asked: true, Ceiling: rs.ceiling})
 	complete := true
 	var err error
 	if len(ids) > 0 {
-		complete, err = rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: engine.ProfileObjects, Scopes: rs.scopes, Objects: ids, Ceiling: engine.ModeOwn})
+		complete, err = rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: engine.ProfileObjects, Scopes: rs.scopes, Objects: ids, Ceiling: rs.ceiling})
 		if err != nil {
 			return r, err
 		}
@@ -109,8 +109,10 @@ func (h *Host) Settle(ctx context.Context, name string, ids []scoping.ObjectID) 
 	r.Read, r.Complete, r.Judgements = len(ids), complete, sum.Judgements
 	r.Errors = append(r.Errors, rs.problem...)
 	r.count(sum)
-	if err := rs.farewells(ctx, &r); err != nil { // also those who left: only so is an approved removal carried out
-		return r, err
+	if rs.ceiling == engine.ModeOwn {
+		if err := rs.farewells(ctx, &r); err != nil { // also those who left: only so is an approved removal carried out
+			return r, err
+		}
 	}
 	r.Millis, r.At = h.now().Sub(began).Milliseconds(), h.now().UnixMilli()
 	return r, h.Save(ctx)

@@ -87,8 +87,17 @@ func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scopin
 	if err != nil {
 		return nil, err
 	}
-	if err := h.sign(ctx); err != nil {
+	if err := h.unclaimedTenant(ctx); err != nil {
 		return nil, err
+	}
+	b, err := h.here(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, keeps := h.o.Tenant.(Marker); keeps {
+		if err := h.sign(ctx, func(*control) error { return nil }); err != nil {
+			return nil, err
+		}
 	}
 	err = h.change(ctx, func(c *control) error {
 		if c.partition != nil {
@@ -100,6 +109,7 @@ func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scopin
 		if len(matches) > 0 {
 			c.matches = &matches
 		}
+		c.bindTo(b)
 		c.owe(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + f.Name + " put in force", Epoch: at})
 		return nil
 	})
@@ -107,6 +117,25 @@ func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scopin
 		return nil, err
 	}
 	return h.gate.Authority().Partition, h.pushGrants(ctx)
+}
+
+// unclaimedTenant refuses a first adoption where another installation, or another host with this one's state, feeds the tenant (rule H1).
+func (h *Host) unclaimedTenant(ctx context.Context) error {
+	if err := h.bound(ctx); err != nil {
+		return err
+	}
+	mark, found, err := h.read(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := h.view(ctx)
+	if err != nil {
+		return err
+	}
+	if why := foreign(c.head, mark, found); why != "" {
+		return refusedAs(ErrOtherHost, why)
+	}
+	return refusedAs(ErrOtherHost, displaced(c.head, h.identity()))
 }
 
 // pushGrants tells every engine what it may do.

@@ -25,13 +25,13 @@ const domainsLife = 10 * time.Minute
 func (h *Host) Prepare(ctx context.Context) error {
 	h.prep.Lock()
 	defer h.prep.Unlock()
+	if err := h.recognize(ctx); err != nil { // before anything is read of what may not be ours
+		return err
+	}
 	if err := h.learnDomains(ctx); err != nil {
 		return err
 	}
 	known := h.o.Cache.Loaded(scoping.User) && h.o.Cache.Loaded(scoping.Group)
-	if err := h.recognize(ctx); err != nil {
-		return err
-	}
 	if err := h.readTenant(ctx, known); err != nil {
 		return err
 	}

@@ -274,7 +274,9 @@ type Status struct {
 	Revision     uint64
 	Epoch        scoping.Epoch
 	Installation string
-	ReadOnly     string
+	ReadOnly     string // why nothing may be written, or ""
+	Mark         MarkStatus
+	Restored     *Restored // what a state waits for that is to be activated
 	Engines      []EngineStatus
 	Stops        []gate.Stop
 	Held         []ledger.Hold
@@ -311,7 +313,7 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	auth := h.gate.Authority()
-	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: c.head.ReadOnly, Stops: auth.Stops, Held: Waiting(h.Held()), Linked: map[scoping.Kind]int{}}
+	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: auth.ReadOnly, Mark: h.markStatus(c), Restored: c.head.Restored, Stops: auth.Stops, Held: Waiting(h.Held()), Linked: map[scoping.Kind]int{}}
 	if auth.Partition != nil {
 		st.Revision = auth.Partition.Revision()
 		for _, d := range h.drift(auth.Partition) {

@@ -21,6 +21,7 @@ type SyncOptions struct {
 	Profile string // engine.ProfileDelta (default) or engine.ProfileFull
 	Under   string // a DN; empty: all of the engine's scopes
 	Wave    string
+	By      string // the person who asked for it; empty: a schedule
 }
 
 // ObjectProblem is one object whose proposal did not settle.
@@ -55,6 +56,7 @@ type SyncReport struct {
 	At         int64            `json:"at"` // Unix ms of its end
 	HeldSets   []string         `json:"heldSets,omitempty"`
 	Left       []string         `json:"unclaimedObjects,omitempty"`
+	ReadOnly   string           `json:"readOnly,omitempty"` // why nothing was written: the state waits for its activation
 	Judgements []gate.Judgement `json:"-"`
 }
 
@@ -77,6 +79,9 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 		return SyncReport{}, err
 	}
 	r, err := h.run(ctx, name, o)
+	if err == nil && r.ReadOnly != "" && r.Complete && o.Profile == engine.ProfileFull && o.Under == "" && o.By != "" {
+		err = h.seen(ctx, name, o.By, r)
+	}
 	r.Millis, r.At = h.now().Sub(began).Milliseconds(), h.now().UnixMilli()
 	if err != nil {
 		r.Errors = append(r.Errors, ObjectProblem{Object: name, Code: "run-failed", Message: err.Error()})
@@ -118,23 +123,25 @@ type runState struct {
 	opts    SyncOptions
 	id      uint64
 	session *gate.Session
+	ceiling engine.Mode
 	scopes  []scoping.Scope
 	read    int
 	problem []ObjectProblem
 }
 
 func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport, error) {
-	r := SyncReport{Engine: name, Profile: o.Profile, Errors: []ObjectProblem{}}
-	grants := h.gate.Authority().Grants(name)
+	auth := h.gate.Authority()
+	r := SyncReport{Engine: name, Profile: o.Profile, Errors: []ObjectProblem{}, ReadOnly: auth.ReadOnly}
+	grants := auth.Grants(name)
 	if err := h.o.Engines.Grant(ctx, name, grants); err != nil {
 		return r, err
 	}
-	rs := &runState{h: h, name: name, opts: o, id: h.nextRun()}
+	rs := &runState{h: h, name: name, opts: o, id: h.nextRun(), ceiling: auth.Ceiling()}
 	var err error
 	if rs.scopes, err = h.scopesUnder(ctx, grants, o.Under); err != nil {
 		return r, err
 	}
-	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id, Wave: o.Wave, Progress: func(n int) {
+	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id, Wave: o.Wave, Ceiling: rs.ceiling, Progress: func(n int) {
 		h.progress(Progress{Engine: name, Phase: "propose", Done: n})
 	}})
 	complete, err := rs.all(ctx)
@@ -148,8 +155,10 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 	r.Read, r.Complete, r.Judgements = rs.read, complete, sum.Judgements
 	r.Errors = append(r.Errors, rs.problem...)
 	r.count(sum)
-	if err := rs.farewells(ctx, &r); err != nil {
-		return r, err
+	if rs.ceiling == engine.ModeOwn {
+		if err := rs.farewells(ctx, &r); err != nil {
+			return r, err
+		}
 	}
 	sets, held := h.heldOwners(name)
 	r.HeldSets, r.Held = append(r.HeldSets, sets...), r.Held+held
@@ -160,7 +169,7 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 func (rs *runState) all(ctx context.Context) (bool, error) {
 	complete := true
 	if len(rs.scopes) > 0 {
-		ok, err := rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: rs.opts.Profile, Scopes: rs.scopes, Ceiling: engine.ModeOwn})
+		ok, err := rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: rs.opts.Profile, Scopes: rs.scopes, Ceiling: rs.ceiling})
 		if err != nil {
 			return false, err
 		}
@@ -238,7 +247,7 @@ func (rs *runState) dirty(ctx context.Context) (bool, error) {
 	if len(ids) == 0 {
 		return true, nil
 	}
-	return rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: engine.ProfileObjects, Scopes: rs.scopes, Objects: ids, Ceiling: engine.ModeOwn})
+	return rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: engine.ProfileObjects, Scopes: rs.scopes, Objects: ids, Ceiling: rs.ceiling})
 }
 
 // dirtyOf gives the dirty objects that an engine owns, or owned last if they are gone, and that the session has not heard of.

@@ -192,10 +192,14 @@ func (c *Client) checkMarker(ctx context.Context) Finding {
 	case err != nil:
 		return failure("marker", err)
 	case !permitted:
-		return Finding{Subject: "marker", Level: Warning, Text: "a cloned or restored host cannot be found out by the tenant",
+		return Finding{Subject: "marker", Level: Warning, Text: "the application may not keep the tenant's mark: a second installation, a cloned machine and a restored backup that write to this tenant are not noticed",
 			Hint: fmt.Sprintf(consent, permApp)}
 	case !found:
 		return Finding{Subject: "marker", Level: Fine, Text: "no installation of Tandem has marked this tenant"}
 	}
-	return Finding{Subject: "marker", Level: Fine, Text: fmt.Sprintf("installation %s, incarnation %d", m.Installation, m.Incarnation)}
+	text := fmt.Sprintf("installation %s, incarnation %d", m.Installation, m.Incarnation)
+	if m.Name != "" {
+		text += fmt.Sprintf(", host %s, which began to write at %s", m.Name, m.At.Format(time.RFC3339))
+	}
+	return Finding{Subject: "marker", Level: Fine, Text: text}
 }

@@ -120,31 +120,67 @@ func (c *Client) Organization(ctx context.Context) (Organization, error) {
 		LastSync: deref(o.GetOnPremisesLastSyncDateTime())}, nil
 }
 
-// Mark says which installation feeds the tenant, and its incarnation (rule H1).
+// Mark says who feeds the tenant: installation, incarnation, and the host that began to write last (rule H1).
 type Mark struct {
-	Installation string `json:"installation"`
-	Incarnation  uint64 `json:"incarnation"`
+	Installation string    `json:"installation"`
+	Incarnation  uint64    `json:"incarnation"`
+	Host         string    `json:"host,omitempty"`  // machine id and state folder's id; empty in a mark of an older program
+	Name         string    `json:"name,omitempty"`  // the machine's name, for people
+	Nonce        string    `json:"nonce,omitempty"` // renewed whenever a host begins to write
+	At           time.Time `json:"at,omitzero"`     // when that was, to the second
 }
 
-// markTag begins the tag of the own service principal that holds the mark.
-const markTag = "TandemInstallation:"
+// The beginnings of the own service principal's tags that hold the mark. The first is all that older programs wrote, and what they read.
+const (
+	markTag = "TandemInstallation:"
+	hostTag = "TandemHost:"
+)
 
-func (m Mark) tag() string { return fmt.Sprintf("%s%s:%d", markTag, m.Installation, m.Incarnation) }
+// maxMachineName is how much of a machine's name a tag has room for (256 characters,
+// https://learn.microsoft.com/graph/api/resources/serviceprincipal).
+const maxMachineName = 64
 
-func parseMark(tags []string) (Mark, bool) {
-	for _, t := range tags {
-		rest, ours := strings.CutPrefix(t, markTag)
-		i := strings.LastIndexByte(rest, ':')
-		var m Mark
-		if !ours || i < 0 {
-			continue
+func (m Mark) tags() []string {
+	out := []string{fmt.Sprintf("%s%s:%d", markTag, m.Installation, m.Incarnation)}
+	if m.Nonce == "" {
+		return out
+	}
+	name := strings.Map(func(r rune) rune {
+		if r < '!' || r > '~' {
+			return '-'
 		}
-		m.Installation = rest[:i]
-		if _, err := fmt.Sscanf(rest[i+1:], "%d", &m.Incarnation); err == nil {
-			return m, true
+		return r
+	}, m.Name)
+	return append(out, fmt.Sprintf("%s%s:%s:%d:%s", hostTag, m.Host, m.Nonce, m.At.Unix(), name[:min(len(name), maxMachineName)]))
+}
+
+func isMark(tag string) bool {
+	return strings.HasPrefix(tag, markTag) || strings.HasPrefix(tag, hostTag)
+}
+
+func parseMark(tags []string) (m Mark, found bool) {
+	for _, t := range tags {
+		if rest, ours := strings.CutPrefix(t, markTag); ours {
+			i := strings.LastIndexByte(rest, ':')
+			if i < 0 {
+				continue
+			}
+			if _, err := fmt.Sscanf(rest[i+1:], "%d", &m.Incarnation); err == nil {
+				m.Installation, found = rest[:i], true
+			}
+		}
+		if rest, ours := strings.CutPrefix(t, hostTag); ours {
+			var at int64
+			f := strings.SplitN(rest, ":", 4)
+			if len(f) != 4 {
+				continue
+			}
+			if _, err := fmt.Sscanf(f[2], "%d", &at); err == nil {
+				m.Host, m.Nonce, m.At, m.Name = f[0], f[1], time.Unix(at, 0).UTC(), f[3]
+			}
 		}
 	}
-	return Mark{}, false
+	return m, found
 }
 
 // Marker reads the mark. found is false if there is none. permitted is false if the application may not see its own service
@@ -165,9 +201,9 @@ func (c *Client) SetMarker(ctx context.Context, m Mark) (permitted bool, err err
 	if err != nil || !permitted {
 		return permitted, err
 	}
-	tags := slices.DeleteFunc(sp.GetTags(), func(t string) bool { return strings.HasPrefix(t, markTag) })
+	tags := slices.DeleteFunc(sp.GetTags(), isMark)
 	change := models.NewServicePrincipal()
-	change.SetTags(append(tags, m.tag()))
+	change.SetTags(append(tags, m.tags()...))
 	timed, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	c.requests.Add(1)

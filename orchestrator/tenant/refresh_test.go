@@ -270,13 +270,19 @@ func TestOrganizationDomainsAndMark(t *testing.T) {
 	if _, found, permitted, err := w.client.Marker(w.ctx); found || !permitted || err != nil {
 		t.Errorf("before marking: %v %v %v", found, permitted, err)
 	}
-	for n := range uint64(3) {
-		if ok, err := w.client.SetMarker(w.ctx, tenant.Mark{Installation: "here", Incarnation: n}); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
+	if ok, err := w.client.SetMarker(w.ctx, tenant.Mark{Installation: "here", Incarnation: 1}); !ok || err != nil {
+		t.Fatal(ok, err)
 	}
-	if m, found, _, err := w.client.Marker(w.ctx); !found || err != nil || m != (tenant.Mark{Installation: "here", Incarnation: 2}) {
-		t.Errorf("%+v %v %v", m, found, err)
+	if m, found, _, err := w.client.Marker(w.ctx); !found || err != nil || m != (tenant.Mark{Installation: "here", Incarnation: 1}) {
+		t.Errorf("the mark of an older program: %+v %v %v", m, found, err)
+	}
+	last := tenant.Mark{Installation: "here", Incarnation: 2, Host: "machine-folder", Name: "idm 1.contoso.test", Nonce: "0193-ab", At: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
+	if ok, err := w.client.SetMarker(w.ctx, last); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	last.Name = "idm-1.contoso.test" // a tag holds no spaces
+	if m, found, _, err := w.client.Marker(w.ctx); !found || err != nil || m != last {
+		t.Errorf("%+v %v %v, want %+v", m, found, err, last)
 	}
 	w.fault(lab.Fault{Kind: lab.Status, Status: 403, Path: "servicePrincipals", Methods: []string{"PATCH"}, Count: -1})
 	if ok, err := w.client.SetMarker(w.ctx, tenant.Mark{Installation: "here", Incarnation: 4}); ok || err != nil {

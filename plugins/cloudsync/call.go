@@ -65,6 +65,8 @@ type RemoveArgs struct {
 //	remove  RemoveArgs                 the agent's line ends, and it can never attend again
 //	trace   TraceArgs                  a Step per line: agent, import, scope, exclusion, mapping, references, proposal
 //	provision-on-demand                the same as trace: this engine writes nothing by itself
+//	save                               what a backup has to hold so that agents need not enrol again: private keys are in it
+//	load    what save answered         replaces what the engine has made meanwhile
 func (e *Engine) Call(ctx context.Context, verb string, args []byte, out chan<- []byte) error {
 	s := e.current()
 	if s == nil {
@@ -79,8 +81,12 @@ func (e *Engine) Call(ctx context.Context, verb string, args []byte, out chan<- 
 		return s.remove(ctx, args, out)
 	case "trace", "provision-on-demand":
 		return e.trace(ctx, args, out)
+	case "save":
+		return s.save(ctx, out)
+	case "load":
+		return e.load(ctx, args, out)
 	}
-	return fmt.Errorf("verb %q: %w (it knows agents, invite, remove, trace and provision-on-demand)", verb, engine.ErrUnsupported)
+	return fmt.Errorf("verb %q: %w (it knows agents, invite, remove, trace, provision-on-demand, save and load)", verb, engine.ErrUnsupported)
 }
 
 func send(ctx context.Context, out chan<- []byte, v any) error {

@@ -90,7 +90,7 @@ func New(o Options) *Engine {
 func (e *Engine) Describe(context.Context) (engine.Description, error) {
 	return engine.Description{Kind: "cloudsync", Version: Version, Contract: engine.ContractVersion,
 		Features: slices.Clone(features), Writes: defaultSchema().writes(), CanShadow: true, Release: "clean",
-		Verbs: []string{"agents", "invite", "remove", "trace", "provision-on-demand"}}, nil
+		Verbs: []string{"agents", "invite", "remove", "trace", "provision-on-demand", "save", "load"}}, nil
 }
 
 // Configure takes a configuration, or refuses it with every mistake at once; the one before then stays in force. It waits for

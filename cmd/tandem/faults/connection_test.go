@@ -161,7 +161,7 @@ func TestTenantThatCannotBeUsedIsNamedWithTheMend(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := looking(t)
+			w := alone(t, 5) // each import marks its tenant
 			w.done("import", "policy.yaml")
 			c.spoil(w)
 			if r := w.answers(1, c.words, new(any), "check"); r.took > 40*time.Second {

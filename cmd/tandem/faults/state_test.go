@@ -92,7 +92,7 @@ func (w *world) copyState() string {
 
 func TestNewerFormatsAreRefusedNotGuessed(t *testing.T) {
 	t.Parallel()
-	w := looking(t)
+	w := alone(t, 5)
 	w.done("import", "policy.yaml")
 	b := []byte(w.read(w.log()))
 	const magic = "TANDEMLG" // and after it the version, a little-endian number of four bytes
@@ -128,7 +128,7 @@ func TestDamagedIndexesAreMadeAnewWithANote(t *testing.T) {
 
 func TestStateHeldByAnotherIsNamedWithItsHolder(t *testing.T) {
 	t.Parallel()
-	w := looking(t)
+	w := alone(t, 5)
 	w.done("import", "policy.yaml")
 	s, err := state.Open(w.path("state"), state.Options{Command: "somebody's test"})
 	w.check(err)

@@ -1,0 +1,147 @@
+package orchestrator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/tandem-sync/tandem/orchestrator/host"
+)
+
+// identityFile holds the state folder's own random id, and where the folder lay when it was used last. A backup does not hold it: a restored
+// folder is another one.
+const identityFile = "identity.json"
+
+// MachineVariable names this machine instead of the operating system's id: for containers, which may get another one with each start.
+const MachineVariable = "TANDEM_MACHINE_ID"
+
+type identityRecord struct {
+	Folder string `json:"folder"`
+	Path   string `json:"path"`
+}
+
+// identify tells this host from others: by the machine, and by the state folder on it. A folder that was moved keeps its id; one that was copied
+// is found out as long as the first is still there.
+func identify(o Options) (host.Identity, error) {
+	me := host.Identity{Machine: machineID(o)}
+	me.Name, _ = os.Hostname() // for people only
+	dir, err := filepath.Abs(o.StateDir)
+	if err != nil {
+		return me, fmt.Errorf("the state folder's path: %w", err)
+	}
+	r, err := readIdentity(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return newIdentity(me, dir)
+	case err != nil:
+		return me, err
+	}
+	me.Folder = r.Folder
+	if r.Path == dir {
+		return me, nil
+	}
+	if copied(r, dir) {
+		me.CopyOf = r.Path
+		return me, nil
+	}
+	r.Path = dir // it was moved
+	return me, writeIdentity(dir, r)
+}
+
+// newIdentity gives a folder an id of its own.
+func newIdentity(me host.Identity, dir string) (host.Identity, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return me, fmt.Errorf("making an id for the state folder: %w", err)
+	}
+	me.Folder, me.CopyOf = hex.EncodeToString(id[:8]), ""
+	return me, writeIdentity(dir, identityRecord{Folder: me.Folder, Path: dir})
+}
+
+// copied reports whether the folder that a record names is another one than dir, and is still there.
+func copied(r identityRecord, dir string) bool {
+	first, err := readIdentity(r.Path)
+	if err != nil || first.Folder != r.Folder {
+		return false
+	}
+	a, errA := os.Stat(filepath.Join(r.Path, identityFile))
+	b, errB := os.Stat(filepath.Join(dir, identityFile))
+	return errA == nil && errB == nil && !os.SameFile(a, b) // not the same folder under another name
+}
+
+func readIdentity(dir string) (r identityRecord, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, identityFile))
+	if err != nil {
+		return r, fmt.Errorf("the state folder's identity: %w", err)
+	}
+	if err := json.Unmarshal(b, &r); err != nil || r.Folder == "" {
+		return r, fmt.Errorf("the state folder's identity: %s is damaged: remove it, and `tandem takeover` if this host is then taken for another", filepath.Join(dir, identityFile))
+	}
+	return r, nil
+}
+
+func writeIdentity(dir string, r identityRecord) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding the state folder's identity: %w", err)
+	}
+	name := filepath.Join(dir, identityFile)
+	if err := os.WriteFile(name+".new", b, 0o600); err != nil {
+		return fmt.Errorf("writing the state folder's identity: %w", err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return fmt.Errorf("writing the state folder's identity: %w", err)
+	}
+	return nil
+}
+
+// machineID tells this machine from others. The operating system's id is confidential (machine-id(5)): what leaves the machine is derived from it.
+func machineID(o Options) string {
+	id := o.Machine
+	if id == "" {
+		id = o.Getenv(MachineVariable)
+	}
+	for _, f := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
+		if b, err := os.ReadFile(f); err == nil && id == "" {
+			id = strings.TrimSpace(string(b))
+		}
+	}
+	if id == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("tandem machine " + id))
+	return hex.EncodeToString(sum[:8])
+}
+
+// renew gives the state folder an identity of its own.
+func (x *Orchestrator) renew() (host.Identity, error) {
+	dir, err := filepath.Abs(x.options.StateDir)
+	if err != nil {
+		return x.identity, fmt.Errorf("the state folder's path: %w", err)
+	}
+	me, err := newIdentity(x.identity, dir)
+	if err == nil {
+		x.identity = me
+	}
+	return me, err
+}
+
+// identify gives what the configuration says of tenant and directories that can be compared without asking them.
+func (c *Config) identify() host.Configured {
+	out := host.Configured{Bases: map[string]string{}}
+	if id, err := uuid.Parse(c.Tenant.TenantID); err == nil {
+		out.TenantID = id.String()
+	}
+	for _, d := range c.Directories {
+		out.Bases[d.Name] = d.Base
+	}
+	return out
+}
