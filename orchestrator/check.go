@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
@@ -126,8 +127,14 @@ func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {
 	if err != nil {
 		return failure("engine "+n, err, "see the engine's settings in tandem.yaml")
 	}
-	if h, ok := x.settledHealth(ctx, n); ok && !h.OK {
+	h, ok := x.settledHealth(ctx, n)
+	if ok && !h.OK {
 		return Finding{Name: "engine " + n, Severity: "failure", Message: h.Message}
+	}
+	for detail := range h.Details {
+		if strings.HasPrefix(detail, "agent.") { // it serves, and one of its agents is bad or lacks a right
+			return Finding{Name: "engine " + n, OK: true, Severity: "warning", Message: h.Message, Hint: "tandem agent list shows the agents"}
+		}
 	}
 	return fine("engine "+n, fmt.Sprintf("%s %s, features %v", d.Kind, d.Version, d.Features))
 }

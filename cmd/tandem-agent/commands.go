@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -95,7 +96,14 @@ func enroll(c *cli.Context) error {
 		return err
 	}
 	controller := session.Controller().URL
+	lacks, err := agent.Lacks(c.Context, session, time.Now())
 	session.Close()
+	if err != nil {
+		return fmt.Errorf("look at the rights of %s: %w", connection.User, err)
+	}
+	if lacks != "" {
+		fmt.Fprintf(c.App.ErrWriter, "warning: %s\n", lacks)
+	}
 	id, err := agent.Enroll(c.Context, c.String("server"), c.String("token"), connection)
 	if err != nil {
 		return err

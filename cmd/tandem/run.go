@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -286,6 +288,9 @@ func engineCommand() *cli.Command {
 			return ask(c, request{command: "engine/show", body: api.NameRequest{Name: c.Args().First()}, view: view(func(w io.Writer, e api.Engine) {
 				engineTable(w, []api.Engine{e})
 				fmt.Fprintf(w, "kind %s, version %s, features %v\nverbs %v\n", e.Kind, e.Version, e.Features, e.Verbs)
+				for _, k := range slices.Sorted(maps.Keys(e.Details)) {
+					fmt.Fprintf(w, "%s: %s\n", k, e.Details[k])
+				}
 			})})
 		}},
 	}}
@@ -349,8 +354,15 @@ func showAgents(w io.Writer, r api.AgentReply) {
 		return
 	}
 	var rows [][]string
+	var troubles []string
 	for _, a := range as {
-		rows = append(rows, []string{a.ID, a.Group, a.Directory, a.Host, a.State, map[bool]string{true: "embedded", false: ""}[a.Embedded], a.Version, a.Trouble})
+		rows = append(rows, []string{a.ID, a.Group, a.Directory, a.Host, a.State, map[bool]string{true: "embedded", false: ""}[a.Embedded], a.Version})
+		if a.Trouble != "" {
+			troubles = append(troubles, fmt.Sprintf("%s on %s: %s", a.ID, a.Host, a.Trouble))
+		}
 	}
-	table(w, "AGENT|GROUP|DIRECTORY|HOST|STATE||VERSION|TROUBLE", rows)
+	table(w, "AGENT|GROUP|DIRECTORY|HOST|STATE||VERSION", rows)
+	for _, t := range troubles {
+		fmt.Fprintln(w, t)
+	}
 }

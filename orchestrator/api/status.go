@@ -78,7 +78,8 @@ type Engine struct {
 	Healthy  *bool                        `json:"healthy"`
 	Message  string                       `json:"message"`
 	Agents   *int                         `json:"agents"`
-	Scopes   int                          `json:"scopes"` // that it owns
+	Details  map[string]string            `json:"details,omitempty"` // what the engine says beside its message, such as "state.DIRECTORY", "nextAttempt.DIRECTORY", "agent.ID"
+	Scopes   int                          `json:"scopes"`            // that it owns
 	Errors   int                          `json:"errors"`
 	Stopped  string                       `json:"stopped,omitempty"`
 	Lag      *int64                       `json:"lagMillis"` // since its last run here
@@ -88,7 +89,7 @@ type Engine struct {
 func engineOf(e host.EngineStatus, now time.Time) Engine {
 	out := Engine{Name: e.Name, Errors: e.Debts, Stopped: e.Stopped}
 	if e.Health != nil {
-		out.Healthy, out.Message = &e.Health.OK, e.Health.Message
+		out.Healthy, out.Message, out.Details = &e.Health.OK, e.Health.Message, e.Health.Details
 		if e.Health.Agents > 0 {
 			out.Agents = &e.Health.Agents
 		}

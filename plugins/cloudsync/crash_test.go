@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -175,11 +176,46 @@ func TestRepeatedFailureIsQuarantineUntilARunSucceeds(t *testing.T) {
 		t.Errorf("health: %+v", h)
 	}
 	o := w.run(w.delta(all))
-	if es := o.report().Errors; len(es) != 2 || es[1].Code != cloudsync.CodeQuarantine {
-		t.Errorf("a run in quarantine does not say so: %+v", es)
+	if r := o.report(); o.err != nil || r.Complete || len(r.Errors) != 1 || r.Errors[0].Code != cloudsync.CodeQuarantine || !strings.Contains(r.Errors[0].Message, "--profile full") {
+		t.Errorf("a run in quarantine does not say so, with the way out: %v %+v", o.err, r)
 	}
-	w.attend(w.enrol())
+	if next := w.waitHealth(func(engine.Health) bool { return true }); next.Details["nextAttempt.contoso"] != h.Details["nextAttempt.contoso"] {
+		t.Errorf("a run that rested made the rest longer: %+v", next)
+	}
+	w.attend(w.enrol()) // what was missing is there: no need to rest
 	w.waitAgents(1)
 	mustComplete(t, w.run(w.delta(all)))
 	w.waitHealth(func(h engine.Health) bool { return h.OK && h.Details["state.contoso"] == "active" })
+}
+
+func TestQuarantineRestsUntilItsNextAttemptUnlessAPersonTries(t *testing.T) {
+	var clock days
+	w := newWorld(t, 2, cloudsync.Options{Now: clock.now}, `{"agents":{"listen":"127.0.0.1:0","embedded":1},"quarantine":{"errors":1}}`)
+	all := w.everything()
+	w.grant(all)
+	mustComplete(t, w.run(w.full(all)))
+	failing := host{decide: func(engine.Proposal) engine.Outcome { return engine.Failed }}
+	w.set("CN=sales1,OU=Sales", "title", "One")
+	w.runAs(t.Context(), w.delta(all), failing)
+	h := w.waitHealth(func(h engine.Health) bool { return h.Details["state.contoso"] == "quarantine" })
+	if !strings.Contains(h.Message, "tandem sync cloudsync --profile full") || !strings.Contains(h.Message, h.Details["nextAttempt.contoso"]) {
+		t.Errorf("health: %s", h.Message)
+	}
+	w.set("CN=sales1,OU=Sales", "title", "Two")
+	if o := w.run(w.delta(all)); len(o.proposals) != 0 || o.report().Complete || o.report().Read != 0 {
+		t.Errorf("a run that should rest: %+v", o.reports)
+	}
+	if o := w.run(engine.RunRequest{Profile: engine.ProfileObjects, Scopes: []scoping.Scope{all}, Objects: []scoping.ObjectID{w.id("CN=sales1,OU=Sales")}}); len(o.proposals) == 0 {
+		t.Errorf("a question about an object is not answered: %+v", o.reports)
+	}
+	w.runAs(t.Context(), w.full(all), failing)
+	w.set("CN=sales1,OU=Sales", "title", "Three")
+	clock.set(2)
+	w.titled(w.run(w.delta(all)), "Three")
+	w.runAs(t.Context(), w.full(all), failing)
+	mustComplete(t, w.run(w.full(all)))
+	w.waitHealth(func(h engine.Health) bool { return h.OK && h.Details["state.contoso"] == "active" })
+	if o := w.run(w.delta(all)); !o.report().Complete {
+		t.Errorf("after the quarantine: %+v", o.reports)
+	}
 }

@@ -28,7 +28,7 @@ func (s *service) health() engine.Health {
 		} else if c.usable < j.minimum {
 			problems = append(problems, fmt.Sprintf("directory %s can be read by %d of the %d agents needed", name, c.usable, j.minimum))
 		}
-		problems = append(problems, quarantineHealth(name, s.standing[name], h.Details)...)
+		problems = append(problems, quarantineHealth(name, s.config.Engine, s.standing[name], h.Details)...)
 	}
 	h.OK, h.Message = len(problems) == 0, strings.Join(append(problems, notes...), "; ")
 	if h.OK {
@@ -38,7 +38,7 @@ func (s *service) health() engine.Health {
 }
 
 // quarantineHealth tells how a directory's job fares, in details and as a problem.
-func quarantineHealth(name string, at standing, details map[string]string) []string {
+func quarantineHealth(name, engine string, at standing, details map[string]string) []string {
 	details["state."+name] = at.String()
 	if at.Quarantine.IsZero() {
 		return nil
@@ -46,7 +46,7 @@ func quarantineHealth(name string, at standing, details map[string]string) []str
 	details["since."+name] = at.Quarantine.Format(time.RFC3339)
 	details["nextAttempt."+name] = at.Next.Format(time.RFC3339)
 	details["reason."+name] = at.Reason
-	return []string{fmt.Sprintf("directory %s is in quarantine: %s", name, at.Reason)}
+	return []string{quarantined(name, engine, at)}
 }
 
 // conditions is how the agents of one audience are.

@@ -66,9 +66,8 @@ func (j *job) run(ctx context.Context, r engine.RunRequest, where regions, s *st
 	err := run.do(ctx)
 	if err != nil {
 		run.fail(scoping.ObjectID{}, CodeRun, err.Error())
-		if !j.memory.standing.Quarantine.IsZero() {
-			run.fail(scoping.ObjectID{}, CodeQuarantine, fmt.Sprintf("directory %s is in quarantine since %s; the next scheduled attempt makes sense at %s",
-				j.config.Name, j.memory.standing.Quarantine.Format(time.RFC3339), j.memory.standing.Next.Format(time.RFC3339)))
+		if at := j.memory.standing; !at.Quarantine.IsZero() {
+			run.fail(scoping.ObjectID{}, CodeQuarantine, fmt.Sprintf("directory %s is in quarantine since %s", j.config.Name, at.Quarantine.Format(time.RFC3339)))
 		}
 	}
 	return run.report, err
@@ -105,8 +104,12 @@ func (r *jobRun) ready(ctx context.Context) int {
 	return r.hub.await(ended, r.audience, r.minimum)
 }
 
+// fail reports what could not be done. Without an object it is the run that failed. One object without an answer is named, and leaves
+// the run complete for all others: an account that does not see some tombstones would block every delete for good.
 func (r *jobRun) fail(g scoping.ObjectID, code, message string) {
-	r.report.Complete = false
+	if g == (scoping.ObjectID{}) {
+		r.report.Complete = false
+	}
 	r.report.Errors = append(r.report.Errors, engine.ObjectError{Object: g, Code: code, Message: message})
 }
 

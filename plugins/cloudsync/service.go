@@ -177,9 +177,13 @@ func (s *service) jobsOf(r engine.RunRequest) ([]*job, error) {
 	return slices.DeleteFunc(slices.Clone(s.jobs), func(j *job) bool { return len(named) > 0 && !named[j.config.Name] }), nil
 }
 
-// runJob runs one directory, reports, and waits for the host's decisions. A run that breaks off is reported as not complete,
+// runJob runs one directory, reports, and waits for the host's decisions. A delta run of a job that rests in quarantine reads nothing. A run that breaks off is reported as not complete,
 // with why, and is no error here; one that could not begin for want of agents is both.
 func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grants []engine.Grant, stream *stream, more bool) error {
+	if at := j.memory.standing; r.Profile == engine.ProfileDelta && at.resting(s.hub.conditions(j.audience).usable >= j.minimum, s.clock.now()) {
+		return stream.send(engine.RunEvent{Report: &engine.RunReport{Directory: j.config.Name, More: more, Errors: []engine.ObjectError{
+			{Code: CodeQuarantine, Message: quarantined(j.config.Name, s.config.Engine, at)}}}})
+	}
 	waiting, done := context.WithCancel(s.ready)
 	stop := context.AfterFunc(ctx, done)
 	s.hub.await(waiting, j.audience, j.minimum)
@@ -219,11 +223,7 @@ func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grant
 
 // stand notes how the run went.
 func (s *service) stand(ctx context.Context, j *job, failure error, objects int) error {
-	reason := ""
-	if failure != nil {
-		reason = failure.Error()
-	}
-	next := j.memory.standing.after(j.limits, reason, objects, s.clock.now())
+	next := j.memory.standing.after(j.limits, failure, objects, s.clock.now())
 	if next == j.memory.standing {
 		return nil
 	}

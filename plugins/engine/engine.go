@@ -131,7 +131,7 @@ type RunRequest struct {
 }
 
 // RunReport ends a run. Complete means that EVERY object of the scopes (full), everything that changed (delta), or each
-// requested object (objects) was proposed.
+// requested object (objects) was proposed, or is named in Errors: one question without an answer blocks nothing else.
 type RunReport struct {
 	Directory string
 	DC        scoping.GUID // invocationId of the controller that was read

@@ -131,6 +131,7 @@ func Run(ctx context.Context, id Identity, o Options) error {
 type runner struct {
 	options Options
 	process []byte // tells this run of the program from any other
+	rights  rights
 
 	mu sync.Mutex
 	id Identity // changes when its certificate is renewed
@@ -162,7 +163,7 @@ func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 		return false, err
 	}
 	defer conn.Close()
-	reader := &reader{connection: id.Connection, log: r.options.Logger, now: r.options.Now}
+	reader := &reader{connection: id.Connection, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
 	defer reader.close()
 	hello, err := reader.hello(ctx)
 	if err != nil {
@@ -182,6 +183,7 @@ func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 	defer s.work.Wait()
 	defer cancel()
 	s.work.Go(func() { r.keepRenewed(ctx) })
+	s.work.Go(func() { r.rights.keep(ctx, reader, r.options.Wait) })
 	// A refusal has a header too, but not this key.
 	attended = len(header.Get(line.Attending)) > 0
 	return attended, s.serve(ctx, stream.Recv)

@@ -55,7 +55,8 @@ func read(ctx context.Context, r *reader, request *linepb.Request, p *parts) (*l
 		return nil, err
 	}
 	c := s.Controller()
-	start := &linepb.Start{Invocation: c.InvocationID[:], Usn: usn, Root: c.Root[:], Controller: c.URL}
+	lacks, _ := r.rights.get()
+	start := &linepb.Start{Invocation: c.InvocationID[:], Usn: usn, Root: c.Root[:], Controller: c.URL, Lacks: lacks}
 	if err := p.send(&linepb.Part{Is: &linepb.Part_Start{Start: start}}); err != nil {
 		r.release(s)
 		return nil, err

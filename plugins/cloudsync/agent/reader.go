@@ -28,6 +28,7 @@ const (
 // reader keeps one idle session to the directory at hand and opens more when requests come together.
 type reader struct {
 	connection directory.Connection
+	rights     *rights
 	log        *slog.Logger
 	now        func() time.Time
 
@@ -58,7 +59,11 @@ func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
 	c := s.Controller()
 	out.Controller, out.Invocation = c.URL, c.InvocationID[:]
 	r.release(s)
-	return out, nil
+	if _, known := r.rights.get(); !known {
+		r.rights.look(looking, r)
+	}
+	out.Lacks, _ = r.rights.get()
+	return out, ctx.Err()
 }
 
 // session gives a session to the controller (empty: any) and its highestCommittedUSN, read just now. The caller releases it, or
