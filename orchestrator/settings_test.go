@@ -225,3 +225,74 @@ func (w *world) settleAdoption(name string) {
 	}
 	w.sync(name, engine.ProfileFull)
 }
+
+func TestMembershipsOfOthersAreKeptAndTold(t *testing.T) {
+	w := embedded(t, 10)
+	text := w.policyOf()
+	if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", []byte(text), "test"); err != nil {
+		t.Fatal(err)
+	}
+	sales := "OU=Sales," + w.site.base
+	annDN, ann := w.person("ann", sales)
+	bobDN, bob := w.person("bob", sales)
+	_, cleo := w.person("cleo", sales)
+	group := "CN=Team," + sales
+	w.add(group, map[string][]string{"objectClass": {"group"}, "sAMAccountName": {"team"}, "groupType": {"-2147483646"}, "displayName": {"Team"}, "member": {annDN}})
+	w.sync("connect", engine.ProfileFull)
+	team := w.groupOf("Team").ID
+	members := func(want ...string) {
+		t.Helper()
+		var ids []string
+		for _, upn := range want {
+			ids = append(ids, w.mustUser(upn).ID)
+		}
+		slices.Sort(ids)
+		if got := slices.Sorted(slices.Values(w.groupOf("Team").Members)); !slices.Equal(got, ids) {
+			t.Errorf("members %v, wanted %v", got, ids)
+		}
+	}
+	if err := w.model.AddMember(team, w.mustUser(bob).ID); err != nil {
+		t.Fatal(err)
+	}
+	w.graph.ResetCounters()
+	r := w.sync("connect", engine.ProfileFull)
+	members(ann, bob)
+	if w.writes() > 0 || !slices.ContainsFunc(r.Findings, func(p host.ObjectProblem) bool { return p.Code == "references-kept" && strings.Contains(p.Message, bobDN) }) {
+		t.Errorf("%d writes; told: %+v", w.writes(), r.Findings)
+	}
+	if o, err := w.tandem.Host().Object(t.Context(), group); err != nil || !slices.Equal(o.Foreign, []string{bobDN}) {
+		t.Errorf("of others in the group: %v, %v", o.Foreign, err)
+	}
+	w.modify(group, "member", annDN, bobDN) // the directory has it too: from now on it is Tandem's
+	if r := w.sync("connect", engine.ProfileDelta); len(r.Findings) > 0 {
+		t.Errorf("still told: %+v", r.Findings)
+	}
+	w.modify(group, "member", annDN)
+	w.sync("connect", engine.ProfileDelta)
+	members(ann)
+	if err := w.model.AddMember(team, w.mustUser(cleo).ID); err != nil {
+		t.Fatal(err)
+	}
+	w.sync("connect", engine.ProfileFull)
+	members(ann, cleo)
+	w.applied(w.plan(withDefaults(text, "members: exclusive")))
+	w.sync("connect", engine.ProfileFull)
+	members(ann)
+}
+
+func TestAManagerOfOthersIsKept(t *testing.T) {
+	w := embedded(t, 10)
+	w.importPolicy()
+	sales := "OU=Sales," + w.site.base
+	annDN, ann := w.person("ann", sales)
+	_, bob := w.person("bob", sales)
+	w.sync("connect", engine.ProfileFull)
+	if err := w.model.SetManager(w.mustUser(ann).ID, w.mustUser(bob).ID); err != nil {
+		t.Fatal(err)
+	}
+	w.modify(annDN, "title", "Chief")
+	w.sync("connect", engine.ProfileFull)
+	if got := w.mustUser(ann).Manager; got != w.mustUser(bob).ID {
+		t.Errorf("manager %q", got)
+	}
+}

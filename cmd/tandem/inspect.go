@@ -179,6 +179,9 @@ func showObject(w io.Writer, o api.Object) {
 			fmt.Fprintf(w, "  %s: %s\n", k, strings.Join(o.Tenant.Values[k], " | "))
 		}
 	}
+	for _, n := range o.Foreign {
+		fmt.Fprintf(w, "written by others: the reference to %s\n", n)
+	}
 	for _, d := range o.Errors {
 		fmt.Fprintf(w, "unsettled: %s %s: %s\n", d.Feature, d.Code, d.Reason)
 	}

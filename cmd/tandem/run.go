@@ -48,6 +48,9 @@ func showSync(w io.Writer, r api.Sync) {
 		fmt.Fprintf(w, "  %s: %s: %s\n", e.Object, e.Code, e.Message)
 	}
 	showDifferences(w, r.Differences)
+	for _, e := range r.Findings {
+		fmt.Fprintf(w, "  %s: %s: %s\n", e.Object, e.Code, e.Message)
+	}
 	for _, n := range r.Left {
 		fmt.Fprintf(w, "  unclaimed: %s\n", n)
 	}

@@ -15,6 +15,7 @@ type Object struct {
 	Record   map[scoping.Feature]string `json:"ownerOfRecord"`
 	Values   map[string][]string        `json:"directoryValues"`
 	Tenant   *cloud.Object              `json:"tenant"`
+	Foreign  []string                   `json:"foreignReferences"`  // members or manager in the tenant that Tandem did not write
 	Excluded string                     `json:"excluded,omitempty"` // why its owner's rules leave it out
 	Errors   []Debt                     `json:"errors"`
 	Journal  []Record                   `json:"journal"`
@@ -34,7 +35,7 @@ func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	out := Object{Explained: explainedOf(r.Explained), Record: r.Record, Values: r.Directory, Tenant: r.Cloud, Excluded: r.Excluded, Errors: []Debt{}, Journal: []Record{}}
+	out := Object{Explained: explainedOf(r.Explained), Record: r.Record, Values: r.Directory, Tenant: r.Cloud, Foreign: r.Foreign, Excluded: r.Excluded, Errors: []Debt{}, Journal: []Record{}}
 	if r.Row != nil {
 		out.Link = &Link{CloudID: r.Row.CloudID, Anchor: r.Row.Anchor, Origin: r.Row.Origin, State: r.Row.State, Transit: r.Row.Transit}
 	}

@@ -133,6 +133,7 @@ type Verdict struct {
 	Pair  *ledger.Pair  // what is not written any more, since the tenant does not keep it
 
 	Waiting   int      // references whose other end is not in the tenant yet
+	Foreign   []string // references that others wrote and that stay (rule D3): cloud ids
 	Removed   []string // members to be removed once the evidence allows: cloud ids
 	NeedPower []string // cloud ids whose power has to be known first: ask and decide again
 	NeedSight bool     // the census has to look again: engine and census disagree about the place

@@ -213,6 +213,30 @@ func TestForeignMembersAreKeptUnlessExclusive(t *testing.T) {
 	}
 }
 
+// Rule D3: a member between two linked objects is Tandem's only if Tandem wrote the membership or took it over; a row of before has no account, and counts
+// it as Tandem's once more.
+func TestMembershipsBetweenLinkedObjectsHaveAWriter(t *testing.T) {
+	c := groupCase()
+	c.Cloud.Members = []string{"c-bob"}
+	c.LinkedTo = func(id string) (*ledger.Row, bool) { return rowOf(bob, scoping.User, id), true }
+	check(t, gate.Decide(c, members()), engine.Parked, "")
+	c.Row.Links = &ledger.Links{}
+	v := gate.Decide(c, members())
+	check(t, v, engine.Unchanged, "")
+	if len(v.Foreign) != 1 || v.Foreign[0] != "c-bob" {
+		t.Errorf("kept: %v", v.Foreign)
+	}
+	c.Rules.Exclusive = true
+	check(t, gate.Decide(c, members()), engine.Parked, "")
+	c.Rules.Exclusive = false
+	c.Resolve = func(scoping.ObjectID) (string, gate.RefState) { return "c-bob", gate.RefLinked }
+	v = gate.Decide(c, members(bob))
+	check(t, v, engine.Unchanged, "")
+	if v.Nothing || v.Claim == nil || len(v.Claim.Took) != 1 {
+		t.Errorf("the directory has it too, and it is not taken over: %+v", v.Claim)
+	}
+}
+
 // Additions need no evidence: they are written at once, while removals of the same proposal wait (rules D2, D3).
 func TestAdditionsAreWrittenAtOnce(t *testing.T) {
 	c := groupCase()

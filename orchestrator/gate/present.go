@@ -86,7 +86,7 @@ func signIn(c Case, want cloud.Values) (Verdict, bool) {
 
 func claimOf(c Case, p engine.Proposal, want cloud.Values) ledger.Claim {
 	claim := ledger.Claim{Anchor: c.Sight.Anchor, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version,
-		Hash: hashOf(want), Attrs: sortedKeys(want), State: ledger.Live}
+		Hash: hashOf(want), Attrs: sortedKeys(want), State: ledger.Live, Tracks: p.Feature == scoping.Base(p.Kind)}
 	if c.Standing.Farewell && c.Standing.Owner == scoping.None {
 		claim.Owner, claim.State = scoping.None, ledger.ParkedRow
 	}

@@ -81,20 +81,41 @@ func members(c Case, p engine.Proposal) Verdict {
 	}
 	claim := claimOf(c, p, cloud.Values{})
 	claim.Attrs, claim.Hash, claim.State = []string{cloud.Members}, refsHash(r), c.Row.State
-	var add, drop []string
+	var add, drop, foreign []string
 	waiting := 0
 	if r.Whole {
 		want := resolve(c, p, r.Targets)
 		add = missing(want.found, c.Cloud.Members)
 		var dying int
-		drop, dying = removable(c, shown(c, missing(c.Cloud.Members, want.found)))
+		drop, foreign, dying = removable(c, shown(c, missing(c.Cloud.Members, want.found)))
 		waiting, claim.Later, claim.Never = want.waiting+dying, want.later, neverOf(want.never)
+		tookOver(c, &claim, r, c.Cloud.Members, want.found)
 	} else {
 		a, d := resolve(c, p, r.Added), resolve(c, p, r.Removed)
 		waiting, claim.Later, claim.Never = a.waiting, a.later, neverOf(a.never)
 		add, drop = missing(a.found, c.Cloud.Members), shown(c, both(d.found, c.Cloud.Members))
+		tookOver(c, &claim, r, c.Cloud.Members, a.found)
 	}
-	return memberVerdict(c, p, claim, add, drop, waiting)
+	v := memberVerdict(c, p, claim, add, drop, waiting)
+	v.Foreign = foreign
+	return v
+}
+
+// tookOver notes the references that the tenant has and the directory wants, and that are not known as Tandem's yet (rule D3). The account of a row of before
+// begins with every reference to a linked object, as they counted then: otherwise what is to be removed right now would become somebody else's. A list of
+// changes alone begins no account.
+func tookOver(c Case, claim *ledger.Claim, r engine.Refs, have, want []string) {
+	switch {
+	case c.Row.Links != nil:
+		claim.Took, claim.Tracks = slices.DeleteFunc(both(want, have), c.Row.Links.Has), true
+	case r.Whole:
+		claim.Took, claim.Tracks = slices.DeleteFunc(slices.Clone(have), func(id string) bool { _, linked := c.LinkedTo(id); return !linked }), true
+	}
+}
+
+// accounted reports whether the ledger would learn nothing new from a claim's references.
+func accounted(row *ledger.Row, claim ledger.Claim) bool {
+	return !claim.Tracks || row.Links != nil && len(claim.Took) == 0
 }
 
 // shown leaves out what the tenant itself took out of its references when it was deleted: a request for that is answered not found, and would
@@ -106,20 +127,23 @@ func shown(c Case, ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), c.Binned)
 }
 
-// removable keeps what Tandem may take away: members it linked, unless the policy makes the directory's list exclusive. A member who
-// died in the directory goes with his own delete, and stays for as long as that is held: taking him out of his groups before would be a
-// delete by instalments.
-func removable(c Case, ids []string) (drop []string, dying int) {
+// removable keeps what Tandem may take away: references that it wrote or took over, and those that others wrote only if the policy makes the directory's
+// list exclusive; foreign are those that stay for that reason. A member that died in the directory goes with its own delete, and stays for as long as
+// that is held: taking it out of its groups before would be a delete by instalments.
+func removable(c Case, ids []string) (drop, foreign []string, dying int) {
 	for _, id := range ids {
-		row, ours := c.LinkedTo(id)
+		row, linked := c.LinkedTo(id)
+		ours := linked && (c.Row.Links == nil || c.Row.Links.Has(id))
 		switch {
-		case ours && row.State == ledger.Live && c.Dead(row.Object):
-			dying++ // until his own delete is done the matter is open: he may come back
+		case linked && row.State == ledger.Live && c.Dead(row.Object):
+			dying++ // until its own delete is done the matter is open: it may come back
 		case ours || c.Rules.Exclusive:
 			drop = append(drop, id)
+		default:
+			foreign = append(foreign, id)
 		}
 	}
-	return drop, dying
+	return drop, foreign, dying
 }
 
 func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []string, waiting int) Verdict {
@@ -148,7 +172,7 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 		v.Reason = plural(waiting, "reference") + " not in the tenant yet"
 	case len(add) == 0:
 		v.Outcome = engine.Unchanged
-		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
+		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim) && accounted(c.Row, claim)
 	}
 	return setApart(v, nil, waits)
 }
@@ -178,8 +202,9 @@ func manager(c Case, p engine.Proposal) Verdict {
 	waiting := e.waiting
 	claim.Later, claim.Never = e.later, neverOf(e.never)
 	boss := shown(c, held(c.Cloud.Manager))
-	drop, dying := removable(c, boss)
+	drop, foreign, dying := removable(c, boss)
 	drop = kept(c, "manager", drop)
+	tookOver(c, &claim, r, boss, e.found)
 	v := settle(engine.Applied, "", "")
 	v.Claim = &claim
 	have := ""
@@ -203,7 +228,8 @@ func manager(c Case, p engine.Proposal) Verdict {
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-dying", "the manager is deleted in the directory, and not yet in the tenant"
 	default:
 		v.Outcome = engine.Unchanged
-		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
+		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim) && accounted(c.Row, claim)
+		v.Foreign = foreign
 	}
 	return v
 }

@@ -35,6 +35,7 @@ type Judgement struct {
 	Op      string // what would be or was done; "" for nothing
 	Before  cloud.Values
 	After   cloud.Values
+	Foreign []string // references in the tenant that Tandem did not write and that stay (rule D3): cloud ids
 }
 
 // Summary is a session's result.
@@ -248,7 +249,7 @@ func (s *Session) verdicts(items []*item) {
 func (s *Session) judgement(it *item) {
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
 	s.said[k] = Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
-		Op: it.v.Op, Before: it.v.Before, After: it.v.After}
+		Op: it.v.Op, Before: it.v.Before, After: it.v.After, Foreign: it.v.Foreign}
 }
 
 // decision makes the record of a verdict, or says that none is owed.

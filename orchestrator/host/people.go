@@ -80,7 +80,7 @@ func (h *Host) Settle(ctx context.Context, name string, ids []scoping.ObjectID) 
 	l.Lock()
 	defer l.Unlock()
 	began := h.now()
-	r := SyncReport{Engine: name, Profile: engine.ProfileObjects, Errors: []ObjectProblem{}}
+	r := SyncReport{Engine: name, Profile: engine.ProfileObjects, Errors: []ObjectProblem{}, Findings: []ObjectProblem{}}
 	if err := h.Prepare(ctx); err != nil {
 		return r, err
 	}
@@ -109,6 +109,7 @@ func (h *Host) Settle(ctx context.Context, name string, ids []scoping.ObjectID) 
 	r.Read, r.Complete, r.Judgements = len(ids), complete, sum.Judgements
 	r.Errors = append(r.Errors, rs.problem...)
 	r.count(sum)
+	h.findings(&r, sum)
 	if rs.ceiling == engine.ModeOwn {
 		if err := rs.farewells(ctx, &r); err != nil { // also those who left: only so is an approved removal carried out
 			return r, err

@@ -69,6 +69,7 @@ type ObjectReport struct {
 	Row       *ledger.Row
 	Record    map[scoping.Feature]string // owners of record
 	Cloud     *cloud.Object
+	Foreign   []string // members or manager in the tenant that Tandem did not write, by name
 	Dirty     map[scoping.Feature]ledger.Dirty
 	Excluded  string
 	Directory map[string][]string
@@ -106,6 +107,7 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 			}
 		}
 	})
+	out.Foreign = h.foreignReferences(out.Row, out.Cloud)
 	out.Directory, err = h.o.Census.Values(ctx, id)
 	if err != nil {
 		return out, err

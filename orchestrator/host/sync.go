@@ -52,6 +52,7 @@ type SyncReport struct {
 	Unclaimed  int              `json:"unclaimed"`
 	Millis     int64            `json:"durationMillis"`
 	Errors     []ObjectProblem  `json:"errors"`
+	Findings   []ObjectProblem  `json:"findings"` // what a person should know, and need not be done about
 	Complete   bool             `json:"complete"`
 	At         int64            `json:"at"` // Unix ms of its end
 	HeldSets   []string         `json:"heldSets,omitempty"`
@@ -92,7 +93,7 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 // remember keeps a run's report in the log, for whoever looks at the status later.
 func (h *Host) remember(ctx context.Context, r SyncReport, failed error) error {
 	short := r
-	short.Errors = r.Errors[:min(len(r.Errors), 20)]
+	short.Errors, short.Findings = r.Errors[:min(len(r.Errors), 20)], r.Findings[:min(len(r.Findings), 20)]
 	b, err := json.Marshal(short)
 	if err != nil {
 		return fmt.Errorf("keeping the run's report: %w", err)
@@ -131,7 +132,7 @@ type runState struct {
 
 func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport, error) {
 	auth := h.gate.Authority()
-	r := SyncReport{Engine: name, Profile: o.Profile, Errors: []ObjectProblem{}, ReadOnly: auth.ReadOnly}
+	r := SyncReport{Engine: name, Profile: o.Profile, Errors: []ObjectProblem{}, Findings: []ObjectProblem{}, ReadOnly: auth.ReadOnly}
 	grants := auth.Grants(name)
 	if err := h.o.Engines.Grant(ctx, name, grants); err != nil {
 		return r, err
@@ -155,6 +156,7 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 	r.Read, r.Complete, r.Judgements = rs.read, complete, sum.Judgements
 	r.Errors = append(r.Errors, rs.problem...)
 	r.count(sum)
+	h.findings(&r, sum)
 	if rs.ceiling == engine.ModeOwn {
 		if err := rs.farewells(ctx, &r); err != nil {
 			return r, err

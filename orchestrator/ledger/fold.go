@@ -149,7 +149,9 @@ func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
 		c.Hash = "" // the feature is not settled yet, but the link stands
 	}
 	s.claim(seq, r, c, in.Final)
-	s.Rows[*r.Object].Wrote = at
+	row := s.Rows[*r.Object]
+	row.Wrote = at
+	row.wroteLinks(in.Write)
 	if in.Pair != nil {
 		s.trouble(Key{*r.Object, r.Feature}).wrote(at, *in.Pair)
 	}
@@ -177,6 +179,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		s.Rows[*r.Object] = row
 	}
 	s.relink(row, c)
+	row.takeOver(r.Feature, c)
 	if r.Name != "" {
 		row.Name = r.Name
 	}
@@ -220,7 +223,12 @@ func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 // relink ties the row to a cloud object; another row that held it lets go (one who returned under a new objectGUID).
 func (s *State) relink(row *Row, c Claim) {
 	if c.CloudID != "" && c.CloudID != row.CloudID {
+		row.Links = nil
+		if c.Tracks {
+			row.Links = &Links{} // what a new object has, or one that was there before, nobody of us wrote
+		}
 		if other, ok := s.byCloud[c.CloudID]; ok && other != row.Object {
+			row.Links = s.Rows[other].Links
 			s.want(other, s.Rows[other].Features[scoping.References], false)
 			delete(s.Rows, other)
 		}

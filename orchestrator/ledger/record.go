@@ -150,6 +150,11 @@ type Claim struct {
 
 	Later []scoping.ObjectID `json:"later,omitempty"` // of references: ends that are not in the tenant and may come some day
 	Never *Never             `json:"never,omitempty"` // of references: ends that cannot be referred to in the tenant
+
+	// Took are references, by cloud id, that the tenant has and the directory wants: whoever wrote them, Tandem looks after them from now on (D3).
+	// Tracks says that references are looked after singly at all; records of before do not say so.
+	Took   []string `json:"took,omitempty"`
+	Tracks bool     `json:"tracks,omitempty"`
 }
 
 // Never counts the ends of an object's references that cannot be referred to in the tenant: contacts, computers, service accounts, principals

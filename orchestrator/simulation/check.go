@@ -462,6 +462,9 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 			cut = r.Before[cloud.Manager]
 		}
 		for _, id := range cut {
+			if x.Op == cloud.RemoveMember && w.byOthers(x.CloudID, id) {
+				w.fail(noDeath, "%s cuts the link of %s to %s, which others wrote and the directory never had", r.Engine, w.dir.now.dn(g), id)
+			}
 			end, linked := w.book.scratch.ByCloud(id)
 			if linked && !w.told[end.Object.GUID].dead && (e.members[end.Object.GUID] || e.manager == end.Object.GUID) {
 				w.failAbout(g, noDeath, linkCut, r.Engine, w.dir.now.dn(g), w.dir.now.dn(end.Object.GUID))

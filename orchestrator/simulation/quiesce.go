@@ -251,7 +251,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 		}
 	}
 	for _, id := range have {
-		if x := w.tenant.accounts[id]; !want[id] && x.mine && !w.deadOne(x) {
+		if x := w.tenant.accounts[id]; !want[id] && x.mine && !w.deadOne(x) && !w.wroteOthers(a.id, id) {
 			w.failAbout(e.guid, nothingLost, linkTooMuch, s.dn(e.guid), a.id, id, w.cached(a.id), w.linkedTo(id))
 		}
 		delete(want, id)

@@ -287,6 +287,7 @@ func (w *world) foreignWrite() {
 		o.Members = o.Members[1:]
 	case n < 9 && o.Kind == scoping.Group:
 		x, _ := pick(w, slices.DeleteFunc(t.sorted(), func(x *account) bool { return x.purged() || x.truth().Deleted || x.id == a.id }))
+		w.linkedByOthers(a, x.id)
 		o.Members = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(o.Members), x.id))))
 	case n == 9 && w.r.IntN(3) == 0:
 		a.foreign = true

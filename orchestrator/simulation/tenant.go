@@ -295,6 +295,9 @@ func (t *tenant) link(o *cloud.Object, x cloud.Write) (cloud.Result, bool) {
 				return rejected(400, cloud.CodeAlreadyMember), true
 			}
 		}
+		for _, id := range x.Refs {
+			delete(t.w.others, othersLink{x.CloudID, id})
+		}
 		o.Members = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(o.Members), x.Refs...))))
 	case cloud.RemoveMember:
 		t.w.unlinked(x)

@@ -27,6 +27,8 @@ type sightOf struct {
 
 // world is everything of one simulation.
 type world struct {
+	others map[othersLink]uint64 // memberships that somebody else wrote, and the directory's USN then
+
 	seed uint64
 	o    Options
 	r    *rand.Rand
