@@ -257,7 +257,9 @@ func TestMembershipsOfOthersAreKeptAndTold(t *testing.T) {
 	w.graph.ResetCounters()
 	r := w.sync("connect", engine.ProfileFull)
 	members(ann, bob)
-	if w.writes() > 0 || !slices.ContainsFunc(r.Findings, func(p host.ObjectProblem) bool { return p.Code == "references-kept" && strings.Contains(p.Message, bobDN) }) {
+	if w.writes() > 0 || !slices.ContainsFunc(r.Findings, func(p host.ObjectProblem) bool {
+		return p.Code == "references-kept" && strings.Contains(p.Message, bobDN)
+	}) {
 		t.Errorf("%d writes; told: %+v", w.writes(), r.Findings)
 	}
 	if o, err := w.tandem.Host().Object(t.Context(), group); err != nil || !slices.Equal(o.Foreign, []string{bobDN}) {
