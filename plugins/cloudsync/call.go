@@ -47,7 +47,7 @@ type AgentInfo struct {
 	Requests   int       `json:"requests"` // under way
 	State      string    `json:"state"`    // good, failing (it attends, and its last answers failed or came too late), or away
 	Answered   time.Time `json:"lastAnswer,omitzero"`
-	Latency    int64     `json:"latencyMillis,omitempty"` // smoothed, until its answers begin
+	Latency    int64     `json:"latencyMillis,omitempty"` // smoothed: how long it keeps waiting
 	Trouble    string    `json:"trouble,omitempty"`       // what is wrong with it and since when
 	Machine    string    `json:"machine,omitempty"`
 	Expires    time.Time `json:"certificateEnds,omitzero"`

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,17 +57,18 @@ func (c *handClock) after(d time.Duration) (<-chan time.Time, func()) {
 }
 
 // fire waits until a timer of this duration is armed, and lets just that one run out. Time stands still for all others. Once done
-// is closed there is nothing to wait for.
-func (c *handClock) fire(d time.Duration, done <-chan struct{}) {
+// is closed there is nothing to wait for: false.
+func (c *handClock) fire(d time.Duration, done <-chan struct{}) bool {
 	c.t.Helper()
 	x := c.wait(d, done)
 	if x == nil {
-		return
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.armed = slices.DeleteFunc(c.armed, func(y *handTimer) bool { return x == y })
 	x.c <- x.due
+	return true
 }
 
 // wait waits until a timer of this duration is armed; nil if done was closed before.
@@ -121,6 +123,7 @@ type cable struct {
 	ctx      context.Context
 	cut      context.CancelFunc
 	work     sync.WaitGroup
+	sent     atomic.Int64 // pieces that went to the server
 }
 
 func newCable(t *testing.T, target string) *cable {
@@ -156,7 +159,11 @@ func (c *cable) carry(ended context.Context, a net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
 		both.Go(func() {
-			_, _ = io.Copy(cutWriter{way[1], c.ctx}, way[0])
+			w := cutWriter{w: way[1], cut: c.ctx}
+			if way[1] == b {
+				w.sent = &c.sent
+			}
+			_, _ = io.Copy(w, way[0])
 			if c.ctx.Err() != nil {
 				<-ended.Done()
 			}
@@ -169,13 +176,17 @@ func (c *cable) carry(ended context.Context, a net.Conn) {
 
 // cutWriter swallows everything once its cable is cut.
 type cutWriter struct {
-	w   io.Writer
-	cut context.Context
+	w    io.Writer
+	cut  context.Context
+	sent *atomic.Int64
 }
 
 func (w cutWriter) Write(b []byte) (int, error) {
 	if w.cut.Err() != nil {
 		return len(b), nil
+	}
+	if w.sent != nil {
+		w.sent.Add(1)
 	}
 	return w.w.Write(b)
 }

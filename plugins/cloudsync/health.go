@@ -98,6 +98,9 @@ func (h *hub) note(e enrolled) string {
 		all = append(all, "away since the engine started")
 	default:
 		all = append(all, "away since "+r.left.UTC().Format(time.RFC3339))
+		if r.misses > 0 {
+			all = append(all, "before that: "+r.why)
+		}
 	}
 	for _, more := range []string{r.lacks, r.second, certificateNote(e.Expires, h.clock.now())} {
 		if more != "" {

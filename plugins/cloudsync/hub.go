@@ -138,7 +138,7 @@ func (h *hub) join(l *live, r *linepb.AttendRequest) error {
 	if old != nil && l.process != "" && old.process != "" && l.process != old.process {
 		where := second(l.Host, l.machine)
 		told := rec.second != where
-		rec.second = where
+		rec.second, rec.seconded = where, h.clock.now()
 		h.mu.Unlock()
 		if told {
 			h.log.Warn("a second process with an agent's identity is refused", "agent", l.ID, "attends", old.Host, "machine", old.machine,

@@ -53,7 +53,8 @@ func (x *watched) refused(n int) error {
 }
 
 func TestCopiedFolderIsRefusedAndBothMachinesAreNamed(t *testing.T) {
-	w := newWorld(t, 1, cloudsync.Options{}, noEmbedded)
+	c := newHandClock(t)
+	w := newWorld(t, 1, c.options(), noEmbedded)
 	id := w.enrol()
 	first := w.watch(id, agent.Options{Machine: "machine-one"})
 	w.waitAgents(1)
@@ -81,6 +82,8 @@ func TestCopiedFolderIsRefusedAndBothMachinesAreNamed(t *testing.T) {
 		t.Errorf("the first: %+v", a)
 	}
 	w.waitHealth(func(h engine.Health) bool { return h.OK && strings.Contains(h.Message, "machine-two") })
+	c.pass(5 * time.Minute) // it tries no more
+	w.waitHealth(func(h engine.Health) bool { return h.OK && h.Message == "ready" })
 }
 
 func TestAnAgentThatReturnsReplacesItsOldLine(t *testing.T) {

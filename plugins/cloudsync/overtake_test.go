@@ -103,6 +103,7 @@ func TestChangesArriveWhileOneControllerHangsAndOneLineIsFrozen(t *testing.T) {
 	w.attend(hanging)
 	w.waitAgents(1)
 	mustComplete(t, w.run(w.full(all))) // it is the one that has answered
+	mustComplete(t, w.run(w.delta(all)))
 	frozen := w.enrol()
 	cord := newCable(t, frozen.Server)
 	frozen.Server = cord.address()
@@ -116,8 +117,9 @@ func TestChangesArriveWhileOneControllerHangsAndOneLineIsFrozen(t *testing.T) {
 	cord.cut()
 	w.set("CN=sales1,OU=Sales", "title", "One")
 	w.titled(w.while(w.delta(all), func(done <-chan struct{}) {
-		c.fire(shortest, done) // the hanging one is asked first; another beside it
-		c.fire(shortest, done) // if that was the frozen one, the third too
+		// The hanging one is asked first; another beside it; if that was the frozen one, the third too.
+		for c.fire(shortest, done) {
+		}
 	}), "One")
 	w.waitHealth(func(h engine.Health) bool {
 		return strings.Contains(h.Details["agent."+hanging.Agent], "did not answer within")
@@ -222,4 +224,64 @@ func TestHealthyAgentOfAnotherControllerServes(t *testing.T) {
 	if r := o.report(); r.DC == before || r.DC != w.model.InvocationID() || len(o.proposals) != len(first.proposals) {
 		t.Fatalf("%d of %d proposals, %+v", len(o.proposals), len(first.proposals), r)
 	}
+}
+
+// TestControllerThatHangsIsLeftForAnother has the agent of the watermark's controller hang, and a healthy one at another controller.
+func TestControllerThatHangsIsLeftForAnother(t *testing.T) {
+	c := newHandClock(t)
+	w := newWorld(t, 3, c.options(), noEmbedded)
+	all := w.everything()
+	w.grant(all)
+	before := w.model.InvocationID()
+	stop := w.attend(w.enrol())
+	w.waitAgents(1)
+	first := w.run(w.full(all))
+	mustComplete(t, first)
+	check(t, stop())
+	w.waitAgents(0)
+	ended := make(chan struct{})
+	hanging := w.enrol()
+	scripted(t, hanging, &linepb.AttendRequest{Invocation: before[:]}, func(*linepb.Request, func(*linepb.Part)) {
+		<-ended
+	})
+	t.Cleanup(func() { close(ended) })
+	w.model.NewInvocation()
+	w.attend(w.enrol())
+	w.waitAgents(2)
+	o := w.while(w.delta(all), func(done <-chan struct{}) {
+		for c.fire(shortest, done) {
+		}
+	})
+	mustComplete(t, o)
+	if r := o.report(); r.DC != w.model.InvocationID() || len(o.proposals) != len(first.proposals) {
+		t.Fatalf("%d of %d proposals, %+v", len(o.proposals), len(first.proposals), r)
+	}
+	if a := w.info(hanging.Agent); a.State != "failing" {
+		t.Errorf("the one that hangs: %+v", a)
+	}
+}
+
+func TestIdleCycleCostsOneRoundTrip(t *testing.T) {
+	w := newWorld(t, 3, cloudsync.Options{}, noEmbedded)
+	all := w.everything()
+	w.grant(all)
+	wire := newCable(t, strings.TrimPrefix(w.config.Directories[0].URLs[0], "ldaps://"))
+	id := w.enrol()
+	id.Connection.URLs = []string{"ldaps://" + wire.address()}
+	w.attend(id)
+	w.waitAgents(1)
+	mustComplete(t, w.run(w.full(all)))
+	for range 3 {
+		before := wire.sent.Load()
+		o := w.run(w.delta(all))
+		mustComplete(t, o)
+		if n := wire.sent.Load() - before; n != 1 || o.report().USN == 0 {
+			t.Errorf("%d requests were made; report %+v", n, o.report())
+		}
+	}
+	w.set("CN=sales1,OU=Sales", "title", "One")
+	w.titled(w.run(w.delta(all)), "One")
+	w.server.DropConnections() // the idle session is dead, and nobody knows
+	w.set("CN=sales1,OU=Sales", "title", "Two")
+	w.titled(w.run(w.delta(all)), "Two")
 }

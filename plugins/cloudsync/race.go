@@ -324,7 +324,11 @@ func (rc *race) won(r *runner) {
 	rc.pace(rc.audience, stepStart).took(r.toStart)
 	rc.pace(rc.audience, stepOf(rc.reading.request)).took(r.longest)
 	rc.mu.Unlock()
-	rc.fared(r.agent, r.toStart, nil)
+	latency := r.toStart
+	if s := stepOf(rc.reading.request); s != stepEverything {
+		latency += r.longest // an answer may begin before the controller has said anything
+	}
+	rc.fared(r.agent, latency, nil)
 	for _, other := range rc.runners {
 		if other != r && other.began.Before(r.began) {
 			rc.fared(other.agent, 0, rc.slow(other))

@@ -19,9 +19,10 @@ type record struct {
 	since    time.Time     // of the first of these
 	why      string        // of the last of these
 	answered time.Time     // its last good answer
-	latency  time.Duration // smoothed time until its answers begin, once it answered
+	latency  time.Duration // smoothed time that it keeps waiting, once it answered
 	lacks    string        // a right that its account lacks, and how to grant it
 	second   string        // that another process with the same identity was refused, and where
+	seconded time.Time     // when it was refused last
 	left     time.Time     // when its last line ended; zero while it attends
 }
 
@@ -118,10 +119,28 @@ func (h *hub) rank(agents []*live, pinned func(*live) bool) {
 // can again, are known before they are needed. It ends with the agent's line.
 func (h *hub) watch(ctx context.Context, l *live) {
 	for h.clock.wait(ctx.Done(), h.probeIn(l)) {
+		h.forgetSecond(l)
 		if !h.idle(l) {
 			continue
 		}
 		h.probe(ctx, l)
+	}
+}
+
+// secondKept is how long a refused second process is told of after it tried last: longer than agents wait between two attempts.
+const secondKept = 2 * time.Minute
+
+// forgetSecond forgets a second process that tries no more.
+func (h *hub) forgetSecond(l *live) {
+	h.mu.Lock()
+	r := h.record(l.ID)
+	over := r.second != "" && h.clock.now().Sub(r.seconded) > secondKept
+	if over {
+		r.second = ""
+	}
+	h.mu.Unlock()
+	if over {
+		h.changed()
 	}
 }
 

@@ -50,24 +50,63 @@ func answer(ctx context.Context, client linepb.LineClient, r *reader, request *l
 
 // read does what the request asks, between the Start that it sends and the End that it returns.
 func read(ctx context.Context, r *reader, request *linepb.Request, p *parts) (*linepb.End, error) {
+	if c := request.GetChanges(); c != nil && len(c.Cookie) > 0 {
+		if s, usn := r.trusted(request.Controller, c.Invocation); s != nil {
+			return readTrusting(ctx, r, s, usn, request, p)
+		}
+	}
 	s, usn, err := r.session(ctx, request.Controller)
 	if err != nil {
 		return nil, err
 	}
-	c := s.Controller()
-	lacks, _ := r.rights.get()
-	start := &linepb.Start{Invocation: c.InvocationID[:], Usn: usn, Root: c.Root[:], Controller: c.URL, Lacks: lacks}
-	if err := p.send(&linepb.Part{Is: &linepb.Part_Start{Start: start}}); err != nil {
-		r.release(s)
+	if err := p.begin(r, s, usn); err != nil {
+		r.release(s, usn)
 		return nil, err
 	}
+	return readOn(ctx, r, s, usn, request, p)
+}
+
+// readOn does what the request asks after the Start.
+func readOn(ctx context.Context, r *reader, s *directory.Session, usn uint64, request *linepb.Request, p *parts) (*linepb.End, error) {
 	end, err := readWith(ctx, s, request, p)
 	if err != nil {
 		s.Close() // it may have been left in the middle of an answer
 		return nil, err
 	}
-	r.release(s)
+	r.release(s, usn)
 	return end, nil
+}
+
+// readTrusting asks for changes with a session that lay idle and was not tried out, and with the USN of an earlier time, which is a lower
+// bound. When the session turns out to be dead another one to the same database takes over, as long as nothing has been told.
+func readTrusting(ctx context.Context, r *reader, s *directory.Session, usn uint64, request *linepb.Request, p *parts) (*linepb.End, error) {
+	if err := p.begin(r, s, usn); err != nil {
+		r.release(s, usn)
+		return nil, err
+	}
+	quick, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	patience := time.AfterFunc(idlePatience, func() { end(directory.ErrTimeout) })
+	defer patience.Stop()
+	p.first = func() { patience.Stop() }
+	out, err := readWith(quick, s, request, p)
+	p.first = nil
+	if err == nil {
+		r.release(s, usn)
+		return out, nil
+	}
+	s.Close()
+	if p.told || ctx.Err() != nil || !(errors.Is(err, directory.ErrTimeout) || errors.Is(err, directory.ErrUnreachable)) {
+		return nil, err
+	}
+	if errors.Is(err, directory.ErrTimeout) {
+		r.distrust()
+	}
+	s, usn, err = r.session(ctx, request.Controller)
+	if err != nil {
+		return nil, err
+	}
+	return readOn(ctx, r, s, usn, request, p) // another database is refused there
 }
 
 func readWith(ctx context.Context, s *directory.Session, request *linepb.Request, p *parts) (*linepb.End, error) {
@@ -173,6 +212,8 @@ type parts struct {
 	request uint64
 	batch   [][]byte
 	size    int
+	told    bool   // an entry came
+	first   func() // called when the first comes; nil: nobody waits for it
 
 	mu     sync.Mutex
 	broken error // the line's error: nothing can be sent any more
@@ -191,7 +232,19 @@ func (p *parts) send(part *linepb.Part) error {
 	return p.broken
 }
 
+// begin sends the Start.
+func (p *parts) begin(r *reader, s *directory.Session, usn uint64) error {
+	c := s.Controller()
+	lacks, _ := r.rights.get()
+	return p.send(&linepb.Part{Is: &linepb.Part_Start{Start: &linepb.Start{Invocation: c.InvocationID[:], Usn: usn, Root: c.Root[:],
+		Controller: c.URL, Lacks: lacks}}})
+}
+
 func (p *parts) entry(e directory.Entry) error {
+	if !p.told && p.first != nil {
+		p.first()
+	}
+	p.told = true
 	b := e.Encode()
 	p.batch = append(p.batch, b)
 	p.size += len(b)

@@ -34,6 +34,8 @@ type reader struct {
 
 	mu      sync.Mutex
 	idle    *directory.Session
+	usn     uint64 // of idle's controller, read at some time: what a later search shows is at least as new
+	checks  bool   // idle sessions are tried out before they are used: one did not answer when it was not
 	closed  bool
 	first   int       // the URL that is tried first: the one that worked last, or the one after one that did not
 	refused error     // the last sign-in was refused
@@ -47,7 +49,7 @@ func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
 	out := &linepb.AttendRequest{Base: r.connection.Base, Host: host, Version: Version()}
 	looking, end := context.WithTimeoutCause(ctx, helloPatience, fmt.Errorf("no controller answered within %s", helloPatience))
 	defer end()
-	s, _, err := r.session(looking, "")
+	s, usn, err := r.session(looking, "")
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -58,7 +60,7 @@ func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
 	}
 	c := s.Controller()
 	out.Controller, out.Invocation = c.URL, c.InvocationID[:]
-	r.release(s)
+	r.release(s, usn)
 	if _, known := r.rights.get(); !known {
 		r.rights.look(looking, r)
 	}
@@ -126,24 +128,57 @@ func (r *reader) dial(ctx context.Context, c directory.Connection) (*directory.S
 }
 
 func (r *reader) take(controller string) *directory.Session {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.idle == nil || (controller != "" && r.idle.Controller().URL != controller) {
-		return nil
-	}
-	s := r.idle
-	r.idle = nil
+	s, _ := r.takeWith(controller)
 	return s
 }
 
-func (r *reader) release(s *directory.Session) {
+// takeWith gives the idle session, untried, and a USN that its controller has had; nil if there is none of that controller.
+func (r *reader) takeWith(controller string) (*directory.Session, uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.idle == nil || (controller != "" && r.idle.Controller().URL != controller) {
+		return nil, 0
+	}
+	s := r.idle
+	r.idle = nil
+	return s, r.usn
+}
+
+// trusted gives the idle session to the database that gave a cookie, untried: a question that is mostly answered with nothing shall cost
+// one round trip. nil: there is none, or idle sessions are not to be trusted here.
+func (r *reader) trusted(controller string, invocation []byte) (*directory.Session, uint64) {
+	r.mu.Lock()
+	checks := r.checks
+	r.mu.Unlock()
+	if checks {
+		return nil, 0
+	}
+	s, usn := r.takeWith(controller)
+	if s == nil {
+		return nil, 0
+	}
+	if own := s.Controller().InvocationID; string(own[:]) != string(invocation) {
+		r.release(s, usn)
+		return nil, 0
+	}
+	return s, usn
+}
+
+// distrust notes that an idle session did not answer: from now on they are tried out first.
+func (r *reader) distrust() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.checks = true
+}
+
+func (r *reader) release(s *directory.Session, usn uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.idle != nil || r.closed {
 		s.Close()
 		return
 	}
-	r.idle = s
+	r.idle, r.usn = s, usn
 }
 
 func (r *reader) close() {

@@ -52,7 +52,7 @@ func (r *rights) get() (lacks string, known bool) {
 // look looks at the rights with a session of its own choice, which it closes or gives back. It leaves them unknown when ctx ends before
 // the controller has answered: in a big directory without tombstones that can take minutes.
 func (r *rights) look(ctx context.Context, from *reader) {
-	s, _, err := from.session(ctx, "")
+	s, usn, err := from.session(ctx, "")
 	if err != nil {
 		return
 	}
@@ -64,7 +64,7 @@ func (r *rights) look(ctx context.Context, from *reader) {
 		}
 		return
 	}
-	from.release(s)
+	from.release(s, usn)
 	if lacks != "" {
 		from.log.Warn("the account lacks a right", "lacks", lacks)
 	}

@@ -898,7 +898,7 @@ func (*Part_Alive) isPart_Is() {}
 type Start struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Invocation    []byte                 `protobuf:"bytes,1,opt,name=invocation,proto3" json:"invocation,omitempty"`
-	Usn           uint64                 `protobuf:"varint,2,opt,name=usn,proto3" json:"usn,omitempty"`  // highestCommittedUSN, read before the search
+	Usn           uint64                 `protobuf:"varint,2,opt,name=usn,proto3" json:"usn,omitempty"`  // highestCommittedUSN, read at some time before the search: what is told is at least as new
 	Root          []byte                 `protobuf:"bytes,3,opt,name=root,proto3" json:"root,omitempty"` // objectGUID of the naming context's root
 	Controller    string                 `protobuf:"bytes,4,opt,name=controller,proto3" json:"controller,omitempty"`
 	Lacks         string                 `protobuf:"bytes,5,opt,name=lacks,proto3" json:"lacks,omitempty"` // a right that the account lacks, and how to grant it; empty: none is known to be missing
