@@ -150,7 +150,7 @@ func waited(c Case, v Verdict) Verdict {
 		return out
 	}
 	pair, ok := pairOf(v)
-	if !ok || c.Asked || !c.Trouble.Lost(pair, c.Now) {
+	if !ok || c.Asked || c.Without == LeftAlone || !c.Trouble.Lost(pair, c.Now) {
 		return v
 	}
 	kept := settle(engine.Unchanged, CodeNotKept, "written "+plural(ledger.MaxWrites, "time")+" within 24 h and taken back each time, by the tenant or by somebody in it: "+

@@ -18,6 +18,7 @@ const (
 	NewsConcluded   Safeguard = "news are stored after they are concluded" // T1
 	ChosenOnly      Safeguard = "whom choices give to others"              // T1
 	ChosenPlaces    Safeguard = "the record of what took an object"        // L1
+	LeftAlone       Safeguard = "what does not last is left alone"         // S10
 	CrashDoubts     Safeguard = "doubts that outlive their process"        // X3
 	Thresholds      Safeguard = "thresholds"                               // D2
 	FrozenGroups    Safeguard = "groups that freeze"                       // T3

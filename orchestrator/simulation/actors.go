@@ -41,6 +41,10 @@ func (w *world) next() {
 	w.thawGroups(false)
 	w.replicate()
 	w.followOrphans()
+	if len(w.flappers) > 0 && w.fault(25) {
+		w.pass(2 * delay)
+		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
+	}
 	switch n := w.r.IntN(100); {
 	case w.eyes[BigWorlds] && n < 12:
 		w.mass()

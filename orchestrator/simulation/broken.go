@@ -22,6 +22,7 @@ const (
 	NearMayWrite       Broken = "whoever owns some of a container writes all"   // T1
 	PlacesForgotten    Broken = "transfers that do not know whom choices took"  // L1
 	OthersUnheard      Broken = "foreign writes of which nobody hears"          // P2
+	NeverLeftAlone     Broken = "writes that never last and never end"          // S10
 	ClockBelieved      Broken = "a wall clock taken for elapsed time"           // P6
 	DoubtsForgotten    Broken = "no doubt outlives its process"                 // X3
 	FailureIsSuccess   Broken = "a failed durable step taken for done"          // X1
@@ -38,6 +39,7 @@ var caught = map[Broken]struct {
 	shape string
 }{
 	OthersUnheard:    {Flapping, valueDiffers},
+	NeverLeftAlone:   {Flapping, notLeftAlone},
 	ClockBelieved:    {ClockSteps, soakTooShort},
 	DoubtsForgotten:  {InFlight, mayTakeEffect},
 	FailureIsSuccess: {FailingSteps, withoutIntent},
@@ -57,13 +59,13 @@ func (b Broken) Notices(v *Violation) bool {
 // Variants lists every broken variant.
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
-		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten, OthersUnheard, ClockBelieved, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
+		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
 		DomainsUnheard, NothingPutBack, ApprovalResumes}
 }
 
 var without = map[Broken]gate.Safeguard{
 	LaggardBelieved: gate.DeleteEvidence, LinksUnproved: gate.LinkEvidence, AttemptUnchecked: gate.AttemptCheck, FreezeOpen: gate.FreezeAdmission, StopOpen: gate.StopAdmission,
 	RecordIgnored: gate.TombstoneOwner, NewInsteadOfOld: gate.RestoreFirst, TwoTransactions: gate.OneTransaction, SilenceIsConsent: gate.Unclaimed,
-	NewsBeforeVerdicts: gate.NewsConcluded, NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces, DoubtsForgotten: gate.CrashDoubts, NoThreshold: gate.Thresholds,
+	NewsBeforeVerdicts: gate.NewsConcluded, NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces, NeverLeftAlone: gate.LeftAlone, DoubtsForgotten: gate.CrashDoubts, NoThreshold: gate.Thresholds,
 	HollowBelieved: gate.FrozenGroups, DomainsUnheard: gate.DomainsHeard, NothingPutBack: gate.BeforeImages,
 }

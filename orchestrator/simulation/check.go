@@ -51,7 +51,8 @@ type book struct {
 	places     map[scoping.GUID]scoping.Place // when a cutover began, as the host knew them
 	newest     uint64                         // the highest record read so far, crashes included
 	crashes    int
-	commits    int // of control, when it was read last
+	reread     bool // everything is read anew, after a crash
+	commits    int  // of control, when it was read last
 	frozen     map[string]*frozenScope
 	shadow     map[string]snapshot     // wave -> the directory when its shadow run began
 	proposed   map[string]hearing      // by wave: what its target proposed in the shadow run
@@ -61,12 +62,13 @@ type book struct {
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 	imageBook
 	tries     map[try]int
+	wishes    map[wish][]time.Time
 	standings map[string]*standingOf
 	deletes   map[batch]map[scoping.GUID]bool
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}, imageBook: newImageBook(), tries: map[try]int{}, standings: map[string]*standingOf{}, deletes: map[batch]map[scoping.GUID]bool{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}, imageBook: newImageBook(), tries: map[try]int{}, wishes: map[wish][]time.Time{}, standings: map[string]*standingOf{}, deletes: map[batch]map[scoping.GUID]bool{}}
 }
 
 // checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
@@ -158,6 +160,8 @@ func (b *book) act(w *world, id string, a wave.Act) {
 func (w *world) catchUp() {
 	b := &w.book
 	ctx := context.Background()
+	b.reread = b.crashes != w.counts["crash"]
+	b.crashes = w.counts["crash"]
 	err := w.readLog(func(e state.LogEntry) error {
 		if e.Owed > 0 {
 			if e.Owed != b.debt && e.Owed != b.debt+1 {
@@ -189,6 +193,9 @@ func (w *world) catchUp() {
 		if r.Type == ledger.DecisionType && r.Feature == scoping.Base(r.Kind) && (r.Outcome == engine.Applied || r.Outcome == engine.Unchanged) {
 			b.lastEngine[r.Object.GUID] = r.Engine
 			delete(b.parked, r.Object.GUID)
+		}
+		if r.Type == ledger.DecisionType && r.Code == "rejected" && r.Outcome == engine.Unchanged {
+			b.parked[r.Object.GUID] = true // a person lets a leaver stay
 		}
 		due := w.handedOver(e.Seq, r)
 		if err := b.scratch.Fold(e.Seq, r); err != nil {
@@ -237,8 +244,8 @@ func (b *book) park(t scoping.Transfer) {
 // settled there (rule L1).
 func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID) {
 	b := &w.book
-	fresh := seq > b.newest && b.crashes == w.counts["crash"]
-	b.newest, b.crashes = max(b.newest, seq), w.counts["crash"]
+	fresh := seq > b.newest && !b.reread // what is read after a crash may have been written before it
+	b.newest = max(b.newest, seq)
 	if r.Type != ledger.TransferType || !fresh || b.waves[r.Wave].To != r.Transfer.To {
 		return nil
 	}

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -135,7 +136,7 @@ func (w *world) checkFrozen() {
 			continue
 		}
 		old, known := w.book.hollow[x.ID]
-		if !known || old.crashes != w.counts["crash"] || !w.dir.now.hollow(g) || !w.heardOf(g) {
+		if !known || old.crashes != w.counts["crash"] || !w.dir.now.hollow(g) || !w.heardOf(g) || w.dir.now.regrouped(g, old.usn) {
 			w.book.hollow[x.ID] = w.hollowNow(x)
 			continue
 		}
@@ -147,6 +148,21 @@ func (w *world) checkFrozen() {
 			w.failAbout(id, noDeath, chosenNoMore, w.dir.now.dn(id), x)
 		}
 	}
+}
+
+// regrouped says that members of groups changed since a USN, beside a group's being deleted, or emptied by its last change.
+func (s snapshot) regrouped(but scoping.GUID, since uint64) bool {
+	for _, x := range s.objects {
+		last := uint64(0)
+		for _, usn := range x.changed {
+			last = max(last, usn)
+		}
+		if x.guid == but && !x.dead && slices.ContainsFunc(slices.Collect(maps.Values(x.changed)), func(usn uint64) bool { return usn > since && usn < last }) ||
+			x.guid == but && x.dead && last > since || x.guid != but && x.kind == scoping.Group && x.usn > since {
+			return true
+		}
+	}
+	return false
 }
 
 // heardOf says that the host was told of an object as it is.

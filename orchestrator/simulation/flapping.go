@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -23,7 +24,7 @@ func (w *world) beginFlapping() {
 	if !ok {
 		return
 	}
-	f := &flapper{account: a.id, name: cloud.DisplayName, value: []string{w.newName("flap")}, times: 2 + w.r.IntN(8)}
+	f := &flapper{account: a.id, name: cloud.DisplayName, value: []string{w.newName("flap")}, times: 3 + w.r.IntN(9)}
 	if a.truth().Kind == scoping.User && w.r.IntN(2) == 0 {
 		f.name = []string{"department", "jobTitle"}[w.r.IntN(2)]
 	}
@@ -60,7 +61,8 @@ type try struct {
 // maxTries is how often a run may write the same to the same object: it is done, and a doubt's end may do it once more.
 const maxTries = 2
 
-// checkTries: a run does not fight with others over an attribute; what was changed again meanwhile is the next run's.
+// checkTries: a run does not fight with others over an attribute, what was changed again meanwhile is the next run's; and what others take back each time is
+// left alone after some times (rule S10).
 func (w *world) checkTries(x cloud.Write, r ledger.Record) {
 	if x.Op != cloud.Update || r.Run == 0 {
 		return
@@ -69,4 +71,20 @@ func (w *world) checkTries(x cloud.Write, r ledger.Record) {
 	if w.book.tries[t]++; w.book.tries[t] > maxTries {
 		w.failAbout(t.object, noSurprise, "run %d writes %v to %s for the %d. time", r.Run, x.Set, w.dir.now.dn(t.object), w.book.tries[t])
 	}
+	if w.eyes[ClockSteps] {
+		return // what is within 24 hours depends on the clock
+	}
+	again := wish{t.object, t.what, fmt.Sprint(r.Before)}
+	times := slices.DeleteFunc(w.book.wishes[again], func(at time.Time) bool { return w.now.Sub(at) >= ledger.Window-time.Minute })
+	w.book.wishes[again] = append(times, w.now)
+	if n := len(times) + 1; n > ledger.MaxWrites+w.spared {
+		w.failAbout(t.object, noSurprise, notLeftAlone, t.what, w.dir.now.dn(t.object), n, again.over)
+	}
+}
+
+// wish is what is written over something.
+type wish struct {
+	object scoping.GUID
+	what   string
+	over   string
 }

@@ -199,10 +199,19 @@ func (w *world) checkValues(e *entry, a *account, name string) {
 		if k == cloud.UPN {
 			v = []string{w.signIn(v[0])}
 		}
-		if !slices.Equal(have[k], v) {
+		if !slices.Equal(have[k], v) && !w.leftAlone(e) {
 			w.failAbout(e.guid, nothingLost, valueDiffers, w.dir.now.dn(e.guid), a.id, name, k, have[k], v)
 		}
 	}
+}
+
+// leftAlone says that what an object's engine wrote did not last, so that it is written no more until it changes (rule S10).
+func (w *world) leftAlone(e *entry) bool {
+	t := w.book.scratch.TroubleOf(ledger.Key{Object: e.id(), Feature: scoping.Base(e.kind)})
+	if t != nil && len(t.NotKept) > 0 {
+		w.counts["left alone"]++
+	}
+	return t != nil && len(t.NotKept) > 0
 }
 
 func (w *world) cached(id string) []string {

@@ -5,6 +5,7 @@ const (
 	valueDiffers  = "%s (%s, of %s): %s is %v, the directory says %v"
 	soakTooShort  = "wave %s was to soak for %s, and is through after %s"
 	mayTakeEffect = "%s sends %s about %s while an earlier %s may still take effect"
+	notLeftAlone  = "%s is written to %s for the %d. time within a day, over %s"
 	withoutIntent = "write %s %s is sent without a durable intent"
 	aboveLimit    = "run %d of %s deletes %d objects of kind %s, the limit is %d, and nobody approved"
 	chosenNoMore  = "%s is no longer chosen by %s, which is frozen"

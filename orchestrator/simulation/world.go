@@ -81,6 +81,7 @@ type world struct {
 	events    []string
 	tapped    []state.LogEntry
 	history   map[scoping.GUID]map[Fact]bool // of objects; of none: of the world
+	spared    int                            // how often a crash kept the log from counting a write
 	lastSent  scoping.GUID
 	orphans   []scoping.GUID        // about which requests were in flight when the host died
 	unstored  map[scoping.GUID]bool // of which the census heard since it kept its news
@@ -186,6 +187,7 @@ const between = "engine.import.between"
 func (w *world) restart() {
 	for {
 		w.counts["crash"]++
+		w.spared++
 		w.killed()
 		w.depth, w.preparing = 0, false
 		w.locked, w.driving = map[string]int{}, map[string]bool{}
