@@ -29,6 +29,7 @@ const (
 	NoThreshold        Broken = "grave writes without a limit"                  // D2
 	HollowBelieved     Broken = "an empty group that chooses nobody"            // T3
 	DomainsUnheard     Broken = "verified domains of which nobody hears"        // J6
+	TenantUnmarked     Broken = "a tenant whose mark nobody keeps"              // H1
 	NothingPutBack     Broken = "a rollback that puts nothing back"             // invariant 4
 	ApprovalResumes    Broken = "an approval that ends a pause"                 // S9
 )
@@ -46,6 +47,7 @@ var caught = map[Broken]struct {
 	NoThreshold:      {BigWorlds, aboveLimit},
 	HollowBelieved:   {Thaws, chosenNoMore},
 	DomainsUnheard:   {Domains, valueDiffers},
+	TenantUnmarked:   {OtherHosts, otherWrites},
 	NothingPutBack:   {BeforeImages, notPutBack},
 	ApprovalResumes:  {Deciders, whilePaused},
 }
@@ -60,7 +62,7 @@ func (b Broken) Notices(v *Violation) bool {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked}
 }
 
 var without = map[Broken]gate.Safeguard{

@@ -375,6 +375,9 @@ func (w *world) checkSend(x cloud.Write) {
 	r := o.Record
 	g := r.Object.GUID
 	w.lastSent = g
+	if w.double != nil && w.double.active {
+		w.failAbout(g, singleWriter, afterHandOver, r.Engine, x.Op, w.dir.now.dn(g))
+	}
 	place := w.toldPlace(g)
 	owner := w.owner(place, r.Kind, r.Feature)
 	row := w.book.scratch.Rows[*r.Object]

@@ -254,8 +254,9 @@ var errDirectory = errors.New("simulated: the controller cannot be reached")
 
 // reader is the census's session with the directory.
 type reader struct {
-	w  *world
-	dc controller
+	w    *world
+	dc   controller
+	deaf bool // it is another host's
 }
 
 var _ census.Reader = (*reader)(nil)
@@ -265,10 +266,13 @@ func (w *world) dial(context.Context, string) (census.Reader, error) {
 	if w.fault(2) {
 		return nil, errDirectory
 	}
-	return &reader{w, w.answering("")}, nil
+	return &reader{w: w, dc: w.answering("")}, nil
 }
 
 func (r *reader) HighestUSN(context.Context) (uint64, error) {
+	if r.deaf {
+		return r.now().usn, nil
+	}
 	r.w.alive()
 	r.w.preparing = true
 	if r.gone() || r.w.fault(2) {
@@ -280,6 +284,9 @@ func (r *reader) HighestUSN(context.Context) (uint64, error) {
 // Sync tells what changed since a cookie.
 func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
 	w := r.w
+	if r.deaf {
+		return r.tell(q, each)
+	}
 	w.alive()
 	if r.gone() || w.fault(3) {
 		return nil, errDirectory
@@ -313,6 +320,19 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 	return fmt.Appendf(nil, "%s:%d", r.dc.invocation, s.usn+r.dc.shift), nil
 }
 
+// tell tells everything, and is no news for the host that the simulation is about.
+func (r *reader) tell(q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
+	for _, e := range r.now().sorted() {
+		if e.dead {
+			continue
+		}
+		if err := each(r.told(e, q.Attrs, 0, false)); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
 // told is what a session tells of an object: with its controller's own numbers.
 func (r *reader) told(e *entry, attrs []string, since uint64, whole bool) directory.Entry {
 	out := r.now().told(e, attrs, since, whole)
@@ -340,9 +360,11 @@ func (w *world) leaves(s snapshot, e *entry) bool {
 // ByGUID reads objects singly.
 func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string, showDeleted bool) (map[scoping.GUID]directory.Entry, error) {
 	w := r.w
-	w.alive()
-	if r.gone() || w.fault(2) {
-		return nil, errDirectory
+	if !r.deaf {
+		w.alive()
+		if r.gone() || w.fault(2) {
+			return nil, errDirectory
+		}
 	}
 	out := map[scoping.GUID]directory.Entry{}
 	for _, g := range guids {
@@ -351,7 +373,7 @@ func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string,
 			continue
 		}
 		out[g] = r.told(e, attrs, 0, true)
-		if !slices.Contains(attrs, "sAMAccountName") {
+		if r.deaf || !slices.Contains(attrs, "sAMAccountName") {
 			continue // of this only selectors are judged: where the object is, the census goes on to know from before
 		}
 		w.hears(e)

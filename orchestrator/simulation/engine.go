@@ -53,8 +53,12 @@ func (x engines) Names() []string { return []string{connect, cloudsync} }
 func (x engines) Describe(_ context.Context, name string) (engine.Description, error) {
 	x.w.alive()
 	x.w.preparing = false
+	return description(name), nil
+}
+
+func description(name string) engine.Description {
 	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References},
-		CanShadow: true, Release: "clean"}, nil
+		CanShadow: true, Release: "clean"}
 }
 
 func (x engines) Grant(_ context.Context, name string, g []engine.Grant) error {
@@ -93,6 +97,7 @@ type engineRun struct {
 	seq     uint64
 	blind   scoping.GUID // what a controller that lags or hides things does not show: taken for deleted
 	mute    scoping.GUID // what the engine forgets to propose
+	other   bool         // it is another host's
 	partial scoping.GUID // a member or manager that the controller does not show
 }
 
@@ -273,7 +278,9 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	if e == nil || e.kind == directory.OU || g == r.mute {
 		return engine.Proposal{}, false
 	}
-	r.w.book.heard(r, g)
+	if !r.other {
+		r.w.book.heard(r, g)
+	}
 	f := scoping.Base(e.kind)
 	if refs {
 		f = scoping.References
@@ -320,7 +327,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	for k, v := range values(r.e.name, e) {
 		p.Desired[k] = engine.Value{Text: v}
 	}
-	if r.q.Ceiling == engine.ModeShadow {
+	if r.q.Ceiling == engine.ModeShadow && !r.other {
 		r.w.note(g, ShadowJudged)
 	}
 	return p, true

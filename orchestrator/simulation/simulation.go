@@ -91,7 +91,11 @@ func (w *world) run() (err error) {
 	}
 	if w.violation == nil {
 		w.faults, w.armed, w.mined, w.failing = false, 0, "", ""
-		w.guard(w.quiesce)
+		if w.double != nil && w.double.what == restoredBackup && w.r.IntN(2) == 0 {
+			w.guard(w.handOver)
+		} else {
+			w.guard(w.quiesce)
+		}
 	}
 	if w.violation != nil {
 		return w.violation

@@ -59,6 +59,7 @@ type tenant struct {
 	lose     int               // how many answers to come are lost, although their writes take effect
 	wire     map[string]string // cloud id or anchor -> engine, of requests being answered now
 	flying   []flight          // requests that were sent and have not taken effect
+	marks    []signed          // of which host feeds it
 	doing    *cloud.Write      // what takes effect now; nil: somebody else's change
 }
 
@@ -174,6 +175,9 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 // orphan ends the host's connections when it dies. What it sent and what did not take effect yet may do so within ghostLife, or never.
 func (t *tenant) orphan() {
 	w := t.w
+	if len(t.wire) > 0 {
+		w.spared++
+	}
 	for _, f := range t.flying {
 		if at := f.sent.Add(time.Duration(1+w.r.IntN(int(ghostLife/time.Second)-1)) * time.Second); w.eyes[InFlight] && at.After(w.now) && w.r.IntN(3) > 0 {
 			w.saw(InFlight)
@@ -394,8 +398,11 @@ func (t *tenant) Find(_ context.Context, k cloud.Key) ([]cloud.Object, error) {
 		return nil, errTenant
 	}
 	w.interleave()
-	stale := w.faults && w.r.IntN(3) == 0
-	var out []cloud.Object
+	return t.find(k, w.faults && w.r.IntN(3) == 0), nil
+}
+
+// find reads objects as they are, or as reads show them that lag.
+func (t *tenant) find(k cloud.Key, stale bool) (out []cloud.Object) {
 	for _, a := range t.sorted() {
 		v, ok := a.versions[len(a.versions)-1], true
 		if stale {
@@ -411,7 +418,7 @@ func (t *tenant) Find(_ context.Context, k cloud.Key) ([]cloud.Object, error) {
 			out = append(out, o.Clone())
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Powerful implements gate.Tenant: nobody holds power here.
@@ -443,6 +450,17 @@ func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]st
 	if w.fault(2) {
 		return nil, errTenant
 	}
+	changed := t.delta(c, now)
+	if w.o.Break == OthersUnheard {
+		changed = nil
+	}
+	w.maybe(8, w.changeDirectory)
+	return changed, nil
+}
+
+// delta tells a cache what changed since its token, or everything.
+func (t *tenant) delta(c *cloud.Cache, now time.Time) []string {
+	w := t.w
 	token := c.Token("sim")
 	full := token == "" || w.fault(3)
 	since, _ := time.Parse(time.RFC3339Nano, token)
@@ -472,12 +490,7 @@ func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]st
 			}
 		}
 	}
-	changed := c.Commit(r)
-	if w.o.Break == OthersUnheard {
-		changed = nil
-	}
-	w.maybe(8, w.changeDirectory)
-	return changed, nil
+	return c.Commit(r)
 }
 
 // upsert tells of an object what delta would: all values, and the members' changes since.

@@ -82,6 +82,9 @@ type world struct {
 	tapped    []state.LogEntry
 	history   map[scoping.GUID]map[Fact]bool // of objects; of none: of the world
 	spared    int                            // how often a crash kept the log from counting a write
+	backup    *state.MemoryDisk
+	double    *double // another host, if there is one
+	doubles   int
 	lastSent  scoping.GUID
 	orphans   []scoping.GUID        // about which requests were in flight when the host died
 	unstored  map[scoping.GUID]bool // of which the census heard since it kept its news
@@ -187,7 +190,6 @@ const between = "engine.import.between"
 func (w *world) restart() {
 	for {
 		w.counts["crash"]++
-		w.spared++
 		w.killed()
 		w.depth, w.preparing = 0, false
 		w.locked, w.driving = map[string]int{}, map[string]bool{}
@@ -245,7 +247,11 @@ func (w *world) open() error {
 	if w.seed%2 == 0 {
 		checkpoints = w
 	}
-	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: w.tenant, Cache: w.cache, Engines: engines{w}, Clock: w, NewID: w.newID,
+	var t host.Tenant = w.tenant
+	if w.eyes[OtherHosts] {
+		t = marked{w.tenant}
+	}
+	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Engines: engines{w}, Clock: w, NewID: w.newID,
 		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: checkpoints, Patience: time.Minute, Progress: w.progress, Without: without[w.o.Break]})
 	if err != nil {
 		return w.opening("the host", err)
