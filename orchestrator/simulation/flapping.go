@@ -71,13 +71,13 @@ func (w *world) checkTries(x cloud.Write, r ledger.Record) {
 	if w.book.tries[t]++; w.book.tries[t] > maxTries {
 		w.failAbout(t.object, noSurprise, "run %d writes %v to %s for the %d. time", r.Run, x.Set, w.dir.now.dn(t.object), w.book.tries[t])
 	}
-	if w.eyes[ClockSteps] {
-		return // what is within 24 hours depends on the clock
+	if w.eyes[ClockSteps] || w.history[t.object][Doubted] {
+		return // what is within 24 hours depends on the clock; and what was written in doubt is not counted
 	}
 	again := wish{t.object, t.what, fmt.Sprint(r.Before)}
 	times := slices.DeleteFunc(w.book.wishes[again], func(at time.Time) bool { return w.now.Sub(at) >= ledger.Window-time.Minute })
 	w.book.wishes[again] = append(times, w.now)
-	if n := len(times) + 1; n > ledger.MaxWrites+w.spared {
+	if n := len(times) + 1; n > 2*ledger.MaxWrites+w.spared { // the ledger counts settled writes of one owner
 		w.failAbout(t.object, noSurprise, notLeftAlone, t.what, w.dir.now.dn(t.object), n, again.over)
 	}
 }
