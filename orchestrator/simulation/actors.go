@@ -41,7 +41,7 @@ func (w *world) next() {
 	w.thawGroups(false)
 	w.replicate()
 	w.followOrphans()
-	w.others()
+	w.moreHosts()
 	if len(w.flappers) > 0 && w.fault(25) {
 		w.pass(2 * delay)
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])

@@ -162,8 +162,8 @@ func (x *double) run() {
 	w.log("%s lets %s run: %v", x.what, name, err)
 }
 
-// others lets other hosts come up and act.
-func (w *world) others() {
+// moreHosts lets other hosts come up and act.
+func (w *world) moreHosts() {
 	switch {
 	case !w.eyes[OtherHosts] || w.preparing:
 	case w.backup == nil && w.fault(10):
