@@ -6,6 +6,7 @@ package lab
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -101,7 +102,7 @@ func (l *Lab) up(ctx context.Context, o Options) error {
 }
 
 func (l *Lab) embedded(ctx context.Context) error {
-	m := directory.New(directory.Options{Domain: l.domain})
+	m := directory.New(directory.Options{Domain: l.domain, Own: rand.Reader})
 	s, err := directory.Serve(context.WithoutCancel(ctx), m, directory.ServerOptions{})
 	if err != nil {
 		return fmt.Errorf("starting the embedded directory: %w", err)

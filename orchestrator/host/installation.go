@@ -225,11 +225,20 @@ func (h *Host) recognize(ctx context.Context) error {
 	if err := h.bound(ctx); err != nil {
 		return err
 	}
+	c, err := h.view(ctx)
+	if err != nil {
+		return err
+	}
+	if why := displaced(c.head, h.identity()); why != "" && c.head.ReadOnly == "" {
+		if _, _, err := h.read(ctx); err != nil { // for the status; the folder's own history is enough to refuse
+			return err
+		}
+		return refusedAs(ErrOtherHost, why)
+	}
 	if err := h.look(ctx); err != nil {
 		return err
 	}
-	c, err := h.view(ctx)
-	if err != nil {
+	if c, err = h.view(ctx); err != nil {
 		return err
 	}
 	if why, kind := h.refused(c); why != "" {

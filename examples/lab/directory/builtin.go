@@ -10,6 +10,14 @@ const protectedFlags = "-1946157056"
 // build makes the objects that every domain has.
 func (m *Model) build() {
 	m.domain = m.buildRoot("domainDNS", m.Base(), m.firstLabel())
+	if m.opts.Own != nil {
+		delete(m.byGUID, m.domain.guid)
+		seq := m.opts.Rand
+		m.opts.Rand = m.opts.Own
+		m.domain.guid = m.newGUID()
+		m.opts.Rand = seq
+		m.byGUID[m.domain.guid] = m.domain
+	}
 	m.config = m.buildRoot("configuration", "CN=Configuration,"+m.Base(), "Configuration")
 	m.domain.sid = m.domainSID
 	m.buildContainers()

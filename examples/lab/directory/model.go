@@ -27,6 +27,9 @@ type Options struct {
 	// Rand gives objectGUIDs, the domain's SID and generated names. Nil means a fixed sequence, so that two models given the
 	// same operations are the same.
 	Rand io.Reader
+	// Own gives the ids that are the domain's own, its root's objectGUID, its SID and its invocationId; Rand if nil. With a random one two
+	// models with the same objects are two domains.
+	Own io.Reader
 }
 
 // Attributes are the values of a new object by LDAP attribute name.
@@ -73,6 +76,11 @@ func New(o Options) *Model {
 	}
 	m.invocation = m.newGUID()
 	m.domainSID = m.newDomainSID()
+	if o.Own != nil {
+		m.opts.Rand = o.Own
+		m.invocation, m.domainSID = m.newGUID(), m.newDomainSID()
+		m.opts.Rand = o.Rand
+	}
 	m.build()
 	return m
 }
