@@ -33,7 +33,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
 		},
 	})
 }
@@ -123,6 +123,17 @@ func setAttribute(ts *testscript.TestScript, _ bool, args []string) {
 	c := dial(ts)
 	defer c.Close()
 	for _, dn := range usersOf(ts, args[0])[:1] {
+		r := ldap.NewModifyRequest(dn, nil)
+		r.Replace(args[1], []string{args[2]})
+		ts.Check(c.Modify(r))
+	}
+}
+
+// setall OU ATTRIBUTE VALUE changes every user of an OU that has a sign-in name.
+func setAll(ts *testscript.TestScript, _ bool, args []string) {
+	c := dial(ts)
+	defer c.Close()
+	for _, dn := range usersOf(ts, args[0]) {
 		r := ldap.NewModifyRequest(dn, nil)
 		r.Replace(args[1], []string{args[2]})
 		ts.Check(c.Modify(r))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -150,14 +151,15 @@ func counts(c wave.Counts) string {
 // runFlags say how waves run.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "auto-approve", Usage: "answer what the plan printed and verify confirmed; never creates, deletes, orphans"},
+		&cli.BoolFlag{Name: "auto-approve", Usage: "answer the ordinary updates that the plan printed and verify confirmed; never creates, deletes, orphans, sign-in changes, disabled accounts"},
 		&cli.StringFlag{Name: "hold-before", Usage: "wait for approval before `PHASE`"},
+		&cli.BoolFlag{Name: "auto-complete", Usage: "let the end of the soak complete the wave; without it a person does"},
 		&cli.DurationFlag{Name: "soak", Usage: "how long the result is watched before it is final", Value: wave.DefaultSoak},
 	}
 }
 
 func runRequest(c *cli.Context) api.RunRequest {
-	q := api.RunRequest{AutoApprove: c.Bool("auto-approve"), HoldBefore: c.String("hold-before")}
+	q := api.RunRequest{AutoApprove: c.Bool("auto-approve"), HoldBefore: c.String("hold-before"), AutoComplete: c.Bool("auto-complete")}
 	if c.IsSet("soak") {
 		d := c.Duration("soak")
 		q.Soak = &d
@@ -227,14 +229,9 @@ func showWave(w io.Writer, x api.Wave) {
 		fmt.Fprintf(w, "  %-18s %s – %s  %s\n", p.Name, p.StartedAt, end, p.Result)
 	}
 	fmt.Fprintf(w, "  differences: %s; freeze %d ms\n", counts(x.Differences), x.FreezeMillis)
-	for _, d := range x.Examples {
-		fmt.Fprintf(w, "    %s %s %s\n", d.Op, d.Name, d.Detail)
-	}
+	showFound(w, x)
 	if x.WaitingFor != nil {
-		fmt.Fprintf(w, "  waits: %s\n", *x.WaitingFor)
-	}
-	if x.Command != nil {
-		fmt.Fprintf(w, "  ends by: %s\n", *x.Command)
+		fmt.Fprintf(w, "  waits: %s\n  ends by: %s\n", x.WaitingFor.Message, x.WaitingFor.Command)
 	}
 	if r := x.Rollback; r != nil {
 		fmt.Fprintf(w, "  rollback: %d restored, %d kept because AD changed, %d kept because somebody else changed them, %d cannot be restored\n", r.Restored, r.ADChanged, r.Foreign, r.Impossible)
@@ -244,12 +241,22 @@ func showWave(w io.Writer, x api.Wave) {
 	}
 }
 
+// showFound lists what would be written, with what is new since it was shown before marked, and the fingerprint that an approval names.
+func showFound(w io.Writer, x api.Wave) {
+	for _, d := range x.Examples {
+		fmt.Fprintf(w, "    %s%s %s %s\n", map[bool]string{true: "new: "}[d.New], d.Op, d.Name, d.Detail)
+	}
+	if len(x.Examples) > 0 {
+		fmt.Fprintf(w, "  fingerprint: %s\n", x.Fingerprint)
+	}
+}
+
 func waveTable(w io.Writer, ws []api.Wave) {
 	var rows [][]string
 	for _, x := range ws {
 		wait, under := "", []string{}
 		if x.WaitingFor != nil {
-			wait = *x.WaitingFor
+			wait = x.WaitingFor.Message
 		}
 		for _, s := range x.Scopes {
 			under = append(under, s.Under)
@@ -279,7 +286,7 @@ func waveCommand() *cli.Command {
 		usage string
 		flags []cli.Flag
 	}{
-		{wave.Approve, "approve what it waits for", nil},
+		{wave.Approve, "approve what it waits for: shows it, and approves of exactly that", []cli.Flag{&cli.StringFlag{Name: "fingerprint", Usage: "approve only if the differences are those of `F`, as wave show printed it"}}},
 		{wave.Pause, "stop before the next step", nil},
 		{wave.Resume, "go on", nil},
 		{wave.Abort, "end it before the cutover", nil},
@@ -298,8 +305,14 @@ func decide(v wave.Verb) cli.ActionFunc {
 			return err
 		}
 		q := api.WaveRequest{ID: c.Args().First(), Verb: v, Reason: c.String("reason"), DryRun: c.Bool("dry-run")}
-		if v == wave.CompleteNow && !c.Bool("yes") && terminal(os.Stdin) && terminal(os.Stderr) && !sure("Complete wave "+q.ID+"? It cannot be rolled back afterwards.") {
-			return api.Usage("left as it is")
+		if v == wave.Approve || v == wave.CompleteNow {
+			var x api.Wave
+			if _, err := call(c, "wave/show", api.WaveRequest{ID: q.ID}, &x); err != nil {
+				return err
+			}
+			if err := beforehand(c, v, x, &q); err != nil {
+				return err
+			}
 		}
 		show := view(showWave)
 		if q.DryRun {
@@ -307,6 +320,31 @@ func decide(v wave.Verb) cli.ActionFunc {
 		}
 		return ask(c, request{command: "wave/decide", body: q, view: show})
 	}
+}
+
+// beforehand shows what is decided about: an approval names what it showed, and completing is asked about.
+func beforehand(c *cli.Context, v wave.Verb, x api.Wave, q *api.WaveRequest) error {
+	if v == wave.Approve {
+		if q.Fingerprint = c.String("fingerprint"); q.Fingerprint == "" {
+			q.Fingerprint = x.Fingerprint
+			fmt.Fprintf(os.Stderr, "approving: %s\n", counts(x.Differences))
+			showFound(os.Stderr, x)
+		}
+		return nil
+	}
+	left := time.Duration(max(0, x.SoakWanted-x.SoakMillis)) * time.Millisecond
+	if x.Phase == wave.Soak && left > 0 {
+		fmt.Fprintf(os.Stderr, "wave %s: %s of its soak are left\n", x.ID, left.Round(time.Second))
+	}
+	switch {
+	case c.Bool("yes"):
+		return nil
+	case !terminal(os.Stdin) || !terminal(os.Stderr):
+		return api.Usage("completing wave %s ends the way back: without a terminal say --yes", q.ID)
+	case !sure("Complete wave " + q.ID + "? It cannot be rolled back afterwards."):
+		return api.Usage("left as it is")
+	}
+	return nil
 }
 
 // sure asks a person at the terminal.

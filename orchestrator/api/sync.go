@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -48,17 +49,19 @@ func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 // syncOutcome: objects that failed outweigh what is held.
 func syncOutcome(rs ...host.SyncReport) Outcome {
 	var held []string
-	n, failed := 0, 0
+	n, failed, stopped := 0, 0, ""
 	complete := true
 	for _, r := range rs {
 		n, failed, held = n+r.Held, failed+r.Failed, append(held, r.HeldSets...)
-		complete = complete && r.Complete
+		complete, stopped = complete && r.Complete, cmp.Or(stopped, r.Stopped)
 	}
 	switch {
 	case failed > 0:
 		return Outcome{Exit: ExitFailed, Message: fmt.Sprintf("%d objects failed; they are tried again with the next run", failed), Hint: "tandem errors list"}
 	case !complete:
 		return Outcome{Exit: ExitFailed, Message: "the run was not complete: " + firstProblem(rs), Hint: "run it again"}
+	case stopped != "":
+		return Outcome{Exit: ExitCheckpoint, Message: "writing is " + stopped + ": what would have been written is deferred", Hint: "tandem start"}
 	case n > 0 && len(held) > 0:
 		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%d objects are held (%s)", n, strings.Join(held, ", ")), Hint: "tandem held show " + held[0]}
 	case n > 0:

@@ -31,7 +31,11 @@ type Wave struct {
 	Phases       []Phase              `json:"phases"`
 	Differences  wave.Counts          `json:"differences"`
 	Examples     []wave.Difference    `json:"examples,omitempty"`
-	WaitingFor   *string              `json:"waitingFor"`
+	Fingerprint  string               `json:"fingerprint"`        // of the differences: what an approval names
+	Updates      int                  `json:"ordinaryUpdates"`    // objects among them that have ordinary updates only
+	Approved     string               `json:"approved,omitempty"` // the fingerprint that was approved last
+	ApprovedBy   string               `json:"approvedBy,omitempty"`
+	WaitingFor   *Waiting             `json:"waitingFor"`
 	Command      *string              `json:"command"` // that ends the wait
 	SoakMillis   int64                `json:"soakMillis"`
 	SoakWanted   int64                `json:"soakWantedMillis"`
@@ -39,6 +43,14 @@ type Wave struct {
 	By           string               `json:"by,omitempty"`
 	Error        string               `json:"error,omitempty"`
 	Rollback     *wave.RollbackReport `json:"rollback,omitempty"`
+}
+
+// Waiting is what a wave waits for, since when, and the command that ends it. Of a soak nobody is waited for.
+type Waiting struct {
+	For     wave.For `json:"for"`
+	Since   string   `json:"since"`
+	Message string   `json:"message"`
+	Command string   `json:"command"`
 }
 
 // Phase is one phase that a wave went through. Times are RFC 3339; EndedAt is null while it lasts.
@@ -61,7 +73,7 @@ func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02
 func waveOf(w wave.Wave) Wave {
 	out := Wave{ID: w.ID, Phase: w.Phase, State: w.State, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects,
 		Revision: w.Revision, FreezeMillis: w.FreezeMillis, Phases: []Phase{}, Differences: w.Differences, Examples: w.Examples, SoakMillis: w.SoakMillis,
-		SoakWanted: w.Options.Soak.Milliseconds(), HoldBefore: w.Options.HoldBefore, By: w.By, Error: w.Error, Rollback: w.Report}
+		SoakWanted: w.Options.Soak.Milliseconds(), HoldBefore: w.Options.HoldBefore, By: w.By, Fingerprint: w.Fingerprint, Updates: w.Found.Updates, Error: w.Error, Rollback: w.Report}
 	for _, r := range w.History {
 		p := Phase{Name: r.Name, StartedAt: stamp(r.StartedAt), Result: r.Result}
 		if r.EndedAt != 0 {
@@ -69,13 +81,30 @@ func waveOf(w wave.Wave) Wave {
 		}
 		out.Phases = append(out.Phases, p)
 	}
-	if w.Wait != "" {
-		out.WaitingFor = &w.Wait
+	if a := w.Approval; a != nil {
+		out.Approved, out.ApprovedBy = a.Fingerprint, a.By
 	}
-	if w.Command != "" {
-		out.Command = &w.Command
+	if out.WaitingFor = waitingOf(w); out.WaitingFor != nil {
+		out.Command = &out.WaitingFor.Command
 	}
 	return out
+}
+
+func waitingOf(w wave.Wave) *Waiting {
+	switch w.State {
+	case wave.Waiting:
+		return &Waiting{For: w.For, Since: stamp(w.Since), Message: w.Wait, Command: w.Command}
+	case wave.Paused:
+		out := &Waiting{For: wave.ForPause, Message: "paused", Command: "tandem wave resume " + w.ID}
+		if w.Paused != nil {
+			out.Since, out.Message = stamp(w.Paused.At), "paused by "+w.Paused.By
+		}
+		if w.Wait != "" {
+			out.Message += "; before that: " + w.Wait
+		}
+		return out
+	}
+	return nil
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -84,8 +113,11 @@ func ptr[T any](v T) *T { return &v }
 func wavesOutcome(ws []wave.Wave) Outcome {
 	for _, w := range ws {
 		switch {
+		case w.WaitsFor() == wave.ForSoak:
+			return Outcome{} // time passes; nobody is waited for
 		case w.State == wave.Waiting || w.State == wave.Paused:
-			return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("wave %s waits in %s: %s", w.ID, w.Phase, w.Wait), Hint: w.Command}
+			x := waitingOf(w)
+			return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("wave %s waits in %s: %s", w.ID, w.Phase, x.Message), Hint: x.Command}
 		case w.State != wave.Completed && w.State != wave.RolledBack:
 			return Outcome{Exit: ExitFailed, Message: fmt.Sprintf("wave %s is %s in %s %s", w.ID, w.State, w.Phase, w.Error), Hint: "tandem wave show " + w.ID}
 		}
@@ -102,6 +134,8 @@ type WaveRequest struct {
 	Verb   wave.Verb `json:"verb,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	DryRun bool      `json:"dryRun,omitempty"` // of a rollback: what the source would write
+
+	Fingerprint string `json:"fingerprint,omitempty"` // of an approval: what was shown to the person who approves
 }
 
 func waveList(ctx context.Context, c *call, _ None) (any, Outcome, error) {
@@ -127,7 +161,7 @@ func waveDecide(ctx context.Context, c *call, q WaveRequest) (any, Outcome, erro
 	if q.DryRun {
 		return c.dryRollback(ctx, q.ID)
 	}
-	w, err := c.h.o.Host().DecideWave(ctx, q.ID, q.Verb, c.by, q.Reason)
+	w, err := c.decide(ctx, q)
 	if err != nil {
 		return nil, Outcome{}, err
 	}
@@ -139,6 +173,13 @@ func waveDecide(ctx context.Context, c *call, q WaveRequest) (any, Outcome, erro
 		return nil, Outcome{}, err
 	}
 	return waveOf(w), wavesOutcome([]wave.Wave{w}), nil
+}
+
+func (c *call) decide(ctx context.Context, q WaveRequest) (wave.Wave, error) {
+	if q.Verb == wave.Approve {
+		return c.h.o.Host().ApproveWave(ctx, q.ID, q.Fingerprint, c.by, q.Reason)
+	}
+	return c.h.o.Host().DecideWave(ctx, q.ID, q.Verb, c.by, q.Reason)
 }
 
 // dryRollback tells what the source would write if the wave were taken back now.
@@ -167,8 +208,8 @@ func (c *call) drive(ctx context.Context, id string) (wave.Wave, error) {
 
 // soakWait waits for the rest of a short soak, or for somebody's decision. It says whether to look again.
 func soakWait(ctx context.Context, w wave.Wave, wake <-chan struct{}) bool {
-	left := w.Options.Soak - time.Duration(w.SoakMillis)*time.Millisecond
-	if w.Phase != wave.Soak || w.State != wave.Waiting || left <= 0 || w.Options.Soak > soakPatience {
+	left := w.SoakLeft()
+	if w.WaitsFor() != wave.ForSoak || left <= 0 || w.Options.Soak > soakPatience {
 		return false
 	}
 	t := time.NewTimer(left)
@@ -207,10 +248,12 @@ type RunRequest struct {
 	AutoApprove bool           `json:"autoApprove,omitempty"`
 	HoldBefore  string         `json:"holdBefore,omitempty"`
 	Soak        *time.Duration `json:"soak,omitempty"` // nil: the default
+
+	AutoComplete bool `json:"autoComplete,omitempty"` // the end of the soak completes the waves
 }
 
 func (q RunRequest) options(by string) (host.ApplyOptions, error) {
-	o := host.ApplyOptions{By: by, Options: wave.Options{AutoApprove: q.AutoApprove, HoldBefore: wave.Phase(q.HoldBefore), Soak: wave.DefaultSoak}}
+	o := host.ApplyOptions{By: by, Options: wave.Options{AutoApprove: q.AutoApprove, HoldBefore: wave.Phase(q.HoldBefore), Soak: wave.DefaultSoak, AutoComplete: q.AutoComplete}}
 	if q.HoldBefore != "" && !slices.Contains(wave.Phases()[1:], o.HoldBefore) {
 		var names []string
 		for _, p := range wave.Phases()[1:] {

@@ -86,7 +86,7 @@ func (h *Host) begin(ctx context.Context, p *Plan, o ApplyOptions) error {
 			w := wave.Wave{ID: pw.ID, Plan: p.Fingerprint, From: pw.From, To: pw.To, Features: pw.Features, HandOvers: pw.HandOvers, Objects: pw.Objects, Options: o.Options,
 				Phase: wave.Preflight, State: wave.NotStarted, Revision: c.partition.Revision(), CreatedAt: h.now().UnixMilli(), By: o.By, History: []wave.PhaseRecord{}}
 			if pw.Predicted != nil {
-				w.Predicted = *pw.Predicted
+				w.Predicted, w.Printed = *pw.Predicted, pw.Printed
 			}
 			c.waves[w.ID] = w
 			c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "begin", By: o.By, Outcome: engine.Applied, Phase: string(w.Phase), Reason: "from " + w.From + " to " + w.To, Epoch: c.head.Epoch})
@@ -238,40 +238,6 @@ func (h *Host) turn(ctx context.Context, id string) (end func(), err error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-}
-
-// DecideWave applies a person's decision to a wave.
-func (h *Host) DecideWave(ctx context.Context, id string, v wave.Verb, by, reason string) (wave.Wave, error) {
-	var out wave.Wave
-	err := h.change(ctx, func(c *control) error {
-		w, ok := c.waves[id]
-		if !ok {
-			return fmt.Errorf("%w: wave %q", ErrNotFound, id)
-		}
-		if v == wave.RollBack {
-			if err := h.laterWave(c, w); err != nil {
-				return err
-			}
-		}
-		next, err := wave.Decide(w, v, by)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUsage, err)
-		}
-		if next.Phase != w.Phase {
-			next = wave.Enter(next, next.Phase, string(v), h.now())
-		}
-		next.Decisions++
-		c.waves[id], out = next, next
-		c.owe(ledger.Record{Type: ledger.WaveType, Wave: id, Op: string(v), By: by, Reason: reason, Outcome: engine.Applied, Phase: string(next.Phase), Epoch: c.head.Epoch})
-		return nil
-	})
-	if err != nil {
-		return out, err
-	}
-	if v == wave.Pause || v == wave.Abort {
-		h.thaw(id) // a pause in a freeze ends it
-	}
-	return out, h.pushGrants(ctx)
 }
 
 // laterWave refuses a rollback on which a later wave depends.

@@ -27,6 +27,16 @@ func (x *executor) Now() time.Time { return x.h.now() }
 // Load implements wave.Executor.
 func (x *executor) Load(ctx context.Context, id string) (wave.Wave, error) { return x.h.Wave(ctx, id) }
 
+// Stopped implements wave.Executor. While a wave is stopped it does not soak.
+func (x *executor) Stopped(_ context.Context, w wave.Wave) (string, error) {
+	why := x.h.stopsOf(w)
+	if why != "" {
+		x.h.unsoak(w.ID)
+		x.h.thaw(w.ID)
+	}
+	return why, nil
+}
+
 // Pause implements wave.Executor: a command waits inside only for short whiles.
 func (x *executor) Pause(ctx context.Context, d time.Duration) (bool, error) {
 	if d > x.h.o.Patience {
@@ -235,13 +245,8 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 		if err != nil {
 			return ev, err
 		}
-		worst := map[scoping.ObjectID]int{}
-		for _, j := range h.chosenOnly(w.Scopes(), sum.Judgements) {
-			if _, rank := opOf(j); rank > 0 && j.Key.Feature != scoping.References {
-				worst[j.Key.Object] = max(worst[j.Key.Object], rank)
-			}
-		}
-		ev.Counts = counts(worst)
+		sum.Judgements = slices.DeleteFunc(h.chosenOnly(w.Scopes(), sum.Judgements), func(j gate.Judgement) bool { return j.Key.Feature == scoping.References })
+		ev.Counts, ev.Differences = h.tally(sum, nil, nil)
 	}
 	if ev.Counts.Grave() > 0 {
 		h.thaw(w.ID)
@@ -343,7 +348,7 @@ func (h *Host) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 		return wave.Evidence{Why: "the run of " + w.To + " was not complete: " + problems(r)}, nil
 	}
 	n, _ := h.unsettled(w)
-	return wave.Evidence{OK: true, Unsettled: n, Why: problems(r)}, nil
+	return wave.Evidence{OK: true, Unsettled: n, Why: problems(r), Held: r.HeldSets}, nil
 }
 
 // sinceVerify gives what the target has to be asked for after its cutover: what it would have written since the run that verify judged, or could not

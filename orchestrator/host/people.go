@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -63,6 +64,12 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 			if o.All || id == stopID(o) {
 				ended = append(ended, c.stops[id])
 				delete(c.stops, id)
+			}
+		}
+		for id, w := range c.waves {
+			if w.WaitsFor() == wave.ForStop { // another stop that holds it as well holds it again
+				w.State = wave.Running
+				c.waves[id] = w
 			}
 		}
 		if len(ended) == 0 {

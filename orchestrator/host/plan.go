@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -44,6 +45,7 @@ type PlannedWave struct {
 	Objects   map[scoping.Kind]int `json:"objects"`
 	Basis     string               `json:"basis"` // "shadow-run", or "not-run"
 	Predicted *wave.Counts         `json:"predicted"`
+	Printed   []string             `json:"printed,omitempty"` // marks of the ordinary updates predicted: what auto-approve may answer
 	Examples  []wave.Difference    `json:"examples,omitempty"`
 	Findings  []wave.Finding       `json:"findings"`
 	Crossing  *assess.Crossing     `json:"crossing,omitempty"` // references whose two ends have different engines afterwards; nil: not counted
@@ -168,6 +170,7 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 		return out, nil
 	}
 	out.Basis, out.Predicted, out.Examples = "shadow-run", &ev.Counts, ev.Differences
+	out.Printed = wave.OrdinaryMarks(ev.Differences)
 	return out, nil
 }
 
@@ -318,7 +321,6 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	ev := wave.Evidence{OK: true}
 	if w.To == scoping.None {
 		ev.Counts.Unchanged = len(h.objectsIn(w.Scopes()))
-		ev.Fingerprint = fingerprint(nil)
 		return ev, nil
 	}
 	l := h.lock(w.To)
@@ -360,7 +362,6 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	}
 	sum.Judgements = h.chosenOnly(w.Scopes(), sum.Judgements)
 	ev.Counts, ev.Differences = h.tally(sum, unheard, dead)
-	ev.Fingerprint = fingerprint(ev.Differences)
 	ev.Upto = h.seq()
 	return ev, nil
 }
@@ -382,14 +383,6 @@ func (h *Host) seq() (n uint64) {
 	return n
 }
 
-func fingerprint(ds []wave.Difference) string {
-	sum := sha256.New()
-	for _, d := range ds {
-		fmt.Fprintln(sum, d.Object, d.Feature, d.Op, d.Detail)
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:12])
-}
-
 // tally counts a shadow session: each object once, under the gravest of what would happen to it; linked objects that nobody proposed are unclaimed
 // (rule P4), and those that died while they belonged to nobody are deleted by whoever takes them over.
 func (h *Host) tally(sum gate.Summary, silent, dead []ledger.Key) (wave.Counts, []wave.Difference) {
@@ -402,7 +395,7 @@ func (h *Host) tally(sum gate.Summary, silent, dead []ledger.Key) (wave.Counts, 
 		}
 		worst[j.Key.Object] = max(worst[j.Key.Object], rank)
 		if rank > rankUnchanged {
-			ds = append(ds, wave.Difference{Object: j.Key.Object, Feature: j.Key.Feature, Name: j.Name, Op: op, Detail: detailOf(j)})
+			ds = append(ds, wave.Difference{Object: j.Key.Object, Feature: j.Key.Feature, Name: j.Name, Op: op, Detail: detailOf(j), Grave: isGrave(op, j)})
 		}
 	}
 	for _, k := range silent {
@@ -410,11 +403,11 @@ func (h *Host) tally(sum gate.Summary, silent, dead []ledger.Key) (wave.Counts, 
 			break
 		}
 		worst[k.Object] = rankUnclaimed
-		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "unclaimed"})
+		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "unclaimed", Grave: true})
 	}
 	for _, k := range dead {
 		worst[k.Object] = rankDelete
-		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "delete"})
+		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "delete", Grave: true})
 	}
 	slices.SortFunc(ds, func(a, b wave.Difference) int {
 		return ledger.Key{Object: a.Object, Feature: a.Feature}.Compare(ledger.Key{Object: b.Object, Feature: b.Feature})
@@ -450,6 +443,18 @@ func opOf(j gate.Judgement) (string, int) {
 		return "", 0
 	}
 	return "", rankUnchanged
+}
+
+// isGrave reports whether a person has to see a difference whatever was planned: everything but an update, sign-in changes, disabled accounts, and what
+// would be held or fail.
+func isGrave(op string, j gate.Judgement) bool {
+	switch {
+	case op != "update", j.Outcome == engine.Held, j.Outcome == engine.Failed, j.Outcome == engine.Refused:
+		return true
+	case len(j.After[cloud.UPN]) > 0 && len(j.Before[cloud.UPN]) > 0:
+		return true
+	}
+	return j.After.First(cloud.Enabled) == "false"
 }
 
 func detailOf(j gate.Judgement) string {

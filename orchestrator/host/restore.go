@@ -47,6 +47,7 @@ func (c *control) suspend(r Restored, incarnation uint64, what string) {
 		if w.State.Over() {
 			continue
 		}
+		w.For, w.Paused = "", &wave.PausedBy{By: r.By, At: r.At}
 		w.State, w.Wait, w.Command, w.VerifiedAt = wave.Paused, what, "tandem wave resume "+id, 0
 		c.waves[id] = w
 	}

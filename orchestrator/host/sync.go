@@ -54,7 +54,8 @@ type SyncReport struct {
 	Errors     []ObjectProblem  `json:"errors"`
 	Findings   []ObjectProblem  `json:"findings"` // what a person should know, and need not be done about
 	Complete   bool             `json:"complete"`
-	At         int64            `json:"at"` // Unix ms of its end
+	At         int64            `json:"at"`                // Unix ms of its end
+	Stopped    string           `json:"stopped,omitempty"` // why writing is stopped, for all or some of what it would have written
 	HeldSets   []string         `json:"heldSets,omitempty"`
 	Left       []string         `json:"unclaimedObjects,omitempty"`
 	ReadOnly   string           `json:"readOnly,omitempty"` // why nothing was written: the state waits for its activation
@@ -157,6 +158,9 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 	r.Errors = append(r.Errors, rs.problem...)
 	r.count(sum)
 	h.findings(&r, sum)
+	if auth := h.gate.Authority(); auth.ReadOnly == "" {
+		r.Stopped = cmp.Or(auth.Stopped(name, scoping.Place{}), r.Stopped)
+	}
 	if rs.ceiling == engine.ModeOwn {
 		if err := rs.farewells(ctx, &r); err != nil {
 			return r, err
@@ -442,6 +446,9 @@ func (r *SyncReport) count(sum gate.Summary) {
 }
 
 func (r *SyncReport) add(j gate.Judgement) {
+	if j.Outcome == engine.Deferred && j.Code == "stopped" && r.ReadOnly == "" {
+		r.Stopped = j.Reason
+	}
 	switch j.Outcome {
 	case engine.Applied:
 		r.Applied++

@@ -32,7 +32,7 @@ func (h *Host) Unfinished(ctx context.Context, first bool) ([]string, error) {
 
 // goesOn reports whether a wave has something to do without a person: it is running, or a soak waits for time to pass.
 func goesOn(w wave.Wave) bool {
-	return w.State == wave.Running || (w.State == wave.Waiting && w.Phase == wave.Soak)
+	return w.State == wave.Running || (w.State == wave.Waiting && w.Phase == wave.Soak && (w.For == wave.ForSoak || w.For == ""))
 }
 
 // beyondCutover reports whether a wave has cut over or is on its way back: the tenant is between two engines' values until it goes on.

@@ -248,23 +248,42 @@ func (w *world) drive(x wave.Wave) {
 	})
 }
 
+// fitting returns the decision that a wave waits for, "" if it waits for none.
+func fitting(x wave.Wave) wave.Verb {
+	switch x.WaitsFor() {
+	case wave.ForDifferences, wave.ForHold, wave.ForFreeze, wave.ForUnsettled:
+		return wave.Approve
+	case wave.ForBlocker, wave.ForRun, wave.ForHeldSet, wave.ForRollback, wave.ForPause:
+		return wave.Resume
+	case wave.ForComplete, wave.ForUnclaimed:
+		return wave.CompleteNow
+	}
+	return ""
+}
+
 func (w *world) decideWave(x wave.Wave) {
 	v := []wave.Verb{wave.Approve, wave.Approve, wave.Approve, wave.Pause, wave.Resume, wave.Resume, wave.Abort, wave.RollBack, wave.CompleteNow}[w.r.IntN(9)]
-	switch {
-	case x.State == wave.Paused && w.r.IntN(2) == 0:
-		v = wave.Resume
+	switch fits := fitting(x); {
 	case x.CutOver() && w.r.IntN(3) == 0:
 		v = wave.RollBack
+	case fits != "" && w.r.IntN(3) > 0:
+		v = fits
 	}
 	w.call(nil, func() {
 		asked := v
 		if w.o.Break == ApprovalResumes && v == wave.Approve && x.State == wave.Paused {
 			asked = wave.Resume
 		}
-		y, err := w.host.DecideWave(context.Background(), x.ID, asked, "simulation", "because")
+		var y wave.Wave
+		var err error
+		if asked == wave.Approve { // of what was looked at a moment ago, in some cases of something older
+			y, err = w.host.ApproveWave(context.Background(), x.ID, []string{x.Fingerprint, x.Fingerprint, x.Fingerprint, "none-0"}[w.r.IntN(4)], "simulation", "because")
+		} else {
+			y, err = w.host.DecideWave(context.Background(), x.ID, asked, "simulation", "because")
+		}
 		w.log("wave %s: %s -> %s in %s %v", x.ID, v, y.State, y.Phase, err)
 		if err == nil {
-			w.book.decided(w, x.ID, v)
+			w.book.decided(w, y, v)
 		}
 	})
 }

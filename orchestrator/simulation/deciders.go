@@ -32,11 +32,11 @@ func (w *world) decideInTheMiddle(id string) {
 }
 
 // decided notes what a person's decision means for a wave.
-func (b *book) decided(w *world, id string, v wave.Verb) {
-	s := b.standing(id)
+func (b *book) decided(w *world, y wave.Wave, v wave.Verb) {
+	s := b.standing(y.ID)
 	switch v {
 	case wave.Pause:
-		s.paused = true
+		s.paused = !y.CutOver() // of one that has cut over the transfer may only be heard of after the pause
 	case wave.Resume, wave.Abort, wave.RollBack:
 		s.paused = false
 	case wave.CompleteNow:

@@ -40,8 +40,6 @@ func Kinds() []Kind {
 		{"T8", "what a wave's target judged late is forgotten", all(shape(valueDiffers, notThere, restSends), had(ShadowJudged))},
 		{"E4", "a controller that lags is believed, or an engine is ahead of the controller that the host reads", all(shape(valueDiffers, notThere, linkMissing, linkTooMuch, deadLives, stillDirty, notRemoved, notDisabled, chosenOther, restSends,
 			strangerSends, strangerKills, livingDeleted, linkCut, keptByOld, silentTaken, notShown, chosenNoMore), had(Lagged))},
-		{"P2", "an approval ends a pause", shape(whilePaused)},
-		{"P7", "time in which a wave was paused counts as soaked", shape(soakTooShort)},
 		{"W1", "a rollback does not put back what its wave wrote", shape(notPutBack)},
 		{"S7", "the tenant's view kept on disk is older than the last own writes", all(shape(valueDiffers, linkMissing, linkTooMuch), had(ByHand))},
 		{"T9", "an object that nobody has to be asked for stays dirty for ever", shape(stillDirty)},

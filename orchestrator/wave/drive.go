@@ -18,6 +18,8 @@ type Executor interface {
 	Commit(ctx context.Context, w Wave) error
 	Load(ctx context.Context, id string) (Wave, error)
 	Now() time.Time
+	// Stopped returns why nothing may be written for a wave, and nothing may change hands, or "".
+	Stopped(ctx context.Context, w Wave) (string, error)
 	// Pause waits inside the process for a wait that ends by itself; false: the caller does not want to wait that long.
 	Pause(ctx context.Context, d time.Duration) (bool, error)
 }
@@ -29,7 +31,7 @@ func Drive(ctx context.Context, x Executor, id string, stopAt Phase) (Wave, erro
 		return w, err
 	}
 	if !w.State.Over() && w.State != Paused && w.State != Running && w.Phase != Soak { // a look at a soak is no news
-		w.State, w.Wait, w.Command = Running, "", ""
+		w.State = Running
 		w = Enter(w, w.Phase, "", x.Now())
 		if err := x.Commit(ctx, w); err != nil && !errors.Is(err, ErrDecided) {
 			return w, err
@@ -40,7 +42,7 @@ func Drive(ctx context.Context, x Executor, id string, stopAt Phase) (Wave, erro
 	var last *Evidence
 	for !w.State.Over() && w.State != Paused && (stopAt == "" || w.Phase != stopAt) { // a transaction may have entered it
 		var goOn bool
-		w, last, goOn, err = advance(ctx, x, w, last, stopAt)
+		w, last, goOn, err = unlessStopped(ctx, x, w, last, stopAt)
 		if errors.Is(err, ErrDecided) {
 			last, goOn = nil, true
 			w, err = x.Load(ctx, id)
@@ -50,6 +52,18 @@ func Drive(ctx context.Context, x Executor, id string, stopAt Phase) (Wave, erro
 		}
 	}
 	return w, nil
+}
+
+// unlessStopped lets a wave advance, or wait for the end of a stop. A freeze that it holds ends with the drive.
+func unlessStopped(ctx context.Context, x Executor, w Wave, last *Evidence, stopAt Phase) (Wave, *Evidence, bool, error) {
+	why, err := x.Stopped(ctx, w)
+	if err != nil {
+		return w, nil, false, err
+	}
+	if why != "" {
+		return wait(ctx, x, w, Decision{For: ForStop, Wait: why, Command: "tandem start"})
+	}
+	return advance(ctx, x, w, last, stopAt)
 }
 
 // advance does what Next says, once.
@@ -68,7 +82,8 @@ func advance(ctx context.Context, x Executor, w Wave, last *Evidence, stopAt Pha
 		return do(ctx, x, w, d.Do)
 	case d.Over != "":
 		w = Enter(w, w.Phase, d.Result, x.Now())
-		w.State, w.Wait, w.Command = d.Over, "", ""
+		w.State = d.Over
+		w = w.unwait()
 		w.History[len(w.History)-1].EndedAt, w.History[len(w.History)-1].Result = x.Now().UnixMilli(), d.Result
 		return w, nil, false, x.Commit(ctx, w)
 	case d.To != "":
@@ -115,7 +130,10 @@ func wait(ctx context.Context, x Executor, w Wave, d Decision) (Wave, *Evidence,
 			return w, nil, true, x.Commit(ctx, w)
 		}
 	}
-	w.State, w.Wait, w.Command = Waiting, d.Wait, d.Command
+	if w.For != d.For || w.Since == 0 {
+		w.Since = x.Now().UnixMilli()
+	}
+	w.State, w.For, w.Wait, w.Command = Waiting, d.For, d.Wait, d.Command
 	return w, nil, false, x.Commit(ctx, w)
 }
 
@@ -130,6 +148,6 @@ func Enter(w Wave, p Phase, result string, now time.Time) Wave {
 	}
 	w.History = append(h, PhaseRecord{Name: p, StartedAt: now.UnixMilli()})
 	w.Phase = p
-	w.State, w.Wait, w.Command = Running, "", ""
-	return w
+	w.State = Running
+	return w.unwait()
 }

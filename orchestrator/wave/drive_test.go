@@ -27,10 +27,11 @@ type executor struct {
 	decide  func(*executor, wave.Act)
 	paused  []time.Duration
 	since   time.Time
+	stopped func(*executor) string
 }
 
 func newExecutor() *executor {
-	return &executor{w: wave.Wave{ID: "w1", From: "connect", To: "cloudsync", Phase: wave.Preflight, State: wave.NotStarted, Options: wave.Options{Soak: time.Minute}},
+	return &executor{w: wave.Wave{ID: "w1", From: "connect", To: "cloudsync", Phase: wave.Preflight, State: wave.NotStarted, Options: wave.Options{Soak: time.Minute, AutoComplete: true}},
 		now: now, owner: "connect"}
 }
 
@@ -51,7 +52,7 @@ func (x *executor) Do(_ context.Context, w wave.Wave, a wave.Act) (wave.Evidence
 	if x.decide != nil {
 		x.decide(x, a)
 	}
-	e := wave.Evidence{OK: true, Drained: true, Fingerprint: "f"}
+	e := wave.Evidence{OK: true, Drained: true}
 	if x.answers != nil {
 		e = x.answers(a)
 	}
@@ -96,7 +97,14 @@ func (x *executor) Commit(_ context.Context, w wave.Wave) error {
 }
 
 func (x *executor) Load(context.Context, string) (wave.Wave, error) { return x.w, x.call() }
-func (x *executor) Now() time.Time                                  { return x.now }
+func (x *executor) Stopped(context.Context, wave.Wave) (string, error) {
+	if x.stopped == nil {
+		return "", nil
+	}
+	return x.stopped(x), nil
+}
+
+func (x *executor) Now() time.Time { return x.now }
 
 func (x *executor) Pause(_ context.Context, d time.Duration) (bool, error) {
 	x.paused, x.now = append(x.paused, d), x.now.Add(d)
@@ -148,7 +156,7 @@ func TestDriveResumesWhereverItWasKilled(t *testing.T) {
 			}
 			resumed := len(x.acts)
 			if back && x.w.CutOver() {
-				x.w, _ = wave.Decide(x.w, wave.RollBack, "carol")
+				x.w, _ = decide(x.w, wave.RollBack)
 			} else if back {
 				continue
 			}
@@ -177,7 +185,7 @@ func TestDriveHearsWhatAPersonDecides(t *testing.T) {
 		x := newExecutor()
 		x.decide = func(x *executor, a wave.Act) {
 			if a == during {
-				x.w, _ = wave.Decide(x.w, wave.Pause, "carol")
+				x.w, _ = decide(x.w, wave.Pause)
 				x.w.Decisions++
 			}
 		}
@@ -194,17 +202,46 @@ func TestDriveHearsWhatAPersonDecides(t *testing.T) {
 func TestDriveWaitsForAPerson(t *testing.T) {
 	x := newExecutor()
 	x.answers = func(wave.Act) wave.Evidence {
-		return wave.Evidence{OK: true, Drained: true, Fingerprint: "f", Counts: wave.Counts{Update: 1}}
+		return wave.Evidence{OK: true, Drained: true, Counts: wave.Counts{Update: 1}, Differences: updates(1)}
 	}
 	if err := x.drive(t); err != nil {
 		t.Fatal(err)
 	}
-	if x.w.State != wave.Waiting || x.w.Phase != wave.Verify || x.w.Command != "tandem wave approve w1" {
+	if x.w.State != wave.Waiting || x.w.Phase != wave.Verify || x.w.Command != "tandem wave approve w1" || x.w.WaitsFor() != wave.ForDifferences || x.w.Since != x.now.UnixMilli() {
 		t.Fatalf("%s in %s, %q", x.w.State, x.w.Phase, x.w.Command)
 	}
-	x.w, _ = wave.Decide(x.w, wave.Approve, "carol")
+	since := x.w.Since
+	x.now = x.now.Add(time.Minute)
+	if err := x.drive(t); err != nil || x.w.Since != since { // looked at once more
+		t.Fatalf("it waits since %d, not %d: %v", x.w.Since, since, err)
+	}
+	x.w, _ = decide(x.w, wave.Approve)
 	if err := x.drive(t); err != nil || x.w.State != wave.Completed {
 		t.Fatalf("%s, %v", x.w.State, err)
+	}
+}
+
+// While writing is stopped a wave does nothing, wherever it is, and goes on when the stop ends.
+func TestStoppedWavesWait(t *testing.T) {
+	whole := newExecutor()
+	if err := whole.drive(t); err != nil {
+		t.Fatal(err)
+	}
+	for n := range whole.acts {
+		x := newExecutor()
+		x.stopped = func(x *executor) string {
+			if len(x.acts) >= n {
+				return "stopped by carol"
+			}
+			return ""
+		}
+		if err := x.drive(t); err != nil || x.w.WaitsFor() != wave.ForStop || x.w.Command != "tandem start" || len(x.acts) != n {
+			t.Fatalf("stopped after %d acts: %s for %q after %v, %v", n, x.w.State, x.w.For, x.acts, err)
+		}
+		x.stopped, x.frozen = nil, false
+		if err := x.drive(t); err != nil || x.w.State != wave.Completed {
+			t.Errorf("stopped after %d acts and started again: %s in %s, %v", n, x.w.State, x.w.Phase, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package wave
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -32,11 +33,11 @@ type Evidence struct {
 	Why         string // when not OK
 	Findings    []Finding
 	Counts      Counts
-	Differences []Difference
-	Fingerprint string
-	Drained     bool // nothing is on the wire any more
-	Expired     bool // the freeze ended by itself
-	Unsettled   int  // objects whose last proposal did not settle
+	Differences []Difference // all of them, in order of object and feature
+	Held        []string     // sets that hold what did not settle
+	Drained     bool         // nothing is on the wire any more
+	Expired     bool         // the freeze ended by itself
+	Unsettled   int          // objects whose last proposal did not settle
 	Unclaimed   int
 	Elapsed     time.Duration // of soaking, since the last look
 	Millis      int64         // length of the freeze
@@ -49,7 +50,8 @@ type Decision struct {
 	Do      Act
 	To      Phase
 	Over    State         // the wave ends like this
-	Wait    string        // what it waits for …
+	For     For           // what kind of thing it waits for, …
+	Wait    string        // … in words, …
 	Command string        // … and the command that ends the wait
 	Time    time.Duration // the wait ends by itself after this long
 	Result  string        // of the phase that is left
@@ -92,7 +94,7 @@ func holds(w Wave, next Phase) bool {
 }
 
 func hold(w Wave, next Phase) Decision {
-	return Decision{Wait: "held before " + string(w.Options.HoldBefore) + ", as asked", Command: "tandem wave approve " + w.ID}
+	return Decision{For: ForHold, Wait: "held before " + string(w.Options.HoldBefore) + ", as asked", Command: "tandem wave approve " + w.ID}
 }
 
 func enter(w Wave, next Phase, result string, set func(*Wave)) Decision {
@@ -111,7 +113,7 @@ func preflight(w Wave, last *Evidence, _ time.Time) Decision {
 	}
 	for _, f := range ev.Findings {
 		if f.Severity == Blocker {
-			return Decision{Wait: fmt.Sprintf("blocker %s: %s", f.Code, f.Message), Command: "tandem wave resume " + w.ID}
+			return Decision{For: ForBlocker, Wait: fmt.Sprintf("blocker %s: %s", f.Code, f.Message), Command: "tandem wave resume " + w.ID}
 		}
 	}
 	return enter(w, Baseline, fmt.Sprintf("%d findings, no blocker", len(ev.Findings)), nil)
@@ -123,7 +125,7 @@ func baseline(w Wave, last *Evidence, _ time.Time) Decision {
 		return Decision{Do: ActBaseline}
 	}
 	if !ev.OK {
-		return Decision{Wait: ev.Why, Command: "tandem wave resume " + w.ID}
+		return Decision{For: ForRun, Wait: ev.Why, Command: "tandem wave resume " + w.ID}
 	}
 	return enter(w, ShadowPhase, ev.Why, nil)
 }
@@ -134,39 +136,48 @@ func shadow(w Wave, last *Evidence, now time.Time) Decision {
 		return Decision{Do: ActShadowRun}
 	}
 	if !ev.OK {
-		return Decision{Wait: "the run of " + w.To + " was not complete: " + ev.Why, Command: "tandem wave resume " + w.ID}
+		return Decision{For: ForRun, Wait: "the run of " + w.To + " was not complete: " + ev.Why, Command: "tandem wave resume " + w.ID}
 	}
-	return enter(w, Verify, "complete", func(x *Wave) {
-		x.Differences, x.Examples, x.Fingerprint, x.VerifiedAt = ev.Counts, clip(ev.Differences), ev.Fingerprint, now.UnixMilli()
-		x.VerifiedFrom, x.VerifiedUpto = ev.From, ev.Upto
-	})
+	return enter(w, Verify, "complete", func(x *Wave) { x.found(ev, now.UnixMilli()) })
 }
 
-func clip(ds []Difference) []Difference {
-	if len(ds) > 50 {
-		return ds[:50]
-	}
-	return ds
+// stale reports whether verify has to be done again: it is too old, or from before a person let the wave go on, or the clock stepped back, so that its age
+// cannot be told.
+func stale(w Wave, now time.Time) bool {
+	age := now.Sub(time.UnixMilli(w.VerifiedAt))
+	return w.VerifiedAt == 0 || age > VerifyLife || age < -clockSlack || w.VerifiedAt < w.AnsweredAt
 }
 
-// verify lets pass what is the same, what a person approved, and, with auto-approve, updates that the plan printed.
+// verify lets pass what is the same, what a person approved, and, with auto-approve, ordinary updates that the plan printed.
 func verify(w Wave, last *Evidence, now time.Time) Decision {
-	if w.VerifiedAt == 0 || now.Sub(time.UnixMilli(w.VerifiedAt)) > VerifyLife {
+	if stale(w, now) {
 		return Decision{To: ShadowPhase, Result: "verified too long ago"}
 	}
 	if w.Freezes >= MaxFreezes {
-		return Decision{Wait: fmt.Sprintf("%d freezes ended before the wire was quiet and everything verified", w.Freezes), Command: "tandem wave approve " + w.ID}
+		return Decision{For: ForFreeze, Wait: fmt.Sprintf("%d freezes ended before the wire was quiet and everything verified", w.Freezes), Command: "tandem wave approve " + w.ID}
 	}
 	d := w.Differences
-	approved := w.Approved != "" && w.Approved == w.Fingerprint
 	switch {
-	case approved, d.Grave() == 0 && d.Update == 0:
-	case d.Grave() == 0 && w.Options.AutoApprove && d.Update <= w.Predicted.Update:
+	case d.Grave() == 0 && w.Found.none(), w.Approval.covers(w.Found), w.printed(w.Found):
 	default:
-		return Decision{Wait: fmt.Sprintf("differences to be approved: %d creates, %d updates, %d deletes, %d orphans, %d unclaimed", d.Create, d.Update, d.Delete, d.Orphan, d.Unclaimed),
+		return Decision{For: ForDifferences, Wait: fmt.Sprintf("differences to be approved: %d creates, %d updates, %d deletes, %d orphans, %d unclaimed%s", d.Create, d.Update, d.Delete, d.Orphan, d.Unclaimed, w.sinceShown()),
 			Command: "tandem wave approve " + w.ID}
 	}
 	return enter(w, Freeze, fmt.Sprintf("%d same, %d differ", d.Unchanged, d.Update+d.Grave()), nil)
+}
+
+// sinceShown says that there is more than a person approved already.
+func (w Wave) sinceShown() string {
+	if w.Approval == nil || w.Approval.covers(w.Found) {
+		return ""
+	}
+	n := 0
+	for _, d := range w.Examples {
+		if d.New {
+			n++
+		}
+	}
+	return fmt.Sprintf("; more than %s approved (%s), %d of those shown are new", w.Approval.By, w.Approval.Fingerprint, n)
 }
 
 // freeze closes admission, waits for the wire, and verifies what changed since verify.
@@ -175,7 +186,7 @@ func freeze(w Wave, last *Evidence, now time.Time) Decision {
 		if holds(w, Freeze) {
 			return hold(w, Freeze)
 		}
-		if now.Sub(time.UnixMilli(w.VerifiedAt)) > VerifyLife {
+		if stale(w, now) {
 			return Decision{To: ShadowPhase, Result: "verified too long ago"}
 		}
 		return Decision{Do: ActFreeze}
@@ -189,7 +200,7 @@ func freeze(w Wave, last *Evidence, now time.Time) Decision {
 	case last.Act == ActFreeze:
 		return Decision{Do: ActVerifyNew}
 	}
-	if last.Counts.Grave() > 0 {
+	if last.Counts.Grave() > 0 || !w.allowed(w.unseen(last.Differences)) {
 		return Decision{To: Verify, Result: "something new appeared since verify", Set: again}
 	}
 	return Decision{To: Cutover, Result: "the wire is quiet"}
@@ -212,17 +223,21 @@ func catchUp(w Wave, last *Evidence, _ time.Time) Decision {
 	case ev == nil:
 		return Decision{Do: ActCatchUp}
 	case w.Rounds < 0 && ev.OK:
-		return enter(w, Soak, "what did not settle was accepted by "+w.ApprovedBy, func(x *Wave) { x.Rounds = 0 })
+		return enter(w, Soak, "what did not settle was accepted", func(x *Wave) { x.Rounds = 0 })
 	case ev.OK && ev.Unsettled == 0:
 		return enter(w, Soak, "everything settled", nil)
 	case w.Rounds+1 < maxCatchUpRounds && w.Rounds >= 0:
 		return Decision{Do: ActCatchUp, Set: func(x *Wave) { x.Rounds++ }}
 	}
-	why := fmt.Sprintf("%d objects did not settle", ev.Unsettled)
-	if !ev.OK {
-		why = ev.Why
+	d := Decision{For: ForUnsettled, Wait: fmt.Sprintf("%d objects did not settle", ev.Unsettled), Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Rounds = 0 }}
+	switch {
+	case !ev.OK:
+		d.For, d.Wait = ForRun, ev.Why
+	case len(ev.Held) > 0:
+		d.For, d.Command = ForHeldSet, "tandem held show "+ev.Held[0]
+		d.Wait += ": held sets " + strings.Join(ev.Held, ", ") + " wait for an answer; then `tandem wave resume " + w.ID + "`"
 	}
-	return Decision{Wait: why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Rounds = 0 }}
+	return d
 }
 
 // soak lets time pass while health is watched; a person may end it.
@@ -237,14 +252,18 @@ func soak(w Wave, last *Evidence, _ time.Time) Decision {
 	}
 	add := func(x *Wave) { x.SoakMillis += ev.Elapsed.Milliseconds() }
 	done += ev.Elapsed
-	if done >= w.Options.Soak {
-		if !ev.OK {
-			return Decision{Wait: "the soak's time is up, but: " + ev.Why, Command: "tandem wave complete " + w.ID, Set: add}
-		}
+	d := Decision{For: ForComplete, Command: "tandem wave complete " + w.ID, Set: add}
+	switch {
+	case done < w.Options.Soak:
+		d.For, d.Wait, d.Time = ForSoak, fmt.Sprintf("soaking, %s left", (w.Options.Soak-done).Round(time.Second)), w.Options.Soak-done
+	case !ev.OK:
+		d.Wait = "the soak's time is up, but: " + ev.Why
+	case w.Options.AutoComplete:
 		return enter(w, Complete, "time is up, gates are green", add)
+	default:
+		d.Wait = "the soak's time is up and its gates are green; completing ends the way back"
 	}
-	return Decision{Wait: fmt.Sprintf("soaking, %s left", (w.Options.Soak - done).Round(time.Second)), Command: "tandem wave complete " + w.ID,
-		Time: w.Options.Soak - done, Set: add}
+	return d
 }
 
 func complete(w Wave, last *Evidence, _ time.Time) Decision {
@@ -253,9 +272,9 @@ func complete(w Wave, last *Evidence, _ time.Time) Decision {
 	case ev == nil:
 		return Decision{Do: ActComplete}
 	case !ev.OK:
-		return Decision{Wait: ev.Why, Command: "tandem wave complete " + w.ID}
+		return Decision{For: ForUnclaimed, Wait: ev.Why, Command: "tandem wave complete " + w.ID}
 	case ev.Unclaimed > 0:
-		return Decision{Wait: fmt.Sprintf("%d objects are unclaimed: %s owns them and did not propose them", ev.Unclaimed, w.To), Command: "tandem wave complete " + w.ID}
+		return Decision{For: ForUnclaimed, Wait: fmt.Sprintf("%d objects are unclaimed: %s owns them and did not propose them", ev.Unclaimed, w.To), Command: "tandem wave complete " + w.ID}
 	}
 	return Decision{Over: Completed, Result: "done"}
 }
@@ -266,13 +285,13 @@ func rollbackFreeze(w Wave, last *Evidence, _ time.Time) Decision {
 		return Decision{Do: ActFreeze}
 	case last.Act == ActFreeze && (last.Expired || !last.OK):
 		if w.Freezes+1 >= MaxFreezes {
-			return Decision{Wait: "the wire did not become quiet: " + last.Why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Freezes = 0 }}
+			return Decision{For: ForRollback, Wait: "the wire did not become quiet: " + last.Why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Freezes = 0 }}
 		}
 		return Decision{Do: ActFreeze, Set: func(x *Wave) { x.Freezes++ }}
 	case last.Act == ActFreeze && !last.Drained:
 		return Decision{Do: ActFreeze}
 	case last.Act == ActFlipBack && !last.OK:
-		return Decision{Wait: last.Why, Command: "tandem wave resume " + w.ID}
+		return Decision{For: ForRollback, Wait: last.Why, Command: "tandem wave resume " + w.ID}
 	}
 	return Decision{Do: ActFlipBack} // its transaction enters rollback-evaluate
 }
@@ -287,7 +306,7 @@ func rollbackEvaluate(w Wave, last *Evidence, _ time.Time) Decision {
 	case ev.OK:
 		return Decision{Do: ActEvaluate, Set: func(x *Wave) { x.Rounds++ }}
 	}
-	return Decision{Wait: ev.Why, Command: "tandem wave resume " + w.ID}
+	return Decision{For: ForRollback, Wait: ev.Why, Command: "tandem wave resume " + w.ID}
 }
 
 func rollbackRestore(w Wave, last *Evidence, _ time.Time) Decision {
@@ -296,7 +315,7 @@ func rollbackRestore(w Wave, last *Evidence, _ time.Time) Decision {
 	case ev == nil:
 		return Decision{Do: ActRestore}
 	case !ev.OK:
-		return Decision{Wait: ev.Why, Command: "tandem wave resume " + w.ID}
+		return Decision{For: ForRollback, Wait: ev.Why, Command: "tandem wave resume " + w.ID}
 	}
 	return Decision{Over: RolledBack, Result: "taken back", Set: func(x *Wave) { x.Report = ev.Report }}
 }

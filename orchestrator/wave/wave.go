@@ -6,8 +6,6 @@
 package wave
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -95,6 +93,8 @@ type Difference struct {
 	Name    string           `json:"name"`
 	Op      string           `json:"op"` // create, update, delete, orphan, unclaimed
 	Detail  string           `json:"detail,omitempty"`
+	Grave   bool             `json:"grave,omitempty"` // a person has to see this very one: everything but ordinary updates
+	New     bool             `json:"new,omitempty"`   // the verify before did not find it
 }
 
 // PhaseRecord is when a phase was entered and left, and how. Times are Unix milliseconds.
@@ -107,9 +107,10 @@ type PhaseRecord struct {
 
 // Options are how an administrator wants the wave to run.
 type Options struct {
-	AutoApprove bool          `json:"autoApprove,omitempty"` // answers updates that the plan printed and verify confirmed, nothing else
-	HoldBefore  Phase         `json:"holdBefore,omitempty"`
-	Soak        time.Duration `json:"soak"`
+	AutoApprove  bool          `json:"autoApprove,omitempty"` // answers ordinary updates that the plan printed and verify confirmed, nothing else
+	HoldBefore   Phase         `json:"holdBefore,omitempty"`
+	Soak         time.Duration `json:"soak"`
+	AutoComplete bool          `json:"autoComplete,omitempty"` // the end of the soak completes the wave; else a person does
 }
 
 // Defaults of times and numbers.
@@ -119,6 +120,7 @@ const (
 	MaxFreezes       = 3                // the third expired freeze waits for a person
 	VerifyLife       = 30 * time.Minute // a cutover needs a verify younger than this
 	maxCatchUpRounds = 3
+	clockSlack       = time.Minute // how far the clock may step back before ages count as unknown
 )
 
 // Wave is the durable record of a wave.
@@ -134,16 +136,21 @@ type Wave struct {
 
 	Phase   Phase         `json:"phase"`
 	State   State         `json:"state"`
-	Wait    string        `json:"wait,omitempty"`    // what it waits for
+	For     For           `json:"for,omitempty"`     // what kind of thing it waits for, while waiting, and under a pause what it waited for before
+	Wait    string        `json:"wait,omitempty"`    // … in words
+	Since   int64         `json:"since,omitempty"`   // … and since when, Unix ms
 	Command string        `json:"command,omitempty"` // the command that ends the wait
+	Paused  *PausedBy     `json:"paused,omitempty"`  // set while a person has paused it
 	History []PhaseRecord `json:"history"`
 
 	Predicted    Counts       `json:"predicted"`   // by the plan
 	Differences  Counts       `json:"differences"` // by verify
 	Examples     []Difference `json:"examples,omitempty"`
-	Fingerprint  string       `json:"fingerprint,omitempty"` // of the differences that verify found
-	Approved     string       `json:"approved,omitempty"`    // fingerprint that a person approved
-	ApprovedBy   string       `json:"approvedBy,omitempty"`
+	Fingerprint  string       `json:"fingerprint,omitempty"`  // of the differences that verify found
+	Found        Marks        `json:"found"`                  // … and their marks
+	Printed      []string     `json:"printed,omitempty"`      // marks of the ordinary updates that the plan printed
+	Approval     *Approval    `json:"approval,omitempty"`     // what a person approved last
+	AnsweredAt   int64        `json:"answeredAt,omitempty"`   // when a person last let it go on, Unix ms: a verify from before is too old
 	VerifiedAt   int64        `json:"verifiedAt,omitempty"`   // Unix ms
 	VerifiedFrom uint64       `json:"verifiedFrom,omitempty"` // the log's head when the run began that verify judges …
 	VerifiedUpto uint64       `json:"verifiedUpto,omitempty"` // … and when it ended
@@ -200,61 +207,6 @@ func (w Wave) ShadowGrant() (engine string, epoch scoping.Epoch, ok bool) {
 		return w.From, w.CutoverEpoch, true
 	}
 	return "", scoping.Epoch{}, false
-}
-
-// ErrVerb is the kind of errors of decisions that do not fit a wave's phase.
-var ErrVerb = errors.New("the wave is not at a point where that can be decided")
-
-// Verb is a person's decision about a wave.
-type Verb string
-
-// The decisions.
-const (
-	Approve     Verb = "approve"
-	Pause       Verb = "pause"
-	Resume      Verb = "resume"
-	Abort       Verb = "abort"
-	RollBack    Verb = "rollback"
-	CompleteNow Verb = "complete"
-)
-
-// Decide applies a person's decision to a wave's record. Errors match ErrVerb and say what would be possible.
-func Decide(w Wave, v Verb, by string) (Wave, error) {
-	if w.State.Over() {
-		return w, fmt.Errorf("%w: wave %s is %s", ErrVerb, w.ID, w.State)
-	}
-	switch v {
-	case Approve:
-		w.Approved, w.ApprovedBy, w.Released, w.State, w.Wait, w.Command = w.Fingerprint, by, true, Running, "", ""
-		if w.Phase == Freeze || w.Phase == Verify {
-			w.Freezes = 0
-		}
-		if w.Phase == CatchUp {
-			w.Rounds = -1
-		}
-	case Pause:
-		w.State, w.Wait, w.Command = Paused, "paused by "+by, "tandem wave resume "+w.ID
-	case Resume:
-		w.State, w.Wait, w.Command, w.Error = Running, "", "", ""
-	case Abort:
-		if w.CutOver() || w.isRollback() {
-			return w, fmt.Errorf("%w: wave %s has cut over; `tandem wave rollback %s` takes it back", ErrVerb, w.ID, w.ID)
-		}
-		w.State, w.Wait, w.Command = Aborted, "", ""
-	case RollBack:
-		if !w.CutOver() {
-			return w, fmt.Errorf("%w: wave %s has not cut over; `tandem wave abort %s` ends it", ErrVerb, w.ID, w.ID)
-		}
-		w.Phase, w.State, w.Wait, w.Command, w.Freezes = RollbackFreeze, Running, "", "", 0
-	case CompleteNow:
-		if w.Phase != Soak && w.Phase != Complete {
-			return w, fmt.Errorf("%w: wave %s is in %s; only a wave in soak can be completed", ErrVerb, w.ID, w.Phase)
-		}
-		w.SoakOver, w.State, w.Wait, w.Command = true, Running, "", ""
-	default:
-		return w, fmt.Errorf("%w: unknown decision %q", ErrVerb, v)
-	}
-	return w, nil
 }
 
 func (w Wave) isRollback() bool {

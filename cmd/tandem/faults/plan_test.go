@@ -90,7 +90,9 @@ func TestDecisionsThatDoNotFitThePhaseAreRefusedWithTheRightOne(t *testing.T) {
 	w.fails(2, []string{"has not cut over", "tandem wave abort " + id}, "wave", "rollback", id)
 	w.fails(2, []string{"only a wave in soak can be completed"}, "wave", "complete", id, "--yes")
 	w.fails(3, []string{id}, "migrate", "--under", w.lab.OU("Sales"), "--to", "cloudsync")
-	w.answers(3, []string{"soaking"}, new(any), "wave", "approve", id)
+	w.fails(2, []string{"nothing to resume", "held before verify", "tandem wave approve " + id}, "wave", "resume", id)
+	w.done("wave", "approve", id)
+	w.fails(2, []string{"waits for nothing that can be approved", "soaking"}, "wave", "approve", id)
 	w.fails(2, []string{"has cut over", "tandem wave rollback " + id}, "wave", "abort", id)
 	w.done("wave", "rollback", id)
 	for _, verb := range []string{"approve", "abort", "pause", "resume", "rollback"} {
