@@ -174,7 +174,7 @@ func (w *world) catchUp() {
 			return err
 		}
 		b.count(w, r)
-		w.recall(r)
+		w.recall(r, e.Seq > b.newest)
 		if w.o.Trace {
 			w.log("log %d: %s %s %s %s %s %s %s %s", e.Seq, r.Type, r.Engine, r.Name, r.Feature, r.Op, r.Outcome, r.Code, r.Reason)
 		}

@@ -321,6 +321,9 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	p.Want = engine.Present
 	if refs {
 		p.Refs = r.links(e)
+		if r.q.Ceiling == engine.ModeShadow && !r.other {
+			r.w.note(g, ShadowRefs)
+		}
 		return p, true
 	}
 	p.Desired = map[string]engine.Value{}

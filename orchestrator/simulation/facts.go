@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -22,7 +23,8 @@ const (
 	Lagged         Fact = "a controller that lags told of it"
 	EngineLagged   Fact = "an engine read it at a controller that lags"
 	KilledAfterCut Fact = "the host was killed between a cutover of its place and the end of the catch-up"
-	ShadowJudged   Fact = "a wave's target judged it in shadow"
+	ShadowJudged   Fact = "a wave's target judged it in shadow, and nobody settled it since"
+	ShadowRefs     Fact = "a wave's target judged its references in shadow, and nobody settled them since"
 	DeletedByUs    Fact = "it is deleted in the tenant by Tandem's request"
 	LeftDeleted    Fact = "it was deleted because it left to where objects are removed"
 	Undeleted      Fact = "it was undeleted in the directory"
@@ -63,7 +65,7 @@ func (w *world) facts(g scoping.GUID) []Fact {
 		up := slices.Contains(w.dir.now.chain(g), x.guid) || strings.HasPrefix(x.name, "pilots") && w.chooses
 		end := e.members[x.guid] || e.manager == x.guid
 		for f := range w.history[x.guid] {
-			if up && (f == KeepFailed || f == Lagged || f == EngineLagged || f == Moved || f == GroupThawed) || end && f != KilledAfterCut {
+			if up && (f == KeepFailed || f == Lagged || f == EngineLagged || f == Moved || f == GroupThawed) || end && f != KilledAfterCut && f != ShadowJudged && f != ShadowRefs {
 				out[f] = true
 			}
 		}
@@ -103,8 +105,8 @@ func (w *world) keeps(err error) error {
 	return err
 }
 
-// recall notes the facts that a record of the log tells.
-func (w *world) recall(r ledger.Record) {
+// recall notes the facts that a record of the log tells; fresh says that it was not read before.
+func (w *world) recall(r ledger.Record, fresh bool) {
 	if r.Object == nil {
 		return
 	}
@@ -118,7 +120,21 @@ func (w *world) recall(r ledger.Record) {
 		w.note(g, map[string]Fact{"seen": DoubtSeen, "repeated": DoubtRepeated, "expired": DoubtExpired}[r.Doubt.How])
 	case ledger.TransitType, ledger.PlaceType:
 		w.note(g, Moved)
+	case ledger.DecisionType:
+		if fresh && r.Outcome == engine.Applied {
+			w.settled(g, r.Feature)
+		}
 	}
+}
+
+// settled forgets what does not explain a loss any more, since the object's engine wrote what it wanted.
+func (w *world) settled(g scoping.GUID, f scoping.Feature) {
+	if f == scoping.References {
+		delete(w.history[g], ShadowRefs)
+		return
+	}
+	delete(w.history[g], ShadowJudged)
+	delete(w.history[g], KilledAfterCut)
 }
 
 // killed notes whom a crash met between the cutover of a wave and the end of its catch-up.
