@@ -45,7 +45,7 @@ func changing(op, target string, before, set cloud.Values, grave func(name strin
 // answered applies what a person said about the grave parts of a verdict: what is approved is marked, what is rejected is left out. Where nothing else
 // is left the matter counts as settled until the grave part changes (standing S9).
 func answered(c Case, v Verdict) Verdict {
-	if v.Class == ledger.Ordinary || len(v.Writes) == 0 {
+	if v.Class == ledger.Ordinary || len(v.Writes) == 0 && v.Ask == "" {
 		return v
 	}
 	if len(v.Graves) == 0 { // whoever gave it a class left the question open: then it is about the write as such

@@ -40,7 +40,9 @@ type Authority struct {
 	Shadows   []Shadow
 	Stops     []Stop
 	Epoch     scoping.Epoch // the newest
-	ReadOnly  string        // why nothing may be written at all (rules H1, H2), or ""
+	// Adopting are the engines whose first full run was not accepted yet (rule J5), and when their adoption began.
+	Adopting map[string]scoping.Epoch
+	ReadOnly string // why nothing may be written at all (rules H1, H2), or ""
 }
 
 // Grants gives what an engine is granted, with ids that are stable within this authority: own scopes first. They are whole

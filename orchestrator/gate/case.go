@@ -25,9 +25,12 @@ type Standing struct {
 	Near       bool // the proposer owns what other choices take of the object's container: it has to read and propose this one as well
 	Farewell   bool // the host asked the old owner for the object's last values (rule T2)
 	Ceiling    engine.Mode
-	Frozen     bool
-	Stopped    string // why writing is stopped, or ""
-	Leaving    string // what happens to one who arrives at none: disable, remove, keep
+	Adopting   bool // the engine's first full run was not accepted yet (rule J5) …
+	// … and this is when its adoption began.
+	AdoptingSince scoping.Epoch
+	Frozen        bool
+	Stopped       string // why writing is stopped, or ""
+	Leaving       string // what happens to one who arrives at none: disable, remove, keep
 }
 
 // Sight is what the census knows of the object.
@@ -90,6 +93,8 @@ type Case struct {
 	Bin      []cloud.Object // candidates in the deleted items
 	Match    string         // the tenant object that the file of matches says, "" if it says none
 	Matched  *cloud.Object  // … as the tenant shows it
+	Alike    []cloud.Object // in a first adoption: unlinked objects that look like the one proposed
+	Tried    bool           // a create of Tandem's was sent whose answer was lost: what is there may be its doing
 	Soft     []cloud.Object // candidates by UPN, if policy allows soft matches or the name is taken
 
 	LinkedTo func(cloudID string) (*ledger.Row, bool)

@@ -137,7 +137,7 @@ func wanted(c Case, p engine.Proposal) Verdict {
 
 // asMode turns a verdict that would write into what the proposer's standing allows.
 func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
-	writes := len(v.Writes) > 0 || len(v.Removed) > 0
+	writes := len(v.Writes) > 0 || len(v.Removed) > 0 || v.Ask != ""
 	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !(c.Standing.Farewell && c.Standing.Owner == scoping.None)) {
 		return shadowed(v, writes)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -72,7 +73,7 @@ func (s *Session) depart(ctx context.Context) error {
 		through[k][d.Grave.Digest()] = true
 	}
 	for _, it := range items {
-		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
+		if it.v.Class != ledger.Ordinary && (len(it.v.Writes) > 0 || it.v.Ask != "") {
 			it.v = it.v.admitted(through[ledger.Key{Object: it.p.Object, Feature: it.p.Feature}])
 		}
 	}
@@ -126,7 +127,10 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		proof := evidence[k]
 		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
 		items = append(items, it)
-		if it.v.Class != ledger.Ordinary && len(it.v.Writes) > 0 {
+		if it.v.Class != ledger.Ordinary && (len(it.v.Writes) > 0 || it.v.Ask != "") {
+			if n := s.refs[it.p.Object]; n > 0 && it.v.Ask == askJoin {
+				it.v.Note = strings.TrimPrefix(it.v.Note+"; "+plural(n, "reference")+" of the directory follow", "; ")
+			}
 			out = append(out, s.g.departures(c, it)...)
 		}
 	}

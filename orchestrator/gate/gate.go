@@ -270,6 +270,10 @@ func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
 		return
 	}
 	c.Live, c.Bin = g.byAnchor(p.Kind, c.Sight.Anchor)
+	c.Tried = g.o.Ledger.Tried[p.Object]
+	if c.Standing.Adopting && len(c.Live) == 0 {
+		c.Alike = g.alike(p, desired(p))
+	}
 	if id := g.match[p.Object]; id != "" {
 		c.Match = id
 		if o, ok := g.o.Cache.Get(id); ok {
@@ -330,6 +334,9 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	st.Record, st.Recorded = g.o.Ledger.OwnerOfRecord(p.Object, p.Feature)
 	if g.o.Without != StopAdmission {
 		st.Stopped = g.auth.Stopped(s.engine, place)
+	}
+	if since, adopting := g.auth.Adopting[s.engine]; adopting && st.Owner == s.engine && s.ceiling == engine.ModeOwn {
+		st.Adopting, st.AdoptingSince = true, since
 	}
 	seen := sight.Place(p.Object.Directory) // who moved and died is frozen where he was written and where he died
 	st.Frozen = g.isFrozen(place, p.Kind, p.Feature) || g.isFrozen(seen, p.Kind, p.Feature)

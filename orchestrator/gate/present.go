@@ -33,7 +33,7 @@ func present(c Case, p engine.Proposal) Verdict {
 	}
 	claim := claimOf(c, p, want)
 	if c.Row != nil && c.Row.CloudID != "" {
-		return linked(c, p, want, claim)
+		return firstAdoption(c, linked(c, p, want, claim))
 	}
 	return joinOrCreate(c, p, want, claim)
 }
@@ -210,21 +210,22 @@ func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Cla
 		return v
 	}
 	if len(c.Live) > 0 {
-		return join(c, p, c.Live, ledger.HardMatch, want, claim)
+		return firstAdoption(c, join(c, p, c.Live, ledger.HardMatch, want, claim))
 	}
 	if len(c.Bin) > 0 {
 		return recover(c, p, want, claim)
 	}
 	if c.Matched != nil {
-		return join(c, p, []cloud.Object{*c.Matched}, ledger.ByFile, want, claim)
+		return firstAdoption(c, join(c, p, []cloud.Object{*c.Matched}, ledger.ByFile, want, claim))
 	}
 	if c.Rules.SoftMatch && len(c.Soft) > 0 {
-		return join(c, p, c.Soft, ledger.SoftMatch, want, claim)
+		return firstAdoption(c, join(c, p, c.Soft, ledger.SoftMatch, want, claim))
 	}
-	if v, taken := nameTaken(c, want); taken {
-		return v
+	v := firstAdoption(c, create(c, p, want, claim))
+	if no, taken := nameTaken(c, want); taken && (v.Ask == "" || approvedAll(c, v)) {
+		return no
 	}
-	return create(c, p, want, claim)
+	return v
 }
 
 // contradicted fails an object for which the file of matches names a tenant object that is not there, or another one than carries its anchor: nobody but

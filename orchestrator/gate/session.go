@@ -60,6 +60,7 @@ type Session struct {
 	refused  map[ledger.Key][]ledger.Part // what was tried in this session and refused
 	held     []ledger.Hold
 	excess   excess
+	refs     map[scoping.ObjectID]int // of what waits for its object: how many references were proposed
 }
 
 // Begin opens a session. The grants that count are those of this moment: the run begins to read after it (rule P5).
@@ -69,7 +70,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
 		power: map[string]string{}, said: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
-		excess: excess{times: map[scoping.ObjectID]int{}}}
+		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}
@@ -152,6 +153,9 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 			s.parked = s.keep(s.parked, it.p)
 		case it.v.Outcome == engine.Partial, failed && it.lacks:
 			s.waiting = s.keep(s.waiting, it.p)
+			if it.v.Code == "waits-for-base" && len(s.refs) < len(s.waiting) {
+				s.refs[it.p.Object] = len(it.p.Refs[cloud.Members].Targets) + len(it.p.Refs[cloud.Manager].Targets)
+			}
 		}
 	}
 	if s.o.Progress != nil {

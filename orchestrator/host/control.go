@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -24,6 +25,8 @@ type head struct {
 	Epoch        scoping.Epoch `json:"epoch"`             // the newest
 	Domains      []string      `json:"domains,omitempty"` // the tenant's verified ones, by which sign-in names were last judged
 	Plan         string        `json:"plan,omitempty"`    // fingerprint of the last plan that changed the policy beside who owns what
+	// Adopting are the engines whose first full run was not accepted yet (rule J5), and since when.
+	Adopting map[string]scoping.Epoch `json:"adopting,omitempty"`
 	// ReadOnly is why nothing is written until a person activates the state: it was restored, or the tenant was taken over (rule H2).
 	ReadOnly string    `json:"readOnly,omitempty"`
 	Restored *Restored `json:"restored,omitempty"` // what that waits for
@@ -230,7 +233,7 @@ func (h *Host) Revision(ctx context.Context, n uint64) (*scoping.Partition, erro
 
 // authority derives who may write what from control: a pure function of its content.
 func (c *control) authority() gate.Authority {
-	a := gate.Authority{Partition: c.partition, Epoch: c.head.Epoch, ReadOnly: c.head.ReadOnly}
+	a := gate.Authority{Partition: c.partition, Epoch: c.head.Epoch, Adopting: maps.Clone(c.head.Adopting), ReadOnly: c.head.ReadOnly}
 	for _, id := range sorted(c.waves) {
 		w := c.waves[id]
 		name, epoch, ok := w.ShadowGrant()

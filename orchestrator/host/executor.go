@@ -270,6 +270,7 @@ func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
 			return at, err
 		}
 		p = next
+		c.adoptToo(x.From, x.To)
 		t := scoping.Transfer{Scope: x.Scope, From: x.From, To: x.To, At: at}
 		c.owe(ledger.Record{Type: ledger.TransferType, Wave: w.ID, Engine: x.To, Op: "transfer", Outcome: engine.Applied, Reason: "from " + x.From + " to " + x.To, Epoch: at, Transfer: &t})
 	}

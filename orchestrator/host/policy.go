@@ -106,6 +106,10 @@ func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scopin
 		at := c.next()
 		c.partition = p.Succeed(nil, at)
 		c.policy = f.Text
+		c.head.Adopting = map[string]scoping.Epoch{}
+		for _, n := range c.partition.Engines() {
+			c.head.Adopting[n] = at
+		}
 		if len(matches) > 0 {
 			c.matches = &matches
 		}

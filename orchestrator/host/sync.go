@@ -166,6 +166,9 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 			return r, err
 		}
 	}
+	if err := h.adopted(ctx, o, r.Complete && rs.ceiling == engine.ModeOwn, name, sum); err != nil {
+		return r, err
+	}
 	sets, held := h.heldOwners(name)
 	r.HeldSets, r.Held = append(r.HeldSets, sets...), r.Held+held
 	return r, rs.unclaimed(ctx, complete, &r)

@@ -131,6 +131,9 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 		s.done(seq, o.Record, r.Settle.Result.CloudID, r.At)
 		s.close(r.Settle.Intent)
 	case cloud.InDoubt:
+		if o.Record.Intent.Write.Op == cloud.Create {
+			s.Tried[*o.Record.Object] = true
+		}
 		o.Doubt, o.Until, o.Tries = true, r.Settle.Until, o.Tries+1
 	default:
 		s.close(r.Settle.Intent)
@@ -188,6 +191,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	}
 	delete(s.Excluded, *r.Object)
 	if _, now := s.Linked(*r.Object); now && !linked {
+		delete(s.Tried, *r.Object)
 		s.came(*r.Object, row, r.Feature, r.At, seq)
 	}
 	if row.State == DeletedByTandem || row.State == DeletedByOthers {

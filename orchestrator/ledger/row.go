@@ -107,6 +107,9 @@ type State struct {
 	Intents   map[string]*Open                               `json:"intents"`  // by intent id
 	History   []Destroyed                                    `json:"history"`
 
+	// Tried are objects of which a create was sent and its answer lost, until they are linked: what is found in the tenant may be Tandem's own.
+	Tried map[scoping.ObjectID]bool `json:"tried,omitempty"`
+
 	Troubles map[scoping.ObjectID]map[scoping.Feature]*Trouble `json:"troubles,omitempty"` // of keys whose writes are refused or do not last (S10)
 
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
@@ -143,6 +146,9 @@ func (s *State) index() {
 	}
 	if s.Runs == nil {
 		s.Runs = map[string]json.RawMessage{}
+	}
+	if s.Tried == nil {
+		s.Tried = map[scoping.ObjectID]bool{}
 	}
 	if s.Intents == nil {
 		s.Intents = map[string]*Open{}
