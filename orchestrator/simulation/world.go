@@ -53,10 +53,12 @@ type world struct {
 	ids        int
 
 	faults    bool
-	dead      bool   // the host crashed, and nobody has noticed yet
-	armed     int    // the host crashes at this failpoint from now; 0: not
-	mined     string // it crashes at the next failpoint of this name; "": at none
-	failing   string // a step fails at the next failpoint of this name; "": at none
+	dead      bool               // the host crashed, and nobody has noticed yet
+	armed     int                // the host crashes at this failpoint from now; 0: not
+	mined     string             // it crashes at the next failpoint of this name; "": at none
+	diesAfter ledger.Type        // it crashes when a record of this type is durable; "": after none
+	at        func(point string) // of a story: something happens at a failpoint
+	failing   string             // a step fails at the next failpoint of this name; "": at none
 	failsWith error
 	unusable  bool          // a step failed after which state has to be opened anew
 	running   bool          // a host is open
@@ -122,6 +124,9 @@ var errCrashed = errors.New("simulated: the host crashes here")
 // hook is at state's failpoints: from the crash on nothing gets through.
 func (w *world) hook(point string) error {
 	w.points[point]++
+	if w.at != nil && !w.dead {
+		w.at(point)
+	}
 	if w.dead || w.ticks(point) {
 		if !w.dead {
 			w.log("CRASH at %s", point)

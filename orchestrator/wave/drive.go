@@ -106,6 +106,7 @@ func do(ctx context.Context, x Executor, w Wave, a Act) (Wave, *Evidence, bool, 
 }
 
 func wait(ctx context.Context, x Executor, w Wave, d Decision) (Wave, *Evidence, bool, error) {
+	w.LookAgain = 0
 	if d.Time > 0 {
 		ok, err := x.Pause(ctx, d.Time)
 		if err != nil {
@@ -116,6 +117,9 @@ func wait(ctx context.Context, x Executor, w Wave, d Decision) (Wave, *Evidence,
 		}
 	}
 	w.State, w.Wait, w.Command = Waiting, d.Wait, d.Command
+	if d.Time > 0 {
+		w.LookAgain = x.Now().Add(d.Time).UnixMilli()
+	}
 	return w, nil, false, x.Commit(ctx, w)
 }
 

@@ -119,6 +119,7 @@ const (
 	MaxFreezes       = 3                // the third expired freeze waits for a person
 	VerifyLife       = 30 * time.Minute // a cutover needs a verify younger than this
 	maxCatchUpRounds = 3
+	restorePause     = 30 * time.Second // before a rollback looks again whether a doubt, a lag or a freeze is over
 )
 
 // Wave is the durable record of a wave.
@@ -157,9 +158,11 @@ type Wave struct {
 
 	ShadowEpoch  scoping.Epoch   `json:"shadowEpoch"`
 	CutoverEpoch scoping.Epoch   `json:"cutoverEpoch"`
-	Revision     uint64          `json:"revision"` // of the partition that its last commit made
+	BackEpoch    scoping.Epoch   `json:"backEpoch"` // when the scopes were given back
+	Revision     uint64          `json:"revision"`  // of the partition that its last commit made
 	CreatedAt    int64           `json:"createdAt"`
 	CutoverAt    int64           `json:"cutoverAt,omitempty"`
+	LookAgain    int64           `json:"lookAgain,omitempty"` // when a wait that may end by itself is looked at again, Unix ms
 	By           string          `json:"by,omitempty"`
 	Decisions    int             `json:"decisions,omitempty"` // how often a person decided: a record from before one is not committed
 	Report       *RollbackReport `json:"report,omitempty"`
@@ -171,7 +174,9 @@ type RollbackReport struct {
 	ADChanged  int      `json:"adChanged"`
 	Foreign    int      `json:"foreign"`
 	Impossible int      `json:"impossible"`
-	Notes      []string `json:"notes,omitempty"`
+	Members    int      `json:"memberships"`       // that the wave added and that are still there
+	Waiting    int      `json:"waiting,omitempty"` // objects about which nothing could be said yet
+	Notes      []string `json:"notes,omitempty"`   // the first reasons; all lines are in the log, under the wave
 }
 
 // Scopes gives the scopes of the hand-overs.
@@ -186,6 +191,14 @@ func (w Wave) Scopes() []scoping.Scope {
 // CutOver says that the target owns the scopes now.
 func (w Wave) CutOver() bool {
 	return slices.Contains([]Phase{CatchUp, Soak, Complete, RollbackFreeze}, w.Phase) && w.CutoverAt != 0
+}
+
+// Due reports whether a waiting wave may go on by itself at a time: its soak passes, or what it waits for may be over.
+func (w Wave) Due(now time.Time) bool {
+	if w.State != Waiting {
+		return false
+	}
+	return w.Phase == Soak || (w.LookAgain != 0 && now.UnixMilli() >= w.LookAgain)
 }
 
 // ShadowGrant says which engine is to be judged over the wave's scopes: the target before the cutover, the source after it, until the
@@ -221,7 +234,7 @@ const (
 // Decide applies a person's decision to a wave's record. Errors match ErrVerb and say what would be possible.
 func Decide(w Wave, v Verb, by string) (Wave, error) {
 	if w.State.Over() {
-		return w, fmt.Errorf("%w: wave %s is %s", ErrVerb, w.ID, w.State)
+		return w, fmt.Errorf("%w: wave %s %s", ErrVerb, w.ID, w.ended())
 	}
 	switch v {
 	case Approve:
@@ -237,11 +250,18 @@ func Decide(w Wave, v Verb, by string) (Wave, error) {
 	case Resume:
 		w.State, w.Wait, w.Command, w.Error = Running, "", "", ""
 	case Abort:
-		if w.CutOver() || w.isRollback() {
+		if w.isRollback() {
+			return w, fmt.Errorf("%w: wave %s is being taken back; `tandem wave rollback %s` goes on with it", ErrVerb, w.ID, w.ID)
+		}
+		if w.CutOver() {
 			return w, fmt.Errorf("%w: wave %s has cut over; `tandem wave rollback %s` takes it back", ErrVerb, w.ID, w.ID)
 		}
 		w.State, w.Wait, w.Command = Aborted, "", ""
 	case RollBack:
+		if w.isRollback() {
+			w.State, w.Wait, w.Command, w.Error = Running, "", "", "" // it goes on
+			return w, nil
+		}
 		if !w.CutOver() {
 			return w, fmt.Errorf("%w: wave %s has not cut over; `tandem wave abort %s` ends it", ErrVerb, w.ID, w.ID)
 		}
@@ -255,6 +275,17 @@ func Decide(w Wave, v Verb, by string) (Wave, error) {
 		return w, fmt.Errorf("%w: unknown decision %q", ErrVerb, v)
 	}
 	return w, nil
+}
+
+// ended says how a wave ended, and what can be done instead.
+func (w Wave) ended() string {
+	switch w.State {
+	case Completed:
+		return fmt.Sprintf("is completed; its way back is a new wave: `tandem migrate --under DN --to %s`", w.From)
+	case RolledBack:
+		return "was taken back; `tandem wave show " + w.ID + "` says what was restored"
+	}
+	return "was ended before its cutover"
 }
 
 func (w Wave) isRollback() bool {
