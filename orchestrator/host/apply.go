@@ -248,14 +248,9 @@ func (h *Host) DecideWave(ctx context.Context, id string, v wave.Verb, by, reaso
 		if !ok {
 			return fmt.Errorf("%w: wave %q", ErrNotFound, id)
 		}
-		if v == wave.RollBack {
-			if err := h.laterWave(c, w); err != nil {
-				return err
-			}
-		}
-		next, err := wave.Decide(w, v, by)
+		next, err := h.decided(c, w, v, by)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUsage, err)
+			return err
 		}
 		if next.Phase != w.Phase {
 			next = wave.Enter(next, next.Phase, string(v), h.now())
@@ -272,6 +267,32 @@ func (h *Host) DecideWave(ctx context.Context, id string, v wave.Verb, by, reaso
 		h.thaw(id) // a pause in a freeze ends it
 	}
 	return out, h.pushGrants(ctx)
+}
+
+// MayDecide says why a decision would be refused now; nil: it would not.
+func (h *Host) MayDecide(ctx context.Context, id string, v wave.Verb, by string) error {
+	c, err := h.view(ctx)
+	if err != nil {
+		return err
+	}
+	w, ok := c.waves[id]
+	if !ok {
+		return fmt.Errorf("%w: wave %q", ErrNotFound, id)
+	}
+	_, err = h.decided(c, w, v, by)
+	return err
+}
+
+// decided applies a decision to a wave's record, if nothing speaks against it.
+func (h *Host) decided(c *control, w wave.Wave, v wave.Verb, by string) (wave.Wave, error) {
+	next, err := wave.Decide(w, v, by)
+	if err != nil {
+		return w, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	if v == wave.RollBack {
+		err = h.laterWave(c, w)
+	}
+	return next, err
 }
 
 // laterWave refuses a rollback on which a later wave depends.

@@ -275,6 +275,36 @@ func TestDecisionsFitThePhase(t *testing.T) {
 		if _, err := wave.Decide(at(p), wave.Abort, "carol"); !errors.Is(err, wave.ErrVerb) {
 			t.Errorf("abort in %s: %v", p, err)
 		}
+		for _, s := range []wave.State{wave.Running, wave.Waiting, wave.Paused} {
+			w, err := wave.Decide(at(p, func(w *wave.Wave) { w.State, w.Wait = s, "something" }), wave.RollBack, "carol")
+			if err != nil || w.State != wave.Running || w.Phase != p || w.Wait != "" {
+				t.Errorf("rollback repeated in %s, %s: %+v %v", p, s, w, err)
+			}
+		}
+	}
+}
+
+// A rollback whose last values have to wait says so, looks again by itself where that may help, and is not over.
+func TestRollbackIsNotOverWhileValuesWait(t *testing.T) {
+	report := &wave.RollbackReport{Waiting: 1}
+	for _, soon := range []bool{true, false} {
+		d := wave.Next(at(wave.RollbackRestore), &wave.Evidence{Act: wave.ActRestore, Why: "in doubt", Soon: soon, Report: report}, now)
+		if d.Over != "" || d.Wait != "in doubt" || d.Command == "" || (d.Time > 0) != soon {
+			t.Errorf("soon %v: %+v", soon, d)
+			continue
+		}
+		w := at(wave.RollbackRestore)
+		if d.Set(&w); w.Report != report {
+			t.Errorf("the report so far: %+v", w.Report)
+		}
+	}
+	waits := at(wave.RollbackRestore, func(w *wave.Wave) { w.State, w.LookAgain = wave.Waiting, now.UnixMilli() })
+	if waits.Due(now.Add(-time.Second)) || !waits.Due(now) {
+		t.Error("it is due when it said that it would look again")
+	}
+	waits.LookAgain = 0
+	if waits.Due(now) || at(wave.Soak).Due(now) {
+		t.Error("one that waits for a person, or runs, is not due")
 	}
 }
 
