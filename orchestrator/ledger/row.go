@@ -76,7 +76,7 @@ type Open struct {
 	Record Record `json:"record"`
 	Doubt  bool   `json:"doubt,omitempty"`
 	Until  int64  `json:"until,omitempty"` // when the doubt ends, Unix ms
-	Tries  int    `json:"tries,omitempty"` // attempts without an answer
+	Tries  int    `json:"tries,omitempty"` // how often it was prolonged
 }
 
 // Dirty says why a feature of an object has to be asked for again.

@@ -3,6 +3,7 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,14 +44,16 @@ type world struct {
 	chooses bool   // policies choose objects one by one
 	leaving string // what the policies say of leavers
 
-	disk       *state.MemoryDisk
-	store      *state.Store
-	host       *host.Host
-	census     *census.Census
-	cache      *cloud.Cache
-	savedCache []byte
-	checkpoint []byte
-	ids        int
+	disk        *state.MemoryDisk
+	store       *state.Store
+	host        *host.Host
+	census      *census.Census
+	cache       *cloud.Cache
+	savedCache  []byte
+	checkpoints bool // of a story: the ledger's checkpoint is used, whatever the seed
+	keepsCache  bool // of a story: the file on disk stays as it is
+	checkpoint  []byte
+	ids         int
 
 	faults    bool
 	dead      bool               // the host crashed, and nobody has noticed yet
@@ -219,6 +222,29 @@ func (w *world) restart() {
 	}
 }
 
+// restartNow is a restart of a story: no time passes.
+func (w *world) restartNow() {
+	w.book.forget()
+	for _, e := range w.engines {
+		e.busy, e.grants = false, nil
+	}
+	w.disk.Crash(w.r)
+	if err := w.open(); err != nil {
+		w.fail("a crash damages nothing", "%v", err)
+	}
+}
+
+// hash gives a log record's place in the chain.
+func (w *world) hash(seq uint64) (out string) {
+	_ = w.store.Log.ReadChained(context.Background(), seq, func(e state.LogEntry) error {
+		if e.Seq == seq {
+			out = hex.EncodeToString(e.Hash[:])
+		}
+		return nil
+	})
+	return out
+}
+
 // open starts a host over what the disk holds.
 func (w *world) open() error {
 	ctx := context.Background()
@@ -243,13 +269,13 @@ func (w *world) open() error {
 	}
 	w.census.Without(without[w.o.Break])
 	w.cache = cloud.NewCache(delay)
-	if w.savedCache != nil && w.r.IntN(3) > 0 {
+	if w.savedCache != nil && (w.keepsCache || w.r.IntN(3) > 0) {
 		if err := w.cache.Decode(bytes.NewReader(w.savedCache)); err != nil {
 			return w.opening("the cache", err)
 		}
 	}
 	var checkpoints host.Checkpoints
-	if w.seed%2 == 0 {
+	if w.seed%2 == 0 || w.checkpoints {
 		checkpoints = w
 	}
 	var t host.Tenant = w.tenant
@@ -302,7 +328,7 @@ func (w *world) newID() string {
 
 func (w *world) saveCache(context.Context) error {
 	w.alive()
-	if w.r.IntN(3) > 0 {
+	if w.keepsCache || w.r.IntN(3) > 0 {
 		return nil // the file on disk lags
 	}
 	if err := w.stepAt("cache.save"); err != nil {
