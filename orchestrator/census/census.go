@@ -126,7 +126,7 @@ func (c *Census) load(tx state.Tx, name string) error {
 }
 
 // Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
-// durable: a crash before it makes the same news come again.
+// durable: a crash before it makes the same news come again. After an error everything that it was to store waits for the next call.
 func (c *Census) Keep(ctx context.Context) error {
 	if c.store == nil {
 		return nil

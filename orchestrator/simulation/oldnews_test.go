@@ -2,12 +2,16 @@ package simulation
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // keepCache saves the tenant's cache as it is now, and lets nothing newer be saved.
@@ -57,6 +61,57 @@ func TestStoryAnOlderCacheSettlesNothing(t *testing.T) {
 				if o, ok := w.cache.Get(id); !ok || o.Values.First(cloud.UPN) == "" {
 					w.fail(nothingLost, "the cache shows %+v", o)
 				}
+			})
+		})
+	}
+}
+
+// A census that could not be stored once, while the process went on, owes everything to the next time: after a restart objects are where they moved.
+func TestStoryCensusThatWasNotStoredOnce(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		e := *ann
+		e.parent = w.named("Beta") // of cloudsync
+		w.dir.put(e)
+		w.unkept = 1
+		if _, err := w.syncAs(connect, engine.ProfileDelta); !errors.Is(err, errUnkept) {
+			w.fail(nothingLost, "the census was stored: %v", err)
+		}
+		w.both()
+		w.restartNow()
+		if s := w.census.Sight(ann.id()); s.Parent != e.parent {
+			w.fail(nothingLost, "after a restart the census sees ann in %s, not in %s", w.dir.now.dn(s.Parent), w.dir.now.dn(e.parent))
+		}
+		e.display = "Ann of Beta"
+		w.dir.put(e)
+		w.both()
+		w.rest()
+	})
+}
+
+// What somebody else changed in the tenant, and the log had no room for, is recorded the next time; so it is when the host dies in between.
+func TestStoryForeignWriteForWhichThereWasNoRoom(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		t.Run(fmt.Sprint("the host dies meanwhile ", dies), func(t *testing.T) {
+			story(t, func(w *world, ann *entry) {
+				w.write(ann, cloud.DisplayName, "somebody else's")
+				w.pass(2 * delay)
+				w.savesCache = true
+				w.disk.SetSpace(0)
+				if _, err := w.syncAs(cloudsync, engine.ProfileDelta); !errors.Is(err, state.ErrFull) {
+					w.fail(nothingLost, "there was room: %v", err)
+				}
+				if err := w.host.Save(context.Background()); err != nil {
+					w.fail(nothingLost, "%v", err)
+				}
+				w.disk.SetSpace(-1)
+				if dies {
+					w.restartNow()
+				}
+				w.both()
+				if n := w.account(ann).truth().Values.First(cloud.DisplayName); n != "Ann" {
+					w.fail(nothingLost, "ann is still called %q", n)
+				}
+				w.rest()
 			})
 		})
 	}

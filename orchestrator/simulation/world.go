@@ -51,7 +51,9 @@ type world struct {
 	cache       *cloud.Cache
 	savedCache  []byte
 	checkpoints bool // of a story: the ledger's checkpoint is used, whatever the seed
+	unkept      int  // how often the census cannot be stored, without a crash
 	keepsCache  bool // of a story: the file on disk stays as it is
+	savesCache  bool // of a story: each save reaches the disk
 	checkpoint  []byte
 	ids         int
 
@@ -269,7 +271,7 @@ func (w *world) open() error {
 	}
 	w.census.Without(without[w.o.Break])
 	w.cache = cloud.NewCache(delay)
-	if w.savedCache != nil && (w.keepsCache || w.r.IntN(3) > 0) {
+	if w.savedCache != nil && (w.keepsCache || w.savesCache || w.r.IntN(3) > 0) {
 		if err := w.cache.Decode(bytes.NewReader(w.savedCache)); err != nil {
 			return w.opening("the cache", err)
 		}
@@ -300,6 +302,8 @@ func (w *world) opening(what string, err error) error {
 	return err
 }
 
+var errUnkept = errors.New("simulated: the census cannot be stored now")
+
 // keeping is the census's index: now and then it is only synced later.
 type keeping struct {
 	w *world
@@ -309,6 +313,10 @@ type keeping struct {
 func (k keeping) View(ctx context.Context, f func(state.Tx) error) error { return k.x.View(ctx, f) }
 
 func (k keeping) Update(ctx context.Context, f func(state.Tx) error) error {
+	if k.w.unkept > 0 {
+		k.w.unkept--
+		return errUnkept
+	}
 	if err := k.w.stepAt("census.keep"); err != nil {
 		return k.w.keeps(err)
 	}
@@ -328,7 +336,7 @@ func (w *world) newID() string {
 
 func (w *world) saveCache(context.Context) error {
 	w.alive()
-	if w.keepsCache || w.r.IntN(3) > 0 {
+	if w.keepsCache || (!w.savesCache && w.r.IntN(3) > 0) {
 		return nil // the file on disk lags
 	}
 	if err := w.stepAt("cache.save"); err != nil {
