@@ -72,17 +72,21 @@ func newest(ctx context.Context, r Reader, before mark, usn uint64, entries []di
 	if len(entries) == 0 {
 		return cmp.Or(before.Seen, usn)
 	}
-	ids := make([]scoping.GUID, len(entries))
-	for i, e := range entries {
-		ids[i] = e.GUID
-	}
-	found, err := r.ByGUID(ctx, ids, []string{"objectClass"}, true)
-	if err != nil {
-		return usn // the next request will tell
-	}
 	seen := before.Seen
-	for _, e := range found {
-		seen = max(seen, e.Version)
+	var ids []scoping.GUID // DirSync tells no numbers
+	for _, e := range entries {
+		if seen = max(seen, e.Version); e.Version == 0 {
+			ids = append(ids, e.GUID)
+		}
+	}
+	if len(ids) > 0 {
+		found, err := r.ByGUID(ctx, ids, []string{"objectClass"}, true)
+		if err != nil {
+			return usn // the next request will tell
+		}
+		for _, e := range found {
+			seen = max(seen, e.Version)
+		}
 	}
 	return cmp.Or(seen, usn)
 }
