@@ -121,7 +121,7 @@ func (r *replay) block(lines []string) {
 	}
 }
 
-var waveID = regexp.MustCompile(`\bw[0-9a-f]{6}-\d+\b`)
+var waveID = regexp.MustCompile(`\bw[0-9a-f]{16}-\d+\b`)
 
 func (r *replay) command(command, shown []string) {
 	r.commands++

@@ -367,18 +367,20 @@ var errStop = errors.New("stop")
 
 // save keeps what changed of the cache.
 func (k *kept) save(ctx context.Context) error {
-	return k.tenant.Update(ctx, func(tx state.Tx) error {
-		done, err := k.cache.Save(func(key string, v []byte) error {
+	var done func()
+	err := k.tenant.Update(ctx, func(tx state.Tx) (err error) {
+		done, err = k.cache.Save(func(key string, v []byte) error {
 			if v == nil {
 				return tx.Delete("cache", key)
 			}
 			return tx.Put("cache", key, v)
 		})
-		if err == nil {
-			done()
-		}
 		return err
 	})
+	if err == nil {
+		done() // not before it is committed: what was not kept has to come again
+	}
+	return err
 }
 
 // LoadCheckpoint implements host.Checkpoints.

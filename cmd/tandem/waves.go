@@ -235,6 +235,12 @@ func showWave(w io.Writer, x api.Wave) {
 	}
 	if r := x.Rollback; r != nil {
 		fmt.Fprintf(w, "  rollback: %d restored, %d kept because AD changed, %d kept because somebody else changed them, %d cannot be restored\n", r.Restored, r.ADChanged, r.Foreign, r.Impossible)
+		if r.Members > 0 {
+			fmt.Fprintf(w, "    %d memberships that the wave added are still there\n", r.Members)
+		}
+		if r.Waiting > 0 {
+			fmt.Fprintf(w, "    %d objects wait\n", r.Waiting)
+		}
 		for _, n := range r.Notes {
 			fmt.Fprintf(w, "    %s\n", n)
 		}

@@ -32,6 +32,12 @@ type run struct {
 func (r *run) propose(ctx context.Context) error {
 	dc := r.session.Controller()
 	r.report = engine.RunReport{Directory: r.session.Name(), DC: dc.InvocationID, USN: dc.HighestUSN}
+	if p, named := r.request.AsOf[r.session.Name()]; named {
+		if err := r.session.Reached(ctx, directory.AsOf(p)); err != nil { // nothing that a controller says that is behind is news (rule V1)
+			r.fail(scoping.ObjectID{}, engine.CodeBehind, err.Error())
+			return r.say(ctx, engine.RunEvent{Report: &r.report})
+		}
+	}
 	read := r.scopes
 	if r.request.Profile == engine.ProfileObjects {
 		read = r.objects

@@ -182,14 +182,14 @@ func (c *call) decide(ctx context.Context, q WaveRequest) (wave.Wave, error) {
 	return c.h.o.Host().DecideWave(ctx, q.ID, q.Verb, c.by, q.Reason)
 }
 
-// dryRollback tells what the source would write if the wave were taken back now.
+// dryRollback tells what the source would write if the wave were taken back now. What the command itself would refuse is refused here too.
 func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error) {
 	w, err := c.h.o.Host().Wave(ctx, id)
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	if !w.CutOver() {
-		return nil, Outcome{}, Usage("wave %s is %s in %s: there is nothing to roll back", id, w.State, w.Phase)
+	if err := c.h.o.Host().MayDecide(ctx, id, wave.RollBack, c.by); err != nil {
+		return nil, Outcome{}, err
 	}
 	d, err := c.diff(ctx, host.DiffOptions{Engine: w.From, Scopes: w.Scopes()})
 	return d, Outcome{}, err

@@ -47,6 +47,7 @@ type mark struct {
 	Cookie     []byte       `json:"cookie"`
 	Invocation scoping.GUID `json:"invocation"`
 	USN        uint64       `json:"usn"`
+	Seen       uint64       `json:"seen,omitempty"` // the newest change that was read, by the controller's numbers; 0: not known, at most USN
 	Root       scoping.GUID `json:"root"`
 	RootDN     string       `json:"rootDN"`
 }
@@ -67,8 +68,9 @@ type Census struct {
 	recall   func() map[scoping.ObjectID][]scoping.GUID
 	without  gate.Safeguard // for simulations only
 
-	compare bool    // a directory was read from the start, and nobody was told yet
-	pending []Event // of objects that were read singly: news like any other, told by the next Refresh
+	compare bool              // a directory was read from the start, and nobody was told yet
+	urls    map[string]string // of the controllers that were read last, by directory
+	pending []Event           // of objects that were read singly: news like any other, told by the next Refresh
 
 	lines map[string]*line                           // by directory; the map itself never changes
 	admit func(name string, root scoping.GUID) error // nil: any directory
@@ -126,7 +128,7 @@ func (c *Census) load(tx state.Tx, name string) error {
 }
 
 // Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
-// durable: a crash before it makes the same news come again.
+// durable: a crash before it makes the same news come again. After an error everything that it was to store waits for the next call.
 func (c *Census) Keep(ctx context.Context) error {
 	if c.store == nil {
 		return nil
@@ -188,16 +190,20 @@ func (c *Census) open(ctx context.Context, name string, l *line) (fresh bool, er
 	if l.reader != nil {
 		return false, nil
 	}
-	l.reader, err = c.dial(ctx, name)
-	if err != nil {
+	if l.reader, err = c.dial(ctx, name); err != nil {
 		l.reader = nil
+		return true, err // says which directory
 	}
-	if err == nil && c.admit != nil {
-		if err = c.admit(name, l.reader.Controller().Root); err != nil {
-			l.drop()
-		}
+	if c.admit != nil {
+		err = c.admit(name, l.reader.Controller().Root)
 	}
-	return true, err // says which directory
+	if err == nil {
+		err = c.current(ctx, name, l.reader)
+	}
+	if err != nil {
+		l.drop() // the next call tries the other controllers again
+	}
+	return true, err
 }
 
 // Admit sets who may refuse a directory by its root's objectGUID, before anything else is read of it. It is set before the first reading.
@@ -235,7 +241,11 @@ func (c *Census) with(ctx context.Context, name string, f func(Reader) error) er
 			return err
 		}
 		err = f(l.reader)
-		if err == nil || errors.Is(err, directory.ErrNoSuchObject) || errors.Is(err, directory.ErrCookie) || errors.Is(err, directory.ErrNotPermitted) || errors.Is(err, ErrBehind) {
+		if err == nil || errors.Is(err, directory.ErrNoSuchObject) || errors.Is(err, directory.ErrCookie) || errors.Is(err, directory.ErrNotPermitted) {
+			return err
+		}
+		if errors.Is(err, ErrBehind) {
+			l.drop()
 			return err
 		}
 		l.drop()
@@ -299,7 +309,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		if m.Invocation != ctl.InvocationID {
 			m.Cookie = nil // cookies and USNs of another controller say nothing here
 		}
-		full := len(m.Cookie) == 0
+		old, full := m, len(m.Cookie) == 0
 		entries, next, err := syncAll(ctx, r, m.Cookie, asks)
 		if errors.Is(err, directory.ErrCookie) && !full {
 			full = true
@@ -308,7 +318,8 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		if err != nil {
 			return err
 		}
-		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN}
+		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full)}
+		c.at(name, ctl.URL)
 		was := c.recollect(name)
 		if events, err = c.take(ctx, r, name, m, entries, full); err != nil {
 			return err

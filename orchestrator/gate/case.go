@@ -30,6 +30,7 @@ type Standing struct {
 	AdoptingSince scoping.Epoch
 	Frozen        bool
 	Stopped       string // why writing is stopped, or ""
+	Restores      string // the wave whose values the host takes back in the owner's name, or ""
 	Leaving       string // what happens to one who arrives at none: disable, remove, keep
 }
 

@@ -126,11 +126,9 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	}
 	now := g.o.Clock.Now()
 	if shows(w, found) && !g.early(o, now) {
-		quiet := int64(0)
-		if o.Tries > 1 {
-			quiet = o.Until // one of the attempts arrived; another may still
-		}
-		return true, g.closeDoubt(ctx, o, "seen", idOf(found, w), quiet)
+		// Somebody else may have written the same value before, and the request itself may still be on its way: until it cannot
+		// arrive any more nothing different is sent.
+		return true, g.closeDoubt(ctx, o, "seen", idOf(found, w), o.Until)
 	}
 	if now.Add(-g.o.Cache.Delay()).UnixMilli() >= o.Until { // what arrived last must have had the time to show (rule V2)
 		return true, g.closeDoubt(ctx, o, "expired", "", 0)
@@ -144,15 +142,35 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	if !g.mayRepeat(o) {
 		return false, nil
 	}
-	r := g.o.Tenant.Send(ctx, []cloud.Write{w})[0]
-	g.mu.Lock()
-	delete(g.wire, w.ID)
-	g.mu.Unlock()
-	if r.Status != cloud.Done {
-		return false, g.stillOpen(ctx, o, r)
+	return g.repeat(ctx, o)
+}
+
+// repeat sends a write in doubt once more. That it is sent is durable before: a host that dies meanwhile has to count the doubt from this
+// attempt, not from the one before (rule P6).
+func (g *Gate) repeat(ctx context.Context, o ledger.Open) (bool, error) {
+	w := o.Record.Intent.Write
+	sent := cloud.Result{Status: cloud.InDoubt, Message: "it is sent once more"}
+	if err := g.prolong(ctx, o, sent, g.o.Clock.Now().Add(g.o.RequestTime+g.o.GhostLife).UnixMilli()); err != nil {
+		g.answered(w)
+		return false, err
 	}
-	g.o.Cache.Settled(w, r, g.o.Clock.Now())
-	return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, o.Until)
+	r := g.o.Tenant.Send(ctx, []cloud.Write{w})[0]
+	g.answered(w)
+	switch r.Status {
+	case cloud.Done:
+		g.o.Cache.Settled(w, r, g.o.Clock.Now())
+		return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, o.Until)
+	case cloud.InDoubt:
+		return false, g.prolong(ctx, o, r, g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli())
+	}
+	return false, g.prolong(ctx, o, cloud.Result{Status: cloud.InDoubt, Message: r.Status.String() + ": " + r.Message}, o.Until) // this attempt did nothing
+}
+
+// answered takes a write off the wire.
+func (g *Gate) answered(w cloud.Write) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.wire, w.ID)
 }
 
 // early says that a read may still show a life from before the write: one deleted and restored again looks alive either way (rule V2).
@@ -223,14 +241,11 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 	return true
 }
 
-// stillOpen keeps a doubt after a repetition that did not succeed; one without an answer makes it longer.
-func (g *Gate) stillOpen(ctx context.Context, o ledger.Open, r cloud.Result) error {
-	if r.Status != cloud.InDoubt {
-		return nil
-	}
+// prolong records until when a doubt lasts now.
+func (g *Gate) prolong(ctx context.Context, o ledger.Open, r cloud.Result, until int64) error {
 	rec := o.Record
 	rec.Type, rec.At = ledger.SettleType, 0
-	rec.Settle = &ledger.Settlement{Intent: o.Record.Intent.Write.ID, Result: r, Until: g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli()}
+	rec.Settle = &ledger.Settlement{Intent: o.Record.Intent.Write.ID, Result: r, Until: until}
 	rec.Intent = nil
 	return g.Record(ctx, rec)
 }

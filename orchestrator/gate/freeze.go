@@ -13,6 +13,7 @@ type Frozen struct {
 	scopes []scoping.Scope
 	until  time.Time
 	open   bool
+	sealed bool // a commit depends on it: it does not end before Release
 }
 
 // Freeze closes admission for scopes until Release, at the latest for limit. What is on the wire goes on: see OnWire.
@@ -36,14 +37,28 @@ func (f *Frozen) Release() {
 func (f *Frozen) Holds() bool {
 	f.g.mu.Lock()
 	defer f.g.mu.Unlock()
-	return f.open && f.g.o.Clock.Now().Before(f.until)
+	return f.holds(f.g.o.Clock.Now())
+}
+
+func (f *Frozen) holds(now time.Time) bool { return f.open && (f.sealed || now.Before(f.until)) }
+
+// Seal makes a freeze that is in force and quiet last until Release, and reports whether it is both. It is asked inside the transaction that
+// moves the scope: a commit that stalls past the limit would else become durable while the source writes again.
+func (f *Frozen) Seal() bool {
+	f.g.mu.Lock()
+	defer f.g.mu.Unlock()
+	f.sealed = f.holds(f.g.o.Clock.Now()) && f.onWire() == 0
+	return f.sealed
 }
 
 // OnWire counts the requests about the scopes that are sent and not answered.
 func (f *Frozen) OnWire() int {
 	f.g.mu.Lock()
 	defer f.g.mu.Unlock()
-	n := 0
+	return f.onWire()
+}
+
+func (f *Frozen) onWire() (n int) {
 	for _, w := range f.g.wire {
 		if covers(f.scopes, w.place, w.kind, w.feature) {
 			n++
@@ -63,6 +78,6 @@ func (g *Gate) isFrozen(p scoping.Place, k scoping.Kind, f scoping.Feature) bool
 	}
 	now := g.o.Clock.Now()
 	return slices.ContainsFunc(g.frozen, func(x *Frozen) bool {
-		return x.open && now.Before(x.until) && covers(x.scopes, p, k, f)
+		return x.holds(now) && covers(x.scopes, p, k, f)
 	})
 }

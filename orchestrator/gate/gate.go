@@ -318,7 +318,7 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	place := placeOf(p.Object, sight, row)
 	owner := g.auth.Owner(place, p.Kind, p.Feature)
 	st := Standing{Engine: s.engine, Owner: owner.Engine, Assignment: owner.Assignment, Epoch: owner.Epoch, Leaving: string(owner.Leaving),
-		Ceiling: s.ceiling, Farewell: s.farewell[p.Object]}
+		Ceiling: s.ceiling, Farewell: s.farewell[p.Object], Restores: s.o.Restores}
 	if st.Owner == "" {
 		st.Owner = scoping.None
 	}

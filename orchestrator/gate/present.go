@@ -25,6 +25,9 @@ func present(c Case, p engine.Proposal) Verdict {
 		}
 	}
 	want := desired(p)
+	if c.Standing.Restores != "" {
+		return putBack(c, p, want)
+	}
 	if v, bad := signIn(c, want); bad {
 		return v
 	}

@@ -68,6 +68,9 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		if s.soiled(it) {
 			it.v.Closed = false
 		}
+		if s.o.Restores != "" {
+			it.v = quiet(it.v) // whatever became of it, the owner neither settled nor owes anything
+		}
 		if it.done && it.next > 0 && (it.v.Outcome == engine.Released || it.v.Outcome == engine.Refused) {
 			it.v = settle(engine.Deferred, "half-done", it.v.Reason) // it moved between two writes: the first stands, and somebody has to look
 		}

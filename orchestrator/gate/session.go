@@ -20,6 +20,7 @@ type SessionOptions struct {
 	Silent   bool                      // nothing is recorded (plan, diff); only with ModeShadow
 	Asked    bool                      // a person asked: pauses after refusals do not count
 	Farewell map[scoping.ObjectID]bool // objects whose last values the old owner may write (T2)
+	Restores string                    // the wave whose values are taken back: no threshold counts these writes, and they settle nothing of the engine's own
 	Progress func(done int)
 }
 

@@ -403,6 +403,54 @@ func TestLostRepetitionProlongsTheDoubt(t *testing.T) {
 	}
 }
 
+// Rule P6: a host that dies while it repeats a write counts the doubt from that attempt: what was sent then may still arrive when the first attempt
+// cannot any more.
+func TestDoubtCountsFromTheLastAttemptAlsoAfterACrash(t *testing.T) {
+	w := inDoubt(t)
+	w.time = w.time.Add(4 * time.Minute)
+	w.during = func(cloud.Write) { panic("the host dies") }
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = w.g.EndDoubts(context.Background())
+	}()
+	again := w.time
+	w.reopen()
+	w.time = again.Add(gate.DefaultGhostLife - time.Second) // long after the first attempt
+	w.answers = []cloud.Result{lost}
+	if _, err := w.g.EndDoubts(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w.propose(renamed("Ann C."))[0], engine.InDoubt, "in-doubt")
+}
+
+// reopen is what a new process finds: the ledger, folded from the same log.
+func (w *world) reopen() {
+	w.during = nil
+	w.g = gate.New(gate.Options{Ledger: w.led, Cache: w.cache, Tenant: w, Census: w, Journal: journal{w}, Clock: w,
+		Tenure: func() time.Duration { return w.tenure }, NewID: func() string { w.ids++; return fmt.Sprintf("i%03d", w.ids) }})
+	w.g.SetAuthority(gate.Authority{Partition: partition(w.t, theirs), Epoch: epoch(5)}, usual)
+	if _, err := w.g.Recover(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Rule P6: that the tenant shows the wanted value does not prove that this request brought it: until the request cannot arrive any more, nothing
+// different is sent, which it would overwrite.
+func TestSeenValuesKeepTheObjectQuiet(t *testing.T) {
+	w := inDoubt(t)
+	b := account("c-ann")
+	b.Values[cloud.DisplayName] = []string{"Ann B."} // somebody else wrote the same
+	w.found = []cloud.Object{b}
+	if open, err := w.g.EndDoubts(context.Background()); open != 0 || err != nil {
+		t.Fatal(open, err)
+	}
+	want(t, w.propose(renamed("Ann C."))[0], engine.Deferred, "quiet")
+	w.time = w.time.Add(gate.DefaultGhostLife - time.Second)
+	want(t, w.propose(renamed("Ann C."))[0], engine.Deferred, "quiet")
+	w.time = w.time.Add(time.Second)
+	want(t, w.propose(renamed("Ann C."))[0], engine.Applied, "")
+}
+
 // Rule P6: after a repetition the first may still arrive; no different write is sent before it cannot.
 func TestRepeatedWritesKeepTheObjectQuiet(t *testing.T) {
 	w := inDoubt(t)

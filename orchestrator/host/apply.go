@@ -244,7 +244,7 @@ func (h *Host) turn(ctx context.Context, id string) (end func(), err error) {
 func (h *Host) laterWave(c *control, w wave.Wave) error {
 	for _, id := range sorted(c.waves) {
 		o := c.waves[id]
-		if id != w.ID && o.CutoverAt > w.CutoverAt && o.State != wave.RolledBack && o.State != wave.Aborted && h.overlap(o.Scopes(), w.Scopes()) {
+		if id != w.ID && o.CutoverEpoch.Compare(w.CutoverEpoch) > 0 && o.State != wave.RolledBack && o.State != wave.Aborted && h.overlap(o.Scopes(), w.Scopes()) {
 			return fmt.Errorf("%w: wave %s moved some of the same objects later; roll that one back first", ErrUsage, id)
 		}
 	}

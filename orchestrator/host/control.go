@@ -278,7 +278,12 @@ func (h *Host) rules(c *control) gate.Rules {
 	return r
 }
 
-// waveID makes the short name of a wave from a plan's fingerprint and its place in it.
+// waveID makes the name of a wave from 64 bits of its plan's fingerprint and its place in the plan: names of different plans do not meet.
 func waveID(fingerprint string, i int) string {
+	return "w" + fingerprint[:16] + "-" + strconv.Itoa(i+1)
+}
+
+// shortWaveID is how earlier plan files named their waves.
+func shortWaveID(fingerprint string, i int) string {
 	return "w" + fingerprint[:6] + "-" + strconv.Itoa(i+1)
 }

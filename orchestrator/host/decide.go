@@ -28,14 +28,9 @@ func (h *Host) decideWave(ctx context.Context, id string, o wave.Order, reason s
 		if !ok {
 			return fmt.Errorf("%w: wave %q", ErrNotFound, id)
 		}
-		if o.Verb == wave.RollBack {
-			if err := h.laterWave(c, w); err != nil {
-				return err
-			}
-		}
-		next, err := wave.Decide(w, o)
+		next, err := h.decided(c, w, o)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUsage, err)
+			return err
 		}
 		if next.Phase != w.Phase {
 			next = wave.Enter(next, next.Phase, string(o.Verb), h.now())
@@ -53,6 +48,32 @@ func (h *Host) decideWave(ctx context.Context, id string, o wave.Order, reason s
 		h.thaw(id) // a pause in a freeze ends it
 	}
 	return out, h.pushGrants(ctx)
+}
+
+// MayDecide returns why a decision would be refused now; nil: it would not be.
+func (h *Host) MayDecide(ctx context.Context, id string, v wave.Verb, by string) error {
+	c, err := h.view(ctx)
+	if err != nil {
+		return err
+	}
+	w, ok := c.waves[id]
+	if !ok {
+		return fmt.Errorf("%w: wave %q", ErrNotFound, id)
+	}
+	_, err = h.decided(c, w, wave.Order{Verb: v, By: by, At: h.now().UnixMilli(), Driven: h.driven(id)})
+	return err
+}
+
+// decided applies a decision to a wave's record, if nothing speaks against it.
+func (h *Host) decided(c *control, w wave.Wave, o wave.Order) (wave.Wave, error) {
+	next, err := wave.Decide(w, o)
+	if err != nil {
+		return w, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	if o.Verb == wave.RollBack {
+		err = h.laterWave(c, w)
+	}
+	return next, err
 }
 
 // driven reports whether some call of this process drives a wave.

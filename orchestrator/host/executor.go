@@ -295,14 +295,17 @@ func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	f := h.frozen[w.ID]
 	h.mu.Unlock()
 	defer h.thaw(w.ID)
-	if f == nil || !f.Holds() || f.OnWire() > 0 {
-		return wave.Evidence{Why: "the freeze was lost"}, nil
+	if f == nil {
+		return wave.Evidence{Why: errFreezeLost.Error()}, nil
 	}
 	if h.o.Without == gate.OneTransaction {
 		return h.cutApart(ctx, w, h.freezeTime(w.ID))
 	}
 	millis := h.freezeTime(w.ID).Milliseconds()
 	err := h.change(ctx, func(c *control) error {
+		if !f.Seal() {
+			return errFreezeLost
+		}
 		cur := c.waves[w.ID]
 		if cur.Phase != wave.Cutover || cur.State != wave.Running {
 			return fmt.Errorf("%w: wave %s is %s in phase %s", errNotNow, w.ID, cur.State, cur.Phase)
@@ -316,7 +319,7 @@ func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 		c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
 		return nil
 	})
-	if errors.Is(err, errNotNow) || errors.Is(err, scoping.ErrHandOver) { // the latter: another wave took the scope meanwhile
+	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) || errors.Is(err, scoping.ErrHandOver) { // the latter: another wave took the scope meanwhile
 		return wave.Evidence{Why: err.Error()}, nil
 	}
 	if err != nil {
@@ -325,7 +328,10 @@ func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	return wave.Evidence{OK: true, Millis: millis}, h.pushGrants(ctx)
 }
 
-var errNotNow = errors.New("not now")
+var (
+	errNotNow     = errors.New("not now")
+	errFreezeLost = errors.New("the freeze was lost")
+)
 
 // actCatchUp lets the target evaluate what is dirty and what changed.
 func (h *Host) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, error) {

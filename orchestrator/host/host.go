@@ -188,16 +188,25 @@ func (h *Host) now() time.Time { return h.o.Clock.Now() }
 // loadLedger folds the log, from the checkpoint where that is of this log.
 func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 	led := h.fromCheckpoint(ctx)
+	if led.Seq > h.o.Cache.UpTo() { // the checkpoint has folded settlements that the cache may lack
+		if err := h.layOverOlder(ctx, led.Seq); err != nil {
+			return nil, fmt.Errorf("%w: reading the log: %w", ErrState, err)
+		}
+	}
 	err := h.o.Store.Log.Read(ctx, led.Seq+1, func(seq uint64, b []byte) error {
 		r, err := ledger.Decode(b)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		if id, ended := endOf(r); ended && led.Intents[id] != nil {
+			h.layOver(seq, r, led.Intents[id].Record.Intent.Write)
 		}
 		return led.Fold(seq, r)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: folding the log: %w", ErrState, err)
 	}
+	h.o.Cache.Reached(led.Seq)
 	h.lastSave = led.Seq
 	return led, nil
 }
@@ -228,33 +237,26 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 	return out
 }
 
-// Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache.
+// Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache. The cache that is kept knows every
+// settlement that the checkpoint has folded, so that opening finds the others in the part of the log that it reads anyway.
 func (h *Host) Save(ctx context.Context) error {
 	h.save.Lock()
 	defer h.save.Unlock()
+	b, seq, err := h.checkpoint(ctx)
+	if err != nil {
+		return err
+	}
 	h.mu.Lock()
 	catching := h.catching
 	h.mu.Unlock()
 	if h.o.SaveCache != nil && !catching {
+		h.o.Cache.Reached(h.seq()) // the gate gives a settlement to the cache before it is in the log
 		if err := h.o.SaveCache(ctx); err != nil {
 			return fmt.Errorf("keeping the tenant's cache: %w", err)
 		}
 	}
-	if h.o.Checkpoints == nil {
+	if b == nil {
 		return nil
-	}
-	var b []byte
-	var err error
-	var seq uint64
-	h.gate.Read(func(s *ledger.State) {
-		seq = s.Seq
-		if seq == h.lastSave || seq == 0 {
-			return
-		}
-		b, err = s.Checkpoint(h.hashAt(ctx, seq))
-	})
-	if b == nil || err != nil {
-		return err
 	}
 	if err := h.o.Checkpoints.SaveCheckpoint(ctx, b); err != nil {
 		return fmt.Errorf("keeping the ledger's checkpoint: %w", err)
@@ -265,6 +267,19 @@ func (h *Host) Save(ctx context.Context) error {
 
 // ReadOnly says why this host may not write at all, as far as that is known; "" if it may.
 func (h *Host) ReadOnly() string { return h.gate.Authority().ReadOnly }
+
+// checkpoint encodes the ledger, if there is a place for it and it changed since the last one. The lock of saving is held.
+func (h *Host) checkpoint(ctx context.Context) (b []byte, seq uint64, err error) {
+	if h.o.Checkpoints == nil {
+		return nil, 0, nil
+	}
+	h.gate.Read(func(s *ledger.State) {
+		if seq = s.Seq; seq != h.lastSave && seq != 0 {
+			b, err = s.Checkpoint(h.hashAt(ctx, seq))
+		}
+	})
+	return b, seq, err
+}
 
 // Gate gives the door, for reports and tests.
 func (h *Host) Gate() *gate.Gate { return h.gate }

@@ -239,7 +239,11 @@ func ReadPlan(b []byte) (*Plan, error) {
 	q := *p
 	q.Waves = slices.Clone(p.Waves)
 	q.seal()
-	if q.Fingerprint != p.Fingerprint || !slices.EqualFunc(q.Waves, p.Waves, func(a, b PlannedWave) bool { return a.ID == b.ID }) {
+	named := true
+	for i, w := range p.Waves {
+		named = named && (w.ID == q.Waves[i].ID || w.ID == shortWaveID(q.Fingerprint, i)) // a wave of an older plan file may be under way
+	}
+	if q.Fingerprint != p.Fingerprint || !named {
 		return nil, fmt.Errorf("%w: the plan file was changed after it was written: plan again", ErrUsage)
 	}
 	return p, nil

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
-	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -20,10 +18,13 @@ func (h *Host) actFlipBack(ctx context.Context, w wave.Wave) (wave.Evidence, err
 	f := h.frozen[w.ID]
 	h.mu.Unlock()
 	defer h.thaw(w.ID)
-	if f == nil || !f.Holds() || f.OnWire() > 0 {
-		return wave.Evidence{Why: "the freeze was lost"}, nil
+	if f == nil {
+		return wave.Evidence{Why: errFreezeLost.Error()}, nil
 	}
 	err := h.change(ctx, func(c *control) error {
+		if !f.Seal() {
+			return errFreezeLost
+		}
 		cur := c.waves[w.ID]
 		if cur.Phase != wave.RollbackFreeze || cur.State != wave.Running {
 			return fmt.Errorf("%w: wave %s is %s in phase %s", errNotNow, w.ID, cur.State, cur.Phase)
@@ -32,12 +33,12 @@ func (h *Host) actFlipBack(ctx context.Context, w wave.Wave) (wave.Evidence, err
 		if err != nil {
 			return err
 		}
-		cur.Revision = c.partition.Revision()
+		cur.BackEpoch, cur.Revision = at, c.partition.Revision()
 		c.waves[w.ID] = wave.Enter(cur, wave.RollbackEvaluate, fmt.Sprintf("taken back at epoch %s", at), h.now())
 		c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "flip-back", Outcome: engine.Applied, Phase: string(wave.RollbackEvaluate), Epoch: at})
 		return nil
 	})
-	if errors.Is(err, errNotNow) {
+	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) {
 		return wave.Evidence{Why: err.Error()}, nil
 	}
 	if err != nil {
@@ -87,98 +88,4 @@ func (h *Host) touched(w wave.Wave) []ledger.Key {
 	}
 	slices.SortFunc(keys, ledger.Key.Compare)
 	return slices.Compact(keys)
-}
-
-// waveWrites gives, per object, the last value that the wave's target wrote of each attribute.
-type waveWrites map[scoping.ObjectID]cloud.Values
-
-// actRestore gives attributes that only the target wrote their before-image back, where they still hold the wave's value (invariant 4).
-func (h *Host) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
-	baseline, written, err := h.waveHistory(ctx, w)
-	if err != nil {
-		return wave.Evidence{}, err
-	}
-	ps, report := h.restorations(baseline, written)
-	ev := wave.Evidence{OK: true, Report: &report}
-	if len(ps) == 0 || w.From == scoping.None || h.o.Without == gate.BeforeImages {
-		return ev, nil
-	}
-	s := h.gate.Begin(gate.SessionOptions{Engine: w.From, Run: h.nextRun(), Wave: w.ID})
-	for chunk := range slices.Chunk(ps, engine.MaxBatch) {
-		if _, err := s.Claim(ctx, chunk); err != nil {
-			return wave.Evidence{}, err
-		}
-	}
-	sum, err := s.End(ctx, true)
-	if err != nil {
-		return wave.Evidence{}, err
-	}
-	for _, j := range sum.Judgements {
-		if j.Outcome == engine.Applied {
-			report.Restored++
-		} else if j.Outcome != engine.Unchanged {
-			report.Impossible++
-			report.Notes = append(report.Notes, j.Name+": "+j.Code+": "+j.Reason)
-		}
-	}
-	return ev, nil
-}
-
-// waveHistory reads from the log what the tenant held before the wave, and what its target wrote.
-func (h *Host) waveHistory(ctx context.Context, w wave.Wave) (map[scoping.ObjectID]cloud.Object, waveWrites, error) {
-	baseline := map[scoping.ObjectID]cloud.Object{}
-	written := waveWrites{}
-	err := h.o.Store.Log.Read(ctx, 0, func(_ uint64, b []byte) error {
-		r, err := ledger.Decode(b)
-		if err != nil {
-			return err
-		}
-		switch {
-		case r.Type == ledger.BaselineType && r.Wave == w.ID:
-			for _, e := range r.Baseline {
-				baseline[e.Object] = e.Cloud
-			}
-		case r.Type == ledger.DecisionType && r.Engine == w.To && r.At >= w.CutoverAt && r.Outcome == engine.Applied && r.Object != nil && r.Feature != scoping.References:
-			if written[*r.Object] == nil {
-				written[*r.Object] = cloud.Values{}
-			}
-			for k, v := range r.After {
-				written[*r.Object][k] = v
-			}
-		}
-		return nil
-	})
-	return baseline, written, err
-}
-
-// restorations proposes before-images for attributes that no engine of the place manages now.
-func (h *Host) restorations(baseline map[scoping.ObjectID]cloud.Object, written waveWrites) ([]engine.Proposal, wave.RollbackReport) {
-	var ps []engine.Proposal
-	var report wave.RollbackReport
-	h.gate.Read(func(s *ledger.State) {
-		for _, id := range s.Objects() {
-			row, before := s.Rows[id], baseline[id]
-			now, ok := h.cloudOf(row)
-			if !ok || before.ID == "" || written[id] == nil {
-				continue
-			}
-			desired := map[string]engine.Value{}
-			last := row.Features[scoping.Base(row.Kind)]
-			for _, k := range sorted(written[id]) {
-				switch {
-				case last != nil && slices.Contains(last.Attrs, k):
-					report.ADChanged++ // the earlier engine writes it again, from the directory as it is now
-				case !slices.Equal(now.Values[k], written[id][k]):
-					report.Foreign++
-				case !slices.Equal(now.Values[k], before.Values[k]):
-					desired[k] = engine.Value{Text: before.Values[k]}
-				}
-			}
-			if len(desired) > 0 {
-				sight := h.o.Census.Sight(id)
-				ps = append(ps, engine.Proposal{Object: id, Kind: row.Kind, Name: row.Name, Parent: sight.Parent, Feature: scoping.Base(row.Kind), Want: engine.Present, Desired: desired})
-			}
-		}
-	})
-	return ps, report
 }

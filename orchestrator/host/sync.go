@@ -208,6 +208,7 @@ func (rs *runState) ask(ctx context.Context, q engine.RunRequest) (complete bool
 
 func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, s *gate.Session, report func(engine.RunReport)) (bool, error) {
 	q.Scopes = whole(q.Scopes)
+	h.point(&q)
 	reports, err := h.o.Engines.Run(ctx, name, q, func(batch []engine.Proposal) ([]engine.Decision, error) {
 		ds, err := s.Propose(ctx, batch)
 		if err == nil && q.Ceiling == engine.ModeShadow {
@@ -222,10 +223,39 @@ func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, 
 	}
 	complete := len(reports) > 0
 	for _, r := range reports {
+		if p := q.AsOf[r.Directory]; r.DC == p.Invocation && r.USN < p.USN {
+			r.Complete = false // an engine that does not look at what it was told
+			r.Errors = append(r.Errors, engine.ObjectError{Code: engine.CodeBehind, Message: fmt.Sprintf("engine %s read directory %s at USN %d, seen was %d", name, r.Directory, r.USN, p.USN)})
+		}
 		complete = complete && r.Complete
 		report(r)
 	}
 	return complete, nil
+}
+
+// point tells an engine which controllers the host reads, and what it has seen of them: a run over one that lacks some of it would propose old values,
+// and deaths that did not happen (rule V1).
+func (h *Host) point(q *engine.RunRequest) {
+	q.DC, q.AsOf = map[string]string{}, map[string]engine.AsOf{}
+	note := func(name string) {
+		if _, noted := q.AsOf[name]; noted {
+			return
+		}
+		p, url, known := h.o.Census.AsOf(name)
+		if !known {
+			return
+		}
+		q.AsOf[name] = engine.AsOf(p)
+		if url != "" {
+			q.DC[name] = url
+		}
+	}
+	for _, s := range q.Scopes {
+		note(s.Directory)
+	}
+	for _, o := range q.Objects {
+		note(o.Directory)
+	}
 }
 
 // keepOwed makes dirty what a run under a ceiling found to be written, or to have left its scopes, and the engine itself owns: once answered, the engine

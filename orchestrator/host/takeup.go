@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 )
@@ -19,7 +20,7 @@ func (h *Host) Unfinished(ctx context.Context, first bool) ([]string, error) {
 	found := map[string]bool{}
 	var ids []string
 	for _, w := range ws {
-		if !goesOn(w) {
+		if !goesOn(w, h.now()) {
 			continue
 		}
 		if found[w.ID] = first || h.orphaned[w.ID]; found[w.ID] || beyondCutover(w) {
@@ -30,10 +31,8 @@ func (h *Host) Unfinished(ctx context.Context, first bool) ([]string, error) {
 	return ids, nil
 }
 
-// goesOn reports whether a wave has something to do without a person: it is running, or a soak waits for time to pass.
-func goesOn(w wave.Wave) bool {
-	return w.State == wave.Running || (w.State == wave.Waiting && w.Phase == wave.Soak && (w.For == wave.ForSoak || w.For == ""))
-}
+// goesOn reports whether a wave has something to do without a person: it is running, or waits for something that time may end.
+func goesOn(w wave.Wave, now time.Time) bool { return w.State == wave.Running || w.Due(now) }
 
 // beyondCutover reports whether a wave has cut over or is on its way back: the tenant is between two engines' values until it goes on.
 func beyondCutover(w wave.Wave) bool {
@@ -53,7 +52,7 @@ func (h *Host) TakeUp(ctx context.Context, id string) error {
 	defer end()
 	defer h.thaw(id)
 	w, err := h.Wave(ctx, id)
-	if err != nil || !goesOn(w) {
+	if err != nil || !goesOn(w, h.now()) {
 		return err
 	}
 	if _, err := wave.Drive(ctx, &executor{h: h}, id, ""); err != nil {

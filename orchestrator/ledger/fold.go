@@ -176,6 +176,10 @@ func (s *State) forgetHistory(now int64) {
 // claim writes a row.
 func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	row := s.Rows[*r.Object]
+	if row != nil && c.Restores != "" {
+		row.restored(r.Feature, c.Restores)
+		return
+	}
 	_, linked := s.Linked(*r.Object)
 	if row == nil {
 		row = &Row{Object: *r.Object, Kind: r.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
@@ -207,11 +211,24 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		s.touch(row, r, c, owner)
 		return
 	}
-	s.want(*r.Object, row.Features[r.Feature], false)
+	old := row.Features[r.Feature]
+	s.want(*r.Object, old, false)
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later, Never: c.Never}
+	if old != nil && r.Type == DecisionType {
+		row.Features[r.Feature].Restores = old.Restores // an agreement is no write
+	}
 	s.want(*r.Object, row.Features[r.Feature], true)
 	if row.Transit != nil && r.Feature == scoping.Base(row.Kind) && row.Transit.To == owner {
 		row.Transit = nil
+	}
+}
+
+// restored marks a feature as last written to take a wave's values back.
+func (r *Row) restored(f scoping.Feature, wave string) {
+	if l := r.Features[f]; l != nil {
+		marked := *l
+		marked.Restores = wave
+		r.Features[f] = &marked
 	}
 }
 

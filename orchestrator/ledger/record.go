@@ -79,6 +79,7 @@ type Record struct {
 	Answer   *Answer           `json:"answer,omitempty"`
 	Doubt    *DoubtEnd         `json:"doubt,omitempty"`
 	Baseline []BaselineEntry   `json:"baseline,omitempty"`
+	Restored []Restoration     `json:"restored,omitempty"`
 	Phase    string            `json:"phase,omitempty"`
 	Detail   json.RawMessage   `json:"detail,omitempty"`
 }
@@ -155,6 +156,10 @@ type Claim struct {
 	// Tracks says that references are looked after singly at all; records of before do not say so.
 	Took   []string `json:"took,omitempty"`
 	Tracks bool     `json:"tracks,omitempty"`
+
+	// Restores is the wave whose values the write takes back. It teaches the ledger nothing about what the engine wants: the
+	// engine's own last word (Hash, Attrs) stays, else a second look would take restored attributes for managed ones.
+	Restores string `json:"restores,omitempty"`
 }
 
 // Never counts the ends of an object's references that cannot be referred to in the tenant: contacts, computers, service accounts, principals
@@ -202,6 +207,28 @@ type Transit struct {
 type BaselineEntry struct {
 	Object scoping.ObjectID `json:"object"`
 	Cloud  cloud.Object     `json:"cloud"`
+}
+
+// Return is how a rollback ended for one value that the wave's target wrote.
+type Return string
+
+// The ends.
+const (
+	PutBack       Return = "restored"   // it has the value from before the wave's first write
+	BySource      Return = "ad-changed" // the earlier engine writes it from the directory as it is now, or the object is another engine's or deleted by now
+	ByOthers      Return = "foreign"    // somebody else changed it since
+	NotRestorable Return = "impossible"
+	MemberStays   Return = "membership"         // the wave added it, and it is still there
+	MemberLeft    Return = "membership-removed" // the wave added it, and it is not there any more
+)
+
+// Restoration is one line of a rollback's account: an attribute of an object, or one reference that the wave added.
+type Restoration struct {
+	Object    scoping.ObjectID `json:"object"`
+	Attribute string           `json:"attribute"`
+	Outcome   Return           `json:"outcome"`
+	Value     []string         `json:"value,omitempty"` // from before the wave's first write; of a reference: the other end's cloud id
+	Reason    string           `json:"reason,omitempty"`
 }
 
 // Encode gives a record's bytes for the log.

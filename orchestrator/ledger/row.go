@@ -63,6 +63,8 @@ type Last struct {
 
 	Later []scoping.ObjectID `json:"later,omitempty"` // see Claim.Later
 	Never *Never             `json:"never,omitempty"` // see Claim.Never
+
+	Restores string `json:"restores,omitempty"` // the wave whose values the last write took back; until the next write
 }
 
 // QuietDelete is the key in Row.Quiet of a create that may still arrive. The tenant enforces its key, so that a second arrival is refused, or
@@ -74,7 +76,7 @@ type Open struct {
 	Record Record `json:"record"`
 	Doubt  bool   `json:"doubt,omitempty"`
 	Until  int64  `json:"until,omitempty"` // when the doubt ends, Unix ms
-	Tries  int    `json:"tries,omitempty"` // attempts without an answer
+	Tries  int    `json:"tries,omitempty"` // how often it was prolonged
 }
 
 // Dirty says why a feature of an object has to be asked for again.

@@ -286,6 +286,12 @@ func (t tap) Append(ctx context.Context, batch [][]byte) (uint64, error) {
 	if err == nil {
 		for i, b := range batch {
 			t.w.tapped = append(t.w.tapped, state.LogEntry{Seq: last - uint64(len(batch)-1-i), Record: b})
+			if r, err := ledger.Decode(b); t.w.diesAfter != "" && err == nil && r.Type == t.w.diesAfter {
+				t.w.diesAfter = ""
+				t.w.log("CRASH after a record of type %s", r.Type)
+				t.w.dead = true
+				panic(crash{})
+			}
 		}
 	}
 	return last, err

@@ -110,6 +110,10 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 	r.dc = w.answering(r.q.DC[dirName])
 	r.view = r.dc.snapshot(w.dir)
 	dc, usn := r.dc.invocation, r.view.usn+r.dc.shift
+	if p, named := r.q.AsOf[dirName]; named && r.dc.reached(w.dir, directory.AsOf(p)) != nil {
+		w.log("%s reads a controller that is behind: it proposes nothing", r.e.name)
+		return []engine.RunReport{{Directory: dirName, DC: dc, USN: usn, Errors: []engine.ObjectError{{Code: engine.CodeBehind}}}}, nil
+	}
 	if err := r.importChanges(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"context"
+
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -25,6 +27,24 @@ const secondShift = 1_000_000
 
 // secondID is the second controller's invocation id.
 var secondID = scoping.GUID{0xd, 0xc, 2}
+
+// reached is what a controller says of a point that was seen on one of the two: its own numbers, or what it has received of the other.
+func (c controller) reached(d *domain, p directory.AsOf) error {
+	want := p.USN
+	if p.Invocation == secondID {
+		want -= secondShift
+	}
+	if c.snapshot(d).usn < want {
+		return directory.ErrBehind
+	}
+	return nil
+}
+
+// Reached implements what the census asks of a session that can say what its controller has.
+func (r *reader) Reached(_ context.Context, p directory.AsOf) error {
+	r.w.alive()
+	return r.dc.reached(r.w.dir, p)
+}
 
 // first is the controller that is never behind.
 func (d *domain) first() controller { return controller{url: "ldaps://sim", invocation: d.invocation} }

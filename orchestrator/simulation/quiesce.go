@@ -49,6 +49,7 @@ func (w *world) quiesce() {
 			}
 		}
 	}
+	w.endBacks()
 	w.checkAll()
 	w.checkRest()
 	sent := w.counts["send"]
@@ -101,6 +102,22 @@ func (w *world) endWaves() {
 		}
 		if back && !y.State.Over() && y.State != wave.Waiting {
 			w.fail(wayBack, "rollback of %s does not end: %s %s", x.ID, y.State, y.Wait)
+		}
+	}
+}
+
+// endBacks sees that rollbacks end once everything that they waited for is answered.
+func (w *world) endBacks() {
+	all, err := w.host.Waves(context.Background())
+	if err != nil {
+		w.fail(wayBack, "%v", err)
+	}
+	for _, x := range all {
+		if x.State.Over() || !strings.HasPrefix(string(x.Phase), "rollback") {
+			continue
+		}
+		if y, err := w.host.Drive(context.Background(), x.ID); err != nil || !y.State.Over() {
+			w.fail(wayBack, "a rollback does not end: %s %v", summary([]wave.Wave{y}), err)
 		}
 	}
 }

@@ -56,6 +56,7 @@ type tenant struct {
 	seq      uint64
 	ghosts   []ghost
 	made     int
+	lag      time.Duration     // of stories: how long changes are not shown
 	lose     int               // how many answers to come are lost, although their writes take effect
 	wire     map[string]string // cloud id or anchor -> engine, of requests being answered now
 	flying   []flight          // requests that were sent and have not taken effect
@@ -87,7 +88,7 @@ func (t *tenant) sorted() []*account {
 func (t *tenant) set(a *account, o cloud.Object) {
 	t.seq++
 	t.w.noteEffect(a, o, t.doing)
-	lag := time.Duration(0)
+	lag := t.lag
 	if t.w.faults {
 		lag = time.Duration(t.w.r.IntN(int(delay/time.Second))) * time.Second
 	}

@@ -3,6 +3,7 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,20 +44,26 @@ type world struct {
 	chooses bool   // policies choose objects one by one
 	leaving string // what the policies say of leavers
 
-	disk       *state.MemoryDisk
-	store      *state.Store
-	host       *host.Host
-	census     *census.Census
-	cache      *cloud.Cache
-	savedCache []byte
-	checkpoint []byte
-	ids        int
+	disk        *state.MemoryDisk
+	store       *state.Store
+	host        *host.Host
+	census      *census.Census
+	cache       *cloud.Cache
+	savedCache  []byte
+	checkpoints bool // of a story: the ledger's checkpoint is used, whatever the seed
+	unkept      int  // how often the census cannot be stored, without a crash
+	keepsCache  bool // of a story: the file on disk stays as it is
+	savesCache  bool // of a story: each save reaches the disk
+	checkpoint  []byte
+	ids         int
 
 	faults    bool
-	dead      bool   // the host crashed, and nobody has noticed yet
-	armed     int    // the host crashes at this failpoint from now; 0: not
-	mined     string // it crashes at the next failpoint of this name; "": at none
-	failing   string // a step fails at the next failpoint of this name; "": at none
+	dead      bool               // the host crashed, and nobody has noticed yet
+	armed     int                // the host crashes at this failpoint from now; 0: not
+	mined     string             // it crashes at the next failpoint of this name; "": at none
+	diesAfter ledger.Type        // it crashes when a record of this type is durable; "": after none
+	at        func(point string) // of a story: something happens at a failpoint
+	failing   string             // a step fails at the next failpoint of this name; "": at none
 	failsWith error
 	unusable  bool          // a step failed after which state has to be opened anew
 	running   bool          // a host is open
@@ -122,6 +129,9 @@ var errCrashed = errors.New("simulated: the host crashes here")
 // hook is at state's failpoints: from the crash on nothing gets through.
 func (w *world) hook(point string) error {
 	w.points[point]++
+	if w.at != nil && !w.dead {
+		w.at(point)
+	}
 	if w.dead || w.ticks(point) {
 		if !w.dead {
 			w.log("CRASH at %s", point)
@@ -214,6 +224,29 @@ func (w *world) restart() {
 	}
 }
 
+// restartNow is a restart of a story: no time passes.
+func (w *world) restartNow() {
+	w.book.forget()
+	for _, e := range w.engines {
+		e.busy, e.grants = false, nil
+	}
+	w.disk.Crash(w.r)
+	if err := w.open(); err != nil {
+		w.fail("a crash damages nothing", "%v", err)
+	}
+}
+
+// hash gives a log record's place in the chain.
+func (w *world) hash(seq uint64) (out string) {
+	_ = w.store.Log.ReadChained(context.Background(), seq, func(e state.LogEntry) error {
+		if e.Seq == seq {
+			out = hex.EncodeToString(e.Hash[:])
+		}
+		return nil
+	})
+	return out
+}
+
 // open starts a host over what the disk holds.
 func (w *world) open() error {
 	ctx := context.Background()
@@ -238,13 +271,13 @@ func (w *world) open() error {
 	}
 	w.census.Without(without[w.o.Break])
 	w.cache = cloud.NewCache(delay)
-	if w.savedCache != nil && w.r.IntN(3) > 0 {
+	if w.savedCache != nil && (w.keepsCache || w.savesCache || w.r.IntN(3) > 0) {
 		if err := w.cache.Decode(bytes.NewReader(w.savedCache)); err != nil {
 			return w.opening("the cache", err)
 		}
 	}
 	var checkpoints host.Checkpoints
-	if w.seed%2 == 0 {
+	if w.seed%2 == 0 || w.checkpoints {
 		checkpoints = w
 	}
 	var t host.Tenant = w.tenant
@@ -269,6 +302,8 @@ func (w *world) opening(what string, err error) error {
 	return err
 }
 
+var errUnkept = errors.New("simulated: the census cannot be stored now")
+
 // keeping is the census's index: now and then it is only synced later.
 type keeping struct {
 	w *world
@@ -278,6 +313,10 @@ type keeping struct {
 func (k keeping) View(ctx context.Context, f func(state.Tx) error) error { return k.x.View(ctx, f) }
 
 func (k keeping) Update(ctx context.Context, f func(state.Tx) error) error {
+	if k.w.unkept > 0 {
+		k.w.unkept--
+		return errUnkept
+	}
 	if err := k.w.stepAt("census.keep"); err != nil {
 		return k.w.keeps(err)
 	}
@@ -297,7 +336,7 @@ func (w *world) newID() string {
 
 func (w *world) saveCache(context.Context) error {
 	w.alive()
-	if w.r.IntN(3) > 0 {
+	if w.keepsCache || (!w.savesCache && w.r.IntN(3) > 0) {
 		return nil // the file on disk lags
 	}
 	if err := w.stepAt("cache.save"); err != nil {

@@ -74,7 +74,7 @@ type Order struct {
 // Decide applies a person's decision to a wave's record. Errors match ErrVerb and say what would be possible.
 func Decide(w Wave, o Order) (Wave, error) {
 	if w.State.Over() {
-		return w, fmt.Errorf("%w: wave %s is %s", ErrVerb, w.ID, w.State)
+		return w, fmt.Errorf("%w: wave %s %s", ErrVerb, w.ID, w.ended())
 	}
 	switch o.Verb {
 	case Approve:
@@ -84,12 +84,19 @@ func Decide(w Wave, o Order) (Wave, error) {
 	case Resume:
 		return resume(w, o)
 	case Abort:
-		if w.CutOver() || w.isRollback() {
+		if w.isRollback() {
+			return w, fmt.Errorf("%w: wave %s is being taken back; `tandem wave rollback %s` goes on with it", ErrVerb, w.ID, w.ID)
+		}
+		if w.CutOver() {
 			return w, fmt.Errorf("%w: wave %s has cut over; `tandem wave rollback %s` takes it back", ErrVerb, w.ID, w.ID)
 		}
 		w.State = Aborted
 		return w.unwait(), nil
 	case RollBack:
+		if w.isRollback() {
+			w.State, w.Error = Running, "" // it goes on
+			return w.unwait(), nil
+		}
 		if !w.CutOver() {
 			return w, fmt.Errorf("%w: wave %s has not cut over; `tandem wave abort %s` ends it", ErrVerb, w.ID, w.ID)
 		}
@@ -99,6 +106,17 @@ func Decide(w Wave, o Order) (Wave, error) {
 		return completeNow(w)
 	}
 	return w, fmt.Errorf("%w: unknown decision %q", ErrVerb, o.Verb)
+}
+
+// ended says how a wave ended, and what can be done instead.
+func (w Wave) ended() string {
+	switch w.State {
+	case Completed:
+		return fmt.Sprintf("is completed; its way back is a new wave: `tandem migrate --under DN --to %s`", w.From)
+	case RolledBack:
+		return "was taken back; `tandem wave show " + w.ID + "` says what was restored"
+	}
+	return "was ended before its cutover"
 }
 
 // unwait forgets what was waited for, and that it was paused.

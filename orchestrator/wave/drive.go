@@ -121,6 +121,7 @@ func do(ctx context.Context, x Executor, w Wave, a Act) (Wave, *Evidence, bool, 
 }
 
 func wait(ctx context.Context, x Executor, w Wave, d Decision) (Wave, *Evidence, bool, error) {
+	w.LookAgain = 0
 	if d.Time > 0 {
 		ok, err := x.Pause(ctx, d.Time)
 		if err != nil {
@@ -134,6 +135,9 @@ func wait(ctx context.Context, x Executor, w Wave, d Decision) (Wave, *Evidence,
 		w.Since = x.Now().UnixMilli()
 	}
 	w.State, w.For, w.Wait, w.Command = Waiting, d.For, d.Wait, d.Command
+	if d.Time > 0 {
+		w.LookAgain = x.Now().Add(d.Time).UnixMilli()
+	}
 	return w, nil, false, x.Commit(ctx, w)
 }
 

@@ -42,6 +42,7 @@ type Evidence struct {
 	Elapsed     time.Duration // of soaking, since the last look
 	Millis      int64         // length of the freeze
 	Report      *RollbackReport
+	Soon        bool   // what is not OK may be over by itself in a while
 	From, Upto  uint64 // the log's head when a shadow run began and ended
 }
 
@@ -314,8 +315,10 @@ func rollbackRestore(w Wave, last *Evidence, _ time.Time) Decision {
 	switch {
 	case ev == nil:
 		return Decision{Do: ActRestore}
+	case !ev.OK && ev.Soon:
+		return Decision{For: ForRollback, Wait: ev.Why, Command: "tandem wave resume " + w.ID, Time: restorePause, Set: func(x *Wave) { x.Report = ev.Report }}
 	case !ev.OK:
-		return Decision{For: ForRollback, Wait: ev.Why, Command: "tandem wave resume " + w.ID}
+		return Decision{For: ForRollback, Wait: ev.Why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Report = ev.Report }}
 	}
 	return Decision{Over: RolledBack, Result: "taken back", Set: func(x *Wave) { x.Report = ev.Report }}
 }

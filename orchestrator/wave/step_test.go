@@ -276,6 +276,30 @@ func TestResumingRepeatsAnAct(t *testing.T) {
 	}
 }
 
+// A rollback whose last values have to wait says so, looks again by itself where that may help, and is not over.
+func TestRollbackIsNotOverWhileValuesWait(t *testing.T) {
+	report := &wave.RollbackReport{Waiting: 1}
+	for _, soon := range []bool{true, false} {
+		d := wave.Next(at(wave.RollbackRestore), &wave.Evidence{Act: wave.ActRestore, Why: "in doubt", Soon: soon, Report: report}, now)
+		if d.Over != "" || d.Wait != "in doubt" || d.Command == "" || (d.Time > 0) != soon {
+			t.Errorf("soon %v: %+v", soon, d)
+			continue
+		}
+		w := at(wave.RollbackRestore)
+		if d.Set(&w); w.Report != report {
+			t.Errorf("the report so far: %+v", w.Report)
+		}
+	}
+	waits := at(wave.RollbackRestore, func(w *wave.Wave) { w.State, w.LookAgain = wave.Waiting, now.UnixMilli() })
+	if waits.Due(now.Add(-time.Second)) || !waits.Due(now) {
+		t.Error("it is due when it said that it would look again")
+	}
+	waits.LookAgain = 0
+	if waits.Due(now) || at(wave.Soak).Due(now) {
+		t.Error("one that waits for a person, or runs, is not due")
+	}
+}
+
 // The shadow is the target's before the cutover and the source's after it, until the wave is over.
 func TestShadowGrant(t *testing.T) {
 	for p, want := range map[wave.Phase]string{wave.Preflight: "", wave.Baseline: "", wave.ShadowPhase: "cloudsync", wave.Verify: "cloudsync", wave.Freeze: "cloudsync",

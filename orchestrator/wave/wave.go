@@ -120,7 +120,8 @@ const (
 	MaxFreezes       = 3                // the third expired freeze waits for a person
 	VerifyLife       = 30 * time.Minute // a cutover needs a verify younger than this
 	maxCatchUpRounds = 3
-	clockSlack       = time.Minute // how far the clock may step back before ages count as unknown
+	clockSlack       = time.Minute      // how far the clock may step back before ages count as unknown
+	restorePause     = 30 * time.Second // before a rollback looks again whether a doubt, a lag or a freeze is over
 )
 
 // Wave is the durable record of a wave.
@@ -164,9 +165,11 @@ type Wave struct {
 
 	ShadowEpoch  scoping.Epoch   `json:"shadowEpoch"`
 	CutoverEpoch scoping.Epoch   `json:"cutoverEpoch"`
-	Revision     uint64          `json:"revision"` // of the partition that its last commit made
+	BackEpoch    scoping.Epoch   `json:"backEpoch"` // when the scopes were given back
+	Revision     uint64          `json:"revision"`  // of the partition that its last commit made
 	CreatedAt    int64           `json:"createdAt"`
 	CutoverAt    int64           `json:"cutoverAt,omitempty"`
+	LookAgain    int64           `json:"lookAgain,omitempty"` // when a wait that may end by itself is looked at again, Unix ms
 	By           string          `json:"by,omitempty"`
 	Decisions    int             `json:"decisions,omitempty"` // how often a person decided: a record from before one is not committed
 	Report       *RollbackReport `json:"report,omitempty"`
@@ -178,7 +181,9 @@ type RollbackReport struct {
 	ADChanged  int      `json:"adChanged"`
 	Foreign    int      `json:"foreign"`
 	Impossible int      `json:"impossible"`
-	Notes      []string `json:"notes,omitempty"`
+	Members    int      `json:"memberships"`       // that the wave added and that are still there
+	Waiting    int      `json:"waiting,omitempty"` // objects about which nothing could be said yet
+	Notes      []string `json:"notes,omitempty"`   // the first reasons; all lines are in the log, under the wave
 }
 
 // Scopes gives the scopes of the hand-overs.
@@ -193,6 +198,14 @@ func (w Wave) Scopes() []scoping.Scope {
 // CutOver says that the target owns the scopes now.
 func (w Wave) CutOver() bool {
 	return slices.Contains([]Phase{CatchUp, Soak, Complete, RollbackFreeze}, w.Phase) && w.CutoverAt != 0
+}
+
+// Due reports whether a waiting wave may go on by itself at a time: its soak passes, or what it waits for may be over.
+func (w Wave) Due(now time.Time) bool {
+	if w.State != Waiting {
+		return false
+	}
+	return (w.Phase == Soak && (w.For == ForSoak || w.For == "")) || (w.LookAgain != 0 && now.UnixMilli() >= w.LookAgain)
 }
 
 // ShadowGrant says which engine is to be judged over the wave's scopes: the target before the cutover, the source after it, until the

@@ -340,7 +340,7 @@ func (rc *race) won(r *runner) {
 func (rc *race) lose(r *runner, err error) (*linepb.End, error) {
 	led := rc.runners[0] == r
 	var failure *failureError
-	if errors.As(err, &failure) && (failure.Code == line.CodeOtherController || failure.Code == line.CodeController) {
+	if errors.As(err, &failure) && slices.Contains([]string{line.CodeOtherController, line.CodeController, line.CodeBehind}, failure.Code) {
 		rc.elsewhere = rc.elsewhere || failure.Code == line.CodeOtherController
 		rc.drop(r)
 		rc.failures = append(rc.failures, err)

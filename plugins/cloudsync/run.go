@@ -65,7 +65,11 @@ func (j *job) run(ctx context.Context, r engine.RunRequest, where regions, s *st
 		domain: expression.Domain(j.config.Base), report: engine.RunReport{Directory: j.config.Name, Complete: true}}
 	err := run.do(ctx)
 	if err != nil {
-		run.fail(scoping.ObjectID{}, CodeRun, err.Error())
+		code := CodeRun
+		if lagging(err) {
+			code = engine.CodeBehind
+		}
+		run.fail(scoping.ObjectID{}, code, err.Error())
 		if at := j.memory.standing; !at.Quarantine.IsZero() {
 			run.fail(scoping.ObjectID{}, CodeQuarantine, fmt.Sprintf("directory %s is in quarantine since %s", j.config.Name, at.Quarantine.Format(time.RFC3339)))
 		}
@@ -205,10 +209,38 @@ func (j *job) sameController(w *watermark) func(*live) bool {
 	return func(l *live) bool { return l.invocation == w.Invocation }
 }
 
-// ask asks the directory's agents, for the controller that the run must read.
+// ask asks the directory's agents. Agents read the controllers that are near them: one that has everything that the host has seen serves as well as the
+// host's own, and one that lacks some of it does not serve at all (rule V1).
 func (r *jobRun) ask(ctx context.Context, q reading) (*linepb.End, error) {
-	q.request.Controller = r.request.DC[r.config.Name]
+	p, pointed := r.request.AsOf[r.config.Name]
+	if !pointed {
+		q.request.Controller = r.request.DC[r.config.Name]
+		return r.hub.ask(ctx, r.config.Name, r.audience, q)
+	}
+	q.request.AsOf = &linepb.AsOf{Invocation: p.Invocation[:], Usn: p.USN}
+	if q.pinned == nil {
+		q.pinned = func(l *live) bool { return l.invocation == p.Invocation }
+	}
+	begin := q.begin
+	q.begin = func(s *linepb.Start) error {
+		if same := scoping.GUID(s.Invocation) == p.Invocation && s.Usn >= p.USN; !same && !s.Reached {
+			return errOldAgent
+		}
+		return begin(s)
+	}
 	return r.hub.ask(ctx, r.config.Name, r.audience, q)
+}
+
+// errOldAgent says that an agent read another controller than the host and could not tell whether that is behind.
+var errOldAgent = errors.New("an agent cannot say whether its controller is behind the host's: install the version of tandem-agent that comes with the service")
+
+// lagging reports whether a run failed because the controllers of its agents lack what the host has seen.
+func lagging(err error) bool {
+	var none *NoAgentError
+	return errors.As(err, &none) && slices.ContainsFunc(none.Failures, func(err error) bool {
+		var failure *failureError
+		return errors.As(err, &failure) && failure.Code == line.CodeBehind
+	})
 }
 
 // objects proposes just the objects that the request names.

@@ -25,6 +25,7 @@ const stageBatch = 1000
 // Source is one session with a directory; *directory.Session is one.
 type Source interface {
 	Controller() directory.Controller
+	Reached(ctx context.Context, p directory.AsOf) error
 	Sync(ctx context.Context, cookie []byte, q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error)
 	ByGUID(ctx context.Context, guids []scoping.GUID, attrs []string, showDeleted bool) (map[scoping.GUID]directory.Entry, error)
 	Close() error

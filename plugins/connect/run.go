@@ -150,7 +150,8 @@ func (r *run) fail(p *part, err error) {
 	p.failed = true
 	code := "import-failed"
 	for kind, c := range map[error]string{directory.ErrUnreachable: "unreachable", directory.ErrCredentials: "credentials",
-		directory.ErrTLS: "tls", directory.ErrNotPermitted: "not-permitted", directory.ErrTimeout: "timeout", state.ErrFull: "disk-full"} {
+		directory.ErrTLS: "tls", directory.ErrNotPermitted: "not-permitted", directory.ErrTimeout: "timeout", state.ErrFull: "disk-full",
+		directory.ErrBehind: engine.CodeBehind, directory.ErrUnproved: engine.CodeBehind} {
 		if errors.Is(err, kind) {
 			code = c
 		}
@@ -172,6 +173,11 @@ func (r *run) readDirectory(ctx context.Context, p *part, x *exporter) error {
 		return err
 	}
 	defer source.Close()
+	if point, named := r.request.AsOf[p.directory.Name]; named {
+		if err := source.Reached(ctx, directory.AsOf(point)); err != nil {
+			return err // nothing is imported from a controller that is behind (rule V1)
+		}
+	}
 	at := source.Controller()
 	p.report.DC, p.report.USN, p.root = at.InvocationID, at.HighestUSN, at.Root
 	err = r.importFrom(ctx, source, p, x)

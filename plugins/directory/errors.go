@@ -23,6 +23,8 @@ var (
 	ErrNotPermitted = errors.New("the account lacks a right in the directory")
 	ErrBase         = errors.New("the controller does not hold the directory's base")
 	ErrTimeout      = errors.New("the controller stopped answering")
+	ErrBehind       = errors.New("the controller lacks what was already seen of the directory") // nothing that it says is news (rule V1)
+	ErrUnproved     = errors.New("the controller does not say what it has of others'")          // it may be behind
 )
 
 // DialError tells why a controller could not be used, and what to do. Kind is ErrUnreachable, ErrTLS,

@@ -35,6 +35,7 @@ type Session struct {
 	conn           *ldap.Conn
 	controller     Controller
 	controls       []string // OIDs that rootDSE lists
+	highest        uint64   // highestCommittedUSN as last read
 	objectSecurity bool     // DirSync only with the caller's own rights
 	closing        sync.Once
 }
@@ -113,6 +114,7 @@ func (s *Session) learn(ctx context.Context) error {
 	if s.controller.HighestUSN, err = strconv.ParseUint(root.GetAttributeValue("highestCommittedUSN"), 10, 64); err != nil {
 		return fmt.Errorf("%s: rootDSE has no highestCommittedUSN: is it an Active Directory controller?", s.controller.URL)
 	}
+	s.highest = s.controller.HighestUSN
 	if err := s.learnInvocation(ctx, root.GetAttributeValue("dsServiceName")); err != nil {
 		return err
 	}
@@ -167,5 +169,6 @@ func (s *Session) HighestUSN(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("highestCommittedUSN of %s: %w", s.controller.URL, err)
 	}
+	s.highest = usn
 	return usn, nil
 }

@@ -127,7 +127,17 @@ type RunRequest struct {
 	Scopes  []scoping.Scope
 	Objects []scoping.ObjectID // for ProfileObjects
 	Ceiling Mode
-	DC      map[string]string // directory -> controller URL that must be read (rule V1); absent: any
+	DC      map[string]string // directory -> URL of the controller that the host reads (rule V1); absent: any
+	AsOf    map[string]AsOf   // directory -> what the controller that is read must have; absent: whatever it has
+}
+
+// CodeBehind is the error in a report of an engine whose controller lacks what RunRequest.AsOf names: nothing was proposed of the directory.
+const CodeBehind = "behind"
+
+// AsOf is a point of a directory's history: everything that the controller with this invocationId had at this USN. See directory.Session.Reached.
+type AsOf struct {
+	Invocation scoping.GUID
+	USN        uint64
 }
 
 // RunReport ends a run. Complete means that EVERY object of the scopes (full), everything that changed (delta), or each

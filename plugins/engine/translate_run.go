@@ -96,6 +96,12 @@ func refsIn(refs map[string]*enginepb.Refs) (map[string]Refs, error) {
 
 func requestOut(r RunRequest) *enginepb.RunStart {
 	to := &enginepb.RunStart{Run: r.Run, Profile: r.Profile, Objects: objectsOut(r.Objects), Ceiling: enginepb.Mode(r.Ceiling), Dc: r.DC}
+	for name, p := range r.AsOf {
+		if to.AsOf == nil {
+			to.AsOf = map[string]*enginepb.AsOf{}
+		}
+		to.AsOf[name] = &enginepb.AsOf{Invocation: guidOut(p.Invocation), Usn: p.USN}
+	}
 	for _, s := range r.Scopes {
 		to.Scopes = append(to.Scopes, scopeOut(s))
 	}
@@ -107,6 +113,14 @@ func requestIn(r *enginepb.RunStart) (RunRequest, error) {
 	ceiling, err2 := modeIn(r.Ceiling)
 	to := RunRequest{Run: r.Run, Profile: r.Profile, Objects: objects, Ceiling: ceiling, DC: r.Dc}
 	err := errors.Join(err1, err2)
+	for name, p := range r.AsOf {
+		invocation, e := guidIn(p.GetInvocation())
+		err = errors.Join(err, e)
+		if to.AsOf == nil {
+			to.AsOf = map[string]AsOf{}
+		}
+		to.AsOf[name] = AsOf{Invocation: invocation, USN: p.GetUsn()}
+	}
 	for _, s := range r.Scopes {
 		scope, e := scopeIn(s)
 		err = errors.Join(err, e)

@@ -50,10 +50,12 @@ type Model struct {
 	config      *object
 	deletedBox  *object // CN=Deleted Objects
 	byGUID      map[scoping.GUID]*object
-	accounts    map[string]*object // live objects by folded sAMAccountName
-	principals  map[string]*object // live objects by folded userPrincipalName
-	replicators map[*object]bool   // who may use DirSync and see tombstones without being an administrator
-	dsa         *object            // the NTDS Settings object
+	accounts    map[string]*object      // live objects by folded sAMAccountName
+	principals  map[string]*object      // live objects by folded userPrincipalName
+	replicators map[*object]bool        // who may use DirSync and see tombstones without being an administrator
+	dsa         *object                 // the NTDS Settings object
+	partner     *Model                  // of a replica: whom it follows
+	has         map[scoping.GUID]uint64 // what it has received of others, by their invocationId
 }
 
 // New makes a domain with its built-in objects, the administrator and the service account.
@@ -112,6 +114,7 @@ func (m *Model) InvocationID() scoping.GUID {
 func (m *Model) NewInvocation() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.receive(m.invocation, m.usn)
 	m.invocation = m.newGUID()
 	m.usn++
 	m.dsa.set("invocationid", []string{string(m.invocation[:])}, m.usn)

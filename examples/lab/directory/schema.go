@@ -96,6 +96,7 @@ func buildSchema() map[string]*attributeType {
 	define(octets, single|system|kept, "objectGUID objectSid")
 	define(octets, kept, "sIDHistory")
 	define(octets, single|system, "invocationId")
+	define(octets, single|system|local, "replUpToDateVector")
 	define(octets, single|secret, "unicodePwd dBCSPwd ntPwdHistory lmPwdHistory supplementalCredentials")
 	define(moment, single|system|kept|local, "whenChanged")
 	define(moment, single|system|kept, "whenCreated")

@@ -28,7 +28,8 @@ type Cache struct {
 	tokens  map[string]string
 	loaded  map[scoping.Kind]bool
 	dirty   map[string]bool // ids whose saved records are out of date
-	headers bool            // tokens or loaded kinds changed since the last save
+	headers bool            // tokens, loaded kinds or upTo changed since the last save
+	upTo    uint64          // the last log record whose settlements the overlay knows
 	count   map[scoping.Kind]int
 }
 
@@ -46,6 +47,23 @@ func NewCache(delay time.Duration) *Cache {
 	return &Cache{
 		delay: delay, byID: map[string]uint32{}, index: newIndex(), over: map[string]*entry{},
 		tokens: map[string]string{}, loaded: map[scoping.Kind]bool{}, dirty: map[string]bool{}, count: map[scoping.Kind]int{},
+	}
+}
+
+// UpTo gives the number of the last log record whose settlements the overlay is known to hold, or held until the tenant showed them. Settlements
+// after it have to be laid over again when a saved cache is taken up: without them an older view would pass for news.
+func (c *Cache) UpTo() uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.upTo
+}
+
+// Reached notes that every settlement up to a log record was given to Settled.
+func (c *Cache) Reached(seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if seq > c.upTo {
+		c.upTo, c.headers = seq, true
 	}
 }
 

@@ -28,6 +28,7 @@ type header struct {
 	Version int               `json:"version"`
 	Tokens  map[string]string `json:"tokens,omitempty"`
 	Loaded  []scoping.Kind    `json:"loaded,omitempty"`
+	UpTo    uint64            `json:"upTo,omitempty"`
 }
 
 // Save hands every record that changed since the last finished save to put, sorted by key; a nil value deletes the key. Put
@@ -78,7 +79,7 @@ func sameRecord(a, b map[string][]byte, key string) bool {
 }
 
 func (c *Cache) header() ([]byte, error) {
-	return json.Marshal(header{Version: recordVersion, Tokens: c.tokens, Loaded: slices.Sorted(maps.Keys(c.loaded))})
+	return json.Marshal(header{Version: recordVersion, Tokens: c.tokens, Loaded: slices.Sorted(maps.Keys(c.loaded)), UpTo: c.upTo})
 }
 
 // records adds the records of one object; nil where there is none.
@@ -153,6 +154,7 @@ func (c *Cache) loadHeader(value []byte) error {
 	if h.Tokens != nil {
 		c.tokens = h.Tokens
 	}
+	c.upTo = h.UpTo
 	for _, k := range h.Loaded {
 		c.loaded[k] = true
 	}

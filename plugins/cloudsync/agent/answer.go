@@ -51,15 +51,17 @@ func answer(ctx context.Context, client linepb.LineClient, r *reader, request *l
 // read does what the request asks, between the Start that it sends and the End that it returns.
 func read(ctx context.Context, r *reader, request *linepb.Request, p *parts) (*linepb.End, error) {
 	if c := request.GetChanges(); c != nil && len(c.Cookie) > 0 {
-		if s, usn := r.trusted(request.Controller, c.Invocation); s != nil {
+		if s, usn := r.trusted(request.Controller, c.Invocation); s != nil && !has(s, usn, request.AsOf) {
+			r.release(s, usn) // the host has seen something newer: how far the controller is has to be asked
+		} else if s != nil {
 			return readTrusting(ctx, r, s, usn, request, p)
 		}
 	}
-	s, usn, err := r.session(ctx, request.Controller)
+	s, usn, err := r.current(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.begin(r, s, usn); err != nil {
+	if err := p.begin(r, s, usn, request.AsOf != nil); err != nil {
 		r.release(s, usn)
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func readOn(ctx context.Context, r *reader, s *directory.Session, usn uint64, re
 // readTrusting asks for changes with a session that lay idle and was not tried out, and with the USN of an earlier time, which is a lower
 // bound. When the session turns out to be dead another one to the same database takes over, as long as nothing has been told.
 func readTrusting(ctx context.Context, r *reader, s *directory.Session, usn uint64, request *linepb.Request, p *parts) (*linepb.End, error) {
-	if err := p.begin(r, s, usn); err != nil {
+	if err := p.begin(r, s, usn, request.AsOf != nil); err != nil {
 		r.release(s, usn)
 		return nil, err
 	}
@@ -102,7 +104,7 @@ func readTrusting(ctx context.Context, r *reader, s *directory.Session, usn uint
 	if errors.Is(err, directory.ErrTimeout) {
 		r.distrust()
 	}
-	s, usn, err = r.session(ctx, request.Controller)
+	s, usn, err = r.current(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +199,8 @@ func failureOf(err error) *linepb.Failure {
 		code = line.CodeOtherController
 	case errors.Is(err, errController):
 		code = line.CodeController
+	case errors.Is(err, directory.ErrBehind), errors.Is(err, directory.ErrUnproved):
+		code = line.CodeBehind
 	case errors.Is(err, directory.ErrNoSuchObject):
 		code = line.CodeNotFound
 	case errors.Is(err, errRequest):
@@ -233,11 +237,11 @@ func (p *parts) send(part *linepb.Part) error {
 }
 
 // begin sends the Start.
-func (p *parts) begin(r *reader, s *directory.Session, usn uint64) error {
+func (p *parts) begin(r *reader, s *directory.Session, usn uint64, reached bool) error {
 	c := s.Controller()
 	lacks, _ := r.rights.get()
 	return p.send(&linepb.Part{Is: &linepb.Part_Start{Start: &linepb.Start{Invocation: c.InvocationID[:], Usn: usn, Root: c.Root[:],
-		Controller: c.URL, Lacks: lacks}}})
+		Controller: c.URL, Lacks: lacks, Reached: reached}}})
 }
 
 func (p *parts) entry(e directory.Entry) error {

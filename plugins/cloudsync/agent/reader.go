@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // errController says that the service asked for a controller that this agent was not given at enrolment. The agent does not
@@ -125,6 +126,38 @@ func (r *reader) dial(ctx context.Context, c directory.Connection) (*directory.S
 		r.refused, r.until = err, r.now().Add(refusedRest)
 	}
 	return s, err
+}
+
+// has reports whether a session's controller has what a point names, as far as can be told without asking.
+func has(s *directory.Session, usn uint64, p *linepb.AsOf) bool {
+	own := s.Controller().InvocationID
+	return p == nil || string(own[:]) == string(p.Invocation) && usn >= p.Usn
+}
+
+// current is session for a controller that has what the request names. An idle session to one that lacks it is given up: of the controllers that the
+// agent may read, the first that answers may be ahead of it.
+func (r *reader) current(ctx context.Context, request *linepb.Request) (*directory.Session, uint64, error) {
+	p := directory.AsOf{USN: request.GetAsOf().GetUsn()}
+	if request.AsOf != nil {
+		invocation, err := scoping.GUIDFromBytes(request.AsOf.Invocation)
+		if err != nil {
+			return nil, 0, errRequest
+		}
+		p.Invocation = invocation
+	}
+	for again := false; ; again = true {
+		s, usn, err := r.session(ctx, request.Controller)
+		if err != nil {
+			return nil, 0, err
+		}
+		if err = s.Reached(ctx, p); err == nil {
+			return s, usn, nil
+		}
+		s.Close()
+		if again || ctx.Err() != nil {
+			return nil, 0, err
+		}
+	}
 }
 
 func (r *reader) take(controller string) *directory.Session {

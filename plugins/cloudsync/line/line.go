@@ -44,6 +44,7 @@ const (
 	CodeCookie          = "cookie"           // the controller refused the DirSync cookie: read everything again
 	CodeOtherController = "other-controller" // the agent reads another controller than the cookie is for
 	CodeController      = "controller"       // the agent is not configured for the controller that was asked for
+	CodeBehind          = "behind"           // the controller lacks what was already seen of the directory
 	CodeNotFound        = "not-found"        // Resolve found nothing
 	CodeDirectory       = "directory"        // anything else that the directory said
 	CodeRequest         = "request"          // the agent does not know the request: it is older than the service

@@ -1083,6 +1083,60 @@ func (*RunMessage_Start) isRunMessage_Is() {}
 
 func (*RunMessage_Decisions) isRunMessage_Is() {}
 
+// AsOf is a point of a directory's history: everything that one controller had when its highestCommittedUSN was usn. Another controller has
+// reached it when its replUpToDateVector says at least as much of that invocationId; numbers of two controllers do not compare.
+type AsOf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Invocation    []byte                 `protobuf:"bytes,1,opt,name=invocation,proto3" json:"invocation,omitempty"` // invocationId, 16 bytes
+	Usn           uint64                 `protobuf:"varint,2,opt,name=usn,proto3" json:"usn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AsOf) Reset() {
+	*x = AsOf{}
+	mi := &file_engine_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AsOf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AsOf) ProtoMessage() {}
+
+func (x *AsOf) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AsOf.ProtoReflect.Descriptor instead.
+func (*AsOf) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AsOf) GetInvocation() []byte {
+	if x != nil {
+		return x.Invocation
+	}
+	return nil
+}
+
+func (x *AsOf) GetUsn() uint64 {
+	if x != nil {
+		return x.Usn
+	}
+	return 0
+}
+
 // RunStart asks for a run.
 type RunStart struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1092,16 +1146,17 @@ type RunStart struct {
 	// just the objects below from the directory, and propose each, the vanished ones as GONE or
 	// OUT_OF_SCOPE
 	Scopes        []*Scope          `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	Objects       []*Objects        `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`                                                                 // for profile objects
-	Ceiling       Mode              `protobuf:"varint,5,opt,name=ceiling,proto3,enum=tandem.engine.v1.Mode" json:"ceiling,omitempty"`                                     // SHADOW: nothing of this run will be applied, and scopes may be named for which there is no grant
-	Dc            map[string]string `protobuf:"bytes,6,rep,name=dc,proto3" json:"dc,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> URL of the controller that must be read (V1); absent: any
+	Objects       []*Objects        `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`                                                                                 // for profile objects
+	Ceiling       Mode              `protobuf:"varint,5,opt,name=ceiling,proto3,enum=tandem.engine.v1.Mode" json:"ceiling,omitempty"`                                                     // SHADOW: nothing of this run will be applied, and scopes may be named for which there is no grant
+	Dc            map[string]string `protobuf:"bytes,6,rep,name=dc,proto3" json:"dc,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`                 // directory -> URL of the controller that the host reads (V1); absent: any
+	AsOf          map[string]*AsOf  `protobuf:"bytes,7,rep,name=as_of,json=asOf,proto3" json:"as_of,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> what the controller that is read must have. One that lacks it is behind what was already seen: such
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RunStart) Reset() {
 	*x = RunStart{}
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1168,7 @@ func (x *RunStart) String() string {
 func (*RunStart) ProtoMessage() {}
 
 func (x *RunStart) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1181,7 @@ func (x *RunStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStart.ProtoReflect.Descriptor instead.
 func (*RunStart) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{14}
+	return file_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunStart) GetRun() uint64 {
@@ -1171,6 +1226,13 @@ func (x *RunStart) GetDc() map[string]string {
 	return nil
 }
 
+func (x *RunStart) GetAsOf() map[string]*AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
 type Decisions struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Decisions     []*Decision            `protobuf:"bytes,1,rep,name=decisions,proto3" json:"decisions,omitempty"`
@@ -1180,7 +1242,7 @@ type Decisions struct {
 
 func (x *Decisions) Reset() {
 	*x = Decisions{}
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1254,7 @@ func (x *Decisions) String() string {
 func (*Decisions) ProtoMessage() {}
 
 func (x *Decisions) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1267,7 @@ func (x *Decisions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decisions.ProtoReflect.Descriptor instead.
 func (*Decisions) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{15}
+	return file_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Decisions) GetDecisions() []*Decision {
@@ -1230,7 +1292,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1304,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1317,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{16}
+	return file_engine_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Decision) GetSeq() uint64 {
@@ -1308,7 +1370,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1382,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1395,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{17}
+	return file_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RunEvent) GetIs() isRunEvent_Is {
@@ -1401,7 +1463,7 @@ type Proposals struct {
 
 func (x *Proposals) Reset() {
 	*x = Proposals{}
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1475,7 @@ func (x *Proposals) String() string {
 func (*Proposals) ProtoMessage() {}
 
 func (x *Proposals) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1488,7 @@ func (x *Proposals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposals.ProtoReflect.Descriptor instead.
 func (*Proposals) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{18}
+	return file_engine_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Proposals) GetProposals() []*Proposal {
@@ -1458,7 +1520,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1532,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1545,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{19}
+	return file_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Proposal) GetSeq() uint64 {
@@ -1588,7 +1650,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1662,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1675,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{20}
+	return file_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Value) GetText() []string {
@@ -1643,7 +1705,7 @@ type Refs struct {
 
 func (x *Refs) Reset() {
 	*x = Refs{}
-	mi := &file_engine_proto_msgTypes[21]
+	mi := &file_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1717,7 @@ func (x *Refs) String() string {
 func (*Refs) ProtoMessage() {}
 
 func (x *Refs) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[21]
+	mi := &file_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1730,7 @@ func (x *Refs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refs.ProtoReflect.Descriptor instead.
 func (*Refs) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{21}
+	return file_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Refs) GetWhole() bool {
@@ -1710,7 +1772,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_engine_proto_msgTypes[22]
+	mi := &file_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1784,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[22]
+	mi := &file_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1797,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{22}
+	return file_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Progress) GetPhase() string {
@@ -1775,7 +1837,7 @@ type RunReport struct {
 
 func (x *RunReport) Reset() {
 	*x = RunReport{}
-	mi := &file_engine_proto_msgTypes[23]
+	mi := &file_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1849,7 @@ func (x *RunReport) String() string {
 func (*RunReport) ProtoMessage() {}
 
 func (x *RunReport) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[23]
+	mi := &file_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1862,7 @@ func (x *RunReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunReport.ProtoReflect.Descriptor instead.
 func (*RunReport) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{23}
+	return file_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RunReport) GetDirectory() string {
@@ -1864,7 +1926,7 @@ type ObjectError struct {
 
 func (x *ObjectError) Reset() {
 	*x = ObjectError{}
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1938,7 @@ func (x *ObjectError) String() string {
 func (*ObjectError) ProtoMessage() {}
 
 func (x *ObjectError) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1951,7 @@ func (x *ObjectError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectError.ProtoReflect.Descriptor instead.
 func (*ObjectError) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{24}
+	return file_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ObjectError) GetObject() *Object {
@@ -1921,7 +1983,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +1995,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2008,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{25}
+	return file_engine_proto_rawDescGZIP(), []int{26}
 }
 
 type HealthEvent struct {
@@ -1961,7 +2023,7 @@ type HealthEvent struct {
 
 func (x *HealthEvent) Reset() {
 	*x = HealthEvent{}
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2035,7 @@ func (x *HealthEvent) String() string {
 func (*HealthEvent) ProtoMessage() {}
 
 func (x *HealthEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2048,7 @@ func (x *HealthEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthEvent.ProtoReflect.Descriptor instead.
 func (*HealthEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{26}
+	return file_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HealthEvent) GetOk() bool {
@@ -2027,7 +2089,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2101,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2114,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{27}
+	return file_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CallRequest) GetVerb() string {
@@ -2078,7 +2140,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2152,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2165,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{28}
+	return file_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CallResponse) GetData() []byte {
@@ -2126,7 +2188,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2200,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2213,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{29}
+	return file_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Event) GetId() string {
@@ -2199,7 +2261,7 @@ type EventResult struct {
 
 func (x *EventResult) Reset() {
 	*x = EventResult{}
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2273,7 @@ func (x *EventResult) String() string {
 func (*EventResult) ProtoMessage() {}
 
 func (x *EventResult) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2286,7 @@ func (x *EventResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventResult.ProtoReflect.Descriptor instead.
 func (*EventResult) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{30}
+	return file_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EventResult) GetCode() string {
@@ -2250,7 +2312,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +2324,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +2337,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{31}
+	return file_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ObserveRequest) GetChanges() []*TenantChange {
@@ -2298,7 +2360,7 @@ type TenantChange struct {
 
 func (x *TenantChange) Reset() {
 	*x = TenantChange{}
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2372,7 @@ func (x *TenantChange) String() string {
 func (*TenantChange) ProtoMessage() {}
 
 func (x *TenantChange) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2385,7 @@ func (x *TenantChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantChange.ProtoReflect.Descriptor instead.
 func (*TenantChange) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{32}
+	return file_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TenantChange) GetCloudId() string {
@@ -2369,7 +2431,7 @@ type ObserveResponse struct {
 
 func (x *ObserveResponse) Reset() {
 	*x = ObserveResponse{}
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2443,7 @@ func (x *ObserveResponse) String() string {
 func (*ObserveResponse) ProtoMessage() {}
 
 func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2456,7 @@ func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
 func (*ObserveResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{33}
+	return file_engine_proto_rawDescGZIP(), []int{34}
 }
 
 var File_engine_proto protoreflect.FileDescriptor
@@ -2471,17 +2533,26 @@ const file_engine_proto_rawDesc = "" +
 	"RunMessage\x122\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.tandem.engine.v1.RunStartH\x00R\x05start\x12;\n" +
 	"\tdecisions\x18\x02 \x01(\v2\x1b.tandem.engine.v1.DecisionsH\x00R\tdecisionsB\x04\n" +
-	"\x02is\"\xb9\x02\n" +
+	"\x02is\"8\n" +
+	"\x04AsOf\x12\x1e\n" +
+	"\n" +
+	"invocation\x18\x01 \x01(\fR\n" +
+	"invocation\x12\x10\n" +
+	"\x03usn\x18\x02 \x01(\x04R\x03usn\"\xc5\x03\n" +
 	"\bRunStart\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\x04R\x03run\x12\x18\n" +
 	"\aprofile\x18\x02 \x01(\tR\aprofile\x12/\n" +
 	"\x06scopes\x18\x03 \x03(\v2\x17.tandem.engine.v1.ScopeR\x06scopes\x123\n" +
 	"\aobjects\x18\x04 \x03(\v2\x19.tandem.engine.v1.ObjectsR\aobjects\x120\n" +
 	"\aceiling\x18\x05 \x01(\x0e2\x16.tandem.engine.v1.ModeR\aceiling\x122\n" +
-	"\x02dc\x18\x06 \x03(\v2\".tandem.engine.v1.RunStart.DcEntryR\x02dc\x1a5\n" +
+	"\x02dc\x18\x06 \x03(\v2\".tandem.engine.v1.RunStart.DcEntryR\x02dc\x129\n" +
+	"\x05as_of\x18\a \x03(\v2$.tandem.engine.v1.RunStart.AsOfEntryR\x04asOf\x1a5\n" +
 	"\aDcEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"E\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aO\n" +
+	"\tAsOfEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.tandem.engine.v1.AsOfR\x05value:\x028\x01\"E\n" +
 	"\tDecisions\x128\n" +
 	"\tdecisions\x18\x01 \x03(\v2\x1a.tandem.engine.v1.DecisionR\tdecisions\"x\n" +
 	"\bDecision\x12\x10\n" +
@@ -2613,7 +2684,7 @@ func file_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_engine_proto_goTypes = []any{
 	(Mode)(0),                 // 0: tandem.engine.v1.Mode
 	(Want)(0),                 // 1: tandem.engine.v1.Want
@@ -2631,33 +2702,35 @@ var file_engine_proto_goTypes = []any{
 	(*Directory)(nil),         // 13: tandem.engine.v1.Directory
 	(*ConfigureResponse)(nil), // 14: tandem.engine.v1.ConfigureResponse
 	(*RunMessage)(nil),        // 15: tandem.engine.v1.RunMessage
-	(*RunStart)(nil),          // 16: tandem.engine.v1.RunStart
-	(*Decisions)(nil),         // 17: tandem.engine.v1.Decisions
-	(*Decision)(nil),          // 18: tandem.engine.v1.Decision
-	(*RunEvent)(nil),          // 19: tandem.engine.v1.RunEvent
-	(*Proposals)(nil),         // 20: tandem.engine.v1.Proposals
-	(*Proposal)(nil),          // 21: tandem.engine.v1.Proposal
-	(*Value)(nil),             // 22: tandem.engine.v1.Value
-	(*Refs)(nil),              // 23: tandem.engine.v1.Refs
-	(*Progress)(nil),          // 24: tandem.engine.v1.Progress
-	(*RunReport)(nil),         // 25: tandem.engine.v1.RunReport
-	(*ObjectError)(nil),       // 26: tandem.engine.v1.ObjectError
-	(*HealthRequest)(nil),     // 27: tandem.engine.v1.HealthRequest
-	(*HealthEvent)(nil),       // 28: tandem.engine.v1.HealthEvent
-	(*CallRequest)(nil),       // 29: tandem.engine.v1.CallRequest
-	(*CallResponse)(nil),      // 30: tandem.engine.v1.CallResponse
-	(*Event)(nil),             // 31: tandem.engine.v1.Event
-	(*EventResult)(nil),       // 32: tandem.engine.v1.EventResult
-	(*ObserveRequest)(nil),    // 33: tandem.engine.v1.ObserveRequest
-	(*TenantChange)(nil),      // 34: tandem.engine.v1.TenantChange
-	(*ObserveResponse)(nil),   // 35: tandem.engine.v1.ObserveResponse
-	nil,                       // 36: tandem.engine.v1.DescribeResponse.WritesEntry
-	nil,                       // 37: tandem.engine.v1.RunStart.DcEntry
-	nil,                       // 38: tandem.engine.v1.Proposal.DesiredEntry
-	nil,                       // 39: tandem.engine.v1.Proposal.RefsEntry
-	nil,                       // 40: tandem.engine.v1.HealthEvent.DetailsEntry
-	nil,                       // 41: tandem.engine.v1.Event.ValuesEntry
-	nil,                       // 42: tandem.engine.v1.TenantChange.ValuesEntry
+	(*AsOf)(nil),              // 16: tandem.engine.v1.AsOf
+	(*RunStart)(nil),          // 17: tandem.engine.v1.RunStart
+	(*Decisions)(nil),         // 18: tandem.engine.v1.Decisions
+	(*Decision)(nil),          // 19: tandem.engine.v1.Decision
+	(*RunEvent)(nil),          // 20: tandem.engine.v1.RunEvent
+	(*Proposals)(nil),         // 21: tandem.engine.v1.Proposals
+	(*Proposal)(nil),          // 22: tandem.engine.v1.Proposal
+	(*Value)(nil),             // 23: tandem.engine.v1.Value
+	(*Refs)(nil),              // 24: tandem.engine.v1.Refs
+	(*Progress)(nil),          // 25: tandem.engine.v1.Progress
+	(*RunReport)(nil),         // 26: tandem.engine.v1.RunReport
+	(*ObjectError)(nil),       // 27: tandem.engine.v1.ObjectError
+	(*HealthRequest)(nil),     // 28: tandem.engine.v1.HealthRequest
+	(*HealthEvent)(nil),       // 29: tandem.engine.v1.HealthEvent
+	(*CallRequest)(nil),       // 30: tandem.engine.v1.CallRequest
+	(*CallResponse)(nil),      // 31: tandem.engine.v1.CallResponse
+	(*Event)(nil),             // 32: tandem.engine.v1.Event
+	(*EventResult)(nil),       // 33: tandem.engine.v1.EventResult
+	(*ObserveRequest)(nil),    // 34: tandem.engine.v1.ObserveRequest
+	(*TenantChange)(nil),      // 35: tandem.engine.v1.TenantChange
+	(*ObserveResponse)(nil),   // 36: tandem.engine.v1.ObserveResponse
+	nil,                       // 37: tandem.engine.v1.DescribeResponse.WritesEntry
+	nil,                       // 38: tandem.engine.v1.RunStart.DcEntry
+	nil,                       // 39: tandem.engine.v1.RunStart.AsOfEntry
+	nil,                       // 40: tandem.engine.v1.Proposal.DesiredEntry
+	nil,                       // 41: tandem.engine.v1.Proposal.RefsEntry
+	nil,                       // 42: tandem.engine.v1.HealthEvent.DetailsEntry
+	nil,                       // 43: tandem.engine.v1.Event.ValuesEntry
+	nil,                       // 44: tandem.engine.v1.TenantChange.ValuesEntry
 }
 var file_engine_proto_depIdxs = []int32{
 	5,  // 0: tandem.engine.v1.Grant.scope:type_name -> tandem.engine.v1.Scope
@@ -2665,61 +2738,63 @@ var file_engine_proto_depIdxs = []int32{
 	4,  // 2: tandem.engine.v1.Grant.epoch:type_name -> tandem.engine.v1.Epoch
 	6,  // 3: tandem.engine.v1.GrantsRequest.grants:type_name -> tandem.engine.v1.Grant
 	4,  // 4: tandem.engine.v1.Ack.epoch:type_name -> tandem.engine.v1.Epoch
-	36, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
+	37, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
 	13, // 6: tandem.engine.v1.ConfigureRequest.directories:type_name -> tandem.engine.v1.Directory
-	16, // 7: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
-	17, // 8: tandem.engine.v1.RunMessage.decisions:type_name -> tandem.engine.v1.Decisions
+	17, // 7: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
+	18, // 8: tandem.engine.v1.RunMessage.decisions:type_name -> tandem.engine.v1.Decisions
 	5,  // 9: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
 	3,  // 10: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
 	0,  // 11: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
-	37, // 12: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
-	18, // 13: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
-	20, // 14: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
-	24, // 15: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
-	25, // 16: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
-	21, // 17: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
-	2,  // 18: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
-	4,  // 19: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
-	1,  // 20: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
-	38, // 21: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
-	39, // 22: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
-	3,  // 23: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
-	3,  // 24: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
-	3,  // 25: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
-	26, // 26: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
-	2,  // 27: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
-	40, // 28: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
-	2,  // 29: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
-	41, // 30: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
-	34, // 31: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
-	2,  // 32: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
-	42, // 33: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
-	11, // 34: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
-	22, // 35: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
-	23, // 36: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
-	22, // 37: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	22, // 38: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	9,  // 39: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
-	12, // 40: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
-	7,  // 41: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
-	15, // 42: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
-	27, // 43: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
-	29, // 44: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
-	31, // 45: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
-	33, // 46: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
-	10, // 47: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
-	14, // 48: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
-	8,  // 49: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
-	19, // 50: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
-	28, // 51: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
-	30, // 52: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
-	32, // 53: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
-	35, // 54: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
-	47, // [47:55] is the sub-list for method output_type
-	39, // [39:47] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	38, // 12: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
+	39, // 13: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
+	19, // 14: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
+	21, // 15: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
+	25, // 16: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
+	26, // 17: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
+	22, // 18: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
+	2,  // 19: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
+	4,  // 20: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
+	1,  // 21: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
+	40, // 22: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
+	41, // 23: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
+	3,  // 24: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
+	3,  // 25: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
+	3,  // 26: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
+	27, // 27: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
+	2,  // 28: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
+	42, // 29: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
+	2,  // 30: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
+	43, // 31: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
+	35, // 32: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
+	2,  // 33: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
+	44, // 34: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
+	11, // 35: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
+	16, // 36: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
+	23, // 37: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
+	24, // 38: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
+	23, // 39: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	23, // 40: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	9,  // 41: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
+	12, // 42: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
+	7,  // 43: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
+	15, // 44: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
+	28, // 45: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
+	30, // 46: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
+	32, // 47: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
+	34, // 48: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
+	10, // 49: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
+	14, // 50: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
+	8,  // 51: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
+	20, // 52: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
+	29, // 53: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
+	31, // 54: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
+	33, // 55: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
+	36, // 56: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
+	49, // [49:57] is the sub-list for method output_type
+	41, // [41:49] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_engine_proto_init() }
@@ -2731,7 +2806,7 @@ func file_engine_proto_init() {
 		(*RunMessage_Start)(nil),
 		(*RunMessage_Decisions)(nil),
 	}
-	file_engine_proto_msgTypes[17].OneofWrappers = []any{
+	file_engine_proto_msgTypes[18].OneofWrappers = []any{
 		(*RunEvent_Proposals)(nil),
 		(*RunEvent_Progress)(nil),
 		(*RunEvent_Report)(nil),
@@ -2742,7 +2817,7 @@ func file_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_proto_rawDesc), len(file_engine_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   41,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

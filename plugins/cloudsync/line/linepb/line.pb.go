@@ -346,6 +346,7 @@ type Request struct {
 	Is            isRequest_Is `protobuf_oneof:"is"`
 	Controller    string       `protobuf:"bytes,8,opt,name=controller,proto3" json:"controller,omitempty"` // URL of the controller that must be read; empty: the agent's choice
 	Attributes    []string     `protobuf:"bytes,9,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	AsOf          *AsOf        `protobuf:"bytes,10,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"` // what the controller must have: one that lacks it fails with code "behind"; absent: whatever it has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -462,6 +463,13 @@ func (x *Request) GetAttributes() []string {
 	return nil
 }
 
+func (x *Request) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
 type isRequest_Is interface {
 	isRequest_Is()
 }
@@ -502,6 +510,59 @@ func (*Request_Ping) isRequest_Is() {}
 
 func (*Request_Cancel) isRequest_Is() {}
 
+// AsOf is everything that the controller with this invocationId had at this USN.
+type AsOf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Invocation    []byte                 `protobuf:"bytes,1,opt,name=invocation,proto3" json:"invocation,omitempty"`
+	Usn           uint64                 `protobuf:"varint,2,opt,name=usn,proto3" json:"usn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AsOf) Reset() {
+	*x = AsOf{}
+	mi := &file_line_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AsOf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AsOf) ProtoMessage() {}
+
+func (x *AsOf) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AsOf.ProtoReflect.Descriptor instead.
+func (*AsOf) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AsOf) GetInvocation() []byte {
+	if x != nil {
+		return x.Invocation
+	}
+	return nil
+}
+
+func (x *AsOf) GetUsn() uint64 {
+	if x != nil {
+		return x.Usn
+	}
+	return 0
+}
+
 // Changes asks for what changed since the cookie; without one, for everything.
 type Changes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -513,7 +574,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_line_proto_msgTypes[5]
+	mi := &file_line_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +586,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[5]
+	mi := &file_line_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +599,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{5}
+	return file_line_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Changes) GetCookie() []byte {
@@ -564,7 +625,7 @@ type Containers struct {
 
 func (x *Containers) Reset() {
 	*x = Containers{}
-	mi := &file_line_proto_msgTypes[6]
+	mi := &file_line_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +637,7 @@ func (x *Containers) String() string {
 func (*Containers) ProtoMessage() {}
 
 func (x *Containers) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[6]
+	mi := &file_line_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +650,7 @@ func (x *Containers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Containers.ProtoReflect.Descriptor instead.
 func (*Containers) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{6}
+	return file_line_proto_rawDescGZIP(), []int{7}
 }
 
 // Objects asks for objects by objectGUID, tombstones too. What is neither living nor a tombstone is left out.
@@ -602,7 +663,7 @@ type Objects struct {
 
 func (x *Objects) Reset() {
 	*x = Objects{}
-	mi := &file_line_proto_msgTypes[7]
+	mi := &file_line_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +675,7 @@ func (x *Objects) String() string {
 func (*Objects) ProtoMessage() {}
 
 func (x *Objects) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[7]
+	mi := &file_line_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +688,7 @@ func (x *Objects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Objects.ProtoReflect.Descriptor instead.
 func (*Objects) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{7}
+	return file_line_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Objects) GetGuids() []byte {
@@ -647,7 +708,7 @@ type Resolve struct {
 
 func (x *Resolve) Reset() {
 	*x = Resolve{}
-	mi := &file_line_proto_msgTypes[8]
+	mi := &file_line_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +720,7 @@ func (x *Resolve) String() string {
 func (*Resolve) ProtoMessage() {}
 
 func (x *Resolve) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[8]
+	mi := &file_line_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +733,7 @@ func (x *Resolve) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolve.ProtoReflect.Descriptor instead.
 func (*Resolve) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{8}
+	return file_line_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Resolve) GetReference() string {
@@ -691,7 +752,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_line_proto_msgTypes[9]
+	mi := &file_line_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +764,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[9]
+	mi := &file_line_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +777,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{9}
+	return file_line_proto_rawDescGZIP(), []int{10}
 }
 
 // Cancel withdraws the request with this id.
@@ -728,7 +789,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_line_proto_msgTypes[10]
+	mi := &file_line_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +801,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[10]
+	mi := &file_line_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +814,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{10}
+	return file_line_proto_rawDescGZIP(), []int{11}
 }
 
 type Part struct {
@@ -773,7 +834,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_line_proto_msgTypes[11]
+	mi := &file_line_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +846,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[11]
+	mi := &file_line_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +859,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{11}
+	return file_line_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Part) GetRequest() uint64 {
@@ -901,14 +962,15 @@ type Start struct {
 	Usn           uint64                 `protobuf:"varint,2,opt,name=usn,proto3" json:"usn,omitempty"`  // highestCommittedUSN, read at some time before the search: what is told is at least as new
 	Root          []byte                 `protobuf:"bytes,3,opt,name=root,proto3" json:"root,omitempty"` // objectGUID of the naming context's root
 	Controller    string                 `protobuf:"bytes,4,opt,name=controller,proto3" json:"controller,omitempty"`
-	Lacks         string                 `protobuf:"bytes,5,opt,name=lacks,proto3" json:"lacks,omitempty"` // a right that the account lacks, and how to grant it; empty: none is known to be missing
+	Lacks         string                 `protobuf:"bytes,5,opt,name=lacks,proto3" json:"lacks,omitempty"`      // a right that the account lacks, and how to grant it; empty: none is known to be missing
+	Reached       bool                   `protobuf:"varint,6,opt,name=reached,proto3" json:"reached,omitempty"` // the controller has what the request's as_of names
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_line_proto_msgTypes[12]
+	mi := &file_line_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +982,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[12]
+	mi := &file_line_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +995,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{12}
+	return file_line_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Start) GetInvocation() []byte {
@@ -971,6 +1033,13 @@ func (x *Start) GetLacks() string {
 	return ""
 }
 
+func (x *Start) GetReached() bool {
+	if x != nil {
+		return x.Reached
+	}
+	return false
+}
+
 // Entries are directory entries in the encoding of package plugins/directory.
 type Entries struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -981,7 +1050,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_line_proto_msgTypes[13]
+	mi := &file_line_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1062,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[13]
+	mi := &file_line_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1075,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{13}
+	return file_line_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Entries) GetEntries() [][]byte {
@@ -1025,7 +1094,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1106,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1119,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{14}
+	return file_line_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *End) GetCookie() []byte {
@@ -1060,7 +1129,7 @@ func (x *End) GetCookie() []byte {
 	return nil
 }
 
-// Failure is an answer too: the directory said no. Codes: "cookie", "other-controller", "controller", "not-found",
+// Failure is an answer too: the directory said no. Codes: "cookie", "other-controller", "controller", "behind", "not-found",
 // "directory".
 type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1072,7 +1141,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1153,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1166,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{15}
+	return file_line_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Failure) GetCode() string {
@@ -1122,7 +1191,7 @@ type Alive struct {
 
 func (x *Alive) Reset() {
 	*x = Alive{}
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1203,7 @@ func (x *Alive) String() string {
 func (*Alive) ProtoMessage() {}
 
 func (x *Alive) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1216,7 @@ func (x *Alive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alive.ProtoReflect.Descriptor instead.
 func (*Alive) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{16}
+	return file_line_proto_rawDescGZIP(), []int{17}
 }
 
 type Received struct {
@@ -1158,7 +1227,7 @@ type Received struct {
 
 func (x *Received) Reset() {
 	*x = Received{}
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1239,7 @@ func (x *Received) String() string {
 func (*Received) ProtoMessage() {}
 
 func (x *Received) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1252,7 @@ func (x *Received) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Received.ProtoReflect.Descriptor instead.
 func (*Received) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{17}
+	return file_line_proto_rawDescGZIP(), []int{18}
 }
 
 var File_line_proto protoreflect.FileDescriptor
@@ -1218,7 +1287,7 @@ const file_line_proto_rawDesc = "" +
 	"\amachine\x18\x06 \x01(\tR\amachine\x12\x18\n" +
 	"\aprocess\x18\a \x01(\fR\aprocess\x12\x18\n" +
 	"\atrouble\x18\b \x01(\tR\atrouble\x12\x14\n" +
-	"\x05lacks\x18\t \x01(\tR\x05lacks\"\x9a\x03\n" +
+	"\x05lacks\x18\t \x01(\tR\x05lacks\"\xc5\x03\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
 	"\achanges\x18\x02 \x01(\v2\x17.tandem.line.v1.ChangesH\x00R\achanges\x12<\n" +
@@ -1234,8 +1303,15 @@ const file_line_proto_rawDesc = "" +
 	"controller\x12\x1e\n" +
 	"\n" +
 	"attributes\x18\t \x03(\tR\n" +
-	"attributesB\x04\n" +
-	"\x02is\"A\n" +
+	"attributes\x12)\n" +
+	"\x05as_of\x18\n" +
+	" \x01(\v2\x14.tandem.line.v1.AsOfR\x04asOfB\x04\n" +
+	"\x02is\"8\n" +
+	"\x04AsOf\x12\x1e\n" +
+	"\n" +
+	"invocation\x18\x01 \x01(\fR\n" +
+	"invocation\x12\x10\n" +
+	"\x03usn\x18\x02 \x01(\x04R\x03usn\"A\n" +
 	"\aChanges\x12\x16\n" +
 	"\x06cookie\x18\x01 \x01(\fR\x06cookie\x12\x1e\n" +
 	"\n" +
@@ -1256,7 +1332,7 @@ const file_line_proto_rawDesc = "" +
 	"\x03end\x18\x04 \x01(\v2\x13.tandem.line.v1.EndH\x00R\x03end\x123\n" +
 	"\afailure\x18\x05 \x01(\v2\x17.tandem.line.v1.FailureH\x00R\afailure\x12-\n" +
 	"\x05alive\x18\x06 \x01(\v2\x15.tandem.line.v1.AliveH\x00R\x05aliveB\x04\n" +
-	"\x02is\"\x83\x01\n" +
+	"\x02is\"\x9d\x01\n" +
 	"\x05Start\x12\x1e\n" +
 	"\n" +
 	"invocation\x18\x01 \x01(\fR\n" +
@@ -1266,7 +1342,8 @@ const file_line_proto_rawDesc = "" +
 	"\n" +
 	"controller\x18\x04 \x01(\tR\n" +
 	"controller\x12\x14\n" +
-	"\x05lacks\x18\x05 \x01(\tR\x05lacks\"#\n" +
+	"\x05lacks\x18\x05 \x01(\tR\x05lacks\x12\x18\n" +
+	"\areached\x18\x06 \x01(\bR\areached\"#\n" +
 	"\aEntries\x12\x18\n" +
 	"\aentries\x18\x01 \x03(\fR\aentries\"\x1d\n" +
 	"\x03End\x12\x16\n" +
@@ -1295,52 +1372,54 @@ func file_line_proto_rawDescGZIP() []byte {
 	return file_line_proto_rawDescData
 }
 
-var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_line_proto_goTypes = []any{
 	(*EnrollRequest)(nil), // 0: tandem.line.v1.EnrollRequest
 	(*EnrollReply)(nil),   // 1: tandem.line.v1.EnrollReply
 	(*RenewRequest)(nil),  // 2: tandem.line.v1.RenewRequest
 	(*AttendRequest)(nil), // 3: tandem.line.v1.AttendRequest
 	(*Request)(nil),       // 4: tandem.line.v1.Request
-	(*Changes)(nil),       // 5: tandem.line.v1.Changes
-	(*Containers)(nil),    // 6: tandem.line.v1.Containers
-	(*Objects)(nil),       // 7: tandem.line.v1.Objects
-	(*Resolve)(nil),       // 8: tandem.line.v1.Resolve
-	(*Ping)(nil),          // 9: tandem.line.v1.Ping
-	(*Cancel)(nil),        // 10: tandem.line.v1.Cancel
-	(*Part)(nil),          // 11: tandem.line.v1.Part
-	(*Start)(nil),         // 12: tandem.line.v1.Start
-	(*Entries)(nil),       // 13: tandem.line.v1.Entries
-	(*End)(nil),           // 14: tandem.line.v1.End
-	(*Failure)(nil),       // 15: tandem.line.v1.Failure
-	(*Alive)(nil),         // 16: tandem.line.v1.Alive
-	(*Received)(nil),      // 17: tandem.line.v1.Received
+	(*AsOf)(nil),          // 5: tandem.line.v1.AsOf
+	(*Changes)(nil),       // 6: tandem.line.v1.Changes
+	(*Containers)(nil),    // 7: tandem.line.v1.Containers
+	(*Objects)(nil),       // 8: tandem.line.v1.Objects
+	(*Resolve)(nil),       // 9: tandem.line.v1.Resolve
+	(*Ping)(nil),          // 10: tandem.line.v1.Ping
+	(*Cancel)(nil),        // 11: tandem.line.v1.Cancel
+	(*Part)(nil),          // 12: tandem.line.v1.Part
+	(*Start)(nil),         // 13: tandem.line.v1.Start
+	(*Entries)(nil),       // 14: tandem.line.v1.Entries
+	(*End)(nil),           // 15: tandem.line.v1.End
+	(*Failure)(nil),       // 16: tandem.line.v1.Failure
+	(*Alive)(nil),         // 17: tandem.line.v1.Alive
+	(*Received)(nil),      // 18: tandem.line.v1.Received
 }
 var file_line_proto_depIdxs = []int32{
-	5,  // 0: tandem.line.v1.Request.changes:type_name -> tandem.line.v1.Changes
-	6,  // 1: tandem.line.v1.Request.containers:type_name -> tandem.line.v1.Containers
-	7,  // 2: tandem.line.v1.Request.objects:type_name -> tandem.line.v1.Objects
-	8,  // 3: tandem.line.v1.Request.resolve:type_name -> tandem.line.v1.Resolve
-	9,  // 4: tandem.line.v1.Request.ping:type_name -> tandem.line.v1.Ping
-	10, // 5: tandem.line.v1.Request.cancel:type_name -> tandem.line.v1.Cancel
-	12, // 6: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
-	13, // 7: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
-	14, // 8: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
-	15, // 9: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
-	16, // 10: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
-	0,  // 11: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
-	2,  // 12: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
-	3,  // 13: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
-	11, // 14: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
-	1,  // 15: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
-	1,  // 16: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
-	4,  // 17: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
-	17, // 18: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 0: tandem.line.v1.Request.changes:type_name -> tandem.line.v1.Changes
+	7,  // 1: tandem.line.v1.Request.containers:type_name -> tandem.line.v1.Containers
+	8,  // 2: tandem.line.v1.Request.objects:type_name -> tandem.line.v1.Objects
+	9,  // 3: tandem.line.v1.Request.resolve:type_name -> tandem.line.v1.Resolve
+	10, // 4: tandem.line.v1.Request.ping:type_name -> tandem.line.v1.Ping
+	11, // 5: tandem.line.v1.Request.cancel:type_name -> tandem.line.v1.Cancel
+	5,  // 6: tandem.line.v1.Request.as_of:type_name -> tandem.line.v1.AsOf
+	13, // 7: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
+	14, // 8: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
+	15, // 9: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
+	16, // 10: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
+	17, // 11: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
+	0,  // 12: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
+	2,  // 13: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
+	3,  // 14: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
+	12, // 15: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
+	1,  // 16: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
+	1,  // 17: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
+	4,  // 18: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
+	18, // 19: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_line_proto_init() }
@@ -1356,7 +1435,7 @@ func file_line_proto_init() {
 		(*Request_Ping)(nil),
 		(*Request_Cancel)(nil),
 	}
-	file_line_proto_msgTypes[11].OneofWrappers = []any{
+	file_line_proto_msgTypes[12].OneofWrappers = []any{
 		(*Part_Start)(nil),
 		(*Part_Entries)(nil),
 		(*Part_End)(nil),
@@ -1369,7 +1448,7 @@ func file_line_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_line_proto_rawDesc), len(file_line_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,66 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+)
+
+// endOf gives the intent whose success a record tells of.
+func endOf(r ledger.Record) (intent string, ended bool) {
+	switch {
+	case r.Type == ledger.SettleType && r.Settle != nil:
+		return r.Settle.Intent, r.Settle.Result.Status == cloud.Done
+	case r.Type == ledger.DoubtType && r.Doubt != nil:
+		return r.Doubt.Intent, r.Doubt.How == "seen" || r.Doubt.How == "repeated"
+	}
+	return "", false
+}
+
+// layOver gives the cache a settlement that is newer than what was saved of it and that the tenant need not show yet. [A delete was settled, its
+// object came back in the directory, the host died: the older cache shows it alive, nothing is restored, and the tenant's news of the delete
+// pass for somebody else's.]
+func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
+	at := time.UnixMilli(r.At)
+	if seq <= h.o.Cache.UpTo() || h.now().Sub(at) > h.o.Cache.Delay() {
+		return
+	}
+	id := ""
+	if r.Settle != nil {
+		id = r.Settle.Result.CloudID
+	} else {
+		id = r.Doubt.CloudID
+	}
+	h.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: id}, at)
+}
+
+// layOverOlder is layOver for what a checkpoint has folded already: its intents are looked up in the log.
+func (h *Host) layOverOlder(ctx context.Context, upTo uint64) error {
+	open := map[string]cloud.Write{}
+	return h.o.Store.Log.Read(ctx, 0, func(seq uint64, b []byte) error {
+		r, err := ledger.Decode(b)
+		if err != nil || seq > upTo {
+			return wrapRecord(seq, err)
+		}
+		if r.Type == ledger.IntentType && r.Intent != nil {
+			open[r.Intent.Write.ID] = r.Intent.Write
+		}
+		if id, ended := endOf(r); ended {
+			if w, known := open[id]; known {
+				h.layOver(seq, r, w)
+				delete(open, id)
+			}
+		}
+		return nil
+	})
+}
+
+func wrapRecord(seq uint64, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("record %d: %w", seq, err)
+}

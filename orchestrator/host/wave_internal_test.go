@@ -1,0 +1,83 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Names of waves do not meet by chance, and plan files that name them in the old way are still read.
+func TestWaveNamesAreLongAndOldPlansAreRead(t *testing.T) {
+	all := scoping.Assignment{Name: "all", Directory: "contoso", Under: scoping.Pin{GUID: guid(1), DN: "DC=contoso,DC=test"}, Engine: "connect", Features: []scoping.Feature{scoping.Users}}
+	target, err := scoping.Compile(scoping.Policy{Features: all.Features, Defaults: scoping.DefaultDefaults(), Assignments: []scoping.Assignment{all}},
+		map[string]scoping.EngineCaps{"connect": {Kind: "connect", Features: all.Features}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Plan{Version: PlanVersion, Target: target, Waves: []PlannedWave{{From: "connect", To: "cloudsync"}}}
+	p.seal()
+	if id := p.Waves[0].ID; len(id) != len("w")+16+len("-1") {
+		t.Errorf("%q does not hold 64 bits", id)
+	}
+	for _, id := range []string{p.Waves[0].ID, "w" + p.Fingerprint[:6] + "-1"} {
+		p.Waves[0].ID = id
+		b, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadPlan(b)
+		if err != nil || got.Waves[0].ID != id {
+			t.Errorf("%s: %+v %v", id, got, err)
+		}
+		if _, err := ReadPlan(bytes.Replace(b, []byte(id), []byte("wffffff-1"), 1)); !errors.Is(err, ErrUsage) {
+			t.Errorf("a wave was renamed by hand: %v", err)
+		}
+	}
+}
+
+// Which of two waves came later is a matter of revisions: the clock may have been set back between them.
+func TestALaterWaveIsKnownByItsEpoch(t *testing.T) {
+	c, err := census.Open(t.Context(), []string{"contoso"}, func(context.Context, string) (census.Reader, error) { return bare{}, nil }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h := &Host{o: Options{Census: c}}
+	over := []scoping.HandOver{{From: "connect", To: "cloudsync", Scope: scoping.Scope{Directory: "contoso", Under: guid(1), Features: []scoping.Feature{scoping.Users}}}}
+	first := wave.Wave{ID: "first", Phase: wave.Soak, State: wave.Waiting, HandOvers: over, CutoverAt: 2_000, CutoverEpoch: scoping.Epoch{Incarnation: 1, N: 5}}
+	second := wave.Wave{ID: "second", Phase: wave.Soak, State: wave.Waiting, HandOvers: over, CutoverAt: 1_000, CutoverEpoch: scoping.Epoch{Incarnation: 1, N: 9}}
+	all := &control{waves: map[string]wave.Wave{"first": first, "second": second}}
+	if _, err := h.decided(all, first, wave.Order{Verb: wave.RollBack, By: "test"}); !errors.Is(err, ErrUsage) {
+		t.Errorf("the first is taken back under the second: %v", err)
+	}
+	if _, err := h.decided(all, second, wave.Order{Verb: wave.RollBack, By: "test"}); err != nil {
+		t.Errorf("the second: %v", err)
+	}
+}
+
+// bare is a directory with nothing in it but its root.
+type bare struct{}
+
+func (bare) Controller() directory.Controller {
+	return directory.Controller{InvocationID: guid(9), Root: guid(1), RootDN: "DC=contoso,DC=test"}
+}
+func (bare) HighestUSN(context.Context) (uint64, error) { return 1, nil }
+func (bare) Sync(context.Context, []byte, directory.SyncQuery, func(directory.Entry) error) ([]byte, error) {
+	return []byte("c"), nil
+}
+func (bare) ByGUID(context.Context, []scoping.GUID, []string, bool) (map[scoping.GUID]directory.Entry, error) {
+	return nil, nil
+}
+func (bare) Resolve(context.Context, string) (scoping.GUID, string, []scoping.GUID, error) {
+	return scoping.GUID{}, "", nil, directory.ErrNoSuchObject
+}
+func (bare) Close() error { return nil }
