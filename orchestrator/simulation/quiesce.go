@@ -90,9 +90,11 @@ func (w *world) endWaves() {
 			continue
 		}
 		if x.State == wave.Paused {
-			if _, err := w.host.DecideWave(ctx, x.ID, wave.Resume, "simulation", "end"); err != nil {
+			y, err := w.host.DecideWave(ctx, x.ID, wave.Resume, "simulation", "end")
+			if err != nil {
 				w.fail(wayBack, "resume: %v", err)
 			}
+			w.book.decided(w, y, wave.Resume)
 		}
 		y, err := w.host.Drive(ctx, x.ID)
 		w.log("end of wave: %s %v", summary([]wave.Wave{y}), err)
