@@ -1,9 +1,14 @@
 package orchestrator_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -95,5 +100,142 @@ func TestAManagerWhoIsTakenAwayIsClearedByAWavesCatchUp(t *testing.T) {
 		}
 		w.sync("cloudsync", engine.ProfileDelta)
 		w.wantManager(annUPN, "")
+	})
+}
+
+// securityGroup adds a security group with members.
+func (w *world) securityGroup(name, ou string, members ...string) string {
+	w.t.Helper()
+	dn := "CN=" + name + "," + ou
+	w.add(dn, map[string][]string{"objectClass": {"group"}, "sAMAccountName": {name}, "groupType": {"-2147483646"}, "displayName": {name}, "member": members})
+	return dn
+}
+
+// tenantMembers gives the display names of a group's members in the tenant, false if there is no such group.
+func (w *world) tenantMembers(name string) ([]string, bool) {
+	names := map[string]string{}
+	var out []string
+	there := false
+	all := w.model.State(false).Objects
+	for _, o := range all {
+		names[o.ID], _ = o.Properties["displayName"].(string)
+	}
+	for _, o := range all {
+		if o.Properties["displayName"] == name && !o.Deleted && o.Kind == tenant.Group {
+			there = true
+			for _, m := range o.Members {
+				out = append(out, names[m])
+			}
+		}
+	}
+	slices.Sort(out)
+	return out, there
+}
+
+func (w *world) wantMembers(group string, want ...string) {
+	w.t.Helper()
+	slices.Sort(want)
+	if got, there := w.tenantMembers(group); !there || !slices.Equal(got, want) {
+		w.t.Errorf("%s has %v (there: %v), want %v", group, got, there, want)
+	}
+}
+
+// findings gives what is found of an object, by code.
+func (w *world) findings(ref string) map[string]host.Finding {
+	w.t.Helper()
+	r, err := w.tandem.Host().Object(w.t.Context(), ref)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := map[string]host.Finding{}
+	for _, f := range r.Findings {
+		out[f.Code] = f
+	}
+	return out
+}
+
+// Members of other kinds are left out, counted and named; the group is settled all the same, with either engine.
+func TestMembersOfOtherKindsAreFindings(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newWorld(t, s, 10)
+		w.importPolicy()
+		sales := "OU=Sales," + s.base
+		ann, annUPN := w.person("ann", sales)
+		contact := "CN=Partner," + sales
+		w.add(contact, map[string][]string{"objectClass": {"contact"}, "displayName": {"Partner"}})
+		computer := "CN=PC1," + sales
+		w.add(computer, map[string][]string{"objectClass": {"computer"}, "sAMAccountName": {"PC1$"}, "userAccountControl": {"4096"}})
+		group := w.securityGroup("mixed", sales, ann, contact, computer)
+		w.modify(ann, "manager", contact)
+		check := func(engineName string) {
+			t.Helper()
+			if r := w.sync(engineName, engine.ProfileFull); len(r.Errors) > 0 {
+				t.Errorf("%s: %+v", engineName, r.Errors)
+			}
+			w.wantMembers("mixed", "Person ann")
+			f := w.findings(group)[host.CodeUnreachable]
+			if f.Count != 2 || !slices.Contains(f.Examples, contact) || !slices.Contains(f.Examples, computer) || !strings.Contains(f.Message, "1 contact") {
+				t.Errorf("%s: %+v", engineName, f)
+			}
+			if f := w.findings(ann)[host.CodeUnreachable]; f.Count != 1 || !strings.Contains(f.Message, "manager") {
+				t.Errorf("%s: %+v", engineName, f)
+			}
+		}
+		check("connect")
+		w.wantManager(annUPN, "")
+		w.migrate(sales, "cloudsync")
+		check("cloudsync")
+		w.modify(group, "member", ann)
+		w.sync("cloudsync", engine.ProfileDelta)
+		if f, still := w.findings(group)[host.CodeUnreachable]; still {
+			t.Errorf("no other kinds any more: %+v", f)
+		}
+	})
+}
+
+// A linked group that gets an address stays linked: nobody's access goes with it, who leaves it leaves it, and it is said. Without the address it is as before.
+func TestALinkedGroupThatGetsAnAddressGoesOnWithItsMembers(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		for _, engineName := range []string{"connect", "cloudsync"} {
+			t.Run(engineName, func(t *testing.T) {
+				w := emptyWorld(t, s)
+				ou := "OU=Mail-" + engineName + "," + s.base
+				w.add(ou, map[string][]string{"objectClass": {"organizationalUnit"}})
+				w.write()
+				w.open()
+				text := fmt.Sprintf("version: 1\nfeatures: [users, groups]\nassignments:\n  - name: it\n    under: %s\n    engine: %s\n    features: [users, groups]\n", ou, engineName)
+				if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", []byte(text), "test"); err != nil {
+					t.Fatal(err)
+				}
+				ann, _ := w.person("ann-"+engineName, ou)
+				bob, _ := w.person("bob-"+engineName, ou)
+				group := w.securityGroup("crew-"+engineName, ou, ann, bob)
+				w.securityGroup("mailed-"+engineName, ou, ann)
+				w.modify("CN=mailed-"+engineName+","+ou, "mail", "mailed@"+s.domain)
+				w.sync(engineName, engine.ProfileFull)
+				w.wantMembers("crew-"+engineName, "Person ann-"+engineName, "Person bob-"+engineName)
+				if _, there := w.tenantMembers("mailed-" + engineName); there {
+					t.Error("a mail-enabled group was made as a security group")
+				}
+				w.modify(group, "proxyAddresses", "SMTP:crew@"+s.domain)
+				w.modify(group, "member", ann)
+				w.sync(engineName, engine.ProfileDelta)
+				w.wantMembers("crew-"+engineName, "Person ann-"+engineName)
+				if _, said := w.findings(group)[gate.CodeStaysLinked]; !said {
+					t.Errorf("it is not said: %+v", w.findings(group))
+				}
+				w.graph.ResetCounters()
+				if r := w.sync(engineName, engine.ProfileFull); r.Applied != 0 || w.writes() != 0 {
+					t.Errorf("a second run writes: %+v", r.Errors)
+				}
+				w.modify(group, "proxyAddresses")
+				w.modify(group, "displayName", "crew-"+engineName+"2")
+				w.sync(engineName, engine.ProfileDelta)
+				w.wantMembers("crew-"+engineName+"2", "Person ann-"+engineName)
+				if f := w.findings(group); len(f) > 0 {
+					t.Errorf("an ordinary group again: %+v", f)
+				}
+			})
+		}
 	})
 }

@@ -183,7 +183,14 @@ func showObject(w io.Writer, o api.Object) {
 		fmt.Fprintf(w, "written by others: the reference to %s\n", n)
 	}
 	for _, d := range o.Errors {
-		fmt.Fprintf(w, "unsettled: %s %s: %s\n", d.Feature, d.Code, d.Reason)
+		fmt.Fprintf(w, "unsettled: %s %s: %s %s %s\n", d.Feature, d.Code, d.Reason, d.Message, tried(d))
+	}
+	for _, f := range o.Findings {
+		fmt.Fprintf(w, "%s: %s", f.Code, f.Message)
+		if len(f.Examples) > 0 {
+			fmt.Fprintf(w, " (%s)", strings.Join(f.Examples, "; "))
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w, bold("journal"))
 	for _, r := range o.Journal {

@@ -204,9 +204,37 @@ func errorsCommand() *cli.Command {
 func showDebts(w io.Writer, v api.Debts) {
 	var rows [][]string
 	for _, d := range v.Errors {
-		rows = append(rows, []string{d.Name, string(d.Feature), d.Owner, d.Code, d.Since, d.Reason})
+		why := d.Reason
+		if d.Message != "" {
+			why += ": " + d.Message
+		}
+		rows = append(rows, []string{d.Name, string(d.Feature), d.Owner, d.Code, d.Since, tried(d), why})
 	}
-	table(w, "OBJECT|FEATURE|OWNER|CODE|SINCE|REASON", rows)
+	table(w, "OBJECT|FEATURE|OWNER|CODE|SINCE|TRIED|REASON", rows)
+	showFindings(w, v.Findings)
+}
+
+// tried says how often the tenant refused it, and when it is tried again.
+func tried(d api.Debt) string {
+	switch {
+	case d.Attempts == 0:
+		return ""
+	case d.Next == "":
+		return fmt.Sprintf("%d attempts, last %s", d.Attempts, d.Last)
+	}
+	return fmt.Sprintf("%d attempts, last %s, next %s", d.Attempts, d.Last, d.Next)
+}
+
+func showFindings(w io.Writer, fs []api.Finding) {
+	if len(fs) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	var rows [][]string
+	for _, f := range fs {
+		rows = append(rows, []string{f.Name, f.Code, f.Message, strings.Join(f.Examples, "; ")})
+	}
+	table(w, "OBJECT|FINDING|WHAT|NAMES", rows)
 }
 
 func restoreCommand() *cli.Command {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
-	"github.com/tandem-sync/tandem/scoping"
 )
 
 func planCommand() *cli.Command {
@@ -76,7 +75,7 @@ func showPlan(w io.Writer, p api.Plan) {
 }
 
 // showChanges tells what a policy says otherwise without handing anything over.
-func showChanges(w io.Writer, cs []scoping.Change) {
+func showChanges(w io.Writer, cs []api.PolicyChange) {
 	or := func(s string) string {
 		if s == "" {
 			return "none"

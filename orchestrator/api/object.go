@@ -18,6 +18,7 @@ type Object struct {
 	Foreign  []string                   `json:"foreignReferences"`  // members or manager in the tenant that Tandem did not write
 	Excluded string                     `json:"excluded,omitempty"` // why its owner's rules leave it out
 	Errors   []Debt                     `json:"errors"`
+	Findings []Finding                  `json:"findings"`
 	Journal  []Record                   `json:"journal"`
 }
 
@@ -39,9 +40,10 @@ func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	if r.Row != nil {
 		out.Link = &Link{CloudID: r.Row.CloudID, Anchor: r.Row.Anchor, Origin: r.Row.Origin, State: r.Row.State, Transit: r.Row.Transit}
 	}
-	for f, d := range r.Dirty {
-		out.Errors = append(out.Errors, Debt{Object: r.Object, Name: r.DN, Feature: f, Code: d.Code, Reason: d.Reason, Since: stamp(d.Since), Tries: d.Tries})
+	for _, d := range r.Debts {
+		out.Errors = append(out.Errors, debtOf(d))
 	}
+	out.Findings = findingsOf(r.Findings)
 	for _, e := range r.Journal {
 		out.Journal = append(out.Journal, recordOf(e))
 	}

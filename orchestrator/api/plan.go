@@ -26,6 +26,9 @@ type PlanReply struct {
 	File json.RawMessage `json:"file"`
 }
 
+// PolicyChange is something that a policy says otherwise without handing anything over.
+type PolicyChange = scoping.Change
+
 // Plan is what would change hands, wave by wave, and what the policy says otherwise beside that.
 type Plan struct {
 	FromRevision uint64                 `json:"fromRevision"`

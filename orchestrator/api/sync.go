@@ -89,20 +89,58 @@ type Debt struct {
 	Reason  string           `json:"reason"`
 	Since   string           `json:"since"`
 	Tries   int              `json:"tries"`
+	// Of what the tenant refused: what it said, how often it was tried with that answer, when last, and when it is tried again by itself; empty:
+	// with the next run.
+	Message  string `json:"message,omitempty"`
+	Attempts int    `json:"attempts,omitempty"`
+	Last     string `json:"last,omitempty"`
+	Next     string `json:"next,omitempty"`
+}
+
+func debtOf(d host.Debt) Debt {
+	out := Debt{Object: d.Key.Object, Name: d.Name, Feature: d.Key.Feature, Owner: d.Owner, Code: d.Code, Reason: d.Reason, Since: stamp(d.Since), Tries: d.Tries}
+	if t := d.Trouble; t != nil {
+		out.Message, out.Attempts, out.Last = gate.Describe(t.Parts), t.Count, stamp(t.Last)
+		if t.Next > 0 {
+			out.Next = stamp(t.Next)
+		}
+	}
+	return out
+}
+
+// Finding is what people should know of an object although nothing of it failed: what is left out of its references and why, that it stays linked
+// although it is left out, that the tenant does not keep its values.
+type Finding struct {
+	Object   scoping.ObjectID `json:"object"`
+	Name     string           `json:"name"`
+	Feature  scoping.Feature  `json:"feature"`
+	Code     string           `json:"code"`
+	Message  string           `json:"message"`
+	Count    int              `json:"count,omitempty"`
+	Examples []string         `json:"examples,omitempty"`
+}
+
+func findingsOf(fs []host.Finding) []Finding {
+	out := []Finding{}
+	for _, f := range fs {
+		out = append(out, Finding{Object: f.Key.Object, Name: f.Name, Feature: f.Key.Feature, Code: f.Code, Message: f.Message, Count: f.Count, Examples: f.Examples})
+	}
+	return out
 }
 
 // Debts is a list of debts.
 type Debts struct {
-	Errors []Debt `json:"errors"`
+	Errors   []Debt    `json:"errors"`
+	Findings []Finding `json:"findings"`
 }
 
 func errorsList(_ context.Context, c *call, _ None) (any, Outcome, error) {
-	out := Debts{Errors: []Debt{}}
+	out := Debts{Errors: []Debt{}, Findings: findingsOf(c.h.o.Host().Findings(nil))}
 	for _, d := range c.h.o.Host().Debts() {
 		if d.Code == string(engine.Shadowed) {
 			continue // judged for a wave: nothing is wrong with it
 		}
-		out.Errors = append(out.Errors, Debt{Object: d.Key.Object, Name: d.Name, Feature: d.Key.Feature, Owner: d.Owner, Code: d.Code, Reason: d.Reason, Since: stamp(d.Since), Tries: d.Tries})
+		out.Errors = append(out.Errors, debtOf(d))
 	}
 	return out, Outcome{}, nil
 }
@@ -133,9 +171,15 @@ func errorsRetry(ctx context.Context, c *call, q RefRequest) (any, Outcome, erro
 			by[d.Owner] = append(by[d.Owner], d.Key.Object)
 		}
 	}
+	for _, f := range h.Findings(only) {
+		if f.Code == gate.CodeNotKept && f.Owner != scoping.None && f.Owner != "" {
+			by[f.Owner] = append(by[f.Owner], f.Key.Object)
+		}
+	}
 	out := Retries{Runs: []Sync{}}
 	var runs []host.SyncReport
 	for _, n := range c.h.o.Engines() {
+		slices.SortFunc(by[n], scoping.ObjectID.Compare)
 		if ids := slices.Compact(by[n]); len(ids) > 0 {
 			r, err := h.Settle(ctx, n, ids)
 			if err != nil {

@@ -114,7 +114,7 @@ func setApart(v Verdict, parts, waits []ledger.Part) Verdict {
 // failedApart turns a verdict whose other writes are done into the failure of what was set apart.
 func failedApart(v Verdict) Verdict {
 	all := slices.Concat(v.Parts, v.Waits)
-	v.Outcome, v.Code, v.Reason, v.Closed = engine.Failed, all[0].Code, describe(all), false
+	v.Outcome, v.Code, v.Reason, v.Closed = engine.Failed, all[0].Code, Describe(all), false
 	v.Nothing = len(v.Parts) == 0 && v.Op == ""
 	return v
 }
@@ -122,7 +122,8 @@ func failedApart(v Verdict) Verdict {
 // maxDescribed is how many parts a reason tells of.
 const maxDescribed = 4
 
-func describe(parts []ledger.Part) string {
+// Describe says what was refused, for people.
+func Describe(parts []ledger.Part) string {
 	var texts []string
 	for _, p := range parts {
 		t := p.Reason

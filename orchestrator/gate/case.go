@@ -108,6 +108,7 @@ type Case struct {
 	Power      map[string]string // cloud id -> why it holds power; absent: not asked yet
 	// Answered returns what a person said about a grave write of this object and feature, and in which held set; nil: nothing.
 	Answered func(ledger.Grave) (ledger.HoldState, string)
+	Excluded string          // why its owner's rules left the object out when they were asked last, "" if they did not
 	Trouble  *ledger.Trouble // what is remembered of earlier attempts, nil for none
 	Refused  []ledger.Part   // what this session tried and the tenant refused
 	Asked    bool            // a person asked for it, or what stood in the way is gone: no pause counts

@@ -108,6 +108,43 @@ func valuesOf(o *cloud.Object) cloud.Values {
 	return o.Values
 }
 
+// The codes of linked groups that their owner's rules leave out from now on and that stay linked: deleting a group because it got an address, or
+// because it grew, would take access away from everybody in it.
+const (
+	CodeStaysLinked = "stays-linked"   // its members go on
+	CodeStaysAsIs   = "stays-as-it-is" // nothing of it is written until it shrinks
+)
+
+type stay struct{ code, why string }
+
+// staying says of codes with which engines leave objects out that what is linked stays so.
+var staying = map[string]stay{
+	"mail-enabled-group": {CodeStaysLinked, "the group is mail-enabled now, and public Graph makes no such groups: it stays the security group that it is in the tenant, and its members go on"},
+	"distribution-group": {CodeStaysLinked, "the group is a distribution group now, and public Graph makes no such groups: it stays the security group that it is in the tenant, and its members go on"},
+	"too-many-members":   {CodeStaysAsIs, "the group has more members than its engine synchronizes: it stays as it is in the tenant until it shrinks"},
+}
+
+// Stays returns what is said of a linked object that is left out with a reason and stays linked; false for reasons that have it deleted.
+func Stays(reason string) (code, why string, ok bool) {
+	s, ok := staying[reason]
+	return s.code, s.why, ok
+}
+
+// staysLinked settles that a linked group is left out: it stays, and that is said.
+func staysLinked(c Case, p engine.Proposal, s stay) Verdict {
+	v := settle(engine.Unchanged, s.code, s.why)
+	v.Excluded = p.Reason
+	if c.Row.Transit != nil { // the new owner has spoken for it
+		claim := claimOf(c, p, cloud.Values{})
+		if l := c.Row.Features[p.Feature]; l != nil {
+			claim.Hash, claim.Attrs = l.Hash, l.Attrs
+		}
+		claim.State = c.Row.State
+		v.Claim = &claim
+	}
+	return v
+}
+
 // excluded answers "my rules leave it out". For an object that is not in the tenant that settles the matter; one that is there is
 // filtered away, which is held.
 func excluded(c Case, p engine.Proposal) Verdict {
@@ -115,6 +152,10 @@ func excluded(c Case, p engine.Proposal) Verdict {
 		v := settle(engine.Unchanged, "excluded", p.Reason)
 		v.Excluded = p.Reason
 		return v
+	}
+	stays, kept := staying[p.Reason]
+	if kept && (c.Excluded == p.Reason || c.Standing.Engine == c.Standing.Owner && c.Standing.Ceiling == engine.ModeOwn) {
+		return staysLinked(c, p, stays)
 	}
 	if c.Standing.Engine != c.Standing.Owner || c.Standing.Ceiling == engine.ModeShadow {
 		return Verdict{Outcome: engine.Shadowed, Code: "excluded", Reason: p.Reason, Op: "orphan", Judged: true}

@@ -249,6 +249,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	c.Binned = func(id string) bool { o, known := g.o.Cache.Get(id); return known && o.Deleted }
 	c.Resolve = g.resolve
 	c.Power = s.power
+	c.Excluded = led.Excluded[p.Object]
 	c.Refused = s.refused[ledger.Key{Object: p.Object, Feature: p.Feature}]
 	c.Trouble = led.TroubleOf(ledger.Key{Object: p.Object, Feature: p.Feature})
 	c.Asked = s.o.Asked || g.freed(c.Trouble)

@@ -140,7 +140,7 @@ func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, cla
 	if len(set)+len(parts)+len(waits) == 0 {
 		v := settle(engine.Unchanged, "", "")
 		v.Claim = &claim
-		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim)
+		v.Nothing = c.Excluded == "" && sameRecord(c.Row, p.Feature, c.Standing, claim)
 		return v
 	}
 	v := settle(engine.Applied, "", "")

@@ -23,6 +23,11 @@ func references(c Case, p engine.Proposal) Verdict {
 		if c.Standing.Farewell && c.Standing.Owner == scoping.None {
 			return settle(engine.Unchanged, "left", "")
 		}
+		if c.Excluded != "" {
+			v := settle(engine.Unchanged, "excluded", c.Excluded)
+			v.Nothing = true
+			return v
+		}
 		return settle(engine.Partial, "waits-for-base", "the object itself is not in the tenant yet")
 	}
 	if c.Cloud.Synced || c.Cloud.Mailed {

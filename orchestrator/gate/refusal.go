@@ -35,14 +35,16 @@ func (s *Session) rejected(it *item, r cloud.Result) {
 
 func (s *Session) refusedWhole(it *item, code string, r cloud.Result) {
 	part := wholeOf(it.v)
-	part.Code, part.Reason, part.Holder = code, s.g.reason(r, nil), r.CloudID
-	if !r.Conflict {
-		part.Holder = ""
+	w := it.v.Writes[it.next]
+	part.Code, part.Holder = code, s.g.holderOf(r.Attribute, w.Set[r.Attribute], w.CloudID, r)
+	part.Reason = s.g.reason(r, &part)
+	if it.again = r.Conflict && !it.redone; it.again {
+		it.parts = append(it.parts, part) // it is decided once more, as if it had not been tried
+	} else {
+		s.setAside(it, part)
 	}
-	s.setAside(it, part)
 	it.fail(engine.Failed, code, r)
 	it.v.Reason = part.Reason
-	it.again = r.Conflict && !it.redone
 }
 
 // refusedEnds sets apart the end that the tenant names, or the only one there is; else it halves them.

@@ -289,3 +289,18 @@ func TestWhatIsTakenBackEachTimeIsLeftAlone(t *testing.T) {
 		t.Errorf("a person asked: %v", w.sent)
 	}
 }
+
+// G9: whoever holds the mail of a new person is named, also where only the cache knows him.
+func TestANewPersonWhoseMailIsTakenIsToldByWhom(t *testing.T) {
+	w := newWorld(t)
+	w.cache.Apply(cloud.Page{Upserts: []cloud.Upsert{{ID: "c-shop", Kind: scoping.User, Values: cloud.Values{cloud.UPN: {"shop@contoso.test"}, "proxyAddresses": {"smtp:Ann@contoso.test"}}}}}, time.Time{})
+	w.reply = func(x cloud.Write) (cloud.Result, bool) {
+		return cloud.Result{Status: cloud.Rejected, HTTP: 400, Code: "conflict:proxyAddresses", Message: "same value", Attribute: cloud.Mail, Conflict: true}, true
+	}
+	p := propose()
+	p.Desired[cloud.Mail] = text("ann@contoso.test")
+	w.wantJudged(w.judged(gate.SessionOptions{}, p)[users], engine.Failed, "conflict:proxyAddresses", "held by shop@contoso.test (tenant object c-shop)")
+	if tr := w.led.TroubleOf(users); tr == nil || tr.Parts[0].Holder != "c-shop" {
+		t.Errorf("%+v", tr)
+	}
+}

@@ -212,6 +212,14 @@ func (h *Host) assessObjects(w wave.Wave, c *collector) {
 	})
 }
 
+// assessed says of findings about single objects what they are about, for all of them together.
+var assessed = map[string]string{
+	CodeUnreachable:      "members or managers of other kinds (contacts, computers, principals of other forests) cannot be referred to in the tenant and are left out: `tandem object` names them",
+	gate.CodeStaysLinked: "these groups are mail-enabled or distribution groups in the directory now: they stay linked, and only their members are written",
+	gate.CodeStaysAsIs:   "these groups have more members than their engine synchronizes: they stay as they are in the tenant until they shrink",
+	gate.CodeNotKept:     "values of these objects do not last in the tenant and are left alone: `tandem errors list`",
+}
+
 func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
 	sight := h.o.Census.Sight(id)
 	var row *ledger.Row
@@ -223,6 +231,9 @@ func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
 		c.add(wave.Blocker, "duplicate-anchor", "two living objects carry one source anchor", sight.Name)
 	case row != nil && row.Anchor != "" && row.Anchor != sight.Anchor:
 		c.add(wave.Blocker, "anchor-changed", "the source anchor is not the one the cloud object was joined with", sight.Name)
+	}
+	for _, f := range h.Findings(&id) {
+		c.add(wave.Warning, f.Code, assessed[f.Code], sight.Name)
 	}
 	if o, ok := h.cloudOf(row); ok && o.Synced {
 		c.add(wave.Blocker, "synced", "Microsoft's engines own the cloud object: Graph refuses to write it", sight.Name)

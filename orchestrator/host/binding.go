@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -62,6 +63,28 @@ func (h *Host) Admits(name string, root scoping.GUID) error {
 		return nil
 	}
 	return fmt.Errorf("%w: directory %s answers as domain %s, the state belongs to domain %s: %s", ErrNotBound, name, root, b.Directories[name].Root, boundAdvice)
+}
+
+// noteStrange keeps, for every later command, that a directory answered as another domain than the state belongs to, until it is read again. It
+// gives the reading's error.
+func (h *Host) noteStrange(ctx context.Context, reading error) error {
+	why := ""
+	if errors.Is(reading, ErrNotBound) {
+		why = strings.TrimPrefix(reading.Error(), ErrNotBound.Error()+": ")
+	} else if reading != nil {
+		return reading
+	}
+	c, err := h.view(ctx)
+	if err != nil {
+		return errors.Join(reading, err)
+	}
+	if c.head.Strange == why {
+		return reading
+	}
+	return errors.Join(reading, h.change(ctx, func(c *control) error {
+		c.head.Strange = why
+		return nil
+	}))
 }
 
 // bound compares the tenant with the one that the state belongs to, once in a process: its configuration does not change.

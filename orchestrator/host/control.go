@@ -35,6 +35,7 @@ type head struct {
 	SignedAt  int64       `json:"signedAt,omitempty"`  // when the newest was made; Unix ms
 	NotBefore int64       `json:"notBefore,omitempty"` // nothing is sent before it: another host may still write; Unix ms
 	Refused   *refusal    `json:"refused,omitempty"`   // what the tenant's mark said when it was read last
+	Strange   string      `json:"strange,omitempty"`   // which directory answered as another domain when it was read last
 	Bound     *binding    `json:"bound,omitempty"`     // nil: no policy was put in force, or by an older program
 }
 

@@ -121,6 +121,15 @@ func (hd head) signed(nonce string) bool {
 	return slices.ContainsFunc(hd.Signed, func(s signature) bool { return s.Nonce == nonce })
 }
 
+// lingers gives why another host's mark, seen a moment ago, still counts although a read shows this host's: the tenant's reads lag, and need not
+// lag alike.
+func (hd head) lingers(now time.Time, delay time.Duration) string {
+	if hd.Refused == nil || now.UnixMilli() >= hd.Refused.At+delay.Milliseconds() {
+		return ""
+	}
+	return hd.Refused.Why
+}
+
 // overwritten reports whether a mark of an older incarnation replaced the one that this state signed: the host of which it was taken over had
 // read an old mark when it wrote. Within the tenant's delay such a read is lag.
 func overwritten(hd head, m Mark, found bool, now time.Time, delay time.Duration) bool {
@@ -159,6 +168,9 @@ func (h *Host) look(ctx context.Context) error {
 	}
 	now := h.now()
 	why := foreign(c.head, mark, found)
+	if why == "" {
+		why = c.head.lingers(now, h.o.Cache.Delay())
+	}
 	h.mu.Lock()
 	h.tenancy.mark, h.tenancy.found, h.tenancy.permitted, h.tenancy.read = mark, found, permitted, now
 	if why == "" {
@@ -237,12 +249,6 @@ func (h *Host) recognize(ctx context.Context) error {
 	}
 	if err := h.look(ctx); err != nil {
 		return err
-	}
-	if c, err = h.view(ctx); err != nil {
-		return err
-	}
-	if why, kind := h.refused(c); why != "" {
-		return refusedAs(kind, why)
 	}
 	return h.bind(ctx, c)
 }
@@ -340,6 +346,8 @@ func (h *Host) refused(c *control) (why string, kind error) {
 	switch {
 	case h.elsewhere(c.head) != "":
 		return h.elsewhere(c.head), ErrNotBound
+	case c.head.Strange != "":
+		return c.head.Strange, ErrNotBound
 	case c.head.ReadOnly != "":
 		return "", nil
 	case displaced(c.head, h.identity()) != "":

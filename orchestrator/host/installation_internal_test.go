@@ -62,6 +62,18 @@ func TestAMarkOfAnOlderIncarnationIsLagFirstAndAnOverwriteLater(t *testing.T) {
 	}
 }
 
+// A read that shows the own mark right after one that showed another host's is lag: the other one is not forgotten for it.
+func TestAnotherHostIsNotForgottenForALaggingRead(t *testing.T) {
+	hd, _ := here()
+	hd.Refused = &refusal{Why: "another host", At: 1000}
+	if why := hd.lingers(time.UnixMilli(1000).Add(time.Minute), 2*time.Minute); why != "another host" {
+		t.Errorf("within the delay: %q", why)
+	}
+	if why := hd.lingers(time.UnixMilli(1000).Add(2*time.Minute), 2*time.Minute); why != "" {
+		t.Errorf("after the delay: %q", why)
+	}
+}
+
 // A folder that was copied, or carried to another machine, is not used there before a person says so.
 func TestAFolderOfAnotherHostForbidsToWriteWithoutAskingTheTenant(t *testing.T) {
 	hd, me := here()

@@ -132,6 +132,7 @@ type Debt struct {
 	Name  string
 	Owner string // who will be asked
 	ledger.Dirty
+	Trouble *ledger.Trouble // what is remembered of its attempts, nil if none was refused
 }
 
 // Debts gives the dirty set with names.
@@ -141,6 +142,7 @@ func (h *Host) Debts() []Debt {
 	h.gate.Read(func(s *ledger.State) {
 		for _, k := range s.DirtyKeys() {
 			d := Debt{Key: k, Dirty: s.Dirt[k.Object][k.Feature], Owner: h.askable(s, auth, k)}
+			d.Trouble = attempts(s.TroubleOf(k))
 			if row := s.Rows[k.Object]; row != nil {
 				d.Name = row.Name
 			}
@@ -151,4 +153,14 @@ func (h *Host) Debts() []Debt {
 		}
 	})
 	return out
+}
+
+// attempts copies what is remembered of attempts that were refused.
+func attempts(t *ledger.Trouble) *ledger.Trouble {
+	if t == nil || len(t.Parts) == 0 {
+		return nil
+	}
+	c := *t
+	c.Parts = slices.Clone(t.Parts)
+	return &c
 }

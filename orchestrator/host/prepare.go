@@ -36,7 +36,7 @@ func (h *Host) Prepare(ctx context.Context) error {
 		return err
 	}
 	events, full, err := h.lookAround(ctx)
-	if err != nil {
+	if err := h.noteStrange(ctx, err); err != nil {
 		return err
 	}
 	if h.o.Without == gate.NewsConcluded {

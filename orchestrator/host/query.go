@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
@@ -71,6 +72,8 @@ type ObjectReport struct {
 	Cloud     *cloud.Object
 	Foreign   []string // members or manager in the tenant that Tandem did not write, by name
 	Dirty     map[scoping.Feature]ledger.Dirty
+	Debts     []Debt
+	Findings  []Finding
 	Excluded  string
 	Directory map[string][]string
 	Journal   []AuditEntry
@@ -88,13 +91,18 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	}
 	sight := h.o.Census.Sight(id)
 	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone, Features: []scoping.Explanation{}}
-	if p := h.gate.Authority().Partition; p != nil && scoping.Base(sight.Kind) != "" {
+	auth := h.gate.Authority()
+	if p := auth.Partition; p != nil && scoping.Base(sight.Kind) != "" {
 		out.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
 	}
 	h.gate.Read(func(s *ledger.State) {
 		out.Dirty, out.Excluded, out.Record = map[scoping.Feature]ledger.Dirty{}, s.Excluded[id], map[scoping.Feature]string{}
 		for f, d := range s.Dirt[id] {
 			out.Dirty[f] = d
+		}
+		for _, f := range slices.Sorted(maps.Keys(s.Dirt[id])) {
+			k := ledger.Key{Object: id, Feature: f}
+			out.Debts = append(out.Debts, Debt{Key: k, Name: sight.Name, Owner: h.askable(s, auth, k), Dirty: s.Dirt[id][f], Trouble: attempts(s.TroubleOf(k))})
 		}
 		if row := s.Rows[id]; row != nil {
 			r := *row
@@ -108,6 +116,7 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 		}
 	})
 	out.Foreign = h.foreignReferences(out.Row, out.Cloud)
+	out.Findings = h.Findings(&id)
 	out.Directory, err = h.o.Census.Values(ctx, id)
 	if err != nil {
 		return out, err

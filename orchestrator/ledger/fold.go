@@ -193,7 +193,9 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	if c.State != "" {
 		row.State = c.State
 	}
-	delete(s.Excluded, *r.Object)
+	if r.Feature == scoping.Base(row.Kind) {
+		delete(s.Excluded, *r.Object) // a group that is left out may go on with its members
+	}
 	if _, now := s.Linked(*r.Object); now && !linked {
 		delete(s.Tried, *r.Object)
 		s.came(*r.Object, row, r.Feature, r.At, seq)
@@ -268,6 +270,9 @@ func (s *State) relink(row *Row, c Claim) {
 	}
 }
 
+// staysAsIs is the code of a linked object that is left out and of which nothing is written, its references included.
+const staysAsIs = "stays-as-it-is"
+
 func (s *State) foldDecision(seq uint64, r Record) error {
 	if r.Object == nil {
 		return fmt.Errorf("no object in it")
@@ -278,6 +283,9 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	}
 	if r.Excluded != "" {
 		s.Excluded[*r.Object] = r.Excluded
+		if r.Code == staysAsIs {
+			s.clean(Key{*r.Object, scoping.References})
+		}
 	}
 	s.troubled(k, r)
 	switch {

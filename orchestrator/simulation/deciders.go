@@ -34,6 +34,9 @@ func (w *world) decideInTheMiddle(id string) {
 // decided notes what a person's decision means for a wave.
 func (b *book) decided(w *world, y wave.Wave, v wave.Verb) {
 	s := b.standing(y.ID)
+	if v == wave.Pause || v == wave.Abort {
+		delete(b.frozen, y.ID) // the scope is given back
+	}
 	switch v {
 	case wave.Pause:
 		s.paused = !y.CutOver() // of one that has cut over the transfer may only be heard of after the pause

@@ -39,6 +39,9 @@ func (w *world) quiesce() {
 				w.fail(nothingLost, "a run of %s without any fault fails: %v %v", e, err, r.Errors)
 			}
 		}
+		if round == 1 {
+			w.retryUnkept()
+		}
 		if round > 0 && round < 4 {
 			for _, h := range w.host.Held() {
 				if h.State == ledger.HoldRejected {
@@ -63,6 +66,21 @@ func (w *world) quiesce() {
 	}
 	w.checkAll()
 	w.checkRest()
+}
+
+// retryUnkept is a person who has those stopped who changed values in the tenant, and the values written once more (standing S10).
+func (w *world) retryUnkept() {
+	for _, e := range []string{connect, cloudsync} {
+		ids := w.host.Unkept(e)
+		if len(ids) == 0 {
+			continue
+		}
+		w.log("a person retries %d objects of %s", len(ids), e)
+		w.counts["retry"]++
+		if r, err := w.host.Settle(context.Background(), e, ids); err != nil || !r.Complete {
+			w.fail(nothingLost, "asking %s for what was not kept fails: %v %v", e, err, r.Errors)
+		}
+	}
 }
 
 func (w *world) answerAll(h ledger.Hold, verb string) {
@@ -91,9 +109,11 @@ func (w *world) endWaves() {
 			continue
 		}
 		if x.State == wave.Paused {
-			if _, err := w.host.DecideWave(ctx, x.ID, wave.Resume, "simulation", "end"); err != nil {
+			y, err := w.host.DecideWave(ctx, x.ID, wave.Resume, "simulation", "end")
+			if err != nil {
 				w.fail(wayBack, "resume: %v", err)
 			}
+			w.book.decided(w, y, wave.Resume)
 		}
 		y, err := w.host.Drive(ctx, x.ID)
 		w.log("end of wave: %s %v", summary([]wave.Wave{y}), err)

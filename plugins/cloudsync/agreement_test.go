@@ -38,6 +38,10 @@ func awkward(w *world) {
 	}
 	w.add("CN=empty,OU=Sales", "group", lab.Attributes{"sAMAccountName": {"empty grp"}, "groupType": {"-2147483640"}, "description": {"  d  "}})
 	w.add("CN=list,OU=Sales", "group", lab.Attributes{"sAMAccountName": {"list"}, "groupType": {"2"}})
+	w.add("CN=x500,OU=Sales", "group", lab.Attributes{"sAMAccountName": {"x500"}, "groupType": {"-2147483646"}, "proxyAddresses": {"X500:/o=old"}, "mail": {"x500@contoso.test"}})
+	w.add("CN=mailed,OU=Sales", "group", lab.Attributes{"sAMAccountName": {"mailed"}, "groupType": {"-2147483646"}, "mail": {"mailed@contoso.test"}, "member": {w.dn("CN=sales1,OU=Sales")}})
+	w.add("CN=addressed,OU=Sales", "group", lab.Attributes{"sAMAccountName": {"addressed"}, "groupType": {"-2147483646"}, "proxyAddresses": {"X500:/o=old", "smtp:a@contoso.test"},
+		"member": {w.dn("CN=sales1,OU=Sales")}})
 	w.add("CN=nested,OU=Sales", "group", lab.Attributes{"sAMAccountName": {"nested"}, "groupType": {"-2147483646"},
 		"member": {w.dn("CN=empty,OU=Sales"), w.dn("CN=sales1,OU=Sales")}})
 	w.set("CN=sales1,OU=Sales", "manager", w.dn("CN=sales2,OU=Sales"))

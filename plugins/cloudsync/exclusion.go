@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -13,7 +14,7 @@ const maxGroupMembers = 50000
 
 // excludedBy are the attributes that exclusions read.
 var excludedBy = []string{"isCriticalSystemObject", "name", "sAMAccountName", "adminDescription", "mailNickname",
-	"msExchRecipientTypeDetails", "groupType", "proxyAddresses"}
+	"msExchRecipientTypeDetails", "groupType", "proxyAddresses", "mail"}
 
 // The bits of groupType and msExchRecipientTypeDetails that exclusions look at.
 const (
@@ -48,6 +49,8 @@ func userExclusion(e directory.Entry) string {
 		return "reserved-account"
 	case startsWith(nickname, "SystemMailbox{"), startsWith(nickname, "CAS_{"), bits(e, "msExchRecipientTypeDetails", systemMailboxTypes):
 		return "system-mailbox"
+	case expression.LinkedMailbox(e.Text("msExchRecipientTypeDetails")):
+		return "linked-mailbox"
 	}
 	return ""
 }
@@ -61,11 +64,11 @@ func groupExclusion(e directory.Entry) string {
 	case bits(e, "msExchRecipientTypeDetails", roleGroupType):
 		return "role-group"
 	case len(e.Links["member"].Targets) > maxGroupMembers:
-		return "too-many-members"
+		return expression.TooManyMembers
 	case !bits(e, "groupType", groupTypeSecurity):
-		return "distribution-group"
-	case e.Text("proxyAddresses") != "":
-		return "mail-enabled-group"
+		return expression.DistributionGroup
+	case expression.MailEnabled(e.Texts("proxyAddresses"), e.Text("mail")):
+		return expression.MailEnabledGroup
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -188,7 +189,7 @@ func (r *jobRun) present(e directory.Entry, kind scoping.Kind, up []scoping.GUID
 	}
 	want := engine.Present
 	if reason != "" {
-		want, refs = engine.Excluded, false
+		want, refs = engine.Excluded, refs && expression.KeepsMembers(reason)
 	}
 	n := 0
 	if base {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -251,7 +252,7 @@ func (r *run) want(s space, p *part, e directory.Entry, at placing, f scoping.Fe
 func (r *run) fill(made *engine.Proposal, s space, e directory.Entry, domain string) {
 	result := Evaluate(e, domain)
 	switch {
-	case result.Excluded != "":
+	case result.Excluded != "" && (made.Feature != scoping.References || !expression.KeepsMembers(result.Excluded)):
 		made.Want, made.Reason = engine.Excluded, result.Excluded
 	case made.Feature == scoping.References:
 		made.Want = engine.Present

@@ -59,7 +59,7 @@ type Flow struct {
 
 // operators are what clauses may use.
 var operators = []string{"EQUAL", "NOTEQUAL", "NOTSTARTSWITH", "NOTCONTAINS", "ISNOTNULL", "ISNULL", "ISIN", "ISNOTIN", "ISBITSET",
-	"ISBITNOTSET", "COUNTATMOST"}
+	"ISBITNOTSET", "COUNTATMOST", "NOTLINKEDMAILBOX", "NOTMAILENABLED"}
 
 // Problems tells what is wrong with a rule: operators and functions that do not exist, and a Provision rule whose clause does
 // not say why it leaves an object out.
@@ -133,6 +133,10 @@ func (c Clause) holds(src source) bool {
 	case "COUNTATMOST":
 		limit, _ := strconv.Atoi(c.Value)
 		return len(values) <= limit
+	case "NOTLINKEDMAILBOX":
+		return !expression.LinkedMailbox(value)
+	case "NOTMAILENABLED": // Value names the attribute that counts where there are no addresses
+		return !expression.MailEnabled(values, first(src(c.Value)))
 	}
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -28,16 +29,17 @@ var userScope = append(slices.Clone(commonScope),
 	Clause{"mailNickname", "NOTSTARTSWITH", "SystemMailbox{", "system-mailbox"},
 	Clause{"mailNickname", "NOTSTARTSWITH", "CAS_{", "system-mailbox"},
 	Clause{"msExchRecipientTypeDetails", "ISBITNOTSET", "0x21C07000", "system-mailbox"},
+	Clause{"msExchRecipientTypeDetails", "NOTLINKEDMAILBOX", "", "linked-mailbox"},
 )
 
 var groupScope = append(slices.Clone(commonScope),
 	Clause{"adminDescription", "NOTSTARTSWITH", "Group_", "written-back"},
 	Clause{"sAMAccountName", "NOTEQUAL", "MSOL_AD_Sync_RichCoexistence", "reserved-account"},
 	Clause{"msExchRecipientTypeDetails", "ISBITNOTSET", "0x40000000", "role-group"},
-	Clause{"member", "COUNTATMOST", maxGroupMembers, "too-many-members"},
+	Clause{"member", "COUNTATMOST", maxGroupMembers, expression.TooManyMembers},
 	// The tenant's public interface makes neither kind (rule J4): they are named, never made as something else.
-	Clause{"groupType", "ISBITSET", "0x80000000", "distribution-group"},
-	Clause{"proxyAddresses", "ISNULL", "", "mail-enabled-group"},
+	Clause{"groupType", "ISBITSET", "0x80000000", expression.DistributionGroup},
+	Clause{"proxyAddresses", "NOTMAILENABLED", "mail", expression.MailEnabledGroup},
 )
 
 // Inbound is the built-in rule set from the directory into the metaverse, in order of precedence.

@@ -310,6 +310,7 @@ func TestStateOfAnotherTenantOrDirectoryIsRefused(t *testing.T) {
 	w.write("ad-password", strange.read("ad-password"))
 	w.silent("a state of another domain", func() {
 		w.fails(1, []string{"the state belongs to another tenant or directory", "answers as domain"}, "sync", "connect")
+		w.banned([]string{"answers as domain"})
 		w.done("state", "rebuild-index")
 		w.fails(1, []string{"answers as domain"}, "sync", "connect", "--profile", "full")
 		w.answers(1, []string{"answers as domain"}, new(any), "check")

@@ -65,6 +65,8 @@ func TestPlanThatHoldsNoMoreIsStale(t *testing.T) {
 	other := over(t, w.lab)
 	other.write("policy.yaml", w.read("policy.yaml"))
 	other.write("sales.plan", plan)
+	other.brisk()
+	other.done("takeover", "--reason", "the plan is to meet another installation")
 	other.done("import", "policy.yaml")
 	other.fails(1, []string{"stale", "another installation", "→ make a new one with `tandem plan"}, "apply", "sales.plan", "--auto-approve")
 }

@@ -41,16 +41,31 @@ func batch(f *front, c *call) (reply, error) {
 	answers := make([]batchAnswer, 0, len(parts))
 	cut := false
 	for _, p := range parts {
-		a := batchAnswer{ID: p.ID, Status: http.StatusFailedDependency, Body: wireError(&Error{Code: "FailedDependency", Message: "A request that this one depends on failed."}, c)}
+		a := batchAnswer{ID: p.ID, Status: http.StatusFailedDependency, Headers: map[string]string{"Content-Type": contentType}, Body: wireError(&Error{Code: "FailedDependency", Message: "A request that this one depends on failed."}, c)}
 		if satisfied(p, done) {
 			r := f.perform(c.partCall(p))
 			cut = cut || r.cut
-			a = batchAnswer{ID: p.ID, Status: r.status, Headers: r.header, Body: f.partBody(r, c)}
+			a = batchAnswer{ID: p.ID, Status: r.status, Headers: partHeaders(r), Body: f.partBody(r, c)}
 		}
 		done[p.ID] = a.Status
 		answers = append(answers, a)
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"responses": answers}, cut: cut}, nil
+}
+
+// contentType is Graph's of JSON documents.
+const contentType = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+
+// partHeaders are the headers of one part's answer. Microsoft's clients read the body by its Content-Type.
+func partHeaders(r reply) map[string]string {
+	h := map[string]string{"Cache-Control": "no-cache", "x-ms-resource-unit": "1", "OData-Version": "4.0"}
+	if r.body != nil {
+		h["Content-Type"] = contentType
+	}
+	for k, v := range r.header {
+		h[k] = v
+	}
+	return h
 }
 
 func satisfied(p batchPart, done map[string]int) bool {

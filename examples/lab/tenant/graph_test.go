@@ -47,6 +47,8 @@ func TestUsersThatGraphRefuses(t *testing.T) {
 		{"duplicate UPN", "Another object with the same value for property userPrincipalName already exists.", user("ANN")},
 		{"duplicate anchor", "property onPremisesImmutableId already exists", user("bob", "onPremisesImmutableId", "QUJD")},
 		{"duplicate address", "property proxyAddresses already exists", user("bob", "mail", "Ann@contoso.test")},
+		{"accented mail", "Invalid value specified for property 'mail'", user("bob", "mail", "bóžena@contoso.test")},
+		{"mail with the type of an address", "Invalid value specified for property 'mail'", user("bob", "mail", "SMTP:bob@contoso.test")},
 		{"unverified domain", "domain portion", user("bob", "userPrincipalName", "bob@fabrikam.test")},
 		{"bad UPN", "userPrincipalName is invalid", user("bob", "userPrincipalName", "b ob@contoso.test")},
 		{"no domain", "userPrincipalName is invalid", user("bob", "userPrincipalName", "bob")},

@@ -29,7 +29,9 @@ func objectRoutes(collection string, kind Kind) []route {
 	return append(out, get(collection+"/{}", 1, func(f *front, c *call) (reply, error) {
 		return read(f, c, kind, collection, func() (Object, error) { return f.model.Get(kind, c.args[0]) })
 	}), asks(collection+"/{}/getMemberGroups", 2, func(f *front, c *call) (reply, error) { return memberGroups(f, c, kind, false) }),
-		asks(collection+"/{}/getMemberObjects", 2, func(f *front, c *call) (reply, error) { return memberGroups(f, c, kind, true) }))
+		asks(collection+"/{}/getMemberObjects", 2, func(f *front, c *call) (reply, error) { return memberGroups(f, c, kind, true) }),
+		asks(collection+"/{}/checkMemberGroups", 4, func(f *front, c *call) (reply, error) { return checkMembers(f, c, kind, "groupIds") }),
+		asks(collection+"/{}/checkMemberObjects", 4, func(f *front, c *call) (reply, error) { return checkMembers(f, c, kind, "ids") }))
 }
 
 func (c *call) context(collection string, selected []string) string {
@@ -84,10 +86,10 @@ func list(f *front, c *call, kind Kind, collection string, deleted bool) (reply,
 }
 
 func (c *call) listOptions(kind Kind) (q Query, selected, expands []string, err error) {
-	if c.option("search") != "" {
-		return q, nil, nil, unsupportedQuery("The query option '$search' is not supported by this tenant.")
+	if q.Search, err = c.search(kind); err != nil {
+		return
 	}
-	if err = c.checkOptions("select", "filter", "top", "count", "skiptoken", "orderby", "expand"); err != nil {
+	if err = c.checkOptions("select", "filter", "top", "count", "skiptoken", "orderby", "expand", "search"); err != nil {
 		return
 	}
 	if selected, err = c.selected(kind); err != nil {
@@ -281,6 +283,40 @@ func memberGroups(f *front, c *call, kind Kind, all bool) (reply, error) {
 	if all && body["securityEnabledOnly"] != true {
 		for _, r := range roles {
 			ids = append(ids, r.TemplateID)
+		}
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"@odata.context": c.base + "/$metadata#Collection(Edm.String)", "value": ids}}, nil
+}
+
+// checkLimit is the most ids of one check.
+// See https://learn.microsoft.com/graph/api/directoryobject-checkmembergroups.
+const checkLimit = 20
+
+// checkMembers answers which of the ids in a field of the body name groups, or roles, that an object is in, directly or not.
+func checkMembers(f *front, c *call, kind Kind, field string) (reply, error) {
+	body, err := c.object()
+	if err != nil {
+		return reply{}, err
+	}
+	asked, ok := body[field].([]any)
+	if !ok || len(asked) == 0 || len(asked) > checkLimit {
+		return reply{}, badRequest("'%s' must be an array of 1 to %d ids.", field, checkLimit)
+	}
+	objects, roles, err := f.model.Related(kind, c.args[0], TransitiveMemberOf)
+	if err != nil {
+		return reply{}, err
+	}
+	in := map[string]bool{}
+	for _, o := range objects {
+		in[o.ID] = true
+	}
+	for _, r := range roles {
+		in[strings.ToLower(r.TemplateID)] = field == "ids"
+	}
+	ids := []any{}
+	for _, a := range asked {
+		if id := strings.ToLower(asText(a)); in[id] {
+			ids = append(ids, id)
 		}
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"@odata.context": c.base + "/$metadata#Collection(Edm.String)", "value": ids}}, nil

@@ -150,7 +150,7 @@ func write(w http.ResponseWriter, r *http.Request, out reply) {
 	h.Set("client-request-id", clientRequestID(r.Header))
 	h.Set("OData-Version", "4.0")
 	h.Set("Cache-Control", "no-cache")
-	h.Set("Content-Type", "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")
+	h.Set("Content-Type", contentType)
 	for k, v := range out.header {
 		h.Set(k, v)
 	}

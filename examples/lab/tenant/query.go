@@ -71,7 +71,8 @@ func (m *Model) GetDeleted(id string) (Object, error) {
 // Query says which objects List returns.
 type Query struct {
 	Filter     odata.Expr // nil takes all
-	OrderBy    string     // a text property; "" is the order of creation
+	Search     func(*version) bool
+	OrderBy    string // a text property; "" is the order of creation
 	Descending bool
 	Offset     int  // where the page begins; 0, or what the page before returned
 	Limit      int  // objects per page
@@ -109,7 +110,7 @@ func (m *Model) List(kind Kind, q Query) Page {
 			continue
 		}
 		v := o.at(at)
-		if v == nil || v.life != want || q.Filter != nil && !odata.Match(q.Filter, getter(v)) {
+		if v == nil || v.life != want || q.Filter != nil && !odata.Match(q.Filter, getter(v)) || q.Search != nil && !q.Search(v) {
 			continue
 		}
 		page.Count++

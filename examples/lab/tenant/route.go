@@ -49,7 +49,8 @@ var keyed = regexp.MustCompile(`^([A-Za-z]+)\((?:([A-Za-z]+)=)?'(.*)'\)$`)
 
 // bare are the functions and casts that may carry a namespace and empty parentheses.
 var bare = map[string]bool{"user": true, "group": true, "orgcontact": true, "directoryrole": true, "serviceprincipal": true, "delta": true,
-	"restore": true, "getbyids": true, "getmembergroups": true, "getmemberobjects": true, "checkmembergroups": true}
+	"restore": true, "getbyids": true, "getmembergroups": true, "getmemberobjects": true, "checkmembergroups": true,
+	"checkmemberobjects": true}
 
 // segments splits a path below the version into decoded segments, keys apart from their collections.
 func segments(path string) []string {

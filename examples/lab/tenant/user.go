@@ -190,9 +190,12 @@ func (m *Model) applyMail(o *object, v *version, mail any) error {
 	return nil
 }
 
+// validMail: an address as such, without the type that proxyAddresses put before it, and without accents
+// (https://learn.microsoft.com/graph/api/resources/user, mail).
 func validMail(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " \t\r\n,;<>()\"") && !strings.Contains(domain, "@")
+	foreign := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(",;:<>()[]\\\"", r) }
+	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsFunc(s, foreign) && !strings.Contains(domain, "@")
 }
 
 // freeAddress refuses a proxy address that any other mail recipient has.

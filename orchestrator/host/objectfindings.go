@@ -1,0 +1,135 @@
+package host
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// CodeUnreachable is the code of references whose ends cannot be referred to in the tenant.
+const CodeUnreachable = "unreachable-references"
+
+// Finding is what people should know of an object although nothing of it failed and nothing is owed.
+type Finding struct {
+	Key      ledger.Key
+	Name     string
+	Owner    string // the engine that is asked when a person wants it tried again; scoping.None: nobody
+	Code     string
+	Message  string
+	Count    int      // of what the message counts; 0: nothing
+	Examples []string // names of those counted
+}
+
+// Findings lists what is known of linked objects: ends that cannot be referred to, groups that stay linked although they are left out, and
+// values that the tenant does not keep. Only of one object if it is given.
+func (h *Host) Findings(only *scoping.ObjectID) []Finding {
+	var out []Finding
+	auth := h.gate.Authority()
+	h.gate.Read(func(s *ledger.State) {
+		ids := s.Objects()
+		if only != nil {
+			ids = []scoping.ObjectID{*only}
+		}
+		for _, id := range ids {
+			row := s.Rows[id]
+			if row == nil || (row.State != ledger.Live && row.State != ledger.ParkedRow) {
+				continue
+			}
+			for _, f := range h.findingsOf(s, row) {
+				f.Name = row.Name
+				if n := h.nameOf(id); n != "" {
+					f.Name = n
+				}
+				f.Owner = h.askable(s, auth, f.Key)
+				out = append(out, f)
+			}
+		}
+	})
+	return out
+}
+
+func (h *Host) findingsOf(s *ledger.State, row *ledger.Row) []Finding {
+	var out []Finding
+	base := ledger.Key{Object: row.Object, Feature: scoping.Base(row.Kind)}
+	if code, why, stays := gate.Stays(s.Excluded[row.Object]); stays {
+		out = append(out, Finding{Key: base, Code: code, Message: why})
+	}
+	refs := ledger.Key{Object: row.Object, Feature: scoping.References}
+	if l := row.Features[scoping.References]; l != nil && l.Never != nil {
+		out = append(out, h.unreachable(refs, row.Kind, l.Never))
+	}
+	for _, k := range []ledger.Key{base, refs} {
+		if t := s.TroubleOf(k); t != nil && len(t.NotKept) > 0 {
+			out = append(out, Finding{Key: k, Code: gate.CodeNotKept, Message: fmt.Sprintf(
+				"what %s says was written %d times within 24 h and taken back each time, by the tenant or by somebody in it; it is left alone until it changes, or `tandem errors retry`",
+				k.Feature, ledger.MaxWrites)})
+		}
+	}
+	return out
+}
+
+// unreachable tells of the ends of other kinds of one object.
+func (h *Host) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Finding {
+	kinds := map[string]int{}
+	f := Finding{Key: k, Code: CodeUnreachable, Count: n.Count}
+	for _, id := range n.Some {
+		word := h.kindWord(id)
+		if id == k.Object {
+			word = "the group itself"
+		}
+		kinds[word]++
+		if len(f.Examples) < maxExamples {
+			f.Examples = append(f.Examples, h.nameOf(id))
+		}
+	}
+	var words []string
+	for _, w := range sorted(kinds) {
+		words = append(words, fmt.Sprintf("%d %s", kinds[w], w))
+	}
+	if more := n.Count - len(n.Some); more > 0 {
+		words = append(words, fmt.Sprintf("%d more", more))
+	}
+	what := cloud.Members
+	if kind == scoping.User {
+		what = cloud.Manager
+	}
+	f.Message = fmt.Sprintf("its %s in the directory cannot be referred to in the tenant through public Graph, and is left out: %s", what, strings.Join(words, ", "))
+	if what == cloud.Members {
+		f.Message = fmt.Sprintf("%d of its members in the directory cannot be members in the tenant through public Graph, and are left out: %s", n.Count, strings.Join(words, ", "))
+	}
+	return f
+}
+
+// kindWord says what an object is that is never synchronized.
+func (h *Host) kindWord(id scoping.ObjectID) string {
+	s := h.o.Census.Sight(id)
+	switch {
+	case s.Kind == scoping.Contact:
+		return "contact"
+	case s.Kind == scoping.Device:
+		return "computer or service account"
+	case s.Kind == directory.Other && strings.HasPrefix(strings.ToUpper(s.Name), "CN=S-1-"):
+		return "foreign security principal"
+	case s.Kind == scoping.User, s.Kind == scoping.Group:
+		return "system object"
+	}
+	return "object of another kind"
+}
+
+// Unkept lists the objects of which an engine's values do not last in the tenant, so that a person can have them written once more.
+func (h *Host) Unkept(engineName string) []scoping.ObjectID {
+	var ids []scoping.ObjectID
+	for _, f := range h.Findings(nil) {
+		if f.Code == gate.CodeNotKept && f.Owner == engineName {
+			ids = append(ids, f.Key.Object)
+		}
+	}
+	slices.SortFunc(ids, scoping.ObjectID.Compare)
+	return slices.Compact(ids)
+}
