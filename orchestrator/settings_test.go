@@ -298,3 +298,40 @@ func TestAManagerOfOthersIsKept(t *testing.T) {
 		t.Errorf("manager %q", got)
 	}
 }
+
+func TestAnAddressThatSomebodyElseHasIsQuarantined(t *testing.T) {
+	w := embedded(t, 10)
+	text := withDefaults(w.policyOf(), "conflicts: quarantine")
+	if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", []byte(text), "test"); err != nil {
+		t.Fatal(err)
+	}
+	sales := "OU=Sales," + w.site.base
+	annDN, _ := w.person("ann", sales)
+	w.modify(annDN, "mail", "shared@"+w.site.domain)
+	w.sync("connect", engine.ProfileFull)
+	bobDN, bob := w.person("bob", sales)
+	w.modify(bobDN, "mail", "shared@"+w.site.domain)
+	for range 2 {
+		r, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		if err != nil || r.Failed > 0 {
+			t.Fatalf("%v, %+v", err, r.Errors)
+		}
+		if o := w.mustUser(bob); o.Properties["mail"] != nil {
+			t.Errorf("bob has the address %v", o.Properties["mail"])
+		}
+		if !slices.ContainsFunc(r.Findings, func(p host.ObjectProblem) bool {
+			return p.Code == "address-quarantined" && p.Object == bobDN && strings.Contains(p.Message, annDN)
+		}) {
+			t.Errorf("told: %+v", r.Findings)
+		}
+	}
+	w.remove(annDN)
+	for range 2 {
+		if _, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o := w.mustUser(bob); o.Properties["mail"] != "shared@"+w.site.domain {
+		t.Errorf("the address is free, and bob has %v", o.Properties["mail"])
+	}
+}

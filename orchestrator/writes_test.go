@@ -88,13 +88,21 @@ func TestAManagerWhoIsTakenAwayIsClearedByAWavesCatchUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.modify(ann, "manager")
-		if _, err := w.tandem.Host().DecideWave(t.Context(), ws[0].ID, wave.Approve, "test", "go on"); err != nil {
-			t.Fatal(err)
+		approve := func(x wave.Wave, what wave.For) wave.Wave {
+			t.Helper()
+			if x.WaitsFor() != what {
+				t.Fatalf("the wave is %s in %s for %q (%s), want %q", x.State, x.Phase, x.WaitsFor(), x.Wait, what)
+			}
+			if _, err := w.tandem.Host().ApproveWave(t.Context(), x.ID, x.Fingerprint, "test", "go on"); err != nil {
+				t.Fatal(err)
+			}
+			x, err := w.tandem.Host().Drive(t.Context(), x.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x
 		}
-		got, err := w.tandem.Host().Drive(t.Context(), ws[0].ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := approve(approve(ws[0], wave.ForHold), wave.ForDifferences) // what came while it was held is shown before it goes
 		if got.Phase != wave.Soak {
 			t.Fatalf("the wave: %+v", got)
 		}

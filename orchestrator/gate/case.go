@@ -94,9 +94,11 @@ type Case struct {
 	Bin      []cloud.Object // candidates in the deleted items
 	Match    string         // the tenant object that the file of matches says, "" if it says none
 	Matched  *cloud.Object  // … as the tenant shows it
-	Alike    []cloud.Object // in a first adoption: unlinked objects that look like the one proposed
-	Tried    bool           // a create of Tandem's was sent whose answer was lost: what is there may be its doing
-	Soft     []cloud.Object // candidates by UPN, if policy allows soft matches or the name is taken
+	// Addressed are the living objects that have the proposed mail address, where policy quarantines addresses.
+	Addressed []cloud.Object
+	Alike     []cloud.Object // in a first adoption: unlinked objects that look like the one proposed
+	Tried     bool           // a create of Tandem's was sent whose answer was lost: what is there may be its doing
+	Soft      []cloud.Object // candidates by UPN, if policy allows soft matches or the name is taken
 
 	LinkedTo func(cloudID string) (*ledger.Row, bool)
 	Alive    func(scoping.ObjectID) bool

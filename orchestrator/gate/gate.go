@@ -261,6 +261,9 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 
 // candidates looks up the cloud object of the link, or those that could be joined. The lock is held.
 func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
+	if g.rules.Quarantine && p.Kind == scoping.User && p.Feature == scoping.Users {
+		c.Addressed = g.o.Cache.ByMail(desired(p).First(cloud.Mail))
+	}
 	if row != nil && row.CloudID != "" {
 		if o, ok := g.o.Cache.Get(row.CloudID); ok {
 			c.Cloud = &o

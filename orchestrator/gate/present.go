@@ -34,11 +34,12 @@ func present(c Case, p engine.Proposal) Verdict {
 	if c.Standing.Farewell && c.Standing.Leaving == "disable" && p.Kind == scoping.User {
 		want[cloud.Enabled] = []string{"false"} // T4, with the values of the moment (T2)
 	}
+	holder, address := quarantine(c, p, want)
 	claim := claimOf(c, p, want)
 	if c.Row != nil && c.Row.CloudID != "" {
-		return firstAdoption(c, linked(c, p, want, claim))
+		return withoutAddress(c, firstAdoption(c, linked(c, p, want, claim)), holder, address)
 	}
-	return joinOrCreate(c, p, want, claim)
+	return withoutAddress(c, joinOrCreate(c, p, want, claim), holder, address)
 }
 
 // leaver answers for an object that has gone to where no engine writes: what is not in the tenant stays out of it, and what policy

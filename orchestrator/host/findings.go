@@ -12,6 +12,9 @@ import (
 // findings adds to a report what a person should know and need not act on.
 func (h *Host) findings(r *SyncReport, sum gate.Summary) {
 	for _, j := range sum.Judgements {
+		if j.Code == "address-quarantined" && len(r.Findings) < maxProblems {
+			r.Findings = append(r.Findings, ObjectProblem{Object: j.Name, Code: j.Code, Message: j.Reason})
+		}
 		if len(j.Foreign) == 0 || len(r.Findings) >= maxProblems {
 			continue
 		}
