@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
+	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -88,6 +89,41 @@ func (s scheduled) Waves(ctx context.Context, first bool) ([]string, error) {
 		s.x.log.Error("reading the waves", "error", err)
 	}
 	return ids, err
+}
+
+// rightsLimit bounds the look at one directory's rights: where an account sees no deleted object, the controller goes through all it has.
+const rightsLimit = 5 * time.Minute
+
+// Rights implements schedule.Work. An account that does not see deleted objects lets every delete wait, and nothing else would say so.
+func (s scheduled) Rights(ctx context.Context) error {
+	conns, err := s.x.connections()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, d := range s.x.config.Directories {
+		err := seesDeleted(ctx, conns[d.Name])
+		if err != nil && !errors.Is(err, directory.ErrNotPermitted) && !errors.Is(err, directory.ErrUnproven) {
+			failed = append(failed, err) // it could not be asked
+			continue
+		}
+		s.x.host.SawDeleted(d.Name, err)
+		if errors.Is(err, directory.ErrNotPermitted) && ctx.Err() == nil {
+			s.x.log.Error("no delete can be proved", "directory", d.Name, "error", err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func seesDeleted(ctx context.Context, c directory.Connection) error {
+	ctx, cancel := context.WithTimeout(ctx, rightsLimit)
+	defer cancel()
+	s, err := directory.Dial(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	return s.CanSeeDeleted(ctx)
 }
 
 // TakeUp implements schedule.Work.
