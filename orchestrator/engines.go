@@ -30,7 +30,8 @@ type engines struct {
 
 type supervised struct {
 	*supervisor.Supervisor
-	saved string // where a restored backup left what the engine had asked to save; it is given back at the first start
+	settings []byte // as JSON
+	saved    string // where a restored backup left what the engine had asked to save; it is given back at the first start
 
 	mu     sync.Mutex
 	open   bool
@@ -55,7 +56,7 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 		}
 		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
 		e.names = append(e.names, ec.Name)
-		e.all[ec.Name] = &supervised{saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf,
+		e.all[ec.Name] = &supervised{settings: settings, saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf,
 			OnChange: func(s supervisor.Status) { logStatus(o.Logger, s) }})}
 	}
 	return e, nil
@@ -209,6 +210,14 @@ func (e *engines) Health(name string) (engine.Health, bool) {
 	}
 	st := s.Status()
 	return st.Health, st.HealthKnown && st.State == supervisor.Ready
+}
+
+// Settings implements host.Fingerprints.
+func (e *engines) Settings(name string) []byte {
+	if s := e.all[name]; s != nil {
+		return s.settings
+	}
+	return nil
 }
 
 // Process implements host.Processes.

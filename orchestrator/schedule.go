@@ -39,6 +39,18 @@ func every(e EngineConfig) time.Duration {
 	return defaultSchedule[e.Kind]
 }
 
+// defaultFull is how old an engine's last full run may become before a schedule makes one.
+const defaultFull = 7 * 24 * time.Hour
+
+func (x *Orchestrator) fullEvery(name string) time.Duration {
+	for _, e := range x.config.Engines {
+		if e.Name == name && e.FullSchedule > 0 {
+			return e.FullSchedule
+		}
+	}
+	return defaultFull
+}
+
 // progress passes progress on, and lets the loop that makes it show life.
 func (x *Orchestrator) progress(p host.Progress) {
 	if p.Engine != "" {
@@ -62,7 +74,7 @@ var errIncomplete = errors.New("the run was not complete")
 
 // Run implements schedule.Work.
 func (s scheduled) Run(ctx context.Context, name string) error {
-	r, err := s.x.host.Sync(ctx, name, host.SyncOptions{})
+	r, err := s.x.host.Sync(ctx, name, host.SyncOptions{FullEvery: s.x.fullEvery(name)})
 	switch {
 	case errors.Is(err, host.ErrNoPolicy):
 		return nil // there is nothing to do yet

@@ -89,6 +89,8 @@ type Engine struct {
 	Lag      *int64                       `json:"lagMillis"` // since its last run here
 	Last     *Sync                        `json:"lastRun"`
 
+	LastFull *string `json:"lastFullRun"` // the end of its last complete full run; null: none is known
+
 	Reached               // how its tries to run went
 	NextRun      *string  `json:"nextRun"`      // null where nobody serves, or while it runs
 	RunningSince *string  `json:"runningSince"` // null: it does not run
@@ -102,6 +104,9 @@ func engineOf(e host.EngineStatus, now time.Time) Engine {
 		if e.Health.Agents > 0 {
 			out.Agents = &e.Health.Agents
 		}
+	}
+	if e.Full != nil {
+		out.LastFull = ptr(stamp(e.Full.At))
 	}
 	if e.Last != nil {
 		out.Last, out.Lag = ptr(syncOf(*e.Last)), ptr(now.UnixMilli()-e.Last.At)

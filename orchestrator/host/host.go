@@ -123,6 +123,7 @@ type Host struct {
 	frozen     map[string]*gate.Frozen
 	frozenAt   map[string]time.Time
 	reach      map[string]Reach
+	fulls      map[string]Full         // by engine
 	deleted    map[string]deletedSight // by directory
 	orphaned   map[string]bool         // waves that were running when this host began to serve
 	runs       uint64
@@ -145,7 +146,7 @@ type domains struct {
 func Open(ctx context.Context, o Options) (*Host, error) {
 	o.Tenure = cmp.Or(o.Tenure, DefaultTenure)
 	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
-		soaking: map[string]time.Time{}, reach: map[string]Reach{}, deleted: map[string]deletedSight{}, runs: uint64(o.Clock.Now().UnixMilli())}
+		soaking: map[string]time.Time{}, reach: map[string]Reach{}, fulls: map[string]Full{}, deleted: map[string]deletedSight{}, runs: uint64(o.Clock.Now().UnixMilli())}
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)
 	}

@@ -310,6 +310,7 @@ type EngineStatus struct {
 	Stopped string
 	Debts   int
 	Reach   *Reach // nil: nobody tried to let it run
+	Full    *Full  // nil: none is known
 	Process Process
 }
 
@@ -380,7 +381,7 @@ func (h *Host) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 	if r, ok := h.lastRun(n); ok {
 		e.Last = &r
 	}
-	e.Reach = h.reachOf(engineReach(n))
+	e.Reach, e.Full = h.reachOf(engineReach(n)), h.lastFull(n)
 	if p, ok := h.o.Engines.(Processes); ok {
 		e.Process = p.Process(n)
 	}

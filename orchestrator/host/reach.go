@@ -110,6 +110,12 @@ func (h *Host) reachOf(what string) *Reach {
 	return nil
 }
 
+// keptReach is what one process leaves to the next.
+type keptReach struct {
+	Reach map[string]Reach `json:"reach"`
+	Full  map[string]Full  `json:"full"`
+}
+
 // loadReach takes up what earlier processes knew. What cannot be read was not known.
 func (h *Host) loadReach(ctx context.Context) {
 	s, ok := h.o.Checkpoints.(Reaches)
@@ -117,10 +123,12 @@ func (h *Host) loadReach(ctx context.Context) {
 		return
 	}
 	b, err := s.LoadReach(ctx)
-	kept := map[string]Reach{}
-	if err == nil && b != nil && json.Unmarshal(b, &kept) == nil {
-		h.reach = kept
+	var kept keptReach
+	if err != nil || b == nil || json.Unmarshal(b, &kept) != nil {
+		return
 	}
+	maps.Copy(h.reach, kept.Reach)
+	maps.Copy(h.fulls, kept.Full)
 }
 
 // keepReach keeps the tries for later processes: a command that failed ends, and `status` is another one.
@@ -130,7 +138,7 @@ func (h *Host) keepReach(ctx context.Context) error {
 		return nil
 	}
 	h.mu.Lock()
-	now := maps.Clone(h.reach)
+	now := keptReach{maps.Clone(h.reach), maps.Clone(h.fulls)}
 	h.mu.Unlock()
 	b, err := json.Marshal(now)
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -19,10 +20,12 @@ import (
 
 // SyncOptions say what one run covers.
 type SyncOptions struct {
-	Profile string // engine.ProfileDelta (default) or engine.ProfileFull
+	Profile string // engine.ProfileDelta or engine.ProfileFull; empty: delta, or full where that is due
 	Under   string // a DN; empty: all of the engine's scopes
 	Wave    string
 	By      string // the person who asked for it; empty: a schedule
+
+	FullEvery time.Duration // without a profile: how old the last full run may become; 0: only changed rules ask for one
 }
 
 // ObjectProblem is one object whose proposal did not settle.
@@ -71,9 +74,6 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 	if h.gate.Authority().Partition == nil {
 		return SyncReport{}, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", ErrNoPolicy)
 	}
-	if o.Profile == "" {
-		o.Profile = engine.ProfileDelta
-	}
 	l := h.lock(name)
 	l.Lock()
 	defer l.Unlock()
@@ -83,8 +83,16 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 		h.noteRun(name, began, SyncReport{}, err)
 		return SyncReport{}, errors.Join(err, h.keepReach(ctx))
 	}
+	rules, err := h.profile(ctx, name, &o)
+	if err != nil {
+		h.noteRun(name, began, SyncReport{}, err)
+		return SyncReport{}, errors.Join(err, h.keepReach(ctx))
+	}
 	r, err := h.run(ctx, name, o, unread)
 	h.noteRun(name, began, r, err)
+	if err == nil {
+		h.noteFull(name, rules, o, r)
+	}
 	if err == nil && r.ReadOnly != "" && r.Complete && o.Profile == engine.ProfileFull && o.Under == "" && o.By != "" {
 		err = h.seen(ctx, name, o.By, r)
 	}
