@@ -93,13 +93,14 @@ type TenantConfig struct {
 
 // EngineConfig is one engine.
 type EngineConfig struct {
-	Name     string         `yaml:"name"`
-	Kind     string         `yaml:"kind"`
-	Schedule time.Duration  `yaml:"schedule"`
-	Command  []string       `yaml:"command"`
-	SHA256   string         `yaml:"sha256"`
-	Env      []string       `yaml:"env"` // names of the host's variables that an external engine may see
-	Settings map[string]any `yaml:"settings"`
+	Name         string         `yaml:"name"`
+	Kind         string         `yaml:"kind"`
+	Schedule     time.Duration  `yaml:"schedule"`
+	FullSchedule time.Duration  `yaml:"fullSchedule"` // how old the last full run may become while serving; default a week
+	Command      []string       `yaml:"command"`
+	SHA256       string         `yaml:"sha256"`
+	Env          []string       `yaml:"env"` // names of the host's variables that an external engine may see
+	Settings     map[string]any `yaml:"settings"`
 }
 
 // The kinds of engines.
@@ -300,6 +301,9 @@ func (e *EngineConfig) problems(i int, names map[string]bool, bad placer) {
 	}
 	if e.Schedule < 0 {
 		bad("schedule", "%s: schedule is negative", at)
+	}
+	if e.FullSchedule < 0 {
+		bad("fullSchedule", "%s: fullSchedule is negative", at)
 	}
 	if _, err := json.Marshal(e.Settings); err != nil {
 		bad("settings", "%s: settings: %v", at, err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
@@ -29,7 +30,8 @@ type engines struct {
 
 type supervised struct {
 	*supervisor.Supervisor
-	saved string // where a restored backup left what the engine had asked to save; it is given back at the first start
+	settings []byte // as JSON
+	saved    string // where a restored backup left what the engine had asked to save; it is given back at the first start
 
 	mu     sync.Mutex
 	open   bool
@@ -54,7 +56,7 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 		}
 		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
 		e.names = append(e.names, ec.Name)
-		e.all[ec.Name] = &supervised{saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf,
+		e.all[ec.Name] = &supervised{settings: settings, saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf,
 			OnChange: func(s supervisor.Status) { logStatus(o.Logger, s) }})}
 	}
 	return e, nil
@@ -74,6 +76,18 @@ func logStatus(l *slog.Logger, s supervisor.Status) {
 		return
 	}
 	l.Debug("engine", "engine", s.Name, "state", s.State, "session", s.Session, "pid", s.PID)
+}
+
+// How long an engine may take to answer what has an answer at once: a description, that grants are in force, one answer of a verb.
+const (
+	describeLimit = 30 * time.Second
+	grantsLimit   = time.Minute
+	verbLimit     = 2 * time.Minute
+)
+
+// silent is the cause with which an answer is given up.
+func silent(name, what string, limit time.Duration) error {
+	return fmt.Errorf("engine %s did not answer within %s: %s", name, limit, what)
 }
 
 // get gives a started engine's supervisor.
@@ -120,7 +134,7 @@ func (s *supervised) load(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := say(ctx, impl, verbLoad, b, func([]byte) error { return nil }); err != nil {
+	if err := say(ctx, impl, name, verbLoad, b, func([]byte) error { return nil }); err != nil {
 		return fmt.Errorf("giving engine %s back what it had saved in the backup: %w", name, err)
 	}
 	if err := os.Remove(s.saved); err != nil { // left behind, it is given once more
@@ -148,6 +162,8 @@ func (e *engines) Describe(ctx context.Context, name string) (engine.Description
 	if err != nil {
 		return d, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, describeLimit, silent(name, "what it is", describeLimit))
+	defer cancel()
 	if d, err = impl.Describe(ctx); err != nil {
 		return d, fmt.Errorf("engine %s: %w", name, err)
 	}
@@ -174,10 +190,16 @@ func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, pro
 	if _, _, err := s.Engine(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.AwaitGrants(ctx); err != nil {
+	if err := awaitGrants(ctx, s, name); err != nil {
 		return nil, err
 	}
 	return s.Run(ctx, r, propose, progress)
+}
+
+func awaitGrants(ctx context.Context, s *supervised, name string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, grantsLimit, silent(name, "whether its grants are in force", grantsLimit))
+	defer cancel()
+	return s.AwaitGrants(ctx)
 }
 
 // Health implements host.Engines.
@@ -190,6 +212,31 @@ func (e *engines) Health(name string) (engine.Health, bool) {
 	return st.Health, st.HealthKnown && st.State == supervisor.Ready
 }
 
+// Settings implements host.Fingerprints.
+func (e *engines) Settings(name string) []byte {
+	if s := e.all[name]; s != nil {
+		return s.settings
+	}
+	return nil
+}
+
+// Process implements host.Processes.
+func (e *engines) Process(name string) host.Process {
+	s := e.all[name]
+	if s == nil {
+		return host.Process{}
+	}
+	st := s.Status()
+	p := host.Process{State: string(st.State), PID: st.PID, Restarts: st.Restarts, At: st.LastEnd}
+	if st.LastErr != nil {
+		p.Last = st.LastErr.Error()
+	}
+	if st.Err != nil && st.State != supervisor.Ready && st.State != supervisor.Closed {
+		p.Trouble = st.Err.Error()
+	}
+	return p
+}
+
 // call lets an engine answer one of its own verbs.
 func (e *engines) call(ctx context.Context, name, verb string, args []byte, out func([]byte) error) error {
 	s, err := e.get(ctx, name)
@@ -200,24 +247,27 @@ func (e *engines) call(ctx context.Context, name, verb string, args []byte, out 
 	if err != nil {
 		return err
 	}
-	if err := say(ctx, impl, verb, args, out); err != nil {
+	if err := say(ctx, impl, name, verb, args, out); err != nil {
 		return fmt.Errorf("engine %s, %s: %w", name, verb, err)
 	}
 	return nil
 }
 
 // say calls a verb and passes its answers on.
-func say(ctx context.Context, impl engine.Engine, verb string, args []byte, out func([]byte) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+func say(ctx context.Context, impl engine.Engine, name, verb string, args []byte, out func([]byte) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	quiet := time.AfterFunc(verbLimit, func() { cancel(silent(name, "verb "+verb, verbLimit)) })
+	defer quiet.Stop()
 	ch := make(chan []byte)
 	done := make(chan error, 1)
 	go func() { done <- impl.Call(ctx, verb, args, ch) }()
 	for {
 		select {
 		case b := <-ch:
+			quiet.Reset(verbLimit)
 			if err := out(b); err != nil {
-				cancel()
+				cancel(nil)
 				<-done
 				return err
 			}

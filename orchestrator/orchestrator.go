@@ -98,6 +98,10 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, d := range x.config.Directories {
+		c := conns[d.Name]
+		x.dirs = append(x.dirs, engine.Directory{Name: c.Name, URLs: c.URLs, Base: c.Base, User: c.User, Password: c.Password, CA: c.CA, Insecure: c.Insecure})
+	}
 	if x.tenant, err = x.openTenant(ctx); err != nil {
 		return err
 	}
@@ -138,6 +142,9 @@ func newID() string {
 	return id.String()
 }
 
+// hostSilence is how long a controller may stay silent when the host asks it: runs wait for that, and an outage has to show within one schedule.
+const hostSilence = 45 * time.Second
+
 // connections reads the directories' secrets.
 func (x *Orchestrator) connections() (map[string]directory.Connection, error) {
 	out := map[string]directory.Connection{}
@@ -150,8 +157,7 @@ func (x *Orchestrator) connections() (map[string]directory.Connection, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[d.Name] = directory.Connection{Name: d.Name, URLs: d.URL, Base: d.Base, User: d.Bind.User, Password: pw, CA: ca, Insecure: d.TLS.InsecureSkipVerify}
-		x.dirs = append(x.dirs, engine.Directory{Name: d.Name, URLs: d.URL, Base: d.Base, User: d.Bind.User, Password: pw, CA: ca, Insecure: d.TLS.InsecureSkipVerify})
+		out[d.Name] = directory.Connection{Name: d.Name, URLs: d.URL, Base: d.Base, User: d.Bind.User, Password: pw, CA: ca, Insecure: d.TLS.InsecureSkipVerify, Timeout: hostSilence}
 	}
 	return out, nil
 }
@@ -390,6 +396,20 @@ func (k *kept) LoadCheckpoint(ctx context.Context) (b []byte, err error) {
 		return nil
 	})
 	return b, err
+}
+
+// LoadReach implements host.Reaches.
+func (k *kept) LoadReach(ctx context.Context) (b []byte, err error) {
+	err = k.ledger.View(ctx, func(tx state.Tx) error {
+		b = append([]byte(nil), tx.Get("reach", "all")...)
+		return nil
+	})
+	return b, err
+}
+
+// SaveReach implements host.Reaches.
+func (k *kept) SaveReach(ctx context.Context, b []byte) error {
+	return k.ledger.Update(ctx, func(tx state.Tx) error { return tx.Put("reach", "all", b) })
 }
 
 // SaveCheckpoint implements host.Checkpoints.

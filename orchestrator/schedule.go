@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
+	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -38,6 +39,18 @@ func every(e EngineConfig) time.Duration {
 	return defaultSchedule[e.Kind]
 }
 
+// defaultFull is how old an engine's last full run may become before a schedule makes one.
+const defaultFull = 7 * 24 * time.Hour
+
+func (x *Orchestrator) fullEvery(name string) time.Duration {
+	for _, e := range x.config.Engines {
+		if e.Name == name && e.FullSchedule > 0 {
+			return e.FullSchedule
+		}
+	}
+	return defaultFull
+}
+
 // progress passes progress on, and lets the loop that makes it show life.
 func (x *Orchestrator) progress(p host.Progress) {
 	if p.Engine != "" {
@@ -61,7 +74,7 @@ var errIncomplete = errors.New("the run was not complete")
 
 // Run implements schedule.Work.
 func (s scheduled) Run(ctx context.Context, name string) error {
-	r, err := s.x.host.Sync(ctx, name, host.SyncOptions{})
+	r, err := s.x.host.Sync(ctx, name, host.SyncOptions{FullEvery: s.x.fullEvery(name)})
 	switch {
 	case errors.Is(err, host.ErrNoPolicy):
 		return nil // there is nothing to do yet
@@ -88,6 +101,41 @@ func (s scheduled) Waves(ctx context.Context, first bool) ([]string, error) {
 		s.x.log.Error("reading the waves", "error", err)
 	}
 	return ids, err
+}
+
+// rightsLimit bounds the look at one directory's rights: where an account sees no deleted object, the controller goes through all it has.
+const rightsLimit = 5 * time.Minute
+
+// Rights implements schedule.Work. An account that does not see deleted objects lets every delete wait, and nothing else would say so.
+func (s scheduled) Rights(ctx context.Context) error {
+	conns, err := s.x.connections()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, d := range s.x.config.Directories {
+		err := seesDeleted(ctx, conns[d.Name])
+		if err != nil && !errors.Is(err, directory.ErrNotPermitted) && !errors.Is(err, directory.ErrUnproven) {
+			failed = append(failed, err) // it could not be asked
+			continue
+		}
+		s.x.host.SawDeleted(d.Name, err)
+		if errors.Is(err, directory.ErrNotPermitted) && ctx.Err() == nil {
+			s.x.log.Error("no delete can be proved", "directory", d.Name, "error", err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func seesDeleted(ctx context.Context, c directory.Connection) error {
+	ctx, cancel := context.WithTimeout(ctx, rightsLimit)
+	defer cancel()
+	s, err := directory.Dial(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	return s.CanSeeDeleted(ctx)
 }
 
 // TakeUp implements schedule.Work.

@@ -56,6 +56,9 @@ func showStatus(w io.Writer, s api.Status) {
 	if s.ReadOnly != "" {
 		fmt.Fprintln(w, bold("READ ONLY   "+s.ReadOnly))
 	}
+	for _, t := range s.Trouble {
+		fmt.Fprintln(w, bold("UNHEALTHY   "+t))
+	}
 	showMark(w, s.Mark)
 	for _, x := range s.Stops {
 		fmt.Fprintln(w, bold(fmt.Sprintf("STOPPED     %s by %s: %s", x.ID, x.By, x.Reason)))
@@ -101,7 +104,7 @@ func engineTable(w io.Writer, es []api.Engine) {
 			health = strings.TrimSuffix(health+": "+e.Message, ": ")
 		}
 		if e.Last != nil {
-			last = fmt.Sprintf("%s, %d applied, %d failed", e.Last.Profile, e.Last.Applied, e.Last.Failed)
+			last = fmt.Sprintf("%s, %d applied, %d failed, %s", e.Last.Profile, e.Last.Applied, e.Last.Failed, e.Last.At)
 		}
 		rows = append(rows, []string{e.Name, health, fmt.Sprint(e.Scopes), fmt.Sprint(e.Errors), last})
 	}

@@ -18,7 +18,7 @@ import (
 func syncCommand() *cli.Command {
 	return &cli.Command{Name: "sync", Usage: "one run of an engine now; exit 3 when something is held, 1 when objects failed", ArgsUsage: "ENGINE",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "profile", Usage: "delta or full", Value: "delta"},
+			&cli.StringFlag{Name: "profile", Usage: "delta or full; without it delta, or full when the engine's rules changed since its last full run"},
 			&cli.StringFlag{Name: "under", Usage: "only this subtree `DN`"},
 		},
 		Action: func(c *cli.Context) error {

@@ -125,7 +125,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) bool {
 	}
 	switch r.URL.Path {
 	case "/healthz":
-		_, _ = io.WriteString(w, "ok\n")
+		h.alive(w)
 	case "/readyz":
 		h.ready(w, r)
 	case "/metrics":
@@ -136,19 +136,6 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
-	h.look(r.Context(), readyLook) // an unread mark is no reason: what was known of it last counts
-	s, err := h.o.Host().Status(r.Context())
-	switch {
-	case err != nil:
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	case s.ReadOnly != "":
-		http.Error(w, "read only: "+s.ReadOnly, http.StatusServiceUnavailable)
-	default:
-		_, _ = io.WriteString(w, "ready\n")
-	}
-}
-
 // metrics writes Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/).
 func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) {
 	s, err := h.o.Host().Status(r.Context())
@@ -157,6 +144,7 @@ func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var b strings.Builder
+	h.reachGauges(&b, s)
 	gauge(&b, "tandem_revision", "Revision of the partition in force.", sample{value: int64(s.Revision)})
 	gauge(&b, "tandem_unsettled", "Features of objects that have not settled.", sample{value: int64(s.Dirty)})
 	gauge(&b, "tandem_in_doubt", "Writes whose answer is missing.", sample{value: int64(s.InDoubt)})

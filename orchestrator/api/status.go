@@ -18,9 +18,11 @@ type Status struct {
 	Epoch        scoping.Epoch        `json:"epoch"`
 	Installation string               `json:"installation"`
 	ReadOnly     string               `json:"readOnly,omitempty"`
-	Healthy      bool                 `json:"healthy"` // this host may write
+	Healthy      bool                 `json:"healthy"` // this host may write, all of directories, tenant and engines were reached in their last try, and no loop stands still
+	Trouble      []string             `json:"trouble"` // why not, a sentence each
 	Mark         Mark                 `json:"mark"`    // the tenant's
 	Awaits       *Awaits              `json:"awaits,omitempty"`
+	Tenant       Reached              `json:"tenant"`
 	Holder       Info                 `json:"holder"`
 	Engines      []Engine             `json:"engines"`
 	Directories  []Directory          `json:"directories"`
@@ -65,6 +67,8 @@ type Directory struct {
 	Name    string `json:"name"`
 	Objects int    `json:"objects"`
 	USN     uint64 `json:"usn"`
+	Deleted string `json:"deletedObjects,omitempty"` // whether the account sees them: seen, hidden, unproven
+	Reached
 }
 
 // Engine is what is known of an engine. Healthy is null when it does not run here.
@@ -84,15 +88,25 @@ type Engine struct {
 	Stopped  string                       `json:"stopped,omitempty"`
 	Lag      *int64                       `json:"lagMillis"` // since its last run here
 	Last     *Sync                        `json:"lastRun"`
+
+	LastFull *string `json:"lastFullRun"` // the end of its last complete full run; null: none is known
+
+	Reached               // how its tries to run went
+	NextRun      *string  `json:"nextRun"`      // null where nobody serves, or while it runs
+	RunningSince *string  `json:"runningSince"` // null: it does not run
+	Process      *Process `json:"process"`      // null: not known
 }
 
 func engineOf(e host.EngineStatus, now time.Time) Engine {
-	out := Engine{Name: e.Name, Errors: e.Debts, Stopped: e.Stopped}
+	out := Engine{Name: e.Name, Errors: e.Debts, Stopped: e.Stopped, Reached: reachedOf(e.Reach), Process: processOf(e.Process)}
 	if e.Health != nil {
 		out.Healthy, out.Message, out.Details = &e.Health.OK, e.Health.Message, e.Health.Details
 		if e.Health.Agents > 0 {
 			out.Agents = &e.Health.Agents
 		}
+	}
+	if e.Full != nil {
+		out.LastFull = ptr(stamp(e.Full.At))
 	}
 	if e.Last != nil {
 		out.Last, out.Lag = ptr(syncOf(*e.Last)), ptr(now.UnixMilli()-e.Last.At)
@@ -111,17 +125,21 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	out := Status{Healthy: s.ReadOnly == "" && s.Mark.Refused == "", Mark: markOf(s, unread), Awaits: awaitsOf(s.Restored),
+	out := Status{Mark: markOf(s, unread), Awaits: awaitsOf(s.Restored),
 		Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
 		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
 	for _, f := range s.Frozen {
 		out.Frozen = append(out.Frozen, Frozen{f.Group.Directory, f.Name, f.Why, f.Assignments, f.String()})
 	}
 	for _, d := range s.Directories {
-		out.Directories = append(out.Directories, Directory(d))
+		out.Directories = append(out.Directories, Directory{Name: d.Name, Objects: d.Objects, USN: d.USN, Deleted: d.Deleted, Reached: reachedOf(d.Reach)})
 	}
+	out.Trouble, out.Tenant = orEmpty(c.h.trouble(s)), reachedOf(s.Tenant)
+	out.Healthy = len(out.Trouble) == 0
 	for _, e := range s.Engines {
-		out.Engines = append(out.Engines, engineOf(e, time.Now()))
+		x := engineOf(e, time.Now())
+		x.timetable(c.h.o.Loops())
+		out.Engines = append(out.Engines, x)
 	}
 	for _, w := range s.Waves {
 		if !w.State.Over() {

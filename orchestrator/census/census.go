@@ -72,6 +72,7 @@ type Census struct {
 	urls    map[string]string // of the controllers that were read last, by directory
 	pending []Event           // of objects that were read singly: news like any other, told by the next Refresh
 
+	down  map[string]error                           // directories that could not be read last, and why
 	lines map[string]*line                           // by directory; the map itself never changes
 	admit func(name string, root scoping.GUID) error // nil: any directory
 }
@@ -84,7 +85,7 @@ type line struct {
 
 // Open loads what the store knows of the directories. Nothing is dialled yet.
 func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Census, error) {
-	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{},
+	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{}, down: map[string]error{},
 		choosing: map[string]*choosing{}, stored: map[string]remembered{}, owed: map[string]*news{}}
 	for _, n := range names {
 		c.lines[n] = &line{}
@@ -266,14 +267,43 @@ func (c *Census) Close() error {
 	return nil
 }
 
+// UnreadError says of which directories nothing was read: what is known of them is as it was. What was read of the others counts. It is a gate.ErrUnread.
+type UnreadError struct {
+	Directories map[string]error
+}
+
+// Names returns the directories, in order.
+func (e *UnreadError) Names() []string { return slices.Sorted(maps.Keys(e.Directories)) }
+
+// Error tells of each.
+func (e *UnreadError) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+// Is says of what kind it is.
+func (e *UnreadError) Is(target error) bool { return target == gate.ErrUnread }
+
+// Unwrap returns the errors, in the order of the directories.
+func (e *UnreadError) Unwrap() []error {
+	var out []error
+	for _, n := range e.Names() {
+		out = append(out, e.Directories[n])
+	}
+	return out
+}
+
 // Refresh reads what changed in all directories since the last Refresh and gives the events. Full says that a directory had to be read from the
-// start, so that the events do not tell everything: compare.
+// start, so that the events do not tell everything: compare. An *UnreadError tells which directories could not be read; the events are those of the
+// others then. After any other error there are none.
 func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err error) {
+	unread := map[string]error{}
 	for _, n := range c.names {
 		es, err := c.refresh(ctx, n)
-		if err != nil {
+		c.reached(ctx, n, err)
+		if err != nil && (ctx.Err() != nil || c.half(n)) {
 			c.Again(events, false) // what another directory told is not told again
 			return nil, false, err
+		}
+		if err != nil {
+			unread[n] = err
 		}
 		events = append(events, es...)
 	}
@@ -281,7 +311,38 @@ func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err er
 	defer c.mu.Unlock()
 	events, full = append(c.pending, events...), c.compare
 	c.pending, c.compare = nil, false
+	if len(unread) > 0 {
+		return events, full, &UnreadError{unread}
+	}
 	return events, full, nil
+}
+
+// half reports whether a directory's changes were read and could not be judged: places of its objects are not to be trusted then.
+func (c *Census) half(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owed[name] != nil
+}
+
+// Down says why a directory could not be read last; nil: it could, or was not asked yet.
+func (c *Census) Down(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.down[name]
+}
+
+// reached notes whether a directory could be read. One that could not is not asked for single objects until a Refresh has read it: each batch of a
+// run would wait for it anew.
+func (c *Census) reached(ctx context.Context, name string, err error) {
+	if err != nil && ctx.Err() != nil {
+		return // it was broken off
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.down, name)
+	if err != nil {
+		c.down[name] = err
+	}
 }
 
 // Again takes back what a Refresh gave and nothing could be concluded from: the next one gives it again, and nothing is kept until then.
@@ -439,37 +500,60 @@ func (c *Census) Reread(ctx context.Context, ids []scoping.ObjectID) error {
 	return err
 }
 
-// read reads objects by identity with deleted ones shown, in every directory concerned, and takes them into the trees.
+// read reads objects by identity with deleted ones shown, in every directory concerned, and takes them into the trees. An *UnreadError tells which
+// directories could not be read; what was found in the others counts.
 func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, attrs []string) (map[scoping.ObjectID]directory.Entry, error) {
 	byDir := map[string][]scoping.GUID{}
 	for _, id := range ids {
 		byDir[id.Directory] = append(byDir[id.Directory], id.GUID)
 	}
-	out := map[scoping.ObjectID]directory.Entry{}
+	out, unread := map[scoping.ObjectID]directory.Entry{}, map[string]error{}
 	for _, name := range c.names {
 		if len(byDir[name]) == 0 {
 			continue
 		}
-		err := c.with(ctx, name, func(r Reader) error {
-			found, err := r.ByGUID(ctx, byDir[name], attrs, true)
-			if err != nil {
-				return err
-			}
-			ids := c.apply(name, found, out)
-			more, err := c.judge(ctx, r, name, news{ids: ids})
-			if err != nil {
-				return err
-			}
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.pending = append(c.pending, more...)
-			return nil
-		})
+		learned, err := c.readIn(ctx, name, byDir[name], attrs, out)
+		if learned && err != nil {
+			return nil, err // what takes them is not known: nobody may go on as if it were
+		}
 		if err != nil {
-			return nil, err
+			unread[name] = err
 		}
 	}
+	if len(unread) > 0 {
+		return out, &UnreadError{unread}
+	}
 	return out, nil
+}
+
+// readIn is read for one directory; what it finds is added to out. learned says that the tree changed by it.
+func (c *Census) readIn(ctx context.Context, name string, guids []scoping.GUID, attrs []string, out map[scoping.ObjectID]directory.Entry) (learned bool, err error) {
+	c.mu.Lock()
+	down := c.down[name]
+	c.mu.Unlock()
+	if down != nil {
+		return false, down
+	}
+	err = c.with(ctx, name, func(r Reader) error {
+		found, err := r.ByGUID(ctx, guids, attrs, true)
+		if err != nil {
+			return err
+		}
+		ids := c.apply(name, found, out)
+		learned = true
+		more, err := c.judge(ctx, r, name, news{ids: ids})
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.pending = append(c.pending, more...)
+		return nil
+	})
+	if err != nil {
+		c.reached(ctx, name, err)
+	}
+	return learned, err
 }
 
 // apply takes what was read singly into a tree; its news wait for the next Refresh. It gives what was found.
@@ -497,11 +581,15 @@ func (c *Census) Evidence(ctx context.Context, ids []scoping.ObjectID, reference
 		attrs = append(append([]string{}, Attrs...), link)
 	}
 	found, err := c.read(ctx, ids, attrs)
-	if err != nil {
+	var unread *UnreadError
+	if err != nil && (!errors.As(err, &unread) || ctx.Err() != nil) {
 		return nil, err
 	}
 	out := map[scoping.ObjectID]gate.Evidence{}
 	for _, id := range ids {
+		if unread != nil && unread.Directories[id.Directory] != nil {
+			continue // no evidence either way
+		}
 		e, ok := found[id]
 		ev := gate.Evidence{Life: gate.Missing, EndGone: c.gone}
 		switch {
@@ -519,7 +607,7 @@ func (c *Census) Evidence(ctx context.Context, ids []scoping.ObjectID, reference
 		}
 		out[id] = ev
 	}
-	return out, nil
+	return out, err
 }
 
 func (c *Census) gone(id scoping.ObjectID) bool {

@@ -60,7 +60,7 @@ func (c *Census) Choose(ctx context.Context, choices []scoping.Choice) error {
 	}
 	for _, n := range c.names {
 		if err := c.choose(ctx, n, by[n]); err != nil {
-			return fmt.Errorf("finding out whom the policy's selectors choose in directory %s: %w", n, err)
+			return &UnreadError{map[string]error{n: fmt.Errorf("finding out whom the policy's selectors choose in directory %s: %w", n, err)}}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package gate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,9 +90,9 @@ func (s *Session) evidence(ctx context.Context, ps []engine.Proposal) (map[ledge
 	out := map[ledger.Key]Evidence{}
 	for _, ref := range sortedKeys(want) {
 		read, err := s.g.o.Census.Evidence(ctx, want[ref], ref)
-		if err != nil {
+		if err != nil && (ctx.Err() != nil || !errors.Is(err, ErrUnread)) {
 			return nil, fmt.Errorf("reading the evidence for %d departures: %w", len(want[ref]), err)
-		}
+		} // what could not be read has no evidence and stays owed; the rest is judged
 		for _, p := range ps {
 			if referenceOf(p) == ref {
 				out[ledger.Key{Object: p.Object, Feature: p.Feature}] = read[p.Object]

@@ -26,6 +26,9 @@ const (
 // ErrNotOpen is the kind of errors about a journal that failed: nothing more is decided after it.
 var ErrNotOpen = errors.New("the gate is closed: its log failed")
 
+// ErrUnread is the kind of errors of a census that could not read objects and knows of them what it knew before.
+var ErrUnread = errors.New("the directory could not be read")
+
 // Tenant is what the gate needs of the tenant client.
 type Tenant interface {
 	// Send makes ONE physical attempt of each write. The result at i answers the write at i.
@@ -40,9 +43,10 @@ type Tenant interface {
 type Census interface {
 	// Sight gives what is known of an object now.
 	Sight(scoping.ObjectID) Sight
-	// Reread reads objects again from the directory, so that Sight is of now (rule V1).
+	// Reread reads objects again from the directory, so that Sight is of now (rule V1). After an ErrUnread, Sight is what it was for those that could not be read.
 	Reread(ctx context.Context, ids []scoping.ObjectID) error
-	// Evidence reads objects with deleted ones shown, and the links of a reference attribute ("members", "manager") when it is not empty.
+	// Evidence reads objects with deleted ones shown, and the links of a reference attribute ("members", "manager") when it is not empty. After an
+	// ErrUnread it holds what could be read: there is no evidence of the others.
 	Evidence(ctx context.Context, ids []scoping.ObjectID, reference string) (map[scoping.ObjectID]Evidence, error)
 	// Expected says whether some engine will bring an object that is not linked yet into the tenant: it lives, and its kind is synchronized.
 	Expected(scoping.ObjectID) bool

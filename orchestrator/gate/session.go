@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -196,9 +197,10 @@ func (s *Session) decide(ctx context.Context, batch []engine.Proposal) ([]*item,
 	if len(again) == 0 {
 		return items, nil
 	}
+	var unread error
 	if len(look) > 0 {
-		if err := s.g.o.Census.Reread(ctx, look); err != nil {
-			return nil, fmt.Errorf("reading %d objects of the directory again: %w", len(look), err)
+		if unread = s.g.o.Census.Reread(ctx, look); unread != nil && (ctx.Err() != nil || !errors.Is(unread, ErrUnread)) {
+			return nil, fmt.Errorf("reading %d objects of the directory again: %w", len(look), unread)
 		}
 	}
 	if err := s.askPower(ctx, ask); err != nil {
@@ -209,7 +211,27 @@ func (s *Session) decide(ctx context.Context, batch []engine.Proposal) ([]*item,
 		return nil, err
 	}
 	s.verdicts(again)
+	if unread != nil {
+		return items, s.remember(again, unread)
+	}
 	return items, nil
+}
+
+// remember keeps what the host could not look at owed: the engine takes it for answered, and what the host does not see yet, such as a new person,
+// is nobody's news later. What belongs to other items goes on.
+func (s *Session) remember(items []*item, unread error) error {
+	for _, it := range items {
+		if !it.v.NeedSight || it.v.Outcome.Settles() {
+			continue
+		}
+		if s.excess.unseen >= maxUnseen { // more would be refused, and forgotten with that
+			return fmt.Errorf("%d objects have to be looked for: %w", s.excess.unseen, unread)
+		}
+		v := settle(it.v.Outcome, it.v.Code, it.v.Reason)
+		v.Op, v.NeedSight = it.v.Op, true
+		it.v, it.known = v, true
+	}
+	return nil
 }
 
 func needed(items []*item) (ids []string) {

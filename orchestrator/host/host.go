@@ -122,7 +122,10 @@ type Host struct {
 	turns      map[string]chan struct{} // one driver per wave
 	frozen     map[string]*gate.Frozen
 	frozenAt   map[string]time.Time
-	orphaned   map[string]bool // waves that were running when this host began to serve
+	reach      map[string]Reach
+	fulls      map[string]Full         // by engine
+	deleted    map[string]deletedSight // by directory
+	orphaned   map[string]bool         // waves that were running when this host began to serve
 	runs       uint64
 	domains    domains
 	soaking    map[string]time.Time
@@ -143,7 +146,7 @@ type domains struct {
 func Open(ctx context.Context, o Options) (*Host, error) {
 	o.Tenure = cmp.Or(o.Tenure, DefaultTenure)
 	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
-		soaking: map[string]time.Time{}, runs: uint64(o.Clock.Now().UnixMilli())}
+		soaking: map[string]time.Time{}, reach: map[string]Reach{}, fulls: map[string]Full{}, deleted: map[string]deletedSight{}, runs: uint64(o.Clock.Now().UnixMilli())}
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)
 	}
@@ -151,6 +154,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.loadReach(ctx)
 	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock,
 		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.tenure, Entitle: h.entitle, NewID: o.NewID, Without: o.Without})
 	o.Census.Recall(h.tookBefore)
@@ -242,6 +246,9 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 func (h *Host) Save(ctx context.Context) error {
 	h.save.Lock()
 	defer h.save.Unlock()
+	if err := h.keepReach(ctx); err != nil {
+		return err
+	}
 	b, seq, err := h.checkpoint(ctx)
 	if err != nil {
 		return err

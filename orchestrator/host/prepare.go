@@ -23,44 +23,75 @@ const domainsLife = 10 * time.Minute
 // Prepare brings the host's view of tenant and directory up to date and draws the conclusions: foreign writes, deletes and owner changes make
 // dirty what has to be asked for again (rules P2, T1), and doubts are ended where they can be.
 func (h *Host) Prepare(ctx context.Context) error {
+	unread, err := h.prepare(ctx)
+	if err == nil && unread != nil {
+		return fmt.Errorf("reading the directory's changes: %w", unread)
+	}
+	return err
+}
+
+// prepare is Prepare that goes on without directories that were read before and cannot be read now: what is known of them stands, nothing in them
+// moves or dies meanwhile. It returns which.
+func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 	h.prep.Lock()
 	defer h.prep.Unlock()
+	if err := h.reachTenant(ctx); err != nil {
+		return nil, err
+	}
+	unread, err := h.readDirectories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open, err := h.gate.EndDoubts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.sortDebts(ctx); err != nil {
+		return nil, err
+	}
+	if open > 0 {
+		h.say("writes are still in doubt", "writes", open)
+	}
+	return unread, nil
+}
+
+// reachTenant brings the view of the tenant up to date. The prep lock is held.
+func (h *Host) reachTenant(ctx context.Context) error {
+	began := h.now()
 	if err := h.recognize(ctx); err != nil { // before anything is read of what may not be ours
+		h.noteTenant(began, err)
 		return err
 	}
 	if err := h.learnDomains(ctx); err != nil {
 		return err
 	}
-	known := h.o.Cache.Loaded(scoping.User) && h.o.Cache.Loaded(scoping.Group)
-	if err := h.readTenant(ctx, known); err != nil {
-		return err
+	return h.readTenant(ctx, h.o.Cache.Loaded(scoping.User) && h.o.Cache.Loaded(scoping.Group))
+}
+
+// readDirectories brings the census up to date and draws the conclusions. The prep lock is held.
+func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error) {
+	events, full, unread, err := h.lookAround(ctx)
+	if unread == nil || err != nil { // a directory that was not read says nothing about whose it is
+		err = h.noteStrange(ctx, err)
 	}
-	events, full, err := h.lookAround(ctx)
-	if err := h.noteStrange(ctx, err); err != nil {
-		return err
+	if err != nil {
+		return nil, err
 	}
 	if h.o.Without == gate.NewsConcluded {
 		if err := h.o.Census.Keep(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := h.followNews(ctx, events, full); err != nil {
-		return err
+		return nil, err
+	}
+	if full && unread != nil {
+		h.o.Census.Again(nil, true) // what lies in the others is compared when they can be read
 	}
 	if err := h.o.Census.Keep(ctx); err != nil {
-		return fmt.Errorf("keeping the census: %w", err)
+		return nil, fmt.Errorf("keeping the census: %w", err)
 	}
-	open, err := h.gate.EndDoubts(ctx)
-	if err != nil {
-		return err
-	}
-	if err := h.sortDebts(ctx); err != nil {
-		return err
-	}
-	if open > 0 {
-		h.say("writes are still in doubt", "writes", open)
-	}
-	return nil
+	return unread, nil
 }
 
 // readTenant takes what the tenant shows into the cache and makes dirty what somebody else changed there. The cache tells of a change once: what the log
@@ -69,6 +100,7 @@ func (h *Host) readTenant(ctx context.Context, known bool) error {
 	h.catch(true)
 	began := h.now()
 	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, began)
+	h.noteTenant(began, err)
 	if err != nil {
 		return fmt.Errorf("reading the tenant's changes: %w", err)
 	}
@@ -98,8 +130,10 @@ func (h *Host) learnDomains(ctx context.Context) error {
 	if fresh {
 		return nil
 	}
+	began := h.now()
 	v, initial, err := h.o.Tenant.Domains(ctx)
 	if err != nil {
+		h.noteTenant(began, err)
 		return fmt.Errorf("reading the tenant's domains: %w", err)
 	}
 	h.mu.Lock()
@@ -220,12 +254,12 @@ func (h *Host) lookUp(ctx context.Context) error {
 	var ids []scoping.ObjectID
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			if !h.o.Census.Sight(id).Known {
+			if !h.o.Census.Sight(id).Known && h.o.Census.Down(id.Directory) == nil { // what cannot be read is compared when it can
 				ids = append(ids, id)
 			}
 		}
 		for _, k := range s.DirtyKeys() {
-			if s.Rows[k.Object] == nil && !h.o.Census.Sight(k.Object).Known {
+			if s.Rows[k.Object] == nil && !h.o.Census.Sight(k.Object).Known && h.o.Census.Down(k.Object.Directory) == nil {
 				ids = append(ids, k.Object)
 			}
 		}

@@ -298,6 +298,7 @@ type Status struct {
 	Drift        []scoping.Drift
 	Frozen       []FrozenGroup
 	Directories  []DirectoryStatus
+	Tenant       *Reach // nil: nobody tried to reach it
 }
 
 // EngineStatus is what is known of an engine.
@@ -308,6 +309,9 @@ type EngineStatus struct {
 	Grants  []engine.Grant
 	Stopped string
 	Debts   int
+	Reach   *Reach // nil: nobody tried to let it run
+	Full    *Full  // nil: none is known
+	Process Process
 }
 
 // DirectoryStatus is what the census knows of a directory.
@@ -315,6 +319,9 @@ type DirectoryStatus struct {
 	Name    string
 	Objects int
 	USN     uint64
+	Reach   *Reach // nil: nobody tried to reach it
+	Deleted string // whether the account sees deleted objects: "seen", "hidden", "unproven", "" (not known)
+	Blind   string // why it does not; empty unless Deleted is "hidden"
 }
 
 // Status gathers everything at a glance; it reads nothing from directory or tenant.
@@ -350,12 +357,17 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 			}
 		}
 	})
+	st.Tenant = h.reachOf(tenantReach)
 	for _, n := range h.o.Engines.Names() {
 		st.Engines = append(st.Engines, h.engineStatus(n, auth, debts[n]))
 	}
 	for _, n := range h.o.Census.Names() {
 		d := DirectoryStatus{Name: n, USN: h.o.Census.USN(n)}
 		h.o.Census.Tree(n, func(t *census.Tree) { d.Objects = len(t.All()) })
+		d.Reach = h.reachOf(directoryReach(n))
+		h.mu.Lock()
+		d.Deleted, d.Blind = h.deleted[n].words()
+		h.mu.Unlock()
 		st.Directories = append(st.Directories, d)
 	}
 	return st, nil
@@ -368,6 +380,10 @@ func (h *Host) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 	}
 	if r, ok := h.lastRun(n); ok {
 		e.Last = &r
+	}
+	e.Reach, e.Full = h.reachOf(engineReach(n)), h.lastFull(n)
+	if p, ok := h.o.Engines.(Processes); ok {
+		e.Process = p.Process(n)
 	}
 	return e
 }

@@ -138,32 +138,40 @@ func (h *Host) ensureCensus(ctx context.Context) error {
 	return nil
 }
 
-// lookAround reads what changed in the directories, whom choices take included.
-func (h *Host) lookAround(ctx context.Context) (events []census.Event, full bool, err error) {
+// lookAround reads what changed in the directories, whom choices take included. unread names those that were read before and cannot be read now; one
+// that was never read is an error: nothing is known of what lies there.
+func (h *Host) lookAround(ctx context.Context) (events []census.Event, full bool, unread *census.UnreadError, err error) {
+	began := h.now()
 	if err := h.choose(ctx); err != nil {
-		return nil, false, err
+		if errors.As(err, &unread) {
+			h.noteDirectories(began, unread)
+		}
+		return nil, false, nil, err
 	}
-	if events, full, err = h.o.Census.Refresh(ctx); err != nil {
-		return nil, false, fmt.Errorf("reading the directory's changes: %w", err)
+	events, full, err = h.o.Census.Refresh(ctx)
+	if err != nil && (!errors.As(err, &unread) || ctx.Err() != nil || errors.Is(err, ErrNotBound)) {
+		return nil, false, nil, fmt.Errorf("reading the directory's changes: %w", err)
+	}
+	h.noteDirectories(began, unread)
+	if unread != nil && slices.ContainsFunc(unread.Names(), func(n string) bool { return h.o.Census.USN(n) == 0 }) {
+		h.o.Census.Again(events, full)
+		return nil, false, nil, fmt.Errorf("reading the directory's changes: %w", unread)
 	}
 	more, err := h.weighChosen(ctx, events)
 	if err != nil {
 		h.o.Census.Again(events, full)
-		return nil, false, err
+		return nil, false, nil, err
 	}
-	return more, full, nil
+	return more, full, unread, nil
 }
 
 // prepareDirectory refreshes the census alone.
 func (h *Host) prepareDirectory(ctx context.Context) error {
 	h.prep.Lock()
 	defer h.prep.Unlock()
-	events, full, err := h.lookAround(ctx)
-	if err != nil {
-		return err
+	unread, err := h.readDirectories(ctx)
+	if err == nil && unread != nil {
+		return fmt.Errorf("reading the directory's changes: %w", unread)
 	}
-	if err := h.followNews(ctx, events, full); err != nil {
-		return err
-	}
-	return h.o.Census.Keep(ctx)
+	return err
 }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -18,10 +20,12 @@ import (
 
 // SyncOptions say what one run covers.
 type SyncOptions struct {
-	Profile string // engine.ProfileDelta (default) or engine.ProfileFull
+	Profile string // engine.ProfileDelta or engine.ProfileFull; empty: delta, or full where that is due
 	Under   string // a DN; empty: all of the engine's scopes
 	Wave    string
 	By      string // the person who asked for it; empty: a schedule
+
+	FullEvery time.Duration // without a profile: how old the last full run may become; 0: only changed rules ask for one
 }
 
 // ObjectProblem is one object whose proposal did not settle.
@@ -70,17 +74,25 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 	if h.gate.Authority().Partition == nil {
 		return SyncReport{}, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", ErrNoPolicy)
 	}
-	if o.Profile == "" {
-		o.Profile = engine.ProfileDelta
-	}
 	l := h.lock(name)
 	l.Lock()
 	defer l.Unlock()
 	began := h.now()
-	if err := h.Prepare(ctx); err != nil {
-		return SyncReport{}, err
+	unread, err := h.prepare(ctx)
+	if err != nil {
+		h.noteRun(name, began, SyncReport{}, err)
+		return SyncReport{}, errors.Join(err, h.keepReach(ctx))
 	}
-	r, err := h.run(ctx, name, o)
+	rules, err := h.profile(ctx, name, &o)
+	if err != nil {
+		h.noteRun(name, began, SyncReport{}, err)
+		return SyncReport{}, errors.Join(err, h.keepReach(ctx))
+	}
+	r, err := h.run(ctx, name, o, unread)
+	h.noteRun(name, began, r, err)
+	if err == nil {
+		h.noteFull(name, rules, o, r)
+	}
 	if err == nil && r.ReadOnly != "" && r.Complete && o.Profile == engine.ProfileFull && o.Under == "" && o.By != "" {
 		err = h.seen(ctx, name, o.By, r)
 	}
@@ -131,7 +143,7 @@ type runState struct {
 	problem []ObjectProblem
 }
 
-func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport, error) {
+func (h *Host) run(ctx context.Context, name string, o SyncOptions, unread *census.UnreadError) (SyncReport, error) {
 	auth := h.gate.Authority()
 	r := SyncReport{Engine: name, Profile: o.Profile, Errors: []ObjectProblem{}, Findings: []ObjectProblem{}, ReadOnly: auth.ReadOnly}
 	grants := auth.Grants(name)
@@ -146,15 +158,16 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 	rs.session = h.gate.Begin(gate.SessionOptions{Engine: name, Run: rs.id, Wave: o.Wave, Ceiling: rs.ceiling, Progress: func(n int) {
 		h.progress(Progress{Engine: name, Phase: "propose", Done: n})
 	}})
-	complete, err := rs.all(ctx)
+	complete, answered, err := rs.all(ctx)
 	if err != nil {
 		return r, err
 	}
+	complete = complete && !rs.missed(unread)
 	sum, err := rs.session.End(ctx, complete)
 	if err != nil {
 		return r, err
 	}
-	r.Read, r.Complete, r.Judgements = rs.read, complete, sum.Judgements
+	r.Read, r.Complete, r.Judgements = rs.read, complete && answered, sum.Judgements
 	r.Errors = append(r.Errors, rs.problem...)
 	r.count(sum)
 	h.findings(&r, sum)
@@ -174,24 +187,38 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions) (SyncReport,
 	return r, rs.unclaimed(ctx, complete, &r)
 }
 
-// all is the engine's run, then what is dirty, then deletes that no proposal told of.
-func (rs *runState) all(ctx context.Context) (bool, error) {
-	complete := true
+// missed reports whether the host could not read a directory that this run is about, and names it: nothing of the run is deleted or removed then.
+func (rs *runState) missed(unread *census.UnreadError) bool {
+	if unread == nil {
+		return false
+	}
+	missed := false
+	for _, n := range unread.Names() {
+		if slices.ContainsFunc(rs.scopes, func(s scoping.Scope) bool { return s.Directory == n }) {
+			missed = true
+			rs.problem = append(rs.problem, ObjectProblem{Object: "directory " + n, Code: "directory-unread",
+				Message: "the host could not read it, so deletes, removals, and what is new or moved there wait; the rest went on: " + unread.Directories[n].Error()})
+		}
+	}
+	return missed
+}
+
+// all is the engine's run, then what is dirty, then deletes that no proposal told of. complete says that the run said everything that it had to say;
+// answered, that the engine also answered for every object that it was asked for singly. One that stays without an answer, such as a dead one whose
+// tombstone an agent's account may not see, is asked for again and keeps nothing else waiting.
+func (rs *runState) all(ctx context.Context) (complete, answered bool, err error) {
+	complete = true
 	if len(rs.scopes) > 0 {
 		ok, err := rs.ask(ctx, engine.RunRequest{Run: rs.id, Profile: rs.opts.Profile, Scopes: rs.scopes, Ceiling: rs.ceiling})
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		complete = ok
 	}
-	ok, err := rs.dirty(ctx)
-	if err != nil {
-		return false, err
+	if answered, err = rs.dirty(ctx); err != nil {
+		return false, false, err
 	}
-	if err := rs.claims(ctx); err != nil {
-		return false, err
-	}
-	return complete && ok, nil
+	return complete, answered, rs.claims(ctx)
 }
 
 // ask lets the engine run and passes its proposals to the session.

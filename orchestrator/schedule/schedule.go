@@ -1,5 +1,5 @@
-// Package schedule keeps the loops of a Tandem that serves: one goroutine for each engine, one that looks for waves, and one for each wave
-// that it takes up. No loop waits for another, so an engine or a wave that hangs delays nobody else.
+// Package schedule keeps the loops of a Tandem that serves: one goroutine for each engine, one that looks for waves, one for each wave
+// that it takes up, and one that looks daily at the accounts' rights. No loop waits for another, so an engine or a wave that hangs delays nobody else.
 //
 // A Scheduler is made by New and lives for one Run, which begins the loops and waits for all of them: they end when its context ends, or when
 // the work reports an error after which the state can no longer be used. Loops may be read at any time, from any goroutine.
@@ -46,6 +46,8 @@ type Work interface {
 	Waves(ctx context.Context, first bool) ([]string, error)
 	// TakeUp goes on with a wave until it is over or waits; one that somebody else drives is left alone.
 	TakeUp(ctx context.Context, wave string) error
+	// Rights looks whether the accounts may see what they have to see. It is asked at the start and daily.
+	Rights(ctx context.Context) error
 	// Ends reports whether nothing more can be done after an error: the state is closed, broken, or held by another.
 	Ends(err error) bool
 }
@@ -118,8 +120,11 @@ func (s *Scheduler) Run(ctx context.Context, engines []Engine) error {
 	}
 	var loops sync.WaitGroup
 	for _, e := range engines {
-		loops.Go(func() { s.engine(ctx, e, over) })
+		loops.Go(func() {
+			s.loop(ctx, EngineLoop(e.Name), e.Every, over, func(ctx context.Context) error { return s.work.Run(ctx, e.Name) })
+		})
 	}
+	loops.Go(func() { s.loop(ctx, "rights", 24*time.Hour, over, s.work.Rights) })
 	loops.Go(func() { s.waves(ctx, over) })
 	loops.Wait()
 	select {
@@ -138,14 +143,13 @@ func WaveLoop(id string) string { return "wave " + id }
 
 const wavesLoop = "waves"
 
-// engine is the loop of one engine.
-func (s *Scheduler) engine(ctx context.Context, e Engine, over func(error)) {
-	name := EngineLoop(e.Name)
+// loop does a step again and again, sooner after one that failed.
+func (s *Scheduler) loop(ctx context.Context, name string, every time.Duration, over func(error), f func(context.Context) error) {
 	for ctx.Err() == nil {
-		failures := s.step(ctx, name, over, func(ctx context.Context) error { return s.work.Run(ctx, e.Name) })
-		pause := e.Every
+		failures := s.step(ctx, name, over, f)
+		pause := every
 		if failures > 0 {
-			pause = min(e.Every, backoff(failures))
+			pause = min(every, backoff(failures))
 		}
 		s.rest(ctx, name, pause)
 	}

@@ -22,6 +22,10 @@ func (s *Supervisor) loop(life context.Context, ended chan<- struct{}) {
 		if life.Err() != nil {
 			return
 		}
+		s.change(func(st *Status) {
+			st.Restarts++
+			st.LastErr, st.LastEnd = err, s.o.Clock.Now()
+		})
 		if s.o.Clock.Now().Sub(began) >= s.o.Steady {
 			pause = s.o.PauseMin
 			s.change(func(st *Status) { st.Failures = 0 })
@@ -98,14 +102,20 @@ func (s *Supervisor) session(life context.Context) error {
 		}
 	}()
 	s.change(func(st *Status) { st.PID = instance.PID() })
-	if err := s.prepare(life, instance); err != nil {
+	ctx, cancel := context.WithCancelCause(life)
+	defer cancel(nil)
+	if err := s.prepare(life, instance, cancel); err != nil {
 		return fmt.Errorf("engine %s: %w", s.o.Name, err)
 	}
 	defer s.leave()
-	ctx, cancel := context.WithCancelCause(life)
 	var streams sync.WaitGroup
 	defer streams.Wait()
 	defer cancel(nil)
+	streams.Go(func() {
+		if err := s.askAlive(ctx, instance); err != nil && ctx.Err() == nil {
+			cancel(fmt.Errorf("engine %s: %w", s.o.Name, err))
+		}
+	})
 	streams.Go(func() {
 		if err := s.pushGrants(ctx, instance.Engine()); err != nil && ctx.Err() == nil {
 			cancel(fmt.Errorf("engine %s stopped taking grants: %w", s.o.Name, err))
@@ -121,13 +131,13 @@ func (s *Supervisor) session(life context.Context) error {
 }
 
 // enter makes the session the one that callers get, unless there is another configuration by now.
-func (s *Supervisor) enter(i Instance, configs int) bool {
+func (s *Supervisor) enter(i Instance, configs int, doom context.CancelCauseFunc) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.configs != configs {
 		return false
 	}
-	s.live = i
+	s.live, s.doom = i, doom
 	s.changeLocked(func(st *Status) { st.State, st.Err = Ready, nil })
 	return true
 }
@@ -135,12 +145,12 @@ func (s *Supervisor) enter(i Instance, configs int) bool {
 func (s *Supervisor) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live = nil
+	s.live, s.doom = nil, nil
 	s.changeLocked(func(st *Status) { st.State = Starting })
 }
 
 // prepare asks what the engine is, configures it and lets callers in.
-func (s *Supervisor) prepare(life context.Context, i Instance) error {
+func (s *Supervisor) prepare(life context.Context, i Instance, doom context.CancelCauseFunc) error {
 	e := i.Engine()
 	ctx, cancel := context.WithTimeout(life, describeLimit)
 	defer cancel()
@@ -160,7 +170,7 @@ func (s *Supervisor) prepare(life context.Context, i Instance) error {
 		s.mu.Lock()
 		config, configs := s.config, s.configs
 		s.mu.Unlock()
-		if err := e.Configure(ctx, config); err != nil || s.enter(i, configs) {
+		if err := e.Configure(ctx, config); err != nil || s.enter(i, configs, doom) {
 			return err
 		}
 	}

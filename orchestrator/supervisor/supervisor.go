@@ -6,6 +6,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,15 @@ const (
 	configureLimit = 2 * time.Minute // an engine may look at its directories
 )
 
+// Liveness: a process is asked each PingEvery whether it answers at all, and one that does not within PingLimit is killed and started again. A run is
+// given up, and its process with it, when the engine says nothing for StallLimit: what an engine waits for, a controller or an agent, has a shorter
+// deadline of its own.
+const (
+	DefaultPingEvery  = 10 * time.Second
+	DefaultPingLimit  = 30 * time.Second
+	DefaultStallLimit = 5 * time.Minute
+)
+
 // hopeless is the number of failures in a row from which on callers are told at once instead of waiting.
 const hopeless = 3
 
@@ -45,14 +55,15 @@ type Clock interface {
 
 // Options say what to supervise. Start is required.
 type Options struct {
-	Name     string
-	Start    Starter
-	Config   engine.Config
-	PauseMin time.Duration // 0: the defaults above
-	PauseMax time.Duration
-	Steady   time.Duration
-	Clock    Clock        // nil: the system's
-	OnChange func(Status) // called after each change, one call at a time, in order; must not call the supervisor. May be nil
+	Name                             string
+	Start                            Starter
+	Config                           engine.Config
+	PauseMin                         time.Duration // 0: the defaults above
+	PauseMax                         time.Duration
+	Steady                           time.Duration
+	PingEvery, PingLimit, StallLimit time.Duration // of liveness
+	Clock                            Clock         // nil: the system's
+	OnChange                         func(Status)  // called after each change, one call at a time, in order; must not call the supervisor. May be nil
 }
 
 // State is what a supervised engine is doing.
@@ -77,6 +88,9 @@ type Status struct {
 	Failures    int       // in a row
 	Err         error     // why the last session failed or ended
 	Next        time.Time // when it is started again, in state Pausing
+	Restarts    int       // sessions that ended by themselves, or were ended since they did not answer, since Open
+	LastErr     error     // why the last of them ended; unlike Err it stays when the next one is ready
+	LastEnd     time.Time
 	Description engine.Description
 	Health      engine.Health
 	HealthKnown bool
@@ -95,7 +109,8 @@ type Supervisor struct {
 	grants  []engine.Grant
 	pushes  int // counts sets of grants; 0: none was given yet
 	acks    map[uint32]engine.Ack
-	live    Instance // nil unless Ready
+	live    Instance                // nil unless Ready
+	doom    context.CancelCauseFunc // ends the present session, which is not to be used any more
 	cancel  context.CancelFunc
 	ended   chan struct{} // closed when the loop has ended; nil: never opened
 
@@ -113,6 +128,7 @@ func New(o Options) *Supervisor {
 	if o.Steady == 0 {
 		o.Steady = DefaultSteady
 	}
+	o.PingEvery, o.PingLimit, o.StallLimit = cmp.Or(o.PingEvery, DefaultPingEvery), cmp.Or(o.PingLimit, DefaultPingLimit), cmp.Or(o.StallLimit, DefaultStallLimit)
 	if o.Clock == nil {
 		o.Clock = systemClock{}
 	}
@@ -246,11 +262,13 @@ func (s *Supervisor) Run(ctx context.Context, r engine.RunRequest, decide engine
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the running run of engine %s: %w", s.o.Name, context.Cause(ctx))
 	}
-	e, _, err := s.Engine(ctx)
+	e, session, err := s.Engine(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reports, err := engine.Drive(ctx, e, r, decide, progress)
+	ctx, w, end := s.watchRun(ctx, session)
+	defer end()
+	reports, err := engine.Drive(ctx, e, r, w.decide(decide), w.progress(progress))
 	if err != nil {
 		return reports, fmt.Errorf("engine %s: %w", s.o.Name, err)
 	}

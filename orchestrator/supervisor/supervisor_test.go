@@ -421,3 +421,67 @@ func TestADecisionThatFailsEndsTheRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Row A7 of the findings: an engine's process that is frozen was never noticed.
+func TestAFrozenEngineIsNoticedKilledAndReplaced(t *testing.T) {
+	s := open(t, supervisor.Options{Name: "test", Start: self(), PauseMin: 10 * time.Millisecond, PingEvery: 50 * time.Millisecond, PingLimit: 500 * time.Millisecond})
+	before := s.Status()
+	frozen := false
+	_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, func(batch []engine.Proposal) ([]engine.Decision, error) {
+		if !frozen {
+			frozen = true
+			if err := syscall.Kill(before.PID, syscall.SIGSTOP); err != nil {
+				return nil, err
+			}
+		}
+		return apply(batch)
+	}, nil)
+	if !errors.Is(err, engine.ErrEngineDied) {
+		t.Fatalf("the run of the frozen engine ended with %v", err)
+	}
+	if alive(before.PID) {
+		t.Errorf("the frozen process %d is still there", before.PID)
+	}
+	reports, err := s.Run(t.Context(), engine.RunRequest{Run: 2}, apply, nil)
+	if err != nil || len(reports) != 1 || !reports[0].Complete {
+		t.Errorf("the next run: %+v %v", reports, err)
+	}
+	after := s.Status()
+	if after.PID == before.PID || after.Restarts != 1 || !errors.Is(after.LastErr, supervisor.ErrSilent) || after.LastEnd.IsZero() || after.Err != nil {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+}
+
+// staller answers everything, and says nothing more in its runs after a first batch.
+type staller struct{ proposer }
+
+func (s *staller) Run(ctx context.Context, _ engine.RunRequest, _ <-chan []engine.Decision, out chan<- engine.RunEvent) error {
+	select {
+	case out <- engine.RunEvent{Proposals: []engine.Proposal{{Seq: 1, Want: engine.Present}}}:
+	case <-ctx.Done():
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func TestARunThatStandsStillEndsWithItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, supervisor.Options{Name: "test", Start: supervisor.InProcess(func() (engine.Engine, error) { return &staller{}, nil })})
+		began := time.Now()
+		_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, func(batch []engine.Proposal) ([]engine.Decision, error) {
+			time.Sleep(20 * time.Minute) // the host takes its time: the engine is not to blame
+			return apply(batch)
+		}, nil)
+		if took := time.Since(began); err == nil || took < 20*time.Minute+supervisor.DefaultStallLimit || took > 20*time.Minute+2*supervisor.DefaultStallLimit {
+			t.Errorf("the run ended after %s with %v", took, err)
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if st := s.Status(); st.Restarts != 1 || !errors.Is(st.LastErr, supervisor.ErrStalled) || st.State != supervisor.Ready {
+			t.Errorf("after it: %+v", st)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

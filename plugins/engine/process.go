@@ -16,6 +16,7 @@ import (
 	plugin "github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // StartTimeout bounds how long an executable may take to say that it is an engine.
@@ -45,6 +46,7 @@ type Process struct {
 	client *plugin.Client
 	tail   *tail
 	engine Engine
+	health grpc_health_v1.HealthClient
 	life   context.Context
 	end    context.CancelCauseFunc
 	stop   context.Context // ended by Stop
@@ -142,6 +144,9 @@ func (p *Process) connect(ctx context.Context) error {
 	if !ok {
 		return errors.New("go-plugin gave no engine")
 	}
+	if g, ok := protocol.(*plugin.GRPCClient); ok {
+		p.health = grpc_health_v1.NewHealthClient(g.Conn)
+	}
 	p.engine = &mortal{life: p.life, inner: inner, lost: func() { _ = p.runner.Kill(context.Background()) }}
 	return ctx.Err()
 }
@@ -199,6 +204,18 @@ func (p *Process) watch() {
 
 // Engine gives the engine. Each of its calls ends with the process, in an ErrEngineDied.
 func (p *Process) Engine() Engine { return p.engine }
+
+// Ping asks the process whether it answers at all, by the health service that go-plugin makes every plugin serve. It touches nothing of the engine: one
+// that is busy answers, a process that is frozen does not.
+func (p *Process) Ping(ctx context.Context) error {
+	if p.health == nil {
+		return nil
+	}
+	if _, err := p.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName}); err != nil {
+		return fmt.Errorf("asking engine %s (process %d) whether it lives: %w", p.path, p.PID(), err)
+	}
+	return nil
+}
 
 // PID gives the process id.
 func (p *Process) PID() int { return p.runner.cmd.Process.Pid }

@@ -1,0 +1,111 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Full is the last complete full run of an engine over all that it owns. A delta run evaluates what changed in the directory, so what a changed rule
+// makes of unchanged objects is seen by a full run alone.
+type Full struct {
+	At    int64  `json:"at"`    // Unix ms of its end
+	Rules string `json:"rules"` // fingerprint of what its values were made by
+}
+
+// Fingerprints tells what an engine is configured with beside what it says of itself; an Engines may be one.
+type Fingerprints interface {
+	// Settings returns the engine's settings, as JSON with ordered keys.
+	Settings(name string) []byte
+}
+
+// rulesOf returns the fingerprint of everything that makes an engine's values, or lets the host change them: the engine's kind, version, features and
+// mapping, its settings, the tenant's verified domains and the policy's rules for sign-in names.
+func (h *Host) rulesOf(ctx context.Context, name string) (string, error) {
+	d, err := h.o.Engines.Describe(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("asking what rules engine %s has: %w", name, err)
+	}
+	r := h.gate.Rules()
+	rules := struct {
+		Kind, Version     string
+		Features          []scoping.Feature
+		Writes            map[scoping.Feature][]string
+		Settings          string
+		Verified          []string
+		Initial           string
+		Refuse, Hold, Own bool
+	}{d.Kind, d.Version, d.Features, d.Writes, "", slices.Sorted(maps.Keys(r.Verified)), r.InitialDomain, r.UPNRefuse, r.UPNHold, r.Exclusive}
+	if f, ok := h.o.Engines.(Fingerprints); ok {
+		rules.Settings = string(f.Settings(name))
+	}
+	b, err := json.Marshal(rules)
+	if err != nil {
+		return "", fmt.Errorf("encoding the rules of engine %s: %w", name, err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// fullDue says why an engine's next run is to be a full one; empty: it need not be. every is how old the last one may become; 0: however old. A full run
+// that was not complete does not count, so one that is broken off is due again.
+func (h *Host) fullDue(name, rules string, every time.Duration) string {
+	h.mu.Lock()
+	last, known := h.fulls[name]
+	h.mu.Unlock()
+	switch {
+	case !known && every > 0:
+		return "no complete full run of it is known"
+	case !known:
+		return ""
+	case last.Rules != rules:
+		return "its rules, its settings or the tenant's domains changed since its last full run"
+	case every > 0 && h.now().Sub(time.UnixMilli(last.At)) >= every:
+		return "its last full run was at " + time.UnixMilli(last.At).UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// profile chooses the profile of a run for which none was asked. The rules that it returns are noted when the run is a complete full one.
+func (h *Host) profile(ctx context.Context, name string, o *SyncOptions) (rules string, err error) {
+	if rules, err = h.rulesOf(ctx, name); err != nil || o.Profile != "" {
+		return rules, err
+	}
+	o.Profile = engine.ProfileDelta
+	if o.Under != "" {
+		return rules, nil
+	}
+	if why := h.fullDue(name, rules, o.FullEvery); why != "" {
+		o.Profile = engine.ProfileFull
+		h.say("the run is a full one", "engine", name, "reason", why)
+	}
+	return rules, nil
+}
+
+// noteFull keeps that an engine's full run was complete.
+func (h *Host) noteFull(name, rules string, o SyncOptions, r SyncReport) {
+	if o.Profile != engine.ProfileFull || o.Under != "" || !r.Complete || r.ReadOnly != "" {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fulls[name] = Full{At: h.now().UnixMilli(), Rules: rules}
+}
+
+// lastFull returns an engine's last complete full run; nil: none is known.
+func (h *Host) lastFull(name string) *Full {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f, ok := h.fulls[name]; ok {
+		return &f
+	}
+	return nil
+}

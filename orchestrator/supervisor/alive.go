@@ -1,0 +1,143 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// Kinds of errors of engines that live and do nothing.
+var (
+	ErrSilent  = errors.New("the engine's process does not answer")
+	ErrStalled = errors.New("the engine's run stands still")
+)
+
+// Pinger is an Instance that can be asked whether it answers at all. *engine.Process is one; an engine in this process is not.
+type Pinger interface {
+	Ping(context.Context) error
+}
+
+// askAlive asks the process again and again whether it answers, until ctx ends or it does not.
+func (s *Supervisor) askAlive(ctx context.Context, i Instance) error {
+	p, ok := i.(Pinger)
+	if !ok {
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.o.Clock.After(s.o.PingEvery):
+		}
+		if err := s.ask(ctx, p); err != nil {
+			return err
+		}
+	}
+}
+
+// ask asks once. An answer that is an error is an answer: whoever calls the engine sees it.
+func (s *Supervisor) ask(ctx context.Context, p Pinger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	answer := make(chan error, 1)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	asking.Go(func() { answer <- p.Ping(ctx) })
+	select {
+	case <-answer:
+		return nil
+	case <-ctx.Done():
+		return nil
+	case <-s.o.Clock.After(s.o.PingLimit):
+		return fmt.Errorf("%w: it was asked whether it lives and said nothing for %s; it is killed and started again", ErrSilent, s.o.PingLimit)
+	}
+}
+
+// runWatch looks whether the engine goes on in one run. While the host decides, the engine is not to blame.
+type runWatch struct {
+	s *Supervisor
+
+	mu       sync.Mutex
+	deciding bool
+	last     time.Time
+}
+
+// watchRun gives the context of a run that ends when the engine says nothing for StallLimit; its session ends then, too. end ends the watching and
+// waits for it.
+func (s *Supervisor) watchRun(ctx context.Context, session uint64) (context.Context, *runWatch, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &runWatch{s: s, last: s.o.Clock.Now()}
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if w.stalls(ctx) {
+			err := fmt.Errorf("%w: it has said nothing for %s; its process is killed and started again", ErrStalled, s.o.StallLimit)
+			s.condemn(session, err)
+			cancel(err)
+		}
+	})
+	return ctx, w, func() {
+		cancel(nil)
+		watching.Wait()
+	}
+}
+
+// stalls waits until the run stands still; false: ctx ended before.
+func (w *runWatch) stalls(ctx context.Context) bool {
+	for {
+		left := w.left()
+		if left <= 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-w.s.o.Clock.After(left):
+		}
+	}
+}
+
+// left returns how long the engine may still be silent.
+func (w *runWatch) left() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deciding {
+		return w.s.o.StallLimit
+	}
+	return w.s.o.StallLimit - w.s.o.Clock.Now().Sub(w.last)
+}
+
+func (w *runWatch) heard(deciding bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deciding, w.last = deciding, w.s.o.Clock.Now()
+}
+
+func (w *runWatch) decide(f engine.Decide) engine.Decide {
+	return func(batch []engine.Proposal) ([]engine.Decision, error) {
+		w.heard(true)
+		defer w.heard(false)
+		return f(batch)
+	}
+}
+
+func (w *runWatch) progress(f func(engine.Progress)) func(engine.Progress) {
+	return func(p engine.Progress) {
+		w.heard(false)
+		if f != nil {
+			f(p)
+		}
+	}
+}
+
+// condemn ends a session that is still the present one.
+func (s *Supervisor) condemn(session uint64, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.doom != nil && s.status.Session == session {
+		s.doom(fmt.Errorf("engine %s: %w", s.o.Name, why))
+	}
+}
