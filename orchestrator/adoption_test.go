@@ -83,7 +83,9 @@ func TestATenantWithTwoHundredObjectsIsAdoptedWithOneAnswer(t *testing.T) {
 		switch {
 		case e.Op == "join":
 			joins++
-			if slices.ContainsFunc(e.Changes, func(c ledger.Change) bool { return c.Attribute == "displayName" && strings.HasPrefix(c.Old[0], "Old ") && c.Old[0] == "Old "+c.New[0] }) {
+			if slices.ContainsFunc(e.Changes, func(c ledger.Change) bool {
+				return c.Attribute == "displayName" && strings.HasPrefix(c.Old[0], "Old ") && c.Old[0] == "Old "+c.New[0]
+			}) {
 				changes++
 			}
 		case e.Op == "create" && strings.Contains(e.Note, alike):

@@ -62,7 +62,9 @@ func TestAFullRunIsMadeWhenRulesChangedAndWeekly(t *testing.T) {
 		{"a schedule, since that broke off", nil, scheduled, true, engine.ProfileFull},
 		{"then", nil, scheduled, true, engine.ProfileDelta},
 		{"another version of the engine", func() { e.version = "2" }, scheduled, true, engine.ProfileFull},
-		{"another verified domain", func() { h.gate.SetAuthority(gate.Authority{}, gate.Rules{Verified: map[string]bool{"contoso.test": true}}) }, scheduled, true, engine.ProfileFull},
+		{"another verified domain", func() {
+			h.gate.SetAuthority(gate.Authority{}, gate.Rules{Verified: map[string]bool{"contoso.test": true}})
+		}, scheduled, true, engine.ProfileFull},
 		{"almost a week later", func() { w.now = w.now.Add(week - 2*time.Hour) }, scheduled, true, engine.ProfileDelta},
 		{"a week later", nil, scheduled, true, engine.ProfileFull},
 	} {
