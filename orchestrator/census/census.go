@@ -267,29 +267,6 @@ func (c *Census) Close() error {
 	return nil
 }
 
-// UnreadError says of which directories nothing was read: what is known of them is as it was. What was read of the others counts. It is a gate.ErrUnread.
-type UnreadError struct {
-	Directories map[string]error
-}
-
-// Names returns the directories, in order.
-func (e *UnreadError) Names() []string { return slices.Sorted(maps.Keys(e.Directories)) }
-
-// Error tells of each.
-func (e *UnreadError) Error() string { return errors.Join(e.Unwrap()...).Error() }
-
-// Is says of what kind it is.
-func (e *UnreadError) Is(target error) bool { return target == gate.ErrUnread }
-
-// Unwrap returns the errors, in the order of the directories.
-func (e *UnreadError) Unwrap() []error {
-	var out []error
-	for _, n := range e.Names() {
-		out = append(out, e.Directories[n])
-	}
-	return out
-}
-
 // Refresh reads what changed in all directories since the last Refresh and gives the events. Full says that a directory had to be read from the
 // start, so that the events do not tell everything: compare. An *UnreadError tells which directories could not be read; the events are those of the
 // others then. After any other error there are none.
@@ -315,34 +292,6 @@ func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err er
 		return events, full, &UnreadError{unread}
 	}
 	return events, full, nil
-}
-
-// half reports whether a directory's changes were read and could not be judged: places of its objects are not to be trusted then.
-func (c *Census) half(name string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.owed[name] != nil
-}
-
-// Down says why a directory could not be read last; nil: it could, or was not asked yet.
-func (c *Census) Down(name string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.down[name]
-}
-
-// reached notes whether a directory could be read. One that could not is not asked for single objects until a Refresh has read it: each batch of a
-// run would wait for it anew.
-func (c *Census) reached(ctx context.Context, name string, err error) {
-	if err != nil && ctx.Err() != nil {
-		return // it was broken off
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.down, name)
-	if err != nil {
-		c.down[name] = err
-	}
 }
 
 // Again takes back what a Refresh gave and nothing could be concluded from: the next one gives it again, and nothing is kept until then.
