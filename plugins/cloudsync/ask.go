@@ -109,7 +109,7 @@ func (h *hub) shut(id uint64, c *call) {
 // follow gives a request to one agent and passes each part of its answer on, the End or Failure last. Its errors are errLost,
 // each's own, or the end of ctx; the agent is told then to stop reading.
 func (h *hub) follow(ctx context.Context, l *live, r *linepb.Request, each func(*linepb.Part) error) error {
-	request := &linepb.Request{Is: r.Is, Controller: r.Controller, Attributes: r.Attributes}
+	request := &linepb.Request{Is: r.Is, Controller: r.Controller, Attributes: r.Attributes, AsOf: r.AsOf}
 	c := h.open(l, request)
 	defer h.shut(request.Id, c)
 	select {
