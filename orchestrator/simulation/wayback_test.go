@@ -310,7 +310,11 @@ func TestStoryBackToNobody(t *testing.T) {
 }
 
 func (w *world) goOnUntil(id string, p wave.Phase) {
-	if _, err := w.host.DecideWave(context.Background(), id, wave.Approve, "story", ""); err != nil {
+	x, err := w.host.Wave(context.Background(), id)
+	if err == nil {
+		_, err = w.host.ApproveWave(context.Background(), id, x.Fingerprint, "story", "")
+	}
+	if err != nil {
 		w.fail(wayBack, "approve: %v", err)
 	}
 	if _, err := w.host.DriveUntil(context.Background(), id, p); err != nil {
