@@ -247,6 +247,12 @@ func TestDecisionsFitThePhase(t *testing.T) {
 		if _, err := decide(at(p), wave.Abort); !errors.Is(err, wave.ErrVerb) {
 			t.Errorf("abort in %s: %v", p, err)
 		}
+		for _, s := range []wave.State{wave.Running, wave.Waiting, wave.Paused} {
+			w, err := decide(at(p, func(w *wave.Wave) { w.State, w.Wait = s, "something" }), wave.RollBack)
+			if err != nil || w.State != wave.Running || w.Phase != p || w.Wait != "" {
+				t.Errorf("rollback repeated in %s, %s: %+v %v", p, s, w, err)
+			}
+		}
 	}
 	w := at(wave.Soak, func(w *wave.Wave) { w.SoakMillis = 15 * time.Minute.Milliseconds() })
 	if left := w.SoakLeft(); left != 45*time.Minute {

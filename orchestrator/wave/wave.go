@@ -205,7 +205,7 @@ func (w Wave) Due(now time.Time) bool {
 	if w.State != Waiting {
 		return false
 	}
-	return (w.Phase == Soak && (w.For == ForSoak || w.For == "")) || (w.LookAgain != 0 && now.UnixMilli() >= w.LookAgain)
+	return (w.Phase == Soak && (w.For == ForSoak || w.For == "")) || (w.Phase == RollbackRestore && w.LookAgain != 0 && now.UnixMilli() >= w.LookAgain)
 }
 
 // ShadowGrant says which engine is to be judged over the wave's scopes: the target before the cutover, the source after it, until the
