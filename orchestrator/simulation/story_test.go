@@ -286,3 +286,26 @@ func TestStoryDomainBecomesVerified(t *testing.T) {
 		w.rest()
 	})
 }
+
+// A clock that is set back after a person's answer does not make every verify too old: the wave is judged once more, and goes on.
+func TestStoryClockSetBackAfterAnAnswer(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		id := w.hand("Alpha", cloudsync)
+		for _, v := range []wave.Verb{wave.Pause, wave.Resume} {
+			if _, err := w.host.DecideWave(context.Background(), id, v, "story", ""); err != nil {
+				w.fail(wayBack, "%s: %v", v, err)
+			}
+		}
+		w.stepped = -time.Hour
+		w.driven(id)
+		shadows := 0
+		for _, e := range w.events {
+			if strings.Contains(e, "shadow: shadow-run") {
+				shadows++
+			}
+		}
+		if shadows != 2 {
+			w.fail(wayBack, "the wave was judged %d times", shadows)
+		}
+	})
+}
