@@ -131,14 +131,22 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 		s.done(seq, o.Record, r.Settle.Result.CloudID, r.At)
 		s.close(r.Settle.Intent)
 	case cloud.InDoubt:
-		if o.Record.Intent.Write.Op == cloud.Create {
-			s.Tried[*o.Record.Object] = true
-		}
+		s.tried(o.Record)
 		o.Doubt, o.Until, o.Tries = true, r.Settle.Until, o.Tries+1
+	case cloud.Throttled: // a service that says 503 may have done it all the same
+		s.tried(o.Record)
+		s.close(r.Settle.Intent)
 	default:
 		s.close(r.Settle.Intent)
 	}
 	return nil
+}
+
+// tried notes a create that reached the tenant and whose effect is not known.
+func (s *State) tried(r Record) {
+	if r.Intent.Write.Op == cloud.Create {
+		s.Tried[*r.Object] = true
+	}
 }
 
 // done applies what the success of an intent means.

@@ -109,7 +109,8 @@ type State struct {
 	Intents   map[string]*Open                               `json:"intents"`  // by intent id
 	History   []Destroyed                                    `json:"history"`
 
-	// Tried are objects of which a create was sent and its answer lost, until they are linked: what is found in the tenant may be Tandem's own.
+	// Tried are objects of which a create was sent and its effect is not known (an answer that was lost, or a 503), until they are linked: what is
+	// found in the tenant may be Tandem's own.
 	Tried map[scoping.ObjectID]bool `json:"tried,omitempty"`
 
 	Troubles map[scoping.ObjectID]map[scoping.Feature]*Trouble `json:"troubles,omitempty"` // of keys whose writes are refused or do not last (S10)

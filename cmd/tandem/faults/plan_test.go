@@ -98,7 +98,7 @@ func TestDecisionsThatDoNotFitThePhaseAreRefusedWithTheRightOne(t *testing.T) {
 	w.fails(2, []string{"has cut over", "tandem wave rollback " + id}, "wave", "abort", id)
 	w.done("wave", "rollback", id)
 	for _, verb := range []string{"approve", "abort", "pause", "resume", "rollback"} {
-		w.fails(2, []string{"is rolled-back"}, "wave", verb, id)
+		w.fails(2, []string{"was taken back", "tandem wave show " + id}, "wave", verb, id)
 	}
 	w.settled()
 }
