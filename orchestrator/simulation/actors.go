@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -284,6 +285,8 @@ func (w *world) decideWave(x wave.Wave) {
 		w.log("wave %s: %s -> %s in %s %v", x.ID, v, y.State, y.Phase, err)
 		if err == nil {
 			w.book.decided(w, y, v)
+		} else if !errors.Is(err, host.ErrUsage) {
+			w.book.standing(x.ID).paused = false // nobody knows whether it was decided
 		}
 	})
 }

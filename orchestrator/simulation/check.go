@@ -557,6 +557,9 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 				}
 			}
 		}
+		if d.Code == "not-seen" {
+			w.note(p.Object.GUID, NotSeen)
+		}
 		at := w.toldPlace(p.Object.GUID)
 		if d.Seq != p.Seq {
 			w.fail(durable, "decision %d for proposal %d", d.Seq, p.Seq)

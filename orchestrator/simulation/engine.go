@@ -218,6 +218,9 @@ func (r *engineRun) importChanges() error {
 // take puts one object into the space; what differs is to be proposed.
 func (r *engineRun) take(next *space, e *entry) {
 	old := next.objects[e.guid]
+	if old != nil && e.usn < old.usn {
+		return // a controller that is behind what the engine read says nothing (rule V1)
+	}
 	if old == e || (old != nil && old.usn == e.usn && maps.Equal(old.members, e.members) && old.manager == e.manager) {
 		return
 	}

@@ -41,6 +41,7 @@ const (
 	LeftOut        Fact = "the engines' rules leave it out, or did"
 	Dead           Fact = "it is deleted in the directory"
 	Nobodys        Fact = "it belonged to none"
+	NotSeen        Fact = "its engine saw it before the host did, and was put off"
 	ByHand         Fact = "somebody else changed it in the tenant"
 )
 

@@ -11,13 +11,13 @@ import (
 type controller struct {
 	url        string
 	invocation scoping.GUID
-	shift      uint64    // what its USNs are higher by
-	view       *snapshot // nil: as it is now
+	shift      uint64 // what its USNs are higher by; 0: it is the first
 }
 
+// snapshot is what a controller shows now: the second one what has been replicated to it.
 func (c controller) snapshot(d *domain) snapshot {
-	if c.view != nil {
-		return *c.view
+	if c.shift > 0 {
+		return *d.behind
 	}
 	return d.now
 }
@@ -50,7 +50,7 @@ func (r *reader) Reached(_ context.Context, p directory.AsOf) error {
 func (d *domain) first() controller { return controller{url: "ldaps://sim", invocation: d.invocation} }
 
 func (d *domain) second() controller {
-	return controller{url: "ldaps://sim2", invocation: secondID, shift: secondShift, view: d.behind}
+	return controller{url: "ldaps://sim2", invocation: secondID, shift: secondShift}
 }
 
 // replicate lets the second controller catch up, or fall behind.
@@ -58,7 +58,7 @@ func (w *world) replicate() {
 	if !w.eyes[Laggards] {
 		return
 	}
-	if w.r.IntN(3) == 0 || w.dir.behind == nil {
+	if w.r.IntN(3) == 0 || w.dir.behind == nil || !w.faults {
 		now := w.dir.now
 		w.dir.behind = &now
 	}
@@ -87,5 +87,5 @@ func (r *reader) now() snapshot { return r.dc.snapshot(r.w.dir) }
 
 // gone says that the controller of a session ended.
 func (r *reader) gone() bool {
-	return r.dc.view == nil && r.dc.invocation != r.w.dir.invocation || r.dc.view != nil && r.w.fault(20)
+	return r.dc.shift == 0 && r.dc.invocation != r.w.dir.invocation || r.dc.shift > 0 && r.w.fault(20)
 }

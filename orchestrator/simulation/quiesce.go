@@ -25,6 +25,7 @@ func (w *world) quiesce() {
 	w.log("=== quiescence")
 	w.flappers = nil
 	w.thawGroups(true)
+	w.replicate()
 	if len(w.book.stops) > 0 {
 		if _, err := w.host.Start(ctx, host.StopOptions{All: true, Reason: "end", By: "simulation"}); err != nil {
 			w.fail(nothingLost, "start: %v", err)

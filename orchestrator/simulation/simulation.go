@@ -85,12 +85,14 @@ func (w *world) run() (err error) {
 			steps = 30 + w.r.IntN(91)
 		}
 		for w.step = 1; w.step <= steps && w.violation == nil; w.step++ {
+			w.said = 0
 			w.guard(w.next)
 			w.guard(w.checkAll)
 		}
 	}
 	if w.violation == nil {
 		w.faults, w.armed, w.mined, w.failing = false, 0, "", ""
+		w.said = 0
 		if w.double != nil && w.double.what == restoredBackup && w.r.IntN(2) == 0 {
 			w.guard(w.handOver)
 		} else {
@@ -140,9 +142,15 @@ func (w *world) failAbout(g scoping.GUID, invariant, format string, args ...any)
 	panic(broken{})
 }
 
+// endless is how many events of one step, or of coming to rest, are a loop.
+const endless = 20_000
+
 // log notes an event.
 func (w *world) log(format string, args ...any) {
 	w.events = append(w.events, fmt.Sprintf("[%d] %s %s%s", w.step, w.now.Format("02 15:04:05.000"), strings.Repeat("  ", w.depth), fmt.Sprintf(format, args...)))
+	if w.said++; w.said == endless && !w.o.Trace {
+		w.fail("everything comes to an end", "%d events in one step", w.said)
+	}
 	if n := len(w.events); n > 400 && !w.o.Trace {
 		w.events = append(w.events[:0], w.events[n-200:]...)
 	}

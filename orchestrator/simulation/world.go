@@ -92,6 +92,7 @@ type world struct {
 	backup    *state.MemoryDisk
 	double    *double // another host, if there is one
 	doubles   int
+	said      int // events of this step
 	lastSent  scoping.GUID
 	orphans   []scoping.GUID        // about which requests were in flight when the host died
 	unstored  map[scoping.GUID]bool // of which the census heard since it kept its news
