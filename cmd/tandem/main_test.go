@@ -33,7 +33,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
 		},
 	})
 }
@@ -138,6 +138,26 @@ func setAll(ts *testscript.TestScript, _ bool, args []string) {
 		r.Replace(args[1], []string{args[2]})
 		ts.Check(c.Modify(r))
 	}
+}
+
+// exchange OU lets the first two users of an OU exchange their sign-in names, and sets $ONE and $OTHER to what they were.
+func exchangeNames(ts *testscript.TestScript, _ bool, args []string) {
+	c := dial(ts)
+	defer c.Close()
+	dns := usersOf(ts, args[0])[:2]
+	var names []string
+	for _, dn := range dns {
+		r, err := c.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"userPrincipalName"}, nil))
+		ts.Check(err)
+		names = append(names, r.Entries[0].GetAttributeValue("userPrincipalName"))
+	}
+	for _, step := range [][2]string{{dns[0], "for-now@contoso.test"}, {dns[1], names[0]}, {dns[0], names[1]}} { // the directory gives no name twice either
+		r := ldap.NewModifyRequest(step[0], nil)
+		r.Replace("userPrincipalName", []string{step[1]})
+		ts.Check(c.Modify(r))
+	}
+	ts.Setenv("ONE", names[0])
+	ts.Setenv("OTHER", names[1])
 }
 
 // delete OU N deletes users of an OU.

@@ -51,16 +51,16 @@ func (s *Session) again(ctx context.Context) error {
 
 // depart judges what was parked together (rule D2): evidence, judgement, thresholds, and only then the writes.
 func (s *Session) depart(ctx context.Context) error {
-	parked := s.parked
-	s.parked = nil
-	if len(parked) == 0 {
+	parked, named := s.parked, s.named
+	s.parked, s.named = nil, nil
+	if len(parked) == 0 && len(named) < 2 { // one alone exchanges its name with nobody
 		return nil
 	}
 	evidence, err := s.evidence(ctx, parked)
 	if err != nil {
 		return err
 	}
-	items, departures := s.judge(parked, evidence)
+	items, departures := s.judge(slices.Concat(named, parked), evidence)
 	free, held := s.weigh(departures)
 	if err := s.hold(ctx, held); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *Session) depart(ctx context.Context) error {
 			it.v = it.v.admitted(through[ledger.Key{Object: it.p.Object, Feature: it.p.Feature}])
 		}
 	}
-	return s.carryOut(ctx, items)
+	return s.inTurn(ctx, items)
 }
 
 // evidence lets the host read every object concerned, and the links of those whose references are to be removed.
@@ -116,8 +116,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	seen := map[ledger.Key]bool{}
-	var items []*item
-	var out []Departure
+	var js []*judged
 	for _, p := range slices.Backward(ps) { // the newest proposal about an object counts
 		k := ledger.Key{Object: p.Object, Feature: p.Feature}
 		if seen[k] {
@@ -127,12 +126,18 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		c := s.g.caseOf(s, p)
 		proof := evidence[k]
 		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: placeOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
+		js = append(js, &judged{item: it, c: c, wakes: it.v.Outcome == engine.Failed && waitsForName(it.v), swap: retried(c, p, proof, it.v)})
+	}
+	var items []*item
+	var out []Departure
+	for _, j := range swaps(js, s.g.rules) {
+		it := j.item
 		items = append(items, it)
 		if it.v.Class != ledger.Ordinary && (len(it.v.Writes) > 0 || it.v.Ask != "") {
 			if n := s.refs[it.p.Object]; n > 0 && it.v.Ask == askJoin {
 				it.v.Note = strings.TrimPrefix(it.v.Note+"; "+plural(n, "reference")+" of the directory follow", "; ")
 			}
-			out = append(out, s.g.departures(c, it)...)
+			out = append(out, s.g.departures(j.c, it)...)
 		}
 	}
 	byKey := func(a, b *item) int {

@@ -151,10 +151,13 @@ func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, cla
 	}
 	v.Op, v.Before, v.After = "update", only(before, set), set
 	v.Writes = []cloud.Write{{Op: cloud.Update, Kind: p.Kind, CloudID: have.ID, Set: set}}
-	g := changing("update", have.ID, before, set, func(k string) bool { return destructive(k, before[k], set[k]) })
+	parked := isParked(have.ID, have.Values)
+	g := changing("update", have.ID, before, set, func(k string) bool { return destructive(k, before[k], set[k]) && !(parked && k == cloud.UPN) })
 	switch {
+	case len(g.Changes) == 0 && parked && len(set[cloud.UPN]) > 0 && !c.Standing.Farewell:
+		v.Class = ledger.NameSwaps // at the end of the run, when its name may have become free
 	case len(g.Changes) == 0:
-	case c.Rules.UPNHold && len(before[cloud.UPN]) > 0 && len(set[cloud.UPN]) > 0:
+	case c.Rules.UPNHold && !parked && len(before[cloud.UPN]) > 0 && len(set[cloud.UPN]) > 0:
 		v.Class, v.Graves = ledger.SignIns, []ledger.Grave{g}
 	case !c.Standing.Farewell:
 		v.Class, v.Graves = ledger.Destructive, []ledger.Grave{g}

@@ -56,6 +56,7 @@ type Session struct {
 	grants   map[uint32]engine.Grant
 	power    map[string]string
 	parked   []engine.Proposal
+	named    []engine.Proposal // a sign-in name in them was refused before, and is not tried now
 	waiting  []engine.Proposal
 	said     map[ledger.Key]Judgement
 	claimed  map[scoping.ObjectID]bool
@@ -150,6 +151,9 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 	for i, it := range items {
 		out[at[i]] = engine.Decision{Seq: it.p.Seq, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason, Owner: s.ownerOf(it)}
 		failed := it.v.Outcome == engine.Failed
+		if failed && waitsForName(it.v) {
+			s.named = s.keep(s.named, it.p)
+		}
 		switch {
 		case it.v.Outcome == engine.Parked, failed && it.removes:
 			s.parked = s.keep(s.parked, it.p)

@@ -43,7 +43,7 @@ func (d Departure) bin() bin {
 func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, history []ledger.Destroyed, linked map[scoping.Kind]int, ds []Departure) (free []Departure, held []ledger.Hold) {
 	bins := map[bin][]Departure{}
 	for _, d := range ds {
-		if d.Approved {
+		if d.Approved || d.Verdict.Class == ledger.NameSwaps && d.Verdict.Ask == "" { // nobody stays parked
 			free = append(free, d)
 			continue
 		}
