@@ -162,7 +162,9 @@ func (h *Host) run(ctx context.Context, name string, o SyncOptions, unread *cens
 	if err != nil {
 		return r, err
 	}
-	complete = complete && !rs.missed(unread)
+	if rs.missed(unread) {
+		complete = false
+	}
 	sum, err := rs.session.End(ctx, complete)
 	if err != nil {
 		return r, err

@@ -215,14 +215,17 @@ func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grant
 		return err
 	}
 	var none *NoAgentError
-	if errors.As(failure, &none) && report.DC.IsZero() {
+	if errors.As(failure, &none) && report.DC.IsZero() && !lagging(failure) { // those of a controller that is behind did attend
 		return failure
 	}
 	return nil
 }
 
-// stand notes how the run went.
+// stand notes how the run went. Controllers that are behind are no fault of the job: they replicate within minutes, and a rest would outlast that.
 func (s *service) stand(ctx context.Context, j *job, failure error, objects int) error {
+	if lagging(failure) && objects < j.limits.errors {
+		return nil
+	}
 	next := j.memory.standing.after(j.limits, failure, objects, s.clock.now())
 	if next == j.memory.standing {
 		return nil

@@ -134,8 +134,8 @@ func has(s *directory.Session, usn uint64, p *linepb.AsOf) bool {
 	return p == nil || string(own[:]) == string(p.Invocation) && usn >= p.Usn
 }
 
-// current is session for a controller that has what the request names. An idle session to one that lacks it is given up: of the controllers that the
-// agent may read, the first that answers may be ahead of it.
+// current is session for a controller that has what the request names. One that lacks it is passed over: of the controllers that the agent may
+// read, another may be ahead of it. Without that an agent would stay with the one that it found while the others were away.
 func (r *reader) current(ctx context.Context, request *linepb.Request) (*directory.Session, uint64, error) {
 	p := directory.AsOf{USN: request.GetAsOf().GetUsn()}
 	if request.AsOf != nil {
@@ -145,7 +145,7 @@ func (r *reader) current(ctx context.Context, request *linepb.Request) (*directo
 		}
 		p.Invocation = invocation
 	}
-	for again := false; ; again = true {
+	for tries := 0; ; tries++ {
 		s, usn, err := r.session(ctx, request.Controller)
 		if err != nil {
 			return nil, 0, err
@@ -154,10 +154,18 @@ func (r *reader) current(ctx context.Context, request *linepb.Request) (*directo
 			return s, usn, nil
 		}
 		s.Close()
-		if again || ctx.Err() != nil {
+		if tries == len(r.connection.URLs) || ctx.Err() != nil { // the idle session, then a new one to each
 			return nil, 0, err
 		}
+		r.pass(s.Controller().URL)
 	}
+}
+
+// pass lets the next sign-in begin with the controller after this one.
+func (r *reader) pass(controller string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.first = slices.Index(r.connection.URLs, controller) + 1
 }
 
 func (r *reader) take(controller string) *directory.Session {
