@@ -533,6 +533,7 @@ func (w *world) created(a *account, x cloud.Write) {
 // deleted and unlinked are asked when these take effect; checkSend has looked at why.
 func (w *world) deleted(a *account) {
 	w.counts["deleted"]++
+	w.book.vanished(a.id)
 	if g := w.dir.anchors[a.anchor]; !w.told[g].dead {
 		w.note(g, LeftDeleted)
 	}

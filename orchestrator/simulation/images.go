@@ -91,6 +91,15 @@ func (w *world) noteEffect(a *account, o cloud.Object, doing *cloud.Write) {
 	}
 }
 
+// vanished ends the images of a tenant object that is deleted: a rollback lists it as such, and with a later restore come the values that it had.
+func (b *imageBook) vanished(id string) {
+	for _, of := range b.images {
+		for _, x := range of[id] {
+			x.superseded = true
+		}
+	}
+}
+
 func (b *imageBook) imageOf(wave, id, name string, before []string) *image {
 	if b.images[wave] == nil {
 		b.images[wave] = map[string]map[string]*image{}
