@@ -392,7 +392,13 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.modify(w.seed.Users[0].DN, "title", "Of the second")
-		w.sync("connect", engine.ProfileDelta)
+		asked, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		if err != nil || asked.Held != 1 || len(asked.HeldSets) != 1 { // the first installation made him: this one asks once (rule J5)
+			t.Fatalf("the activated installation: %+v %v", asked, err)
+		}
+		if r, err := w.tandem.Host().Answer(t.Context(), asked.HeldSets[0], "approve", "test", "seen"); err != nil || r.Applied != 1 {
+			t.Fatalf("what was approved: %+v %v", r, err)
+		}
 		w.close()
 		w.dir = dir
 		w.write()
