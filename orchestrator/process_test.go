@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -203,6 +204,37 @@ func (a *agent) start(t *testing.T) {
 	}
 }
 
+// attended waits until an agent attends: one that begins anew while its old line still seems to stand is refused at first, and comes again.
+func (w *world) attended() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		live := false
+		err := w.tandem.Call(ctx, "cloudsync", "agents", []byte(`{}`), func(b []byte) error {
+			var as []struct{ Live bool }
+			if err := json.Unmarshal(b, &as); err != nil {
+				return fmt.Errorf("%s: %w", b, err)
+			}
+			live = slices.ContainsFunc(as, func(a struct{ Live bool }) bool { return a.Live })
+			return nil
+		})
+		if err != nil {
+			w.t.Fatalf("no agent attends: %v", err)
+		}
+		if live {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			w.t.Fatal("no agent attends within a minute")
+		case <-tick.C:
+		}
+	}
+}
+
 func (a *agent) kill() {
 	if a.cmd != nil {
 		_ = a.cmd.Process.Kill()
@@ -248,6 +280,7 @@ func TestAKilledAgentLosesNothing(t *testing.T) {
 		t.Logf("the run of the killed agent: complete %v, applied %d, %v", r.Complete, r.Applied, err)
 		<-killed
 		a.start(t)
+		w.attended()
 		w.settle()
 		w.same(ids, "the agent's death")
 		w.t.Log("after it: nothing is owed")
