@@ -80,3 +80,12 @@ func (e *VersionError) Error() string {
 
 // Is matches ErrVersion.
 func (e *VersionError) Is(target error) bool { return target == ErrVersion }
+
+// brokenBy is the error of a store that cannot be used any more. A full disk as its cause is told, but not matched: ErrFull promises that nothing was
+// written, and here that is not known.
+func brokenBy(err error) error {
+	if isFull(err) {
+		return fmt.Errorf("%w: %v", ErrBroken, err)
+	}
+	return fmt.Errorf("%w: %w", ErrBroken, err)
+}

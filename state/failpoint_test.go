@@ -473,3 +473,31 @@ func TestUnsyncedIndexAfterCrash(t *testing.T) {
 		t.Errorf("%d whole, %d lost: the simulation does not do both", whole, lost)
 	}
 }
+
+// A store that cannot be used any more never promises that nothing was written, whatever broke it: who is told so would go on.
+func TestABrokenStoreIsNoFullDisk(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, state.ErrFull, errors.New("input/output error")} {
+		for _, point := range []string{state.FailAppendBeforeSync, state.FailAppendAfterSync, state.FailControlAfterCommit} {
+			t.Run(fmt.Sprintf("%s/%v", point, cause), func(t *testing.T) {
+				armed := false
+				s, err := state.Open(t.TempDir(), state.Options{Hook: func(p string) error {
+					if armed && p == point {
+						return cause
+					}
+					return nil
+				}})
+				must(t, err)
+				defer s.Close()
+				armed = true
+				if point == state.FailControlAfterCommit {
+					err = s.Control.Update(bg, func(tx state.Tx) error { return tx.Put("b", "k", []byte("v")) })
+				} else {
+					_, err = s.Log.Append(bg, [][]byte{[]byte("record")})
+				}
+				if !errors.Is(err, state.ErrBroken) || errors.Is(err, state.ErrFull) {
+					t.Errorf("it says %v", err)
+				}
+			})
+		}
+	}
+}

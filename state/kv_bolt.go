@@ -111,7 +111,7 @@ func (k *boltKV) usable() error {
 }
 
 func (k *boltKV) breakWith(err error) error {
-	err = fmt.Errorf("%w: %w", ErrBroken, err)
+	err = brokenBy(err)
 	k.broken.CompareAndSwap(nil, &err)
 	return err
 }

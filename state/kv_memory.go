@@ -188,7 +188,7 @@ func (k *memKV) breakWith(err error) error {
 		return k.dead
 	}
 	if k.broken == nil {
-		k.broken = fmt.Errorf("%w: %w", ErrBroken, err)
+		k.broken = brokenBy(err)
 	}
 	return k.broken
 }

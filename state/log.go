@@ -262,7 +262,7 @@ func (l *segmentLog) breakWith(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken == nil {
-		l.broken = fmt.Errorf("%w: %w", ErrBroken, err)
+		l.broken = brokenBy(err)
 	}
 	return l.broken
 }

@@ -23,8 +23,8 @@ const (
 	maxPause           = time.Minute      // the longest wait for a throttled write within a run
 )
 
-// ErrNotOpen is the kind of errors about a journal that failed: nothing more is decided after it.
-var ErrNotOpen = errors.New("the gate is closed: its log failed")
+// ErrNotOpen is the kind of errors after log or control failed in a way that leaves unknown what is durable: nothing more is decided by this process.
+var ErrNotOpen = errors.New("the gate is closed: the state failed")
 
 // ErrUnread is the kind of errors of a census that could not read objects and knows of them what it knew before.
 var ErrUnread = errors.New("the directory could not be read")
@@ -120,6 +120,16 @@ func (g *Gate) SetAuthority(a Authority, r Rules) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.auth, g.rules = a, r
+}
+
+// Close ends all writing of this process, for good: what is in force is not known any more, so nothing may be sent under what was. Requests in flight are
+// in doubt when the state is opened again.
+func (g *Gate) Close(why error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.broken == nil {
+		g.broken = fmt.Errorf("%w: %w", ErrNotOpen, why)
+	}
 }
 
 // SetMatches puts a file of matches in force (rule J5).

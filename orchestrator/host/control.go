@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -181,6 +182,9 @@ func (h *Host) change(ctx context.Context, f func(*control) error) error {
 		}
 		return state.Owe(tx, h.encode(c)...)
 	})
+	if errors.Is(err, state.ErrBroken) { // it may be durable: a stop, a cutover, another authority
+		h.gate.Close(err)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -264,6 +265,35 @@ func TestStoryForeignWriteWhileTheDiskIsFull(t *testing.T) {
 		_, err := w.syncAs(connect, engine.ProfileDelta)
 		if w.faults = false; !errors.Is(err, state.ErrFull) {
 			w.fail(nothingLost, "the disk is full, and the run: %v", err)
+		}
+		w.both()
+		w.rest()
+	})
+}
+
+// Invariant 1: a stop of which nobody knows whether it was put down lets nothing more out of this process. It may be in force for whoever opens the state next.
+func TestStoryStopOfWhichNobodyKnowsWhetherItIsKept(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		next := *ann
+		next.display = "Ann B"
+		w.dir.put(next)
+		w.faults, w.failing, w.failsWith = true, state.FailControlAfterCommit, state.ErrFull
+		_, err := w.host.Stop(context.Background(), host.StopOptions{All: true, Reason: "story", By: "story"})
+		if w.faults = false; !errors.Is(err, state.ErrBroken) || errors.Is(err, state.ErrFull) {
+			w.fail(nothingLost, "the commit has an unknown end, and the stop says: %v", err)
+		}
+		before := w.counts["send"]
+		_, err = w.syncAs(connect, engine.ProfileDelta)
+		if sent := w.counts["send"] - before; sent > 0 || !errors.Is(err, gate.ErrNotOpen) {
+			w.fail(singleWriter, "%d requests are sent although it may be stopped: %v", sent, err)
+		}
+		w.unusable = false
+		w.restartNow()
+		if _, err := w.syncAs(connect, engine.ProfileDelta); err != nil || w.counts["send"] > before {
+			w.fail(singleWriter, "opened again, the stop that was kept does not stop: %v", err)
+		}
+		if _, err := w.host.Start(context.Background(), host.StopOptions{All: true, Reason: "story", By: "story"}); err != nil {
+			w.fail(nothingLost, "starting again: %v", err)
 		}
 		w.both()
 		w.rest()
