@@ -35,7 +35,7 @@ func (w *world) next() {
 	if w.opens(Thaws, 10) && w.chooses {
 		w.freezeGroup()
 	}
-	if w.opens(Domains, 10) {
+	if w.opens(Domains, 3) {
 		w.verifyDomain()
 	}
 	w.flap()
@@ -170,7 +170,33 @@ func (w *world) waves() {
 		w.migrate()
 	case w.r.IntN(3) == 0:
 		w.decideWave(x)
+	case w.r.IntN(3) == 0:
+		w.attend(x.ID)
 	default:
+		w.drive(x)
+	}
+}
+
+// attend is a person who wants a wave to come to its end: it is driven on, and what it waits for is decided.
+func (w *world) attend(id string) {
+	for range 9 {
+		x, err := w.host.Wave(context.Background(), id)
+		w.alive()
+		if err != nil || x.State.Over() || w.driving[id] {
+			return
+		}
+		if x.Phase == wave.Soak && w.opens(ClockSteps, 40) {
+			w.stepClock()
+		}
+		v := fitting(x)
+		if w.opens(Deciders, 15) { // somebody pauses it, and another person answers what it waited for
+			w.decideAs(x, wave.Pause)
+			x.State, v = wave.Paused, wave.Approve
+		}
+		if v != "" && w.r.IntN(8) > 0 {
+			w.decideAs(x, v)
+		}
+		w.pass(time.Duration(1+w.r.IntN(40)) * time.Second)
 		w.drive(x)
 	}
 }
@@ -270,6 +296,10 @@ func (w *world) decideWave(x wave.Wave) {
 	case fits != "" && w.r.IntN(3) > 0:
 		v = fits
 	}
+	w.decideAs(x, v)
+}
+
+func (w *world) decideAs(x wave.Wave, v wave.Verb) {
 	w.call(nil, func() {
 		asked := v
 		if w.o.Break == ApprovalResumes && v == wave.Approve && x.State == wave.Paused {

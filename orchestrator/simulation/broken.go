@@ -58,6 +58,14 @@ func (b Broken) Notices(v *Violation) bool {
 	return !special || v.Shape == c.shape
 }
 
+// Needs gives the eyes that have to be open for the loss of a safeguard to show.
+func (b Broken) Needs() []Eye {
+	if c, special := caught[b]; special {
+		return []Eye{c.eye}
+	}
+	return nil
+}
+
 // Variants lists every broken variant.
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,

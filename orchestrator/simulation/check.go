@@ -61,10 +61,11 @@ type book struct {
 	hollow     map[scoping.GUID]stays  // by choice: its group says nothing
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 	imageBook
-	tries     map[try]int
-	wishes    map[wish][]time.Time
-	standings map[string]*standingOf
-	deletes   map[batch]map[scoping.GUID]bool
+	tries       map[try]int
+	wishes      map[wish][]time.Time
+	standings   map[string]*standingOf
+	controlRead time.Time // when control was read last, in elapsed time
+	deletes     map[batch]map[scoping.GUID]bool
 }
 
 func newBook() book {
@@ -333,7 +334,8 @@ func (w *world) readControl(tx state.Tx) error {
 		w.fail(epochs, "control is at %s, and was at %s", head.Epoch, b.epoch)
 	}
 	b.epoch = head.Epoch
-	b.stops, b.waves = nil, map[string]wave.Wave{}
+	before := b.controlRead
+	b.stops, b.waves, b.controlRead = nil, map[string]wave.Wave{}, w.now
 	err := tx.Each("stops", "", func(_ string, v []byte) error {
 		var s gate.Stop
 		err := json.Unmarshal(v, &s)
@@ -347,7 +349,7 @@ func (w *world) readControl(tx state.Tx) error {
 		var x wave.Wave
 		err := json.Unmarshal(v, &x)
 		b.waves[k] = x
-		b.soaks(w, x)
+		b.follows(w, x, before)
 		return err
 	})
 }

@@ -10,11 +10,12 @@ import (
 
 // standingOf is what people and time have done to a wave, by the simulator's own record.
 type standingOf struct {
-	paused  bool      // by a person, and nothing ended it
-	soaking time.Time // since when it soaks; zero: it does not
-	rested  time.Duration
-	since   time.Time // of its last pause in the soak
-	hurried bool      // a person ended the soak
+	paused  bool // by a person, and nothing ended it
+	phase   wave.Phase
+	soaking time.Time     // when it was last seen before it began to soak: it soaks no longer than since then; zero: it does not soak
+	rested  time.Duration // at least, in its pauses
+	since   time.Time     // when it was first seen in its last pause in the soak
+	hurried bool          // a person ended the soak
 }
 
 // decideInTheMiddle lets people decide about a wave whose act begins, and about what may be written.
@@ -61,26 +62,35 @@ func (w *world) checkPaused(id string) {
 	}
 }
 
-// soaks follows the soak of a wave: it ends when its time has passed while the wave ran, or by a person.
-func (b *book) soaks(w *world, x wave.Wave) {
+// follows hears what control says of a wave, which may be some time after it became so: before is when control was read before.
+func (b *book) follows(w *world, x wave.Wave, before time.Time) {
 	s := b.standing(x.ID)
-	switch {
-	case x.Phase != wave.Soak && s.soaking.IsZero():
+	if s.phase != x.Phase {
+		s.phase = x.Phase
+		w.counts["wave in "+string(x.Phase)]++
+	}
+	b.soaks(w, x, before)
+}
+
+// soaks follows the soak of a wave: it ends when its time has passed while the wave ran, or by a person.
+func (b *book) soaks(w *world, x wave.Wave, before time.Time) {
+	s := b.standing(x.ID)
+	switch paused := x.State == wave.Paused; {
 	case x.Phase == wave.Soak && s.soaking.IsZero():
-		s.soaking = w.now
-	case x.Phase == wave.Soak && x.State == wave.Paused && s.since.IsZero():
+		s.soaking, s.rested, s.since, s.hurried = before, 0, time.Time{}, false
+	case x.Phase == wave.Soak && paused && s.since.IsZero():
 		s.since = w.now
-	case x.Phase == wave.Soak && x.State != wave.Paused && !s.since.IsZero():
-		s.rested, s.since = s.rested+w.now.Sub(s.since), time.Time{}
-	case x.Phase == wave.Complete:
+	case x.Phase == wave.Soak && !paused && !s.since.IsZero():
+		s.rested, s.since = s.rested+max(0, before.Sub(s.since)), time.Time{}
+	case x.Phase == wave.Complete && !s.soaking.IsZero():
 		if ran := w.now.Sub(s.soaking) - s.rested; ran < x.Options.Soak && !s.hurried && !x.SoakOver {
 			w.fail(noSurprise, soakTooShort, x.ID, x.Options.Soak, ran)
 		}
 		if x.Options.Soak > 0 && !s.hurried {
 			w.counts["soaked"]++
 		}
-		s.soaking = time.Time{}
-	case x.Phase != wave.Soak:
+	}
+	if x.Phase != wave.Soak {
 		s.soaking = time.Time{}
 	}
 }

@@ -26,6 +26,9 @@ func (w *world) quiesce() {
 	w.flappers = nil
 	w.thawGroups(true)
 	w.replicate()
+	if w.eyes[Domains] {
+		w.verifyDomain() // delta runs alone have to find who waited for it
+	}
 	if len(w.book.stops) > 0 {
 		if _, err := w.host.Start(ctx, host.StopOptions{All: true, Reason: "end", By: "simulation"}); err != nil {
 			w.fail(nothingLost, "start: %v", err)

@@ -99,7 +99,7 @@ func TestInvariantsHold(t *testing.T) {
 			t.Errorf("failpoint %s was never reached", p)
 		}
 	}
-	for _, what := range []string{"crash", "foreign", "sync", "wave completed", "wave rolled-back", "held approve", "held reject", "deleted", "unlinked", "chosen transfer", "chosen place",
+	for _, what := range []string{"crash", "foreign", "sync", "soaked", "wave completed", "wave rolled-back", "held approve", "held reject", "deleted", "unlinked", "chosen transfer", "chosen place",
 		"owners held", "activated elsewhere"} {
 		if s.counts[what] == 0 {
 			t.Errorf("%q never happened", what)
@@ -126,9 +126,9 @@ func add(to, from map[string]int) {
 }
 
 // within bounds the seeds in which each broken variant has to be caught.
-const within = 300
+const within = 150
 
-// TestBrokenVariantsAreCaught sees that each safeguard is needed, and that the loss of each is noticed.
+// TestBrokenVariantsAreCaught sees that each safeguard is needed, and that the loss of each is noticed: by a seed that shows nothing while it is there.
 func TestBrokenVariantsAreCaught(t *testing.T) {
 	for _, b := range simulation.Variants() {
 		t.Run(strings.ReplaceAll(string(b), " ", "-"), func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 			for s := range uint64(within) {
 				err := simulation.Run(1+s, simulation.Options{Break: b, Plain: true})
 				var v *simulation.Violation
-				if errors.As(err, &v) && b.Notices(v) {
+				if errors.As(err, &v) && b.Notices(v) && simulation.Run(1+s, simulation.Options{Eyes: b.Needs(), Plain: true}) == nil {
 					t.Logf("caught by seed %d: %s: %.160s", v.Seed, v.Invariant, v.What)
 					return
 				}
