@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -60,7 +62,30 @@ func (c *control) next() scoping.Epoch {
 // owe adds a record that the commit owes to the log (rule X2).
 func (c *control) owe(r ledger.Record) { c.owed = append(c.owed, r) }
 
-func readControl(tx state.Tx, installation func() string) (*control, error) {
+// decoded is the partition that control last named, and the bytes that it was read from: a partition never changes, and decoding one takes longer than all the
+// rest of control.
+type decoded struct {
+	mu        sync.Mutex
+	raw       []byte
+	partition *scoping.Partition
+}
+
+// of gives the partition that the bytes say.
+func (d *decoded) of(raw []byte) (*scoping.Partition, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.partition != nil && bytes.Equal(d.raw, raw) {
+		return d.partition, nil
+	}
+	p := new(scoping.Partition)
+	if err := json.Unmarshal(raw, p); err != nil {
+		return nil, fmt.Errorf("%w: the partition in force: %w", ErrState, err)
+	}
+	d.raw, d.partition = slices.Clone(raw), p
+	return p, nil
+}
+
+func readControl(tx state.Tx, installation func() string, known *decoded) (*control, error) {
 	c := &control{waves: map[string]wave.Wave{}, stops: map[string]gate.Stop{}}
 	b := tx.Get("host", "head")
 	if b == nil {
@@ -74,10 +99,11 @@ func readControl(tx state.Tx, installation func() string) (*control, error) {
 		return nil, fmt.Errorf("%w: control is of version %d, this program knows %d: use the program that wrote it", ErrState, c.head.Version, formatVersion)
 	}
 	if b := tx.Get("host", "partition"); b != nil {
-		c.partition = new(scoping.Partition)
-		if err := json.Unmarshal(b, c.partition); err != nil {
-			return nil, fmt.Errorf("%w: the partition in force: %w", ErrState, err)
+		p, err := known.of(b)
+		if err != nil {
+			return nil, err
 		}
+		c.partition = p
 	}
 	c.policy = slices.Clone(tx.Get("host", "policy"))
 	if err := each(tx, "waves", c.waves); err != nil {
@@ -171,7 +197,7 @@ func (h *Host) change(ctx context.Context, f func(*control) error) error {
 	var c *control
 	err := h.o.Store.Control.Update(ctx, func(tx state.Tx) error {
 		var err error
-		if c, err = readControl(tx, h.o.NewID); err != nil {
+		if c, err = readControl(tx, h.o.NewID, &h.decoded); err != nil {
 			return err
 		}
 		if err := f(c); err != nil {
@@ -216,7 +242,7 @@ func (h *Host) view(ctx context.Context) (*control, error) {
 	var c *control
 	err := h.o.Store.Control.View(ctx, func(tx state.Tx) error {
 		var err error
-		c, err = readControl(tx, h.o.NewID)
+		c, err = readControl(tx, h.o.NewID, &h.decoded)
 		return err
 	})
 	return c, err

@@ -111,6 +111,7 @@ type Host struct {
 	o    Options
 	gate *gate.Gate
 
+	decoded  decoded
 	lastSave uint64 // sequence number that the last checkpoint covers
 
 	ctl  sync.Mutex // changes of control, with what follows from them in memory

@@ -56,7 +56,7 @@ func (c *control) suspend(r Restored, incarnation uint64, what string) {
 // MarkRestored marks what was restored from a backup. It is called on the restored files before they are a state that anybody opens.
 func MarkRestored(ctx context.Context, s *state.Store, newID func() string, by, backup string, now time.Time) error {
 	err := s.Control.Update(ctx, func(tx state.Tx) error {
-		c, err := readControl(tx, newID)
+		c, err := readControl(tx, newID, new(decoded))
 		if err != nil {
 			return err
 		}

@@ -170,7 +170,7 @@ func (w *world) waves() {
 		w.migrate()
 	case w.r.IntN(3) == 0:
 		w.decideWave(x)
-	case w.r.IntN(3) == 0:
+	case w.depth == 0 && w.r.IntN(2) == 0: // what happens meanwhile drives waves too
 		w.attend(x.ID)
 	default:
 		w.drive(x)

@@ -61,15 +61,18 @@ type book struct {
 	hollow     map[scoping.GUID]stays  // by choice: its group says nothing
 	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
 	imageBook
-	tries       map[try]int
-	wishes      map[wish][]time.Time
-	standings   map[string]*standingOf
-	controlRead time.Time // when control was read last, in elapsed time
-	deletes     map[batch]map[scoping.GUID]bool
+	tries        map[try]int
+	wishes       map[wish][]time.Time
+	standings    map[string]*standingOf
+	controlRead  time.Time                // when control was read last, in elapsed time
+	decoded      map[string]ledger.Record // by their bytes
+	decodedWaves map[string]wave.Wave
+	deletes      map[batch]map[scoping.GUID]bool
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}, imageBook: newImageBook(), tries: map[try]int{}, wishes: map[wish][]time.Time{}, standings: map[string]*standingOf{}, deletes: map[batch]map[scoping.GUID]bool{}}
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}, imageBook: newImageBook(), tries: map[try]int{}, wishes: map[wish][]time.Time{}, standings: map[string]*standingOf{}, deletes: map[batch]map[scoping.GUID]bool{},
+		decoded: map[string]ledger.Record{}, decodedWaves: map[string]wave.Wave{}}
 }
 
 // checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
@@ -170,7 +173,7 @@ func (w *world) catchUp() {
 			}
 			b.debt = e.Owed
 		}
-		r, err := ledger.Decode(e.Record)
+		r, err := b.decode(e.Record)
 		if err != nil {
 			return err
 		}
@@ -180,6 +183,9 @@ func (w *world) catchUp() {
 			w.log("log %d: %s %s %s %s %s %s %s %s", e.Seq, r.Type, r.Engine, r.Name, r.Feature, r.Op, r.Outcome, r.Code, r.Reason)
 		}
 		if r.Type == ledger.TransferType {
+			if w.o.Trace {
+				w.log("  transfer of %+v", *r.Transfer)
+			}
 			if b.transfers[r.Wave]++; b.transfers[r.Wave] == 1 && e.Seq > b.newest {
 				w.checkPaused(r.Wave)
 			}
@@ -213,6 +219,18 @@ func (w *world) catchUp() {
 	if err != nil {
 		w.fail("log and control can be read", "%v", err)
 	}
+}
+
+// decode decodes a record; after a crash each is read again.
+func (b *book) decode(raw []byte) (ledger.Record, error) {
+	if r, ok := b.decoded[string(raw)]; ok {
+		return r, nil
+	}
+	r, err := ledger.Decode(raw)
+	if err == nil {
+		b.decoded[string(raw)] = r
+	}
+	return r, err
 }
 
 // count notes how often choices mattered.
@@ -346,11 +364,16 @@ func (w *world) readControl(tx state.Tx) error {
 		return err
 	}
 	return tx.Each("waves", "", func(k string, v []byte) error {
-		var x wave.Wave
-		err := json.Unmarshal(v, &x)
+		x, ok := b.decodedWaves[string(v)]
+		if !ok {
+			if err := json.Unmarshal(v, &x); err != nil {
+				return err
+			}
+			b.decodedWaves[string(v)] = x
+		}
 		b.waves[k] = x
 		b.follows(w, x, before)
-		return err
+		return nil
 	})
 }
 

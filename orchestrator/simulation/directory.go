@@ -37,6 +37,7 @@ type entry struct {
 	changed map[scoping.GUID]uint64 // by member, when the link came or went
 	dead    bool
 	back    uint64 // when it was undeleted last
+	moved   uint64 // when it moved last, as a USN; 0: never
 	usn     uint64 // uSNChanged
 }
 
@@ -115,6 +116,9 @@ func (d *domain) put(e entry) *entry {
 	old := d.now.objects[e.guid]
 	if old != nil && old.dead && !e.dead {
 		e.back = e.usn
+	}
+	if old != nil && old.parent != e.parent {
+		e.moved = e.usn
 	}
 	e.noteLinks(old)
 	objects[e.guid] = &e

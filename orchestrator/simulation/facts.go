@@ -70,6 +70,9 @@ func (w *world) facts(g scoping.GUID) []Fact {
 				out[f] = true
 			}
 		}
+		if up && x.moved > 0 {
+			out[Moved] = true
+		}
 		if end && x.dead {
 			out[EndDied] = true
 		}
@@ -82,6 +85,9 @@ func (w *world) facts(g scoping.GUID) []Fact {
 func (w *world) present(e *entry, out map[Fact]bool) {
 	if e.dead {
 		out[Dead] = true
+	}
+	if e.moved > 0 {
+		out[Moved] = true
 	}
 	if e.back > 0 {
 		out[Undeleted] = true

@@ -200,7 +200,8 @@ func (w *world) checkObject(e *entry) {
 	switch {
 	case w.excused(e):
 	case e.dead:
-		if alive && (row == nil || (row.State != ledger.ParkedRow && !w.book.parked[e.guid]) || owner.Engine != scoping.None) {
+		record, _ := w.book.scratch.OwnerOfRecord(e.id(), scoping.Base(e.kind)) // by rule L1 who wrote it last deletes it: by its last place and choices
+		if alive && (row == nil || (row.State != ledger.ParkedRow && !w.book.parked[e.guid]) || record != scoping.None) {
 			w.failAbout(e.guid, nothingLost, deadLives, s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
 		}
 	case owner.Engine == scoping.None:

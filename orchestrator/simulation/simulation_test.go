@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/simulation"
 	"github.com/tandem-sync/tandem/state"
@@ -70,11 +71,16 @@ func look(t *testing.T) *survey {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
 				for i := share; i < *seeds; i += shares {
+					began := time.Now()
 					r, err := simulation.Simulate(*from+uint64(i), simulation.Options{})
 					mu.Lock()
+					if took := time.Since(began); took > 20*time.Second {
+						t.Logf("seed %d took %s", *from+uint64(i), took.Round(time.Second))
+					}
 					var v *simulation.Violation
 					if errors.As(err, &v) {
 						s.violations = append(s.violations, v)
+						t.Logf("seed %d, kind %q: %.300s", v.Seed, v.Kind(), v.What)
 					} else if err != nil {
 						t.Error(err)
 					}
