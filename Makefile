@@ -22,7 +22,7 @@ ci: ## everything that has to be green before a merge
 	.ci/run
 
 generate: ## Go code from the proto files
-	plugins/engine/generate.sh
+	plugins/engine/plugin/generate.sh
 	plugins/cloudsync/line/generate.sh
 
 clean:

@@ -20,34 +20,35 @@ var arrows = map[string][]string{
 	"state":           {},
 	"state/statetest": {"state"},
 
-	"plugins/engine":                {"plugins/engine/enginepb", "scoping"},
-	"plugins/engine/enginepb":       {},
-	"plugins/engine/enginetest":     {"plugins/engine"},
-	"plugins/engine/conformance":    {"plugins/engine", "scoping"},
-	"plugins/directory":             {"scoping"},
-	"plugins/expression":            {"scoping"},
-	"plugins/connect":               {"plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
-	"plugins/cloudsync":             {"plugins/cloudsync", "plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
-	"plugins/cloudsync/agent":       {"plugins/cloudsync/line", "plugins/directory", "scoping"},
-	"plugins/cloudsync/line":        {"scoping"},
-	"plugins/cloudsync/line/linepb": {},
-	"orchestrator/tenant/cloud":     {"scoping"},
-	"orchestrator/tenant":           {"orchestrator/tenant/cloud", "scoping"},
-	"orchestrator/supervisor":       {"plugins/engine", "scoping"},
-	"orchestrator/ledger":           {"orchestrator/tenant/cloud", "plugins/engine", "scoping", "state"},
-	"orchestrator/gate":             {"orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "scoping", "state"},
-	"orchestrator/census":           {"orchestrator/gate", "plugins/directory", "scoping", "state"},
-	"orchestrator/wave":             {"scoping"},
-	"orchestrator/schedule":         {},
-	"orchestrator/assess":           {"plugins/directory", "scoping"},
-	"orchestrator/host":             {"orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
-	"orchestrator":                  {"orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/schedule", "orchestrator/supervisor", "orchestrator/tenant", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
-	"orchestrator/api":              {"orchestrator", "plugins/engine", "scoping", "state"},
-	"orchestrator/simulation":       {"orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
-	"cmd/tandem":                    {"examples/lab", "orchestrator/api", "orchestrator/wave", "plugins/cloudsync", "plugins/connect", "plugins/engine"},
-	"cmd/tandem-agent":              {"plugins/cloudsync/agent", "plugins/directory"},
-	"examples/engine-minimal":       {"plugins/directory", "plugins/engine", "scoping"},
-	"examples/lab":                  {"examples/lab", "scoping"},
+	"plugins/engine":                 {"scoping"},
+	"plugins/engine/plugin":          {"plugins/engine", "plugins/engine/plugin/enginepb", "scoping"},
+	"plugins/engine/plugin/enginepb": {},
+	"plugins/engine/enginetest":      {"plugins/engine", "plugins/engine/plugin"},
+	"plugins/engine/conformance":     {"plugins/engine", "scoping"},
+	"plugins/directory":              {"scoping"},
+	"plugins/expression":             {"scoping"},
+	"plugins/connect":                {"plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
+	"plugins/cloudsync":              {"plugins/cloudsync", "plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
+	"plugins/cloudsync/agent":        {"plugins/cloudsync/line", "plugins/directory", "scoping"},
+	"plugins/cloudsync/line":         {"scoping"},
+	"plugins/cloudsync/line/linepb":  {},
+	"orchestrator/tenant/cloud":      {"scoping"},
+	"orchestrator/tenant":            {"orchestrator/tenant/cloud", "scoping"},
+	"orchestrator/supervisor":        {"plugins/engine", "plugins/engine/plugin", "scoping"},
+	"orchestrator/ledger":            {"orchestrator/tenant/cloud", "plugins/engine", "scoping", "state"},
+	"orchestrator/gate":              {"orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "scoping", "state"},
+	"orchestrator/census":            {"orchestrator/gate", "plugins/directory", "scoping", "state"},
+	"orchestrator/wave":              {"scoping"},
+	"orchestrator/schedule":          {},
+	"orchestrator/assess":            {"plugins/directory", "scoping"},
+	"orchestrator/host":              {"orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
+	"orchestrator":                   {"orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/schedule", "orchestrator/supervisor", "orchestrator/tenant", "orchestrator/wave", "plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
+	"orchestrator/api":               {"orchestrator", "plugins/engine", "scoping", "state"},
+	"orchestrator/simulation":        {"orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
+	"cmd/tandem":                     {"examples/lab", "orchestrator/api", "orchestrator/wave", "plugins/cloudsync", "plugins/connect", "plugins/engine/plugin"},
+	"cmd/tandem-agent":               {"plugins/cloudsync/agent", "plugins/directory"},
+	"examples/engine-minimal":        {"plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping"},
+	"examples/lab":                   {"examples/lab", "scoping"},
 }
 
 // pkg is one package of the module, by its path below the module's.
@@ -111,8 +112,11 @@ func TestImportsGoOneWay(t *testing.T) {
 
 // covers lets a name stand for what is below it, save where the rooms of one folder are kept apart.
 func covers(allowed, of string) bool {
-	if allowed == "orchestrator" {
+	switch allowed {
+	case "orchestrator":
 		return within(of, "orchestrator") && of != "orchestrator/simulation"
+	case "plugins/engine": // the values; what speaks to processes is named apart
+		return of == allowed
 	}
 	return within(of, allowed)
 }
@@ -142,6 +146,27 @@ func TestAgentAndEnginesAreFreeOfTheGraphSDK(t *testing.T) {
 	}
 	if checked < 10 {
 		t.Errorf("only %d packages were looked at", checked)
+	}
+}
+
+// Who decides, and who imitates the world around that, speaks values only: no protocol and no processes.
+func TestDecidingIsFreeOfGRPC(t *testing.T) {
+	rooms := []string{"plugins/engine", "plugins/connect", "orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger",
+		"orchestrator/simulation", "orchestrator/wave"}
+	checked := 0
+	for _, p := range packages(t) {
+		if !slices.Contains(rooms, p.name) {
+			continue
+		}
+		checked++
+		for _, banned := range []string{"google.golang.org/grpc", "google.golang.org/protobuf", "github.com/hashicorp/go-plugin"} {
+			if slices.ContainsFunc(p.deps, func(d string) bool { return within(d, banned) }) {
+				t.Errorf("%s contains %s", p.name, banned)
+			}
+		}
+	}
+	if checked != len(rooms) {
+		t.Errorf("%d of %d packages were looked at", checked, len(rooms))
 	}
 }
 

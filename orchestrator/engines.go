@@ -15,6 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -62,8 +63,8 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 	return e, nil
 }
 
-func commandOf(ec EngineConfig, o Options) engine.Command {
-	c := engine.Command{Path: o.Self, Args: []string{"plugin", ec.Kind}, Logger: o.Logger.With("engine", ec.Name)}
+func commandOf(ec EngineConfig, o Options) plugin.Command {
+	c := plugin.Command{Path: o.Self, Args: []string{"plugin", ec.Kind}, Logger: o.Logger.With("engine", ec.Name)}
 	if ec.Kind == KindExternal {
 		c.Path, c.Args, c.SHA256, c.Env = ec.Command[0], ec.Command[1:], ec.SHA256, ec.Env
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
 
 // built builds one of the project's programs, once per test binary's life is not needed: the build cache does that.
@@ -32,7 +33,7 @@ func built(t *testing.T, pkg string) string {
 
 func TestAMischievousEngineGetsRefusals(t *testing.T) {
 	exe := built(t, "github.com/tandem-sync/tandem/examples/engine-minimal")
-	sum, err := engine.FileSum(exe)
+	sum, err := plugin.FileSum(exe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestAMischievousEngineGetsRefusals(t *testing.T) {
 // What an engine says costs the host neither memory nor journal beyond what the directory's own objects cost (findings E2).
 func TestAFloodingEngineIsBounded(t *testing.T) {
 	exe := built(t, "github.com/tandem-sync/tandem/examples/engine-minimal")
-	sum, err := engine.FileSum(exe)
+	sum, err := plugin.FileSum(exe)
 	if err != nil {
 		t.Fatal(err)
 	}

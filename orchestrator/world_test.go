@@ -24,7 +24,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/connect"
-	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
 
 // The test binary serves the built-in engines by itself, as the tandem binary does.
@@ -41,12 +41,12 @@ func TestMain(m *testing.M) {
 }
 
 func servePlugin(kind string) {
-	l := engine.NewLogger(os.Stderr)
+	l := plugin.NewLogger(os.Stderr)
 	switch kind {
 	case "connect":
-		engine.Serve(connect.New(connect.Options{Logger: l}))
+		plugin.Serve(connect.New(connect.Options{Logger: l}))
 	case "cloudsync":
-		engine.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
+		plugin.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
 	}
 }
 

@@ -6,17 +6,17 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/connect"
-	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
 
 // servePlugin is this program as one of its built-in engines, started by itself.
 func servePlugin(kind string) int {
-	l := engine.NewLogger(os.Stderr)
+	l := plugin.NewLogger(os.Stderr)
 	switch kind {
 	case "connect":
-		engine.Serve(connect.New(connect.Options{Logger: l}))
+		plugin.Serve(connect.New(connect.Options{Logger: l}))
 	case "cloudsync":
-		engine.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
+		plugin.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
 	default:
 		complain("there is no built-in engine "+kind, "connect or cloudsync")
 		return api.ExitUsage

@@ -11,10 +11,11 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-func main() { engine.Serve(&minimal{}) }
+func main() { plugin.Serve(&minimal{}) }
 
 // minimal is the engine. What it does not do (Call, Deliver, Observe) the SDK refuses, and the SDK keeps its grants.
 type minimal struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/conformance"
 	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -113,7 +114,7 @@ func process(t testing.TB) engine.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := engine.Start(context.Background(), engine.Command{Path: path})
+	p, err := plugin.Start(context.Background(), plugin.Command{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

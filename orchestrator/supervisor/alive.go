@@ -16,7 +16,7 @@ var (
 	ErrStalled = errors.New("the engine's run stands still")
 )
 
-// Pinger is an Instance that can be asked whether it answers at all. *engine.Process is one; an engine in this process is not.
+// Pinger is an Instance that can be asked whether it answers at all. *plugin.Process is one; an engine in this process is not.
 type Pinger interface {
 	Ping(context.Context) error
 }

@@ -6,9 +6,10 @@ import (
 	"sync"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
 
-// Instance is one started engine: a session. *engine.Process is one.
+// Instance is one started engine: a session. *plugin.Process is one.
 type Instance interface {
 	Engine() engine.Engine
 	PID() int
@@ -21,9 +22,9 @@ type Instance interface {
 type Starter func(context.Context) (Instance, error)
 
 // Command starts an executable.
-func Command(c engine.Command) Starter {
+func Command(c plugin.Command) Starter {
 	return func(ctx context.Context) (Instance, error) {
-		p, err := engine.Start(ctx, c)
+		p, err := plugin.Start(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +59,7 @@ type Local struct {
 func NewLocal(impl engine.Engine) *Local {
 	l := &Local{impl: impl, done: make(chan struct{})}
 	l.life, l.end = context.WithCancelCause(context.Background())
-	l.engine = engine.WithLife(l.life, impl)
+	l.engine = plugin.WithLife(l.life, impl)
 	return l
 }
 

@@ -163,7 +163,7 @@ func (s *Supervisor) Open(ctx context.Context) error {
 	})
 }
 
-// Close ends the engine, with grace and then by force (engine.StopGrace), and returns when nothing of it is left.
+// Close ends the engine, with grace and then by force (plugin.StopGrace), and returns when nothing of it is left.
 func (s *Supervisor) Close() error {
 	s.mu.Lock()
 	cancel, ended := s.cancel, s.ended

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "engine":
-		engine.Serve(&proposer{count: 1000})
+		plugin.Serve(&proposer{count: 1000})
 	case "host":
 		host()
 	}
@@ -52,7 +53,7 @@ func self() supervisor.Starter {
 	if err != nil {
 		panic(err)
 	}
-	return supervisor.Command(engine.Command{Path: path, Env: []string{part + "=engine"}})
+	return supervisor.Command(plugin.Command{Path: path, Env: []string{part + "=engine"}})
 }
 
 // proposer proposes count objects in batches of ten.

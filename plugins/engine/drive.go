@@ -20,7 +20,7 @@ func Drive(ctx context.Context, e Engine, r RunRequest, decide Decide, progress 
 	in, out := make(chan []Decision), make(chan RunEvent)
 	relayed, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		relay(ctx, d.decisions, in)
+		Relay(ctx, d.decisions, in)
 		close(relayed)
 	}()
 	go func() { ended <- e.Run(ctx, r, in, out) }()
@@ -54,14 +54,14 @@ type driver struct {
 
 func (d *driver) take(ctx context.Context, event RunEvent) error {
 	if d.over {
-		return contractError("it says more after the last report of a run")
+		return ContractError("it says more after the last report of a run")
 	}
 	if event.Progress != nil && d.progress != nil {
 		d.progress(*event.Progress)
 	}
 	if event.Report != nil {
 		if len(d.reports) == maxReports {
-			return contractError("more than %d reports of one run", maxReports)
+			return ContractError("more than %d reports of one run", maxReports)
 		}
 		event.Report.Errors = event.Report.Errors[:min(len(event.Report.Errors), maxErrors)]
 		for i, e := range event.Report.Errors {
@@ -88,14 +88,14 @@ const (
 
 func (d *driver) answer(ctx context.Context, batch []Proposal) error {
 	if len(batch) > MaxBatch {
-		return contractError("a batch of %d proposals; at most %d are allowed", len(batch), MaxBatch)
+		return ContractError("a batch of %d proposals; at most %d are allowed", len(batch), MaxBatch)
 	}
 	if d.over {
-		return contractError("proposals come with the last report of a run")
+		return ContractError("proposals come with the last report of a run")
 	}
 	for _, p := range batch {
 		if p.Seq <= d.seq {
-			return contractError("sequence number %d follows %d", p.Seq, d.seq)
+			return ContractError("sequence number %d follows %d", p.Seq, d.seq)
 		}
 		d.seq = p.Seq
 	}
@@ -118,7 +118,7 @@ func (d *driver) verdict(r RunRequest, err error) error {
 	case err != nil:
 		return fmt.Errorf("run %d: %w", r.Run, err)
 	case !d.over:
-		return fmt.Errorf("run %d: %w", r.Run, contractError("it ended without its last report"))
+		return fmt.Errorf("run %d: %w", r.Run, ContractError("it ended without its last report"))
 	}
 	return nil
 }

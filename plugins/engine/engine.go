@@ -1,4 +1,5 @@
-// Package engine is the contract between Tandem and its engines, and the Go SDK to write one.
+// Package engine is the contract between Tandem and its engines, as values. Package plugin below it speaks the contract
+// between processes: an engine is served by plugin.Serve, and started by plugin.Start.
 //
 // An engine is a process that reads directories and proposes what it wants written to the tenant. It holds no tenant
 // credentials: the host's gate decides every proposal and does the writing. The host opens every stream and the engine

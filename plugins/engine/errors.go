@@ -17,6 +17,11 @@ var ErrEngineDied = errors.New("the engine's process ended")
 // batch, a GUID of the wrong length.
 var ErrContract = errors.New("the engine breaks the contract")
 
+// ContractError returns an ErrContract that says what the engine did.
+func ContractError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrContract, fmt.Sprintf(format, args...))
+}
+
 // DiedError says how an engine's process ended.
 type DiedError struct {
 	Path    string   // its executable

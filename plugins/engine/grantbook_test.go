@@ -8,6 +8,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
+func guid(n byte) scoping.GUID { return scoping.GUID{15: n, 0: 1} }
+
 func TestCoveringTakesTheDeepestGrantOfTheSelector(t *testing.T) {
 	users := []scoping.Feature{scoping.Users}
 	in := func(under byte, selector string, except ...scoping.GUID) scoping.Scope {

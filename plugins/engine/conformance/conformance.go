@@ -10,7 +10,7 @@
 //		})
 //	}
 //
-// An engine in another language is started as a process, by engine.Start. The kit does not judge what an engine wants of an
+// An engine in another language is started as a process, by plugin.Start of plugins/engine/plugin. The kit does not judge what an engine wants of an
 // object beyond what Expect says; the host's gate does that.
 package conformance
 

@@ -11,14 +11,15 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
 
 // Wire gives impl as a host sees it: every call is marshalled and crosses gRPC. All ends with the test.
 func Wire(t testing.TB, impl engine.Engine) engine.Engine {
 	t.Helper()
 	listener := bufconn.Listen(1 << 16)
-	server := grpc.NewServer(append(engine.ServerOptions(), grpc.WaitForHandlers(true))...)
-	engine.Register(server, impl)
+	server := grpc.NewServer(append(plugin.ServerOptions(), grpc.WaitForHandlers(true))...)
+	plugin.Register(server, impl)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	conn, err := grpc.NewClient("passthrough:///engine",
@@ -37,5 +38,5 @@ func Wire(t testing.TB, impl engine.Engine) engine.Engine {
 			t.Errorf("serving the engine: %v", err)
 		}
 	})
-	return engine.NewClient(conn)
+	return plugin.NewClient(conn)
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package engine_test
+package plugin_test
 
 import (
 	"bufio"
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
 
 // The test binary plays other parts when this variable names one.
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "engine":
-		engine.Serve(&inhabitant{})
+		plugin.Serve(&inhabitant{})
 	case "stubborn":
 		stubborn()
 	case "host":
@@ -49,7 +50,7 @@ func (*inhabitant) Call(ctx context.Context, verb string, args []byte, out chan<
 	case "env":
 		out <- []byte(strings.Join(os.Environ(), "\n"))
 	case "log":
-		engine.NewLogger(os.Stderr).Warn("a warning", "key", "value")
+		plugin.NewLogger(os.Stderr).Warn("a warning", "key", "value")
 	case "panic":
 		panic("the engine's own mistake")
 	case "die":
@@ -73,13 +74,13 @@ var stdout, stderr = os.Stdout, os.Stderr // before go-plugin replaces them
 
 // stubborn serves, and never ends by itself.
 func stubborn() {
-	go engine.Serve(&inhabitant{})
+	go plugin.Serve(&inhabitant{})
 	select {}
 }
 
 // host starts an engine, prints its process id, and waits to be killed.
 func host() {
-	p, err := engine.Start(context.Background(), self("engine"))
+	p, err := plugin.Start(context.Background(), self("engine"))
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -88,17 +89,17 @@ func host() {
 	select {}
 }
 
-func self(role string) engine.Command {
+func self(role string) plugin.Command {
 	path, err := os.Executable()
 	if err != nil {
 		panic(err)
 	}
-	return engine.Command{Path: path, Env: []string{part + "=" + role}}
+	return plugin.Command{Path: path, Env: []string{part + "=" + role}}
 }
 
-func start(t *testing.T, c engine.Command) *engine.Process {
+func start(t *testing.T, c plugin.Command) *plugin.Process {
 	t.Helper()
-	p, err := engine.Start(t.Context(), c)
+	p, err := plugin.Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,12 +322,12 @@ func TestAWrongChecksumIsRefusedBeforeAnythingRuns(t *testing.T) {
 	if err := os.WriteFile(path, []byte("#!/bin/sh\ntouch "+dir+"/ran\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := engine.FileSum(path)
+	sum, err := plugin.FileSum(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	expected := strings.Repeat("0", 64)
-	_, err = engine.Start(t.Context(), engine.Command{Path: path, SHA256: expected})
+	_, err = plugin.Start(t.Context(), plugin.Command{Path: path, SHA256: expected})
 	var wrong *engine.ChecksumError
 	if !errors.As(err, &wrong) || wrong.Found != sum || !strings.Contains(err.Error(), sum) || !strings.Contains(err.Error(), expected) {
 		t.Error(err)
@@ -335,7 +336,7 @@ func TestAWrongChecksumIsRefusedBeforeAnythingRuns(t *testing.T) {
 		t.Error("it was run")
 	}
 	c := self("engine")
-	if c.SHA256, err = engine.FileSum(c.Path); err != nil {
+	if c.SHA256, err = plugin.FileSum(c.Path); err != nil {
 		t.Fatal(err)
 	}
 	start(t, c)
@@ -356,7 +357,7 @@ func TestWhatIsNoEngineIsNamedWithItsWords(t *testing.T) {
 		"binary on stderr": {"head -c 100000 /dev/zero >&2; exit 1", []string{"ended without saying"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := engine.Start(t.Context(), engine.Command{Path: "/bin/sh", Args: []string{"-c", test.script}})
+			_, err := plugin.Start(t.Context(), plugin.Command{Path: "/bin/sh", Args: []string{"-c", test.script}})
 			var failed *engine.StartError
 			if !errors.As(err, &failed) {
 				t.Fatalf("%v", err)
@@ -368,10 +369,10 @@ func TestWhatIsNoEngineIsNamedWithItsWords(t *testing.T) {
 			}
 		})
 	}
-	if _, err := engine.Start(t.Context(), engine.Command{Path: "/nonexistent/engine"}); err == nil || !strings.Contains(err.Error(), "/nonexistent/engine") {
+	if _, err := plugin.Start(t.Context(), plugin.Command{Path: "/nonexistent/engine"}); err == nil || !strings.Contains(err.Error(), "/nonexistent/engine") {
 		t.Error(err)
 	}
-	if _, err := engine.Start(t.Context(), engine.Command{Path: "/bin/sh", Dir: "/nonexistent"}); err == nil || !strings.Contains(err.Error(), "cannot be run") {
+	if _, err := plugin.Start(t.Context(), plugin.Command{Path: "/bin/sh", Dir: "/nonexistent"}); err == nil || !strings.Contains(err.Error(), "cannot be run") {
 		t.Error(err)
 	}
 }
@@ -390,7 +391,7 @@ func TestAStartCanBeGivenUp(t *testing.T) {
 		}
 		cancel()
 	}()
-	_, err := engine.Start(ctx, engine.Command{Path: "/bin/sh", Args: []string{"-c", "echo > " + fifo + "; exec sleep 100"}})
+	_, err := plugin.Start(ctx, plugin.Command{Path: "/bin/sh", Args: []string{"-c", "echo > " + fifo + "; exec sleep 100"}})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

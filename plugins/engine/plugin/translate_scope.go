@@ -1,15 +1,12 @@
-package engine
+package plugin
 
 import (
 	"fmt"
 
-	"github.com/tandem-sync/tandem/plugins/engine/enginepb"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin/enginepb"
 	"github.com/tandem-sync/tandem/scoping"
 )
-
-func contractError(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrContract, fmt.Sprintf(format, args...))
-}
 
 // guidIn takes no bytes as the zero GUID.
 func guidIn(b []byte) (scoping.GUID, error) {
@@ -18,7 +15,7 @@ func guidIn(b []byte) (scoping.GUID, error) {
 	}
 	g, err := scoping.GUIDFromBytes(b)
 	if err != nil {
-		return g, fmt.Errorf("%w: %w", ErrContract, err)
+		return g, fmt.Errorf("%w: %w", engine.ErrContract, err)
 	}
 	return g, nil
 }
@@ -63,7 +60,7 @@ func objectsIn(packed []*enginepb.Objects) ([]scoping.ObjectID, error) {
 	n := 0
 	for _, p := range packed {
 		if len(p.Guids)%16 != 0 {
-			return nil, contractError("%d bytes are no list of objectGUIDs", len(p.Guids))
+			return nil, engine.ContractError("%d bytes are no list of objectGUIDs", len(p.Guids))
 		}
 		n += len(p.Guids) / 16
 	}
@@ -130,14 +127,14 @@ func scopeIn(s *enginepb.Scope) (scoping.Scope, error) {
 	return to, err
 }
 
-func modeIn(m enginepb.Mode) (Mode, error) {
+func modeIn(m enginepb.Mode) (engine.Mode, error) {
 	if m < enginepb.Mode_MODE_NONE || m > enginepb.Mode_MODE_OWN {
-		return ModeNone, contractError("mode %d is unknown", m)
+		return engine.ModeNone, engine.ContractError("mode %d is unknown", m)
 	}
-	return Mode(m), nil
+	return engine.Mode(m), nil
 }
 
-func grantsOut(grants []Grant) *enginepb.GrantsRequest {
+func grantsOut(grants []engine.Grant) *enginepb.GrantsRequest {
 	to := &enginepb.GrantsRequest{}
 	for _, g := range grants {
 		to.Grants = append(to.Grants, &enginepb.Grant{Id: g.ID, Scope: scopeOut(g.Scope), Mode: enginepb.Mode(g.Mode), Epoch: epochOut(g.Epoch)})
@@ -145,8 +142,8 @@ func grantsOut(grants []Grant) *enginepb.GrantsRequest {
 	return to
 }
 
-func grantsIn(r *enginepb.GrantsRequest) ([]Grant, error) {
-	to := make([]Grant, 0, len(r.GetGrants()))
+func grantsIn(r *enginepb.GrantsRequest) ([]engine.Grant, error) {
+	to := make([]engine.Grant, 0, len(r.GetGrants()))
 	for _, g := range r.GetGrants() {
 		scope, err := scopeIn(g.Scope)
 		if err != nil {
@@ -156,15 +153,15 @@ func grantsIn(r *enginepb.GrantsRequest) ([]Grant, error) {
 		if err != nil {
 			return nil, fmt.Errorf("grant %d: %w", g.Id, err)
 		}
-		to = append(to, Grant{ID: g.Id, Scope: scope, Mode: mode, Epoch: epochIn(g.Epoch)})
+		to = append(to, engine.Grant{ID: g.Id, Scope: scope, Mode: mode, Epoch: epochIn(g.Epoch)})
 	}
 	return to, nil
 }
 
-func ackOut(a Ack) *enginepb.Ack {
+func ackOut(a engine.Ack) *enginepb.Ack {
 	return &enginepb.Ack{Grant: a.Grant, Epoch: epochOut(a.Epoch), InForce: a.InForce, Idle: a.Idle, Error: a.Err}
 }
 
-func ackIn(a *enginepb.Ack) Ack {
-	return Ack{Grant: a.Grant, Epoch: epochIn(a.Epoch), InForce: a.InForce, Idle: a.Idle, Err: a.Error}
+func ackIn(a *enginepb.Ack) engine.Ack {
+	return engine.Ack{Grant: a.Grant, Epoch: epochIn(a.Epoch), InForce: a.InForce, Idle: a.Idle, Err: a.Error}
 }

@@ -1,11 +1,12 @@
-package engine
+package plugin
 
 import (
-	"github.com/tandem-sync/tandem/plugins/engine/enginepb"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin/enginepb"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-func descriptionOut(d Description) *enginepb.DescribeResponse {
+func descriptionOut(d engine.Description) *enginepb.DescribeResponse {
 	to := &enginepb.DescribeResponse{Kind: d.Kind, Version: d.Version, Contract: uint32(d.Contract), Features: namesOut(d.Features),
 		CanShadow: d.CanShadow, Release: d.Release, Keeps: d.Keeps, Verbs: d.Verbs, Delivers: namesOut(d.Delivers), Observes: d.Observes}
 	if len(d.Writes) > 0 {
@@ -17,8 +18,8 @@ func descriptionOut(d Description) *enginepb.DescribeResponse {
 	return to
 }
 
-func descriptionIn(d *enginepb.DescribeResponse) Description {
-	to := Description{Kind: d.Kind, Version: d.Version, Contract: int(d.Contract), Features: featuresIn(d.Features),
+func descriptionIn(d *enginepb.DescribeResponse) engine.Description {
+	to := engine.Description{Kind: d.Kind, Version: d.Version, Contract: int(d.Contract), Features: featuresIn(d.Features),
 		CanShadow: d.CanShadow, Release: d.Release, Keeps: d.Keeps, Verbs: d.Verbs, Delivers: featuresIn(d.Delivers), Observes: d.Observes}
 	if len(d.Writes) > 0 {
 		to.Writes = make(map[scoping.Feature][]string, len(d.Writes))
@@ -29,7 +30,7 @@ func descriptionIn(d *enginepb.DescribeResponse) Description {
 	return to
 }
 
-func configOut(c Config) *enginepb.ConfigureRequest {
+func configOut(c engine.Config) *enginepb.ConfigureRequest {
 	to := &enginepb.ConfigureRequest{Engine: c.Engine, DataDir: c.DataDir, Settings: c.Settings, Features: namesOut(c.Features)}
 	for _, d := range c.Directories {
 		to.Directories = append(to.Directories, &enginepb.Directory{Name: d.Name, Urls: d.URLs, Base: d.Base, User: d.User,
@@ -38,37 +39,37 @@ func configOut(c Config) *enginepb.ConfigureRequest {
 	return to
 }
 
-func configIn(c *enginepb.ConfigureRequest) Config {
-	to := Config{Engine: c.Engine, DataDir: c.DataDir, Settings: c.Settings, Features: featuresIn(c.Features)}
+func configIn(c *enginepb.ConfigureRequest) engine.Config {
+	to := engine.Config{Engine: c.Engine, DataDir: c.DataDir, Settings: c.Settings, Features: featuresIn(c.Features)}
 	for _, d := range c.Directories {
-		to.Directories = append(to.Directories, Directory{Name: d.Name, URLs: d.Urls, Base: d.Base, User: d.User,
+		to.Directories = append(to.Directories, engine.Directory{Name: d.Name, URLs: d.Urls, Base: d.Base, User: d.User,
 			Password: d.Password, CA: d.Ca, Insecure: d.Insecure})
 	}
 	return to
 }
 
-func healthOut(h Health) *enginepb.HealthEvent {
+func healthOut(h engine.Health) *enginepb.HealthEvent {
 	return &enginepb.HealthEvent{Ok: h.OK, Message: h.Message, Agents: uint32(h.Agents), Details: h.Details}
 }
 
-func healthIn(h *enginepb.HealthEvent) Health {
-	return Health{OK: h.Ok, Message: h.Message, Agents: int(h.Agents), Details: h.Details}
+func healthIn(h *enginepb.HealthEvent) engine.Health {
+	return engine.Health{OK: h.Ok, Message: h.Message, Agents: int(h.Agents), Details: h.Details}
 }
 
-func eventOut(e Event) *enginepb.Event {
+func eventOut(e engine.Event) *enginepb.Event {
 	return &enginepb.Event{Id: e.ID, Feature: string(e.Feature), Object: objectOut(e.Object), Values: valuesOut(e.Values), Expires: e.Expires}
 }
 
-func eventIn(e *enginepb.Event) (Event, error) {
+func eventIn(e *enginepb.Event) (engine.Event, error) {
 	o, err := objectIn(e.Object)
-	return Event{ID: e.Id, Feature: scoping.Feature(e.Feature), Object: o, Values: valuesIn(e.Values), Expires: e.Expires}, err
+	return engine.Event{ID: e.Id, Feature: scoping.Feature(e.Feature), Object: o, Values: valuesIn(e.Values), Expires: e.Expires}, err
 }
 
-func changeOut(c TenantChange) *enginepb.TenantChange {
+func changeOut(c engine.TenantChange) *enginepb.TenantChange {
 	return &enginepb.TenantChange{CloudId: c.CloudID, Kind: string(c.Kind), Object: objectOut(c.Object), Values: valuesOut(c.Values), Removed: c.Removed}
 }
 
-func changeIn(c *enginepb.TenantChange) (TenantChange, error) {
+func changeIn(c *enginepb.TenantChange) (engine.TenantChange, error) {
 	o, err := objectIn(c.Object)
-	return TenantChange{CloudID: c.CloudId, Kind: scoping.Kind(c.Kind), Object: o, Values: valuesIn(c.Values), Removed: c.Removed}, err
+	return engine.TenantChange{CloudID: c.CloudId, Kind: scoping.Kind(c.Kind), Object: o, Values: valuesIn(c.Values), Removed: c.Removed}, err
 }

@@ -1,4 +1,4 @@
-package engine_test
+package plugin_test
 
 import (
 	"context"
@@ -315,14 +315,5 @@ func TestBadValuesOfAnEngineAreNamed(t *testing.T) {
 		if _, err := drive(t.Context(), wire, engine.RunRequest{}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestSecretsAreNotPrinted(t *testing.T) {
-	d := engine.Directory{Name: "n", Password: "hunter2"}
-	v := engine.Value{Text: []string{"hunter2"}, Secret: true}
-	all := fmt.Sprintf("%v %+v %#v %v %+v %#v %v", d, d, d, v, v, v, engine.Config{Directories: []engine.Directory{d}})
-	if strings.Contains(all, "hunter2") {
-		t.Error(all)
 	}
 }

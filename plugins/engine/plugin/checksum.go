@@ -1,4 +1,4 @@
-package engine
+package plugin
 
 import (
 	"crypto/sha256"
@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
 // FileSum gives the SHA-256 of a file in hexadecimal, as engines[].sha256 holds it.
@@ -31,7 +33,7 @@ func checkSum(path, expected string) error {
 		return err
 	}
 	if !strings.EqualFold(found, strings.TrimSpace(expected)) {
-		return &ChecksumError{Path: path, Expected: expected, Found: found}
+		return &engine.ChecksumError{Path: path, Expected: expected, Found: found}
 	}
 	return nil
 }

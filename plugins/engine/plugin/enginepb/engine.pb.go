@@ -2669,7 +2669,7 @@ const file_engine_proto_rawDesc = "" +
 	"\x06Health\x12\x1f.tandem.engine.v1.HealthRequest\x1a\x1d.tandem.engine.v1.HealthEvent0\x01\x12G\n" +
 	"\x04Call\x12\x1d.tandem.engine.v1.CallRequest\x1a\x1e.tandem.engine.v1.CallResponse0\x01\x12A\n" +
 	"\aDeliver\x12\x17.tandem.engine.v1.Event\x1a\x1d.tandem.engine.v1.EventResult\x12P\n" +
-	"\aObserve\x12 .tandem.engine.v1.ObserveRequest\x1a!.tandem.engine.v1.ObserveResponse(\x01B7Z5github.com/tandem-sync/tandem/plugins/engine/enginepbb\x06proto3"
+	"\aObserve\x12 .tandem.engine.v1.ObserveRequest\x1a!.tandem.engine.v1.ObserveResponse(\x01B>Z<github.com/tandem-sync/tandem/plugins/engine/plugin/enginepbb\x06proto3"
 
 var (
 	file_engine_proto_rawDescOnce sync.Once

@@ -1,4 +1,4 @@
-package engine
+package plugin
 
 import (
 	"context"
@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	plugin "github.com/hashicorp/go-plugin"
+	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
 // endLimit is how long a plugin's process may live after its session: the contract says a second.
@@ -26,7 +28,7 @@ const parentInterval = 200 * time.Millisecond
 //
 // In a process that no host started, Serve says so on standard error and ends the process with exit code 1. What the plugin
 // writes to os.Stdout while serving goes to the host's log; log with [NewLogger].
-func Serve(impl Engine) {
+func Serve(impl engine.Engine) {
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
 		fmt.Fprintln(os.Stderr, "This program is an engine of Tandem. It is started by tandem, which finds it under engines[].command in tandem.yaml.")
 		os.Exit(1)
@@ -35,9 +37,9 @@ func Serve(impl Engine) {
 	go s.watchInput(os.Stdin)
 	go s.watchParent(os.Getppid())
 	go s.stopServer()
-	plugin.Serve(&plugin.ServeConfig{
+	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: handshake,
-		Plugins:         plugin.PluginSet{pluginName: &wire{impl: impl}},
+		Plugins:         goplugin.PluginSet{pluginName: &wire{impl: impl}},
 		GRPCServer:      s.server,
 		Logger:          hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 	})

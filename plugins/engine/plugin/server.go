@@ -1,4 +1,4 @@
-package engine
+package plugin
 
 import (
 	"context"
@@ -11,7 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/tandem-sync/tandem/plugins/engine/enginepb"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin/enginepb"
 )
 
 // maxMessage bounds what an engine accepts in one message, in bytes: runs by object and arguments of Call are the largest.
@@ -29,14 +30,14 @@ func ServerOptions() []grpc.ServerOption {
 }
 
 // Register makes r serve impl by the contract. [Serve] does it for plugins; tests and other transports do it themselves.
-func Register(r grpc.ServiceRegistrar, impl Engine) {
+func Register(r grpc.ServiceRegistrar, impl engine.Engine) {
 	enginepb.RegisterEngineServer(r, &server{impl: impl})
 }
 
 // server translates calls of the contract into calls of an Engine.
 type server struct {
 	enginepb.UnimplementedEngineServer
-	impl Engine
+	impl engine.Engine
 }
 
 // statusOf gives an engine's error the form in which it crosses the wire.
@@ -44,8 +45,8 @@ func statusOf(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrUnsupported):
-		return status.Error(codes.Unimplemented, ErrUnsupported.Error())
+	case errors.Is(err, engine.ErrUnsupported):
+		return status.Error(codes.Unimplemented, engine.ErrUnsupported.Error())
 	case ctx.Err() != nil:
 		return status.FromContextError(ctx.Err()).Err()
 	}
@@ -62,7 +63,7 @@ func (s *server) Describe(ctx context.Context, _ *enginepb.DescribeRequest) (*en
 
 func (s *server) Configure(ctx context.Context, r *enginepb.ConfigureRequest) (*enginepb.ConfigureResponse, error) {
 	err := s.impl.Configure(ctx, configIn(r))
-	var refused *ConfigError
+	var refused *engine.ConfigError
 	if errors.As(err, &refused) {
 		return &enginepb.ConfigureResponse{Problems: problemsOut(refused)}, nil
 	}
@@ -70,7 +71,7 @@ func (s *server) Configure(ctx context.Context, r *enginepb.ConfigureRequest) (*
 }
 
 // problemsOut never gives an empty list, which would mean acceptance.
-func problemsOut(e *ConfigError) []string {
+func problemsOut(e *engine.ConfigError) []string {
 	if len(e.Problems) == 0 {
 		return []string{"the engine refuses without saying why"}
 	}
@@ -82,14 +83,14 @@ func problemsOut(e *ConfigError) []string {
 }
 
 func (s *server) Grants(stream grpc.BidiStreamingServer[enginepb.GrantsRequest, enginepb.Ack]) error {
-	recv := func() ([]Grant, error) {
+	recv := func() ([]engine.Grant, error) {
 		r, err := stream.Recv()
 		if err != nil {
 			return nil, err
 		}
 		return grantsIn(r)
 	}
-	send := func(a Ack) error { return stream.Send(ackOut(a)) }
+	send := func(a engine.Ack) error { return stream.Send(ackOut(a)) }
 	return exchange(stream.Context(), recv, send, s.impl.Grants)
 }
 
@@ -105,18 +106,18 @@ func (s *server) Run(stream grpc.BidiStreamingServer[enginepb.RunMessage, engine
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	recv := func() ([]Decision, error) {
+	recv := func() ([]engine.Decision, error) {
 		m, err := stream.Recv()
 		return decisionsIn(m.GetDecisions()), err
 	}
-	send := func(e RunEvent) error { return sendRunEvent(e, stream.Send) }
-	return exchange(stream.Context(), recv, send, func(ctx context.Context, in <-chan []Decision, out chan<- RunEvent) error {
+	send := func(e engine.RunEvent) error { return sendRunEvent(e, stream.Send) }
+	return exchange(stream.Context(), recv, send, func(ctx context.Context, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
 		return s.impl.Run(ctx, request, in, out)
 	})
 }
 
 // sendRunEvent sends an event, its proposals in messages that keep the contract's limits.
-func sendRunEvent(e RunEvent, send func(*enginepb.RunEvent) error) error {
+func sendRunEvent(e engine.RunEvent, send func(*enginepb.RunEvent) error) error {
 	switch {
 	case e.Progress != nil:
 		return send(&enginepb.RunEvent{Is: &enginepb.RunEvent_Progress{Progress: progressOut(*e.Progress)}})
@@ -135,7 +136,7 @@ func sendRunEvent(e RunEvent, send func(*enginepb.RunEvent) error) error {
 			return err
 		}
 		n := proto.Size(to)
-		if len(batch.Proposals) == MaxBatch || size > 0 && size+n > softMessage {
+		if len(batch.Proposals) == engine.MaxBatch || size > 0 && size+n > softMessage {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -149,7 +150,7 @@ func sendRunEvent(e RunEvent, send func(*enginepb.RunEvent) error) error {
 }
 
 func (s *server) Health(_ *enginepb.HealthRequest, stream grpc.ServerStreamingServer[enginepb.HealthEvent]) error {
-	return emit(stream.Context(), func(h Health) error { return stream.Send(healthOut(h)) }, s.impl.Health)
+	return emit(stream.Context(), func(h engine.Health) error { return stream.Send(healthOut(h)) }, s.impl.Health)
 }
 
 func (s *server) Call(r *enginepb.CallRequest, stream grpc.ServerStreamingServer[enginepb.CallResponse]) error {
@@ -173,11 +174,11 @@ func (s *server) Deliver(ctx context.Context, r *enginepb.Event) (*enginepb.Even
 
 func (s *server) Observe(stream grpc.ClientStreamingServer[enginepb.ObserveRequest, enginepb.ObserveResponse]) error {
 	var waiting []*enginepb.TenantChange
-	recv := func() (TenantChange, error) {
+	recv := func() (engine.TenantChange, error) {
 		for len(waiting) == 0 {
 			r, err := stream.Recv()
 			if err != nil {
-				return TenantChange{}, err
+				return engine.TenantChange{}, err
 			}
 			waiting = r.Changes
 		}
@@ -186,7 +187,7 @@ func (s *server) Observe(stream grpc.ClientStreamingServer[enginepb.ObserveReque
 		return changeIn(next)
 	}
 	none := func(struct{}) error { return nil }
-	err := exchange(stream.Context(), recv, none, func(ctx context.Context, in <-chan TenantChange, _ chan<- struct{}) error {
+	err := exchange(stream.Context(), recv, none, func(ctx context.Context, in <-chan engine.TenantChange, _ chan<- struct{}) error {
 		return s.impl.Observe(ctx, in)
 	})
 	if err != nil {
@@ -202,9 +203,9 @@ func exchange[In, Out any](ctx context.Context, recv func() (In, error), send fu
 	defer cancel(nil)
 	arrived, in := make(chan In), make(chan In)
 	go receive(ctx, cancel, recv, arrived) // ends with the stream, which ends when the handler returns
-	go relay(ctx, arrived, in)
+	go engine.Relay(ctx, arrived, in)
 	err := emit(ctx, send, func(ctx context.Context, out chan<- Out) error { return call(ctx, in, out) })
-	if cause := context.Cause(ctx); errors.Is(cause, ErrContract) {
+	if cause := context.Cause(ctx); errors.Is(cause, engine.ErrContract) {
 		return status.Error(codes.InvalidArgument, cause.Error())
 	}
 	return err
@@ -224,32 +225,6 @@ func receive[T any](ctx context.Context, cancel context.CancelCauseFunc, recv fu
 		}
 		select {
 		case to <- v:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// relay is an unbounded queue. It closes to when from is closed and the queue is empty, or when ctx ends: an engine that just
-// ranges over its decisions ends, too.
-func relay[T any](ctx context.Context, from <-chan T, to chan<- T) {
-	defer close(to)
-	var queue []T
-	for from != nil || len(queue) > 0 {
-		var out chan<- T
-		var head T
-		if len(queue) > 0 {
-			out, head = to, queue[0]
-		}
-		select {
-		case v, ok := <-from:
-			if !ok {
-				from = nil
-				continue
-			}
-			queue = append(queue, v)
-		case out <- head:
-			queue = queue[1:]
 		case <-ctx.Done():
 			return
 		}

@@ -1,4 +1,4 @@
-package engine
+package plugin
 
 import (
 	"context"
@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	plugin "github.com/hashicorp/go-plugin"
+	goplugin "github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
 // StartTimeout bounds how long an executable may take to say that it is an engine.
@@ -43,9 +45,9 @@ type Command struct {
 type Process struct {
 	path   string
 	runner *child
-	client *plugin.Client
+	client *goplugin.Client
 	tail   *tail
-	engine Engine
+	engine engine.Engine
 	health grpc_health_v1.HealthClient
 	life   context.Context
 	end    context.CancelCauseFunc
@@ -65,11 +67,11 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 		path, err = filepath.Abs(path)
 	}
 	if err != nil {
-		return nil, &StartError{Path: c.Path, What: "no such executable: " + err.Error(), Err: err}
+		return nil, &engine.StartError{Path: c.Path, What: "no such executable: " + err.Error(), Err: err}
 	}
 	if c.SHA256 != "" {
 		if err := checkSum(path, c.SHA256); err != nil {
-			return nil, &StartError{Path: path, What: err.Error(), Err: err}
+			return nil, &engine.StartError{Path: path, What: err.Error(), Err: err}
 		}
 	}
 	p := newProcess(path, c)
@@ -92,10 +94,10 @@ func newProcess(path string, c Command) *Process {
 	p := &Process{path: path, runner: newChild(cmd), tail: &tail{}, done: make(chan struct{})}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.stop, p.asked = context.WithCancel(context.Background())
-	p.client = plugin.NewClient(&plugin.ClientConfig{
+	p.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
-		Plugins:          plugin.PluginSet{pluginName: &wire{}},
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		Plugins:          goplugin.PluginSet{pluginName: &wire{}},
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     StartTimeout,
@@ -140,11 +142,11 @@ func (p *Process) connect(ctx context.Context) error {
 	if err := protocol.Ping(); err != nil {
 		return fmt.Errorf("it announced itself but does not answer: %w", err)
 	}
-	inner, ok := raw.(Engine)
+	inner, ok := raw.(engine.Engine)
 	if !ok {
 		return errors.New("go-plugin gave no engine")
 	}
-	if g, ok := protocol.(*plugin.GRPCClient); ok {
+	if g, ok := protocol.(*goplugin.GRPCClient); ok {
 		p.health = grpc_health_v1.NewHealthClient(g.Conn)
 	}
 	p.engine = &mortal{life: p.life, inner: inner, lost: func() { _ = p.runner.Kill(context.Background()) }}
@@ -158,15 +160,15 @@ func (p *Process) startError(ctx context.Context, err error) error {
 	_ = os.RemoveAll(p.sockets) // go-plugin leaves it when there was no process
 	p.end(err)
 	p.asked()
-	failed := &StartError{Path: p.path, What: "it is not an engine of Tandem: " + err.Error(), State: p.runner.how(), Stderr: p.tail.last(), Err: err}
+	failed := &engine.StartError{Path: p.path, What: "it is not an engine of Tandem: " + err.Error(), State: p.runner.how(), Stderr: p.tail.last(), Err: err}
 	line := strings.TrimSpace(p.runner.hello.String())
 	version, speaks := spokenVersion(line)
 	switch {
 	case ctx.Err() != nil:
 		failed.Err = context.Cause(ctx)
 		failed.What = failed.Err.Error()
-	case speaks && version != strconv.Itoa(ContractVersion):
-		failed.Err = &VersionError{Engine: version, Host: ContractVersion}
+	case speaks && version != strconv.Itoa(engine.ContractVersion):
+		failed.Err = &engine.VersionError{Engine: version, Host: engine.ContractVersion}
 		failed.What = failed.Err.Error()
 	case speaks:
 		failed.What = err.Error()
@@ -183,7 +185,7 @@ func (p *Process) startError(ctx context.Context, err error) error {
 // spokenVersion reads the contract's version from a go-plugin handshake line.
 func spokenVersion(line string) (string, bool) {
 	parts := strings.Split(line, "|")
-	if len(parts) < 4 || parts[0] != strconv.Itoa(plugin.CoreProtocolVersion) {
+	if len(parts) < 4 || parts[0] != strconv.Itoa(goplugin.CoreProtocolVersion) {
 		return "", false
 	}
 	return parts[1], true
@@ -196,14 +198,14 @@ func (p *Process) watch() {
 	case <-p.runner.ended:
 	case <-time.After(2 * drainLimit):
 	}
-	p.end(&DiedError{Path: p.path, PID: p.PID(), Stopped: p.stop.Err() != nil, State: p.runner.how(), Stderr: p.tail.last()})
+	p.end(&engine.DiedError{Path: p.path, PID: p.PID(), Stopped: p.stop.Err() != nil, State: p.runner.how(), Stderr: p.tail.last()})
 	p.asked()
 	p.client.Kill()
 	close(p.done)
 }
 
 // Engine gives the engine. Each of its calls ends with the process, in an ErrEngineDied.
-func (p *Process) Engine() Engine { return p.engine }
+func (p *Process) Engine() engine.Engine { return p.engine }
 
 // Ping asks the process whether it answers at all, by the health service that go-plugin makes every plugin serve. It touches nothing of the engine: one
 // that is busy answers, a process that is frozen does not.
@@ -211,7 +213,7 @@ func (p *Process) Ping(ctx context.Context) error {
 	if p.health == nil {
 		return nil
 	}
-	if _, err := p.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName}); err != nil {
+	if _, err := p.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: goplugin.GRPCServiceName}); err != nil {
 		return fmt.Errorf("asking engine %s (process %d) whether it lives: %w", p.path, p.PID(), err)
 	}
 	return nil

@@ -1,20 +1,22 @@
-package engine
+package plugin
 
 import (
 	"context"
 	"errors"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
 // WithLife gives e with every call bound to life too: when life ends, calls end and further ones fail with its cause, which
 // should be an ErrEngineDied. It is how engines in the host's own process die; [Process] does it for plugins.
-func WithLife(life context.Context, e Engine) Engine {
+func WithLife(life context.Context, e engine.Engine) engine.Engine {
 	return &mortal{life: life, inner: e, lost: func() {}}
 }
 
 // mortal is an engine whose life may end.
 type mortal struct {
 	life  context.Context
-	inner Engine
+	inner engine.Engine
 	lost  func() // the connection broke: makes life end soon
 }
 
@@ -52,7 +54,7 @@ func (m *mortal) during(ctx context.Context, call func(context.Context) error) e
 	return err
 }
 
-func (m *mortal) Describe(ctx context.Context) (d Description, err error) {
+func (m *mortal) Describe(ctx context.Context) (d engine.Description, err error) {
 	err = m.during(ctx, func(ctx context.Context) error {
 		d, err = m.inner.Describe(ctx)
 		return err
@@ -60,19 +62,19 @@ func (m *mortal) Describe(ctx context.Context) (d Description, err error) {
 	return d, err
 }
 
-func (m *mortal) Configure(ctx context.Context, c Config) error {
+func (m *mortal) Configure(ctx context.Context, c engine.Config) error {
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Configure(ctx, c) })
 }
 
-func (m *mortal) Grants(ctx context.Context, in <-chan []Grant, out chan<- Ack) error {
+func (m *mortal) Grants(ctx context.Context, in <-chan []engine.Grant, out chan<- engine.Ack) error {
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Grants(ctx, in, out) })
 }
 
-func (m *mortal) Run(ctx context.Context, r RunRequest, in <-chan []Decision, out chan<- RunEvent) error {
+func (m *mortal) Run(ctx context.Context, r engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Run(ctx, r, in, out) })
 }
 
-func (m *mortal) Health(ctx context.Context, out chan<- Health) error {
+func (m *mortal) Health(ctx context.Context, out chan<- engine.Health) error {
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Health(ctx, out) })
 }
 
@@ -80,7 +82,7 @@ func (m *mortal) Call(ctx context.Context, verb string, args []byte, out chan<- 
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Call(ctx, verb, args, out) })
 }
 
-func (m *mortal) Deliver(ctx context.Context, e Event) (r EventResult, err error) {
+func (m *mortal) Deliver(ctx context.Context, e engine.Event) (r engine.EventResult, err error) {
 	err = m.during(ctx, func(ctx context.Context) error {
 		r, err = m.inner.Deliver(ctx, e)
 		return err
@@ -88,6 +90,6 @@ func (m *mortal) Deliver(ctx context.Context, e Event) (r EventResult, err error
 	return r, err
 }
 
-func (m *mortal) Observe(ctx context.Context, in <-chan TenantChange) error {
+func (m *mortal) Observe(ctx context.Context, in <-chan engine.TenantChange) error {
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Observe(ctx, in) })
 }

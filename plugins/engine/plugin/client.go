@@ -1,4 +1,4 @@
-package engine
+package plugin
 
 import (
 	"context"
@@ -10,7 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/tandem-sync/tandem/plugins/engine/enginepb"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin/enginepb"
 )
 
 // errLost means that the connection broke. A process's owner turns it into ErrEngineDied.
@@ -18,7 +19,7 @@ var errLost = errors.New("the connection to the engine broke")
 
 // NewClient gives the engine at the other end of conn. Its receive limit must allow for groups with many members:
 // go-plugin's is large enough. [Start] makes the client of a plugin; tests and other transports do it themselves.
-func NewClient(conn grpc.ClientConnInterface) Engine {
+func NewClient(conn grpc.ClientConnInterface) engine.Engine {
 	return &client{api: enginepb.NewEngineClient(conn)}
 }
 
@@ -32,57 +33,57 @@ func fault(ctx context.Context, method string, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("engine %s: %w", method, context.Cause(ctx))
-	case errors.Is(err, ErrContract):
+	case errors.Is(err, engine.ErrContract):
 		return fmt.Errorf("engine %s: %w", method, err)
 	}
 	st := status.Convert(err)
 	switch st.Code() {
 	case codes.Unimplemented:
-		return fmt.Errorf("engine %s: %w", method, ErrUnsupported)
+		return fmt.Errorf("engine %s: %w", method, engine.ErrUnsupported)
 	case codes.Unavailable, codes.Canceled: // Canceled by the other end: it is going away
 		return fmt.Errorf("engine %s: %w: %s", method, errLost, st.Message())
 	}
-	return &RemoteError{Method: method, Message: st.Message()}
+	return &engine.RemoteError{Method: method, Message: st.Message()}
 }
 
-func (c *client) Describe(ctx context.Context) (Description, error) {
+func (c *client) Describe(ctx context.Context) (engine.Description, error) {
 	d, err := c.api.Describe(ctx, &enginepb.DescribeRequest{})
 	if err != nil {
-		return Description{}, fault(ctx, "Describe", err)
+		return engine.Description{}, fault(ctx, "Describe", err)
 	}
 	return descriptionIn(d), nil
 }
 
-func (c *client) Configure(ctx context.Context, config Config) error {
+func (c *client) Configure(ctx context.Context, config engine.Config) error {
 	r, err := c.api.Configure(ctx, configOut(config))
 	if err != nil {
 		return fault(ctx, "Configure", err)
 	}
 	if len(r.Problems) > 0 {
-		return &ConfigError{Problems: r.Problems}
+		return &engine.ConfigError{Problems: r.Problems}
 	}
 	return nil
 }
 
-func (c *client) Grants(ctx context.Context, in <-chan []Grant, out chan<- Ack) error {
+func (c *client) Grants(ctx context.Context, in <-chan []engine.Grant, out chan<- engine.Ack) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.api.Grants(ctx)
 	if err != nil {
 		return fault(ctx, "Grants", err)
 	}
-	send := func(g []Grant) error { return stream.Send(grantsOut(g)) }
-	recv := func() (Ack, error) {
+	send := func(g []engine.Grant) error { return stream.Send(grantsOut(g)) }
+	recv := func() (engine.Ack, error) {
 		a, err := stream.Recv()
 		if err != nil {
-			return Ack{}, err
+			return engine.Ack{}, err
 		}
 		return ackIn(a), nil
 	}
 	return fault(ctx, "Grants", converse(ctx, in, send, stream.CloseSend, recv, out))
 }
 
-func (c *client) Run(ctx context.Context, r RunRequest, in <-chan []Decision, out chan<- RunEvent) error {
+func (c *client) Run(ctx context.Context, r engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.api.Run(ctx)
@@ -93,30 +94,30 @@ func (c *client) Run(ctx context.Context, r RunRequest, in <-chan []Decision, ou
 	if err := stream.Send(start); err != nil && err != io.EOF { // io.EOF: Recv says why
 		return fault(ctx, "Run", err)
 	}
-	send := func(d []Decision) error {
+	send := func(d []engine.Decision) error {
 		return stream.Send(&enginepb.RunMessage{Is: &enginepb.RunMessage_Decisions{Decisions: decisionsOut(d)}})
 	}
-	recv := func() (RunEvent, error) {
+	recv := func() (engine.RunEvent, error) {
 		e, err := stream.Recv()
 		if err != nil {
-			return RunEvent{}, err
+			return engine.RunEvent{}, err
 		}
 		return eventOfRun(e)
 	}
 	return fault(ctx, "Run", converse(ctx, in, send, stream.CloseSend, recv, out))
 }
 
-func (c *client) Health(ctx context.Context, out chan<- Health) error {
+func (c *client) Health(ctx context.Context, out chan<- engine.Health) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.api.Health(ctx, &enginepb.HealthRequest{})
 	if err != nil {
 		return fault(ctx, "Health", err)
 	}
-	recv := func() (Health, error) {
+	recv := func() (engine.Health, error) {
 		h, err := stream.Recv()
 		if err != nil {
-			return Health{}, err
+			return engine.Health{}, err
 		}
 		return healthIn(h), nil
 	}
@@ -137,22 +138,22 @@ func (c *client) Call(ctx context.Context, verb string, args []byte, out chan<- 
 	return fault(ctx, "Call "+verb, listen(ctx, recv, out))
 }
 
-func (c *client) Deliver(ctx context.Context, e Event) (EventResult, error) {
+func (c *client) Deliver(ctx context.Context, e engine.Event) (engine.EventResult, error) {
 	r, err := c.api.Deliver(ctx, eventOut(e))
 	if err != nil {
-		return EventResult{}, fault(ctx, "Deliver", err)
+		return engine.EventResult{}, fault(ctx, "Deliver", err)
 	}
-	return EventResult{Code: r.Code, Message: r.Message}, nil
+	return engine.EventResult{Code: r.Code, Message: r.Message}, nil
 }
 
-func (c *client) Observe(ctx context.Context, in <-chan TenantChange) error {
+func (c *client) Observe(ctx context.Context, in <-chan engine.TenantChange) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.api.Observe(ctx)
 	if err != nil {
 		return fault(ctx, "Observe", err)
 	}
-	send := func(t TenantChange) error {
+	send := func(t engine.TenantChange) error {
 		return stream.Send(&enginepb.ObserveRequest{Changes: []*enginepb.TenantChange{changeOut(t)}})
 	}
 	// An unsupporting engine answers before the first change, so the answer is awaited beside the sending.

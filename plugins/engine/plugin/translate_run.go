@@ -1,4 +1,4 @@
-package engine
+package plugin
 
 import (
 	"errors"
@@ -6,11 +6,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/tandem-sync/tandem/plugins/engine/enginepb"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin/enginepb"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-func valuesOut(values map[string]Value) map[string]*enginepb.Value {
+func valuesOut(values map[string]engine.Value) map[string]*enginepb.Value {
 	if len(values) == 0 {
 		return nil
 	}
@@ -21,30 +22,30 @@ func valuesOut(values map[string]Value) map[string]*enginepb.Value {
 	return to
 }
 
-func valuesIn(values map[string]*enginepb.Value) map[string]Value {
+func valuesIn(values map[string]*enginepb.Value) map[string]engine.Value {
 	if len(values) == 0 {
 		return nil
 	}
-	to := make(map[string]Value, len(values))
+	to := make(map[string]engine.Value, len(values))
 	for name, v := range values {
-		to[name] = Value{Text: v.GetText(), Secret: v.GetSecret()}
+		to[name] = engine.Value{Text: v.GetText(), Secret: v.GetSecret()}
 	}
 	return to
 }
 
 // checkText finds what cannot cross the wire: protobuf strings are UTF-8.
-func checkText(p Proposal) error {
+func checkText(p engine.Proposal) error {
 	for name, v := range p.Desired {
 		for _, t := range v.Text {
 			if !utf8.ValidString(t) {
-				return contractError("proposal %d for %s: the value of %q is not UTF-8", p.Seq, p.Object, name)
+				return engine.ContractError("proposal %d for %s: the value of %q is not UTF-8", p.Seq, p.Object, name)
 			}
 		}
 	}
 	return nil
 }
 
-func proposalOut(p Proposal) (*enginepb.Proposal, error) {
+func proposalOut(p engine.Proposal) (*enginepb.Proposal, error) {
 	if err := checkText(p); err != nil {
 		return nil, err
 	}
@@ -60,28 +61,28 @@ func proposalOut(p Proposal) (*enginepb.Proposal, error) {
 	return to, nil
 }
 
-func proposalIn(p *enginepb.Proposal) (Proposal, error) {
+func proposalIn(p *enginepb.Proposal) (engine.Proposal, error) {
 	object, err1 := objectIn(p.Object)
 	parent, err2 := guidIn(p.Parent)
 	refs, err3 := refsIn(p.Refs)
-	to := Proposal{Seq: p.Seq, Object: object, Kind: scoping.Kind(p.Kind), Name: p.Name, Parent: parent, Version: p.Version,
-		Feature: scoping.Feature(p.Feature), Grant: p.Grant, Epoch: epochIn(p.Epoch), Want: Want(p.Want), Reason: p.Reason,
+	to := engine.Proposal{Seq: p.Seq, Object: object, Kind: scoping.Kind(p.Kind), Name: p.Name, Parent: parent, Version: p.Version,
+		Feature: scoping.Feature(p.Feature), Grant: p.Grant, Epoch: epochIn(p.Epoch), Want: engine.Want(p.Want), Reason: p.Reason,
 		Desired: valuesIn(p.Desired), Refs: refs}
 	var err4 error
 	if p.Want < enginepb.Want_WANT_PRESENT || p.Want > enginepb.Want_WANT_EXCLUDED {
-		err4 = contractError("want %d is unknown", p.Want)
+		err4 = engine.ContractError("want %d is unknown", p.Want)
 	}
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return Proposal{}, fmt.Errorf("proposal %d for %s: %w", p.Seq, object, err)
+		return engine.Proposal{}, fmt.Errorf("proposal %d for %s: %w", p.Seq, object, err)
 	}
 	return to, nil
 }
 
-func refsIn(refs map[string]*enginepb.Refs) (map[string]Refs, error) {
+func refsIn(refs map[string]*enginepb.Refs) (map[string]engine.Refs, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
-	to := make(map[string]Refs, len(refs))
+	to := make(map[string]engine.Refs, len(refs))
 	for name, r := range refs {
 		targets, err1 := objectsIn(r.GetTargets())
 		added, err2 := objectsIn(r.GetAdded())
@@ -89,12 +90,12 @@ func refsIn(refs map[string]*enginepb.Refs) (map[string]Refs, error) {
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return nil, fmt.Errorf("references %q: %w", name, err)
 		}
-		to[name] = Refs{Whole: r.GetWhole(), Targets: targets, Added: added, Removed: removed}
+		to[name] = engine.Refs{Whole: r.GetWhole(), Targets: targets, Added: added, Removed: removed}
 	}
 	return to, nil
 }
 
-func requestOut(r RunRequest) *enginepb.RunStart {
+func requestOut(r engine.RunRequest) *enginepb.RunStart {
 	to := &enginepb.RunStart{Run: r.Run, Profile: r.Profile, Objects: objectsOut(r.Objects), Ceiling: enginepb.Mode(r.Ceiling), Dc: r.DC}
 	for name, p := range r.AsOf {
 		if to.AsOf == nil {
@@ -108,18 +109,18 @@ func requestOut(r RunRequest) *enginepb.RunStart {
 	return to
 }
 
-func requestIn(r *enginepb.RunStart) (RunRequest, error) {
+func requestIn(r *enginepb.RunStart) (engine.RunRequest, error) {
 	objects, err1 := objectsIn(r.Objects)
 	ceiling, err2 := modeIn(r.Ceiling)
-	to := RunRequest{Run: r.Run, Profile: r.Profile, Objects: objects, Ceiling: ceiling, DC: r.Dc}
+	to := engine.RunRequest{Run: r.Run, Profile: r.Profile, Objects: objects, Ceiling: ceiling, DC: r.Dc}
 	err := errors.Join(err1, err2)
 	for name, p := range r.AsOf {
 		invocation, e := guidIn(p.GetInvocation())
 		err = errors.Join(err, e)
 		if to.AsOf == nil {
-			to.AsOf = map[string]AsOf{}
+			to.AsOf = map[string]engine.AsOf{}
 		}
-		to.AsOf[name] = AsOf{Invocation: invocation, USN: p.GetUsn()}
+		to.AsOf[name] = engine.AsOf{Invocation: invocation, USN: p.GetUsn()}
 	}
 	for _, s := range r.Scopes {
 		scope, e := scopeIn(s)
@@ -129,7 +130,7 @@ func requestIn(r *enginepb.RunStart) (RunRequest, error) {
 	return to, err
 }
 
-func decisionsOut(decisions []Decision) *enginepb.Decisions {
+func decisionsOut(decisions []engine.Decision) *enginepb.Decisions {
 	to := &enginepb.Decisions{}
 	for _, d := range decisions {
 		to.Decisions = append(to.Decisions, &enginepb.Decision{Seq: d.Seq, Outcome: string(d.Outcome), Code: d.Code, Reason: d.Reason, Owner: d.Owner})
@@ -137,19 +138,19 @@ func decisionsOut(decisions []Decision) *enginepb.Decisions {
 	return to
 }
 
-func decisionsIn(decisions *enginepb.Decisions) []Decision {
-	to := make([]Decision, 0, len(decisions.GetDecisions()))
+func decisionsIn(decisions *enginepb.Decisions) []engine.Decision {
+	to := make([]engine.Decision, 0, len(decisions.GetDecisions()))
 	for _, d := range decisions.GetDecisions() {
-		to = append(to, Decision{Seq: d.Seq, Outcome: Outcome(d.Outcome), Code: d.Code, Reason: d.Reason, Owner: d.Owner})
+		to = append(to, engine.Decision{Seq: d.Seq, Outcome: engine.Outcome(d.Outcome), Code: d.Code, Reason: d.Reason, Owner: d.Owner})
 	}
 	return to
 }
 
-func progressOut(p Progress) *enginepb.Progress {
+func progressOut(p engine.Progress) *enginepb.Progress {
 	return &enginepb.Progress{Phase: p.Phase, Done: uint32(p.Done), Total: uint32(p.Total)}
 }
 
-func reportOut(r RunReport) *enginepb.RunReport {
+func reportOut(r engine.RunReport) *enginepb.RunReport {
 	to := &enginepb.RunReport{Directory: r.Directory, Dc: guidOut(r.DC), Usn: r.USN, Read: uint32(r.Read), Complete: r.Complete, More: r.More}
 	for _, e := range r.Errors {
 		to.Errors = append(to.Errors, &enginepb.ObjectError{Object: objectOut(e.Object), Code: e.Code,
@@ -158,36 +159,36 @@ func reportOut(r RunReport) *enginepb.RunReport {
 	return to
 }
 
-func reportIn(r *enginepb.RunReport) (RunReport, error) {
+func reportIn(r *enginepb.RunReport) (engine.RunReport, error) {
 	dc, err := guidIn(r.Dc)
-	to := RunReport{Directory: r.Directory, DC: dc, USN: r.Usn, Read: int(r.Read), Complete: r.Complete, More: r.More}
+	to := engine.RunReport{Directory: r.Directory, DC: dc, USN: r.Usn, Read: int(r.Read), Complete: r.Complete, More: r.More}
 	for _, e := range r.Errors {
 		o, err2 := objectIn(e.Object)
 		err = errors.Join(err, err2)
-		to.Errors = append(to.Errors, ObjectError{Object: o, Code: e.Code, Message: e.Message})
+		to.Errors = append(to.Errors, engine.ObjectError{Object: o, Code: e.Code, Message: e.Message})
 	}
 	return to, err
 }
 
-func eventOfRun(e *enginepb.RunEvent) (RunEvent, error) {
+func eventOfRun(e *enginepb.RunEvent) (engine.RunEvent, error) {
 	switch is := e.Is.(type) {
 	case *enginepb.RunEvent_Proposals:
 		batch, err := batchIn(is.Proposals.GetProposals())
-		return RunEvent{Proposals: batch}, err
+		return engine.RunEvent{Proposals: batch}, err
 	case *enginepb.RunEvent_Progress:
-		return RunEvent{Progress: &Progress{Phase: is.Progress.Phase, Done: int(is.Progress.Done), Total: int(is.Progress.Total)}}, nil
+		return engine.RunEvent{Progress: &engine.Progress{Phase: is.Progress.Phase, Done: int(is.Progress.Done), Total: int(is.Progress.Total)}}, nil
 	case *enginepb.RunEvent_Report:
 		r, err := reportIn(is.Report)
-		return RunEvent{Report: &r}, err
+		return engine.RunEvent{Report: &r}, err
 	}
-	return RunEvent{}, contractError("an event of a run is of no known kind")
+	return engine.RunEvent{}, engine.ContractError("an event of a run is of no known kind")
 }
 
-func batchIn(from []*enginepb.Proposal) ([]Proposal, error) {
-	if len(from) > MaxBatch {
-		return nil, contractError("a batch of %d proposals; at most %d are allowed", len(from), MaxBatch)
+func batchIn(from []*enginepb.Proposal) ([]engine.Proposal, error) {
+	if len(from) > engine.MaxBatch {
+		return nil, engine.ContractError("a batch of %d proposals; at most %d are allowed", len(from), engine.MaxBatch)
 	}
-	to := make([]Proposal, 0, len(from))
+	to := make([]engine.Proposal, 0, len(from))
 	for _, f := range from {
 		p, err := proposalIn(f)
 		if err != nil {
