@@ -17,7 +17,10 @@ import (
 )
 
 // executor is the live executor of waves.
-type executor struct{ h *Host }
+type executor struct {
+	h      *Host
+	waited time.Duration // in pauses, by this command
+}
 
 var _ wave.Executor = (*executor)(nil)
 
@@ -37,9 +40,9 @@ func (x *executor) Stopped(_ context.Context, w wave.Wave) (string, error) {
 	return why, nil
 }
 
-// Pause implements wave.Executor: a command waits inside only for short whiles.
+// Pause implements wave.Executor: a command waits inside only for short whiles, and not for many of them: what it waits for may never come.
 func (x *executor) Pause(ctx context.Context, d time.Duration) (bool, error) {
-	if d > x.h.o.Patience {
+	if x.waited += d; x.waited > x.h.o.Patience {
 		return false, nil
 	}
 	return true, x.h.o.Clock.Sleep(ctx, d)
