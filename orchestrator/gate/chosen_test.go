@@ -113,3 +113,28 @@ func TestASessionWritesOnlyTheChosen(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Rule P5: an engine that owns what is chosen nowhere, and is granted shadow deeper down by a wave that began earlier, names the nearest grant of its objects;
+// that is no proof that it did not know the newer one.
+func TestAnOlderShadowInsideDoesNotMakeAnOwnerStale(t *testing.T) {
+	w := newWorld(t)
+	p, pilots := piloted(t)
+	w.g.SetAuthority(gate.Authority{Partition: p, Epoch: epoch(7), Shadows: []gate.Shadow{{Engine: mine, Epoch: epoch(3),
+		Scope: scoping.Scope{Directory: "contoso", Under: sales, Features: []scoping.Feature{scoping.Users}, With: []scoping.GUID{pilots}}}}}, usual)
+	var shadow engine.Grant
+	for _, g := range w.g.Authority().Grants(mine) {
+		if g.Mode == engine.ModeShadow {
+			shadow = g
+		}
+	}
+	read := func(at scoping.Epoch) engine.Proposal {
+		p := propose()
+		p.Grant, p.Epoch = shadow.ID, at
+		return p
+	}
+	if shadow.Epoch != epoch(3) {
+		t.Fatalf("the shadow grant is %+v", shadow)
+	}
+	want(t, w.propose(read(epoch(2)))[0], engine.Stale, "epoch") // it did not know the nearest one either
+	want(t, w.propose(read(epoch(3)))[0], engine.Applied, "")
+}

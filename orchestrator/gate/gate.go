@@ -343,7 +343,7 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	if st.Leaving == "" && g.auth.Partition != nil {
 		st.Leaving = string(g.auth.Partition.Defaults().Leaving)
 	}
-	st.Granted = s.granted(p)
+	st.Granted = s.granted(p, place)
 	st.Shadow = g.auth.Shadowed(s.engine, place, p.Kind, p.Feature)
 	st.Near = st.Owner != s.engine && !s.o.Silent && g.auth.Near(s.engine, place, p.Kind, p.Feature)
 	if st.Near && g.o.Without == ChosenOnly {

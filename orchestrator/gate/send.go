@@ -174,6 +174,7 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 			continue
 		}
 		it.epoch = g.auth.Epoch // entitled now
+		s.settleHere(it)
 		w.ID = g.o.NewID()
 		rs = append(rs, s.intent(it, w))
 		sent, writes = append(sent, it), append(writes, w)
@@ -186,6 +187,21 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 		g.wire[writes[i].ID] = onWire{object: it.p.Object, place: it.place, kind: it.p.Kind, feature: it.p.Feature}
 	}
 	return sent, writes, nil
+}
+
+// settleHere lets what an item settles stand at the place where the object is by now, if it is its engine's there too: it may have moved while the item waited,
+// and transfers go by the place that the record of it tells (rule L1). The lock is held.
+func (s *Session) settleHere(it *item) {
+	sight := s.g.o.Census.Sight(it.p.Object)
+	if it.v.Claim == nil || it.p.Want != engine.Present || !sight.Known || sight.Gone {
+		return
+	}
+	if s.g.auth.Owner(sight.Place(it.p.Object.Directory), it.p.Kind, it.p.Feature).Engine != s.engine {
+		return
+	}
+	here := *it.v.Claim
+	here.Place, here.Chain, here.Chosen = sight.Parent, sight.Chain, sight.Chosen
+	it.v.Claim = &here
 }
 
 func (s *Session) intent(it *item, w cloud.Write) ledger.Record {

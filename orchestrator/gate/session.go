@@ -80,8 +80,11 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	return s
 }
 
-// granted cuts a proposal's epoch down to what its grant had when the session began: nobody can claim to be fresher.
-func (s *Session) granted(p engine.Proposal) scoping.Epoch {
+// granted gives the epoch under which a proposal about a place was read: the proposal's, cut down to what its grant had when the session began, since nobody
+// can claim to be fresher. An engine names one grant, the nearest that covers the place; grants are told as complete sets, so whoever has that one as it was
+// when the session began has the others that cover the place too: of them the newest counts [an engine that owns a container by a choice, and is granted
+// shadow inside it by a wave, was stale for ever].
+func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch {
 	if s.claimed[p.Object] {
 		return s.g.auth.Epoch
 	}
@@ -92,7 +95,13 @@ func (s *Session) granted(p engine.Proposal) scoping.Epoch {
 	if p.Epoch.Compare(gr.Epoch) < 0 {
 		return p.Epoch
 	}
-	return gr.Epoch
+	newest := gr.Epoch
+	for _, other := range s.grants {
+		if other.Epoch.Compare(newest) > 0 && other.Scope.Writes(p.Kind, p.Feature) && other.Scope.Covers(place) {
+			newest = other.Epoch
+		}
+	}
+	return newest
 }
 
 // Seen says whether the session heard of an object's feature.
@@ -300,7 +309,8 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 		return r, false
 	}
 	if v.Claim != nil && (v.Outcome == engine.Unchanged && v.Closed || v.Outcome == engine.Failed && v.Op == "join") {
-		r.Claim = v.Claim
+		s.settleHere(it)
+		r.Claim = it.v.Claim
 	}
 	return r, true
 }

@@ -597,3 +597,18 @@ func TestNobodyCanClaimToBeFresher(t *testing.T) {
 	p.Grant = 77
 	want(t, w.propose(p)[0], engine.Stale, "epoch")
 }
+
+// Rule L1: transfers go by the place that the record of an object tells; who moves while his write waits is settled where he is by then.
+func TestWhatWaitedIsSettledWhereItIsByThen(t *testing.T) {
+	w := newWorld(t)
+	w.answers = []cloud.Result{throttled}
+	w.resting = func() {
+		s := w.sights[ann]
+		s.Parent, s.Chain = guid(4), []scoping.GUID{guid(4), sales, root}
+		w.sights[ann] = s
+	}
+	want(t, w.propose(propose())[0], engine.Applied, "")
+	if l := w.led.Rows[ann].Features[scoping.Users]; l.Place != guid(4) || len(l.Chain) != 3 {
+		t.Errorf("settled at %s, under %v", l.Place, l.Chain)
+	}
+}

@@ -402,11 +402,8 @@ func (h *Host) replaced(s *ledger.State, auth gate.Authority, row *ledger.Row) (
 	return out
 }
 
-// placed tells the ledger of everybody in a wave's scopes what takes him now: the transfer of the cutover goes by it.
-func (h *Host) placed(ctx context.Context, w wave.Wave) error {
-	if !slices.ContainsFunc(w.Scopes(), chooses) {
-		return nil
-	}
+// placed tells the ledger of everybody where he is and what takes him now: the transfer of a cutover goes by it.
+func (h *Host) placed(ctx context.Context) error {
 	auth := h.gate.Authority()
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {

@@ -142,7 +142,7 @@ const baselineChunk = 100
 
 // actBaseline saves the tenant's state of the scope in the log.
 func (h *Host) actBaseline(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
-	if err := h.placed(ctx, w); err != nil {
+	if err := h.placed(ctx); err != nil {
 		return wave.Evidence{}, err
 	}
 	var all []ledger.BaselineEntry
@@ -216,7 +216,7 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 	if err := h.prepareDirectory(ctx); err != nil {
 		return fail("the directory could not be read: " + err.Error())
 	}
-	if err := h.placed(ctx, w); err != nil {
+	if err := h.placed(ctx); err != nil {
 		return wave.Evidence{}, err
 	}
 	var ids []scoping.ObjectID

@@ -319,7 +319,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 	auth := h.gate.Authority()
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
-		moved := map[scoping.ObjectID]bool{}
+		moved, placed := map[scoping.ObjectID]bool{}, map[scoping.ObjectID]bool{}
 		for _, k := range s.DirtyKeys() {
 			row, sight := s.Rows[k.Object], h.o.Census.Sight(k.Object)
 			if _, pending := s.Pending(k.Object); pending || !sight.Known || moved[k.Object] {
@@ -329,6 +329,9 @@ func (h *Host) sortDebts(ctx context.Context) error {
 				if r, changed := h.transit(s, auth, row); changed {
 					rs, moved[k.Object] = append(rs, r), true
 					continue
+				}
+				if !placed[k.Object] { // nor was it told that it moved within its owner's scopes
+					rs, placed[k.Object] = append(rs, h.replaced(s, auth, row)...), true
 				}
 			}
 			if h.nobodys(s, auth, row, sight, k) {
