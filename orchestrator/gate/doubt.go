@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -128,10 +129,10 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	if shows(w, found) && !g.early(o, now) {
 		// Somebody else may have written the same value before, and the request itself may still be on its way: until it cannot
 		// arrive any more nothing different is sent.
-		return true, g.closeDoubt(ctx, o, "seen", idOf(found, w), o.Until)
+		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "seen", CloudID: idOf(found, w), Quiet: o.Until})
 	}
 	if now.Add(-g.o.Cache.Delay()).UnixMilli() >= o.Until { // what arrived last must have had the time to show (rule V2)
-		return true, g.closeDoubt(ctx, o, "expired", "", 0)
+		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "expired", Shown: shownOf(w, found)})
 	}
 	if w.Op == cloud.Create && found != nil { // in the deleted items: repeated, it would be made twice
 		return false, nil
@@ -159,7 +160,7 @@ func (g *Gate) repeat(ctx context.Context, o ledger.Open) (bool, error) {
 	switch r.Status {
 	case cloud.Done:
 		g.o.Cache.Settled(w, r, g.o.Clock.Now())
-		return true, g.closeDoubt(ctx, o, "repeated", r.CloudID, o.Until)
+		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "repeated", CloudID: r.CloudID, Quiet: o.Until})
 	case cloud.InDoubt:
 		return false, g.prolong(ctx, o, r, g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli())
 	}
@@ -184,6 +185,14 @@ func shows(w cloud.Write, found *cloud.Object) bool {
 		return found != nil && !found.Deleted // the key is the tenant's own: what is there is ours
 	}
 	return w.Shows(found)
+}
+
+// shownOf gives the references of a write that the tenant shows.
+func shownOf(w cloud.Write, found *cloud.Object) []string {
+	if found == nil || (w.Op != cloud.AddMembers && w.Op != cloud.RemoveMember) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(w.Refs), func(id string) bool { return !found.HasMember(id) })
 }
 
 func idOf(found *cloud.Object, w cloud.Write) string {
@@ -250,15 +259,16 @@ func (g *Gate) prolong(ctx context.Context, o ledger.Open, r cloud.Result, until
 	return g.Record(ctx, rec)
 }
 
-func (g *Gate) closeDoubt(ctx context.Context, o ledger.Open, how, cloudID string, quiet int64) error {
+func (g *Gate) closeDoubt(ctx context.Context, o ledger.Open, d ledger.DoubtEnd) error {
 	r := o.Record
 	w := r.Intent.Write
-	if how == "seen" {
-		g.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: cloudID}, g.o.Clock.Now())
+	d.Intent = w.ID
+	if d.How == "seen" {
+		g.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: d.CloudID}, g.o.Clock.Now())
 	}
 	end := ledger.Record{Type: ledger.DoubtType, Engine: r.Engine, Wave: r.Wave, Object: r.Object, Kind: r.Kind, Name: r.Name, Feature: r.Feature, Op: r.Op, Epoch: r.Epoch,
-		Outcome: engine.Applied, Reason: how, Doubt: &ledger.DoubtEnd{Intent: w.ID, How: how, CloudID: cloudID, Quiet: quiet}}
-	if how == "expired" {
+		Outcome: engine.Applied, Reason: d.How, Doubt: &d}
+	if d.How == "expired" {
 		end.Outcome = engine.Failed
 	}
 	return g.Record(ctx, end)

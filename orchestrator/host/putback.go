@@ -125,6 +125,8 @@ func (h *Host) answerable(a *account, s *ledger.State, auth gate.Authority, id s
 		a.later(id, "the tenant does not show it yet", true)
 	case !shown || now.Deleted:
 		a.all(id, ledger.NotRestorable, "tenant object "+row.CloudID+" is deleted")
+	case owner == scoping.None && a.wave.From != scoping.None:
+		a.all(id, ledger.NotRestorable, "it belongs to no engine now")
 	case owner != a.wave.From:
 		a.all(id, ledger.BySource, "it belongs to "+owner+" now")
 	case a.wave.From != scoping.None && t.spoke <= t.last:

@@ -358,6 +358,8 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 	}
 	if r.Doubt.How == "seen" || r.Doubt.How == "repeated" {
 		s.done(seq, o.Record, r.Doubt.CloudID, r.At)
+	} else if row := s.Rows[*o.Record.Object]; row != nil {
+		row.showsLinks(o.Record.Intent.Write, r.Doubt.Shown)
 	}
 	s.close(r.Doubt.Intent)
 	k := Key{*o.Record.Object, o.Record.Feature} // also of a delete that is done: its object may have come back meanwhile

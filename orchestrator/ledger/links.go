@@ -79,6 +79,20 @@ func (r *Row) wroteLinks(w cloud.Write) {
 	}
 }
 
+// showsLinks notes which references of a write, of which nobody heard, the tenant shows when it cannot take effect any more: those are as it wanted them, and
+// Tandem is who wanted them.
+func (r *Row) showsLinks(w cloud.Write, shown []string) {
+	if r.Links == nil {
+		return
+	}
+	switch w.Op {
+	case cloud.AddMembers:
+		r.Links = r.Links.with(shown)
+	case cloud.RemoveMember:
+		r.Links = r.Links.without(slices.DeleteFunc(slices.Clone(w.Refs), func(id string) bool { return slices.Contains(shown, id) }))
+	}
+}
+
 // MarshalText implements encoding.TextMarshaler: eight bytes each, in base64.
 func (l Links) MarshalText() ([]byte, error) {
 	raw := make([]byte, 0, 8*len(l.sums))

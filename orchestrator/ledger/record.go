@@ -194,6 +194,8 @@ type DoubtEnd struct {
 	How     string `json:"how"`
 	CloudID string `json:"cloudId,omitempty"`
 	Quiet   int64  `json:"quiet,omitempty"` // until then (Unix ms) no different write is sent to the object
+	// Shown are the references of the write that the tenant shows when the doubt expires: it took effect, and others changed something of it since.
+	Shown []string `json:"shown,omitempty"`
 }
 
 // Transit is an owner change that the directory made (rule T1).

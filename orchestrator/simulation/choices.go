@@ -122,7 +122,7 @@ func (w *world) restPlace(e *entry) scoping.Place {
 type stays struct {
 	usn   uint64
 	taken map[scoping.GUID]bool
-	moved map[scoping.GUID]bool // whose change waited already
+	moved map[scoping.GUID]bool // whose change waited already, or had not been heard of
 
 	crashes int
 }
@@ -181,7 +181,24 @@ func (w *world) hollowNow(x scoping.Choice) stays {
 	for _, c := range w.census.Staged() {
 		s.moved[c.Object.GUID] = true
 	}
+	for _, e := range w.dir.now.objects {
+		for m, usn := range e.changed {
+			if usn > w.told[e.guid].usn && !e.members[m] {
+				w.dir.now.within(m, s.moved)
+			}
+		}
+	}
 	return s
+}
+
+// within adds an object, and everybody who is in it if it is a group.
+func (s snapshot) within(g scoping.GUID, out map[scoping.GUID]bool) {
+	if e := s.objects[g]; e != nil && !out[g] {
+		out[g] = true
+		for m := range e.members {
+			s.within(m, out)
+		}
+	}
 }
 
 // narrowed writes an assignment whose objects are chosen one by one.

@@ -346,13 +346,31 @@ func (r *reader) told(e *entry, attrs []string, since uint64, whole bool) direct
 
 // hears notes what the host is told of an object. What is older than what it was told before is no news (rule V1).
 func (w *world) hears(e *entry) {
-	w.unstored[e.guid] = true
+	if _, waits := w.unstored[e.guid]; !waits {
+		w.unstored[e.guid] = w.told[e.guid]
+	}
 	if now := w.dir.now.objects[e.guid]; now.usn > e.usn && w.eyes[Laggards] {
 		w.note(e.guid, Lagged)
 	}
 	if old := w.told[e.guid]; e.usn >= old.usn {
 		w.told[e.guid] = sightOf{parent: e.parent, dead: e.dead, usn: e.usn}
 	}
+}
+
+// forgets takes back what the host was told and a crash made it forget: a directory's other controller may tell it something older now.
+func (w *world) forgets() {
+	for g, before := range w.unstored {
+		s := w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g})
+		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Gone == was.dead {
+			continue
+		}
+		if before == (sightOf{}) {
+			delete(w.told, g)
+		} else {
+			w.told[g] = before
+		}
+	}
+	w.unstored = map[scoping.GUID]sightOf{}
 }
 
 // leaves says that an object comes to where no engine writes: news that nobody but the census brings.

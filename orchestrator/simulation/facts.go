@@ -103,7 +103,7 @@ func (w *world) present(e *entry, out map[Fact]bool) {
 // keeps follows the census's keeping of its news.
 func (w *world) keeps(err error) error {
 	if err == nil {
-		w.unstored = map[scoping.GUID]bool{}
+		w.unstored = map[scoping.GUID]sightOf{}
 	} else if !w.dead {
 		for g := range w.unstored {
 			w.note(g, KeepFailed)

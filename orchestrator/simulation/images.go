@@ -127,6 +127,8 @@ func (w *world) checkImages() {
 		for _, cid := range slices.Sorted(maps.Keys(b.images[id])) {
 			if e := w.imaged(x, w.tenant.accounts[cid]); e != nil {
 				w.checkImage(x, e, w.tenant.accounts[cid])
+			} else if !b.checked[id] {
+				delete(b.images[id], cid) // the rollback's report speaks of it as it was in its end
 			}
 		}
 		b.checked[id] = true

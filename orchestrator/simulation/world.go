@@ -94,14 +94,14 @@ type world struct {
 	doubles   int
 	said      int // events of this step
 	lastSent  scoping.GUID
-	orphans   []scoping.GUID        // about which requests were in flight when the host died
-	unstored  map[scoping.GUID]bool // of which the census heard since it kept its news
+	orphans   []scoping.GUID           // about which requests were in flight when the host died
+	unstored  map[scoping.GUID]sightOf // of what the census heard since it kept its news, with what it had heard before
 	violation *Violation
 }
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{seed: seed, o: o, r: rand.New(rand.NewPCG(seed, 0x7a4de)), now: start, dir: newDomain(), engines: map[string]*simEngine{}, locked: map[string]int{},
-		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]bool{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
+		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]sightOf{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
 	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()
@@ -216,6 +216,7 @@ func (w *world) restart() {
 		}
 		w.pass(time.Duration(w.r.IntN(200)) * time.Second)
 		if w.open() == nil {
+			w.forgets()
 			w.armed = 0
 			return
 		}
