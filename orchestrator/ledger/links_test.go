@@ -45,13 +45,20 @@ func TestReferencesThatTandemWroteOrTookOverAreKnown(t *testing.T) {
 			default:
 				id := fmt.Sprint("i", i)
 				fold(ledger.Record{Type: ledger.IntentType, Feature: scoping.References, Intent: &ledger.Intent{Write: cloud.Write{ID: id, Op: op, CloudID: "g", Refs: ids}, Claim: claim}})
-				done := rapid.Bool().Draw(t, "done")
-				status := map[bool]cloud.Status{true: cloud.Done, false: cloud.Rejected}[done]
+				status := rapid.SampledFrom([]cloud.Status{cloud.Done, cloud.Rejected, cloud.InDoubt}).Draw(t, "status")
 				fold(ledger.Record{Type: ledger.SettleType, Feature: scoping.References, Settle: &ledger.Settlement{Intent: id, Result: cloud.Result{Status: status}}})
-				if done && op == cloud.AddMembers {
-					want = append(want, ids...)
-				} else if done {
-					want = slices.DeleteFunc(want, func(x string) bool { return slices.Contains(ids, x) })
+				there := ids // of what was asked for, when it is known what became of it
+				switch {
+				case status == cloud.InDoubt: // it took effect in part, or others changed something of it
+					there = rapid.SliceOfNDistinct(rapid.SampledFrom(ids), 0, len(ids), rapid.ID).Draw(t, "shown")
+					fold(ledger.Record{Type: ledger.DoubtType, Feature: scoping.References, Doubt: &ledger.DoubtEnd{Intent: id, How: "expired", Shown: there}})
+				case op == cloud.RemoveMember && status == cloud.Done, op == cloud.AddMembers && status == cloud.Rejected:
+					there = nil
+				}
+				if op == cloud.AddMembers {
+					want = append(want, there...)
+				} else {
+					want = slices.DeleteFunc(want, func(x string) bool { return slices.Contains(ids, x) && !slices.Contains(there, x) })
 				}
 			}
 		}

@@ -287,7 +287,7 @@ func (w *world) open() error {
 		t = marked{w.tenant}
 	}
 	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Engines: engines{w}, Clock: w, NewID: w.newID,
-		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: checkpoints, Patience: time.Minute, Progress: w.progress, Without: without[w.o.Break]})
+		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: checkpoints, Patience: ghostLife + 2*delay, Progress: w.progress, Without: without[w.o.Break]})
 	if err != nil {
 		return w.opening("the host", err)
 	}
