@@ -320,6 +320,9 @@ type clock struct{}
 // Now implements gate.Clock.
 func (clock) Now() time.Time { return time.Now() }
 
+// SinceBoot implements host.Boots.
+func (clock) SinceBoot() (string, time.Duration) { return sinceBoot() }
+
 // Sleep implements gate.Clock.
 func (clock) Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -83,6 +83,7 @@ const (
 type Case struct {
 	Without  Safeguard // for simulations only
 	Now      int64     // Unix ms
+	Steady   int64     // ms on the steady scale
 	Standing Standing
 	Sight    Sight
 	Rules    Rules

@@ -156,7 +156,7 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 		}
 		return settle(engine.Deferred, "on-the-wire", "an earlier write to this object is on the wire")
 	}
-	if c.Row != nil && c.Row.Quiet[p.Feature] > c.Now {
+	if c.Row != nil && c.Row.Quiet[p.Feature] > c.Steady {
 		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
 	}
 	if len(v.Removed) == 0 {

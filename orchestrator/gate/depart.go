@@ -61,7 +61,7 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 		return settle(engine.Deferred, "stopped", s.Stopped)
 	case s.Frozen:
 		return settle(engine.Deferred, "frozen", "the scope changes hands")
-	case c.Row.Quiet[p.Feature] > c.Now:
+	case c.Row.Quiet[p.Feature] > c.Steady:
 		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
 	}
 	gone.Outcome, gone.Code, gone.Class, gone.Graves = engine.Parked, "delete", classOfDelete(p.Kind), []ledger.Grave{deletion(c, "")}

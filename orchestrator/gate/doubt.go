@@ -70,12 +70,15 @@ func (g *Gate) learn(os []cloud.Object) {
 	}
 }
 
+// after gives the steady time some time from now.
+func (g *Gate) after(d time.Duration) int64 { return g.steady() + d.Milliseconds() }
+
 // Recover puts every write that an earlier process may have sent in doubt (rule X3). It is called before the first session; later it finds
 // what was sent and whose answer could not be made durable. What is on the wire is left alone.
 func (g *Gate) Recover(ctx context.Context) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	until := g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli()
+	until := g.after(g.o.GhostLife)
 	if g.o.Without == CrashDoubts {
 		until = 0
 	}
@@ -131,7 +134,7 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 		// arrive any more nothing different is sent.
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "seen", CloudID: idOf(found, w), Quiet: o.Until})
 	}
-	if now.Add(-g.o.Cache.Delay()).UnixMilli() >= o.Until { // what arrived last must have had the time to show (rule V2)
+	if g.after(-g.o.Cache.Delay()) >= o.Until { // what arrived last must have had the time to show (rule V2)
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "expired", Shown: shownOf(w, found)})
 	}
 	if w.Op == cloud.Create && found != nil { // in the deleted items: repeated, it would be made twice
@@ -151,7 +154,7 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 func (g *Gate) repeat(ctx context.Context, o ledger.Open) (bool, error) {
 	w := o.Record.Intent.Write
 	sent := cloud.Result{Status: cloud.InDoubt, Message: "it is sent once more"}
-	if err := g.prolong(ctx, o, sent, g.o.Clock.Now().Add(g.o.RequestTime+g.o.GhostLife).UnixMilli()); err != nil {
+	if err := g.prolong(ctx, o, sent, g.after(g.o.RequestTime+g.o.GhostLife)); err != nil {
 		g.answered(w)
 		return false, err
 	}
@@ -162,7 +165,7 @@ func (g *Gate) repeat(ctx context.Context, o ledger.Open) (bool, error) {
 		g.o.Cache.Settled(w, r, g.o.Clock.Now())
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "repeated", CloudID: r.CloudID, Quiet: o.Until})
 	case cloud.InDoubt:
-		return false, g.prolong(ctx, o, r, g.o.Clock.Now().Add(g.o.GhostLife).UnixMilli())
+		return false, g.prolong(ctx, o, r, g.after(g.o.GhostLife))
 	}
 	return false, g.prolong(ctx, o, cloud.Result{Status: cloud.InDoubt, Message: r.Status.String() + ": " + r.Message}, o.Until) // this attempt did nothing
 }

@@ -55,7 +55,7 @@ func propose() engine.Proposal {
 // newcomer is ann's case before she is in the tenant: connect owns her place.
 func newcomer() gate.Case {
 	return gate.Case{
-		Now:      now,
+		Now: now, Steady: now,
 		Standing: gate.Standing{Engine: mine, Owner: mine, Assignment: "a", Epoch: epoch(5), Granted: epoch(5), Ceiling: engine.ModeOwn},
 		Sight:    gate.Sight{Known: true, Kind: scoping.User, Parent: sales, Chain: []scoping.GUID{sales, root}, Anchor: annAnchor},
 		Rules:    gate.Rules{Objects: 500, Percent: 10, Irrevocable: 10},

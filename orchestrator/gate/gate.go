@@ -65,12 +65,15 @@ type Clock interface {
 
 // Options are what a gate is made of. All but the times and Tenure are needed.
 type Options struct {
-	Ledger      *ledger.State
-	Cache       *cloud.Cache
-	Tenant      Tenant
-	Census      Census
-	Journal     Journal
-	Clock       Clock
+	Ledger  *ledger.State
+	Cache   *cloud.Cache
+	Tenant  Tenant
+	Census  Census
+	Journal Journal
+	Clock   Clock
+	// Steady gives the time, in ms, on a scale that no step of a wall clock moves and that outlives the process: by it a request without an answer ends being
+	// able to arrive (rule P6). nil: the wall clock.
+	Steady      func() int64
 	GhostLife   time.Duration
 	RequestTime time.Duration
 	Tenure      func() time.Duration            // what is left of the right to write; nil: unlimited
@@ -250,7 +253,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	led := g.o.Ledger
 	row := led.Rows[p.Object]
 	sight := g.o.Census.Sight(p.Object)
-	c := Case{Without: g.o.Without, Now: g.o.Clock.Now().UnixMilli(), Sight: sight, Rules: g.rules, Row: row, Standing: g.standing(s, p, sight, row)}
+	c := Case{Without: g.o.Without, Now: g.o.Clock.Now().UnixMilli(), Steady: g.steady(), Sight: sight, Rules: g.rules, Row: row, Standing: g.standing(s, p, sight, row)}
 	if o, ok := led.Pending(p.Object); ok {
 		c.Pending = o
 	}
@@ -359,6 +362,13 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	seen := sight.Place(p.Object.Directory) // who moved and died is frozen where he was written and where he died
 	st.Frozen = g.isFrozen(place, p.Kind, p.Feature) || g.isFrozen(seen, p.Kind, p.Feature)
 	return st
+}
+
+func (g *Gate) steady() int64 {
+	if g.o.Steady == nil {
+		return g.o.Clock.Now().UnixMilli()
+	}
+	return g.o.Steady()
 }
 
 // Store is where records that control owes to the log come from.

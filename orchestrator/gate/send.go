@@ -257,7 +257,7 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 		}
 		return settle(out, code, "an earlier write to this object has no answer yet"), true
 	}
-	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && row.Quiet[ledger.QuietDelete] > g.o.Clock.Now().UnixMilli() {
+	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && row.Quiet[ledger.QuietDelete] > g.steady() {
 		return settle(engine.Deferred, "quiet", "the request that made this object may still arrive once more"), true
 	}
 	if left := g.o.Tenure(); left < g.o.RequestTime {
@@ -278,7 +278,7 @@ func (s *Session) settle(ctx context.Context, sent []*item, writes []cloud.Write
 		r := results[i]
 		st := ledger.Settlement{Intent: writes[i].ID, Result: r}
 		if r.Status == cloud.InDoubt {
-			st.Until = now.Add(g.o.GhostLife).UnixMilli()
+			st.Until = g.after(g.o.GhostLife)
 		}
 		g.o.Cache.Settled(writes[i], r, now)
 		rs[i] = ledger.Record{Type: ledger.SettleType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind, Name: it.p.Name,

@@ -40,6 +40,7 @@ type head struct {
 	Refused   *refusal    `json:"refused,omitempty"`   // what the tenant's mark said when it was read last
 	Strange   string      `json:"strange,omitempty"`   // which directory answered as another domain when it was read last
 	Bound     *binding    `json:"bound,omitempty"`     // nil: no policy was put in force, or by an older program
+	Scale     *scale      `json:"scale,omitempty"`     // by which requests without an answer are waited for
 }
 
 // control is everything that the host keeps in control, as one transaction sees it.

@@ -112,7 +112,9 @@ type Host struct {
 	gate *gate.Gate
 
 	decoded  decoded
-	lastSave uint64 // sequence number that the last checkpoint covers
+	scale    scale     // set when the host is opened
+	opened   time.Time // with its monotonic reading
+	lastSave uint64    // sequence number that the last checkpoint covers
 
 	ctl  sync.Mutex // changes of control, with what follows from them in memory
 	prep sync.Mutex // refreshes of tenant and census
@@ -156,14 +158,14 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h.loadReach(ctx)
-	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock,
+	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady,
 		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.tenure, Entitle: h.entitle, NewID: o.NewID, Without: o.Without})
 	o.Census.Recall(h.tookBefore)
 	if err := h.loadMatches(ctx); err != nil {
 		return nil, err
 	}
 	o.Census.Admit(h.Admits)
-	if err := h.change(ctx, func(*control) error { return nil }); err != nil {
+	if err := h.change(ctx, h.holdScale); err != nil {
 		return nil, err
 	}
 	n, err := h.gate.Recover(ctx)

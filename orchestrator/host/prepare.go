@@ -346,7 +346,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 // nobodys says that no engine will ever be asked for a debt as things are.
 func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight, k ledger.Key) bool {
 	if sight.Gone {
-		return row == nil || row.State == ledger.DeletedByTandem || (row.State == ledger.ParkedRow && h.ownerOfGone(s, auth, row) == scoping.None)
+		return row == nil || row.State == ledger.DeletedByTandem || h.ownerOfGone(s, auth, row) == scoping.None
 	}
 	o := auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature)
 	return o.Engine == scoping.None && (row == nil || row.Transit == nil)

@@ -184,7 +184,7 @@ func (n *Never) Equal(o *Never) bool {
 type Settlement struct {
 	Intent string       `json:"intent"`
 	Result cloud.Result `json:"result"`
-	Until  int64        `json:"until,omitempty"` // for InDoubt: when the doubt ends, Unix ms
+	Until  int64        `json:"until,omitempty"` // for InDoubt: when the doubt ends, in ms on the steady scale
 }
 
 // DoubtEnd says how a doubt ended: "seen" (the tenant shows the write's effect), "repeated" (the same idempotent write was done again),
@@ -193,7 +193,7 @@ type DoubtEnd struct {
 	Intent  string `json:"intent"`
 	How     string `json:"how"`
 	CloudID string `json:"cloudId,omitempty"`
-	Quiet   int64  `json:"quiet,omitempty"` // until then (Unix ms) no different write is sent to the object
+	Quiet   int64  `json:"quiet,omitempty"` // until then (steady ms) no different write is sent to the object
 	// Shown are the references of the write that the tenant shows when the doubt expires: it took effect, and others changed something of it since.
 	Shown []string `json:"shown,omitempty"`
 }

@@ -46,7 +46,7 @@ type Row struct {
 	Wrote    int64                     `json:"wrote,omitempty"` // when a write of Tandem's was settled last, Unix ms (rule V2)
 	// Links are the references that Tandem wrote or took over (D3); nil: nobody kept them yet, and those to linked objects count as Tandem's.
 	Links *Links `json:"links,omitempty"`
-	// Quiet says, per feature, until when (Unix ms) no different write is sent: an earlier one may still arrive.
+	// Quiet says, per feature, until when (steady ms) no different write is sent: an earlier one may still arrive.
 	Quiet map[scoping.Feature]int64 `json:"quiet,omitempty"`
 }
 
@@ -75,7 +75,7 @@ const QuietDelete scoping.Feature = "delete"
 type Open struct {
 	Record Record `json:"record"`
 	Doubt  bool   `json:"doubt,omitempty"`
-	Until  int64  `json:"until,omitempty"` // when the doubt ends, Unix ms
+	Until  int64  `json:"until,omitempty"` // when the doubt ends, in ms on the steady scale
 	Tries  int    `json:"tries,omitempty"` // how often it was prolonged
 }
 

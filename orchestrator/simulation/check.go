@@ -197,7 +197,7 @@ func (w *world) catchUp() {
 				}
 			}
 		}
-		if r.Type == ledger.DecisionType && r.Feature == scoping.Base(r.Kind) && (r.Outcome == engine.Applied || r.Outcome == engine.Unchanged) {
+		if r.Type == ledger.DecisionType && r.Engine != scoping.None && r.Feature == scoping.Base(r.Kind) && (r.Outcome == engine.Applied || r.Outcome == engine.Unchanged) {
 			b.lastEngine[r.Object.GUID] = r.Engine
 			delete(b.parked, r.Object.GUID)
 		}

@@ -37,6 +37,9 @@ func (w *world) Now() time.Time {
 	return clockReading(wall, w.now.Sub(start))
 }
 
+// SinceBoot implements host.Boots: the machine never starts again.
+func (w *world) SinceBoot() (string, time.Duration) { return "the only one", w.now.Sub(start) }
+
 // Sleep implements gate.Clock: time passes, and others act.
 func (w *world) Sleep(_ context.Context, d time.Duration) error {
 	w.alive()

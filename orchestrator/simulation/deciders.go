@@ -12,6 +12,7 @@ import (
 type standingOf struct {
 	paused  bool // by a person, and nothing ended it
 	phase   wave.Phase
+	back    bool          // it was rolled back
 	soaking time.Time     // when it was last seen before it began to soak: it soaks no longer than since then; zero: it does not soak
 	rested  time.Duration // at least, in its pauses
 	since   time.Time     // when it was first seen in its last pause in the soak
@@ -68,6 +69,10 @@ func (b *book) follows(w *world, x wave.Wave, before time.Time) {
 	if s.phase != x.Phase {
 		s.phase = x.Phase
 		w.counts["wave in "+string(x.Phase)]++
+	}
+	if x.State == wave.RolledBack && !s.back {
+		s.back = true
+		w.rolledBack(x)
 	}
 	b.soaks(w, x, before)
 }

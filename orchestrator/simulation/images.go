@@ -127,11 +127,19 @@ func (w *world) checkImages() {
 		for _, cid := range slices.Sorted(maps.Keys(b.images[id])) {
 			if e := w.imaged(x, w.tenant.accounts[cid]); e != nil {
 				w.checkImage(x, e, w.tenant.accounts[cid])
-			} else if !b.checked[id] {
-				delete(b.images[id], cid) // the rollback's report speaks of it as it was in its end
 			}
 		}
 		b.checked[id] = true
+	}
+}
+
+// rolledBack drops, in the end of a rollback, the images of what was not the source's own then: its report speaks of them as they were, and another wave may
+// bring them back later.
+func (w *world) rolledBack(x wave.Wave) {
+	for cid := range w.book.images[x.ID] {
+		if w.imaged(x, w.tenant.accounts[cid]) == nil {
+			delete(w.book.images[x.ID], cid)
+		}
 	}
 }
 

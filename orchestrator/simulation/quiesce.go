@@ -120,6 +120,7 @@ func (w *world) endWaves() {
 			w.book.decided(w, y, wave.Resume)
 		}
 		y, err := w.host.Drive(ctx, x.ID)
+		w.catchUp()
 		w.log("end of wave: %s %v", summary([]wave.Wave{y}), err)
 		if err != nil {
 			w.fail(wayBack, "wave %s without any fault fails: %v", x.ID, err)
