@@ -128,8 +128,7 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	now := g.o.Clock.Now()
-	if shows(w, found) && !g.early(o, now) {
+	if shows(w, found) && !g.early(o) {
 		// Somebody else may have written the same value before, and the request itself may still be on its way: until it cannot
 		// arrive any more nothing different is sent.
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "seen", CloudID: idOf(found, w), Quiet: o.Until})
@@ -162,7 +161,7 @@ func (g *Gate) repeat(ctx context.Context, o ledger.Open) (bool, error) {
 	g.answered(w)
 	switch r.Status {
 	case cloud.Done:
-		g.o.Cache.Settled(w, r, g.o.Clock.Now())
+		g.o.Cache.Settled(w, r, g.steadyTime())
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "repeated", CloudID: r.CloudID, Quiet: o.Until})
 	case cloud.InDoubt:
 		return false, g.prolong(ctx, o, r, g.after(g.o.GhostLife))
@@ -178,9 +177,9 @@ func (g *Gate) answered(w cloud.Write) {
 }
 
 // early says that a read may still show a life from before the write: one deleted and restored again looks alive either way (rule V2).
-func (g *Gate) early(o ledger.Open, now time.Time) bool {
+func (g *Gate) early(o ledger.Open) bool {
 	op := o.Record.Intent.Write.Op
-	return (op == cloud.Restore || op == cloud.Delete) && now.Add(-g.o.Cache.Delay()).UnixMilli() < o.Record.At
+	return (op == cloud.Restore || op == cloud.Delete) && g.after(-g.o.Cache.Delay()) < o.Record.Moment()
 }
 
 func shows(w cloud.Write, found *cloud.Object) bool {
@@ -256,7 +255,7 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 // prolong records until when a doubt lasts now.
 func (g *Gate) prolong(ctx context.Context, o ledger.Open, r cloud.Result, until int64) error {
 	rec := o.Record
-	rec.Type, rec.At = ledger.SettleType, 0
+	rec.Type, rec.At, rec.Steady = ledger.SettleType, 0, 0
 	rec.Settle = &ledger.Settlement{Intent: o.Record.Intent.Write.ID, Result: r, Until: until}
 	rec.Intent = nil
 	return g.Record(ctx, rec)
@@ -267,7 +266,7 @@ func (g *Gate) closeDoubt(ctx context.Context, o ledger.Open, d ledger.DoubtEnd)
 	w := r.Intent.Write
 	d.Intent = w.ID
 	if d.How == "seen" {
-		g.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: d.CloudID}, g.o.Clock.Now())
+		g.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: d.CloudID}, g.steadyTime())
 	}
 	end := ledger.Record{Type: ledger.DoubtType, Engine: r.Engine, Wave: r.Wave, Object: r.Object, Kind: r.Kind, Name: r.Name, Feature: r.Feature, Op: r.Op, Epoch: r.Epoch,
 		Outcome: engine.Applied, Reason: d.How, Doubt: &d}

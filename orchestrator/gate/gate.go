@@ -157,7 +157,7 @@ func (g *Gate) Matches() []scoping.Match {
 	return out
 }
 
-// Refreshed tells the gate that the cache shows the tenant as a reading found it that began at a time.
+// Refreshed tells the gate that the cache shows the tenant as a reading found it that began at a steady time.
 func (g *Gate) Refreshed(began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -211,6 +211,10 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 	for i := range rs {
 		if rs[i].At == 0 {
 			rs[i].At = now
+		}
+		switch rs[i].Type {
+		case ledger.IntentType, ledger.SettleType, ledger.DoubtType:
+			rs[i].Steady = g.steady()
 		}
 		if g.auth.Partition != nil && rs[i].Revision == 0 {
 			rs[i].Revision = g.auth.Partition.Revision()
@@ -363,6 +367,9 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	st.Frozen = g.isFrozen(place, p.Kind, p.Feature) || g.isFrozen(seen, p.Kind, p.Feature)
 	return st
 }
+
+// steadyTime is steady as a time, as the cache of the tenant takes it.
+func (g *Gate) steadyTime() time.Time { return time.UnixMilli(g.steady()) }
 
 func (g *Gate) steady() int64 {
 	if g.o.Steady == nil {

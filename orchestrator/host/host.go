@@ -150,6 +150,11 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	o.Tenure = cmp.Or(o.Tenure, DefaultTenure)
 	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
 		soaking: map[string]time.Time{}, reach: map[string]Reach{}, fulls: map[string]Full{}, deleted: map[string]deletedSight{}, runs: uint64(o.Clock.Now().UnixMilli())}
+	before, err := h.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.takeScale(before.head.Scale)
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)
 	}
@@ -165,7 +170,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	o.Census.Admit(h.Admits)
-	if err := h.change(ctx, h.holdScale); err != nil {
+	if err := h.change(ctx, h.keepScale); err != nil {
 		return nil, err
 	}
 	n, err := h.gate.Recover(ctx)

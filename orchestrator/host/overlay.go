@@ -24,8 +24,7 @@ func endOf(r ledger.Record) (intent string, ended bool) {
 // object came back in the directory, the host died: the older cache shows it alive, nothing is restored, and the tenant's news of the delete
 // pass for somebody else's.]
 func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
-	at := time.UnixMilli(r.At)
-	if seq <= h.o.Cache.UpTo() || h.now().Sub(at) > h.o.Cache.Delay() {
+	if seq <= h.o.Cache.UpTo() || h.steady()-r.Moment() > h.o.Cache.Delay().Milliseconds() {
 		return
 	}
 	id := ""
@@ -34,7 +33,7 @@ func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
 	} else {
 		id = r.Doubt.CloudID
 	}
-	h.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: id}, at)
+	h.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: id}, time.UnixMilli(r.Moment()))
 }
 
 // layOverOlder is layOver for what a checkpoint has folded already: its intents are looked up in the log.

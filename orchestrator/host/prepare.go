@@ -98,13 +98,13 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 // could not be told of stays for the next time, and no cache is kept until then.
 func (h *Host) readTenant(ctx context.Context, known bool) error {
 	h.catch(true)
-	began := h.now()
-	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, began)
+	began, steady := h.now(), time.UnixMilli(h.steady())
+	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, steady)
 	h.noteTenant(began, err)
 	if err != nil {
 		return fmt.Errorf("reading the tenant's changes: %w", err)
 	}
-	h.gate.Refreshed(began)
+	h.gate.Refreshed(steady)
 	if !known {
 		changed = h.linkedIDs()
 	}

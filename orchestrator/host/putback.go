@@ -121,7 +121,7 @@ func (h *Host) answerable(a *account, s *ledger.State, auth gate.Authority, id s
 		a.all(id, ledger.NotRestorable, "it is not linked to a tenant object any more")
 	case !sight.Known || sight.Gone:
 		a.all(id, ledger.BySource, "it was deleted in the directory")
-	case !shown && row.Wrote > h.now().Add(-h.o.Cache.Delay()).UnixMilli():
+	case !shown && row.Wrote > h.steady()-h.o.Cache.Delay().Milliseconds():
 		a.later(id, "the tenant does not show it yet", true)
 	case !shown || now.Deleted:
 		a.all(id, ledger.NotRestorable, "tenant object "+row.CloudID+" is deleted")

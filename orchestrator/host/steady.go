@@ -15,20 +15,21 @@ type Boots interface {
 	SinceBoot() (boot string, since time.Duration)
 }
 
-// holdScale takes over the scale of an earlier process of the same start of the machine, or begins one.
-func (h *Host) holdScale(c *control) error {
-	now := h.now()
+// takeScale takes over the scale of an earlier process of the same start of the machine, or begins one.
+func (h *Host) takeScale(kept *scale) {
 	boot, since := h.sinceBoot()
-	h.opened, h.scale = now, scale{Boot: boot, At: now.Add(-since).UnixMilli()}
-	if boot == "" {
-		return nil
+	h.opened = h.now()
+	h.scale = scale{Boot: boot, At: h.opened.Add(-since).UnixMilli()}
+	if boot != "" && kept != nil && kept.Boot == boot {
+		h.scale = *kept
 	}
-	if c.head.Scale != nil && c.head.Scale.Boot == boot {
-		h.scale = *c.head.Scale
-		return nil
+}
+
+// keepScale keeps it for later processes.
+func (h *Host) keepScale(c *control) error {
+	if s := h.scale; s.Boot != "" {
+		c.head.Scale = &s
 	}
-	s := h.scale
-	c.head.Scale = &s
 	return nil
 }
 

@@ -23,7 +23,8 @@ func TestTheSteadyScaleOutlivesProcessesAndClockSteps(t *testing.T) {
 	c := &control{}
 	open := func() *Host {
 		h := &Host{o: Options{Clock: m}}
-		if err := h.holdScale(c); err != nil {
+		h.takeScale(c.head.Scale)
+		if err := h.keepScale(c); err != nil {
 			t.Fatal(err)
 		}
 		return h

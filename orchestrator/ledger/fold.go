@@ -128,7 +128,7 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 	}
 	switch r.Settle.Result.Status {
 	case cloud.Done:
-		s.done(seq, o.Record, r.Settle.Result.CloudID, r.At)
+		s.done(seq, o.Record, r.Settle.Result.CloudID, r)
 		s.close(r.Settle.Intent)
 	case cloud.InDoubt:
 		s.tried(o.Record)
@@ -149,9 +149,9 @@ func (s *State) tried(r Record) {
 	}
 }
 
-// done applies what the success of an intent means.
-func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
-	in := r.Intent
+// done applies what the success of an intent means, of which another record tells.
+func (s *State) done(seq uint64, r Record, cloudID string, told Record) {
+	in, at := r.Intent, told.At
 	c := in.Claim
 	if cloudID != "" {
 		c.CloudID = cloudID
@@ -161,7 +161,7 @@ func (s *State) done(seq uint64, r Record, cloudID string, at int64) {
 	}
 	s.claim(seq, r, c, in.Final)
 	row := s.Rows[*r.Object]
-	row.Wrote = at
+	row.Wrote = told.Moment()
 	row.wroteLinks(in.Write)
 	if in.Pair != nil {
 		s.trouble(Key{*r.Object, r.Feature}).wrote(at, *in.Pair)
@@ -357,7 +357,7 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 		return nil
 	}
 	if r.Doubt.How == "seen" || r.Doubt.How == "repeated" {
-		s.done(seq, o.Record, r.Doubt.CloudID, r.At)
+		s.done(seq, o.Record, r.Doubt.CloudID, r)
 	} else if row := s.Rows[*o.Record.Object]; row != nil {
 		row.showsLinks(o.Record.Intent.Write, r.Doubt.Shown)
 	}

@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type Record struct {
 	V        int               `json:"v"`
 	Type     Type              `json:"t"`
 	At       int64             `json:"at"` // Unix milliseconds, for people and for the sliding thresholds
+	Steady   int64             `json:"steady,omitempty"` // of intents and their ends: when, in ms on the scale that no clock step moves
 	Engine   string            `json:"engine,omitempty"`
 	Wave     string            `json:"wave,omitempty"`
 	Run      uint64            `json:"run,omitempty"`
@@ -254,3 +256,6 @@ func Decode(b []byte) (Record, error) {
 	}
 	return r, nil
 }
+
+// Moment gives when a record was made on the steady scale; those of older programs go by the wall clock.
+func (r Record) Moment() int64 { return cmp.Or(r.Steady, r.At) }

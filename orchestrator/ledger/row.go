@@ -43,7 +43,7 @@ type Row struct {
 	State    RowState                  `json:"state"`
 	Features map[scoping.Feature]*Last `json:"features"`
 	Transit  *Transit                  `json:"transit,omitempty"`
-	Wrote    int64                     `json:"wrote,omitempty"` // when a write of Tandem's was settled last, Unix ms (rule V2)
+	Wrote    int64                     `json:"wrote,omitempty"` // when a write of Tandem's was settled last, steady ms (rule V2)
 	// Links are the references that Tandem wrote or took over (D3); nil: nobody kept them yet, and those to linked objects count as Tandem's.
 	Links *Links `json:"links,omitempty"`
 	// Quiet says, per feature, until when (steady ms) no different write is sent: an earlier one may still arrive.

@@ -63,6 +63,7 @@ type book struct {
 	imageBook
 	tries        map[try]int
 	wishes       map[wish][]time.Time
+	lastWish     map[scoping.GUID]wish // the newest of each object
 	standings    map[string]*standingOf
 	controlRead  time.Time                // when control was read last, in elapsed time
 	decoded      map[string]ledger.Record // by their bytes
@@ -71,7 +72,7 @@ type book struct {
 }
 
 func newBook() book {
-	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}, imageBook: newImageBook(), tries: map[try]int{}, wishes: map[wish][]time.Time{}, standings: map[string]*standingOf{}, deletes: map[batch]map[scoping.GUID]bool{},
+	return book{scratch: ledger.New(), frozen: map[string]*frozenScope{}, shadow: map[string]snapshot{}, waves: map[string]wave.Wave{}, proposed: map[string]hearing{}, transfers: map[string]int{}, hollow: map[scoping.GUID]stays{}, parked: map[scoping.GUID]bool{}, lastEngine: map[scoping.GUID]string{}, imageBook: newImageBook(), tries: map[try]int{}, wishes: map[wish][]time.Time{}, lastWish: map[scoping.GUID]wish{}, standings: map[string]*standingOf{}, deletes: map[batch]map[scoping.GUID]bool{},
 		decoded: map[string]ledger.Record{}, decodedWaves: map[string]wave.Wave{}}
 }
 

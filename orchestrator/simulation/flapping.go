@@ -75,6 +75,9 @@ func (w *world) checkTries(x cloud.Write, r ledger.Record) {
 		return // what is within 24 hours depends on the clock; and what was written in doubt is not counted
 	}
 	again := wish{t.object, t.what, fmt.Sprint(r.Before)}
+	if w.book.lastWish[t.object] != again { // what is wanted or shown changed: it is counted anew
+		w.book.lastWish[t.object], w.book.wishes[again] = again, nil
+	}
 	times := slices.DeleteFunc(w.book.wishes[again], func(at time.Time) bool { return w.now.Sub(at) >= ledger.Window-time.Minute })
 	w.book.wishes[again] = append(times, w.now)
 	if n := len(times) + 1; n > 2*ledger.MaxWrites+w.spared { // the ledger counts settled writes of one owner
