@@ -24,6 +24,7 @@ const (
 	OthersUnheard      Broken = "foreign writes of which nobody hears"          // P2
 	NeverLeftAlone     Broken = "writes that never last and never end"          // S10
 	ClockBelieved      Broken = "a wall clock taken for elapsed time"           // P6
+	StepsEndDoubts     Broken = "doubts that a step of the clock ends"          // P6
 	DoubtsForgotten    Broken = "no doubt outlives its process"                 // X3
 	FailureIsSuccess   Broken = "a failed durable step taken for done"          // X1
 	NoThreshold        Broken = "grave writes without a limit"                  // D2
@@ -42,6 +43,7 @@ var caught = map[Broken]struct {
 	OthersUnheard:    {Flapping, valueDiffers},
 	NeverLeftAlone:   {Flapping, notLeftAlone},
 	ClockBelieved:    {ClockSteps, soakTooShort},
+	StepsEndDoubts:   {ClockSteps, mayTakeEffect},
 	DoubtsForgotten:  {InFlight, mayTakeEffect},
 	FailureIsSuccess: {FailingSteps, withoutIntent},
 	NoThreshold:      {BigWorlds, aboveLimit},
@@ -69,7 +71,7 @@ func (b Broken) Needs() []Eye {
 // Variants lists every broken variant.
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
-		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
+		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
 		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked}
 }
 

@@ -284,6 +284,10 @@ func (w *world) replan() {
 
 func (w *world) applyOptions() host.ApplyOptions {
 	o := host.ApplyOptions{By: "simulation", Options: wave.Options{AutoApprove: w.r.IntN(2) == 0, Soak: []time.Duration{0, 20 * time.Second, time.Hour}[w.r.IntN(3)], AutoComplete: w.r.IntN(2) == 0}}
+	if w.eyes[ClockSteps] && w.r.IntN(2) == 0 {
+		o.AutoApprove, o.AutoComplete, o.Soak = true, true, time.Hour
+		return o
+	}
 	if w.r.IntN(2) == 0 {
 		o.HoldBefore = []wave.Phase{wave.ShadowPhase, wave.Freeze, wave.Cutover, wave.Soak}[w.r.IntN(4)]
 	}

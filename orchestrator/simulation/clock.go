@@ -38,7 +38,13 @@ func (w *world) Now() time.Time {
 }
 
 // SinceBoot implements host.Boots: the machine never starts again.
-func (w *world) SinceBoot() (string, time.Duration) { return "the only one", w.now.Sub(start) }
+func (w *world) SinceBoot() (string, time.Duration) {
+	now := w.now
+	if w.o.Break == StepsEndDoubts {
+		now = now.Add(w.stepped)
+	}
+	return "the only one", now.Sub(start)
+}
 
 // Sleep implements gate.Clock: time passes, and others act.
 func (w *world) Sleep(_ context.Context, d time.Duration) error {

@@ -209,7 +209,9 @@ type otherClock struct{ w *world }
 
 func (c otherClock) Now() time.Time { return c.w.Now() }
 
-func (c otherClock) SinceBoot() (string, time.Duration) { return "another machine's", c.w.now.Sub(start) }
+func (c otherClock) SinceBoot() (string, time.Duration) {
+	return "another machine's", c.w.now.Sub(start)
+}
 
 func (c otherClock) Sleep(_ context.Context, d time.Duration) error {
 	c.w.pass(d)

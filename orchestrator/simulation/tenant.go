@@ -167,6 +167,10 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 			out[i] = rejected(500, "no-answer")
 		}
 		w.log("send %s %s %s%s %v %v -> %s %s %s", x.Op, x.Kind, x.CloudID, x.Anchor, x.Set, x.Refs, out[i].Status, out[i].Code, out[i].CloudID)
+		if o := w.book.scratch.Intents[x.ID]; o != nil && out[i].Status == cloud.InDoubt && w.opens(ClockSteps, 50) {
+			w.stepClock() // while it may still arrive, and something else is wanted
+			w.orphans = append(w.orphans, o.Record.Object.GUID)
+		}
 		w.crashAt("tenant.send.after")
 		w.interleave()
 	}
