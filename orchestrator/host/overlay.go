@@ -20,11 +20,13 @@ func endOf(r ledger.Record) (intent string, ended bool) {
 	return "", false
 }
 
-// layOver gives the cache a settlement that is newer than what was saved of it and that the tenant need not show yet. [A delete was settled, its
+// layOver gives the cache a settlement that is newer than what was saved of it, however long ago: the next reading ends it, and then what it shows differs from
+// what was written, if somebody else wrote over it, also if that is what the older cache showed. [A delete was settled, its
 // object came back in the directory, the host died: the older cache shows it alive, nothing is restored, and the tenant's news of the delete
 // pass for somebody else's.]
 func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
-	if seq <= h.o.Cache.UpTo() || h.steady()-r.Moment() > h.o.Cache.Delay().Milliseconds() {
+	fresh := h.steady()-r.Moment() <= h.o.Cache.Delay().Milliseconds()
+	if seq <= h.o.Cache.UpTo() || (!h.o.Cache.Loaded(w.Kind) && !fresh) { // of a kind that was not saved everything is read anew
 		return
 	}
 	id := ""
