@@ -238,7 +238,7 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 	defer g.mu.Unlock()
 	r := o.Record
 	sight := g.o.Census.Sight(*r.Object)
-	place := placeOf(*r.Object, sight, g.o.Ledger.Rows[*r.Object])
+	place := PlaceOf(*r.Object, sight, g.o.Ledger.Rows[*r.Object])
 	own := g.auth.Owner(place, r.Kind, r.Feature)
 	same := own.Engine == r.Engine && r.Epoch.Compare(own.Epoch) >= 0
 	alive := sight.Known && !sight.Gone

@@ -239,8 +239,8 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 	return nil
 }
 
-// placeOf gives where an object is, or was when it was last written if it is gone.
-func placeOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
+// PlaceOf gives where an object is, or was when it was last written if it is gone.
+func PlaceOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
 	p := s.Place(o.Directory)
 	if !s.Known || s.Gone {
 		if row != nil {
@@ -340,7 +340,7 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 
 // standing works out what the proposer may do. The lock is held.
 func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.Row) Standing {
-	place := placeOf(p.Object, sight, row)
+	place := PlaceOf(p.Object, sight, row)
 	owner := g.auth.Owner(place, p.Kind, p.Feature)
 	st := Standing{Engine: s.engine, Owner: owner.Engine, Assignment: owner.Assignment, Epoch: owner.Epoch, Leaving: string(owner.Leaving),
 		Ceiling: s.ceiling, Farewell: s.farewell[p.Object], Restores: s.o.Restores}

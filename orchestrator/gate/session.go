@@ -278,7 +278,7 @@ func (s *Session) verdicts(items []*item) {
 		if it.p.Want == engine.Gone && c.Row != nil && c.Row.Name != "" {
 			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
 		}
-		it.place, it.known = placeOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
+		it.place, it.known = PlaceOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
 		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
 		it.removes, it.lacks = it.v.Outcome == engine.Parked && len(it.v.Removed) > 0, it.v.Waiting > 0
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner

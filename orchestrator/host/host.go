@@ -112,9 +112,11 @@ type Host struct {
 	gate *gate.Gate
 
 	decoded  decoded
-	scale    scale     // set when the host is opened
-	opened   time.Time // with its monotonic reading
-	lastSave uint64    // sequence number that the last checkpoint covers
+	compared scoping.Epoch // of the authority when everything was compared last; under prep
+	news     bool          // something came that may make a difference to that; under prep
+	scale    scale         // set when the host is opened
+	opened   time.Time     // with its monotonic reading
+	lastSave uint64        // sequence number that the last checkpoint covers
 
 	ctl  sync.Mutex // changes of control, with what follows from them in memory
 	prep sync.Mutex // refreshes of tenant and census

@@ -42,11 +42,16 @@ func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := h.seq()
 	open, err := h.gate.EndDoubts(ctx)
 	if err != nil {
 		return nil, err
 	}
+	h.news = h.news || h.seq() != before
 	if err := h.sortDebts(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.compare(ctx); err != nil {
 		return nil, err
 	}
 	if open > 0 {
@@ -71,6 +76,7 @@ func (h *Host) reachTenant(ctx context.Context) error {
 // readDirectories brings the census up to date and draws the conclusions. The prep lock is held.
 func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error) {
 	events, full, unread, err := h.lookAround(ctx)
+	h.news = h.news || full || len(events) > 0
 	if unread == nil || err != nil { // a directory that was not read says nothing about whose it is
 		err = h.noteStrange(ctx, err)
 	}
@@ -298,6 +304,9 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 			rs = append(rs, h.replaced(s, auth, &there)...)
 		}
 		return nil, rs
+	}
+	if h.returned(s, auth, row) {
+		return []ledger.Key{base}, h.replaced(s, auth, row)
 	}
 	if rs := h.replaced(s, auth, row); len(rs) > 0 {
 		if e.Type != census.Changed && e.Type != census.Returned {

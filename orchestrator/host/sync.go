@@ -388,8 +388,7 @@ func (h *Host) ownerOfGone(led *ledger.State, auth gate.Authority, row *ledger.R
 	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
 		return e
 	}
-	sight := h.o.Census.Sight(row.Object)
-	return auth.Owner(sight.Place(row.Object.Directory), row.Kind, scoping.Base(row.Kind)).Engine
+	return auth.Owner(gate.PlaceOf(row.Object, h.o.Census.Sight(row.Object), row), row.Kind, scoping.Base(row.Kind)).Engine // as the gate answers whoever proposes it
 }
 
 // farewells asks the old owner for the last values of what left for where no engine writes (rules T2, T4).
