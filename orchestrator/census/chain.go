@@ -33,6 +33,9 @@ func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing,
 			if stuck {
 				continue
 			}
+			if was != "" { // and so is whoever is in it now: he may have come into its reach while it said nothing
+				maps.Copy(concerned, now.objects)
+			}
 		}
 		if known == nil {
 			known = &reached{objects: c.taken(name, s, k)}

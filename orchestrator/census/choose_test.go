@@ -446,6 +446,28 @@ func TestVanishedAndEmptiedGroupsFreeze(t *testing.T) {
 	w.staged()
 }
 
+// Rule T3: once it says something again, it says so of everybody: who came into its reach while it said nothing is chosen by it (T5 of the findings).
+func TestThawedGroupsChooseWhoCameIntoTheirReachMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	elsewhere := w.add("OU=Elsewhere,"+w.srv.Model().Base(), "organizationalUnit")
+	ann, bob := w.user("ann"), w.add("CN=bob,"+elsewhere, "user", "sAMAccountName", "bob")
+	group := w.group("pilots", ann, bob)
+	pilots := w.choice(100, scoping.Choice{MemberOf: w.pin(group)})
+	w.choose(pilots)
+	w.refresh()
+	w.takes(pilots, "ann")
+	w.leave(group, ann, bob)
+	w.refresh()
+	w.frozen("emptied " + group)
+	bob = w.rename(bob, "CN=bob", w.ou)
+	w.refresh()
+	w.staged()
+	w.join(group, ann, bob)
+	w.refresh()
+	w.frozen()
+	w.staged("+bob")
+}
+
 // An empty group that never chose anybody is no reason to freeze.
 func TestGroupThatWasAlwaysEmptyIsNotFrozen(t *testing.T) {
 	w := newWorld(t)
