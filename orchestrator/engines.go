@@ -95,7 +95,7 @@ func silent(name, what string, limit time.Duration) error {
 func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	s := e.all[name]
 	if s == nil {
-		return nil, fmt.Errorf("%w: no engine %q is configured (configured: %v)", host.ErrUsage, name, e.names)
+		return nil, host.Refuse("no engine %q is configured (configured: %v)", name, e.names)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -128,14 +128,14 @@ func (h *Host) targetFor(ctx context.Context, under, to string, features []scopi
 		return nil, err
 	}
 	if _, ok := caps[to]; !ok && to != scoping.None {
-		return nil, fmt.Errorf("%w: no engine %q is configured (configured: %v)", ErrUsage, to, h.o.Engines.Names())
+		return nil, Refuse("no engine %q is configured (configured: %v)", to, h.o.Engines.Names())
 	}
 	if len(features) == 0 {
 		features = cur.Features()
 	}
 	for _, f := range features {
 		if !cur.On(f) {
-			return nil, fmt.Errorf("%w: feature %q is not switched on in the policy (on: %v)", ErrUsage, f, cur.Features())
+			return nil, Refuse("feature %q is not switched on in the policy (on: %v)", f, cur.Features())
 		}
 	}
 	features = withReferences(cur, features)
@@ -150,7 +150,7 @@ func (h *Host) targetFor(ctx context.Context, under, to string, features []scopi
 			return nil, err
 		}
 		if d != dir {
-			return nil, fmt.Errorf("%w: %s lies in another directory than %s", ErrUsage, x, under)
+			return nil, Refuse("%s lies in another directory than %s", x, under)
 		}
 		scope.Except = append(scope.Except, g)
 	}
@@ -196,7 +196,7 @@ func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, name string,
 		next, moved = p, true
 	}
 	if !moved {
-		return nil, fmt.Errorf("%w: %s owns all of %s already", ErrUsage, to, name)
+		return nil, Refuse("%s owns all of %s already", to, name)
 	}
 	return next, nil
 }
@@ -245,7 +245,7 @@ func (h *Host) laterWave(c *control, w wave.Wave) error {
 	for _, id := range sorted(c.waves) {
 		o := c.waves[id]
 		if id != w.ID && o.CutoverEpoch.Compare(w.CutoverEpoch) > 0 && o.State != wave.RolledBack && o.State != wave.Aborted && h.overlap(o.Scopes(), w.Scopes()) {
-			return fmt.Errorf("%w: wave %s moved some of the same objects later; roll that one back first", ErrUsage, id)
+			return Refuse("wave %s moved some of the same objects later; roll that one back first", id)
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func (h *Host) MayDecide(ctx context.Context, id string, v wave.Verb, by string)
 func (h *Host) decided(c *control, w wave.Wave, o wave.Order) (wave.Wave, error) {
 	next, err := wave.Decide(w, o)
 	if err != nil {
-		return w, fmt.Errorf("%w: %w", ErrUsage, err)
+		return w, Refuse("%w", err)
 	}
 	if o.Verb == wave.RollBack {
 		err = h.laterWave(c, w)

@@ -61,7 +61,7 @@ func (h *Host) HeldSet(id string) (ledger.Hold, error) {
 	}
 	for _, x := range all {
 		if slices.Contains(x.Was, id) {
-			return ledger.Hold{}, fmt.Errorf("%w: held set %s is not what it was: writes joined or left it, and it is %s now, with %d: `tandem held show %s`", ErrUsage, id, x.ID, len(x.Entries), x.ID)
+			return ledger.Hold{}, Refuse("held set %s is not what it was: writes joined or left it, and it is %s now, with %d: `tandem held show %s`", id, x.ID, len(x.Entries), x.ID)
 		}
 	}
 	return ledger.Hold{}, fmt.Errorf("%w: held set %q", ErrNotFound, id)
@@ -77,9 +77,9 @@ func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*SyncRe
 	open := hd.State == ledger.HoldOpen || hd.State == ledger.HoldExpired
 	switch {
 	case verb != "forget" && !open:
-		return nil, fmt.Errorf("%w: held set %s is %s: `tandem held forget %s` takes the answer back", ErrUsage, id, hd.State, id)
+		return nil, Refuse("held set %s is %s: `tandem held forget %s` takes the answer back", id, hd.State, id)
 	case verb == "forget" && open:
-		return nil, fmt.Errorf("%w: held set %s is %s: there is no answer to forget; `tandem held approve %s` or `tandem held reject %s` answers it", ErrUsage, id, hd.State, id, id)
+		return nil, Refuse("held set %s is %s: there is no answer to forget; `tandem held approve %s` or `tandem held reject %s` answers it", id, hd.State, id, id)
 	}
 	if err := h.gate.Record(ctx, ledger.Record{Type: ledger.AnswerType, Engine: hd.Engine, Op: verb, By: by, Reason: reason, Outcome: engine.Applied, Code: id, Answer: &ledger.Answer{Hold: id, Verb: verb}}); err != nil {
 		return nil, err

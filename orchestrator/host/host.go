@@ -32,6 +32,15 @@ var (
 	ErrState      = errors.New("the state cannot be understood") // damaged, or of a newer program
 )
 
+// Refuse makes an error that matches ErrUsage and says only what it was given: that something is not possible as asked is what the exit code says.
+func Refuse(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+type usageError struct{ err error }
+
+func (e *usageError) Error() string        { return e.err.Error() }
+func (e *usageError) Unwrap() error        { return e.err }
+func (e *usageError) Is(target error) bool { return target == ErrUsage }
+
 // Tenant is what the host needs of the tenant client, beside what the gate needs.
 type Tenant interface {
 	gate.Tenant

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -25,7 +24,7 @@ type StopOptions struct {
 func (h *Host) Stop(ctx context.Context, o StopOptions) (gate.Stop, error) {
 	s := gate.Stop{Engine: o.Engine, Reason: o.Reason, By: o.By, At: h.now().UnixMilli(), DN: o.Under}
 	if o.Engine != "" && !slices.Contains(h.o.Engines.Names(), o.Engine) {
-		return s, fmt.Errorf("%w: no engine %q is configured (configured: %v)", ErrUsage, o.Engine, h.o.Engines.Names())
+		return s, Refuse("no engine %q is configured (configured: %v)", o.Engine, h.o.Engines.Names())
 	}
 	if o.Under != "" {
 		dir, guid, _, err := h.resolveDN(ctx, o.Under)
@@ -73,7 +72,7 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 			}
 		}
 		if len(ended) == 0 {
-			return fmt.Errorf("%w: nothing is stopped by %q (stopped: %v)", ErrUsage, stopID(o), sorted(c.stops))
+			return Refuse("nothing is stopped by %q (stopped: %v)", stopID(o), sorted(c.stops))
 		}
 		c.owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: stopID(o), Epoch: c.head.Epoch})
 		return nil

@@ -228,13 +228,13 @@ func (p *Plan) Blocked() []wave.Finding {
 func ReadPlan(b []byte) (*Plan, error) {
 	p := new(Plan)
 	if err := json.Unmarshal(b, p); err != nil {
-		return nil, fmt.Errorf("%w: this is not a plan file (%w): write one with `tandem plan -f POLICY -o PLAN`", ErrUsage, err)
+		return nil, Refuse("this is not a plan file (%w): write one with `tandem plan -f POLICY -o PLAN`", err)
 	}
 	switch {
 	case p.Version != PlanVersion:
-		return nil, fmt.Errorf("%w: the plan file is of version %d, this program knows %d: plan again", ErrUsage, p.Version, PlanVersion)
+		return nil, Refuse("the plan file is of version %d, this program knows %d: plan again", p.Version, PlanVersion)
 	case p.Target == nil || p.Fingerprint == "":
-		return nil, fmt.Errorf("%w: the plan file is not whole: plan again", ErrUsage)
+		return nil, Refuse("the plan file is not whole: plan again")
 	}
 	q := *p
 	q.Waves = slices.Clone(p.Waves)
@@ -244,7 +244,7 @@ func ReadPlan(b []byte) (*Plan, error) {
 		named = named && (w.ID == q.Waves[i].ID || w.ID == shortWaveID(q.Fingerprint, i)) // a wave of an older plan file may be under way
 	}
 	if q.Fingerprint != p.Fingerprint || !named {
-		return nil, fmt.Errorf("%w: the plan file was changed after it was written: plan again", ErrUsage)
+		return nil, Refuse("the plan file was changed after it was written: plan again")
 	}
 	return p, nil
 }

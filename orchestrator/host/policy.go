@@ -81,7 +81,7 @@ func (h *Host) Import(ctx context.Context, file string, text []byte, by string) 
 // ImportFile is Import with a file of matches.
 func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scoping.Partition, error) {
 	if h.gate.Authority().Partition != nil {
-		return nil, fmt.Errorf("%w: a policy is in force already (revision %d); change it with `tandem plan` and `tandem apply`", ErrUsage, h.gate.Authority().Partition.Revision())
+		return nil, Refuse("a policy is in force already (revision %d); change it with `tandem plan` and `tandem apply`", h.gate.Authority().Partition.Revision())
 	}
 	p, matches, err := h.CompileFile(ctx, f)
 	if err != nil {
@@ -101,7 +101,7 @@ func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scopin
 	}
 	err = h.change(ctx, func(c *control) error {
 		if c.partition != nil {
-			return fmt.Errorf("%w: a policy is in force already", ErrUsage)
+			return Refuse("a policy is in force already")
 		}
 		at := c.next()
 		c.partition = p.Succeed(nil, at)

@@ -58,7 +58,7 @@ func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	}
 	e := Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone}
 	if scoping.Base(sight.Kind) == "" {
-		return e, fmt.Errorf("%w: %s is a container or something else that is not synchronized", ErrUsage, sight.Name)
+		return e, Refuse("%s is a container or something else that is not synchronized", sight.Name)
 	}
 	e.Features, e.Waits = p.Explain(sight.Place(id.Directory), sight.Kind), h.waits(id)
 	return e, nil
@@ -160,7 +160,7 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 		}
 	}
 	if !slices.Contains(h.o.Engines.Names(), engineName) {
-		return engineName, 0, nil, fmt.Errorf("%w: no engine owns %s; name one with --engine (configured: %v)", ErrUsage, o.Under, h.o.Engines.Names())
+		return engineName, 0, nil, Refuse("no engine owns %s; name one with --engine (configured: %v)", o.Under, h.o.Engines.Names())
 	}
 	var scopes []scoping.Scope
 	if o.Engine == "" {

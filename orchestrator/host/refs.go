@@ -33,7 +33,7 @@ func refError(ref, format string, args ...any) error {
 // resolveDN finds a container or object by DN in the directory whose naming context it lies in.
 func (h *Host) resolveDN(ctx context.Context, dn string) (dir string, guid scoping.GUID, chain []scoping.GUID, err error) {
 	if _, err := scoping.ParseDN(dn); err != nil {
-		return "", guid, nil, refError(dn, "%w: %w", ErrUsage, err)
+		return "", guid, nil, refError(dn, "%w", Refuse("%w", err))
 	}
 	for _, name := range h.o.Census.Names() {
 		guid, _, chain, err := h.o.Census.Resolve(ctx, name, dn)
@@ -94,7 +94,7 @@ func (h *Host) Find(ctx context.Context, ref string) (scoping.ObjectID, error) {
 	case 1:
 		return found[0], nil
 	}
-	return scoping.ObjectID{}, refError(ref, "%w: %q names %d objects, %s among them: use the DN", ErrUsage, ref, len(found), h.nameOf(found[0]))
+	return scoping.ObjectID{}, refError(ref, "%w", Refuse("%q names %d objects, %s among them: use the DN", ref, len(found), h.nameOf(found[0])))
 }
 
 // rowNamed finds an object that is gone by the name under which it was last seen.

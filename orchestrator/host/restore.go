@@ -121,7 +121,7 @@ func (h *Host) Activate(ctx context.Context, by, reason string) error {
 	}
 	err := h.change(ctx, func(c *control) error {
 		if left := c.unseen(h.o.Engines.Names()); len(left) > 0 || c.head.ReadOnly == "" {
-			return fmt.Errorf("%w: the state changed meanwhile; look again", ErrUsage)
+			return Refuse("the state changed meanwhile; look again")
 		}
 		c.head.ReadOnly, c.head.Restored = "", nil
 		c.owe(ledger.Record{Type: ledger.ControlType, Op: "activate", By: by, Reason: reason, Outcome: engine.Applied, Epoch: c.head.Epoch})
@@ -143,13 +143,13 @@ func (h *Host) activable(ctx context.Context) error {
 		return refusedAs(kind, why)
 	}
 	if c.head.ReadOnly == "" {
-		return fmt.Errorf("%w: the state is in force already", ErrUsage)
+		return Refuse("the state is in force already")
 	}
 	if c.partition == nil {
 		return fmt.Errorf("%w: `tandem import POLICY` puts the first one in force, then every engine is to run with --profile full", ErrNoPolicy)
 	}
 	if left := c.unseen(h.o.Engines.Names()); len(left) > 0 {
-		return fmt.Errorf("%w: nobody has seen yet what %s would write: run `tandem sync %s --profile full` and look at it first", ErrUsage, strings.Join(left, " and "), left[0])
+		return Refuse("nobody has seen yet what %s would write: run `tandem sync %s --profile full` and look at it first", strings.Join(left, " and "), left[0])
 	}
 	return h.bound(ctx)
 }
@@ -158,7 +158,7 @@ func (h *Host) activable(ctx context.Context) error {
 // write no more, and leaves a state that writes nothing before a person activates it. It gives whom the tenant was taken from.
 func (h *Host) TakeOver(ctx context.Context, by, reason string) (from string, err error) {
 	if strings.TrimSpace(reason) == "" {
-		return "", fmt.Errorf("%w: a take-over needs a reason, for the journal: --reason R", ErrUsage)
+		return "", Refuse("a take-over needs a reason, for the journal: --reason R")
 	}
 	if err := h.bound(ctx); err != nil {
 		return "", err
@@ -172,7 +172,7 @@ func (h *Host) TakeOver(ctx context.Context, by, reason string) (from string, er
 		return "", err
 	}
 	if from == "" && !h.waiting(c) {
-		return "", fmt.Errorf("%w: this host feeds the tenant already, or nobody does: there is nothing to take over", ErrUsage)
+		return "", Refuse("this host feeds the tenant already, or nobody does: there is nothing to take over")
 	}
 	if from == "" {
 		return c.head.Restored.From, h.await(ctx, takeoverKind) // one that was interrupted

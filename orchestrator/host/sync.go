@@ -69,7 +69,7 @@ type SyncReport struct {
 // Sync lets an engine run over its scopes: refresh, run, what is dirty, what left, judge, count.
 func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport, error) {
 	if !slices.Contains(h.o.Engines.Names(), name) {
-		return SyncReport{}, fmt.Errorf("%w: no engine %q is configured (configured: %v)", ErrUsage, name, h.o.Engines.Names())
+		return SyncReport{}, Refuse("no engine %q is configured (configured: %v)", name, h.o.Engines.Names())
 	}
 	if h.gate.Authority().Partition == nil {
 		return SyncReport{}, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", ErrNoPolicy)
@@ -581,7 +581,7 @@ func (h *Host) scopesUnder(ctx context.Context, grants []engine.Grant, dn string
 	}
 	out := h.cutScopes(all, dir, guid, chain)
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: the engine owns nothing under %s", ErrUsage, dn)
+		return nil, Refuse("the engine owns nothing under %s", dn)
 	}
 	return out, nil
 }

@@ -45,7 +45,7 @@ const (
 type Record struct {
 	V        int               `json:"v"`
 	Type     Type              `json:"t"`
-	At       int64             `json:"at"` // Unix milliseconds, for people and for the sliding thresholds
+	At       int64             `json:"at"`               // Unix milliseconds, for people and for the sliding thresholds
 	Steady   int64             `json:"steady,omitempty"` // of intents and their ends: when, in ms on the scale that no clock step moves
 	Engine   string            `json:"engine,omitempty"`
 	Wave     string            `json:"wave,omitempty"`

@@ -49,6 +49,14 @@ func (w Wave) WaitsFor() For {
 // ErrVerb is the kind of errors of decisions that do not fit what a wave is doing.
 var ErrVerb = errors.New("that cannot be decided now")
 
+// unfit makes an error that matches ErrVerb and says only why.
+func unfit(format string, args ...any) error { return &verbError{fmt.Sprintf(format, args...)} }
+
+type verbError struct{ text string }
+
+func (e *verbError) Error() string        { return e.text }
+func (e *verbError) Is(target error) bool { return target == ErrVerb }
+
 // Verb is a person's decision about a wave.
 type Verb string
 
@@ -74,7 +82,7 @@ type Order struct {
 // Decide applies a person's decision to a wave's record. Errors match ErrVerb and say what would be possible.
 func Decide(w Wave, o Order) (Wave, error) {
 	if w.State.Over() {
-		return w, fmt.Errorf("%w: wave %s %s", ErrVerb, w.ID, w.ended())
+		return w, unfit("wave %s %s", w.ID, w.ended())
 	}
 	switch o.Verb {
 	case Approve:
@@ -85,10 +93,10 @@ func Decide(w Wave, o Order) (Wave, error) {
 		return resume(w, o)
 	case Abort:
 		if w.isRollback() {
-			return w, fmt.Errorf("%w: wave %s is being taken back; `tandem wave rollback %s` goes on with it", ErrVerb, w.ID, w.ID)
+			return w, unfit("wave %s is being taken back; `tandem wave rollback %s` goes on with it", w.ID, w.ID)
 		}
 		if w.CutOver() {
-			return w, fmt.Errorf("%w: wave %s has cut over; `tandem wave rollback %s` takes it back", ErrVerb, w.ID, w.ID)
+			return w, unfit("wave %s has cut over; `tandem wave rollback %s` takes it back", w.ID, w.ID)
 		}
 		w.State = Aborted
 		return w.unwait(), nil
@@ -98,14 +106,14 @@ func Decide(w Wave, o Order) (Wave, error) {
 			return w.unwait(), nil
 		}
 		if !w.CutOver() {
-			return w, fmt.Errorf("%w: wave %s has not cut over; `tandem wave abort %s` ends it", ErrVerb, w.ID, w.ID)
+			return w, unfit("wave %s has not cut over; `tandem wave abort %s` ends it", w.ID, w.ID)
 		}
 		w.Phase, w.State, w.Freezes = RollbackFreeze, Running, 0
 		return w.unwait(), nil
 	case CompleteNow:
 		return completeNow(w)
 	}
-	return w, fmt.Errorf("%w: unknown decision %q", ErrVerb, o.Verb)
+	return w, unfit("unknown decision %q", o.Verb)
 }
 
 // ended says how a wave ended, and what can be done instead.
@@ -128,7 +136,7 @@ func (w Wave) unwait() Wave {
 // approve answers the one thing that is waited for. A pause stays.
 func approve(w Wave, o Order) (Wave, error) {
 	if (w.State != Waiting && w.State != Paused) || !slices.Contains([]For{ForDifferences, ForHold, ForFreeze, ForUnsettled, ForHeldSet}, w.For) {
-		return w, fmt.Errorf("%w: wave %s waits for nothing that can be approved: %s", ErrVerb, w.ID, w.doing())
+		return w, unfit("wave %s waits for nothing that can be approved: %s", w.ID, w.doing())
 	}
 	if w.For == ForDifferences {
 		if err := w.shown(o.Fingerprint); err != nil {
@@ -160,12 +168,12 @@ func approve(w Wave, o Order) (Wave, error) {
 // shown refuses an approval of something else than what would be written now: other grave differences, or more ordinary ones.
 func (w Wave) shown(fingerprint string) error {
 	if fingerprint == "" {
-		return fmt.Errorf("%w: the approval does not say of what: name the fingerprint that `tandem wave show %s` shows (%s)", ErrVerb, w.ID, w.Fingerprint)
+		return unfit("the approval does not say of what: name the fingerprint that `tandem wave show %s` shows (%s)", w.ID, w.Fingerprint)
 	}
 	hash, n, _ := strings.Cut(fingerprint, "-")
 	updates, err := strconv.Atoi(n)
 	if err != nil {
-		return fmt.Errorf("%w: %q is no fingerprint of a wave's differences (that of now is %s)", ErrVerb, fingerprint, w.Fingerprint)
+		return unfit("%q is no fingerprint of a wave's differences (that of now is %s)", fingerprint, w.Fingerprint)
 	}
 	nowHash, _, _ := strings.Cut(w.Fingerprint, "-")
 	if hash == nowHash && w.Found.Updates <= updates {
@@ -181,12 +189,12 @@ func (w Wave) shown(fingerprint string) error {
 			break
 		}
 	}
-	return fmt.Errorf("%w: wave %s changed since it was shown: %s. `tandem wave show %s` shows what it is now (%s)", ErrVerb, w.ID, what, w.ID, w.Fingerprint)
+	return unfit("wave %s changed since it was shown: %s. `tandem wave show %s` shows what it is now (%s)", w.ID, what, w.ID, w.Fingerprint)
 }
 
 func pause(w Wave, o Order) (Wave, error) {
 	if w.State == Paused {
-		return w, fmt.Errorf("%w: wave %s is %s", ErrVerb, w.ID, w.doing())
+		return w, unfit("wave %s is %s", w.ID, w.doing())
 	}
 	if w.State != Waiting {
 		w = w.unwait()
@@ -210,7 +218,7 @@ func resume(w Wave, o Order) (Wave, error) {
 		w.State = Running
 		w = w.unwait()
 	default:
-		return w, fmt.Errorf("%w: there is nothing to resume: wave %s is %s", ErrVerb, w.ID, w.doing())
+		return w, unfit("there is nothing to resume: wave %s is %s", w.ID, w.doing())
 	}
 	w.Error, w.AnsweredAt = "", o.At
 	return w, nil
@@ -219,9 +227,9 @@ func resume(w Wave, o Order) (Wave, error) {
 func completeNow(w Wave) (Wave, error) {
 	switch {
 	case w.Phase != Soak && w.Phase != Complete:
-		return w, fmt.Errorf("%w: wave %s is in %s; only a wave in soak can be completed", ErrVerb, w.ID, w.Phase)
+		return w, unfit("wave %s is in %s; only a wave in soak can be completed", w.ID, w.Phase)
 	case w.State == Paused:
-		return w, fmt.Errorf("%w: wave %s is %s", ErrVerb, w.ID, w.doing())
+		return w, unfit("wave %s is %s", w.ID, w.doing())
 	}
 	w.SoakOver, w.State = true, Running
 	w.Released = w.Released || w.Options.HoldBefore == Complete
