@@ -183,7 +183,7 @@ func (e *engines) Grant(_ context.Context, name string, g []engine.Grant) error 
 }
 
 // Run implements host.Engines. The engine has its grants before it begins to read.
-func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), progress func(engine.Progress)) ([]engine.RunReport, error) {
+func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	s, err := e.get(ctx, name)
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, pro
 	if err := awaitGrants(ctx, s, name); err != nil {
 		return nil, err
 	}
-	return s.Run(ctx, r, propose, progress)
+	return s.Run(ctx, r, c)
 }
 
 func awaitGrants(ctx context.Context, s *supervised, name string) error {

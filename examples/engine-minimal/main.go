@@ -37,10 +37,11 @@ type settings struct {
 func (m *minimal) Describe(context.Context) (engine.Description, error) {
 	return engine.Description{
 		Kind:      "minimal",
-		Version:   "1.0",
+		Version:   version,
 		Contract:  engine.ContractVersion,
 		Features:  []scoping.Feature{scoping.Users},
 		Writes:    map[scoping.Feature][]string{scoping.Users: {"accountEnabled", "displayName", "mailNickname", "userPrincipalName"}},
+		Reads:     map[scoping.Kind]engine.Reads{scoping.User: {Attributes: attrs}},
 		CanShadow: true,
 		Release:   "clean",
 	}, nil

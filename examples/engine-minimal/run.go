@@ -38,6 +38,10 @@ func (r *run) propose(ctx context.Context) error {
 			return r.say(ctx, engine.RunEvent{Report: &r.report})
 		}
 	}
+	begin := engine.RunBegin{Directory: r.report.Directory, DC: r.report.DC, USN: r.report.USN, Rules: r.settings.rules()}
+	if err := r.say(ctx, engine.RunEvent{Begin: &begin}); err != nil {
+		return err
+	}
 	read := r.scopes
 	if r.request.Profile == engine.ProfileObjects {
 		read = r.objects
@@ -94,16 +98,22 @@ func (r *run) objects(ctx context.Context) error {
 		e, ok := found[o.GUID]
 		switch {
 		case !ok: // not seeing it is no evidence that it is gone
-			r.fail(o, "not-found", "the directory shows neither the object nor its tombstone")
+			err = r.unknown(ctx, o, engine.NotFound)
 		case e.Kind() != scoping.User:
-			r.fail(o, "kind", fmt.Sprintf("%s is not a user", e.DN))
+			err = r.unknown(ctx, o, engine.NotSynchronized)
 		default:
-			if err := r.object(ctx, e); err != nil {
-				return err
-			}
+			err = r.object(ctx, e)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// unknown answers for an object that the host asked for and that this engine can say nothing of.
+func (r *run) unknown(ctx context.Context, o scoping.ObjectID, reason string) error {
+	return r.add(ctx, engine.Proposal{Object: o, Want: engine.Unknown, Reason: reason})
 }
 
 func (r *run) object(ctx context.Context, e directory.Entry) error {
@@ -124,6 +134,14 @@ func (r *run) object(ctx context.Context, e directory.Entry) error {
 	p := r.proposal(e, scoping.Scope{}, place)
 	p.Want, p.Reason, p.Desired = engine.OutOfScope, "", nil
 	return r.add(ctx, p)
+}
+
+// version is raised whenever users that did not change get other values.
+const version = "1.0"
+
+// rules tells the rules of proposal apart from those of other versions and settings.
+func (s settings) rules() engine.Fingerprint {
+	return engine.FingerprintOf([]byte("minimal"), []byte(version), []byte(s.Prefix))
 }
 
 // proposal says what the engine wants of a user: all of it, each time.

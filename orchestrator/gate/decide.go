@@ -14,6 +14,9 @@ func Decide(c Case, p engine.Proposal) Verdict { return decide(c, p, false) }
 
 // decide is Decide; at the end of a run, final, nothing is parked any more but what needs evidence.
 func decide(c Case, p engine.Proposal, final bool) Verdict {
+	if p.Want == engine.Unknown {
+		return unknown(p)
+	}
 	if v, bad := malformed(c, p); bad {
 		return v
 	}
@@ -42,6 +45,9 @@ func malformed(c Case, p engine.Proposal) (Verdict, bool) {
 	}
 	if p.Feature != scoping.References && p.Feature != scoping.Base(p.Kind) {
 		return other(engine.Refused, "wrong-feature", fmt.Sprintf("feature %s is not one of a %s", p.Feature, p.Kind)), true
+	}
+	if p.Want == engine.Excluded && p.Feature != scoping.Base(p.Kind) { // who owns references alone could have whole objects deleted
+		return other(engine.Refused, "wrong-feature", "only a base feature can be left out, and that answers for "+string(p.Feature)+" too"), true
 	}
 	for _, name := range sortedKeys(p.Desired) {
 		if !slices.Contains(attrs, name) {

@@ -32,7 +32,14 @@ func (s *Session) End(ctx context.Context, complete bool) (Summary, error) {
 	for _, j := range s.said {
 		out.Judgements = append(out.Judgements, j)
 	}
-	slices.SortFunc(out.Judgements, func(a, b Judgement) int { return a.Key.Compare(b.Key) })
+	for k, j := range s.unknown {
+		if !s.Seen(k) {
+			out.Unknown = append(out.Unknown, j)
+		}
+	}
+	for _, js := range [][]Judgement{out.Judgements, out.Unknown} {
+		slices.SortFunc(js, func(a, b Judgement) int { return a.Key.Compare(b.Key) })
+	}
 	return out, nil
 }
 

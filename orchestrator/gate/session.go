@@ -43,6 +43,7 @@ type Judgement struct {
 // Summary is a session's result.
 type Summary struct {
 	Judgements []Judgement // in order of object, then feature
+	Unknown    []Judgement // of what the engine could not say what it wants: no judgement, and not among Judgements
 	Held       []ledger.Hold
 }
 
@@ -59,6 +60,7 @@ type Session struct {
 	named    []engine.Proposal // a sign-in name in them was refused before, and is not tried now
 	waiting  []engine.Proposal
 	said     map[ledger.Key]Judgement
+	unknown  map[ledger.Key]Judgement // what the engine could not say anything of
 	claimed  map[scoping.ObjectID]bool
 	refused  map[ledger.Key][]ledger.Part // what was tried in this session and refused
 	held     []ledger.Hold
@@ -72,7 +74,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 		o.Ceiling = engine.ModeOwn
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
-		power: map[string]string{}, said: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
+		power: map[string]string{}, said: map[ledger.Key]Judgement{}, unknown: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
 		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
@@ -278,6 +280,9 @@ func (s *Session) verdicts(items []*item) {
 		if it.p.Want == engine.Gone && c.Row != nil && c.Row.Name != "" {
 			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
 		}
+		if it.p.Name == "" && it.p.Want == engine.Unknown { // an engine need not see what it was asked for
+			it.p.Name = nameOf(it.p.Object, c)
+		}
 		it.place, it.known = PlaceOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
 		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
 		it.removes, it.lacks = it.v.Outcome == engine.Parked && len(it.v.Removed) > 0, it.v.Waiting > 0
@@ -285,10 +290,25 @@ func (s *Session) verdicts(items []*item) {
 	}
 }
 
-// judgement keeps the session's last word.
+// nameOf returns the best name of an object for people.
+func nameOf(o scoping.ObjectID, c Case) string {
+	switch {
+	case c.Sight.Name != "":
+		return c.Sight.Name
+	case c.Row != nil && c.Row.Name != "":
+		return c.Row.Name
+	}
+	return o.String()
+}
+
+// judgement keeps the session's last word. That an engine cannot say what it wants is none.
 func (s *Session) judgement(it *item) {
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
-	s.said[k] = Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
+	words := s.said
+	if it.p.Want == engine.Unknown {
+		words = s.unknown
+	}
+	words[k] = Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
 		Op: it.v.Op, Before: it.v.Before, After: it.v.After, Foreign: it.v.Foreign}
 }
 

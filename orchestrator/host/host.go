@@ -58,8 +58,8 @@ type Engines interface {
 	Describe(ctx context.Context, name string) (engine.Description, error)
 	// Grant tells an engine what it may do. It need not be running.
 	Grant(ctx context.Context, name string, g []engine.Grant) error
-	// Run lets an engine run. propose is called for one batch after the other; its decisions go back to the engine.
-	Run(ctx context.Context, name string, r engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), progress func(engine.Progress)) ([]engine.RunReport, error)
+	// Run lets an engine run, as engine.Drive does: c is the host's side of the conversation.
+	Run(ctx context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error)
 	// Health gives what an engine last said of itself; false when it is not running.
 	Health(name string) (engine.Health, bool)
 }

@@ -98,7 +98,7 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 	}
 	r.Millis, r.At = h.now().Sub(began).Milliseconds(), h.now().UnixMilli()
 	if err != nil {
-		r.Errors = append(r.Errors, ObjectProblem{Object: name, Code: "run-failed", Message: err.Error()})
+		r.Errors = append(r.Errors, problemOf(name, err))
 	}
 	return r, errors.Join(err, h.remember(ctx, r, err), h.Save(context.WithoutCancel(ctx)))
 }
@@ -238,15 +238,17 @@ func (rs *runState) ask(ctx context.Context, q engine.RunRequest) (complete bool
 func (h *Host) askEngine(ctx context.Context, name string, q engine.RunRequest, s *gate.Session, report func(engine.RunReport)) (bool, error) {
 	q.Scopes = whole(q.Scopes)
 	h.point(&q)
-	reports, err := h.o.Engines.Run(ctx, name, q, func(batch []engine.Proposal) ([]engine.Decision, error) {
+	reports, err := h.o.Engines.Run(ctx, name, q, engine.Conversation{Begin: func(b engine.RunBegin) error {
+		return begins(q, b)
+	}, Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
 		ds, err := s.Propose(ctx, batch)
 		if err == nil && q.Ceiling == engine.ModeShadow {
 			err = h.keepOwed(ctx, name, s, batch)
 		}
 		return ds, err
-	}, func(p engine.Progress) {
+	}, Progress: func(p engine.Progress) {
 		h.progress(Progress{Engine: name, Phase: p.Phase, Done: p.Done, Total: p.Total})
-	})
+	}})
 	if err != nil {
 		return false, fmt.Errorf("engine %s, %s run: %w", name, q.Profile, err)
 	}
@@ -498,6 +500,9 @@ func (r *SyncReport) count(sum gate.Summary) {
 	for _, j := range worst {
 		r.add(j)
 	}
+	for _, j := range sum.Unknown {
+		r.problem(j)
+	}
 	for _, hs := range sum.Held {
 		r.HeldSets = append(r.HeldSets, hs.ID)
 	}
@@ -559,6 +564,10 @@ func (r *SyncReport) note(j gate.Judgement) {
 	default:
 		return
 	}
+	r.problem(j)
+}
+
+func (r *SyncReport) problem(j gate.Judgement) {
 	if len(r.Errors) < maxProblems {
 		r.Errors = append(r.Errors, ObjectProblem{Object: j.Name, Code: j.Code, Message: j.Reason})
 	}

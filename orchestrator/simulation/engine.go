@@ -58,7 +58,14 @@ func (x engines) Describe(_ context.Context, name string) (engine.Description, e
 
 func description(name string) engine.Description {
 	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References},
+		Reads: map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"cn", "displayName", "userPrincipalName", "userAccountControl", "department", "title", "manager"}},
+			scoping.Group: {Attributes: []string{"cn", "displayName", "member"}}},
 		CanShadow: true, Release: "clean"}
+}
+
+// begin is what an engine says before its first proposal.
+func begin(name string, dc scoping.GUID, usn uint64) engine.RunBegin {
+	return engine.RunBegin{Directory: dirName, DC: dc, USN: usn, Rules: engine.FingerprintOf([]byte(name))}
 }
 
 func (x engines) Grant(_ context.Context, name string, g []engine.Grant) error {
@@ -73,14 +80,14 @@ func (x engines) Health(name string) (engine.Health, bool) {
 	return engine.Health{OK: e == nil || !e.sick, Message: "simulated"}, e != nil
 }
 
-func (x engines) Run(_ context.Context, name string, r engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), progress func(engine.Progress)) ([]engine.RunReport, error) {
+func (x engines) Run(_ context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	w := x.w
 	w.alive()
 	w.preparing = false
 	e := w.engines[name]
 	e.busy = true
 	defer func() { e.busy = false }()
-	run := &engineRun{e: e, w: w, q: r, grants: slices.Clone(e.grants), propose: propose}
+	run := &engineRun{e: e, w: w, q: r, grants: slices.Clone(e.grants), talk: c}
 	return run.do()
 }
 
@@ -90,7 +97,7 @@ type engineRun struct {
 	w       *world
 	q       engine.RunRequest
 	grants  engine.Granted
-	propose func([]engine.Proposal) ([]engine.Decision, error)
+	talk    engine.Conversation
 	dc      controller
 	view    snapshot
 	due     map[scoping.GUID]scoping.Place // what was to be proposed when the run had read; it stays so for both passes
@@ -113,6 +120,9 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 	if p, named := r.q.AsOf[dirName]; named && r.dc.reached(w.dir, directory.AsOf(p)) != nil {
 		w.log("%s reads a controller that is behind: it proposes nothing", r.e.name)
 		return []engine.RunReport{{Directory: dirName, DC: dc, USN: usn, Errors: []engine.ObjectError{{Code: engine.CodeBehind}}}}, nil
+	}
+	if err := r.talk.Begin(begin(r.e.name, dc, usn)); err != nil {
+		return nil, err
 	}
 	if err := r.importChanges(); err != nil {
 		return nil, err
@@ -143,10 +153,37 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 			return nil, err
 		}
 	}
+	if err := r.cannotSay(); err != nil {
+		return nil, err
+	}
 	if w.fault(3) {
 		complete = false
 	}
 	return []engine.RunReport{{Directory: dirName, DC: dc, USN: usn, Read: len(r.view.objects), Complete: complete}}, nil
+}
+
+// cannotSay answers for what was asked for and is not there, or is no user and no group. It takes nothing from the run of chance: nothing comes of it.
+func (r *engineRun) cannotSay() error {
+	if r.q.Profile != engine.ProfileObjects {
+		return nil
+	}
+	var batch []engine.Proposal
+	for _, g := range r.candidates() {
+		reason := engine.NotFound
+		if e := r.e.space.objects[g]; e != nil && e.kind != directory.OU {
+			continue
+		} else if e != nil {
+			reason = engine.NotSynchronized
+		}
+		r.seq++
+		batch = append(batch, engine.Proposal{Seq: r.seq, Object: scoping.ObjectID{Directory: dirName, GUID: g}, Want: engine.Unknown, Reason: reason})
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	_, err := r.talk.Decide(batch)
+	r.w.alive()
+	return err
 }
 
 // err lets the engine be wrong about one object, as engines and controllers are.
@@ -409,7 +446,7 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 			r.forget(batch[i].Object.GUID)
 		}
 	}
-	ds, err := r.propose(batch)
+	ds, err := r.talk.Decide(batch)
 	w.alive()
 	if err != nil {
 		return err

@@ -276,7 +276,7 @@ func (e otherEngines) Grant(_ context.Context, name string, g []engine.Grant) er
 
 func (e otherEngines) Health(string) (engine.Health, bool) { return engine.Health{OK: true}, true }
 
-func (e otherEngines) Run(_ context.Context, name string, q engine.RunRequest, propose func([]engine.Proposal) ([]engine.Decision, error), _ func(engine.Progress)) ([]engine.RunReport, error) {
+func (e otherEngines) Run(_ context.Context, name string, q engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	w := e.x.w
 	own := newEngine(w, name)
 	own.space.objects = maps.Clone(w.dir.now.objects)
@@ -284,6 +284,9 @@ func (e otherEngines) Run(_ context.Context, name string, q engine.RunRequest, p
 		own.space.chains[g] = w.dir.now.chain(g)
 	}
 	r := &engineRun{e: own, w: w, q: q, grants: e.x.grants[name], view: w.dir.now, dc: w.dir.first(), due: map[scoping.GUID]scoping.Place{}, other: true}
+	if err := c.Begin(begin(name, w.dir.invocation, w.dir.now.usn)); err != nil {
+		return nil, err
+	}
 	for _, refs := range []bool{false, true} {
 		var batch []engine.Proposal
 		for _, g := range r.candidates() {
@@ -294,7 +297,7 @@ func (e otherEngines) Run(_ context.Context, name string, q engine.RunRequest, p
 		if len(batch) == 0 {
 			continue
 		}
-		if _, err := propose(batch); err != nil {
+		if _, err := c.Decide(batch); err != nil {
 			return nil, err
 		}
 	}

@@ -116,20 +116,27 @@ func (w *runWatch) heard(deciding bool) {
 	w.deciding, w.last = deciding, w.s.o.Clock.Now()
 }
 
-func (w *runWatch) decide(f engine.Decide) engine.Decide {
-	return func(batch []engine.Proposal) ([]engine.Decision, error) {
-		w.heard(true)
-		defer w.heard(false)
-		return f(batch)
-	}
-}
-
-func (w *runWatch) progress(f func(engine.Progress)) func(engine.Progress) {
-	return func(p engine.Progress) {
-		w.heard(false)
-		if f != nil {
-			f(p)
-		}
+// overhear returns c as it is, and notes when the engine speaks.
+func (w *runWatch) overhear(c engine.Conversation) engine.Conversation {
+	return engine.Conversation{
+		Begin: func(b engine.RunBegin) error {
+			w.heard(false)
+			if c.Begin == nil {
+				return nil
+			}
+			return c.Begin(b)
+		},
+		Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
+			w.heard(true)
+			defer w.heard(false)
+			return c.Decide(batch)
+		},
+		Progress: func(p engine.Progress) {
+			w.heard(false)
+			if c.Progress != nil {
+				c.Progress(p)
+			}
+		},
 	}
 }
 

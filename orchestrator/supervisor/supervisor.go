@@ -253,9 +253,9 @@ func orNone(err error) error {
 	return err
 }
 
-// Run makes one run: see engine.Drive. Runs of one engine follow one another: a second one waits for the first, so decide
-// must not start one. An engine that dies ends the run with engine.ErrEngineDied; the next run has a new session.
-func (s *Supervisor) Run(ctx context.Context, r engine.RunRequest, decide engine.Decide, progress func(engine.Progress)) ([]engine.RunReport, error) {
+// Run makes one run: see engine.Drive. Runs of one engine follow one another: a second one waits for the first, so c must not
+// start one. An engine that dies ends the run with engine.ErrEngineDied; the next run has a new session.
+func (s *Supervisor) Run(ctx context.Context, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	select {
 	case s.running <- struct{}{}:
 		defer func() { <-s.running }()
@@ -268,7 +268,7 @@ func (s *Supervisor) Run(ctx context.Context, r engine.RunRequest, decide engine
 	}
 	ctx, w, end := s.watchRun(ctx, session)
 	defer end()
-	reports, err := engine.Drive(ctx, e, r, w.decide(decide), w.progress(progress))
+	reports, err := engine.Drive(ctx, e, r, w.overhear(c))
 	if err != nil {
 		return reports, fmt.Errorf("engine %s: %w", s.o.Name, err)
 	}

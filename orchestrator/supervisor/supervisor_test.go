@@ -146,19 +146,19 @@ func TestAnEngineKilledInARunIsReplacedForTheNext(t *testing.T) {
 	s := open(t, supervisor.Options{Name: "test", Start: self(), PauseMin: 10 * time.Millisecond})
 	before := s.Status()
 	seen := 0
-	_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, func(batch []engine.Proposal) ([]engine.Decision, error) {
+	_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, engine.Conversation{Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
 		if seen += len(batch); seen == 500 {
 			if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 				return nil, err
 			}
 		}
 		return apply(batch)
-	}, nil)
+	}})
 	if !errors.Is(err, engine.ErrEngineDied) {
 		t.Fatalf("the run ended with %v", err)
 	}
 	progress := 0
-	reports, err := s.Run(t.Context(), engine.RunRequest{Run: 2}, apply, func(engine.Progress) { progress++ })
+	reports, err := s.Run(t.Context(), engine.RunRequest{Run: 2}, engine.Conversation{Decide: apply, Progress: func(engine.Progress) { progress++ }})
 	if err != nil || len(reports) != 1 || !reports[0].Complete || progress != 100 {
 		t.Errorf("%+v %v, progress %d times", reports, err, progress)
 	}
@@ -215,7 +215,7 @@ func TestClosingEndsTheProcess(t *testing.T) {
 	if err := s.Close(); err != nil || alive(pid) || s.Status().State != supervisor.Closed {
 		t.Errorf("%v, alive %v, %+v", err, alive(pid), s.Status())
 	}
-	if _, err := s.Run(t.Context(), engine.RunRequest{}, apply, nil); !errors.Is(err, supervisor.ErrNotRunning) {
+	if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: apply}); !errors.Is(err, supervisor.ErrNotRunning) {
 		t.Errorf("a closed engine ran: %v", err)
 	}
 	if err := s.Open(t.Context()); err != nil || s.Status().PID == pid {
@@ -261,7 +261,7 @@ func TestPausesGrowBetweenTheirBoundsAndCallersAreToldOfHopelessness(t *testing.
 		if err := s.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("Open: %v", err)
 		}
-		if _, err := s.Run(t.Context(), engine.RunRequest{}, apply, nil); !errors.Is(err, supervisor.ErrNotRunning) || !strings.Contains(err.Error(), "no such file") {
+		if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: apply}); !errors.Is(err, supervisor.ErrNotRunning) || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("Run: %v", err)
 		}
 		<-time.After(20 * time.Second)
@@ -270,7 +270,7 @@ func TestPausesGrowBetweenTheirBoundsAndCallersAreToldOfHopelessness(t *testing.
 		l.fail = nil
 		l.mu.Unlock()
 		<-time.After(6 * time.Second)
-		if _, err := s.Run(t.Context(), engine.RunRequest{}, apply, nil); err != nil {
+		if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: apply}); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 		if err := s.Close(); err != nil {
@@ -302,14 +302,14 @@ func TestARefusedConfigurationWaitsForAnother(t *testing.T) {
 	if err := s.Configure(t.Context(), engine.Config{Settings: []byte("good")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(t.Context(), engine.RunRequest{}, apply, nil); err != nil {
+	if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: apply}); err != nil {
 		t.Error(err)
 	}
 	if err := s.Configure(t.Context(), engine.Config{Settings: []byte("bad")}); !errors.As(err, &refused) || s.Status().State != supervisor.Ready {
 		t.Errorf("%v %+v", err, s.Status())
 	}
 	l.last().Kill()
-	if _, err := s.Run(t.Context(), engine.RunRequest{}, apply, nil); err != nil {
+	if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: apply}); err != nil {
 		t.Errorf("the refused configuration was kept: %v", err)
 	}
 }
@@ -388,21 +388,21 @@ func TestRunsFollowOneAnother(t *testing.T) {
 	inside, leave, second := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	first := make(chan error, 1)
 	go func() {
-		_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, func(b []engine.Proposal) ([]engine.Decision, error) {
+		_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, engine.Conversation{Decide: func(b []engine.Proposal) ([]engine.Decision, error) {
 			close(inside)
 			<-leave
 			return apply(b)
-		}, nil)
+		}})
 		first <- err
 	}()
 	<-inside
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Run(ctx, engine.RunRequest{Run: 2}, apply, nil); !errors.Is(err, context.Canceled) {
+	if _, err := s.Run(ctx, engine.RunRequest{Run: 2}, engine.Conversation{Decide: apply}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a second run did not wait: %v", err)
 	}
 	go func() {
-		_, err := s.Run(t.Context(), engine.RunRequest{Run: 3}, apply, nil)
+		_, err := s.Run(t.Context(), engine.RunRequest{Run: 3}, engine.Conversation{Decide: apply})
 		second <- err
 	}()
 	close(leave)
@@ -415,10 +415,10 @@ func TestADecisionThatFailsEndsTheRun(t *testing.T) {
 	l := &locals{impl: func() engine.Engine { return &proposer{count: 100} }}
 	s := open(t, supervisor.Options{Name: "test", Start: l.start})
 	full := errors.New("the disk is full")
-	if _, err := s.Run(t.Context(), engine.RunRequest{}, func([]engine.Proposal) ([]engine.Decision, error) { return nil, full }, nil); !errors.Is(err, full) {
+	if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: func([]engine.Proposal) ([]engine.Decision, error) { return nil, full }}); !errors.Is(err, full) {
 		t.Error(err)
 	}
-	if _, err := s.Run(t.Context(), engine.RunRequest{}, apply, nil); err != nil {
+	if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: apply}); err != nil {
 		t.Error(err)
 	}
 }
@@ -428,7 +428,7 @@ func TestAFrozenEngineIsNoticedKilledAndReplaced(t *testing.T) {
 	s := open(t, supervisor.Options{Name: "test", Start: self(), PauseMin: 10 * time.Millisecond, PingEvery: 50 * time.Millisecond, PingLimit: 500 * time.Millisecond})
 	before := s.Status()
 	frozen := false
-	_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, func(batch []engine.Proposal) ([]engine.Decision, error) {
+	_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, engine.Conversation{Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
 		if !frozen {
 			frozen = true
 			if err := syscall.Kill(before.PID, syscall.SIGSTOP); err != nil {
@@ -436,14 +436,14 @@ func TestAFrozenEngineIsNoticedKilledAndReplaced(t *testing.T) {
 			}
 		}
 		return apply(batch)
-	}, nil)
+	}})
 	if !errors.Is(err, engine.ErrEngineDied) {
 		t.Fatalf("the run of the frozen engine ended with %v", err)
 	}
 	if alive(before.PID) {
 		t.Errorf("the frozen process %d is still there", before.PID)
 	}
-	reports, err := s.Run(t.Context(), engine.RunRequest{Run: 2}, apply, nil)
+	reports, err := s.Run(t.Context(), engine.RunRequest{Run: 2}, engine.Conversation{Decide: apply})
 	if err != nil || len(reports) != 1 || !reports[0].Complete {
 		t.Errorf("the next run: %+v %v", reports, err)
 	}
@@ -469,10 +469,10 @@ func TestARunThatStandsStillEndsWithItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, supervisor.Options{Name: "test", Start: supervisor.InProcess(func() (engine.Engine, error) { return &staller{}, nil })})
 		began := time.Now()
-		_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, func(batch []engine.Proposal) ([]engine.Decision, error) {
+		_, err := s.Run(t.Context(), engine.RunRequest{Run: 1}, engine.Conversation{Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
 			time.Sleep(20 * time.Minute) // the host takes its time: the engine is not to blame
 			return apply(batch)
-		}, nil)
+		}})
 		if took := time.Since(began); err == nil || took < 20*time.Minute+supervisor.DefaultStallLimit || took > 20*time.Minute+2*supervisor.DefaultStallLimit {
 			t.Errorf("the run ended after %s with %v", took, err)
 		}

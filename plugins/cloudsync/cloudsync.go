@@ -89,7 +89,7 @@ func New(o Options) *Engine {
 // Describe says what the engine is and can do.
 func (e *Engine) Describe(context.Context) (engine.Description, error) {
 	return engine.Description{Kind: "cloudsync", Version: Version, Contract: engine.ContractVersion,
-		Features: slices.Clone(features), Writes: defaultSchema().writes(), CanShadow: true, Release: "clean",
+		Features: slices.Clone(features), Writes: defaultSchema().writes(), Reads: defaultSchema().reads(), CanShadow: true, Release: "clean",
 		Verbs: []string{"agents", "invite", "remove", "trace", "provision-on-demand", "save", "load"}}, nil
 }
 

@@ -1,6 +1,7 @@
 package cloudsync
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -150,18 +151,45 @@ func (s schema) writes() map[scoping.Feature][]string {
 // attributes are what the directory is asked for: all that mappings and exclusions read, and the links.
 func (s schema) attributes() []string {
 	names := map[string]bool{"member": true, "manager": true}
-	for _, n := range excludedBy {
-		names[n] = true
+	for kind := range s {
+		for _, n := range s.readOf(kind, nil) {
+			names[n] = true
+		}
 	}
-	for _, mappings := range s {
-		for _, m := range mappings {
-			for _, n := range m.Source {
-				names[n] = true
-			}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// reads is what proposals depend on, per kind. Settings may map more: what they say comes after the engine has described itself.
+func (s schema) reads() map[scoping.Kind]engine.Reads {
+	return map[scoping.Kind]engine.Reads{
+		scoping.User:  {Attributes: s.readOf(scoping.User, []string{"manager"}), More: true},
+		scoping.Group: {Attributes: s.readOf(scoping.Group, []string{"member"}), More: true},
+	}
+}
+
+func (s schema) readOf(kind scoping.Kind, links []string) []string {
+	names := map[string]bool{}
+	for _, list := range [][]string{links, excludedBy} {
+		for _, n := range list {
+			names[n] = true
+		}
+	}
+	for _, m := range s[kind] {
+		for _, n := range m.Source {
+			names[n] = true
 		}
 	}
 	maps.DeleteFunc(names, func(n string, _ bool) bool { return strings.HasPrefix(n, "%") })
 	return slices.Sorted(maps.Keys(names))
+}
+
+// fingerprint tells these value rules apart from those of other settings and versions.
+func (s schema) fingerprint() engine.Fingerprint {
+	b, err := json.Marshal(map[string]any{"mappings": s, "expressions": expression.Revision})
+	if err != nil {
+		return engine.Fingerprint{}
+	}
+	return engine.FingerprintOf([]byte("cloudsync"), []byte(Version), b)
 }
 
 // references gives the whole wanted sets of references.

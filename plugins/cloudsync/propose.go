@@ -3,6 +3,7 @@ package cloudsync
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -28,7 +29,7 @@ func (r *jobRun) take(ctx context.Context, guids []scoping.GUID, found map[scopi
 		var err error
 		switch {
 		case !ok:
-			r.absent(g, c)
+			err = r.absent(g, c)
 		case e.Deleted:
 			err = r.gone(e, c)
 		default:
@@ -84,16 +85,29 @@ func (r *jobRun) lastPlace(e directory.Entry) scoping.GUID {
 }
 
 // absent is an object that is neither living nor a tombstone, or that the account may not see: no evidence of anything.
-func (r *jobRun) absent(g scoping.GUID, c *change) {
-	id := r.id(g)
+func (r *jobRun) absent(g scoping.GUID, c *change) error {
 	n, known := r.memory.tree.nodes[g]
-	if r.strict || (known && n.Claimed) {
-		r.fail(id, CodeNoEvidence, "the directory shows neither the object nor a tombstone of it")
+	r.unmark(g, c)
+	if r.strict {
+		return r.unknown(directory.Entry{GUID: g}, n.Kind, engine.NotFound)
 	}
-	if known && !r.strict {
+	if known && n.Claimed {
+		r.fail(r.id(g), CodeNoEvidence, "the directory shows neither the object nor a tombstone of it")
+	}
+	if known {
 		c.nodes[g] = nil
 	}
-	r.unmark(g, c)
+	return nil
+}
+
+// unknown answers for an object that was asked for and that cannot be judged.
+func (r *jobRun) unknown(e directory.Entry, kind scoping.Kind, reason string) error {
+	p := engine.Proposal{Object: r.id(e.GUID), Name: e.DN, Parent: e.Parent, Version: e.Version, Want: engine.Unknown, Reason: reason}
+	if r.schema[kind] != nil {
+		p.Kind, p.Feature = kind, scoping.Base(kind)
+	}
+	r.stream.owe(p.Object, engine.Unknown, 1)
+	return r.stream.propose(p)
 }
 
 func (r *jobRun) unmark(g scoping.GUID, c *change) {
@@ -113,8 +127,7 @@ func (r *jobRun) gone(e directory.Entry, c *change) error {
 	up, _ := r.memory.tree.ancestors(last)
 	switch {
 	case scoping.Base(kind) == "" || r.schema[kind] == nil:
-		r.refuseKind(e, c)
-		return nil
+		return r.refuseKind(e, c)
 	case !r.strict && !r.regions.inRun(kind, up) && r.regions.granted(kind, up):
 		return nil // stays pending for a run over its scope
 	case !r.strict && !r.regions.inRun(kind, up) && !(known && n.Claimed):
@@ -134,11 +147,12 @@ func (r *jobRun) forget(g scoping.GUID, c *change) {
 	}
 }
 
-func (r *jobRun) refuseKind(e directory.Entry, c *change) {
-	if r.strict {
-		r.fail(r.id(e.GUID), CodeKind, fmt.Sprintf("%q is a %s, which this engine does not synchronize", e.DN, e.Kind()))
-	}
+func (r *jobRun) refuseKind(e directory.Entry, c *change) error {
 	r.unmark(e.GUID, c)
+	if r.strict {
+		return r.unknown(e, e.Kind(), engine.NotSynchronized)
+	}
+	return nil
 }
 
 // living proposes a living object: as present or excluded where the run's scopes cover it, as out of scope where it has left
@@ -149,8 +163,7 @@ func (r *jobRun) living(e directory.Entry, c *change) error {
 		if holds(kind) && !r.strict {
 			c.nodes[e.GUID] = &node{Kind: kind, Parent: e.Parent}
 		}
-		r.refuseKind(e, c)
-		return nil
+		return r.refuseKind(e, c)
 	}
 	n, known := r.memory.tree.nodes[e.GUID]
 	from := r.memory.pending[e.GUID].From
@@ -163,6 +176,8 @@ func (r *jobRun) living(e directory.Entry, c *change) error {
 	}
 	up, missing := r.memory.tree.ancestors(e.Parent)
 	switch {
+	case !missing.IsZero() && r.strict:
+		return r.unknown(e, kind, engine.PlaceUnknown)
 	case !missing.IsZero():
 		r.fail(r.id(e.GUID), CodePlace, fmt.Sprintf("a container above %q cannot be read", e.DN))
 		return nil
@@ -200,9 +215,18 @@ func (r *jobRun) present(e directory.Entry, kind scoping.Kind, up []scoping.GUID
 	}
 	if n == 0 { // only references were asked for, of an object that the rules leave out: that is for its base feature to say
 		r.unmark(e.GUID, c)
+		if r.strict {
+			p := r.proposal(e, kind, e.Parent, up, scoping.References)
+			p.Want, p.Reason = engine.Unknown, reason
+			r.stream.owe(p.Object, engine.Unknown, 1)
+			return r.stream.propose(p)
+		}
 		return nil
 	}
 	r.stream.owe(r.id(e.GUID), want, n)
+	if r.regions.partly(kind, place, base) {
+		r.stream.leave(r.id(e.GUID))
+	}
 	if refs {
 		p := r.proposal(e, kind, e.Parent, up, scoping.References)
 		p.Want, p.Refs = engine.Present, references(r.config.Name, e)
@@ -240,6 +264,18 @@ func (r *jobRun) proposal(e directory.Entry, kind scoping.Kind, parent scoping.G
 	}
 	return engine.Proposal{Object: r.id(e.GUID), Kind: kind, Name: e.DN, Parent: parent, Version: version, Feature: f,
 		Grant: g.ID, Epoch: g.Epoch}
+}
+
+// partly reports whether the run leaves out a feature of an object that is granted, base or references.
+func (r regions) partly(k scoping.Kind, p scoping.Place, base bool) bool {
+	left := scoping.References
+	switch {
+	case !base:
+		left = scoping.Base(k)
+	case r.wantsReferences(k, p):
+		return false
+	}
+	return slices.ContainsFunc(r.grants, func(g engine.Grant) bool { return g.Scope.Writes(k, left) && g.Scope.Covers(p) })
 }
 
 // wantsReferences says whether the run wants an object's references.

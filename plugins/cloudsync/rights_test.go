@@ -46,7 +46,7 @@ func TestAccountThatSeesNoTombstonesIsNamedAndBlocksNothing(t *testing.T) {
 	w.titled(w.run(w.delta(all)), "One") // and complete
 	o := w.run(engine.RunRequest{Profile: engine.ProfileObjects, Scopes: []scoping.Scope{all}, Objects: []scoping.ObjectID{gone, w.id("CN=sales1,OU=Sales")}})
 	w.titled(o, "One")
-	if es := o.report().Errors; len(es) != 1 || es[0].Object != gone || es[0].Code != cloudsync.CodeNoEvidence {
-		t.Errorf("what cannot be answered is not named: %+v", es)
+	if p := o.of(gone, scoping.Users); p == nil || p.Want != engine.Unknown || p.Reason != engine.NotFound {
+		t.Errorf("what cannot be answered is not named: %+v", o.proposals)
 	}
 }

@@ -21,7 +21,6 @@ const (
 	CodeRun        = "run"           // the run broke off; no object
 	CodeQuarantine = "quarantine"    // the directory's job is in quarantine; no object
 	CodeNoEvidence = "no-evidence"   // the object is neither living nor a tombstone: nothing is proposed of it
-	CodeKind       = "not-this-kind" // the object is of a kind that this engine does not synchronize
 	CodePlace      = "unknown-place" // the object's place could not be told
 )
 
@@ -54,7 +53,8 @@ type jobRun struct {
 	stream  *stream
 	spool   *spool
 	report  engine.RunReport
-	strict  bool // profile objects: what lies outside the run's scopes is proposed as such
+	begun   bool // the host knows which controller is read
+	strict  bool // profile objects: each object is answered for, also where it lies outside the run's scopes or cannot be judged
 	domain  string
 	root    scoping.GUID // of the directory, as the controller told it last
 }
@@ -124,6 +124,9 @@ func (r *jobRun) changes(ctx context.Context) error {
 		return err
 	}
 	r.report.DC, r.report.USN, r.report.Read = l.invocation, l.usn, l.read
+	if err := r.begin(); err != nil {
+		return err
+	}
 	c := plan(r.memory, l, r.regions)
 	if c.watermark != nil {
 		c.watermark.At = r.now().UTC()
@@ -254,8 +257,10 @@ func (r *jobRun) objects(ctx context.Context) error {
 		}
 	}
 	if len(due) == 0 {
-		_, err := r.ask(ctx, reading{request: &linepb.Request{Is: &linepb.Request_Ping{Ping: &linepb.Ping{}}}, begin: r.started})
-		return err
+		if _, err := r.ask(ctx, reading{request: &linepb.Request{Is: &linepb.Request_Ping{Ping: &linepb.Ping{}}}, begin: r.started}); err != nil {
+			return err
+		}
+		return r.begin()
 	}
 	return r.readAll(ctx, due)
 }
@@ -272,6 +277,15 @@ func (r *jobRun) started(s *linepb.Start) error {
 	}
 	r.root = scoping.GUID(s.Root)
 	return nil
+}
+
+// begin tells the host by what the proposals come about, once.
+func (r *jobRun) begin() error {
+	if r.begun {
+		return nil
+	}
+	r.begun = true
+	return r.stream.send(engine.RunEvent{Begin: &engine.RunBegin{Directory: r.config.Name, DC: r.report.DC, USN: r.report.USN, Rules: r.schema.fingerprint()}})
 }
 
 // readObjects reads objects whole, tombstones too. An answer that begins anew replaces what came of the lost one.
@@ -298,6 +312,9 @@ func (r *jobRun) readAll(ctx context.Context, due []scoping.GUID) error {
 	for guids := range slices.Chunk(due, readBatch) {
 		found, err := r.readObjects(ctx, guids)
 		if err != nil {
+			return err
+		}
+		if err := r.begin(); err != nil {
 			return err
 		}
 		if r.strict {
@@ -334,7 +351,10 @@ func (j *job) settleNow(ctx context.Context, settled []settlement) error {
 	for _, s := range settled {
 		g := s.object.GUID
 		n, known := j.memory.tree.nodes[g]
-		if _, pending := j.memory.pending[g]; pending {
+		if s.want == engine.Unknown {
+			continue // no word about it
+		}
+		if _, pending := j.memory.pending[g]; pending && !s.partly {
 			c.marks[g] = nil
 		}
 		switch {

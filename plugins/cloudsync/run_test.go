@@ -140,9 +140,10 @@ func TestObjectsRunAnswersForEachObjectAsked(t *testing.T) {
 	}
 	unknown := scoping.ObjectID{Directory: "contoso", GUID: scoping.GUID{1, 2, 3}}
 	o = w.run(engine.RunRequest{Profile: engine.ProfileObjects, Scopes: []scoping.Scope{sales}, Objects: []scoping.ObjectID{unknown}})
-	if r := o.report(); !r.Complete || len(o.proposals) != 0 || len(r.Errors) != 1 || r.Errors[0].Code != cloudsync.CodeNoEvidence {
-		t.Fatalf("absence was taken for evidence: %+v", r)
+	if p := o.of(unknown, ""); len(o.proposals) != 1 || p == nil || p.Want != engine.Unknown || p.Reason != engine.NotFound || p.Kind != "" {
+		t.Fatalf("absence was taken for evidence: %+v", o.proposals)
 	}
+	mustComplete(t, o)
 }
 
 func TestExcludedObjectsAreProposedAsSuch(t *testing.T) {

@@ -40,7 +40,8 @@ type stream struct {
 type settlement struct {
 	object scoping.ObjectID
 	want   engine.Want
-	due    int // decisions still to come, or proposals still to be sent
+	partly bool // the run was not about all features that are granted: the object stays to be proposed
+	due    int  // decisions still to come, or proposals still to be sent
 }
 
 func newStream(ctx context.Context, in <-chan []engine.Decision, out chan<- engine.RunEvent) *stream {
@@ -105,6 +106,15 @@ func (s *stream) owe(id scoping.ObjectID, want engine.Want, n int) {
 		return
 	}
 	s.open[id] = &settlement{object: id, want: want, due: n}
+}
+
+// leave notes of an object of which something is owed that the run is not about all of it.
+func (s *stream) leave(id scoping.ObjectID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.open[id]; o != nil {
+		o.partly = true
+	}
 }
 
 // propose numbers a proposal that was owed, and sends it when a batch is full.

@@ -81,6 +81,7 @@ func (e *Engine) Describe(context.Context) (engine.Description, error) {
 		Kind: "connect", Version: Version, Contract: engine.ContractVersion,
 		Features:  []scoping.Feature{scoping.Users, scoping.Groups, scoping.References},
 		Writes:    writes(),
+		Reads:     reads(),
 		CanShadow: true,
 		Release:   "clean",
 		Verbs:     []string{"trace", "rules", "save", "load"},

@@ -54,6 +54,9 @@ func (x *exporter) propose(ctx context.Context, p engine.Proposal, bits byte) er
 	x.seq++
 	p.Seq = x.seq
 	x.mu.Lock()
+	if p.Want == engine.Unknown && p.Reason == engine.PlaceUnknown { // no word about it: what is still to be proposed stays so
+		bits = 0
+	}
 	x.waiting[p.Seq] = debt{p.Object, bits}
 	x.mu.Unlock()
 	x.batch = append(x.batch, p)

@@ -106,11 +106,11 @@ func (r *run) propose(s space, p *part, g scoping.GUID, pass byte, out *page) er
 		return err
 	}
 	e, owed := rec.entry, m.bits&pass != 0
-	if !there || (e.Kind() != scoping.User && e.Kind() != scoping.Group) {
-		if pass == pendingBase && r.request.Profile == engine.ProfileObjects {
-			r.unknown(p, g, there, e)
-		}
-		if owed {
+	if reason := r.unseen(p, g, there, e); reason != "" {
+		switch {
+		case pass == pendingBase && r.request.Profile == engine.ProfileObjects:
+			out.proposals = append(out.proposals, r.unknown(p, g, e, reason))
+		case owed:
 			out.settled = append(out.settled, g)
 		}
 		return nil
@@ -127,11 +127,23 @@ func (r *run) propose(s space, p *part, g scoping.GUID, pass byte, out *page) er
 	if err != nil {
 		return err
 	}
+	if !at.known && r.request.Profile == engine.ProfileObjects {
+		if pass == pendingBase {
+			out.proposals = append(out.proposals, r.unknown(p, g, e, engine.PlaceUnknown))
+		}
+		return nil
+	}
 	if !at.known && pass == pendingBase {
 		r.unplaced(p, e)
 	}
 	made := r.want(s, p, e, at, feature)
 	silent := made.Want == 0 || (pass == pendingReferences && made.Want != engine.Present)
+	if r.referencesAlone(e, at) {
+		silent = pass == pendingBase
+		if made.Want == engine.Excluded && !silent { // what the rules leave out is for the base feature to say, and that was not asked for
+			made.Want = engine.Unknown
+		}
+	}
 	switch {
 	case !silent:
 		out.proposals = append(out.proposals, made)
@@ -152,17 +164,31 @@ func (r *run) unplaced(p *part, e directory.Entry) {
 		Message: "what holds " + e.DN + " cannot be read, so it cannot be told whether it lies in the scopes"})
 }
 
-// unknown tells of an object that was asked for and that the engine has nothing to say of.
-func (r *run) unknown(p *part, g scoping.GUID, there bool, e directory.Entry) {
-	code, message := "not-found", "the directory has neither the object nor its tombstone"
-	if !p.absent[g] {
-		code, message = "not-synchronized", "the object is neither a user nor a group"
+// unseen returns why the engine has nothing to say of an object, or "".
+func (r *run) unseen(p *part, g scoping.GUID, there bool, e directory.Entry) string {
+	switch {
+	case p.absent[g]: // known once perhaps, but neither living nor deleted now
+		return engine.NotFound
+	case !there, e.Kind() != scoping.User && e.Kind() != scoping.Group:
+		return engine.NotSynchronized
 	}
-	if there {
-		message += ": " + e.DN
+	return ""
+}
+
+// unknown answers for an object that was asked for and that the engine has nothing to say of.
+func (r *run) unknown(p *part, g scoping.GUID, e directory.Entry, reason string) engine.Proposal {
+	made := engine.Proposal{Object: scoping.ObjectID{Directory: p.directory.Name, GUID: g}, Name: e.DN, Parent: parentOf(e),
+		Version: p.report.USN, Want: engine.Unknown, Reason: reason}
+	if k := e.Kind(); k == scoping.User || k == scoping.Group {
+		made.Kind, made.Feature = k, scoping.Base(k)
 	}
-	p.report.Errors = append(p.report.Errors, engine.ObjectError{
-		Object: scoping.ObjectID{Directory: p.directory.Name, GUID: g}, Code: code, Message: message})
+	return made
+}
+
+// referencesAlone reports whether an object was asked for its references and for nothing else.
+func (r *run) referencesAlone(e directory.Entry, at placing) bool {
+	return r.request.Profile == engine.ProfileObjects && !e.Deleted && !r.covered(at.now, e.Kind(), scoping.Base(e.Kind())) &&
+		r.covered(at.now, e.Kind(), scoping.References)
 }
 
 // placing is where an object is, and was, among the scopes.
@@ -226,8 +252,6 @@ func (r *run) want(s space, p *part, e directory.Entry, at placing, f scoping.Fe
 	made := engine.Proposal{Object: scoping.ObjectID{Directory: p.directory.Name, GUID: e.GUID}, Kind: e.Kind(), Name: e.DN,
 		Parent: parentOf(e), Version: p.report.USN, Feature: f}
 	switch {
-	case p.absent[e.GUID]: // known once, but neither living nor deleted now: the engine cannot tell
-		made.Want, made.Reason = engine.Excluded, "not-found"
 	case e.Deleted && (at.covered || asked):
 		made.Want, made.Parent = engine.Gone, at.from
 	case e.Deleted:

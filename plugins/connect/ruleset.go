@@ -1,10 +1,12 @@
 package connect
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -116,10 +118,34 @@ func direct(names ...string) []Flow {
 
 // imported are the attributes that the import stage asks the directory for: all that the inbound rules read, and the links.
 func imported() []string {
-	names := map[string]bool{"member": true, "manager": true}
+	names := map[string]bool{}
+	for _, r := range reads() {
+		for _, n := range r.Attributes {
+			names[n] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// reads is what proposals depend on, per kind: what its inbound rules read, and the link from which its references come.
+func reads() map[scoping.Kind]engine.Reads {
+	return map[scoping.Kind]engine.Reads{
+		scoping.User:  {Attributes: readOf(scoping.User, "manager")},
+		scoping.Group: {Attributes: readOf(scoping.Group, "member")},
+	}
+}
+
+func readOf(kind scoping.Kind, link string) []string {
+	names := map[string]bool{link: true}
 	for _, r := range Inbound {
+		if r.Kind != kind {
+			continue
+		}
 		for _, c := range r.Scope {
 			names[c.Attribute] = true
+			if c.Operator == "NOTMAILENABLED" { // the one operator whose value names an attribute
+				names[c.Value] = true
+			}
 		}
 		for _, f := range r.Flows {
 			for _, n := range f.From {
@@ -129,6 +155,16 @@ func imported() []string {
 	}
 	maps.DeleteFunc(names, func(n string, _ bool) bool { return strings.HasPrefix(n, "%") })
 	return slices.Sorted(maps.Keys(names))
+}
+
+// rulesFingerprint tells this engine's value rules apart from those of other versions: the rules, and the code that applies
+// them.
+func rulesFingerprint() engine.Fingerprint {
+	b, err := json.Marshal(map[string]any{"inbound": Inbound, "outbound": Outbound, "optional": optional, "expressions": expression.Revision})
+	if err != nil {
+		return engine.Fingerprint{}
+	}
+	return engine.FingerprintOf([]byte("connect"), []byte(Version), b)
 }
 
 // writes is the engine's table of tenant attributes per feature (rule F2), from the outbound rules.

@@ -180,6 +180,10 @@ func (r *run) readDirectory(ctx context.Context, p *part, x *exporter) error {
 	}
 	at := source.Controller()
 	p.report.DC, p.report.USN, p.root = at.InvocationID, at.HighestUSN, at.Root
+	err = x.event(ctx, engine.RunEvent{Begin: &engine.RunBegin{Directory: p.directory.Name, DC: p.report.DC, USN: p.report.USN, Rules: rulesFingerprint()}})
+	if err != nil {
+		return err
+	}
 	err = r.importFrom(ctx, source, p, x)
 	if errors.Is(err, errDamaged) {
 		r.engine.log.Error("the connector space is damaged and is read anew", "directory", p.directory.Name, "error", err)

@@ -188,12 +188,15 @@ func TestObjectsRunNeedsNoFullImportBefore(t *testing.T) {
 		scopes := []scoping.Scope{w.scope(w.ou)}
 		w.want(w.run(engine.ProfileObjects, scopes, w.guid(ann)), "users present CN=Ann", "references present CN=Ann")
 		got := w.run(engine.ProfileObjects, scopes, w.guid(computer), scoping.GUID{1, 2, 3})
-		var codes []string
-		for _, e := range got.reports[0].Errors {
-			codes = append(codes, e.Code)
+		var reasons []string
+		for _, p := range got.proposals {
+			reasons = append(reasons, p.Reason)
+			if p.Want != engine.Unknown || p.Kind != "" || p.Feature != "" {
+				w.Errorf("%+v", p)
+			}
 		}
-		if d := cmp.Diff([]string{"not-found", "not-synchronized"}, sorted(codes)); d != "" || len(got.proposals) != 0 {
-			w.Errorf("%s %v", d, got.lines())
+		if d := cmp.Diff([]string{engine.NotFound, engine.NotSynchronized}, sorted(reasons)); d != "" || !got.reports[0].Complete {
+			w.Errorf("%s %+v", d, got.reports)
 		}
 	})
 }

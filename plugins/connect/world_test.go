@@ -259,6 +259,7 @@ func (w *world) scope(dn string, except ...string) scoping.Scope {
 
 // result is what the host saw of a run.
 type result struct {
+	begins    []engine.RunBegin
 	proposals []engine.Proposal
 	reports   []engine.RunReport
 	answered  int // proposals of which the host's decision was taken
@@ -349,6 +350,9 @@ func decide(proposals []engine.Proposal, answer func(engine.Proposal) engine.Out
 
 func (r *result) take(ev engine.RunEvent) {
 	r.proposals = append(r.proposals, ev.Proposals...)
+	if ev.Begin != nil {
+		r.begins = append(r.begins, *ev.Begin)
+	}
 	if ev.Report != nil {
 		r.reports = append(r.reports, *ev.Report)
 	}
@@ -364,7 +368,7 @@ func (r result) lines() []string {
 	return out
 }
 
-var wants = map[engine.Want]string{engine.Present: "present", engine.Gone: "gone", engine.OutOfScope: "out", engine.Excluded: "excluded"}
+var wants = map[engine.Want]string{engine.Present: "present", engine.Gone: "gone", engine.OutOfScope: "out", engine.Excluded: "excluded", engine.Unknown: "unknown"}
 
 // of gives the proposal of an object's feature.
 func (r result) of(t testing.TB, g scoping.GUID, f scoping.Feature) engine.Proposal {

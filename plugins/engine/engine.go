@@ -47,6 +47,14 @@ const (
 	Gone            // a tombstone was read
 	OutOfScope      // the object lives, but outside the engine's scopes
 	Excluded        // the engine's rules leave it out; Proposal.Reason says why
+	Unknown         // the engine cannot say; Proposal.Reason says why. It settles nothing
+)
+
+// The reasons of Unknown that people are told in words. Others are told as they are.
+const (
+	NotFound        = "not-found"        // the directory shows neither the object nor a tombstone of it
+	NotSynchronized = "not-synchronized" // it is of a kind that the engine does not synchronize
+	PlaceUnknown    = "place-unknown"    // a container above it cannot be read
 )
 
 // Value is a tenant attribute's wanted value: no text clears it. A Secret value is never written to disk.
@@ -55,27 +63,29 @@ type Value struct {
 	Secret bool
 }
 
-// Refs is a wanted set of references as directory identities, whether or not the other end is in scope. With Whole,
-// Targets is the complete set; otherwise Added and Removed change it (large groups).
+// Refs is a wanted set of references as directory identities, whether or not the other end is in scope. It is Whole: Targets
+// is the complete set, also when it is empty. Added and Removed are what engines sent before; new ones do not.
 type Refs struct {
 	Whole          bool
 	Targets        []scoping.ObjectID
 	Added, Removed []scoping.ObjectID
 }
 
-// Proposal is what an engine wants: the whole desired state of one object and feature.
+// Proposal is what an engine wants: the whole desired state of one object and feature. A base feature that is not Present
+// answers for all features of its object. An Unknown of an object whose kind the engine cannot tell has neither Kind nor
+// Feature.
 type Proposal struct {
 	Seq     uint64 // rises within a run; with the run it is the idempotency key
 	Object  scoping.ObjectID
 	Kind    scoping.Kind
 	Name    string       // the DN where the engine saw it, for people; never compared
 	Parent  scoping.GUID // where the engine saw it: compared, never trusted
-	Version uint64       // USN of the directory controller the engine read (RunReport.DC)
+	Version uint64       // USN of the directory controller the engine read (RunBegin.DC): information
 	Feature scoping.Feature
 	Grant   uint32
 	Epoch   scoping.Epoch // of the grant when this run BEGAN TO READ (rule P5)
 	Want    Want
-	Reason  string           // for Excluded: a code such as "no-upn", "critical-system-object"
+	Reason  string           // for Excluded and Unknown: a code such as "no-upn", "critical-system-object", "not-found"
 	Desired map[string]Value // tenant names; an empty value clears, an absent attribute is unmanaged
 	Refs    map[string]Refs  // "members" of groups, "manager" of users: only in proposals of feature references
 }
@@ -116,12 +126,19 @@ type Decision struct {
 const (
 	ProfileFull    = "full"    // read everything, propose every object of the scopes
 	ProfileDelta   = "delta"   // read what changed since the watermark, propose what it touches
-	ProfileObjects = "objects" // read just RunRequest.Objects from the directory and propose each
+	ProfileObjects = "objects" // read just RunRequest.Objects from the directory and answer for each: see RunRequest
 )
 
 // RunRequest asks an engine for a run over Scopes. The engine stamps each proposal with the grant that covers it as it was
 // when the run began to read; with Ceiling ModeShadow the host may name scopes for which there is no grant: Grant and Epoch
 // are zero then.
+//
+// With ProfileObjects each object gets exactly one answer for each feature that Scopes ask for it: a proposal. Of an object
+// outside of Scopes, of a dead one, of one that is left out and of one that the engine cannot say anything of, the answer for
+// the base feature answers for all.
+//
+// DC and AsOf are no advice: an engine reads the controller that DC names, and one that lacks what AsOf names has nothing to
+// say. Such a run proposes nothing of the directory, keeps its watermark, and reports CodeBehind.
 type RunRequest struct {
 	Run     uint64
 	Profile string
@@ -141,12 +158,23 @@ type AsOf struct {
 	USN        uint64
 }
 
+// RunBegin says what a run is about to propose by. It comes once for each directory, before the directory's first proposal
+// and after the engine has made sure that the controller has what RunRequest.AsOf names. A directory that cannot be read has
+// none.
+type RunBegin struct {
+	Directory string
+	DC        scoping.GUID // invocationId of the controller that is read
+	USN       uint64       // its highestCommittedUSN, read before the run's first search
+	Rules     Fingerprint  // of the rules by which values come of what is read
+}
+
 // RunReport ends a run. Complete means that EVERY object of the scopes (full), everything that changed (delta), or each
-// requested object (objects) was proposed, or is named in Errors: one question without an answer blocks nothing else.
+// requested object (objects) was answered, by Unknown too, or is named in Errors: one question without an answer blocks
+// nothing else. A full run names the references of every present object, also where there are none.
 type RunReport struct {
 	Directory string
-	DC        scoping.GUID // invocationId of the controller that was read
-	USN       uint64       // highestCommittedUSN read before the run's first search
+	DC        scoping.GUID // invocationId of the controller that was read, as RunBegin named it
+	USN       uint64       // highestCommittedUSN read before the run's first search, as RunBegin named it
 	Read      int          // directory objects read
 	Complete  bool
 	Errors    []ObjectError
@@ -163,6 +191,7 @@ type ObjectError struct {
 // of a run is a Report without More (one with More per directory is allowed before it). After it the host closes the
 // decisions once every proposal has one, and the run ends when Run returns.
 type RunEvent struct {
+	Begin     *RunBegin
 	Proposals []Proposal
 	Progress  *Progress
 	Report    *RunReport
@@ -185,12 +214,28 @@ type Description struct {
 	Contract  int // ContractVersion it was built against
 	Features  []scoping.Feature
 	Writes    map[scoping.Feature][]string // the tenant attributes that its mapping writes, per feature (rule F2)
+	Reads     map[scoping.Kind]Reads       // what its proposals depend on; nil: it does not say
 	CanShadow bool
 	Release   string   // how it lets go of a scope: "clean", "delete", "unknown"
 	Keeps     []string // attributes it keeps writing regardless of grants
 	Verbs     []string // for Call
 	Delivers  []scoping.Feature
 	Observes  bool
+}
+
+// Reads is what an engine's proposals of one kind of objects depend on. Place, life and kind of an object it always reads.
+type Reads struct {
+	Attributes []string // names in the directory; links such as member are among them
+	More       bool     // they depend on more than that, such as other objects or other sources
+}
+
+// ReadsOf returns what the engine reads of a kind. One that does not say reads more than anybody knows.
+func (d Description) ReadsOf(k scoping.Kind) Reads {
+	r, told := d.Reads[k]
+	if !told {
+		r.More = true
+	}
+	return r
 }
 
 // ContractVersion is the version of this contract.

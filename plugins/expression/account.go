@@ -11,6 +11,10 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
+// Revision is raised whenever a function of this package gives another value for the same facts: engines tell their hosts by it
+// that objects that did not change have to be judged anew.
+const Revision = 1
+
 // accountDisable is the ADS_UF_ACCOUNTDISABLE bit of userAccountControl (MS-ADTS 2.2.16).
 const accountDisable = 0x2
 

@@ -94,6 +94,7 @@ func (b *bench) grants(mode engine.Mode, n uint64) []engine.Grant {
 
 // outcome is what one run gave.
 type outcome struct {
+	begins    []engine.RunBegin
 	proposals []engine.Proposal
 	reports   []engine.RunReport
 	taken     int64 // decisions that the engine took
@@ -119,7 +120,10 @@ func (b *bench) run(ctx context.Context, e engine.Engine, r engine.RunRequest, e
 	}
 	var o outcome
 	counted := &counting{Engine: e}
-	reports, err := engine.Drive(ctx, counted, r, func(batch []engine.Proposal) ([]engine.Decision, error) {
+	reports, err := engine.Drive(ctx, counted, r, engine.Conversation{Begin: func(b engine.RunBegin) error {
+		o.begins = append(o.begins, b)
+		return nil
+	}, Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
 		o.proposals = append(o.proposals, batch...)
 		if each != nil {
 			if err := each(batch); err != nil {
@@ -127,7 +131,7 @@ func (b *bench) run(ctx context.Context, e engine.Engine, r engine.RunRequest, e
 			}
 		}
 		return applied(batch)
-	}, nil)
+	}})
 	o.reports, o.taken = reports, counted.taken.Load()
 	return o, err
 }

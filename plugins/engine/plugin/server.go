@@ -119,6 +119,8 @@ func (s *server) Run(stream grpc.BidiStreamingServer[enginepb.RunMessage, engine
 // sendRunEvent sends an event, its proposals in messages that keep the contract's limits.
 func sendRunEvent(e engine.RunEvent, send func(*enginepb.RunEvent) error) error {
 	switch {
+	case e.Begin != nil:
+		return send(&enginepb.RunEvent{Is: &enginepb.RunEvent_Begin{Begin: beginOut(*e.Begin)}})
 	case e.Progress != nil:
 		return send(&enginepb.RunEvent{Is: &enginepb.RunEvent_Progress{Progress: progressOut(*e.Progress)}})
 	case e.Report != nil:

@@ -69,7 +69,7 @@ func proposalIn(p *enginepb.Proposal) (engine.Proposal, error) {
 		Feature: scoping.Feature(p.Feature), Grant: p.Grant, Epoch: epochIn(p.Epoch), Want: engine.Want(p.Want), Reason: p.Reason,
 		Desired: valuesIn(p.Desired), Refs: refs}
 	var err4 error
-	if p.Want < enginepb.Want_WANT_PRESENT || p.Want > enginepb.Want_WANT_EXCLUDED {
+	if p.Want < enginepb.Want_WANT_PRESENT || p.Want > enginepb.Want_WANT_UNKNOWN {
 		err4 = engine.ContractError("want %d is unknown", p.Want)
 	}
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
@@ -170,6 +170,25 @@ func reportIn(r *enginepb.RunReport) (engine.RunReport, error) {
 	return to, err
 }
 
+func beginOut(b engine.RunBegin) *enginepb.RunBegin {
+	to := &enginepb.RunBegin{Directory: b.Directory, Dc: guidOut(b.DC), Usn: b.USN}
+	if !b.Rules.IsZero() {
+		to.Rules = b.Rules[:]
+	}
+	return to
+}
+
+func beginIn(b *enginepb.RunBegin) (engine.RunBegin, error) {
+	dc, err := guidIn(b.GetDc())
+	to := engine.RunBegin{Directory: b.GetDirectory(), DC: dc, USN: b.GetUsn()}
+	if n := len(b.GetRules()); n != 0 && n != len(to.Rules) {
+		err = errors.Join(err, engine.ContractError("a fingerprint of rules has %d bytes; it must have %d", n, len(to.Rules)))
+	} else {
+		copy(to.Rules[:], b.GetRules())
+	}
+	return to, err
+}
+
 func eventOfRun(e *enginepb.RunEvent) (engine.RunEvent, error) {
 	switch is := e.Is.(type) {
 	case *enginepb.RunEvent_Proposals:
@@ -177,6 +196,9 @@ func eventOfRun(e *enginepb.RunEvent) (engine.RunEvent, error) {
 		return engine.RunEvent{Proposals: batch}, err
 	case *enginepb.RunEvent_Progress:
 		return engine.RunEvent{Progress: &engine.Progress{Phase: is.Progress.Phase, Done: int(is.Progress.Done), Total: int(is.Progress.Total)}}, nil
+	case *enginepb.RunEvent_Begin:
+		b, err := beginIn(is.Begin)
+		return engine.RunEvent{Begin: &b}, err
 	case *enginepb.RunEvent_Report:
 		r, err := reportIn(is.Report)
 		return engine.RunEvent{Report: &r}, err

@@ -15,6 +15,12 @@ func descriptionOut(d engine.Description) *enginepb.DescribeResponse {
 	for f, names := range d.Writes {
 		to.Writes[string(f)] = &enginepb.Attributes{Names: names}
 	}
+	if len(d.Reads) > 0 {
+		to.Reads = make(map[string]*enginepb.Reads, len(d.Reads))
+	}
+	for k, r := range d.Reads {
+		to.Reads[string(k)] = &enginepb.Reads{Attributes: r.Attributes, More: r.More}
+	}
 	return to
 }
 
@@ -26,6 +32,12 @@ func descriptionIn(d *enginepb.DescribeResponse) engine.Description {
 	}
 	for f, names := range d.Writes {
 		to.Writes[scoping.Feature(f)] = names.GetNames()
+	}
+	if len(d.Reads) > 0 {
+		to.Reads = make(map[scoping.Kind]engine.Reads, len(d.Reads))
+	}
+	for k, r := range d.Reads {
+		to.Reads[scoping.Kind(k)] = engine.Reads{Attributes: r.GetAttributes(), More: r.GetMore()}
 	}
 	return to
 }

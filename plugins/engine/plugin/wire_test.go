@@ -82,6 +82,7 @@ func scope() scoping.Scope {
 func TestDescriptionCrossesTheWire(t *testing.T) {
 	want := engine.Description{Kind: "k", Version: "v", Contract: 1, Features: []scoping.Feature{"users"},
 		Writes:    map[scoping.Feature][]string{"users": {"displayName", "mail"}},
+		Reads:     map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"displayName", "manager"}, More: true}, scoping.Group: {}},
 		CanShadow: true, Release: "clean", Keeps: []string{"a"}, Verbs: []string{"b"}, Delivers: []scoping.Feature{"c"}, Observes: true}
 	got, err := enginetest.Wire(t, &echo{description: want}).Describe(t.Context())
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -167,13 +168,16 @@ func TestRunCrossesTheWire(t *testing.T) {
 		Refs: map[string]engine.Refs{"members": {Whole: true, Targets: []scoping.ObjectID{object(1), object(2), {Directory: "other", GUID: guid(3)}, object(4)}},
 			"manager": {Added: []scoping.ObjectID{object(5)}, Removed: []scoping.ObjectID{object(6)}}}}
 	e := &echo{say: []engine.RunEvent{
+		{Begin: &engine.RunBegin{Directory: "contoso", DC: guid(8), USN: 9, Rules: engine.FingerprintOf([]byte("rules"))}},
 		{Progress: &engine.Progress{Phase: "import", Done: 1, Total: 2}},
+		{Proposals: []engine.Proposal{{Seq: 1, Object: object(8), Want: engine.Unknown, Reason: "not-found"}}},
 		{Proposals: []engine.Proposal{full}},
 		{Report: &engine.RunReport{Directory: "contoso", DC: guid(8), USN: 9, Read: 10, Complete: true, More: true}},
 		{Report: &engine.RunReport{Directory: "contoso", Errors: []engine.ObjectError{{Object: object(1), Code: "c", Message: "m"}, {Code: "run"}}}},
 	}}
 	request := engine.RunRequest{Run: 4, Profile: engine.ProfileObjects, Scopes: []scoping.Scope{scope()},
-		Objects: []scoping.ObjectID{object(1), object(2)}, Ceiling: engine.ModeShadow, DC: map[string]string{"contoso": "ldap://dc1"}}
+		Objects: []scoping.ObjectID{object(1), object(2)}, Ceiling: engine.ModeShadow, DC: map[string]string{"contoso": "ldap://dc1"},
+		AsOf: map[string]engine.AsOf{"contoso": {Invocation: guid(8), USN: 9}}}
 	events, err := drive(t.Context(), enginetest.Wire(t, e), request)
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +188,7 @@ func TestRunCrossesTheWire(t *testing.T) {
 	if diff := cmp.Diff(request, e.request); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]engine.Decision{{Seq: 3, Outcome: engine.Applied, Code: "c", Reason: "r", Owner: "o"}}, e.decided); diff != "" {
+	if diff := cmp.Diff([]engine.Decision{{Seq: 1, Outcome: engine.Applied, Code: "c", Reason: "r", Owner: "o"}, {Seq: 3, Outcome: engine.Applied, Code: "c", Reason: "r", Owner: "o"}}, e.decided); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -110,6 +110,7 @@ const (
 	Want_WANT_GONE         Want = 2 // a tombstone was read. Absence is not evidence
 	Want_WANT_OUT_OF_SCOPE Want = 3 // the object lives, but outside this engine's scopes
 	Want_WANT_EXCLUDED     Want = 4 // the engine's rules leave it out; reason says why
+	Want_WANT_UNKNOWN      Want = 5 // the engine cannot say, as of an object that it does not see or cannot place; reason says why. It
 )
 
 // Enum value maps for Want.
@@ -120,6 +121,7 @@ var (
 		2: "WANT_GONE",
 		3: "WANT_OUT_OF_SCOPE",
 		4: "WANT_EXCLUDED",
+		5: "WANT_UNKNOWN",
 	}
 	Want_value = map[string]int32{
 		"WANT_UNSPECIFIED":  0,
@@ -127,6 +129,7 @@ var (
 		"WANT_GONE":         2,
 		"WANT_OUT_OF_SCOPE": 3,
 		"WANT_EXCLUDED":     4,
+		"WANT_UNKNOWN":      5,
 	}
 )
 
@@ -632,6 +635,7 @@ type DescribeResponse struct {
 	Verbs         []string               `protobuf:"bytes,9,rep,name=verbs,proto3" json:"verbs,omitempty"`     // for Call
 	Delivers      []string               `protobuf:"bytes,10,rep,name=delivers,proto3" json:"delivers,omitempty"`
 	Observes      bool                   `protobuf:"varint,11,opt,name=observes,proto3" json:"observes,omitempty"`
+	Reads         map[string]*Reads      `protobuf:"bytes,12,rep,name=reads,proto3" json:"reads,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // per kind, what proposals depend on. The host watches those attributes too, so that news that
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -743,6 +747,66 @@ func (x *DescribeResponse) GetObserves() bool {
 	return false
 }
 
+func (x *DescribeResponse) GetReads() map[string]*Reads {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
+// Reads is what proposals of one kind of objects depend on. Place, life and kind of an object an engine always reads.
+type Reads struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attributes    []string               `protobuf:"bytes,1,rep,name=attributes,proto3" json:"attributes,omitempty"` // names in the directory; links such as "member" are among them
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`            // they depend on more than that, such as other objects or other sources
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reads) Reset() {
+	*x = Reads{}
+	mi := &file_engine_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reads) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reads) ProtoMessage() {}
+
+func (x *Reads) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reads.ProtoReflect.Descriptor instead.
+func (*Reads) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Reads) GetAttributes() []string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Reads) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 type Attributes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Names         []string               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
@@ -752,7 +816,7 @@ type Attributes struct {
 
 func (x *Attributes) Reset() {
 	*x = Attributes{}
-	mi := &file_engine_proto_msgTypes[9]
+	mi := &file_engine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +828,7 @@ func (x *Attributes) String() string {
 func (*Attributes) ProtoMessage() {}
 
 func (x *Attributes) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[9]
+	mi := &file_engine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +841,7 @@ func (x *Attributes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attributes.ProtoReflect.Descriptor instead.
 func (*Attributes) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{9}
+	return file_engine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Attributes) GetNames() []string {
@@ -800,7 +864,7 @@ type ConfigureRequest struct {
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_engine_proto_msgTypes[10]
+	mi := &file_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +876,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[10]
+	mi := &file_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +889,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{10}
+	return file_engine_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ConfigureRequest) GetEngine() string {
@@ -879,7 +943,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_engine_proto_msgTypes[11]
+	mi := &file_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +955,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[11]
+	mi := &file_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +968,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{11}
+	return file_engine_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Directory) GetName() string {
@@ -965,7 +1029,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_engine_proto_msgTypes[12]
+	mi := &file_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -977,7 +1041,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[12]
+	mi := &file_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -990,7 +1054,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{12}
+	return file_engine_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConfigureResponse) GetProblems() []string {
@@ -1014,7 +1078,7 @@ type RunMessage struct {
 
 func (x *RunMessage) Reset() {
 	*x = RunMessage{}
-	mi := &file_engine_proto_msgTypes[13]
+	mi := &file_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1090,7 @@ func (x *RunMessage) String() string {
 func (*RunMessage) ProtoMessage() {}
 
 func (x *RunMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[13]
+	mi := &file_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1103,7 @@ func (x *RunMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunMessage.ProtoReflect.Descriptor instead.
 func (*RunMessage) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{13}
+	return file_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RunMessage) GetIs() isRunMessage_Is {
@@ -1095,7 +1159,7 @@ type AsOf struct {
 
 func (x *AsOf) Reset() {
 	*x = AsOf{}
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1171,7 @@ func (x *AsOf) String() string {
 func (*AsOf) ProtoMessage() {}
 
 func (x *AsOf) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1184,7 @@ func (x *AsOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AsOf.ProtoReflect.Descriptor instead.
 func (*AsOf) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{14}
+	return file_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AsOf) GetInvocation() []byte {
@@ -1143,11 +1207,13 @@ type RunStart struct {
 	Run     uint64                 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`        // number of the run; with Proposal.seq it is the idempotency key of a proposal
 	Profile string                 `protobuf:"bytes,2,opt,name=profile,proto3" json:"profile,omitempty"` // "full": read everything, propose every object of the scopes, the excluded ones too. "delta": what
 	// changed since the watermark, and what it touches (without a watermark: as full). "objects": read
-	// just the objects below from the directory, and propose each, the vanished ones as GONE or
-	// OUT_OF_SCOPE
-	Scopes        []*Scope          `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	Objects       []*Objects        `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`                                                                                 // for profile objects
-	Ceiling       Mode              `protobuf:"varint,5,opt,name=ceiling,proto3,enum=tandem.engine.v1.Mode" json:"ceiling,omitempty"`                                                     // SHADOW: nothing of this run will be applied, and scopes may be named for which there is no grant
+	// just the objects below from the directory, and give each exactly one answer for each feature that
+	// the scopes ask for: a proposal, of the vanished ones GONE or OUT_OF_SCOPE, and UNKNOWN where the
+	// engine cannot say
+	Scopes  []*Scope   `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	Objects []*Objects `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`                             // for profile objects
+	Ceiling Mode       `protobuf:"varint,5,opt,name=ceiling,proto3,enum=tandem.engine.v1.Mode" json:"ceiling,omitempty"` // SHADOW: nothing of this run will be applied, and scopes may be named for which there is no grant
+	// The host names both for every directory that it has read, and they are no advice.
 	Dc            map[string]string `protobuf:"bytes,6,rep,name=dc,proto3" json:"dc,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`                 // directory -> URL of the controller that the host reads (V1); absent: any
 	AsOf          map[string]*AsOf  `protobuf:"bytes,7,rep,name=as_of,json=asOf,proto3" json:"as_of,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> what the controller that is read must have. One that lacks it is behind what was already seen: such
 	unknownFields protoimpl.UnknownFields
@@ -1156,7 +1222,7 @@ type RunStart struct {
 
 func (x *RunStart) Reset() {
 	*x = RunStart{}
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1234,7 @@ func (x *RunStart) String() string {
 func (*RunStart) ProtoMessage() {}
 
 func (x *RunStart) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1247,7 @@ func (x *RunStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStart.ProtoReflect.Descriptor instead.
 func (*RunStart) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{15}
+	return file_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RunStart) GetRun() uint64 {
@@ -1242,7 +1308,7 @@ type Decisions struct {
 
 func (x *Decisions) Reset() {
 	*x = Decisions{}
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1320,7 @@ func (x *Decisions) String() string {
 func (*Decisions) ProtoMessage() {}
 
 func (x *Decisions) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1333,7 @@ func (x *Decisions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decisions.ProtoReflect.Descriptor instead.
 func (*Decisions) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{16}
+	return file_engine_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Decisions) GetDecisions() []*Decision {
@@ -1292,7 +1358,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1370,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1383,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{17}
+	return file_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Decision) GetSeq() uint64 {
@@ -1363,6 +1429,7 @@ type RunEvent struct {
 	//	*RunEvent_Proposals
 	//	*RunEvent_Progress
 	//	*RunEvent_Report
+	//	*RunEvent_Begin
 	Is            isRunEvent_Is `protobuf_oneof:"is"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1370,7 +1437,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1382,7 +1449,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1395,7 +1462,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{18}
+	return file_engine_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RunEvent) GetIs() isRunEvent_Is {
@@ -1432,6 +1499,15 @@ func (x *RunEvent) GetReport() *RunReport {
 	return nil
 }
 
+func (x *RunEvent) GetBegin() *RunBegin {
+	if x != nil {
+		if x, ok := x.Is.(*RunEvent_Begin); ok {
+			return x.Begin
+		}
+	}
+	return nil
+}
+
 type isRunEvent_Is interface {
 	isRunEvent_Is()
 }
@@ -1448,11 +1524,87 @@ type RunEvent_Report struct {
 	Report *RunReport `protobuf:"bytes,3,opt,name=report,proto3,oneof"`
 }
 
+type RunEvent_Begin struct {
+	Begin *RunBegin `protobuf:"bytes,4,opt,name=begin,proto3,oneof"` // an engine that sends none keeps working; nothing that it says is remembered
+}
+
 func (*RunEvent_Proposals) isRunEvent_Is() {}
 
 func (*RunEvent_Progress) isRunEvent_Is() {}
 
 func (*RunEvent_Report) isRunEvent_Is() {}
+
+func (*RunEvent_Begin) isRunEvent_Is() {}
+
+// RunBegin says by what the proposals of one directory come about. It is sent when the controller is known to have what
+// RunStart.as_of names, and before the directory's first proposal. A directory that cannot be read has none.
+type RunBegin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directory     string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	Dc            []byte                 `protobuf:"bytes,2,opt,name=dc,proto3" json:"dc,omitempty"`       // invocationId of the controller that is read, 16 bytes
+	Usn           uint64                 `protobuf:"varint,3,opt,name=usn,proto3" json:"usn,omitempty"`    // its highestCommittedUSN, read BEFORE the run's first search
+	Rules         []byte                 `protobuf:"bytes,4,opt,name=rules,proto3" json:"rules,omitempty"` // fingerprint of the rules by which values come of what is read, 16 bytes: the same across restarts and
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunBegin) Reset() {
+	*x = RunBegin{}
+	mi := &file_engine_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunBegin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunBegin) ProtoMessage() {}
+
+func (x *RunBegin) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunBegin.ProtoReflect.Descriptor instead.
+func (*RunBegin) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RunBegin) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *RunBegin) GetDc() []byte {
+	if x != nil {
+		return x.Dc
+	}
+	return nil
+}
+
+func (x *RunBegin) GetUsn() uint64 {
+	if x != nil {
+		return x.Usn
+	}
+	return 0
+}
+
+func (x *RunBegin) GetRules() []byte {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
 
 type Proposals struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1463,7 +1615,7 @@ type Proposals struct {
 
 func (x *Proposals) Reset() {
 	*x = Proposals{}
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1627,7 @@ func (x *Proposals) String() string {
 func (*Proposals) ProtoMessage() {}
 
 func (x *Proposals) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1640,7 @@ func (x *Proposals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposals.ProtoReflect.Descriptor instead.
 func (*Proposals) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{19}
+	return file_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Proposals) GetProposals() []*Proposal {
@@ -1498,20 +1650,21 @@ func (x *Proposals) GetProposals() []*Proposal {
 	return nil
 }
 
-// Proposal is the WHOLE desired state of one object and feature.
+// Proposal is the WHOLE desired state of one object and feature. A base feature that is not PRESENT answers for all features
+// of its object.
 type Proposal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // rises within a run
 	Object        *Object                `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`        // "user", "group", "contact", "device"
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`        // "user", "group", "contact", "device"; empty, like feature, in an UNKNOWN of what the engine does not see
 	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`        // the DN where the engine saw it, for people; never compared
 	Parent        []byte                 `protobuf:"bytes,5,opt,name=parent,proto3" json:"parent,omitempty"`    // objectGUID of the container where the engine saw it: compared with what the host knows, never trusted
-	Version       uint64                 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"` // uSNChanged on the controller that was read (RunReport.dc)
+	Version       uint64                 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"` // uSNChanged on the controller that was read (RunBegin.dc): information
 	Feature       string                 `protobuf:"bytes,7,opt,name=feature,proto3" json:"feature,omitempty"`
 	Grant         uint32                 `protobuf:"varint,8,opt,name=grant,proto3" json:"grant,omitempty"` // the grant that covers the object, as it was when this run BEGAN TO READ (P5); 0: none, in shadow only
 	Epoch         *Epoch                 `protobuf:"bytes,9,opt,name=epoch,proto3" json:"epoch,omitempty"`  // of that grant, likewise. A grant that changes in the middle of a run is used from the next run on
 	Want          Want                   `protobuf:"varint,10,opt,name=want,proto3,enum=tandem.engine.v1.Want" json:"want,omitempty"`
-	Reason        string                 `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`                                                                             // for EXCLUDED, required: a short code such as "no-upn"
+	Reason        string                 `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`                                                                             // for EXCLUDED and UNKNOWN, required: a short code such as "no-upn"
 	Desired       map[string]*Value      `protobuf:"bytes,12,rep,name=desired,proto3" json:"desired,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // by tenant name, only names of DescribeResponse.writes; an absent one is unmanaged
 	Refs          map[string]*Refs       `protobuf:"bytes,13,rep,name=refs,proto3" json:"refs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`       // "members", "manager": in proposals of feature "references" only
 	unknownFields protoimpl.UnknownFields
@@ -1520,7 +1673,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1685,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1698,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{20}
+	return file_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Proposal) GetSeq() uint64 {
@@ -1650,7 +1803,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_engine_proto_msgTypes[21]
+	mi := &file_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1815,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[21]
+	mi := &file_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1828,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{21}
+	return file_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Value) GetText() []string {
@@ -1692,12 +1845,12 @@ func (x *Value) GetSecret() bool {
 	return false
 }
 
-// Refs is a wanted set of references, whether or not the other end is in scope.
+// Refs is a wanted set of references, whether or not the other end is in scope. It is whole.
 type Refs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Whole         bool                   `protobuf:"varint,1,opt,name=whole,proto3" json:"whole,omitempty"` // targets is the complete set (also when empty); otherwise added and removed change it
+	Whole         bool                   `protobuf:"varint,1,opt,name=whole,proto3" json:"whole,omitempty"` // true: targets is the complete set, also when it is empty
 	Targets       []*Objects             `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
-	Added         []*Objects             `protobuf:"bytes,3,rep,name=added,proto3" json:"added,omitempty"`
+	Added         []*Objects             `protobuf:"bytes,3,rep,name=added,proto3" json:"added,omitempty"` // only without whole, as engines sent before: changes of a set that nobody names
 	Removed       []*Objects             `protobuf:"bytes,4,rep,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1705,7 +1858,7 @@ type Refs struct {
 
 func (x *Refs) Reset() {
 	*x = Refs{}
-	mi := &file_engine_proto_msgTypes[22]
+	mi := &file_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1870,7 @@ func (x *Refs) String() string {
 func (*Refs) ProtoMessage() {}
 
 func (x *Refs) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[22]
+	mi := &file_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1883,7 @@ func (x *Refs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refs.ProtoReflect.Descriptor instead.
 func (*Refs) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{22}
+	return file_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Refs) GetWhole() bool {
@@ -1772,7 +1925,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_engine_proto_msgTypes[23]
+	mi := &file_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1937,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[23]
+	mi := &file_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1950,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{23}
+	return file_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Progress) GetPhase() string {
@@ -1825,10 +1978,10 @@ func (x *Progress) GetTotal() uint32 {
 type RunReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Directory     string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
-	Dc            []byte                 `protobuf:"bytes,2,opt,name=dc,proto3" json:"dc,omitempty"`              // invocationId of the controller that was read
-	Usn           uint64                 `protobuf:"varint,3,opt,name=usn,proto3" json:"usn,omitempty"`           // its highestCommittedUSN, read BEFORE the run's first search
+	Dc            []byte                 `protobuf:"bytes,2,opt,name=dc,proto3" json:"dc,omitempty"`              // invocationId of the controller that was read, as RunBegin named it
+	Usn           uint64                 `protobuf:"varint,3,opt,name=usn,proto3" json:"usn,omitempty"`           // its highestCommittedUSN, read BEFORE the run's first search, as RunBegin named it
 	Read          uint32                 `protobuf:"varint,4,opt,name=read,proto3" json:"read,omitempty"`         // directory objects read
-	Complete      bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"` // EVERY object was proposed: of the scopes (full), that changed (delta), that was asked for (objects)
+	Complete      bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"` // EVERY object was answered: of the scopes (full), that changed (delta), that was asked for (objects); or it is named in errors
 	Errors        []*ObjectError         `protobuf:"bytes,6,rep,name=errors,proto3" json:"errors,omitempty"`
 	More          bool                   `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"` // another directory's proposals and report follow
 	unknownFields protoimpl.UnknownFields
@@ -1837,7 +1990,7 @@ type RunReport struct {
 
 func (x *RunReport) Reset() {
 	*x = RunReport{}
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2002,7 @@ func (x *RunReport) String() string {
 func (*RunReport) ProtoMessage() {}
 
 func (x *RunReport) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2015,7 @@ func (x *RunReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunReport.ProtoReflect.Descriptor instead.
 func (*RunReport) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{24}
+	return file_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RunReport) GetDirectory() string {
@@ -1926,7 +2079,7 @@ type ObjectError struct {
 
 func (x *ObjectError) Reset() {
 	*x = ObjectError{}
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2091,7 @@ func (x *ObjectError) String() string {
 func (*ObjectError) ProtoMessage() {}
 
 func (x *ObjectError) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2104,7 @@ func (x *ObjectError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectError.ProtoReflect.Descriptor instead.
 func (*ObjectError) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{25}
+	return file_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ObjectError) GetObject() *Object {
@@ -1983,7 +2136,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2148,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2161,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{26}
+	return file_engine_proto_rawDescGZIP(), []int{28}
 }
 
 type HealthEvent struct {
@@ -2023,7 +2176,7 @@ type HealthEvent struct {
 
 func (x *HealthEvent) Reset() {
 	*x = HealthEvent{}
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2035,7 +2188,7 @@ func (x *HealthEvent) String() string {
 func (*HealthEvent) ProtoMessage() {}
 
 func (x *HealthEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2048,7 +2201,7 @@ func (x *HealthEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthEvent.ProtoReflect.Descriptor instead.
 func (*HealthEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{27}
+	return file_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HealthEvent) GetOk() bool {
@@ -2089,7 +2242,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2254,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2267,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{28}
+	return file_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CallRequest) GetVerb() string {
@@ -2140,7 +2293,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2305,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2318,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{29}
+	return file_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CallResponse) GetData() []byte {
@@ -2188,7 +2341,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +2353,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2213,7 +2366,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{30}
+	return file_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Event) GetId() string {
@@ -2261,7 +2414,7 @@ type EventResult struct {
 
 func (x *EventResult) Reset() {
 	*x = EventResult{}
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2426,7 @@ func (x *EventResult) String() string {
 func (*EventResult) ProtoMessage() {}
 
 func (x *EventResult) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2439,7 @@ func (x *EventResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventResult.ProtoReflect.Descriptor instead.
 func (*EventResult) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{31}
+	return file_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EventResult) GetCode() string {
@@ -2312,7 +2465,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2477,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2490,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{32}
+	return file_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ObserveRequest) GetChanges() []*TenantChange {
@@ -2360,7 +2513,7 @@ type TenantChange struct {
 
 func (x *TenantChange) Reset() {
 	*x = TenantChange{}
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2525,7 @@ func (x *TenantChange) String() string {
 func (*TenantChange) ProtoMessage() {}
 
 func (x *TenantChange) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2538,7 @@ func (x *TenantChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantChange.ProtoReflect.Descriptor instead.
 func (*TenantChange) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{33}
+	return file_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TenantChange) GetCloudId() string {
@@ -2431,7 +2584,7 @@ type ObserveResponse struct {
 
 func (x *ObserveResponse) Reset() {
 	*x = ObserveResponse{}
-	mi := &file_engine_proto_msgTypes[34]
+	mi := &file_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2596,7 @@ func (x *ObserveResponse) String() string {
 func (*ObserveResponse) ProtoMessage() {}
 
 func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[34]
+	mi := &file_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2609,7 @@ func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
 func (*ObserveResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{34}
+	return file_engine_proto_rawDescGZIP(), []int{36}
 }
 
 var File_engine_proto protoreflect.FileDescriptor
@@ -2492,7 +2645,7 @@ const file_engine_proto_rawDesc = "" +
 	"\bin_force\x18\x03 \x01(\bR\ainForce\x12\x12\n" +
 	"\x04idle\x18\x04 \x01(\bR\x04idle\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\"\x11\n" +
-	"\x0fDescribeRequest\"\xb6\x03\n" +
+	"\x0fDescribeRequest\"\xce\x04\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1a\n" +
@@ -2506,10 +2659,20 @@ const file_engine_proto_rawDesc = "" +
 	"\x05verbs\x18\t \x03(\tR\x05verbs\x12\x1a\n" +
 	"\bdelivers\x18\n" +
 	" \x03(\tR\bdelivers\x12\x1a\n" +
-	"\bobserves\x18\v \x01(\bR\bobserves\x1aW\n" +
+	"\bobserves\x18\v \x01(\bR\bobserves\x12C\n" +
+	"\x05reads\x18\f \x03(\v2-.tandem.engine.v1.DescribeResponse.ReadsEntryR\x05reads\x1aW\n" +
 	"\vWritesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
-	"\x05value\x18\x02 \x01(\v2\x1c.tandem.engine.v1.AttributesR\x05value:\x028\x01\"\"\n" +
+	"\x05value\x18\x02 \x01(\v2\x1c.tandem.engine.v1.AttributesR\x05value:\x028\x01\x1aQ\n" +
+	"\n" +
+	"ReadsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.tandem.engine.v1.ReadsR\x05value:\x028\x01\";\n" +
+	"\x05Reads\x12\x1e\n" +
+	"\n" +
+	"attributes\x18\x01 \x03(\tR\n" +
+	"attributes\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\"\n" +
 	"\n" +
 	"Attributes\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\"\xbc\x01\n" +
@@ -2560,12 +2723,18 @@ const file_engine_proto_rawDesc = "" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05owner\x18\x05 \x01(\tR\x05owner\"\xbe\x01\n" +
+	"\x05owner\x18\x05 \x01(\tR\x05owner\"\xf2\x01\n" +
 	"\bRunEvent\x12;\n" +
 	"\tproposals\x18\x01 \x01(\v2\x1b.tandem.engine.v1.ProposalsH\x00R\tproposals\x128\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1a.tandem.engine.v1.ProgressH\x00R\bprogress\x125\n" +
-	"\x06report\x18\x03 \x01(\v2\x1b.tandem.engine.v1.RunReportH\x00R\x06reportB\x04\n" +
-	"\x02is\"E\n" +
+	"\x06report\x18\x03 \x01(\v2\x1b.tandem.engine.v1.RunReportH\x00R\x06report\x122\n" +
+	"\x05begin\x18\x04 \x01(\v2\x1a.tandem.engine.v1.RunBeginH\x00R\x05beginB\x04\n" +
+	"\x02is\"`\n" +
+	"\bRunBegin\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x0e\n" +
+	"\x02dc\x18\x02 \x01(\fR\x02dc\x12\x10\n" +
+	"\x03usn\x18\x03 \x01(\x04R\x03usn\x12\x14\n" +
+	"\x05rules\x18\x04 \x01(\fR\x05rules\"E\n" +
 	"\tProposals\x128\n" +
 	"\tproposals\x18\x01 \x03(\v2\x1a.tandem.engine.v1.ProposalR\tproposals\"\xee\x04\n" +
 	"\bProposal\x12\x10\n" +
@@ -2654,13 +2823,14 @@ const file_engine_proto_rawDesc = "" +
 	"\x04Mode\x12\r\n" +
 	"\tMODE_NONE\x10\x00\x12\x0f\n" +
 	"\vMODE_SHADOW\x10\x01\x12\f\n" +
-	"\bMODE_OWN\x10\x02*g\n" +
+	"\bMODE_OWN\x10\x02*y\n" +
 	"\x04Want\x12\x14\n" +
 	"\x10WANT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fWANT_PRESENT\x10\x01\x12\r\n" +
 	"\tWANT_GONE\x10\x02\x12\x15\n" +
 	"\x11WANT_OUT_OF_SCOPE\x10\x03\x12\x11\n" +
-	"\rWANT_EXCLUDED\x10\x042\xe6\x04\n" +
+	"\rWANT_EXCLUDED\x10\x04\x12\x10\n" +
+	"\fWANT_UNKNOWN\x10\x052\xe6\x04\n" +
 	"\x06Engine\x12Q\n" +
 	"\bDescribe\x12!.tandem.engine.v1.DescribeRequest\x1a\".tandem.engine.v1.DescribeResponse\x12T\n" +
 	"\tConfigure\x12\".tandem.engine.v1.ConfigureRequest\x1a#.tandem.engine.v1.ConfigureResponse\x12D\n" +
@@ -2684,7 +2854,7 @@ func file_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_engine_proto_goTypes = []any{
 	(Mode)(0),                 // 0: tandem.engine.v1.Mode
 	(Want)(0),                 // 1: tandem.engine.v1.Want
@@ -2697,40 +2867,43 @@ var file_engine_proto_goTypes = []any{
 	(*Ack)(nil),               // 8: tandem.engine.v1.Ack
 	(*DescribeRequest)(nil),   // 9: tandem.engine.v1.DescribeRequest
 	(*DescribeResponse)(nil),  // 10: tandem.engine.v1.DescribeResponse
-	(*Attributes)(nil),        // 11: tandem.engine.v1.Attributes
-	(*ConfigureRequest)(nil),  // 12: tandem.engine.v1.ConfigureRequest
-	(*Directory)(nil),         // 13: tandem.engine.v1.Directory
-	(*ConfigureResponse)(nil), // 14: tandem.engine.v1.ConfigureResponse
-	(*RunMessage)(nil),        // 15: tandem.engine.v1.RunMessage
-	(*AsOf)(nil),              // 16: tandem.engine.v1.AsOf
-	(*RunStart)(nil),          // 17: tandem.engine.v1.RunStart
-	(*Decisions)(nil),         // 18: tandem.engine.v1.Decisions
-	(*Decision)(nil),          // 19: tandem.engine.v1.Decision
-	(*RunEvent)(nil),          // 20: tandem.engine.v1.RunEvent
-	(*Proposals)(nil),         // 21: tandem.engine.v1.Proposals
-	(*Proposal)(nil),          // 22: tandem.engine.v1.Proposal
-	(*Value)(nil),             // 23: tandem.engine.v1.Value
-	(*Refs)(nil),              // 24: tandem.engine.v1.Refs
-	(*Progress)(nil),          // 25: tandem.engine.v1.Progress
-	(*RunReport)(nil),         // 26: tandem.engine.v1.RunReport
-	(*ObjectError)(nil),       // 27: tandem.engine.v1.ObjectError
-	(*HealthRequest)(nil),     // 28: tandem.engine.v1.HealthRequest
-	(*HealthEvent)(nil),       // 29: tandem.engine.v1.HealthEvent
-	(*CallRequest)(nil),       // 30: tandem.engine.v1.CallRequest
-	(*CallResponse)(nil),      // 31: tandem.engine.v1.CallResponse
-	(*Event)(nil),             // 32: tandem.engine.v1.Event
-	(*EventResult)(nil),       // 33: tandem.engine.v1.EventResult
-	(*ObserveRequest)(nil),    // 34: tandem.engine.v1.ObserveRequest
-	(*TenantChange)(nil),      // 35: tandem.engine.v1.TenantChange
-	(*ObserveResponse)(nil),   // 36: tandem.engine.v1.ObserveResponse
-	nil,                       // 37: tandem.engine.v1.DescribeResponse.WritesEntry
-	nil,                       // 38: tandem.engine.v1.RunStart.DcEntry
-	nil,                       // 39: tandem.engine.v1.RunStart.AsOfEntry
-	nil,                       // 40: tandem.engine.v1.Proposal.DesiredEntry
-	nil,                       // 41: tandem.engine.v1.Proposal.RefsEntry
-	nil,                       // 42: tandem.engine.v1.HealthEvent.DetailsEntry
-	nil,                       // 43: tandem.engine.v1.Event.ValuesEntry
-	nil,                       // 44: tandem.engine.v1.TenantChange.ValuesEntry
+	(*Reads)(nil),             // 11: tandem.engine.v1.Reads
+	(*Attributes)(nil),        // 12: tandem.engine.v1.Attributes
+	(*ConfigureRequest)(nil),  // 13: tandem.engine.v1.ConfigureRequest
+	(*Directory)(nil),         // 14: tandem.engine.v1.Directory
+	(*ConfigureResponse)(nil), // 15: tandem.engine.v1.ConfigureResponse
+	(*RunMessage)(nil),        // 16: tandem.engine.v1.RunMessage
+	(*AsOf)(nil),              // 17: tandem.engine.v1.AsOf
+	(*RunStart)(nil),          // 18: tandem.engine.v1.RunStart
+	(*Decisions)(nil),         // 19: tandem.engine.v1.Decisions
+	(*Decision)(nil),          // 20: tandem.engine.v1.Decision
+	(*RunEvent)(nil),          // 21: tandem.engine.v1.RunEvent
+	(*RunBegin)(nil),          // 22: tandem.engine.v1.RunBegin
+	(*Proposals)(nil),         // 23: tandem.engine.v1.Proposals
+	(*Proposal)(nil),          // 24: tandem.engine.v1.Proposal
+	(*Value)(nil),             // 25: tandem.engine.v1.Value
+	(*Refs)(nil),              // 26: tandem.engine.v1.Refs
+	(*Progress)(nil),          // 27: tandem.engine.v1.Progress
+	(*RunReport)(nil),         // 28: tandem.engine.v1.RunReport
+	(*ObjectError)(nil),       // 29: tandem.engine.v1.ObjectError
+	(*HealthRequest)(nil),     // 30: tandem.engine.v1.HealthRequest
+	(*HealthEvent)(nil),       // 31: tandem.engine.v1.HealthEvent
+	(*CallRequest)(nil),       // 32: tandem.engine.v1.CallRequest
+	(*CallResponse)(nil),      // 33: tandem.engine.v1.CallResponse
+	(*Event)(nil),             // 34: tandem.engine.v1.Event
+	(*EventResult)(nil),       // 35: tandem.engine.v1.EventResult
+	(*ObserveRequest)(nil),    // 36: tandem.engine.v1.ObserveRequest
+	(*TenantChange)(nil),      // 37: tandem.engine.v1.TenantChange
+	(*ObserveResponse)(nil),   // 38: tandem.engine.v1.ObserveResponse
+	nil,                       // 39: tandem.engine.v1.DescribeResponse.WritesEntry
+	nil,                       // 40: tandem.engine.v1.DescribeResponse.ReadsEntry
+	nil,                       // 41: tandem.engine.v1.RunStart.DcEntry
+	nil,                       // 42: tandem.engine.v1.RunStart.AsOfEntry
+	nil,                       // 43: tandem.engine.v1.Proposal.DesiredEntry
+	nil,                       // 44: tandem.engine.v1.Proposal.RefsEntry
+	nil,                       // 45: tandem.engine.v1.HealthEvent.DetailsEntry
+	nil,                       // 46: tandem.engine.v1.Event.ValuesEntry
+	nil,                       // 47: tandem.engine.v1.TenantChange.ValuesEntry
 }
 var file_engine_proto_depIdxs = []int32{
 	5,  // 0: tandem.engine.v1.Grant.scope:type_name -> tandem.engine.v1.Scope
@@ -2738,63 +2911,66 @@ var file_engine_proto_depIdxs = []int32{
 	4,  // 2: tandem.engine.v1.Grant.epoch:type_name -> tandem.engine.v1.Epoch
 	6,  // 3: tandem.engine.v1.GrantsRequest.grants:type_name -> tandem.engine.v1.Grant
 	4,  // 4: tandem.engine.v1.Ack.epoch:type_name -> tandem.engine.v1.Epoch
-	37, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
-	13, // 6: tandem.engine.v1.ConfigureRequest.directories:type_name -> tandem.engine.v1.Directory
-	17, // 7: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
-	18, // 8: tandem.engine.v1.RunMessage.decisions:type_name -> tandem.engine.v1.Decisions
-	5,  // 9: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
-	3,  // 10: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
-	0,  // 11: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
-	38, // 12: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
-	39, // 13: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
-	19, // 14: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
-	21, // 15: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
-	25, // 16: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
-	26, // 17: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
-	22, // 18: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
-	2,  // 19: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
-	4,  // 20: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
-	1,  // 21: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
-	40, // 22: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
-	41, // 23: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
-	3,  // 24: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
-	3,  // 25: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
-	3,  // 26: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
-	27, // 27: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
-	2,  // 28: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
-	42, // 29: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
-	2,  // 30: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
-	43, // 31: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
-	35, // 32: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
-	2,  // 33: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
-	44, // 34: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
-	11, // 35: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
-	16, // 36: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
-	23, // 37: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
-	24, // 38: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
-	23, // 39: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	23, // 40: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	9,  // 41: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
-	12, // 42: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
-	7,  // 43: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
-	15, // 44: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
-	28, // 45: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
-	30, // 46: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
-	32, // 47: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
-	34, // 48: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
-	10, // 49: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
-	14, // 50: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
-	8,  // 51: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
-	20, // 52: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
-	29, // 53: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
-	31, // 54: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
-	33, // 55: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
-	36, // 56: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
-	49, // [49:57] is the sub-list for method output_type
-	41, // [41:49] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	39, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
+	40, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
+	14, // 7: tandem.engine.v1.ConfigureRequest.directories:type_name -> tandem.engine.v1.Directory
+	18, // 8: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
+	19, // 9: tandem.engine.v1.RunMessage.decisions:type_name -> tandem.engine.v1.Decisions
+	5,  // 10: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
+	3,  // 11: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
+	0,  // 12: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
+	41, // 13: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
+	42, // 14: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
+	20, // 15: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
+	23, // 16: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
+	27, // 17: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
+	28, // 18: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
+	22, // 19: tandem.engine.v1.RunEvent.begin:type_name -> tandem.engine.v1.RunBegin
+	24, // 20: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
+	2,  // 21: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
+	4,  // 22: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
+	1,  // 23: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
+	43, // 24: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
+	44, // 25: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
+	3,  // 26: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
+	3,  // 27: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
+	3,  // 28: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
+	29, // 29: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
+	2,  // 30: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
+	45, // 31: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
+	2,  // 32: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
+	46, // 33: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
+	37, // 34: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
+	2,  // 35: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
+	47, // 36: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
+	12, // 37: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
+	11, // 38: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
+	17, // 39: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
+	25, // 40: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
+	26, // 41: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
+	25, // 42: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	25, // 43: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	9,  // 44: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
+	13, // 45: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
+	7,  // 46: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
+	16, // 47: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
+	30, // 48: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
+	32, // 49: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
+	34, // 50: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
+	36, // 51: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
+	10, // 52: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
+	15, // 53: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
+	8,  // 54: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
+	21, // 55: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
+	31, // 56: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
+	33, // 57: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
+	35, // 58: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
+	38, // 59: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
+	52, // [52:60] is the sub-list for method output_type
+	44, // [44:52] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_engine_proto_init() }
@@ -2802,14 +2978,15 @@ func file_engine_proto_init() {
 	if File_engine_proto != nil {
 		return
 	}
-	file_engine_proto_msgTypes[13].OneofWrappers = []any{
+	file_engine_proto_msgTypes[14].OneofWrappers = []any{
 		(*RunMessage_Start)(nil),
 		(*RunMessage_Decisions)(nil),
 	}
-	file_engine_proto_msgTypes[18].OneofWrappers = []any{
+	file_engine_proto_msgTypes[19].OneofWrappers = []any{
 		(*RunEvent_Proposals)(nil),
 		(*RunEvent_Progress)(nil),
 		(*RunEvent_Report)(nil),
+		(*RunEvent_Begin)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2817,7 +2994,7 @@ func file_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_proto_rawDesc), len(file_engine_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   43,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -76,14 +76,21 @@ type EngineClient interface {
 	// Grants tells the engine what it may do. Each request is the COMPLETE set and replaces the earlier one; the engine
 	// answers each grant of it with an Ack (and again when InForce, Idle or the error changes). The stream stays open for the
 	// session. Idempotent: the same set may come again, and is acknowledged again. The engine keeps no grants across sessions.
+	//
+	// News of a place are kept from the moment its grant is acknowledged: what changes there from then on is proposed by a later
+	// run over that place, whichever runs over other places come in between, and after a restart too. Without a grant nothing is
+	// promised.
 	Grants(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[GrantsRequest, Ack], error)
-	// Run reads directories and proposes. The first request is the start; all further ones are decisions. The engine sends
-	// batches of at most 256 proposals, progress when it likes, and reports; a report without "more" is its last event. Then it
-	// takes the decisions that are still to come, and ends the stream. The host closes its side after the last decision.
+	// Run reads directories and proposes. The first request is the start; all further ones are decisions. The engine says with
+	// what it begins (RunBegin, once for each directory, before the directory's first proposal), sends batches of at most 256
+	// proposals, progress when it likes, and reports; a report without "more" is its last event. Then it takes the decisions that
+	// are still to come, and ends the stream. The host closes its side after the last decision.
 	//
 	// The host decides in order of arrival, and a decision may come before the next batch is sent: take decisions while
 	// sending. Decisions are durable when they arrive, and from then on the debt is the host's: what did not settle it asks for
-	// again, by a run with profile "objects". A proposal WITHOUT a decision, because the run broke, is still the engine's
+	// again, by a run with profile "objects". The host remembers what an engine said last of an object, so an engine says each
+	// thing to its end: a base feature that is not PRESENT answers for all features of its object; a full run names the
+	// references of every present object, also where there are none. A proposal WITHOUT a decision, because the run broke, is still the engine's
 	// debt: the next run must propose the object again, so the watermark (DirSync cookie, USN) moves forward only in the
 	// transaction that stores what is still to be proposed (P3).
 	//
@@ -234,14 +241,21 @@ type EngineServer interface {
 	// Grants tells the engine what it may do. Each request is the COMPLETE set and replaces the earlier one; the engine
 	// answers each grant of it with an Ack (and again when InForce, Idle or the error changes). The stream stays open for the
 	// session. Idempotent: the same set may come again, and is acknowledged again. The engine keeps no grants across sessions.
+	//
+	// News of a place are kept from the moment its grant is acknowledged: what changes there from then on is proposed by a later
+	// run over that place, whichever runs over other places come in between, and after a restart too. Without a grant nothing is
+	// promised.
 	Grants(grpc.BidiStreamingServer[GrantsRequest, Ack]) error
-	// Run reads directories and proposes. The first request is the start; all further ones are decisions. The engine sends
-	// batches of at most 256 proposals, progress when it likes, and reports; a report without "more" is its last event. Then it
-	// takes the decisions that are still to come, and ends the stream. The host closes its side after the last decision.
+	// Run reads directories and proposes. The first request is the start; all further ones are decisions. The engine says with
+	// what it begins (RunBegin, once for each directory, before the directory's first proposal), sends batches of at most 256
+	// proposals, progress when it likes, and reports; a report without "more" is its last event. Then it takes the decisions that
+	// are still to come, and ends the stream. The host closes its side after the last decision.
 	//
 	// The host decides in order of arrival, and a decision may come before the next batch is sent: take decisions while
 	// sending. Decisions are durable when they arrive, and from then on the debt is the host's: what did not settle it asks for
-	// again, by a run with profile "objects". A proposal WITHOUT a decision, because the run broke, is still the engine's
+	// again, by a run with profile "objects". The host remembers what an engine said last of an object, so an engine says each
+	// thing to its end: a base feature that is not PRESENT answers for all features of its object; a full run names the
+	// references of every present object, also where there are none. A proposal WITHOUT a decision, because the run broke, is still the engine's
 	// debt: the next run must propose the object again, so the watermark (DirSync cookie, USN) moves forward only in the
 	// transaction that stores what is still to be proposed (P3).
 	//

@@ -1,0 +1,29 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// CodeUnknown is the code of objects of which their engine cannot say what it wants.
+const CodeUnknown = "unknown"
+
+// unknowns tells people why an engine cannot say.
+var unknowns = map[string]string{
+	engine.NotFound:        "the directory shows its engine neither the object nor a tombstone of it: may the account see deleted objects?",
+	engine.NotSynchronized: "it is of a kind that its engine does not synchronize",
+	engine.PlaceUnknown:    "its engine cannot read a container above it, so it cannot tell whether it lies in its scopes",
+}
+
+// unknown answers an engine that cannot say what it wants. It is no word about the object: what was owed stays owed, nothing becomes owed by it, and
+// whoever counts what an engine claimed does not count it.
+func unknown(p engine.Proposal) Verdict {
+	why, told := unknowns[p.Reason]
+	if !told {
+		why = fmt.Sprintf("its engine cannot say what it wants of it: %q", p.Reason)
+	}
+	v := settle(engine.Deferred, CodeUnknown, why)
+	v.Nothing = true
+	return v
+}
