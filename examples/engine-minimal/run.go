@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -87,14 +88,17 @@ func (r *run) scopes(ctx context.Context) error {
 // objects proposes just the objects that the host asks for, tombstones too.
 func (r *run) objects(ctx context.Context) error {
 	var guids []scoping.GUID
+	var asked []scoping.ObjectID // each once
 	for _, o := range r.request.Objects {
-		guids = append(guids, o.GUID)
+		if !slices.Contains(guids, o.GUID) {
+			guids, asked = append(guids, o.GUID), append(asked, o)
+		}
 	}
 	found, err := r.session.ByGUID(ctx, guids, attrs, true)
 	if err != nil {
 		return err
 	}
-	for _, o := range r.request.Objects {
+	for _, o := range asked {
 		e, ok := found[o.GUID]
 		switch {
 		case !ok: // not seeing it is no evidence that it is gone

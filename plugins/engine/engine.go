@@ -71,8 +71,9 @@ type Refs struct {
 	Added, Removed []scoping.ObjectID
 }
 
-// Proposal is what an engine wants: the whole desired state of one object and feature. A base feature that is not Present
-// answers for all features of its object. An Unknown of an object whose kind the engine cannot tell has neither Kind nor
+// Proposal is what an engine wants: the whole desired state of one object and feature. A base feature that is Gone,
+// OutOfScope or Unknown answers for all features of its object, and an Excluded one for those that have no answer of their
+// own. References are Present or Unknown. An Unknown of an object whose kind the engine cannot tell has neither Kind nor
 // Feature.
 type Proposal struct {
 	Seq     uint64 // rises within a run; with the run it is the idempotency key
@@ -135,7 +136,7 @@ const (
 //
 // With ProfileObjects each object gets exactly one answer for each feature that Scopes ask for it: a proposal. Of an object
 // outside of Scopes, of a dead one, of one that is left out and of one that the engine cannot say anything of, the answer for
-// the base feature answers for all.
+// the base feature answers for all. An object that is named twice is one question.
 //
 // DC and AsOf are no advice: an engine reads the controller that DC names, and one that lacks what AsOf names has nothing to
 // say. Such a run proposes nothing of the directory, keeps its watermark, and reports CodeBehind.

@@ -45,8 +45,8 @@ type Options struct {
 	Scopes []scoping.Scope
 	Expect []Expected
 
-	// Change changes objects of the scopes in the directory, and gives those that a delta run then has to propose. Without
-	// it the rule is not asked.
+	// Change changes values of objects of the scopes in the directory, and returns those that a delta run then has to propose
+	// for their base features. Without it the rules about news are not asked.
 	Change func(testing.TB) []scoping.ObjectID
 
 	// Promptly bounds how long an engine may take to end a cancelled run. Zero: DefaultPromptly.

@@ -27,13 +27,15 @@ type model struct {
 	flaw     flaw
 	data     string
 	told     int
+	run      int // runs that began
 	watchers chan struct{}
 }
 
 func (m *model) Describe(context.Context) (engine.Description, error) {
 	m.told++
-	d := engine.Description{Kind: "model", Version: "1", Contract: 1, Release: "clean", Features: []scoping.Feature{scoping.Users},
-		Writes: map[scoping.Feature][]string{scoping.Users: {"displayName"}}}
+	d := engine.Description{Kind: "model", Version: "1", Contract: 1, Release: "clean", Features: []scoping.Feature{scoping.Users, scoping.References},
+		Writes: map[scoping.Feature][]string{scoping.Users: {"displayName"}, scoping.References: {"manager"}},
+		Reads:  map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"displayName", "manager"}}}}
 	switch m.flaw {
 	case "changes its mind":
 		d.Version = strconv.Itoa(m.told)
@@ -41,6 +43,8 @@ func (m *model) Describe(context.Context) (engine.Description, error) {
 		d.Contract = 0
 	case "writes nothing":
 		d.Writes = nil
+	case "reads in silence":
+		d.Reads = nil
 	}
 	return d, nil
 }
@@ -90,7 +94,7 @@ func guid(n int) scoping.GUID { return scoping.GUID{1, byte(n), byte(n >> 8)} }
 
 func id(n int) scoping.ObjectID { return scoping.ObjectID{Directory: "d", GUID: guid(n)} }
 
-var scope = scoping.Scope{Directory: "d", Under: scoping.GUID{9}, Features: []scoping.Feature{scoping.Users}}
+var scope = scoping.Scope{Directory: "d", Under: scoping.GUID{9}, Features: []scoping.Feature{scoping.Users, scoping.References}}
 
 func (m *model) Run(ctx context.Context, r engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
 	granted := m.Now()
@@ -99,8 +103,22 @@ func (m *model) Run(ctx context.Context, r engine.RunRequest, in <-chan []engine
 	for n, version := range *m.objects {
 		highest = max(highest, version)
 		if m.wanted(r, n, version, from) {
-			proposals = append(proposals, m.proposal(n, version, granted))
+			proposals = append(proposals, m.proposals(n, version, granted, r.Scopes)...)
 		}
+	}
+	proposals = append(proposals, m.unseen(r)...)
+	report := engine.RunReport{Directory: "d", DC: scoping.GUID{8}, USN: uint64(highest), Complete: m.flaw != "incomplete"}
+	if p, named := r.AsOf["d"]; named && p.USN > report.USN && m.flaw != "reads what is behind" {
+		if m.flaw == "moves on when behind" {
+			if err := m.save(highest); err != nil {
+				return err
+			}
+		}
+		report.Complete, report.Errors = m.flaw == "complete when behind", []engine.ObjectError{{Code: engine.CodeBehind}}
+		return m.say(ctx, out, engine.RunEvent{Report: &report})
+	}
+	if err := m.begin(ctx, out, report); err != nil {
+		return err
 	}
 	proposals = m.spoil(proposals)
 	if m.flaw == "saves too early" {
@@ -133,11 +151,27 @@ func (m *model) Run(ctx context.Context, r engine.RunRequest, in <-chan []engine
 			return ctx.Err()
 		}
 	}
-	return m.finish(ctx, r, highest, in, out)
+	return m.finish(ctx, r, report, out)
 }
 
-func (m *model) finish(ctx context.Context, r engine.RunRequest, highest int, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
-	report := engine.RunReport{Directory: "d", DC: scoping.GUID{8}, USN: uint64(highest), Complete: m.flaw != "incomplete"}
+// begin says by what the proposals come about.
+func (m *model) begin(ctx context.Context, out chan<- engine.RunEvent, report engine.RunReport) error {
+	b := engine.RunBegin{Directory: report.Directory, DC: report.DC, USN: report.USN, Rules: engine.FingerprintOf([]byte("model"))}
+	switch m.flaw {
+	case "does not begin":
+		return nil
+	case "begins at another point":
+		b.USN++
+	case "does not know its rules":
+		b.Rules = engine.Fingerprint{}
+	case "rules of the day":
+		b.Rules = engine.FingerprintOf([]byte(m.data), []byte(strconv.Itoa(m.run)))
+	}
+	m.run++
+	return m.say(ctx, out, engine.RunEvent{Begin: &b})
+}
+
+func (m *model) finish(ctx context.Context, r engine.RunRequest, report engine.RunReport, out chan<- engine.RunEvent) error {
 	if m.flaw == "no controller" {
 		report.DC = scoping.GUID{}
 	}
@@ -149,10 +183,11 @@ func (m *model) finish(ctx context.Context, r engine.RunRequest, highest int, in
 	if m.flaw == "talks on" {
 		return m.say(ctx, out, engine.RunEvent{Progress: &engine.Progress{}})
 	}
-	if r.Profile == engine.ProfileObjects {
+	partly := !r.Scopes[0].Has(scoping.Users) && len(m.Now()) > 0 // news of what is granted and was not asked for stay news
+	if r.Profile == engine.ProfileObjects || partly && m.flaw != "forgets what it was not asked for" {
 		return nil
 	}
-	return m.save(highest)
+	return m.save(int(report.USN))
 }
 
 func (m *model) say(ctx context.Context, out chan<- engine.RunEvent, e engine.RunEvent) error {
@@ -174,15 +209,62 @@ func (m *model) wanted(r engine.RunRequest, n, version, from int) bool {
 	return true
 }
 
-func (m *model) proposal(n, version int, granted engine.Granted) engine.Proposal {
+// proposals are what the engine wants of one object, as far as the scopes ask for it. The second one is left out.
+func (m *model) proposals(n, version int, granted engine.Granted, scopes []scoping.Scope) (out []engine.Proposal) {
 	g := granted.Covering(scope, scoping.Place{Directory: "d", Ancestors: []scoping.GUID{{9}}}, scoping.Users)
-	p := engine.Proposal{Seq: uint64(n + 1), Object: id(n), Kind: scoping.User, Name: "CN=" + strconv.Itoa(n), Parent: scoping.GUID{9},
+	p := engine.Proposal{Seq: uint64(2*n + 1), Object: id(n), Kind: scoping.User, Name: "CN=" + strconv.Itoa(n), Parent: scoping.GUID{9},
 		Version: uint64(version), Feature: scoping.Users, Grant: g.ID, Epoch: g.Epoch, Want: engine.Present,
 		Desired: map[string]engine.Value{"displayName": {Text: []string{"x"}}}}
-	if n == 1 {
+	refs := p
+	refs.Seq, refs.Feature, refs.Desired = p.Seq+1, scoping.References, nil
+	refs.Refs = map[string]engine.Refs{"manager": {Whole: true}}
+	leftOut := n == 1
+	if leftOut {
 		p.Want, p.Reason, p.Desired = engine.Excluded, "no-upn", nil
 	}
-	return p
+	if scopes[0].Has(scoping.Users) {
+		out = append(out, p)
+	}
+	switch {
+	case leftOut && m.flaw == "leaves references out":
+		refs.Want, refs.Reason, refs.Refs = engine.Excluded, "no-upn", nil
+		return append(out, refs)
+	case leftOut, n == 4 && m.flaw == "leaves empty references out":
+		return out
+	case m.flaw == "names changes of references":
+		refs.Refs = map[string]engine.Refs{"manager": {Added: []scoping.ObjectID{id(0)}}}
+	}
+	return append(out, refs)
+}
+
+// unseen are the answers for objects that were asked for and that nobody sees.
+func (m *model) unseen(r engine.RunRequest) (out []engine.Proposal) {
+	if r.Profile != engine.ProfileObjects || m.flaw == "is silent about what it does not see" {
+		return nil
+	}
+	for i, o := range r.Objects {
+		if o.GUID[0] == 1 {
+			continue
+		}
+		p := engine.Proposal{Seq: uint64(10_000 + i), Object: o, Want: engine.Unknown, Reason: engine.NotFound}
+		switch m.flaw {
+		case "takes absence for death":
+			p.Want, p.Kind, p.Feature = engine.Gone, scoping.User, scoping.Users
+		case "does not say why":
+			p.Reason = ""
+		case "answers twice":
+			again := p
+			again.Seq += 5000
+			return []engine.Proposal{p, again}
+		case "names references of what it does not see":
+			p.Kind, p.Feature = scoping.User, scoping.Users
+			refs := p
+			refs.Seq, refs.Feature, refs.Want, refs.Refs = p.Seq+1, scoping.References, engine.Present, map[string]engine.Refs{"manager": {Whole: true}}
+			return []engine.Proposal{p, refs}
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // spoil applies the flaws that lie in the proposals alone.
@@ -200,7 +282,9 @@ func (m *model) spoil(ps []engine.Proposal) []engine.Proposal {
 	case "falls back":
 		ps[2].Seq = 1
 	case "gives no reason":
-		ps[1].Reason = ""
+		for i := range ps {
+			ps[i].Reason = ""
+		}
 	case "writes more":
 		ps[0].Desired["mail"] = engine.Value{}
 	case "no place":
@@ -222,6 +306,8 @@ func options(t *testing.T, f flaw, wire bool) conformance.Options {
 		e := conformance.Expected{Object: id(n), Feature: scoping.Users, Want: engine.Present}
 		if n == 1 {
 			e.Want = engine.Excluded
+		} else {
+			o.Expect = append(o.Expect, conformance.Expected{Object: id(n), Feature: scoping.References, Want: engine.Present})
 		}
 		o.Expect = append(o.Expect, e)
 	}
@@ -235,7 +321,7 @@ func options(t *testing.T, f flaw, wire bool) conformance.Options {
 		return m
 	}
 	o.Change = func(testing.TB) []scoping.ObjectID {
-		objects[2] = len(objects) + 1
+		objects[2] = slices.Max(objects) + 1
 		return []scoping.ObjectID{id(2)}
 	}
 	return o
@@ -273,6 +359,24 @@ func TestEachFlawIsCaughtByItsRule(t *testing.T) {
 		"saves too early":       "proposes_again_after_break",
 		"sees no changes":       "proposes_changes",
 		"leaks":                 "leaves_no_goroutine",
+
+		"reads in silence":                         "describes_what_it_reads",
+		"does not begin":                           "begins_with_its_reading",
+		"begins at another point":                  "begins_with_its_reading",
+		"does not know its rules":                  "begins_with_its_reading",
+		"rules of the day":                         "begins_with_its_reading",
+		"reads what is behind":                     "says_nothing_when_behind",
+		"moves on when behind":                     "says_nothing_when_behind",
+		"complete when behind":                     "says_nothing_when_behind",
+		"is silent about what it does not see":     "answers_each_object_once",
+		"takes absence for death":                  "answers_each_object_once",
+		"does not say why":                         "answers_each_object_once",
+		"answers twice":                            "answers_each_object_once",
+		"names references of what it does not see": "left_out_answers_for_all",
+		"leaves references out":                    "left_out_answers_for_all",
+		"leaves empty references out":              "names_references_whole",
+		"names changes of references":              "names_references_whole",
+		"forgets what it was not asked for":        "keeps_news_of_granted_places",
 	} {
 		broken := conformance.Check(t.Context(), t, options(t, f, false))
 		if broken[rule] == nil {

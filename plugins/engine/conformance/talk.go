@@ -30,8 +30,13 @@ func newTalk(ctx context.Context, e engine.Engine) *talk {
 	return t
 }
 
-// push gives the engine its grants and waits until each is acknowledged as in force.
+// push gives the engine its grants and waits until each is acknowledged as in force and idle.
 func (t *talk) push(ctx context.Context, grants []engine.Grant) error {
+	return t.give(ctx, grants, true)
+}
+
+// give is push; in the middle of a run an engine may say that it is not idle.
+func (t *talk) give(ctx context.Context, grants []engine.Grant, idle bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not every grant was acknowledged within %s", patience))
 	defer cancel()
 	waits := make(map[uint32]scoping.Epoch)
@@ -47,7 +52,7 @@ func (t *talk) push(ctx context.Context, grants []engine.Grant) error {
 			if a.Err != "" {
 				return fmt.Errorf("grant %d: %s", a.Grant, a.Err)
 			}
-			if a.InForce && a.Idle && waits[a.Grant] == a.Epoch {
+			if a.InForce && (a.Idle || !idle) && waits[a.Grant] == a.Epoch {
 				delete(waits, a.Grant)
 			}
 		case err := <-t.ended:

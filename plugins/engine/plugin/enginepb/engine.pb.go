@@ -1207,9 +1207,9 @@ type RunStart struct {
 	Run     uint64                 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`        // number of the run; with Proposal.seq it is the idempotency key of a proposal
 	Profile string                 `protobuf:"bytes,2,opt,name=profile,proto3" json:"profile,omitempty"` // "full": read everything, propose every object of the scopes, the excluded ones too. "delta": what
 	// changed since the watermark, and what it touches (without a watermark: as full). "objects": read
-	// just the objects below from the directory, and give each exactly one answer for each feature that
-	// the scopes ask for: a proposal, of the vanished ones GONE or OUT_OF_SCOPE, and UNKNOWN where the
-	// engine cannot say
+	// just the objects below from the directory, and give each (once, however often it is named) exactly
+	// one answer for each feature that the scopes ask for: a proposal, of the vanished ones GONE or
+	// OUT_OF_SCOPE, and UNKNOWN where the engine cannot say
 	Scopes  []*Scope   `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	Objects []*Objects `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`                             // for profile objects
 	Ceiling Mode       `protobuf:"varint,5,opt,name=ceiling,proto3,enum=tandem.engine.v1.Mode" json:"ceiling,omitempty"` // SHADOW: nothing of this run will be applied, and scopes may be named for which there is no grant
@@ -1650,8 +1650,9 @@ func (x *Proposals) GetProposals() []*Proposal {
 	return nil
 }
 
-// Proposal is the WHOLE desired state of one object and feature. A base feature that is not PRESENT answers for all features
-// of its object.
+// Proposal is the WHOLE desired state of one object and feature. A base feature that is GONE, OUT_OF_SCOPE or UNKNOWN answers
+// for all features of its object, and an EXCLUDED one for those that have no answer of their own. References are PRESENT or
+// UNKNOWN.
 type Proposal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // rises within a run

@@ -89,7 +89,7 @@ type EngineClient interface {
 	// The host decides in order of arrival, and a decision may come before the next batch is sent: take decisions while
 	// sending. Decisions are durable when they arrive, and from then on the debt is the host's: what did not settle it asks for
 	// again, by a run with profile "objects". The host remembers what an engine said last of an object, so an engine says each
-	// thing to its end: a base feature that is not PRESENT answers for all features of its object; a full run names the
+	// thing to its end: a base feature that is not PRESENT answers for the object's other features, too; a full run names the
 	// references of every present object, also where there are none. A proposal WITHOUT a decision, because the run broke, is still the engine's
 	// debt: the next run must propose the object again, so the watermark (DirSync cookie, USN) moves forward only in the
 	// transaction that stores what is still to be proposed (P3).
@@ -254,7 +254,7 @@ type EngineServer interface {
 	// The host decides in order of arrival, and a decision may come before the next batch is sent: take decisions while
 	// sending. Decisions are durable when they arrive, and from then on the debt is the host's: what did not settle it asks for
 	// again, by a run with profile "objects". The host remembers what an engine said last of an object, so an engine says each
-	// thing to its end: a base feature that is not PRESENT answers for all features of its object; a full run names the
+	// thing to its end: a base feature that is not PRESENT answers for the object's other features, too; a full run names the
 	// references of every present object, also where there are none. A proposal WITHOUT a decision, because the run broke, is still the engine's
 	// debt: the next run must propose the object again, so the watermark (DirSync cookie, USN) moves forward only in the
 	// transaction that stores what is still to be proposed (P3).

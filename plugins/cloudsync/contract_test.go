@@ -1,0 +1,47 @@
+package cloudsync_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tandem-sync/tandem/plugins/cloudsync"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/conformance"
+	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+func TestEngineKeepsTheContract(t *testing.T) {
+	w := newWorld(t, 5, cloudsync.Options{}, embedded)
+	check(t, w.engine.Close()) // it has the port, and the kit starts its own
+	w.set("CN=sales4,OU=Sales", "adminDescription", "User_1234")
+	expect := []conformance.Expected{{Object: w.id("CN=sales4,OU=Sales"), Feature: scoping.Users, Want: engine.Excluded},
+		{Object: w.id("CN=Sales all,OU=Sales"), Feature: scoping.Groups, Want: engine.Present},
+		{Object: w.id("CN=Sales all,OU=Sales"), Feature: scoping.References, Want: engine.Present}}
+	for i := range 4 {
+		for _, f := range []scoping.Feature{scoping.Users, scoping.References} {
+			expect = append(expect, conformance.Expected{Object: w.id(fmt.Sprintf("CN=sales%d,OU=Sales", i)), Feature: f, Want: engine.Present})
+		}
+	}
+	config := w.config
+	config.DataDir = ""
+	title := "a"
+	conformance.Run(t, conformance.Options{
+		Start: func(t testing.TB) engine.Engine {
+			e := cloudsync.New(cloudsync.Options{})
+			t.Cleanup(func() {
+				if err := e.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			return enginetest.Wire(t, e)
+		},
+		Config: config, Mistaken: engine.Config{Settings: []byte(`{"agents":{"minimum":0,"embedded":99}}`)}, Mistakes: 2,
+		Scopes: []scoping.Scope{w.scope("OU=Sales")}, Expect: expect,
+		Change: func(testing.TB) []scoping.ObjectID {
+			title += "a"
+			w.set("CN=sales1,OU=Sales", "title", title)
+			return []scoping.ObjectID{w.id("CN=sales1,OU=Sales")}
+		},
+	})
+}
