@@ -249,3 +249,21 @@ func TestEachDirectoryIsReportedAndTheLastOneSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// One answer for each feature that is asked for, also where the base feature belongs to another engine.
+func TestAskedForReferencesAloneItAnswersForThem(t *testing.T) {
+	w := newWorld(t, 2, cloudsync.Options{}, embedded)
+	w.set("CN=sales0,OU=Sales", "adminDescription", "User_1234")
+	only := w.scope("OU=Sales")
+	only.Features = []scoping.Feature{scoping.References}
+	w.grant(only)
+	leftOut, ann := w.id("CN=sales0,OU=Sales"), w.id("CN=sales1,OU=Sales")
+	o := w.run(engine.RunRequest{Profile: engine.ProfileObjects, Scopes: []scoping.Scope{only}, Objects: []scoping.ObjectID{leftOut, ann}})
+	mustComplete(t, o)
+	if p := o.of(leftOut, scoping.References); p == nil || p.Want != engine.Unknown || p.Reason != "written-back" {
+		t.Errorf("left out: %+v", p)
+	}
+	if p := o.of(ann, scoping.References); p == nil || p.Want != engine.Present || len(o.proposals) != 2 {
+		t.Errorf("%+v", o.proposals)
+	}
+}

@@ -229,3 +229,17 @@ func TestRunForOneScopeLeavesTheDebtOfOthers(t *testing.T) {
 		w.want(w.run(engine.ProfileDelta, append(scopes, w.scope(foreign))))
 	})
 }
+
+// One answer for each feature that is asked for, also where the base feature belongs to another engine.
+func TestAskedForReferencesAloneItAnswersForThem(t *testing.T) {
+	onEveryLab(t, func(w *world) {
+		ann, wb := w.addUser("Ann", w.ou), w.addUser("Wb", w.ou, "adminDescription", "User_1")
+		only := w.scope(w.ou)
+		only.Features = []scoping.Feature{scoping.References}
+		got := w.run(engine.ProfileObjects, []scoping.Scope{only}, w.guid(ann), w.guid(wb))
+		w.want(got, "references present CN=Ann", "references unknown CN=Wb")
+		if p := got.of(w, w.guid(wb), scoping.References); p.Reason != "written-back" || len(p.Refs) != 0 {
+			w.Errorf("%+v", p)
+		}
+	})
+}
