@@ -3,15 +3,18 @@ package host
 import (
 	"context"
 
+	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// compare looks at every link for what no event told of, or told at a moment when it could not be concluded: another owner, another place, one who is back
-// (standing S2: debts are what comparison finds). An object about which something is owed already, or on its way, is left to that.
+// compare looks at what no event told of, or told of at a moment when it could not be concluded (standing S2: debts are what comparison finds): links whose
+// objects have another owner, another place, or are back; what was never settled by the engine that owns it. An object about which something is owed already,
+// or on its way, is left to that.
 //
-// It is made once after each opening, and again when the directory, control or the end of a doubt may have changed what follows. The prep lock is held.
+// Links are compared after each opening, and when the directory, control or the end of a doubt may have changed what follows; everything else only after an
+// opening and when control changed. The prep lock is held.
 func (h *Host) compare(ctx context.Context) error {
 	auth := h.gate.Authority()
 	if !h.news && h.compared == auth.Epoch {
@@ -21,30 +24,86 @@ func (h *Host) compare(ctx context.Context) error {
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			row, sight := s.Rows[id], h.o.Census.Sight(id)
-			if _, pending := s.Pending(id); pending || !sight.Known || sight.Gone {
-				continue
-			}
-			if r, changed := h.transit(s, auth, row); changed {
-				rs = append(rs, r)
-				continue
-			}
-			rs = append(rs, h.replaced(s, auth, row)...)
-			base := ledger.Key{Object: id, Feature: scoping.Base(row.Kind)}
-			if _, owed := s.Dirt[id][base.Feature]; !owed && h.returned(s, auth, row) {
-				keys = append(keys, base)
-			}
+			k, r := h.compareLink(s, auth, s.Rows[id])
+			keys, rs = append(keys, k...), append(rs, r...)
+		}
+		if h.compared != auth.Epoch {
+			keys = append(keys, h.unlinked(s, auth)...)
 		}
 	})
 	if err := h.gate.Record(ctx, rs...); err != nil {
 		return err
 	}
-	if err := h.soil(ctx, keys, "returned", "it lives, and Tandem deleted it in the tenant"); err != nil {
+	if err := h.soil(ctx, keys, "unasked", "its owner did not settle it yet"); err != nil {
 		return err
 	}
 	h.compared, h.news = auth.Epoch, false
 	return nil
 }
+
+// compareLink says what follows for one link.
+func (h *Host) compareLink(s *ledger.State, auth gate.Authority, row *ledger.Row) ([]ledger.Key, []ledger.Record) {
+	id, sight := row.Object, h.o.Census.Sight(row.Object)
+	if _, pending := s.Pending(id); pending || !sight.Known || sight.Gone {
+		return nil, nil
+	}
+	if r, changed := h.transit(s, auth, row); changed {
+		return nil, []ledger.Record{r}
+	}
+	var keys []ledger.Key
+	base := ledger.Key{Object: id, Feature: scoping.Base(row.Kind)}
+	if _, owed := s.Dirt[id][base.Feature]; !owed && h.returned(s, auth, row) {
+		keys = append(keys, base)
+	}
+	refs := ledger.Key{Object: id, Feature: scoping.References}
+	_, owed := s.Dirt[id][refs.Feature]
+	_, settled := row.Features[scoping.References]
+	if owner := auth.Owner(sight.Place(id.Directory), row.Kind, scoping.References).Engine; row.State == ledger.Live && !owed && !settled && ran(s, owner) {
+		keys = append(keys, refs)
+	}
+	return keys, h.replaced(s, auth, row)
+}
+
+// unlinked gives what its owner never settled and the tenant does not have: of engines that have run. Of one that has most of its objects to settle yet
+// nothing is asked singly: it has its first full run to make, or to make to its end (standing S2a).
+func (h *Host) unlinked(s *ledger.State, auth gate.Authority) (keys []ledger.Key) {
+	var ids []scoping.ObjectID
+	due := map[string][]ledger.Key{}
+	for _, name := range h.o.Census.Names() {
+		h.o.Census.Tree(name, func(t *census.Tree) {
+			for id := range t.Under(t.Root) {
+				if s.Rows[id] == nil {
+					ids = append(ids, id)
+				}
+			}
+		})
+	}
+	for _, id := range ids {
+		sight := h.o.Census.Sight(id)
+		f := scoping.Base(sight.Kind)
+		_, owed := s.Dirt[id][f]
+		_, pending := s.Pending(id)
+		_, excluded := s.Excluded[id]
+		if owed || pending || excluded || !h.o.Census.Expected(id) || s.CreateRejected(id) {
+			continue
+		}
+		if owner := auth.Owner(sight.Place(id.Directory), sight.Kind, f).Engine; ran(s, owner) {
+			due[owner] = append(due[owner], ledger.Key{Object: id, Feature: f})
+		}
+	}
+	for _, owner := range sorted(due) {
+		if n := len(due[owner]); n <= manyUnasked || n*5 <= len(s.Rows) {
+			keys = append(keys, due[owner]...)
+		}
+	}
+	return keys
+}
+
+// manyUnasked is how many objects are asked for singly however few the others are (standing S2a).
+const manyUnasked = 1000
+
+// ran reports whether a name is that of an engine that has run.
+func ran(s *ledger.State, name string) bool { return name != scoping.None && s.Runs[name] != nil }
 
 // returned reports whether an object lives where an engine owns it, and Tandem deleted it in the tenant: whatever brought it back, its owner has to be asked.
 func (h *Host) returned(s *ledger.State, auth gate.Authority, row *ledger.Row) bool {

@@ -285,8 +285,8 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 	base := ledger.Key{Object: e.Object, Feature: scoping.Base(e.Kind)}
 	if row == nil {
 		moved := e.Type == census.Moved || e.Type == census.Carried || e.Type == census.Returned || e.Type == census.Chosen
-		if moved && h.o.Census.Expected(e.Object) && h.ownerNow(auth, e.Object, e.Kind) != scoping.None {
-			return []ledger.Key{base}, nil
+		if owner := h.ownerNow(auth, e.Object, e.Kind); h.o.Census.Expected(e.Object) && owner != scoping.None && (moved || e.Type == census.Appeared && ran(s, owner)) {
+			return []ledger.Key{base}, nil // its engine may have seen it before the host did, and been put off (rule V1)
 		}
 		return nil, nil
 	}

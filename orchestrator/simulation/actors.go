@@ -188,6 +188,9 @@ func (w *world) attend(id string) {
 		if x.Phase == wave.Soak && w.opens(ClockSteps, 40) {
 			w.stepClock()
 		}
+		if x.Phase == wave.Soak && w.r.IntN(3) == 0 {
+			w.pass(x.Options.Soak)
+		}
 		v := fitting(x)
 		if w.opens(Deciders, 15) { // somebody pauses it, and another person answers what it waited for
 			w.decideAs(x, wave.Pause)
