@@ -176,10 +176,16 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 
 // shadowed keeps what would happen, and writes nothing.
 func shadowed(v Verdict, writes bool) Verdict {
+	later := 0
+	if v.Claim != nil {
+		later = len(v.Claim.Later)
+	}
 	v.Judged, v.Closed, v.Claim = true, false, nil
 	switch {
 	case writes:
 		v.Outcome, v.Code, v.Quietly = engine.Shadowed, v.Op, false
+	case v.Outcome == engine.Unchanged && later > 0: // who owns it later has to be asked, so that it is remembered who waits (T3 of the findings)
+		v.Outcome, v.Code, v.Reason, v.Quietly, v.Nothing = engine.Partial, "reference-later", plural(later, "reference")+" may come later", true, false
 	case v.Outcome == engine.Unchanged || v.Outcome == engine.Applied:
 		v.Outcome, v.Quietly, v.Nothing = engine.Unchanged, true, true
 	default:

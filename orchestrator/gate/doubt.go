@@ -134,9 +134,15 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "seen", CloudID: idOf(found, w), Quiet: o.Until})
 	}
 	if g.after(-g.o.Cache.Delay()) >= o.Until { // what arrived last must have had the time to show (rule V2)
+		if w.Op == cloud.Delete && found == nil { // neither alive nor among the deleted items: it is past those
+			return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "seen", CloudID: w.CloudID})
+		}
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "expired", Shown: shownOf(w, found)})
 	}
 	if w.Op == cloud.Create && found != nil { // in the deleted items: repeated, it would be made twice
+		return false, nil
+	}
+	if g.Authority().ReadOnly != "" { // who may not write does not sign the tenant as his either (rule H2)
 		return false, nil
 	}
 	if err := g.entitle(ctx); err != nil {

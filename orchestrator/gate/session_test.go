@@ -29,6 +29,7 @@ type world struct {
 	time   time.Time
 	slept  []time.Duration
 	tenure time.Duration
+	signed int // how often the gate made sure that it may write
 
 	answers []cloud.Result                         // of the writes to come, in order; then Done
 	reply   func(cloud.Write) (cloud.Result, bool) // answers a write, if it has an answer of its own
@@ -49,7 +50,7 @@ func newWorld(t *testing.T) *world {
 		w.sights[o] = gate.Sight{Known: true, Kind: scoping.User, Parent: sales, Chain: []scoping.GUID{sales, root}, Anchor: anchorOf(o)}
 	}
 	w.g = gate.New(gate.Options{Ledger: w.led, Cache: w.cache, Tenant: w, Census: w, Journal: journal{w}, Clock: w,
-		Tenure: func() time.Duration { return w.tenure }, NewID: func() string { w.ids++; return fmt.Sprintf("i%03d", w.ids) }})
+		Tenure: func() time.Duration { return w.tenure }, Entitle: func(context.Context) error { w.signed++; return nil }, NewID: func() string { w.ids++; return fmt.Sprintf("i%03d", w.ids) }})
 	w.g.SetAuthority(gate.Authority{Partition: partition(t, theirs), Epoch: epoch(5)}, usual)
 	return w
 }
@@ -460,6 +461,44 @@ func TestRepeatedWritesKeepTheObjectQuiet(t *testing.T) {
 	want(t, w.propose(renamed("Ann C."))[0], engine.Deferred, "quiet")
 	w.time = w.time.Add(gate.DefaultGhostLife)
 	want(t, w.propose(renamed("Ann C."))[0], engine.Applied, "")
+}
+
+// Rule H2: a host that may not write, such as a restored backup that nobody activated, repeats nothing, and does not sign the tenant as its own [its mark
+// shut out the host that fed the tenant].
+func TestWhoMayNotWriteRepeatsAndSignsNothing(t *testing.T) {
+	w := inDoubt(t)
+	a := w.g.Authority()
+	a.ReadOnly = "it was restored"
+	w.g.SetAuthority(a, usual)
+	sent, signed := len(w.sent), w.signed
+	if open, err := w.g.EndDoubts(context.Background()); open != 1 || err != nil {
+		t.Fatal(open, err)
+	}
+	if len(w.sent) != sent || w.signed != signed {
+		t.Errorf("%d writes were sent, and the tenant signed %d times", len(w.sent)-sent, w.signed-signed)
+	}
+}
+
+// Rule X3, D1: a delete of which nobody heard, and whose object is neither alive nor among the deleted items when it cannot arrive any more, took effect.
+func TestADeleteWhoseObjectIsNowhereTookEffect(t *testing.T) {
+	w := newWorld(t)
+	w.account(ann, "ann")
+	w.sights[ann] = gate.Sight{Known: true, Gone: true, Kind: scoping.User, Parent: sales, Chain: []scoping.GUID{sales, root}, Anchor: anchorOf(ann)}
+	in := ledger.Intent{Write: cloud.Write{ID: "old", Op: cloud.Delete, Kind: scoping.User, CloudID: "c-ann"}, Claim: ledger.Claim{State: ledger.DeletedByTandem}, Final: true}
+	if err := w.g.Record(context.Background(), ledger.Record{Type: ledger.IntentType, Engine: mine, Object: &ann, Kind: scoping.User, Feature: scoping.Users,
+		Op: "delete", Epoch: epoch(5), Intent: &in}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.g.Recover(context.Background()); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	w.tenure, w.time = time.Hour, w.time.Add(gate.DefaultGhostLife+2*time.Minute)
+	if open, err := w.g.EndDoubts(context.Background()); open != 0 || err != nil {
+		t.Fatal(open, err)
+	}
+	if s := w.led.Rows[ann].State; s != ledger.DeletedByTandem {
+		t.Errorf("the row is %s", s)
+	}
 }
 
 // Rule X3: what an earlier process may have sent is in doubt.

@@ -259,6 +259,9 @@ func (h *Host) entitle(ctx context.Context) error {
 	if _, ok := h.o.Tenant.(Marker); !ok {
 		return nil
 	}
+	if why := h.gate.Authority().ReadOnly; why != "" {
+		return refusedAs(ErrOtherHost, why)
+	}
 	h.mu.Lock()
 	fresh := h.now().Sub(h.tenancy.ours) < h.o.Tenure/2
 	claimed := h.tenancy.claimed

@@ -266,6 +266,16 @@ func (m *merge) base(id string, f func(*slot)) {
 	}
 }
 
+// tenantMakes reports whether the tenant itself may give a property a value when an object is created or restored.
+func tenantMakes(k scoping.Kind, name string) bool {
+	switch name {
+	case Mail, Nickname, "userType", "visibility", mailEnabled, securityEnabled:
+		return true
+	}
+	i := slices.IndexFunc(Properties(k), func(p Property) bool { return p.Name == name })
+	return i < 0 || Properties(k)[i].ReadOnly
+}
+
 // lost says that something that was visible is not what it was: with an own create or restore come values that the tenant makes, but what was
 // known changes only by somebody else.
 func lost(before, after *Object) bool {
@@ -275,6 +285,11 @@ func lost(before, after *Object) bool {
 	for name, v := range before.Values {
 		if !slices.Equal(after.Values[name], v) {
 			return true
+		}
+	}
+	for name := range after.Values {
+		if _, had := before.Values[name]; !had && !tenantMakes(after.Kind, name) {
+			return true // somebody gave it what the create left empty, before the tenant showed the create
 		}
 	}
 	return before.Manager != after.Manager || !slices.Equal(before.Members, after.Members)
