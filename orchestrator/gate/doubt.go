@@ -182,10 +182,17 @@ func (g *Gate) answered(w cloud.Write) {
 	delete(g.wire, w.ID)
 }
 
-// early says that a read may still show a life from before the write: one deleted and restored again looks alive either way (rule V2).
+// early says that a read may still show what was before the write, or before the one that was settled before it: of two values that came one after the other
+// the tenant may show the first again, and one deleted and restored again looks alive either way (rule V2).
 func (g *Gate) early(o ledger.Open) bool {
-	op := o.Record.Intent.Write.Op
-	return (op == cloud.Restore || op == cloud.Delete) && g.after(-g.o.Cache.Delay()) < o.Record.Moment()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	shown := g.after(-g.o.Cache.Delay()) // what was written until then the tenant shows
+	if op := o.Record.Intent.Write.Op; op == cloud.Restore || op == cloud.Delete {
+		return shown < o.Record.Moment()
+	}
+	row := g.o.Ledger.Rows[*o.Record.Object]
+	return row != nil && shown < row.Wrote
 }
 
 func shows(w cloud.Write, found *cloud.Object) bool {
