@@ -83,11 +83,6 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 	if err != nil {
 		return nil, err
 	}
-	if h.o.Without == gate.NewsConcluded {
-		if err := h.o.Census.Keep(ctx); err != nil {
-			return nil, err
-		}
-	}
 	if err := h.followNews(ctx, events, full); err != nil {
 		return nil, err
 	}

@@ -80,14 +80,15 @@ func (w *world) followOrphans() {
 	w.orphans = nil
 	for _, g := range ids {
 		e := w.dir.now.objects[g]
-		if e == nil || e.dead || w.r.IntN(3) == 0 {
+		if e == nil || e.dead || (w.r.IntN(3) == 0 && !w.eyes[ClockSteps]) {
 			continue
 		}
 		c := *e
 		c.display = "D " + w.newName("after")
 		w.dir.put(c)
 		w.log("directory: %s is called %s", c.name, c.display)
-		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
+		w.sync(connect)
+		w.sync(cloudsync)
 	}
 }
 

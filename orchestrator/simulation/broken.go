@@ -5,34 +5,33 @@ import "github.com/tandem-sync/tandem/orchestrator/gate"
 // The broken variants. Each takes one safeguard out: some at a seam of the simulator, some by gate.Safeguard. A simulation that does not notice is worth
 // nothing.
 const (
-	CookieTooEarly     Broken = "cookie saved before the proposals are stored"  // P3
-	ToldTooEarly       Broken = "decisions believed before they are durable"    // P1
-	DoubtIsFailure     Broken = "no answer taken for a failure"                 // P6
-	CreateWithoutKey   Broken = "creates without a key that the tenant keeps"   // J3
-	LaggardBelieved    Broken = "deletes by absence"                            // D1
-	LinksUnproved      Broken = "membership removed without evidence"           // D3
-	AttemptUnchecked   Broken = "no check of owner and epoch before an attempt" // invariant 1
-	FreezeOpen         Broken = "freeze that does not stop admission"           // waves
-	StopOpen           Broken = "stop that does not stop admission"             // §11
-	RecordIgnored      Broken = "owner of record ignored for tombstones"        // L1, D1
-	NewInsteadOfOld    Broken = "created anew instead of restored"              // J1
-	TwoTransactions    Broken = "cutover in two transactions"                   // waves
-	SilenceIsConsent   Broken = "silence as consent"                            // P4
-	NewsBeforeVerdicts Broken = "news stored before they are concluded"         // T1
-	NearMayWrite       Broken = "whoever owns some of a container writes all"   // T1
-	PlacesForgotten    Broken = "transfers that do not know whom choices took"  // L1
-	OthersUnheard      Broken = "foreign writes of which nobody hears"          // P2
-	NeverLeftAlone     Broken = "writes that never last and never end"          // S10
-	ClockBelieved      Broken = "a wall clock taken for elapsed time"           // P6
-	StepsEndDoubts     Broken = "doubts that a step of the clock ends"          // P6
-	DoubtsForgotten    Broken = "no doubt outlives its process"                 // X3
-	FailureIsSuccess   Broken = "a failed durable step taken for done"          // X1
-	NoThreshold        Broken = "grave writes without a limit"                  // D2
-	HollowBelieved     Broken = "an empty group that chooses nobody"            // T3
-	DomainsUnheard     Broken = "verified domains of which nobody hears"        // J6
-	TenantUnmarked     Broken = "a tenant whose mark nobody keeps"              // H1
-	NothingPutBack     Broken = "a rollback that puts nothing back"             // invariant 4
-	ApprovalResumes    Broken = "an approval that ends a pause"                 // S9
+	CookieTooEarly   Broken = "cookie saved before the proposals are stored"  // P3
+	ToldTooEarly     Broken = "decisions believed before they are durable"    // P1
+	DoubtIsFailure   Broken = "no answer taken for a failure"                 // P6
+	CreateWithoutKey Broken = "creates without a key that the tenant keeps"   // J3
+	LaggardBelieved  Broken = "deletes by absence"                            // D1
+	LinksUnproved    Broken = "membership removed without evidence"           // D3
+	AttemptUnchecked Broken = "no check of owner and epoch before an attempt" // invariant 1
+	FreezeOpen       Broken = "freeze that does not stop admission"           // waves
+	StopOpen         Broken = "stop that does not stop admission"             // §11
+	RecordIgnored    Broken = "owner of record ignored for tombstones"        // L1, D1
+	NewInsteadOfOld  Broken = "created anew instead of restored"              // J1
+	TwoTransactions  Broken = "cutover in two transactions"                   // waves
+	SilenceIsConsent Broken = "silence as consent"                            // P4
+	NearMayWrite     Broken = "whoever owns some of a container writes all"   // T1
+	PlacesForgotten  Broken = "transfers that do not know whom choices took"  // L1
+	OthersUnheard    Broken = "foreign writes of which nobody hears"          // P2
+	NeverLeftAlone   Broken = "writes that never last and never end"          // S10
+	ClockBelieved    Broken = "a wall clock taken for elapsed time"           // P6
+	StepsEndDoubts   Broken = "doubts that a step of the clock ends"          // P6
+	DoubtsForgotten  Broken = "no doubt outlives its process"                 // X3
+	FailureIsSuccess Broken = "a failed durable step taken for done"          // X1
+	NoThreshold      Broken = "grave writes without a limit"                  // D2
+	HollowBelieved   Broken = "an empty group that chooses nobody"            // T3
+	DomainsUnheard   Broken = "verified domains of which nobody hears"        // J6
+	TenantUnmarked   Broken = "a tenant whose mark nobody keeps"              // H1
+	NothingPutBack   Broken = "a rollback that puts nothing back"             // invariant 4
+	ApprovalResumes  Broken = "an approval that ends a pause"                 // S9
 )
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
@@ -71,13 +70,13 @@ func (b Broken) Needs() []Eye {
 // Variants lists every broken variant.
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
-		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NewsBeforeVerdicts, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
+		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
 		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked}
 }
 
 var without = map[Broken]gate.Safeguard{
 	LaggardBelieved: gate.DeleteEvidence, LinksUnproved: gate.LinkEvidence, AttemptUnchecked: gate.AttemptCheck, FreezeOpen: gate.FreezeAdmission, StopOpen: gate.StopAdmission,
 	RecordIgnored: gate.TombstoneOwner, NewInsteadOfOld: gate.RestoreFirst, TwoTransactions: gate.OneTransaction, SilenceIsConsent: gate.Unclaimed,
-	NewsBeforeVerdicts: gate.NewsConcluded, NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces, NeverLeftAlone: gate.LeftAlone, DoubtsForgotten: gate.CrashDoubts, NoThreshold: gate.Thresholds,
+	NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces, NeverLeftAlone: gate.LeftAlone, DoubtsForgotten: gate.CrashDoubts, NoThreshold: gate.Thresholds,
 	HollowBelieved: gate.FrozenGroups, DomainsUnheard: gate.DomainsHeard, NothingPutBack: gate.BeforeImages,
 }

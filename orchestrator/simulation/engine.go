@@ -246,6 +246,9 @@ func (r *engineRun) importChanges() error {
 	}
 	if r.w.o.Break == CookieTooEarly {
 		r.e.space.watermark, r.e.space.invocation, r.e.space.objects, r.e.space.chains = next.watermark, next.invocation, next.objects, next.chains
+		if r.w.fault(20) {
+			r.w.mined = between
+		}
 		r.w.crashAt(between)
 	}
 	r.e.space = next
