@@ -145,7 +145,7 @@ func wanted(c Case, p engine.Proposal) Verdict {
 func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	writes := len(v.Writes) > 0 || len(v.Removed) > 0 || v.Ask != ""
 	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !(c.Standing.Farewell && c.Standing.Owner == scoping.None)) {
-		return shadowed(v, writes)
+		return shadowed(v, writes, c.Standing.Shadow)
 	}
 	if !writes {
 		return v
@@ -174,10 +174,10 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	return v
 }
 
-// shadowed keeps what would happen, and writes nothing.
-func shadowed(v Verdict, writes bool) Verdict {
+// shadowed keeps what would happen, and writes nothing. watched says that a wave lets the proposer be judged: it may own the object later.
+func shadowed(v Verdict, writes, watched bool) Verdict {
 	later := 0
-	if v.Claim != nil {
+	if v.Claim != nil && watched {
 		later = len(v.Claim.Later)
 	}
 	v.Judged, v.Closed, v.Claim = true, false, nil
