@@ -38,6 +38,7 @@ type entry struct {
 	dead    bool
 	back    uint64 // when it was undeleted last
 	moved   uint64 // when it moved last, as a USN; 0: never
+	filled  uint64 // when a group said something again that had vanished or was empty, as a USN; 0: never
 	usn     uint64 // uSNChanged
 }
 
@@ -119,6 +120,9 @@ func (d *domain) put(e entry) *entry {
 	}
 	if old != nil && old.parent != e.parent {
 		e.moved = e.usn
+	}
+	if old != nil && (old.dead || len(old.members) == 0) && !e.dead && len(e.members) > 0 {
+		e.filled = e.usn
 	}
 	e.noteLinks(old)
 	objects[e.guid] = &e

@@ -73,6 +73,9 @@ func (w *world) facts(g scoping.GUID) []Fact {
 		if up && x.moved > 0 {
 			out[Moved] = true
 		}
+		if up && x.filled > 0 {
+			out[GroupThawed] = true
+		}
 		if end && x.dead {
 			out[EndDied] = true
 		}
