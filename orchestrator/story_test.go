@@ -393,7 +393,7 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 		}
 		w.modify(w.seed.Users[0].DN, "title", "Of the second")
 		asked, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
-		if err != nil || asked.Held != 1 || len(asked.HeldSets) != 1 { // the first installation made him: this one asks once (rule J5)
+		if err != nil || asked.Held == 0 || len(asked.HeldSets) != 1 { // the first installation made them: this one asks once, for all (rule J5)
 			t.Fatalf("the activated installation: %+v %v", asked, err)
 		}
 		if r, err := w.tandem.Host().Answer(t.Context(), asked.HeldSets[0], "approve", "test", "seen"); err != nil || r.Applied != 1 {

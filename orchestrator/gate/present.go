@@ -111,7 +111,7 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	row := c.Row
 	claim.CloudID = row.CloudID
 	switch {
-	case c.Cloud == nil && row.State == ledger.DeletedByTandem:
+	case c.Cloud == nil && row.State == ledger.DeletedByTandem && !c.TooNew: // a delete of a moment ago need not show in the deleted items yet
 		return create(c, p, want, claim) // beyond the tenant's retention
 	case c.Cloud == nil:
 		return vanished(c)

@@ -651,3 +651,16 @@ func TestWhatWaitedIsSettledWhereItIsByThen(t *testing.T) {
 		t.Errorf("settled at %s, under %v", l.Place, l.Chain)
 	}
 }
+
+// Rules J1, V2: what Tandem deleted a moment ago need not show among the deleted items yet; who comes back is not made anew for that.
+func TestWhoComesBackAMomentAfterHisDeleteIsNotMadeAnew(t *testing.T) {
+	c := newcomer()
+	c.Row = &ledger.Row{Object: ann, Kind: scoping.User, CloudID: "c-ann", Anchor: annAnchor, State: ledger.DeletedByTandem}
+	if v := gate.Decide(c, propose()); v.Op != "create" {
+		t.Errorf("past the deleted items: %+v", v)
+	}
+	c.TooNew = true
+	if v := gate.Decide(c, propose()); v.Outcome != engine.Deferred || v.Code != "not-shown" || len(v.Writes) > 0 {
+		t.Errorf("a moment ago: %+v", v)
+	}
+}
