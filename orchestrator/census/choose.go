@@ -120,7 +120,10 @@ func (c *Census) begin(name string, next *choosing) map[scoping.GUID]bool {
 func (c *Census) prepare(ctx context.Context, r Reader, name string, choices []scoping.Choice, old *choosing) (*choosing, error) {
 	next := &choosing{judged: map[scoping.GUID]bool{}, chains: map[chain]*reached{}, targets: map[string]scoping.GUID{}, frozen: map[scoping.GUID]string{}}
 	if old == nil {
-		old = &choosing{judged: c.stored[name].Judged, targets: c.stored[name].Targets}
+		old = &choosing{judged: c.stored[name].Judged, targets: c.stored[name].Targets, frozen: map[scoping.GUID]string{}}
+		for _, f := range c.stored[name].Frozen { // what thaws after a restart has to be looked at again too
+			old.frozen[f.Group.GUID] = f.Why
+		}
 	}
 	for _, x := range choices {
 		ready, err := x.Chooser()

@@ -468,6 +468,29 @@ func TestThawedGroupsChooseWhoCameIntoTheirReachMeanwhile(t *testing.T) {
 	w.staged("+bob")
 }
 
+// Rule T3: what else changed while a group said nothing counts once it says something again, also to another process (T5 of the findings).
+func TestThawedGroupsAreJudgedWithWhatChangedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	ann := w.user("ann", "title", "Chief")
+	group := w.group("pilots", ann)
+	chiefs := w.choice(100, scoping.Choice{MemberOf: w.pin(group), Filter: "(title=chief)"})
+	w.choose(chiefs)
+	w.refresh()
+	w.takes(chiefs, "ann")
+	w.leave(group, ann)
+	w.refresh()
+	w.frozen("emptied " + group)
+	w.set(ann, "title", "Clerk")
+	w.refresh()
+	w.takes(chiefs, "ann")
+	w.join(group, ann)
+	w.open()
+	w.choose(chiefs)
+	w.refresh()
+	w.frozen()
+	w.staged("-ann")
+}
+
 // An empty group that never chose anybody is no reason to freeze.
 func TestGroupThatWasAlwaysEmptyIsNotFrozen(t *testing.T) {
 	w := newWorld(t)
