@@ -568,7 +568,7 @@ func (w *world) deleted(a *account) {
 func (w *world) unlinked(cloud.Write) { w.counts["unlinked"]++ }
 
 // checkDecisions: what an engine is told is durable, and what did not settle is remembered (rules P1, P2).
-func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.Decision) {
+func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.Decision, asked scoping.Epoch) {
 	w.catchUp()
 	if len(ds) != len(ps) {
 		w.fail(durable, "%d decisions for %d proposals", len(ds), len(ps))
@@ -593,6 +593,9 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 		}
 		if d.Outcome.Settles() || d.Outcome == engine.Shadowed || r.q.Ceiling == engine.ModeShadow || w.owner(at, p.Kind, p.Feature).Engine != r.e.name {
 			continue
+		}
+		if w.book.epoch != asked {
+			continue // a scope changed hands meanwhile: it may have been answered as another's, and what follows then is found by comparison
 		}
 		if _, dirty := w.book.scratch.Dirt[p.Object][p.Feature]; !dirty && d.Code != "not-seen" {
 			w.failAbout(p.Object.GUID, durable, "%s was told %s (%s) of %s %s, and the log does not remember it", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)

@@ -449,12 +449,14 @@ func (r *engineRun) say(batch []engine.Proposal, refs bool) error {
 			r.forget(batch[i].Object.GUID)
 		}
 	}
+	w.catchUp()
+	asked := w.book.epoch
 	ds, err := r.talk.Decide(batch)
 	w.alive()
 	if err != nil {
 		return err
 	}
-	w.checkDecisions(r, batch, ds)
+	w.checkDecisions(r, batch, ds, asked)
 	if err := w.stepAt("engine.decided"); err != nil {
 		return err
 	}
