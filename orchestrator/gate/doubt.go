@@ -70,7 +70,7 @@ func (g *Gate) learn(os []cloud.Object) {
 	}
 }
 
-// after gives the steady time some time from now.
+// after returns the steady time, in ms, a duration from now.
 func (g *Gate) after(d time.Duration) int64 { return g.steady() + d.Milliseconds() }
 
 // Recover puts every write that an earlier process may have sent in doubt (rule X3). It is called before the first session; later it finds
@@ -182,7 +182,7 @@ func (g *Gate) answered(w cloud.Write) {
 	delete(g.wire, w.ID)
 }
 
-// early says that a read may still show what was before the write, or before the one that was settled before it: of two values that came one after the other
+// early reports whether a read may still show what was before the write, or before the one that was settled before it: of two values that came one after the other
 // the tenant may show the first again, and one deleted and restored again looks alive either way (rule V2).
 func (g *Gate) early(o ledger.Open) bool {
 	g.mu.Lock()
@@ -202,7 +202,7 @@ func shows(w cloud.Write, found *cloud.Object) bool {
 	return w.Shows(found)
 }
 
-// shownOf gives the references of a write that the tenant shows.
+// shownOf returns the references of a write that the tenant shows.
 func shownOf(w cloud.Write, found *cloud.Object) []string {
 	if found == nil || (w.Op != cloud.AddMembers && w.Op != cloud.RemoveMember) {
 		return nil

@@ -71,7 +71,7 @@ type Options struct {
 	Census  Census
 	Journal Journal
 	Clock   Clock
-	// Steady gives the time, in ms, on a scale that no step of a wall clock moves and that outlives the process: by it a request without an answer ends being
+	// Steady returns the time, in ms, on a scale that no step of a wall clock moves and that outlives the process: by it a request without an answer ends being
 	// able to arrive (rule P6). nil: the wall clock.
 	Steady      func() int64
 	GhostLife   time.Duration
@@ -239,7 +239,7 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 	return nil
 }
 
-// PlaceOf gives where an object is, or was when it was last written if it is gone.
+// PlaceOf returns the place of an object, or, if it is gone, its place when it was last written.
 func PlaceOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
 	p := s.Place(o.Directory)
 	if !s.Known || s.Gone {

@@ -82,7 +82,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	return s
 }
 
-// granted gives the epoch under which a proposal about a place was read: the proposal's, cut down to what its grant had when the session began, since nobody
+// granted returns the epoch under which a proposal about a place was read: the proposal's, cut down to what its grant had when the session began, since nobody
 // can claim to be fresher. An engine names one grant, the nearest that covers the place; grants are told as complete sets, so whoever has that one as it was
 // when the session began has the others that cover the place too: of them the newest counts [an engine that owns a container by a choice, and is granted
 // shadow inside it by a wave, was stale for ever].

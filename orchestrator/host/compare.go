@@ -58,13 +58,13 @@ func (h *Host) compareLink(s *ledger.State, auth gate.Authority, row *ledger.Row
 	refs := ledger.Key{Object: id, Feature: scoping.References}
 	_, owed := s.Dirt[id][refs.Feature]
 	_, settled := row.Features[scoping.References]
-	if owner := auth.Owner(sight.Place(id.Directory), row.Kind, scoping.References).Engine; row.State == ledger.Live && !owed && !settled && ran(s, owner) {
+	if row.State == ledger.Live && !owed && !settled && ran(s, auth.Owner(sight.Place(id.Directory), row.Kind, scoping.References).Engine) {
 		keys = append(keys, refs)
 	}
 	return keys, h.replaced(s, auth, row)
 }
 
-// unlinked gives what its owner never settled and the tenant does not have: of engines that have run. Of one that has most of its objects to settle yet
+// unlinked returns the keys of objects that their owner never settled and the tenant does not have, of engines that have run. Of one that has most of its objects to settle yet
 // nothing is asked singly: it has its first full run to make, or to make to its end (standing S2a).
 func (h *Host) unlinked(s *ledger.State, auth gate.Authority) (keys []ledger.Key) {
 	var ids []scoping.ObjectID
@@ -107,8 +107,11 @@ func ran(s *ledger.State, name string) bool { return name != scoping.None && s.R
 
 // returned reports whether an object lives where an engine owns it, and Tandem deleted it in the tenant: whatever brought it back, its owner has to be asked.
 func (h *Host) returned(s *ledger.State, auth gate.Authority, row *ledger.Row) bool {
+	if row.State != ledger.DeletedByTandem {
+		return false // as almost every row: nothing else has to be looked up
+	}
 	sight := h.o.Census.Sight(row.Object)
 	_, excluded := s.Excluded[row.Object]
-	return row.State == ledger.DeletedByTandem && sight.Known && !sight.Gone && !excluded && !s.CreateRejected(row.Object) &&
+	return sight.Known && !sight.Gone && !excluded && !s.CreateRejected(row.Object) &&
 		h.ownerNow(auth, row.Object, row.Kind) != scoping.None
 }

@@ -40,7 +40,7 @@ func (h *Host) sinceBoot() (string, time.Duration) {
 	return "", 0
 }
 
-// steady gives the time on the scale, in ms. Without a machine's own account of its start it goes by the time since the host was opened.
+// steady returns the time on the scale, in ms. Without a machine's own account of its start it goes by the time since the host was opened.
 func (h *Host) steady() int64 {
 	boot, since := h.sinceBoot()
 	if boot == "" || boot != h.scale.Boot {

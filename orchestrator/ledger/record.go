@@ -257,5 +257,5 @@ func Decode(b []byte) (Record, error) {
 	return r, nil
 }
 
-// Moment gives when a record was made on the steady scale; those of older programs go by the wall clock.
+// Moment returns when a record was made, in ms on the steady scale; those of older programs go by the wall clock.
 func (r Record) Moment() int64 { return cmp.Or(r.Steady, r.At) }
