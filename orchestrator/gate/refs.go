@@ -85,7 +85,7 @@ func members(c Case, p engine.Proposal) Verdict {
 		return v
 	}
 	claim := claimOf(c, p, cloud.Values{})
-	claim.Attrs, claim.Hash, claim.State = []string{cloud.Members}, refsHash(r), c.Row.State
+	claim.Attrs, claim.Hash = []string{cloud.Members}, refsHash(r)
 	var add, drop, foreign []string
 	waiting := 0
 	if r.Whole {
@@ -201,7 +201,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 		return v
 	}
 	claim := claimOf(c, p, cloud.Values{})
-	claim.Attrs, claim.Hash, claim.State = []string{cloud.Manager}, refsHash(r), c.Row.State
+	claim.Attrs, claim.Hash = []string{cloud.Manager}, refsHash(r)
 	e := resolve(c, p, r.Targets)
 	found, waits := c.tryable(e.found)
 	waiting := e.waiting

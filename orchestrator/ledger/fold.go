@@ -195,13 +195,14 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	}
 	s.relink(row, c)
 	row.takeOver(r.Feature, c)
-	if r.Name != "" {
+	base := r.Feature == scoping.Base(row.Kind)
+	if r.Name != "" && (base || row.Name == "") {
 		row.Name = r.Name
 	}
-	if c.State != "" {
+	if c.State != "" && base { // whether it lives is the base's: a link whose doubt ends late knows nothing of a farewell since
 		row.State = c.State
 	}
-	if r.Feature == scoping.Base(row.Kind) {
+	if base {
 		delete(s.Excluded, *r.Object) // a group that is left out may go on with its members
 	}
 	if _, now := s.Linked(*r.Object); now && !linked {
@@ -228,7 +229,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		row.Features[r.Feature].Restores = old.Restores // an agreement is no write
 	}
 	s.want(*r.Object, row.Features[r.Feature], true)
-	if row.Transit != nil && r.Feature == scoping.Base(row.Kind) && row.Transit.To == owner {
+	if row.Transit != nil && base && row.Transit.To == owner {
 		row.Transit = nil
 	}
 }

@@ -152,6 +152,22 @@ func TestDeleteWhoseDoubtEndsIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// A write of links whose doubt ends late says nothing of the object itself: its engine took leave of it meanwhile (rule T4).
+func TestLinksWhoseDoubtEndsLateLeaveTheRowAsItIs(t *testing.T) {
+	links := intent("i2", bob, cloud.AddMembers, claim())
+	links.Feature, links.Name = scoping.References, "CN=bob,OU=Old"
+	group := intent("i1", bob, cloud.Create, claim())
+	group.Kind, group.Feature = scoping.Group, scoping.Groups
+	links.Kind = scoping.Group
+	bye := ledger.Record{Type: ledger.DecisionType, Object: &bob, Kind: scoping.Group, Feature: scoping.Groups, Name: "CN=bob,OU=New", Outcome: engine.Unchanged, Closed: true,
+		Claim: &ledger.Claim{Owner: scoping.None, State: ledger.ParkedRow}}
+	s := fold(t, group, settle("i1", cloud.Done, "c-bob"), links, settle("i2", cloud.InDoubt, ""), bye,
+		ledger.Record{Type: ledger.DoubtType, Object: &bob, Feature: scoping.References, Doubt: &ledger.DoubtEnd{Intent: "i2", How: "seen"}})
+	if row := s.Rows[bob]; row.State != ledger.ParkedRow || row.Name != "CN=bob,OU=New" || row.Features[scoping.References] == nil {
+		t.Errorf("%s, named %s: want parked, by its newest name, its links settled", row.State, row.Name)
+	}
+}
+
 // Rule V2 asks when an object was written last.
 func TestRowsKnowWhenTheyWereWritten(t *testing.T) {
 	if s := fold(t, created()...); s.Rows[ann].Wrote != 1001 {
