@@ -41,10 +41,15 @@ var arrows = map[string][]string{
 	"orchestrator/wave":              {"scoping"},
 	"orchestrator/schedule":          {},
 	"orchestrator/assess":            {"plugins/directory", "scoping"},
-	"orchestrator/host":              {"orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
-	"orchestrator":                   {"orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/schedule", "orchestrator/supervisor", "orchestrator/tenant", "orchestrator/wave", "plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
+	"orchestrator/problem":           {},
+	"orchestrator/reach":             {"plugins/directory"},
+	"orchestrator/control":           {"orchestrator/gate", "orchestrator/ledger", "orchestrator/problem", "orchestrator/wave", "scoping", "state"},
+	"orchestrator/tenancy":           {"orchestrator/control", "orchestrator/gate", "orchestrator/ledger", "orchestrator/problem", "orchestrator/wave", "plugins/engine", "scoping", "state"},
+	"orchestrator/objects":           {"orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/ledger", "orchestrator/problem", "orchestrator/tenant/cloud", "plugins/directory", "scoping"},
+	"orchestrator/host":              {"orchestrator/assess", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/ledger", "orchestrator/objects", "orchestrator/problem", "orchestrator/reach", "orchestrator/tenancy", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
+	"orchestrator":                   {"orchestrator/assess", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/objects", "orchestrator/problem", "orchestrator/reach", "orchestrator/schedule", "orchestrator/supervisor", "orchestrator/tenancy", "orchestrator/tenant", "orchestrator/wave", "plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
 	"orchestrator/api":               {"orchestrator", "plugins/engine", "scoping", "state"},
-	"orchestrator/simulation":        {"orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
+	"orchestrator/simulation":        {"orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/objects", "orchestrator/problem", "orchestrator/reach", "orchestrator/tenancy", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
 	"cmd/tandem":                     {"examples/lab", "orchestrator/api", "orchestrator/wave", "plugins/cloudsync", "plugins/connect", "plugins/engine/plugin"},
 	"cmd/tandem-agent":               {"plugins/cloudsync/agent", "plugins/directory"},
 	"examples/engine-minimal":        {"plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping"},
@@ -151,8 +156,8 @@ func TestAgentAndEnginesAreFreeOfTheGraphSDK(t *testing.T) {
 
 // Who decides, and who imitates the world around that, speaks values only: no protocol and no processes.
 func TestDecidingIsFreeOfGRPC(t *testing.T) {
-	rooms := []string{"plugins/engine", "plugins/connect", "orchestrator/assess", "orchestrator/census", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger",
-		"orchestrator/simulation", "orchestrator/wave"}
+	rooms := []string{"plugins/engine", "plugins/connect", "orchestrator/assess", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger",
+		"orchestrator/objects", "orchestrator/reach", "orchestrator/simulation", "orchestrator/tenancy", "orchestrator/wave"}
 	checked := 0
 	for _, p := range packages(t) {
 		if !slices.Contains(rooms, p.name) {

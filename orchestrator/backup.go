@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -70,7 +70,7 @@ func Restore(ctx context.Context, dir string, next func() (name string, content 
 	var hash [32]byte
 	aside, err := state.Restore(ctx, dir, next, state.RestoreOptions{Force: force, Mark: func(s *state.Store) error {
 		seq, hash = s.Log.Head()
-		return host.MarkRestored(ctx, s, newID, by, backup, time.Now())
+		return tenancy.MarkRestored(ctx, s, newID, by, backup, time.Now())
 	}})
 	out.Aside = aside
 	if err != nil || aside == "" {

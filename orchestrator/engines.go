@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/plugin"
@@ -95,7 +96,7 @@ func silent(name, what string, limit time.Duration) error {
 func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	s := e.all[name]
 	if s == nil {
-		return nil, host.Refuse("no engine %q is configured (configured: %v)", name, e.names)
+		return nil, problem.Refuse("no engine %q is configured (configured: %v)", name, e.names)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,8 +12,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 )
 
 // identityFile holds the state folder's own random id, and where the folder lay when it was used last. A backup does not hold it: a restored
@@ -30,8 +29,8 @@ type identityRecord struct {
 
 // identify tells this host from others: by the machine, and by the state folder on it. A folder that was moved keeps its id; one that was copied
 // is found out as long as the first is still there.
-func identify(o Options) (host.Identity, error) {
-	me := host.Identity{Machine: machineID(o)}
+func identify(o Options) (tenancy.Identity, error) {
+	me := tenancy.Identity{Machine: machineID(o)}
 	me.Name, _ = os.Hostname() // for people only
 	dir, err := filepath.Abs(o.StateDir)
 	if err != nil {
@@ -57,7 +56,7 @@ func identify(o Options) (host.Identity, error) {
 }
 
 // newIdentity gives a folder an id of its own.
-func newIdentity(me host.Identity, dir string) (host.Identity, error) {
+func newIdentity(me tenancy.Identity, dir string) (tenancy.Identity, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return me, fmt.Errorf("making an id for the state folder: %w", err)
@@ -122,7 +121,7 @@ func machineID(o Options) string {
 }
 
 // renew gives the state folder an identity of its own.
-func (x *Orchestrator) renew() (host.Identity, error) {
+func (x *Orchestrator) renew() (tenancy.Identity, error) {
 	dir, err := filepath.Abs(x.options.StateDir)
 	if err != nil {
 		return x.identity, fmt.Errorf("the state folder's path: %w", err)
@@ -135,8 +134,8 @@ func (x *Orchestrator) renew() (host.Identity, error) {
 }
 
 // identify gives what the configuration says of tenant and directories that can be compared without asking them.
-func (c *Config) identify() host.Configured {
-	out := host.Configured{Bases: map[string]string{}}
+func (c *Config) identify() tenancy.Configured {
+	out := tenancy.Configured{Bases: map[string]string{}}
 	if id, err := uuid.Parse(c.Tenant.TenantID); err == nil {
 		out.TenantID = id.String()
 	}

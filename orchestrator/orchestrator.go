@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -44,7 +45,7 @@ type Orchestrator struct {
 	config   Config
 	options  Options
 	store    *state.Store
-	identity host.Identity
+	identity tenancy.Identity
 	census   *census.Census
 	tenant   *tenant.Client
 	engines  *engines
@@ -291,18 +292,18 @@ func (t tenantFor) Domains(ctx context.Context) (verified []string, initial stri
 	return verified, initial, err
 }
 
-// Mark implements host.Marker.
-func (t tenantFor) Mark(ctx context.Context) (m host.Mark, found, permitted bool, err error) {
+// Mark implements tenancy.Marker.
+func (t tenantFor) Mark(ctx context.Context) (m tenancy.Mark, found, permitted bool, err error) {
 	tm, found, permitted, err := t.Client.Marker(ctx)
-	return host.Mark(tm), found, permitted, err
+	return tenancy.Mark(tm), found, permitted, err
 }
 
-// SetMark implements host.Marker.
-func (t tenantFor) SetMark(ctx context.Context, m host.Mark) (bool, error) {
+// SetMark implements tenancy.Marker.
+func (t tenantFor) SetMark(ctx context.Context, m tenancy.Mark) (bool, error) {
 	return t.Client.SetMarker(ctx, tenant.Mark(m))
 }
 
-// TenantID implements host.Identified. A configuration that names the tenant by its id was asked for a token of that very tenant.
+// TenantID implements tenancy.Identified. A configuration that names the tenant by its id was asked for a token of that very tenant.
 func (t tenantFor) TenantID(ctx context.Context) (string, error) {
 	if t.configured != "" {
 		return t.configured, nil
@@ -401,7 +402,7 @@ func (k *kept) LoadCheckpoint(ctx context.Context) (b []byte, err error) {
 	return b, err
 }
 
-// LoadReach implements host.Reaches.
+// LoadReach implements reach.Keeper.
 func (k *kept) LoadReach(ctx context.Context) (b []byte, err error) {
 	err = k.ledger.View(ctx, func(tx state.Tx) error {
 		b = append([]byte(nil), tx.Get("reach", "all")...)
@@ -410,7 +411,7 @@ func (k *kept) LoadReach(ctx context.Context) (b []byte, err error) {
 	return b, err
 }
 
-// SaveReach implements host.Reaches.
+// SaveReach implements reach.Keeper.
 func (k *kept) SaveReach(ctx context.Context, b []byte) error {
 	return k.ledger.Update(ctx, func(tx state.Tx) error { return tx.Put("reach", "all", b) })
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/state"
@@ -76,7 +77,7 @@ var errIncomplete = errors.New("the run was not complete")
 func (s scheduled) Run(ctx context.Context, name string) error {
 	r, err := s.x.host.Sync(ctx, name, host.SyncOptions{FullEvery: s.x.fullEvery(name)})
 	switch {
-	case errors.Is(err, host.ErrNoPolicy):
+	case errors.Is(err, problem.ErrNoPolicy):
 		return nil // there is nothing to do yet
 	case ctx.Err() != nil:
 		return err
@@ -149,7 +150,7 @@ func (s scheduled) TakeUp(ctx context.Context, id string) error {
 
 // Ends implements schedule.Work.
 func (s scheduled) Ends(err error) bool {
-	for _, over := range []error{state.ErrClosed, state.ErrBroken, state.ErrTenureLost, gate.ErrNotOpen, host.ErrState} {
+	for _, over := range []error{state.ErrClosed, state.ErrBroken, state.ErrTenureLost, gate.ErrNotOpen, problem.ErrState} {
 		if errors.Is(err, over) {
 			return true
 		}

@@ -14,6 +14,8 @@ import (
 	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -366,10 +368,10 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 		w.graph.ResetCounters()
 		policy := []byte(fmt.Sprintf(policyText, w.site.base, w.site.base))
 		_, err := w.tandem.Host().Import(t.Context(), "policy.yaml", policy, "test")
-		if !errors.Is(err, host.ErrOtherHost) || w.writes() != 0 || !strings.Contains(err.Error(), "tandem takeover") {
+		if !errors.Is(err, tenancy.ErrOtherHost) || w.writes() != 0 || !strings.Contains(err.Error(), "tandem takeover") {
 			t.Fatalf("the second installation took the tenant: %v, %d writes", err, w.writes())
 		}
-		if _, err := w.tandem.Host().TakeOver(t.Context(), "test", ""); !errors.Is(err, host.ErrUsage) {
+		if _, err := w.tandem.Host().TakeOver(t.Context(), "test", ""); !errors.Is(err, problem.ErrUsage) {
 			t.Fatalf("a take-over without a reason: %v", err)
 		}
 		if from, err := w.tandem.Host().TakeOver(t.Context(), "test", "the first machine is lost"); err != nil || !strings.Contains(from, "installation ") {
@@ -380,7 +382,7 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 		}
 		w.importPolicy()
 		w.graph.ResetCounters()
-		if err := w.tandem.Host().Activate(t.Context(), "test", "now"); !errors.Is(err, host.ErrUsage) || !strings.Contains(err.Error(), "connect") {
+		if err := w.tandem.Host().Activate(t.Context(), "test", "now"); !errors.Is(err, problem.ErrUsage) || !strings.Contains(err.Error(), "connect") {
 			t.Fatalf("activated although nobody saw what would be written: %v", err)
 		}
 		for _, n := range []string{"connect", "cloudsync"} {
@@ -405,7 +407,7 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 		w.open()
 		w.graph.ResetCounters()
 		_, err = w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
-		if !errors.Is(err, host.ErrOtherHost) || w.writes() != 0 {
+		if !errors.Is(err, tenancy.ErrOtherHost) || w.writes() != 0 {
 			t.Fatalf("the first installation went on: %v, %d writes", err, w.writes())
 		}
 		if s, err := w.tandem.Host().Status(t.Context()); err != nil || s.ReadOnly == "" || s.Mark.Refused == "" {

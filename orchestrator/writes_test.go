@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
@@ -149,13 +150,13 @@ func (w *world) wantMembers(group string, want ...string) {
 }
 
 // findings gives what is found of an object, by code.
-func (w *world) findings(ref string) map[string]host.Finding {
+func (w *world) findings(ref string) map[string]objects.Finding {
 	w.t.Helper()
 	r, err := w.tandem.Host().Object(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	out := map[string]host.Finding{}
+	out := map[string]objects.Finding{}
 	for _, f := range r.Findings {
 		out[f.Code] = f
 	}
@@ -181,11 +182,11 @@ func TestMembersOfOtherKindsAreFindings(t *testing.T) {
 				t.Errorf("%s: %+v", engineName, r.Errors)
 			}
 			w.wantMembers("mixed", "Person ann")
-			f := w.findings(group)[host.CodeUnreachable]
+			f := w.findings(group)[objects.CodeUnreachable]
 			if f.Count != 2 || !slices.Contains(f.Examples, contact) || !slices.Contains(f.Examples, computer) || !strings.Contains(f.Message, "1 contact") {
 				t.Errorf("%s: %+v", engineName, f)
 			}
-			if f := w.findings(ann)[host.CodeUnreachable]; f.Count != 1 || !strings.Contains(f.Message, "manager") {
+			if f := w.findings(ann)[objects.CodeUnreachable]; f.Count != 1 || !strings.Contains(f.Message, "manager") {
 				t.Errorf("%s: %+v", engineName, f)
 			}
 		}
@@ -195,7 +196,7 @@ func TestMembersOfOtherKindsAreFindings(t *testing.T) {
 		check("cloudsync")
 		w.modify(group, "member", ann)
 		w.sync("cloudsync", engine.ProfileDelta)
-		if f, still := w.findings(group)[host.CodeUnreachable]; still {
+		if f, still := w.findings(group)[objects.CodeUnreachable]; still {
 			t.Errorf("no other kinds any more: %+v", f)
 		}
 	})

@@ -37,6 +37,9 @@ func (s Scope) Covers(p Place) bool {
 	return s.Spans(p) && (len(s.With) == 0 && len(s.Without) == 0 || (&clause{with: s.With, without: s.Without}).holds(p.Chosen))
 }
 
+// Chooses reports whether the scope is about some objects of its subtree only: those that choices take, or do not take.
+func (s Scope) Chooses() bool { return len(s.With)+len(s.Without) > 0 }
+
 // Whole gives the scope without regard to choices: the subtree in which its objects lie.
 func (s Scope) Whole() Scope {
 	s.With, s.Without = nil, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -84,7 +85,7 @@ type HeldListRequest struct {
 func heldList(_ context.Context, c *call, q HeldListRequest) (any, Outcome, error) {
 	hs := c.h.o.Host().Held()
 	if !q.All {
-		hs = host.Waiting(hs)
+		hs = objects.Waiting(hs)
 	}
 	return HeldSets{Held: heldSets(hs)}, Outcome{}, nil
 }

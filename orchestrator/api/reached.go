@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 )
 
@@ -20,7 +21,7 @@ type Reached struct {
 	DurationMillis int64   `json:"durationMillis"` // of the last try
 }
 
-func reachedOf(r *host.Reach) Reached {
+func reachedOf(r *reach.Tries) Reached {
 	if r == nil {
 		return Reached{}
 	}
@@ -130,7 +131,7 @@ func (h *Handler) reachGauges(b *strings.Builder, s host.Status) {
 
 type reachSample struct {
 	label, of string
-	reach     *host.Reach
+	reach     *reach.Tries
 }
 
 func number(b bool) int64 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -46,7 +47,7 @@ type Awaits struct {
 	Command string   `json:"command"`
 }
 
-func awaitsOf(r *host.Restored) *Awaits {
+func awaitsOf(r *control.Restored) *Awaits {
 	if r == nil {
 		return nil
 	}

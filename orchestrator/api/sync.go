@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -120,7 +121,7 @@ type Finding struct {
 	Examples []string         `json:"examples,omitempty"`
 }
 
-func findingsOf(fs []host.Finding) []Finding {
+func findingsOf(fs []objects.Finding) []Finding {
 	out := []Finding{}
 	for _, f := range fs {
 		out = append(out, Finding{Object: f.Key.Object, Name: f.Name, Feature: f.Key.Feature, Code: f.Code, Message: f.Message, Count: f.Count, Examples: f.Examples})

@@ -9,6 +9,8 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
@@ -108,7 +110,7 @@ func AsError(err error) *Error {
 		return known
 	}
 	e := &Error{Kind: KindFailed, Message: err.Error(), Exit: ExitFailed, Details: detailsOf(err)}
-	var about *host.RefError
+	var about *problem.RefError
 	if errors.As(err, &about) {
 		e.Object = about.Ref
 	}
@@ -161,18 +163,18 @@ var kinds = []struct {
 	{as[*engine.ConfigError], KindConfig, "", ExitUsage}, // of an engine's own settings
 	{is(errStopped), KindStopped, "run the same command again: it goes on from the last durable step", ExitFailed},
 	{is(context.Canceled), KindStopped, "run the same command again: it goes on from the last durable step", ExitFailed},
-	{is(host.ErrOtherHost), KindOtherHost, "if the other one writes no more: tandem takeover --reason R", ExitFailed},
-	{is(host.ErrNotBound), KindNotBound, "name the right tenant and directory in tandem.yaml, or begin with an empty state folder", ExitFailed},
-	{is(host.ErrStalePlan), KindStale, "make a new one with `tandem plan -f POLICY -o PLAN`", ExitFailed},
-	{is(host.ErrCheckpoint), KindCheckpoint, "", ExitCheckpoint},
-	{is(host.ErrNoPolicy), KindNoPolicy, "", ExitUsage},
-	{is(host.ErrNotFound), KindNotFound, "", ExitFailed},
-	{is(host.ErrUsage), KindUsage, "", ExitUsage},
+	{is(tenancy.ErrOtherHost), KindOtherHost, "if the other one writes no more: tandem takeover --reason R", ExitFailed},
+	{is(tenancy.ErrNotBound), KindNotBound, "name the right tenant and directory in tandem.yaml, or begin with an empty state folder", ExitFailed},
+	{is(problem.ErrStalePlan), KindStale, "make a new one with `tandem plan -f POLICY -o PLAN`", ExitFailed},
+	{is(problem.ErrCheckpoint), KindCheckpoint, "", ExitCheckpoint},
+	{is(problem.ErrNoPolicy), KindNoPolicy, "", ExitUsage},
+	{is(problem.ErrNotFound), KindNotFound, "", ExitFailed},
+	{is(problem.ErrUsage), KindUsage, "", ExitUsage},
 	{is(state.ErrHeld), KindHeld, "wait for it to end, or stop it", ExitFailed},
 	{is(state.ErrDamaged), KindState, "`tandem state check` says what is damaged; `tandem state restore FILE` brings a backup back into an empty folder", ExitFailed},
 	{is(state.ErrVersion), KindState, "use the version of tandem that wrote it", ExitFailed},
 	{is(state.ErrFull), KindState, "make room on the disk that holds the state folder", ExitFailed},
-	{is(host.ErrState), KindState, "`tandem state check` says what is wrong", ExitFailed},
+	{is(problem.ErrState), KindState, "`tandem state check` says what is wrong", ExitFailed},
 	{orchestrator.IsDirectory, KindDirectory, "", ExitFailed},
 	{orchestrator.IsTenant, KindTenant, "", ExitFailed},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -17,9 +18,9 @@ func (h *Host) adopted(ctx context.Context, o SyncOptions, complete bool, name s
 	if !adopting || !complete || o.Profile != engine.ProfileFull || o.Under != "" || !settledAll(sum) {
 		return nil
 	}
-	return h.change(ctx, func(c *control) error {
-		delete(c.head.Adopting, name)
-		c.owe(ledger.Record{Type: ledger.ControlType, Engine: name, Op: "adopted", Outcome: engine.Applied, Reason: "a full run left nothing to be asked", Epoch: c.head.Epoch})
+	return h.control.Change(ctx, func(c *control.Content) error {
+		delete(c.Head.Adopting, name)
+		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: name, Op: "adopted", Outcome: engine.Applied, Reason: "a full run left nothing to be asked", Epoch: c.Head.Epoch})
 		return nil
 	})
 }
@@ -44,9 +45,9 @@ func settledAll(sum gate.Summary) bool {
 }
 
 // adoptToo lets a first adoption go on with the engine that takes over what another one has not adopted yet.
-func (c *control) adoptToo(from, to string) {
-	since, adopting := c.head.Adopting[from]
-	if _, already := c.head.Adopting[to]; adopting && !already && to != scoping.None {
-		c.head.Adopting[to] = since
+func adoptToo(c *control.Content, from, to string) {
+	since, adopting := c.Head.Adopting[from]
+	if _, already := c.Head.Adopting[to]; adopting && !already && to != scoping.None {
+		c.Head.Adopting[to] = since
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -45,23 +47,23 @@ func (h *Host) Apply(ctx context.Context, p *Plan, o ApplyOptions) ([]wave.Wave,
 			return out, nil
 		}
 		if w.State != wave.Completed {
-			return out, fmt.Errorf("%w: wave %s is %s; plan again", ErrStalePlan, w.ID, w.State)
+			return out, fmt.Errorf("%w: wave %s is %s; plan again", problem.ErrStalePlan, w.ID, w.State)
 		}
 	}
 	return out, nil
 }
 
 func (h *Host) begun(ctx context.Context, p *Plan) (bool, error) {
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, pw := range p.Waves {
-		if _, ok := c.waves[pw.ID]; ok {
+		if _, ok := c.Waves[pw.ID]; ok {
 			return true, nil
 		}
 	}
-	return c.head.Plan == p.Fingerprint, nil
+	return c.Head.Plan == p.Fingerprint, nil
 }
 
 // begin checks that the plan still holds, and puts its settings in force and records all its waves in one transaction, which consumes it.
@@ -73,26 +75,26 @@ func (h *Host) begin(ctx context.Context, p *Plan, o ApplyOptions) error {
 		return err
 	}
 	if bs := p.Blocked(); len(bs) > 0 {
-		return fmt.Errorf("%w: the plan has %d blockers, the first: %s: %s", ErrCheckpoint, len(bs), bs[0].Code, bs[0].Message)
+		return fmt.Errorf("%w: the plan has %d blockers, the first: %s: %s", problem.ErrCheckpoint, len(bs), bs[0].Code, bs[0].Message)
 	}
-	err := h.change(ctx, func(c *control) error {
-		if c.partition == nil || c.partition.Revision() != p.FromRevision {
-			return fmt.Errorf("%w: the policy in force changed meanwhile", ErrStalePlan)
+	err := h.control.Change(ctx, func(c *control.Content) error {
+		if c.Partition == nil || c.Partition.Revision() != p.FromRevision {
+			return fmt.Errorf("%w: the policy in force changed meanwhile", problem.ErrStalePlan)
 		}
 		if p.Settings != nil {
-			c.restate(p, o.By)
+			restate(c, p, o.By)
 		}
 		for _, pw := range p.Waves {
 			w := wave.Wave{ID: pw.ID, Plan: p.Fingerprint, From: pw.From, To: pw.To, Features: pw.Features, HandOvers: pw.HandOvers, Objects: pw.Objects, Options: o.Options,
-				Phase: wave.Preflight, State: wave.NotStarted, Revision: c.partition.Revision(), CreatedAt: h.now().UnixMilli(), By: o.By, History: []wave.PhaseRecord{}}
+				Phase: wave.Preflight, State: wave.NotStarted, Revision: c.Partition.Revision(), CreatedAt: h.now().UnixMilli(), By: o.By, History: []wave.PhaseRecord{}}
 			if pw.Predicted != nil {
 				w.Predicted, w.Printed = *pw.Predicted, pw.Printed
 			}
-			c.waves[w.ID] = w
-			c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "begin", By: o.By, Outcome: engine.Applied, Phase: string(w.Phase), Reason: "from " + w.From + " to " + w.To, Epoch: c.head.Epoch})
+			c.Waves[w.ID] = w
+			c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "begin", By: o.By, Outcome: engine.Applied, Phase: string(w.Phase), Reason: "from " + w.From + " to " + w.To, Epoch: c.Head.Epoch})
 		}
 		if p.Policy != "" {
-			c.policy = []byte(p.Policy)
+			c.Policy = []byte(p.Policy)
 		}
 		return nil
 	})
@@ -119,7 +121,7 @@ func (h *Host) Migrate(ctx context.Context, under, to string, features []scoping
 // targetFor gives the partition in force with one subtree given to an engine. What is excepted below the subtree by assignments of their own to other
 // engines goes along unless it is named in except.
 func (h *Host) targetFor(ctx context.Context, under, to string, features []scoping.Feature, except []string) (*scoping.Partition, error) {
-	cur, err := h.Partition()
+	cur, err := h.control.Partition()
 	if err != nil {
 		return nil, err
 	}
@@ -128,29 +130,29 @@ func (h *Host) targetFor(ctx context.Context, under, to string, features []scopi
 		return nil, err
 	}
 	if _, ok := caps[to]; !ok && to != scoping.None {
-		return nil, Refuse("no engine %q is configured (configured: %v)", to, h.o.Engines.Names())
+		return nil, problem.Refuse("no engine %q is configured (configured: %v)", to, h.o.Engines.Names())
 	}
 	if len(features) == 0 {
 		features = cur.Features()
 	}
 	for _, f := range features {
 		if !cur.On(f) {
-			return nil, Refuse("feature %q is not switched on in the policy (on: %v)", f, cur.Features())
+			return nil, problem.Refuse("feature %q is not switched on in the policy (on: %v)", f, cur.Features())
 		}
 	}
 	features = withReferences(cur, features)
-	dir, guid, chain, err := h.resolveDN(ctx, under)
+	dir, guid, chain, err := h.Resolve(ctx, under)
 	if err != nil {
 		return nil, err
 	}
 	scope := scoping.Scope{Directory: dir, Under: guid, Features: features}
 	for _, x := range except {
-		d, g, _, err := h.resolveDN(ctx, x)
+		d, g, _, err := h.Resolve(ctx, x)
 		if err != nil {
 			return nil, err
 		}
 		if d != dir {
-			return nil, Refuse("%s lies in another directory than %s", x, under)
+			return nil, problem.Refuse("%s lies in another directory than %s", x, under)
 		}
 		scope.Except = append(scope.Except, g)
 	}
@@ -179,7 +181,7 @@ func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, name string,
 		}
 		ho := scoping.HandOver{From: from, To: to, Scope: scope, Assignment: "migrate " + name}
 		for _, g := range append([]scoping.GUID{scope.Under}, scope.Except...) {
-			if pin, ok := h.pin(scoping.ObjectID{Directory: scope.Directory, GUID: g}); ok {
+			if pin, ok := h.Pin(scoping.ObjectID{Directory: scope.Directory, GUID: g}); ok {
 				ho.Pins = append(ho.Pins, pin)
 			}
 		}
@@ -196,14 +198,14 @@ func (h *Host) handAll(cur *scoping.Partition, scope scoping.Scope, name string,
 		next, moved = p, true
 	}
 	if !moved {
-		return nil, Refuse("%s owns all of %s already", to, name)
+		return nil, problem.Refuse("%s owns all of %s already", to, name)
 	}
 	return next, nil
 }
 
 // nameOfContainer gives the directory's name of a scope's top, or what it was called when the census was not read yet.
 func (h *Host) nameOfContainer(s scoping.Scope, called string) string {
-	if p, ok := h.pin(scoping.ObjectID{Directory: s.Directory, GUID: s.Under}); ok {
+	if p, ok := h.Pin(scoping.ObjectID{Directory: s.Directory, GUID: s.Under}); ok {
 		return p.DN
 	}
 	return called
@@ -241,11 +243,11 @@ func (h *Host) turn(ctx context.Context, id string) (end func(), err error) {
 }
 
 // laterWave refuses a rollback on which a later wave depends.
-func (h *Host) laterWave(c *control, w wave.Wave) error {
-	for _, id := range sorted(c.waves) {
-		o := c.waves[id]
-		if id != w.ID && o.CutoverEpoch.Compare(w.CutoverEpoch) > 0 && o.State != wave.RolledBack && o.State != wave.Aborted && h.overlap(o.Scopes(), w.Scopes()) {
-			return Refuse("wave %s moved some of the same objects later; roll that one back first", id)
+func (h *Host) laterWave(c *control.Content, w wave.Wave) error {
+	for _, id := range sorted(c.Waves) {
+		o := c.Waves[id]
+		if id != w.ID && o.CutoverEpoch.Compare(w.CutoverEpoch) > 0 && o.State != wave.RolledBack && o.State != wave.Aborted && h.Overlap(o.Scopes(), w.Scopes()) {
+			return problem.Refuse("wave %s moved some of the same objects later; roll that one back first", id)
 		}
 	}
 	return nil
@@ -253,13 +255,13 @@ func (h *Host) laterWave(c *control, w wave.Wave) error {
 
 // Waves gives all waves in the order of their beginning.
 func (h *Host) Waves(ctx context.Context) ([]wave.Wave, error) {
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]wave.Wave, 0, len(c.waves))
-	for _, id := range sorted(c.waves) {
-		out = append(out, c.waves[id])
+	out := make([]wave.Wave, 0, len(c.Waves))
+	for _, id := range sorted(c.Waves) {
+		out = append(out, c.Waves[id])
 	}
 	sortWaves(out)
 	return out, nil
@@ -267,13 +269,13 @@ func (h *Host) Waves(ctx context.Context) ([]wave.Wave, error) {
 
 // Wave gives one wave.
 func (h *Host) Wave(ctx context.Context, id string) (wave.Wave, error) {
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return wave.Wave{}, err
 	}
-	w, ok := c.waves[id]
+	w, ok := c.Waves[id]
 	if !ok {
-		return w, fmt.Errorf("%w: wave %q", ErrNotFound, id)
+		return w, fmt.Errorf("%w: wave %q", problem.ErrNotFound, id)
 	}
 	return w, nil
 }

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -99,13 +99,13 @@ func (h *Host) health(ctx context.Context, name string) (engine.Health, bool) {
 
 // assessWaves looks at other waves: one at a time on a scope, and none undone unasked.
 func (h *Host) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool, c *collector) error {
-	ctl, err := h.view(ctx)
+	ctl, err := h.control.View(ctx)
 	if err != nil {
 		return err
 	}
-	for _, id := range sorted(ctl.waves) {
-		o := ctl.waves[id]
-		if id == w.ID || !h.overlap(o.Scopes(), w.Scopes()) {
+	for _, id := range sorted(ctl.Waves) {
+		o := ctl.Waves[id]
+		if id == w.ID || !h.Overlap(o.Scopes(), w.Scopes()) {
 			continue
 		}
 		switch {
@@ -116,30 +116,6 @@ func (h *Host) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool, c
 		}
 	}
 	return nil
-}
-
-// overlap says whether two sets of scopes can hold the same object: one's top lies in the other.
-func (h *Host) overlap(a, b []scoping.Scope) bool {
-	in := func(x, y scoping.Scope) bool {
-		p, ok := h.pin(scoping.ObjectID{Directory: x.Directory, GUID: x.Under})
-		return ok && y.Spans(scoping.Place{Directory: x.Directory, Ancestors: append([]scoping.GUID{x.Under}, p.Ancestors...)})
-	}
-	for _, x := range a {
-		for _, y := range b {
-			if x.Directory == y.Directory && !apart(x, y) && (in(x, y) || in(y, x)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// apart says whether nobody can be in both scopes because one wants taken by a choice whom the other wants not taken by it.
-func apart(x, y scoping.Scope) bool {
-	in := func(s []scoping.GUID) func(scoping.GUID) bool {
-		return func(g scoping.GUID) bool { return slices.Contains(s, g) }
-	}
-	return slices.ContainsFunc(x.With, in(y.Without)) || slices.ContainsFunc(x.Without, in(y.With))
 }
 
 // mends says whether a wave, or the plan to which it belongs, does away with what the policy in force says of a container that is gone.
@@ -158,18 +134,18 @@ func (h *Host) assessPins(w wave.Wave, target *scoping.Partition, c *collector) 
 	frozen := h.Frozen()
 	for _, f := range frozen {
 		severity := wave.Blocker
-		if slices.ContainsFunc(w.Scopes(), f.chooses) {
+		if slices.ContainsFunc(w.Scopes(), f.Chooses) {
 			severity = wave.Warning // this wave may well be the mend
 		}
 		c.add(severity, "group-"+f.Why, f.String(), f.Name)
 	}
-	for _, d := range h.drift(p) {
+	for _, d := range h.Drift(p) {
 		if (d.What == scoping.Vanished || d.What == scoping.Recreated) && mends(w, target, d.GUID) {
 			c.add(wave.Info, "ou-gone", "an OU of the policy in force is gone from the directory; the new policy does without it", d.Was)
 			continue
 		}
 		if d.What == scoping.Vanished {
-			if slices.ContainsFunc(frozen, func(f FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
+			if slices.ContainsFunc(frozen, func(f objects.FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
 				continue // said below, with its mend
 			}
 			c.add(wave.Blocker, "ou-vanished", "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
@@ -191,7 +167,7 @@ func (h *Host) assessObjects(w wave.Wave, c *collector) {
 	auth := h.gate.Authority()
 	scopes := w.Scopes()
 	inside := map[scoping.ObjectID]bool{}
-	for _, id := range h.objectsIn(scopes) {
+	for _, id := range h.In(scopes) {
 		inside[id] = true
 		h.assessObject(id, c)
 	}
@@ -214,10 +190,10 @@ func (h *Host) assessObjects(w wave.Wave, c *collector) {
 
 // assessed says of findings about single objects what they are about, for all of them together.
 var assessed = map[string]string{
-	CodeUnreachable:      "members or managers of other kinds (contacts, computers, principals of other forests) cannot be referred to in the tenant and are left out: `tandem object` names them",
-	gate.CodeStaysLinked: "these groups are mail-enabled or distribution groups in the directory now: they stay linked, and only their members are written",
-	gate.CodeStaysAsIs:   "these groups have more members than their engine synchronizes: they stay as they are in the tenant until they shrink",
-	gate.CodeNotKept:     "values of these objects do not last in the tenant and are left alone: `tandem errors list`",
+	objects.CodeUnreachable: "members or managers of other kinds (contacts, computers, principals of other forests) cannot be referred to in the tenant and are left out: `tandem object` names them",
+	gate.CodeStaysLinked:    "these groups are mail-enabled or distribution groups in the directory now: they stay linked, and only their members are written",
+	gate.CodeStaysAsIs:      "these groups have more members than their engine synchronizes: they stay as they are in the tenant until they shrink",
+	gate.CodeNotKept:        "values of these objects do not last in the tenant and are left alone: `tandem errors list`",
 }
 
 func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
@@ -235,7 +211,7 @@ func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
 	for _, f := range h.Findings(&id) {
 		c.add(wave.Warning, f.Code, assessed[f.Code], sight.Name)
 	}
-	if o, ok := h.cloudOf(row); ok && o.Synced {
+	if o, ok := h.Cloud(row); ok && o.Synced {
 		c.add(wave.Blocker, "synced", "Microsoft's engines own the cloud object: Graph refuses to write it", sight.Name)
 	}
 }
@@ -247,30 +223,16 @@ func (h *Host) assessReferences(s *ledger.State, auth gate.Authority, w wave.Wav
 		if row == nil || row.Kind != scoping.Group {
 			continue
 		}
-		o, ok := h.cloudOf(row)
+		o, ok := h.Cloud(row)
 		if !ok {
 			continue
 		}
 		for _, m := range o.Members {
 			r, linked := s.ByCloud(m)
-			if linked && !inside[r.Object] && h.ownerNow(auth, r.Object, r.Kind) != w.To {
+			if linked && !inside[r.Object] && h.Owner(auth, r.Object, r.Kind) != w.To {
 				c.add(wave.Info, "crossing-references", "memberships will cross from "+w.To+"'s groups to objects of other engines; they are kept", row.Name)
 				break
 			}
 		}
 	}
-}
-
-// objectsUnder gives the living objects of one scope.
-func (h *Host) objectsUnder(s scoping.Scope) []scoping.ObjectID {
-	var out []scoping.ObjectID
-	h.o.Census.Tree(s.Directory, func(t *census.Tree) {
-		for id := range t.Under(s.Under) {
-			o, _ := t.Get(id.GUID)
-			if s.Writes(o.Kind, scoping.Base(o.Kind)) && s.Covers(t.Place(id.GUID)) {
-				out = append(out, id)
-			}
-		}
-	})
-	return out
 }

@@ -3,77 +3,23 @@ package host
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
 )
-
-// choose tells the census by what objects are chosen: what the partition in force says, what waves that are not over hand over, and what
-// more a plan is about.
-func (h *Host) choose(ctx context.Context) error {
-	by := map[scoping.GUID]scoping.Choice{}
-	h.mu.Lock()
-	for _, x := range slices.Concat(h.controlled, h.planned) { // a plan's choices stay until another plan: apply follows
-		by[x.ID] = x
-	}
-	h.mu.Unlock()
-	var all []scoping.Choice
-	for _, x := range by {
-		all = append(all, x)
-	}
-	slices.SortFunc(all, func(x, y scoping.Choice) int { return x.ID.Compare(y.ID) })
-	return h.o.Census.Choose(ctx, all)
-}
-
-// heed remembers the choices of what control says. It is called whenever control changed.
-func (h *Host) heed(c *control) {
-	var all []scoping.Choice
-	if c.partition != nil {
-		for _, n := range h.o.Census.Names() {
-			all = append(all, c.partition.Choices(n)...)
-		}
-	}
-	for _, w := range c.waves {
-		if w.State.Over() {
-			continue
-		}
-		for _, o := range w.HandOvers {
-			all = append(all, o.Choices...)
-		}
-	}
-	h.mu.Lock()
-	h.controlled = all
-	h.mu.Unlock()
-}
-
-// ChoosePlanned tells the census of the choices of a partition that is not in force, so that places say whom they take.
-func (h *Host) ChoosePlanned(ctx context.Context, p *scoping.Partition) error {
-	var all []scoping.Choice
-	for _, n := range h.o.Census.Names() {
-		all = append(all, p.Choices(n)...)
-	}
-	return h.chooseAlso(ctx, all)
-}
-
-func (h *Host) chooseAlso(ctx context.Context, choices []scoping.Choice) error {
-	h.mu.Lock()
-	h.planned = choices
-	h.mu.Unlock()
-	return h.choose(ctx)
-}
 
 // example names an object that both choices of a clash take, "" if there is none.
 func (h *Host) example(ctx context.Context, c scoping.Clash) (string, error) {
 	if err := h.ensureCensus(ctx); err != nil {
 		return "", err
 	}
-	if err := h.chooseAlso(ctx, []scoping.Choice{c.First, c.Second}); err != nil {
+	if err := h.ChooseAlso(ctx, []scoping.Choice{c.First, c.Second}); err != nil {
 		return "", err
 	}
 	name := ""
@@ -102,70 +48,11 @@ func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
 	return out
 }
 
-// FrozenGroup is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it (rule T3).
-type FrozenGroup struct {
-	Group       scoping.ObjectID
-	Name        string // its DN, as last seen
-	Why         string // census.Vanished or census.Emptied
-	Assignments []string
-	Choices     []scoping.Choice // in force
-}
-
-// chooses says whether a scope is about objects that the group's members are.
-func (f FrozenGroup) chooses(s scoping.Scope) bool {
-	return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return slices.Contains(s.With, c.ID) })
-}
-
-// left says whether a partition does not ask for the group any more.
-func (f FrozenGroup) left(p *scoping.Partition) bool {
-	return !slices.ContainsFunc(p.Choices(f.Group.Directory), func(x scoping.Choice) bool {
-		return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return c.ID == x.ID })
-	})
-}
-
-// String says what is wrong and how it is mended.
-func (f FrozenGroup) String() string {
-	chooses := "by whose members the policy chooses"
-	if len(f.Assignments) > 0 {
-		chooses = "by whose members assignment " + strings.Join(f.Assignments, ", ") + " chooses"
-	}
-	if f.Why == census.Vanished {
-		return fmt.Sprintf("group %s, %s, is gone from the directory: nobody's engine changes because of that. Restore it, or plan a policy that names another group or drops the assignment", f.Name, chooses)
-	}
-	return fmt.Sprintf("group %s, %s, has no members any more: nobody's engine changes because of that. Give it members again, or plan a policy without the assignment if everybody is to leave it", f.Name, chooses)
-}
-
-// Frozen gives the groups whose members are not looked at any more, in order.
-func (h *Host) Frozen() []FrozenGroup {
-	p := h.gate.Authority().Partition
-	if p == nil {
-		return nil
-	}
-	var out []FrozenGroup
-	for _, f := range h.o.Census.Frozen() {
-		g := FrozenGroup{Group: f.Group, Name: f.Name, Why: f.Why, Assignments: []string{}}
-		for _, c := range p.Choices(f.Group.Directory) {
-			if slices.Contains(f.Choices, c.ID) {
-				g.Choices = append(g.Choices, c)
-			}
-		}
-		for _, a := range p.Policy().Assignments {
-			if slices.ContainsFunc(g.Choices, func(c scoping.Choice) bool { return c.Of(a) }) {
-				g.Assignments = append(g.Assignments, a.Name)
-			}
-		}
-		if len(g.Choices) > 0 { // by others nobody is owned
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
 // thawing turns what frozen groups say against a wave into warnings, if the plan's target does not ask for them any more.
 func (h *Host) thawing(target *scoping.Partition, findings []wave.Finding) {
 	for _, f := range h.Frozen() {
 		for i := range findings {
-			if x := &findings[i]; f.left(target) && x.Code == "group-"+f.Why && slices.Equal(x.Examples, []string{f.Name}) {
+			if x := &findings[i]; f.Left(target) && x.Code == "group-"+f.Why && slices.Equal(x.Examples, []string{f.Name}) {
 				x.Severity = wave.Warning
 			}
 		}
@@ -181,7 +68,7 @@ func (h *Host) waits(id scoping.ObjectID) []string {
 				continue
 			}
 			word := "is among"
-			if e.Op != chosenOp(census.Staged{Taken: true}) {
+			if e.Op != objects.ChosenOp(census.Staged{Taken: true}) {
 				word = "is no longer among"
 			}
 			what := "which waits in held set " + x.ID + ": tandem held show " + x.ID
@@ -203,7 +90,7 @@ func (h *Host) heldOwners(name string) (ids []string, objects int) {
 		}
 		n := 0
 		for _, e := range x.Entries {
-			if h.ownerNow(auth, e.Object, h.o.Census.Sight(e.Object).Kind) == name {
+			if h.Owner(auth, e.Object, h.o.Census.Sight(e.Object).Kind) == name {
 				n++
 			}
 		}
@@ -216,7 +103,7 @@ func (h *Host) heldOwners(name string) (ids []string, objects int) {
 
 // chosenOnly leaves of judgements those about objects that scopes hold, choices and all: a run reads whole subtrees.
 func (h *Host) chosenOnly(scopes []scoping.Scope, js []gate.Judgement) []gate.Judgement {
-	if !slices.ContainsFunc(scopes, chooses) {
+	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
 		return js
 	}
 	return slices.DeleteFunc(slices.Clone(js), func(j gate.Judgement) bool {
@@ -226,11 +113,9 @@ func (h *Host) chosenOnly(scopes []scoping.Scope, js []gate.Judgement) []gate.Ju
 	})
 }
 
-func chooses(s scoping.Scope) bool { return len(s.With)+len(s.Without) > 0 }
-
 // whole gives the subtrees that scopes lie in, once each: what engines are asked for.
 func whole(scopes []scoping.Scope) []scoping.Scope {
-	if !slices.ContainsFunc(scopes, chooses) {
+	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
 		return scopes
 	}
 	var out []scoping.Scope
@@ -295,7 +180,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 			take = append(take, s)
 			continue
 		}
-		q := ledger.Question{Object: s.Object, Feature: scoping.Base(s.Kind), Grave: chosenGrave(s, from, to)}
+		q := ledger.Question{Object: s.Object, Feature: scoping.Base(s.Kind), Grave: objects.ChosenGrave(s, from, to)}
 		switch state, _ := led.Answered(q, h.now().UnixMilli()); state {
 		case ledger.HoldApproved:
 			take = append(take, s)
@@ -314,7 +199,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 		Why: fmt.Sprintf("%s at once: the directory changed who the %s under %s are, and more than %d are not handed over without asking", counted(hands), choice, choice.Under.DN, limit)}
 	for _, s := range weighed {
 		from, to := h.handed(auth, s)
-		hold.Entries = append(hold.Entries, ledger.HeldEntry{Object: s.Object, Kind: s.Kind, Feature: scoping.Base(s.Kind), Grave: chosenGrave(s, from, to), Name: h.nameOf(s.Object)})
+		hold.Entries = append(hold.Entries, ledger.HeldEntry{Object: s.Object, Kind: s.Kind, Feature: scoping.Base(s.Kind), Grave: objects.ChosenGrave(s, from, to), Name: h.Name(s.Object)})
 	}
 	hold.Name()
 	if old := led.Holds[hold.ID]; old != nil && old.State == ledger.HoldOpen {
@@ -330,18 +215,6 @@ func counted(hands map[string]int) string {
 		out = append(out, fmt.Sprintf("%d objects would go %s", hands[k], k))
 	}
 	return strings.Join(out, ", ")
-}
-
-func chosenOp(s census.Staged) string {
-	if s.Taken {
-		return "chosen"
-	}
-	return "no-longer-chosen"
-}
-
-// chosenGrave is what a person answers about a change of whom a choice takes: the object's engine before and after.
-func chosenGrave(s census.Staged, from, to string) ledger.Grave {
-	return ledger.Grave{Op: chosenOp(s), Detail: s.Choice.ID.String(), Changes: []ledger.Change{{Attribute: "engine", Old: []string{from}, New: []string{to}}}}
 }
 
 // handed gives an object's owner before and after a change.
@@ -376,39 +249,13 @@ func (h *Host) choiceLimit(led *ledger.State, auth gate.Authority, choice scopin
 	return min(d.DeleteThreshold.Objects, max(5, n*d.DeleteThreshold.Percent/100))
 }
 
-// replaced tells the ledger where an object is and what takes it now, for the features whose owner is the same here as before: later
-// transfers find it by that (rule L1).
-func (h *Host) replaced(s *ledger.State, auth gate.Authority, row *ledger.Row) (out []ledger.Record) {
-	sight := h.o.Census.Sight(row.Object)
-	if !sight.Known || sight.Gone || row.Transit != nil || row.State == ledger.DeletedByTandem {
-		return nil
-	}
-	if _, pending := s.Pending(row.Object); pending {
-		return nil
-	}
-	for _, f := range slices.Sorted(maps.Keys(row.Features)) {
-		l := row.Features[f]
-		if slices.Equal(l.Chain, sight.Chain) && (slices.Equal(l.Chosen, sight.Chosen) || h.o.Without == gate.ChosenPlaces) {
-			continue
-		}
-		record, known := s.OwnerOfRecord(row.Object, f)
-		if !known || auth.Owner(sight.Place(row.Object.Directory), row.Kind, f).Engine != record {
-			continue
-		}
-		id := row.Object
-		out = append(out, ledger.Record{Type: ledger.PlaceType, Engine: record, Object: &id, Kind: row.Kind, Name: sight.Name, Feature: f, Op: "place", Epoch: auth.Epoch,
-			Claim: &ledger.Claim{Place: sight.Parent, Chain: sight.Chain, Chosen: sight.Chosen}})
-	}
-	return out
-}
-
 // placed tells the ledger of everybody where he is and what takes him now: the transfer of a cutover goes by it.
 func (h *Host) placed(ctx context.Context) error {
 	auth := h.gate.Authority()
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			rs = append(rs, h.replaced(s, auth, s.Rows[id])...)
+			rs = append(rs, h.Placing(s, auth, s.Rows[id])...)
 		}
 	})
 	return h.gate.Record(ctx, rs...)

@@ -32,22 +32,3 @@ func TestWholeScopesAreAskedForOnce(t *testing.T) {
 		t.Errorf("scopes without choices were touched: %v", got)
 	}
 }
-
-// Two scopes that want opposite things of one choice hold nobody in common.
-func TestScopesApartByAChoice(t *testing.T) {
-	pilots, others := []scoping.GUID{guid(9)}, []scoping.GUID{guid(8)}
-	for _, x := range []struct {
-		a, b scoping.Scope
-		want bool
-	}{
-		{scoping.Scope{With: pilots}, scoping.Scope{Without: pilots}, true},
-		{scoping.Scope{Without: pilots}, scoping.Scope{With: pilots}, true},
-		{scoping.Scope{With: pilots}, scoping.Scope{With: pilots}, false},
-		{scoping.Scope{With: pilots}, scoping.Scope{With: others}, false},
-		{scoping.Scope{With: pilots}, scoping.Scope{}, false},
-	} {
-		if got := apart(x.a, x.b); got != x.want {
-			t.Errorf("%+v and %+v: %v", x.a, x.b, got)
-		}
-	}
-}

@@ -61,7 +61,7 @@ func (h *Host) compareLink(s *ledger.State, auth gate.Authority, row *ledger.Row
 	if row.State == ledger.Live && !owed && !settled && ran(s, auth.Owner(sight.Place(id.Directory), row.Kind, scoping.References).Engine) {
 		keys = append(keys, refs)
 	}
-	return keys, h.replaced(s, auth, row)
+	return keys, h.Placing(s, auth, row)
 }
 
 // unlinked returns the keys of objects that their owner never settled and the tenant does not have, of engines that have run. Of one that has most of its objects to settle yet
@@ -113,5 +113,5 @@ func (h *Host) returned(s *ledger.State, auth gate.Authority, row *ledger.Row) b
 	sight := h.o.Census.Sight(row.Object)
 	_, excluded := s.Excluded[row.Object]
 	return sight.Known && !sight.Gone && !excluded && !s.CreateRejected(row.Object) &&
-		h.ownerNow(auth, row.Object, row.Kind) != scoping.None
+		h.Owner(auth, row.Object, row.Kind) != scoping.None
 }

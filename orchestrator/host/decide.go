@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -23,10 +25,10 @@ func (h *Host) ApproveWave(ctx context.Context, id, fingerprint, by, reason stri
 func (h *Host) decideWave(ctx context.Context, id string, o wave.Order, reason string) (wave.Wave, error) {
 	var out wave.Wave
 	o.At, o.Driven = h.now().UnixMilli(), h.driven(id)
-	err := h.change(ctx, func(c *control) error {
-		w, ok := c.waves[id]
+	err := h.control.Change(ctx, func(c *control.Content) error {
+		w, ok := c.Waves[id]
 		if !ok {
-			return fmt.Errorf("%w: wave %q", ErrNotFound, id)
+			return fmt.Errorf("%w: wave %q", problem.ErrNotFound, id)
 		}
 		next, err := h.decided(c, w, o)
 		if err != nil {
@@ -36,8 +38,8 @@ func (h *Host) decideWave(ctx context.Context, id string, o wave.Order, reason s
 			next = wave.Enter(next, next.Phase, string(o.Verb), h.now())
 		}
 		next.Decisions++
-		c.waves[id], out = next, next
-		c.owe(ledger.Record{Type: ledger.WaveType, Wave: id, Op: string(o.Verb), By: o.By, Reason: reason, Outcome: engine.Applied, Phase: string(next.Phase), Code: o.Fingerprint, Epoch: c.head.Epoch})
+		c.Waves[id], out = next, next
+		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: id, Op: string(o.Verb), By: o.By, Reason: reason, Outcome: engine.Applied, Phase: string(next.Phase), Code: o.Fingerprint, Epoch: c.Head.Epoch})
 		return nil
 	})
 	if err != nil {
@@ -52,23 +54,23 @@ func (h *Host) decideWave(ctx context.Context, id string, o wave.Order, reason s
 
 // MayDecide returns why a decision would be refused now; nil: it would not be.
 func (h *Host) MayDecide(ctx context.Context, id string, v wave.Verb, by string) error {
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return err
 	}
-	w, ok := c.waves[id]
+	w, ok := c.Waves[id]
 	if !ok {
-		return fmt.Errorf("%w: wave %q", ErrNotFound, id)
+		return fmt.Errorf("%w: wave %q", problem.ErrNotFound, id)
 	}
 	_, err = h.decided(c, w, wave.Order{Verb: v, By: by, At: h.now().UnixMilli(), Driven: h.driven(id)})
 	return err
 }
 
 // decided applies a decision to a wave's record, if nothing speaks against it.
-func (h *Host) decided(c *control, w wave.Wave, o wave.Order) (wave.Wave, error) {
+func (h *Host) decided(c *control.Content, w wave.Wave, o wave.Order) (wave.Wave, error) {
 	next, err := wave.Decide(w, o)
 	if err != nil {
-		return w, Refuse("%w", err)
+		return w, problem.Refuse("%w", err)
 	}
 	if o.Verb == wave.RollBack {
 		err = h.laterWave(c, w)
@@ -98,7 +100,7 @@ func (h *Host) stopsOf(w wave.Wave) string {
 		if s.Engine != "" && s.Engine != w.From && s.Engine != w.To {
 			continue
 		}
-		if s.Under == nil || h.overlap([]scoping.Scope{*s.Under}, w.Scopes()) {
+		if s.Under == nil || h.Overlap([]scoping.Scope{*s.Under}, w.Scopes()) {
 			return "stopped by " + s.By + ": " + s.Reason
 		}
 	}

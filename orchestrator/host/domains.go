@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -19,21 +20,21 @@ func (h *Host) followDomains(ctx context.Context, verified []string, initial str
 		now[i] = lower(v)
 	}
 	slices.Sort(now)
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return err
 	}
-	if err := h.change(ctx, func(*control) error { return nil }); err != nil { // the rules follow: what is judged from now on goes by them
+	if err := h.control.SetDomains(ctx, verified, initial); err != nil {
 		return err
 	}
-	if slices.Equal(c.head.Domains, now) || h.o.Without == gate.DomainsHeard {
+	if slices.Equal(c.Head.Domains, now) || h.o.Without == gate.DomainsHeard {
 		return nil
 	}
 	if err := h.soil(ctx, h.signedInElsewhere(now, initial), "domains", "the tenant's verified domains changed"); err != nil {
 		return err
 	}
-	return h.change(ctx, func(c *control) error {
-		c.head.Domains = now
+	return h.control.Change(ctx, func(c *control.Content) error {
+		c.Head.Domains = now
 		return nil
 	})
 }
@@ -43,7 +44,7 @@ func (h *Host) followDomains(ctx context.Context, verified []string, initial str
 func (h *Host) signedInElsewhere(verified []string, initial string) (keys []ledger.Key) {
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			o, ok := h.cloudOf(s.Rows[id])
+			o, ok := h.Cloud(s.Rows[id])
 			if !ok || o.Kind != scoping.User {
 				continue
 			}

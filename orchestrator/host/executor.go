@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -52,8 +54,8 @@ func (x *executor) Pause(ctx context.Context, d time.Duration) (bool, error) {
 func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 	h := x.h
 	var entered bool
-	err := h.change(ctx, func(c *control) error {
-		old := c.waves[w.ID]
+	err := h.control.Change(ctx, func(c *control.Content) error {
+		old := c.Waves[w.ID]
 		if old.Decisions != w.Decisions {
 			return wave.ErrDecided
 		}
@@ -62,11 +64,11 @@ func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 		}
 		entered = old.Phase != w.Phase || old.State != w.State
 		if w.Phase == wave.ShadowPhase && old.Phase != wave.ShadowPhase {
-			w.ShadowEpoch = c.next()
+			w.ShadowEpoch = c.Next()
 		}
-		c.waves[w.ID] = w
+		c.Waves[w.ID] = w
 		if entered {
-			c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "phase", Outcome: engine.Applied, Phase: string(w.Phase), Code: string(w.State), Reason: w.Wait, Epoch: c.head.Epoch})
+			c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "phase", Outcome: engine.Applied, Phase: string(w.Phase), Code: string(w.State), Reason: w.Wait, Epoch: c.Head.Epoch})
 		}
 		return nil
 	})
@@ -120,11 +122,11 @@ func (x *executor) Do(ctx context.Context, w wave.Wave, a wave.Act) (wave.Eviden
 
 // mayAct looks whether this host may write, and refuses while a state waits for its activation: no owner changes meanwhile.
 func (h *Host) mayAct(ctx context.Context) error {
-	if err := h.recognize(ctx); err != nil {
+	if err := h.Recognize(ctx); err != nil {
 		return err
 	}
 	if why := h.gate.Authority().ReadOnly; why != "" {
-		return fmt.Errorf("%w: %s", ErrCheckpoint, why)
+		return fmt.Errorf("%w: %s", problem.ErrCheckpoint, why)
 	}
 	return nil
 }
@@ -149,7 +151,7 @@ func (h *Host) actBaseline(ctx context.Context, w wave.Wave) (wave.Evidence, err
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
 			row := s.Rows[id]
-			if o, ok := h.cloudOf(row); ok && h.inside(w, row) {
+			if o, ok := h.Cloud(row); ok && h.Inside(w.Scopes(), row) {
 				all = append(all, ledger.BaselineEntry{Object: id, Cloud: o})
 			}
 		}
@@ -162,26 +164,6 @@ func (h *Host) actBaseline(ctx context.Context, w wave.Wave) (wave.Evidence, err
 		return wave.Evidence{}, err
 	}
 	return wave.Evidence{OK: true, Why: fmt.Sprintf("%d objects saved", len(all))}, nil
-}
-
-// inside says whether a row's object lies in a wave's scopes now, or lay there when it was last written.
-func (h *Host) inside(w wave.Wave, row *ledger.Row) bool {
-	f := scoping.Base(row.Kind)
-	places := []scoping.Place{}
-	if s := h.o.Census.Sight(row.Object); s.Known {
-		places = append(places, s.Place(row.Object.Directory))
-	}
-	if l := row.Features[f]; l != nil {
-		places = append(places, scoping.Place{Directory: row.Object.Directory, Ancestors: l.Chain, Chosen: l.Chosen})
-	}
-	for _, p := range places {
-		for _, s := range w.Scopes() {
-			if s.Writes(row.Kind, f) && s.Covers(p) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // actFreeze closes admission, or goes on waiting for the wire.
@@ -226,7 +208,7 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 			if d.Seq <= w.VerifiedFrom || (d.Code == string(engine.Shadowed) && d.Seq <= w.VerifiedUpto) {
 				continue // judged by verify
 			}
-			if row := s.Rows[k.Object]; row != nil && h.inside(w, row) && !h.o.Census.Sight(k.Object).Gone {
+			if row := s.Rows[k.Object]; row != nil && h.Inside(w.Scopes(), row) && !h.o.Census.Sight(k.Object).Gone {
 				ids = append(ids, k.Object)
 			}
 		}
@@ -258,9 +240,9 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 }
 
 // cut applies a wave's hand-overs to the partition in force, with their transfers, and says at which epoch.
-func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
-	at := c.next()
-	p := c.partition
+func (h *Host) cut(c *control.Content, w wave.Wave, back bool) (scoping.Epoch, error) {
+	at := c.Next()
+	p := c.Partition
 	for _, x := range w.HandOvers {
 		if back {
 			x = x.Inverse()
@@ -273,11 +255,11 @@ func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
 			return at, err
 		}
 		p = next
-		c.adoptToo(x.From, x.To)
+		adoptToo(c, x.From, x.To)
 		t := scoping.Transfer{Scope: x.Scope, From: x.From, To: x.To, At: at}
-		c.owe(ledger.Record{Type: ledger.TransferType, Wave: w.ID, Engine: x.To, Op: "transfer", Outcome: engine.Applied, Reason: "from " + x.From + " to " + x.To, Epoch: at, Transfer: &t})
+		c.Owe(ledger.Record{Type: ledger.TransferType, Wave: w.ID, Engine: x.To, Op: "transfer", Outcome: engine.Applied, Reason: "from " + x.From + " to " + x.To, Epoch: at, Transfer: &t})
 	}
-	c.partition = p
+	c.Partition = p
 	return at, nil
 }
 
@@ -285,7 +267,7 @@ func (h *Host) cut(c *control, w wave.Wave, back bool) (scoping.Epoch, error) {
 func (h *Host) repin(x scoping.HandOver) scoping.HandOver {
 	x.Pins = slices.Clone(x.Pins)
 	for i, old := range x.Pins {
-		if p, ok := h.pin(scoping.ObjectID{Directory: x.Scope.Directory, GUID: old.GUID}); ok {
+		if p, ok := h.Pin(scoping.ObjectID{Directory: x.Scope.Directory, GUID: old.GUID}); ok {
 			x.Pins[i] = p
 		}
 	}
@@ -305,11 +287,11 @@ func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 		return h.cutApart(ctx, w, h.freezeTime(w.ID))
 	}
 	millis := h.freezeTime(w.ID).Milliseconds()
-	err := h.change(ctx, func(c *control) error {
+	err := h.control.Change(ctx, func(c *control.Content) error {
 		if !f.Seal() {
 			return errFreezeLost
 		}
-		cur := c.waves[w.ID]
+		cur := c.Waves[w.ID]
 		if cur.Phase != wave.Cutover || cur.State != wave.Running {
 			return fmt.Errorf("%w: wave %s is %s in phase %s", errNotNow, w.ID, cur.State, cur.Phase)
 		}
@@ -317,9 +299,9 @@ func (h *Host) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 		if err != nil {
 			return err
 		}
-		cur.CutoverEpoch, cur.CutoverAt, cur.FreezeMillis, cur.Revision = at, h.now().UnixMilli(), millis, c.partition.Revision()
-		c.waves[w.ID] = wave.Enter(cur, wave.CatchUp, fmt.Sprintf("committed at epoch %s", at), h.now())
-		c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
+		cur.CutoverEpoch, cur.CutoverAt, cur.FreezeMillis, cur.Revision = at, h.now().UnixMilli(), millis, c.Partition.Revision()
+		c.Waves[w.ID] = wave.Enter(cur, wave.CatchUp, fmt.Sprintf("committed at epoch %s", at), h.now())
+		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
 		return nil
 	})
 	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) || errors.Is(err, scoping.ErrHandOver) { // the latter: another wave took the scope meanwhile
@@ -385,7 +367,7 @@ func (h *Host) sinceVerify(ctx context.Context, w wave.Wave) ([]ledger.Key, erro
 func (h *Host) askedOf(name string, keys []ledger.Key) []ledger.Key {
 	auth := h.gate.Authority()
 	h.gate.Read(func(led *ledger.State) {
-		keys = slices.DeleteFunc(keys, func(k ledger.Key) bool { return h.askable(led, auth, k) != name })
+		keys = slices.DeleteFunc(keys, func(k ledger.Key) bool { return h.Addressee(led, auth, k) != name })
 	})
 	return keys
 }
@@ -397,7 +379,7 @@ func (h *Host) deadIn(w wave.Wave) []ledger.Key {
 	h.gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {
 			row, sight := led.Rows[id], h.o.Census.Sight(id)
-			if (row.State == ledger.Live || row.State == ledger.ParkedRow) && sight.Known && sight.Gone && h.inside(w, row) {
+			if (row.State == ledger.Live || row.State == ledger.ParkedRow) && sight.Known && sight.Gone && h.Inside(w.Scopes(), row) {
 				keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(row.Kind)})
 			}
 		}
@@ -425,7 +407,7 @@ func (h *Host) unsettled(w wave.Wave) (int, []scoping.ObjectID) {
 		for _, k := range s.DirtyKeys() {
 			d := s.Dirt[k.Object][k.Feature]
 			row := s.Rows[k.Object]
-			if row != nil && h.inside(w, row) && d.Code != string(engine.Partial) && d.Code != string(engine.Shadowed) {
+			if row != nil && h.Inside(w.Scopes(), row) && d.Code != string(engine.Partial) && d.Code != string(engine.Shadowed) {
 				ids = append(ids, k.Object)
 			}
 		}
@@ -471,7 +453,7 @@ func (h *Host) unclaimedIn(w wave.Wave) int {
 		for _, id := range s.Objects() {
 			row := s.Rows[id]
 			sight := h.o.Census.Sight(id)
-			if row.State != ledger.Live || sight.Gone || !h.inside(w, row) || h.ownerNow(auth, id, row.Kind) != w.To {
+			if row.State != ledger.Live || sight.Gone || !h.Inside(w.Scopes(), row) || h.Owner(auth, id, row.Kind) != w.To {
 				continue
 			}
 			if record, ok := s.OwnerOfRecord(id, scoping.Base(row.Kind)); !ok || record != w.To {

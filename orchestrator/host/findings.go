@@ -30,29 +30,12 @@ const mostNames = 5
 func (h *Host) few(ids []string) string {
 	var names []string
 	for _, id := range ids[:min(len(ids), mostNames)] {
-		names = append(names, h.nameOfCloud(id))
+		names = append(names, h.CloudName(id))
 	}
 	if len(ids) > mostNames {
 		names = append(names, fmt.Sprintf("and %d more", len(ids)-mostNames))
 	}
 	return strings.Join(names, ", ")
-}
-
-// nameOfCloud gives a cloud object as people know it: the name of the directory object to which it belongs, or its own with its id.
-func (h *Host) nameOfCloud(id string) string {
-	name := ""
-	h.gate.Read(func(s *ledger.State) {
-		if row, ok := s.ByCloud(id); ok {
-			name = row.Name
-		}
-	})
-	if o, ok := h.o.Cache.Get(id); ok && name == "" {
-		name = strings.TrimSpace(o.Values.First(cloud.DisplayName) + " (" + id + ")")
-	}
-	if name == "" {
-		return id
-	}
-	return name
 }
 
 // foreignReferences names the references of a linked object that others wrote in the tenant (rule D3).
@@ -67,7 +50,7 @@ func (h *Host) foreignReferences(row *ledger.Row, o *cloud.Object) []string {
 	}
 	for _, id := range ids {
 		if !row.Links.Has(id) {
-			out = append(out, h.nameOfCloud(id))
+			out = append(out, h.CloudName(id))
 		}
 	}
 	return out

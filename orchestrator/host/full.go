@@ -14,13 +14,6 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Full is the last complete full run of an engine over all that it owns. A delta run evaluates what changed in the directory, so what a changed rule
-// makes of unchanged objects is seen by a full run alone.
-type Full struct {
-	At    int64  `json:"at"`    // Unix ms of its end
-	Rules string `json:"rules"` // fingerprint of what its values were made by
-}
-
 // Fingerprints tells what an engine is configured with beside what it says of itself; an Engines may be one.
 type Fingerprints interface {
 	// Settings returns the engine's settings, as JSON with ordered keys.
@@ -58,13 +51,11 @@ func (h *Host) rulesOf(ctx context.Context, name string) (string, error) {
 // fullDue says why an engine's next run is to be a full one; empty: it need not be. every is how old the last one may become; 0: however old. A full run
 // that was not complete does not count, so one that is broken off is due again.
 func (h *Host) fullDue(name, rules string, every time.Duration) string {
-	h.mu.Lock()
-	last, known := h.fulls[name]
-	h.mu.Unlock()
+	last := h.LastFull(name)
 	switch {
-	case !known && every > 0:
+	case last == nil && every > 0:
 		return "no complete full run of it is known"
-	case !known:
+	case last == nil:
 		return ""
 	case last.Rules != rules:
 		return "its rules, its settings or the tenant's domains changed since its last full run"
@@ -95,17 +86,5 @@ func (h *Host) noteFull(name, rules string, o SyncOptions, r SyncReport) {
 	if o.Profile != engine.ProfileFull || o.Under != "" || !r.Complete || r.ReadOnly != "" {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.fulls[name] = Full{At: h.now().UnixMilli(), Rules: rules}
-}
-
-// lastFull returns an engine's last complete full run; nil: none is known.
-func (h *Host) lastFull(name string) *Full {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if f, ok := h.fulls[name]; ok {
-		return &f
-	}
-	return nil
+	h.NoteFull(name, rules)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -32,7 +33,7 @@ func (w *wristwatch) Now() time.Time { return w.now }
 func TestAFullRunIsMadeWhenRulesChangedAndWeekly(t *testing.T) {
 	const week = 7 * 24 * time.Hour
 	e, w := &ruled{version: "1", settings: "{}"}, &wristwatch{now: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
-	h := &Host{o: Options{Engines: e, Clock: w}, gate: gate.New(gate.Options{}), fulls: map[string]Full{}}
+	h := &Host{o: Options{Engines: e, Clock: w}, gate: gate.New(gate.Options{}), Notes: reach.New(t.Context(), nil, w.Now)}
 	run := func(o SyncOptions, complete bool) string {
 		t.Helper()
 		rules, err := h.profile(t.Context(), "connect", &o)

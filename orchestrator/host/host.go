@@ -14,32 +14,18 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
-
-// Kinds of errors that callers tell apart.
-var (
-	ErrUsage      = errors.New("not possible as asked")          // exit 2
-	ErrCheckpoint = errors.New("waits for a person")             // exit 3
-	ErrStalePlan  = errors.New("the plan is stale")              // make a new one
-	ErrNotFound   = errors.New("not found")                      // of references of people
-	ErrNoPolicy   = errors.New("no policy is in force")          // `tandem import` first
-	ErrState      = errors.New("the state cannot be understood") // damaged, or of a newer program
-)
-
-// Refuse makes an error that matches ErrUsage and says only what it was given: that something is not possible as asked is what the exit code says.
-func Refuse(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
-
-type usageError struct{ err error }
-
-func (e *usageError) Error() string        { return e.err.Error() }
-func (e *usageError) Unwrap() error        { return e.err }
-func (e *usageError) Is(target error) bool { return target == ErrUsage }
 
 // Tenant is what the host needs of the tenant client, beside what the gate needs.
 type Tenant interface {
@@ -89,12 +75,12 @@ type Options struct {
 	Progress func(Progress)
 	// Identity tells this host from others that may feed the tenant; Renew gives the state folder an identity of its own at a take-over, nil: it
 	// keeps the one it has.
-	Identity Identity
-	Renew    func() (Identity, error)
-	// Tenure is how long a host may go on writing after it saw that the tenant's mark is its own; 0: DefaultTenure.
+	Identity tenancy.Identity
+	Renew    func() (tenancy.Identity, error)
+	// Tenure is how long a host may go on writing after it saw that the tenant's mark is its own; 0: tenancy.DefaultTenure.
 	Tenure time.Duration
 	// Configured is what the configuration says of tenant and directories.
-	Configured Configured
+	Configured tenancy.Configured
 	// Policies reads a policy file's text; for messages the name is kept.
 	Log func(msg string, args ...any)
 }
@@ -117,55 +103,53 @@ type Progress struct {
 
 // Host is one running host. It is safe for concurrent use: runs of one engine go one after the other, and so do changes of control.
 type Host struct {
-	o    Options
-	gate *gate.Gate
+	inForce
+	*objects.View
+	*tenancy.Tenancy
+	*reach.Notes
 
-	decoded  decoded
+	o       Options
+	gate    *gate.Gate
+	control *control.Control
+	steady  *steady
+
 	compared scoping.Epoch // of the authority when everything was compared last; under prep
 	news     bool          // something came that may make a difference to that; under prep
-	scale    scale         // set when the host is opened
-	opened   time.Time     // with its monotonic reading
 	lastSave uint64        // sequence number that the last checkpoint covers
 
-	ctl  sync.Mutex // changes of control, with what follows from them in memory
 	prep sync.Mutex // refreshes of tenant and census
 	save sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once
 
-	mu         sync.Mutex
-	locks      map[string]*sync.Mutex   // one run per engine
-	turns      map[string]chan struct{} // one driver per wave
-	frozen     map[string]*gate.Frozen
-	frozenAt   map[string]time.Time
-	reach      map[string]Reach
-	fulls      map[string]Full         // by engine
-	deleted    map[string]deletedSight // by directory
-	orphaned   map[string]bool         // waves that were running when this host began to serve
-	runs       uint64
-	domains    domains
-	soaking    map[string]time.Time
-	unheard    []string         // tenant objects that somebody else changed, of which the log does not know yet; under prep
-	catching   bool             // the cache may hold such changes: kept like this, it would not tell of them again
-	controlled []scoping.Choice // by which the policy in force and waves that are not over choose objects
-	planned    []scoping.Choice // by which a plan chooses objects that the policy in force does not
-	tenancy    tenancy          // the right to write, as the tenant's mark gives it
+	mu       sync.Mutex
+	locks    map[string]*sync.Mutex   // one run per engine
+	turns    map[string]chan struct{} // one driver per wave
+	frozen   map[string]*gate.Frozen
+	frozenAt map[string]time.Time
+	orphaned map[string]bool // waves that were running when this host began to serve
+	runs     uint64
+	domains  time.Time // when the tenant's domains were read; zero: never
+	soaking  map[string]time.Time
+	unheard  []string // tenant objects that somebody else changed, of which the log does not know yet; under prep
+	catching bool     // the cache may hold such changes: kept like this, it would not tell of them again
 }
 
-type domains struct {
-	verified []string
-	initial  string
-	at       time.Time
+// inForce is what outsiders may know of control.
+type inForce interface {
+	Partition() (*scoping.Partition, error)
+	Revision(ctx context.Context, n uint64) (*scoping.Partition, error)
 }
 
 // Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt.
 func Open(ctx context.Context, o Options) (*Host, error) {
-	o.Tenure = cmp.Or(o.Tenure, DefaultTenure)
-	h := &Host{o: o, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
-		soaking: map[string]time.Time{}, reach: map[string]Reach{}, fulls: map[string]Full{}, deleted: map[string]deletedSight{}, runs: uint64(o.Clock.Now().UnixMilli())}
-	before, err := h.view(ctx)
+	o.Tenure = cmp.Or(o.Tenure, tenancy.DefaultTenure)
+	ctl := control.New(o.Store, o.NewID, o.Clock.Now)
+	h := &Host{o: o, inForce: ctl, control: ctl, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
+		soaking: map[string]time.Time{}, runs: uint64(o.Clock.Now().UnixMilli())}
+	before, err := h.control.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	h.takeScale(before.head.Scale)
+	h.steady = newSteady(o.Clock, before.Head.Scale)
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)
 	}
@@ -173,15 +157,10 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.loadReach(ctx)
-	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady,
-		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.tenure, Entitle: h.entitle, NewID: o.NewID, Without: o.Without})
-	o.Census.Recall(h.tookBefore)
-	if err := h.loadMatches(ctx); err != nil {
+	if err := h.furnish(ctx, led); err != nil {
 		return nil, err
 	}
-	o.Census.Admit(h.Admits)
-	if err := h.change(ctx, h.keepScale); err != nil {
+	if err := h.control.Change(ctx, h.steady.keep); err != nil {
 		return nil, err
 	}
 	n, err := h.gate.Recover(ctx)
@@ -192,6 +171,31 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		h.say("writes without an answer from an earlier process are in doubt", "writes", n)
 	}
 	return h, nil
+}
+
+// furnish makes the rooms, from the lowest up.
+func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
+	o := h.o
+	keeper, _ := o.Checkpoints.(reach.Keeper)
+	h.Notes = reach.New(ctx, keeper, h.now)
+	h.Tenancy = tenancy.New(tenancy.Options{Control: h.control, Census: o.Census, Tenant: o.Tenant, Engines: o.Engines.Names, Identity: o.Identity, Renew: o.Renew,
+		Configured: o.Configured, Tenure: o.Tenure, GhostLife: o.GhostLife, Delay: o.Cache.Delay, Remaining: func() time.Duration { return o.Store.Control.Tenure().Remaining() },
+		Clock: o.Clock, NewID: o.NewID, Grant: h.pushGrants, Waiting: h.waiting})
+	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady.now,
+		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.Left, Entitle: h.Entitle, NewID: o.NewID, Without: o.Without})
+	h.View = objects.New(objects.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, Now: h.now, Without: o.Without})
+	o.Census.Recall(h.tookBefore)
+	if err := h.control.Enforce(ctx, h.gate, h.Barred); err != nil {
+		return err
+	}
+	o.Census.Admit(h.Admits)
+	return nil
+}
+
+// waiting tells people how long a command has waited for another host's silence.
+func (h *Host) waiting(phase string, done, whole time.Duration) {
+	h.progress(Progress{Phase: phase, Done: int(done.Seconds()), Total: int(whole.Seconds()),
+		Note: "waiting until the other host can write no more: " + (whole - done).Round(time.Second).String()})
 }
 
 func (h *Host) say(msg string, args ...any) {
@@ -213,7 +217,7 @@ func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 	led := h.fromCheckpoint(ctx)
 	if led.Seq > h.o.Cache.UpTo() { // the checkpoint has folded settlements that the cache may lack
 		if err := h.layOverOlder(ctx, led.Seq); err != nil {
-			return nil, fmt.Errorf("%w: reading the log: %w", ErrState, err)
+			return nil, fmt.Errorf("%w: reading the log: %w", problem.ErrState, err)
 		}
 	}
 	err := h.o.Store.Log.Read(ctx, led.Seq+1, func(seq uint64, b []byte) error {
@@ -227,7 +231,7 @@ func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 		return led.Fold(seq, r)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: folding the log: %w", ErrState, err)
+		return nil, fmt.Errorf("%w: folding the log: %w", problem.ErrState, err)
 	}
 	h.o.Cache.Reached(led.Seq)
 	h.lastSave = led.Seq
@@ -265,7 +269,7 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 func (h *Host) Save(ctx context.Context) error {
 	h.save.Lock()
 	defer h.save.Unlock()
-	if err := h.keepReach(ctx); err != nil {
+	if err := h.Keep(ctx); err != nil {
 		return err
 	}
 	b, seq, err := h.checkpoint(ctx)
@@ -325,39 +329,4 @@ func (h *Host) nextRun() uint64 {
 	defer h.mu.Unlock()
 	h.runs++
 	return h.runs
-}
-
-// drift gives what the pinned containers and groups of a partition have become, those included whose name is another one's now.
-func (h *Host) drift(p *scoping.Partition) []scoping.Drift {
-	ds := p.Drift(h.pin)
-	for i, d := range ds {
-		dn, err := scoping.ParseDN(d.Was)
-		if d.What != scoping.Vanished || err != nil {
-			continue
-		}
-		h.o.Census.Tree(d.Directory, func(t *census.Tree) {
-			if g, ok := t.Named(dn); ok && g != d.GUID {
-				ds[i].What, ds[i].Now = scoping.Recreated, t.DN(g)
-			}
-		})
-	}
-	return ds
-}
-
-// pin finds where a pinned container is now, by the census.
-func (h *Host) pin(id scoping.ObjectID) (scoping.Pin, bool) {
-	var p scoping.Pin
-	ok := false
-	h.o.Census.Tree(id.Directory, func(t *census.Tree) {
-		if id.GUID == t.Root {
-			p, ok = scoping.Pin{GUID: id.GUID, DN: t.RootDN}, true
-			return
-		}
-		o, known := t.Get(id.GUID)
-		if !known || o.Gone {
-			return
-		}
-		p, ok = scoping.Pin{GUID: id.GUID, DN: t.DN(id.GUID), Ancestors: t.Place(id.GUID).Ancestors}, true
-	})
-	return p, ok
 }

@@ -128,13 +128,13 @@ func (h *Host) unmatchable(m scoping.Match, anchors map[string][]scoping.ObjectI
 	case o.Deleted:
 		return "tenant object " + m.Tenant + " is among the deleted items", "restore it in the tenant, or remove the line"
 	case o.Kind != kind:
-		return fmt.Sprintf("tenant object %s is a %s, and %s is a %s", m.Tenant, o.Kind, h.nameOf(m.Object), kind), "only objects of the same kind can belong together"
+		return fmt.Sprintf("tenant object %s is a %s, and %s is a %s", m.Tenant, o.Kind, h.Name(m.Object), kind), "only objects of the same kind can belong together"
 	case o.Synced:
 		return "tenant object " + m.Tenant + " is synchronized by Microsoft's engines", "remove the line: such an object is found by its source anchor once it is released"
 	case slices.ContainsFunc(anchors[o.Anchor()], func(id scoping.ObjectID) bool { return id != m.Object }):
-		return "tenant object " + m.Tenant + " carries the source anchor of " + h.nameOf(anchors[o.Anchor()][0]), "remove the line: it belongs to that object"
+		return "tenant object " + m.Tenant + " carries the source anchor of " + h.Name(anchors[o.Anchor()][0]), "remove the line: it belongs to that object"
 	case !linked.GUID.IsZero() && linked != m.Object:
-		return "tenant object " + m.Tenant + " belongs to " + h.nameOf(linked) + " already", "remove the line"
+		return "tenant object " + m.Tenant + " belongs to " + h.Name(linked) + " already", "remove the line"
 	}
 	return "", ""
 }

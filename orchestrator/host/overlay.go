@@ -25,7 +25,7 @@ func endOf(r ledger.Record) (intent string, ended bool) {
 // object came back in the directory, the host died: the older cache shows it alive, nothing is restored, and the tenant's news of the delete
 // pass for somebody else's.]
 func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
-	fresh := h.steady()-r.Moment() <= h.o.Cache.Delay().Milliseconds()
+	fresh := h.steady.now()-r.Moment() <= h.o.Cache.Delay().Milliseconds()
 	if seq <= h.o.Cache.UpTo() || (!h.o.Cache.Loaded(w.Kind) && !fresh) { // of a kind that was not saved everything is read anew
 		return
 	}

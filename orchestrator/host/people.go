@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -24,19 +26,19 @@ type StopOptions struct {
 func (h *Host) Stop(ctx context.Context, o StopOptions) (gate.Stop, error) {
 	s := gate.Stop{Engine: o.Engine, Reason: o.Reason, By: o.By, At: h.now().UnixMilli(), DN: o.Under}
 	if o.Engine != "" && !slices.Contains(h.o.Engines.Names(), o.Engine) {
-		return s, Refuse("no engine %q is configured (configured: %v)", o.Engine, h.o.Engines.Names())
+		return s, problem.Refuse("no engine %q is configured (configured: %v)", o.Engine, h.o.Engines.Names())
 	}
 	if o.Under != "" {
-		dir, guid, _, err := h.resolveDN(ctx, o.Under)
+		dir, guid, _, err := h.Resolve(ctx, o.Under)
 		if err != nil {
 			return s, err
 		}
 		s.Under = &scoping.Scope{Directory: dir, Under: guid}
 	}
 	s.ID = stopID(o)
-	err := h.change(ctx, func(c *control) error {
-		c.stops[s.ID] = s
-		c.owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "stop", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: s.ID, Epoch: c.head.Epoch})
+	err := h.control.Change(ctx, func(c *control.Content) error {
+		c.Stops[s.ID] = s
+		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "stop", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: s.ID, Epoch: c.Head.Epoch})
 		return nil
 	})
 	return s, err
@@ -57,24 +59,24 @@ func stopID(o StopOptions) string {
 // Start ends the stop of the same engine, subtree or all; All ends every stop. What was proposed meanwhile is dirty and is asked for again.
 func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 	var ended []gate.Stop
-	err := h.change(ctx, func(c *control) error {
+	err := h.control.Change(ctx, func(c *control.Content) error {
 		ended = nil
-		for _, id := range sorted(c.stops) {
+		for _, id := range sorted(c.Stops) {
 			if o.All || id == stopID(o) {
-				ended = append(ended, c.stops[id])
-				delete(c.stops, id)
+				ended = append(ended, c.Stops[id])
+				delete(c.Stops, id)
 			}
 		}
-		for id, w := range c.waves {
+		for id, w := range c.Waves {
 			if w.WaitsFor() == wave.ForStop { // another stop that holds it as well holds it again
 				w.State = wave.Running
-				c.waves[id] = w
+				c.Waves[id] = w
 			}
 		}
 		if len(ended) == 0 {
-			return Refuse("nothing is stopped by %q (stopped: %v)", stopID(o), sorted(c.stops))
+			return problem.Refuse("nothing is stopped by %q (stopped: %v)", stopID(o), sorted(c.Stops))
 		}
-		c.owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: stopID(o), Epoch: c.head.Epoch})
+		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: stopID(o), Epoch: c.Head.Epoch})
 		return nil
 	})
 	return ended, err
@@ -140,12 +142,12 @@ func (h *Host) Debts() []Debt {
 	auth := h.gate.Authority()
 	h.gate.Read(func(s *ledger.State) {
 		for _, k := range s.DirtyKeys() {
-			d := Debt{Key: k, Dirty: s.Dirt[k.Object][k.Feature], Owner: h.askable(s, auth, k)}
+			d := Debt{Key: k, Dirty: s.Dirt[k.Object][k.Feature], Owner: h.Addressee(s, auth, k)}
 			d.Trouble = attempts(s.TroubleOf(k))
 			if row := s.Rows[k.Object]; row != nil {
 				d.Name = row.Name
 			}
-			if n := h.nameOf(k.Object); n != "" {
+			if n := h.Name(k.Object); n != "" {
 				d.Name = n
 			}
 			out = append(out, d)

@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -64,7 +65,7 @@ type PlanOptions struct {
 
 // Plan computes what would change hands, wave by wave, with a shadow run of each target. It writes nothing but the engines' own state.
 func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
-	cur, err := h.Partition()
+	cur, err := h.control.Partition()
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +82,11 @@ func (h *Host) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	if err := h.ChoosePlanned(ctx, target); err != nil {
 		return nil, err
 	}
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Version: PlanVersion, Installation: c.head.Installation, FromRevision: cur.Revision(), CreatedAt: h.now().UnixMilli(), Policy: string(o.Text), Target: target, Engines: map[string]string{}, Waves: []PlannedWave{}}
+	p := &Plan{Version: PlanVersion, Installation: c.Head.Installation, FromRevision: cur.Revision(), CreatedAt: h.now().UnixMilli(), Policy: string(o.Text), Target: target, Engines: map[string]string{}, Waves: []PlannedWave{}}
 	for _, n := range h.o.Engines.Names() {
 		d, err := h.o.Engines.Describe(ctx, n)
 		if err != nil {
@@ -145,7 +146,7 @@ func (h *Host) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOption
 		out.Features = append(out.Features, x.Scope.Features...)
 	}
 	out.Features = listed(h.gate.Authority().Partition, out.Features)
-	ids := h.objectsIn(w.Scopes())
+	ids := h.In(w.Scopes())
 	sum := sha256.New()
 	for _, id := range ids {
 		out.Objects[h.o.Census.Sight(id).Kind]++
@@ -224,17 +225,17 @@ func (p *Plan) Blocked() []wave.Finding {
 	return out
 }
 
-// ReadPlan reads a plan file. Errors say what is wrong with it and match ErrUsage.
+// ReadPlan reads a plan file. Errors say what is wrong with it and match problem.ErrUsage.
 func ReadPlan(b []byte) (*Plan, error) {
 	p := new(Plan)
 	if err := json.Unmarshal(b, p); err != nil {
-		return nil, Refuse("this is not a plan file (%w): write one with `tandem plan -f POLICY -o PLAN`", err)
+		return nil, problem.Refuse("this is not a plan file (%w): write one with `tandem plan -f POLICY -o PLAN`", err)
 	}
 	switch {
 	case p.Version != PlanVersion:
-		return nil, Refuse("the plan file is of version %d, this program knows %d: plan again", p.Version, PlanVersion)
+		return nil, problem.Refuse("the plan file is of version %d, this program knows %d: plan again", p.Version, PlanVersion)
 	case p.Target == nil || p.Fingerprint == "":
-		return nil, Refuse("the plan file is not whole: plan again")
+		return nil, problem.Refuse("the plan file is not whole: plan again")
 	}
 	q := *p
 	q.Waves = slices.Clone(p.Waves)
@@ -244,26 +245,26 @@ func ReadPlan(b []byte) (*Plan, error) {
 		named = named && (w.ID == q.Waves[i].ID || w.ID == shortWaveID(q.Fingerprint, i)) // a wave of an older plan file may be under way
 	}
 	if q.Fingerprint != p.Fingerprint || !named {
-		return nil, Refuse("the plan file was changed after it was written: plan again")
+		return nil, problem.Refuse("the plan file was changed after it was written: plan again")
 	}
 	return p, nil
 }
 
 // stale says why a plan may not be begun any more, or nil.
 func (h *Host) stale(ctx context.Context, p *Plan) error {
-	cur, err := h.Partition()
+	cur, err := h.control.Partition()
 	if err != nil {
 		return err
 	}
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return err
 	}
 	switch {
-	case p.Installation != c.head.Installation:
-		return fmt.Errorf("%w: it was made by another installation", ErrStalePlan)
+	case p.Installation != c.Head.Installation:
+		return fmt.Errorf("%w: it was made by another installation", problem.ErrStalePlan)
 	case p.FromRevision != cur.Revision():
-		return fmt.Errorf("%w: it was made for revision %d, in force is %d", ErrStalePlan, p.FromRevision, cur.Revision())
+		return fmt.Errorf("%w: it was made for revision %d, in force is %d", problem.ErrStalePlan, p.FromRevision, cur.Revision())
 	}
 	for _, n := range h.o.Engines.Names() {
 		d, err := h.o.Engines.Describe(ctx, n)
@@ -271,7 +272,7 @@ func (h *Host) stale(ctx context.Context, p *Plan) error {
 			return err
 		}
 		if v, ok := p.Engines[n]; ok && v != d.Version {
-			return fmt.Errorf("%w: engine %s was of version %s, and is of %s now", ErrStalePlan, n, v, d.Version)
+			return fmt.Errorf("%w: engine %s was of version %s, and is of %s now", problem.ErrStalePlan, n, v, d.Version)
 		}
 	}
 	if err := h.ChoosePlanned(ctx, p.Target); err != nil { // this may be another process than the one that planned
@@ -293,7 +294,7 @@ func (h *Host) drifted(w PlannedWave) error {
 		scopes = append(scopes, x.Scope)
 	}
 	total, diff := 0, 0
-	for _, id := range h.objectsIn(scopes) {
+	for _, id := range h.In(scopes) {
 		now[h.o.Census.Sight(id).Kind]++
 	}
 	for _, k := range []scoping.Kind{scoping.User, scoping.Group, scoping.Contact, scoping.Device} {
@@ -301,30 +302,16 @@ func (h *Host) drifted(w PlannedWave) error {
 		diff += max(now[k]-w.Objects[k], w.Objects[k]-now[k])
 	}
 	if diff > 10 || (total >= 100 && diff*100 > total) {
-		return fmt.Errorf("%w: wave %s was planned for %d objects, the scope changed by %d since", ErrStalePlan, w.ID, total, diff)
+		return fmt.Errorf("%w: wave %s was planned for %d objects, the scope changed by %d since", problem.ErrStalePlan, w.ID, total, diff)
 	}
 	return nil
-}
-
-// objectsIn gives the living objects of the census in scopes whose base feature the scopes hold.
-func (h *Host) objectsIn(scopes []scoping.Scope) []scoping.ObjectID {
-	var out []scoping.ObjectID
-	for _, n := range h.o.Census.Names() {
-		for _, s := range scopes {
-			if s.Directory == n {
-				out = append(out, h.objectsUnder(s)...)
-			}
-		}
-	}
-	slices.SortFunc(out, scoping.ObjectID.Compare)
-	return slices.Compact(out)
 }
 
 // shadowRun lets the target of a wave propose every object of its scopes, and counts what would happen. Silent: nothing is recorded (plan).
 func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Evidence, error) {
 	ev := wave.Evidence{OK: true}
 	if w.To == scoping.None {
-		ev.Counts.Unchanged = len(h.objectsIn(w.Scopes()))
+		ev.Counts.Unchanged = len(h.In(w.Scopes()))
 		return ev, nil
 	}
 	l := h.lock(w.To)
@@ -375,7 +362,7 @@ func (h *Host) shadowRun(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 func (h *Host) recordSilence(ctx context.Context, w wave.Wave, run uint64, unheard []ledger.Key) error {
 	rs := make([]ledger.Record, len(unheard))
 	for i, k := range unheard {
-		rs[i] = ledger.Record{Type: ledger.DecisionType, Engine: w.To, Wave: w.ID, Run: run, Object: &k.Object, Kind: h.o.Census.Sight(k.Object).Kind, Name: h.nameOf(k.Object),
+		rs[i] = ledger.Record{Type: ledger.DecisionType, Engine: w.To, Wave: w.ID, Run: run, Object: &k.Object, Kind: h.o.Census.Sight(k.Object).Kind, Name: h.Name(k.Object),
 			Feature: k.Feature, Outcome: engine.Shadowed, Code: "unclaimed", Reason: "a complete run did not propose it", Quietly: true, Epoch: w.ShadowEpoch}
 	}
 	return h.gate.Record(ctx, rs...)
@@ -407,11 +394,11 @@ func (h *Host) tally(sum gate.Summary, silent, dead []ledger.Key) (wave.Counts, 
 			break
 		}
 		worst[k.Object] = rankUnclaimed
-		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "unclaimed", Grave: true})
+		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.Name(k.Object), Op: "unclaimed", Grave: true})
 	}
 	for _, k := range dead {
 		worst[k.Object] = rankDelete
-		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.nameOf(k.Object), Op: "delete", Grave: true})
+		ds = append(ds, wave.Difference{Object: k.Object, Feature: k.Feature, Name: h.Name(k.Object), Op: "delete", Grave: true})
 	}
 	slices.SortFunc(ds, func(a, b wave.Difference) int {
 		return ledger.Key{Object: a.Object, Feature: a.Feature}.Compare(ledger.Key{Object: b.Object, Feature: b.Feature})
@@ -498,7 +485,7 @@ func counts(worst map[scoping.ObjectID]int) wave.Counts {
 func (h *Host) silentAbout(ctx context.Context, scopes []scoping.Scope, s *gate.Session) ([]ledger.Key, error) {
 	find := func() []ledger.Key {
 		out := h.notProposed(scopes, s)
-		for _, id := range h.objectsIn(scopes) {
+		for _, id := range h.In(scopes) {
 			k := ledger.Key{Object: id, Feature: scoping.Base(h.o.Census.Sight(id).Kind)}
 			if h.o.Census.Expected(id) && !s.Seen(k) {
 				out = append(out, k)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/policy"
@@ -81,65 +83,38 @@ func (h *Host) Import(ctx context.Context, file string, text []byte, by string) 
 // ImportFile is Import with a file of matches.
 func (h *Host) ImportFile(ctx context.Context, f PolicyFile, by string) (*scoping.Partition, error) {
 	if h.gate.Authority().Partition != nil {
-		return nil, Refuse("a policy is in force already (revision %d); change it with `tandem plan` and `tandem apply`", h.gate.Authority().Partition.Revision())
+		return nil, problem.Refuse("a policy is in force already (revision %d); change it with `tandem plan` and `tandem apply`", h.gate.Authority().Partition.Revision())
 	}
 	p, matches, err := h.CompileFile(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.unclaimedTenant(ctx); err != nil {
-		return nil, err
-	}
-	b, err := h.here(ctx)
+	bind, err := h.First(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, keeps := h.o.Tenant.(Marker); keeps {
-		if err := h.sign(ctx, func(*control) error { return nil }); err != nil {
-			return nil, err
+	err = h.control.Change(ctx, func(c *control.Content) error {
+		if c.Partition != nil {
+			return problem.Refuse("a policy is in force already")
 		}
-	}
-	err = h.change(ctx, func(c *control) error {
-		if c.partition != nil {
-			return Refuse("a policy is in force already")
-		}
-		at := c.next()
-		c.partition = p.Succeed(nil, at)
-		c.policy = f.Text
-		c.head.Adopting = map[string]scoping.Epoch{}
-		for _, n := range c.partition.Engines() {
-			c.head.Adopting[n] = at
+		at := c.Next()
+		c.Partition = p.Succeed(nil, at)
+		c.Policy = f.Text
+		c.Head.Adopting = map[string]scoping.Epoch{}
+		for _, n := range c.Partition.Engines() {
+			c.Head.Adopting[n] = at
 		}
 		if len(matches) > 0 {
-			c.matches = &matches
+			c.Matches = &matches
 		}
-		c.bindTo(b)
-		c.owe(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + f.Name + " put in force", Epoch: at})
+		bind(c)
+		c.Owe(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + f.Name + " put in force", Epoch: at})
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return h.gate.Authority().Partition, h.pushGrants(ctx)
-}
-
-// unclaimedTenant refuses a first adoption where another installation, or another host with this one's state, feeds the tenant (rule H1).
-func (h *Host) unclaimedTenant(ctx context.Context) error {
-	if err := h.bound(ctx); err != nil {
-		return err
-	}
-	mark, found, err := h.read(ctx)
-	if err != nil {
-		return err
-	}
-	c, err := h.view(ctx)
-	if err != nil {
-		return err
-	}
-	if why := foreign(c.head, mark, found); why != "" {
-		return refusedAs(ErrOtherHost, why)
-	}
-	return refusedAs(ErrOtherHost, displaced(c.head, h.identity()))
 }
 
 // pushGrants tells every engine what it may do.
@@ -151,13 +126,4 @@ func (h *Host) pushGrants(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// Partition gives what is in force; ErrNoPolicy if nothing is.
-func (h *Host) Partition() (*scoping.Partition, error) {
-	p := h.gate.Authority().Partition
-	if p == nil {
-		return nil, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", ErrNoPolicy)
-	}
-	return p, nil
 }

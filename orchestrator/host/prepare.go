@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
-	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -63,7 +63,7 @@ func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 // reachTenant brings the view of the tenant up to date. The prep lock is held.
 func (h *Host) reachTenant(ctx context.Context) error {
 	began := h.now()
-	if err := h.recognize(ctx); err != nil { // before anything is read of what may not be ours
+	if err := h.Recognize(ctx); err != nil { // before anything is read of what may not be ours
 		h.noteTenant(began, err)
 		return err
 	}
@@ -78,7 +78,7 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 	events, full, unread, err := h.lookAround(ctx)
 	h.news = h.news || full || len(events) > 0
 	if unread == nil || err != nil { // a directory that was not read says nothing about whose it is
-		err = h.noteStrange(ctx, err)
+		err = h.NoteStrange(ctx, err)
 	}
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 // could not be told of stays for the next time, and no cache is kept until then.
 func (h *Host) readTenant(ctx context.Context, known bool) error {
 	h.catch(true)
-	began, steady := h.now(), time.UnixMilli(h.steady())
+	began, steady := h.now(), time.UnixMilli(h.steady.now())
 	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, steady)
 	h.noteTenant(began, err)
 	if err != nil {
@@ -126,7 +126,7 @@ func (h *Host) catch(catching bool) {
 
 func (h *Host) learnDomains(ctx context.Context) error {
 	h.mu.Lock()
-	fresh := h.now().Sub(h.domains.at) < domainsLife && len(h.domains.verified) > 0
+	fresh := h.now().Sub(h.domains) < domainsLife
 	h.mu.Unlock()
 	if fresh {
 		return nil
@@ -138,7 +138,9 @@ func (h *Host) learnDomains(ctx context.Context) error {
 		return fmt.Errorf("reading the tenant's domains: %w", err)
 	}
 	h.mu.Lock()
-	h.domains = domains{verified: v, initial: initial, at: h.now()}
+	if len(v) > 0 {
+		h.domains = h.now()
+	}
 	h.mu.Unlock()
 	return h.followDomains(ctx, v, initial)
 }
@@ -199,12 +201,12 @@ func (h *Host) followNews(ctx context.Context, events []census.Event, full bool)
 // followPins lets the partition know where its pinned containers lie now; owners are unchanged.
 func (h *Host) followPins(ctx context.Context) error {
 	p := h.gate.Authority().Partition
-	if p == nil || p.Follow(h.pin) == p {
+	if p == nil || p.Follow(h.Pin) == p {
 		return nil
 	}
-	return h.change(ctx, func(c *control) error {
-		if c.partition != nil {
-			c.partition = c.partition.Follow(h.pin)
+	return h.control.Change(ctx, func(c *control.Content) error {
+		if c.Partition != nil {
+			c.Partition = c.Partition.Follow(h.Pin)
 		}
 		return nil
 	})
@@ -280,7 +282,7 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 	base := ledger.Key{Object: e.Object, Feature: scoping.Base(e.Kind)}
 	if row == nil {
 		moved := e.Type == census.Moved || e.Type == census.Carried || e.Type == census.Returned || e.Type == census.Chosen
-		if owner := h.ownerNow(auth, e.Object, e.Kind); h.o.Census.Expected(e.Object) && owner != scoping.None && (moved || e.Type == census.Appeared && ran(s, owner)) {
+		if owner := h.Owner(auth, e.Object, e.Kind); h.o.Census.Expected(e.Object) && owner != scoping.None && (moved || e.Type == census.Appeared && ran(s, owner)) {
 			return []ledger.Key{base}, nil // its engine may have seen it before the host did, and been put off (rule V1)
 		}
 		return nil, nil
@@ -296,21 +298,21 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 		if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place of his
 			there := *row
 			there.Transit = nil
-			rs = append(rs, h.replaced(s, auth, &there)...)
+			rs = append(rs, h.Placing(s, auth, &there)...)
 		}
 		return nil, rs
 	}
 	if h.returned(s, auth, row) {
-		return []ledger.Key{base}, h.replaced(s, auth, row)
+		return []ledger.Key{base}, h.Placing(s, auth, row)
 	}
-	if rs := h.replaced(s, auth, row); len(rs) > 0 {
+	if rs := h.Placing(s, auth, row); len(rs) > 0 {
 		if e.Type != census.Changed && e.Type != census.Returned {
 			return nil, rs
 		}
 		return []ledger.Key{base}, rs
 	}
 	if e.Type == census.Changed || e.Type == census.Returned || (e.Type == census.Moved && !full) {
-		if h.ownerNow(auth, e.Object, e.Kind) != scoping.None {
+		if h.Owner(auth, e.Object, e.Kind) != scoping.None {
 			return []ledger.Key{base}, nil
 		}
 	}
@@ -335,7 +337,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 					continue
 				}
 				if !placed[k.Object] { // nor was it told that it moved within its owner's scopes
-					rs, placed[k.Object] = append(rs, h.replaced(s, auth, row)...), true
+					rs, placed[k.Object] = append(rs, h.Placing(s, auth, row)...), true
 				}
 			}
 			if h.nobodys(s, auth, row, sight, k) {
@@ -350,7 +352,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 // nobodys says that no engine will ever be asked for a debt as things are.
 func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight, k ledger.Key) bool {
 	if sight.Gone {
-		return row == nil || row.State == ledger.DeletedByTandem || h.ownerOfGone(s, auth, row) == scoping.None
+		return row == nil || row.State == ledger.DeletedByTandem || h.OwnerOfGone(s, auth, row) == scoping.None
 	}
 	o := auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature)
 	return o.Engine == scoping.None && (row == nil || row.Transit == nil)
@@ -365,17 +367,11 @@ func (h *Host) holders(s *ledger.State, row *ledger.Row) []ledger.Key {
 	var out []ledger.Key
 	for _, id := range s.Objects() {
 		r := s.Rows[id]
-		if o, ok := h.cloudOf(r); ok && (o.HasMember(row.CloudID) || o.Manager == row.CloudID) {
+		if o, ok := h.Cloud(r); ok && (o.HasMember(row.CloudID) || o.Manager == row.CloudID) {
 			out = append(out, ledger.Key{Object: id, Feature: scoping.References})
 		}
 	}
 	return out
-}
-
-// ownerNow gives the engine of an object's place.
-func (h *Host) ownerNow(auth gate.Authority, id scoping.ObjectID, k scoping.Kind) string {
-	sight := h.o.Census.Sight(id)
-	return auth.Owner(sight.Place(id.Directory), k, scoping.Base(k)).Engine
 }
 
 // transit compares an object's owner with its owner of record (rule T1).
@@ -384,7 +380,7 @@ func (h *Host) transit(s *ledger.State, auth gate.Authority, row *ledger.Row) (l
 	if !known || row.State == ledger.DeletedByTandem {
 		return ledger.Record{}, false
 	}
-	now := h.ownerNow(auth, row.Object, row.Kind)
+	now := h.Owner(auth, row.Object, row.Kind)
 	switch {
 	case row.Transit == nil && now == record,
 		row.Transit != nil && now == row.Transit.To && record == row.Transit.From:
@@ -397,12 +393,4 @@ func (h *Host) transit(s *ledger.State, auth gate.Authority, row *ledger.Row) (l
 	}
 	return ledger.Record{Type: ledger.TransitType, Engine: record, Object: &id, Kind: row.Kind, Name: row.Name, Feature: scoping.Base(row.Kind), Op: "transit",
 		Reason: reason + ": from " + record + " to " + now, Transit: &ledger.Transit{From: record, To: now}}, true
-}
-
-// cloudOf gives the cloud object of a row.
-func (h *Host) cloudOf(row *ledger.Row) (cloud.Object, bool) {
-	if row == nil || row.CloudID == "" {
-		return cloud.Object{}, false
-	}
-	return h.o.Cache.Get(row.CloudID)
 }

@@ -114,14 +114,14 @@ func (h *Host) answerable(a *account, s *ledger.State, auth gate.Authority, id s
 		a.later(id, "a request about it has no answer yet", true)
 		return false
 	}
-	now, shown := h.cloudOf(row)
-	owner := h.ownerNow(auth, id, t.kind)
+	now, shown := h.Cloud(row)
+	owner := h.Owner(auth, id, t.kind)
 	switch {
 	case row == nil || row.CloudID == "":
 		a.all(id, ledger.NotRestorable, "it is not linked to a tenant object any more")
 	case !sight.Known || sight.Gone:
 		a.all(id, ledger.BySource, "it was deleted in the directory")
-	case !shown && row.Wrote > h.steady()-h.o.Cache.Delay().Milliseconds():
+	case !shown && row.Wrote > h.steady.now()-h.o.Cache.Delay().Milliseconds():
 		a.later(id, "the tenant does not show it yet", true)
 	case !shown || now.Deleted:
 		a.all(id, ledger.NotRestorable, "tenant object "+row.CloudID+" is deleted")
@@ -166,7 +166,7 @@ func passing(code string) bool {
 
 // values says of each value that the wave wrote what is to become of it.
 func (h *Host) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail) {
-	now, _ := h.cloudOf(row)
+	now, _ := h.Cloud(row)
 	base := scoping.Base(t.kind)
 	mine, _ := gate.Attributes(base) // anchors and keys are the link's, which stays
 	last := row.Features[base]
@@ -193,7 +193,7 @@ func (h *Host) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail
 
 // references lists what the wave added: directory and earlier engine say what becomes of it.
 func (h *Host) references(a *account, s *ledger.State, id scoping.ObjectID, t *trail) {
-	now, _ := h.cloudOf(s.Rows[id])
+	now, _ := h.Cloud(s.Rows[id])
 	for _, attr := range sorted(t.refs) {
 		ends := slices.Compact(slices.Sorted(slices.Values(t.refs[attr])))
 		for _, end := range ends {

@@ -8,8 +8,13 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -32,7 +37,7 @@ type Explained struct {
 func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (Explained, error) {
 	var err error
 	if p == nil {
-		if p, err = h.Partition(); err != nil {
+		if p, err = h.control.Partition(); err != nil {
 			return Explained{}, err
 		}
 	}
@@ -54,11 +59,11 @@ func (h *Host) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 		sight = h.o.Census.Sight(id)
 	}
 	if !sight.Known {
-		return Explained{}, refError(ref, "%w: the directory shows no object %s", ErrNotFound, ref)
+		return Explained{}, problem.About(ref, "%w: the directory shows no object %s", problem.ErrNotFound, ref)
 	}
 	e := Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone}
 	if scoping.Base(sight.Kind) == "" {
-		return e, Refuse("%s is a container or something else that is not synchronized", sight.Name)
+		return e, problem.Refuse("%s is a container or something else that is not synchronized", sight.Name)
 	}
 	e.Features, e.Waits = p.Explain(sight.Place(id.Directory), sight.Kind), h.waits(id)
 	return e, nil
@@ -73,7 +78,7 @@ type ObjectReport struct {
 	Foreign   []string // members or manager in the tenant that Tandem did not write, by name
 	Dirty     map[scoping.Feature]ledger.Dirty
 	Debts     []Debt
-	Findings  []Finding
+	Findings  []objects.Finding
 	Excluded  string
 	Directory map[string][]string
 	Journal   []AuditEntry
@@ -102,7 +107,7 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 		}
 		for _, f := range slices.Sorted(maps.Keys(s.Dirt[id])) {
 			k := ledger.Key{Object: id, Feature: f}
-			out.Debts = append(out.Debts, Debt{Key: k, Name: sight.Name, Owner: h.askable(s, auth, k), Dirty: s.Dirt[id][f], Trouble: attempts(s.TroubleOf(k))})
+			out.Debts = append(out.Debts, Debt{Key: k, Name: sight.Name, Owner: h.Addressee(s, auth, k), Dirty: s.Dirt[id][f], Trouble: attempts(s.TroubleOf(k))})
 		}
 		if row := s.Rows[id]; row != nil {
 			r := *row
@@ -110,7 +115,7 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 			for f := range row.Features {
 				out.Record[f], _ = s.OwnerOfRecord(id, f)
 			}
-			if o, ok := h.cloudOf(row); ok {
+			if o, ok := h.Cloud(row); ok {
 				out.Cloud = &o
 			}
 		}
@@ -137,7 +142,7 @@ type DiffOptions struct {
 
 // Diff lets an engine propose everything under a DN and gives what it would write now. Nothing is written but the debt that a look at an owner leaves: see keepOwed.
 func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, objects int, ds []gate.Judgement, err error) {
-	if _, err := h.Partition(); err != nil {
+	if _, err := h.control.Partition(); err != nil {
 		return "", 0, nil, err
 	}
 	if err := h.Prepare(ctx); err != nil {
@@ -147,7 +152,7 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 		objects, ds, err = h.diffScopes(ctx, o.Engine, o.Scopes)
 		return o.Engine, objects, ds, err
 	}
-	dir, guid, chain, err := h.resolveDN(ctx, o.Under)
+	dir, guid, chain, err := h.Resolve(ctx, o.Under)
 	if err != nil {
 		return "", 0, nil, err
 	}
@@ -160,7 +165,7 @@ func (h *Host) Diff(ctx context.Context, o DiffOptions) (engineName string, obje
 		}
 	}
 	if !slices.Contains(h.o.Engines.Names(), engineName) {
-		return engineName, 0, nil, Refuse("no engine owns %s; name one with --engine (configured: %v)", o.Under, h.o.Engines.Names())
+		return engineName, 0, nil, problem.Refuse("no engine owns %s; name one with --engine (configured: %v)", o.Under, h.o.Engines.Names())
 	}
 	var scopes []scoping.Scope
 	if o.Engine == "" {
@@ -211,7 +216,7 @@ func (h *Host) differences(ctx context.Context, engineName string, scopes []scop
 	}
 	for _, k := range h.notProposed(scopes, s) {
 		if mine(k.Object, k.Feature) {
-			ds = append(ds, gate.Judgement{Key: k, Name: h.nameOf(k.Object), Op: "unclaimed"})
+			ds = append(ds, gate.Judgement{Key: k, Name: h.Name(k.Object), Op: "unclaimed"})
 		}
 	}
 	return len(seen), ds, nil
@@ -286,8 +291,8 @@ type Status struct {
 	Epoch        scoping.Epoch
 	Installation string
 	ReadOnly     string // why nothing may be written, or ""
-	Mark         MarkStatus
-	Restored     *Restored // what a state waits for that is to be activated
+	Mark         tenancy.MarkStatus
+	Restored     *control.Restored // what a state waits for that is to be activated
 	Engines      []EngineStatus
 	Stops        []gate.Stop
 	Held         []ledger.Hold
@@ -296,9 +301,9 @@ type Status struct {
 	Dirty        int
 	InDoubt      int
 	Drift        []scoping.Drift
-	Frozen       []FrozenGroup
+	Frozen       []objects.FrozenGroup
 	Directories  []DirectoryStatus
-	Tenant       *Reach // nil: nobody tried to reach it
+	Tenant       *reach.Tries // nil: nobody tried to reach it
 }
 
 // EngineStatus is what is known of an engine.
@@ -309,8 +314,8 @@ type EngineStatus struct {
 	Grants  []engine.Grant
 	Stopped string
 	Debts   int
-	Reach   *Reach // nil: nobody tried to let it run
-	Full    *Full  // nil: none is known
+	Reach   *reach.Tries // nil: nobody tried to let it run
+	Full    *reach.Full  // nil: none is known
 	Process Process
 }
 
@@ -319,22 +324,22 @@ type DirectoryStatus struct {
 	Name    string
 	Objects int
 	USN     uint64
-	Reach   *Reach // nil: nobody tried to reach it
-	Deleted string // whether the account sees deleted objects: "seen", "hidden", "unproven", "" (not known)
-	Blind   string // why it does not; empty unless Deleted is "hidden"
+	Reach   *reach.Tries // nil: nobody tried to reach it
+	Deleted string       // whether the account sees deleted objects: "seen", "hidden", "unproven", "" (not known)
+	Blind   string       // why it does not; empty unless Deleted is "hidden"
 }
 
 // Status gathers everything at a glance; it reads nothing from directory or tenant.
 func (h *Host) Status(ctx context.Context) (Status, error) {
-	c, err := h.view(ctx)
+	c, err := h.control.View(ctx)
 	if err != nil {
 		return Status{}, err
 	}
 	auth := h.gate.Authority()
-	st := Status{Epoch: c.head.Epoch, Installation: c.head.Installation, ReadOnly: auth.ReadOnly, Mark: h.markStatus(c), Restored: c.head.Restored, Stops: auth.Stops, Held: Waiting(h.Held()), Linked: map[scoping.Kind]int{}}
+	st := Status{Epoch: c.Head.Epoch, Installation: c.Head.Installation, ReadOnly: auth.ReadOnly, Mark: h.MarkStatus(c), Restored: c.Head.Restored, Stops: auth.Stops, Held: objects.Waiting(h.Held()), Linked: map[scoping.Kind]int{}}
 	if auth.Partition != nil {
 		st.Revision = auth.Partition.Revision()
-		for _, d := range h.drift(auth.Partition) {
+		for _, d := range h.Drift(auth.Partition) {
 			if h.o.Census.USN(d.Directory) != 0 { // what was never read has not drifted
 				st.Drift = append(st.Drift, d)
 			}
@@ -357,17 +362,15 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 			}
 		}
 	})
-	st.Tenant = h.reachOf(tenantReach)
+	st.Tenant = h.Of(reach.Tenant)
 	for _, n := range h.o.Engines.Names() {
 		st.Engines = append(st.Engines, h.engineStatus(n, auth, debts[n]))
 	}
 	for _, n := range h.o.Census.Names() {
 		d := DirectoryStatus{Name: n, USN: h.o.Census.USN(n)}
 		h.o.Census.Tree(n, func(t *census.Tree) { d.Objects = len(t.All()) })
-		d.Reach = h.reachOf(directoryReach(n))
-		h.mu.Lock()
-		d.Deleted, d.Blind = h.deleted[n].words()
-		h.mu.Unlock()
+		d.Reach = h.Of(reach.Directory(n))
+		d.Deleted, d.Blind = h.Deleted(n)
 		st.Directories = append(st.Directories, d)
 	}
 	return st, nil
@@ -381,7 +384,7 @@ func (h *Host) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 	if r, ok := h.lastRun(n); ok {
 		e.Last = &r
 	}
-	e.Reach, e.Full = h.reachOf(engineReach(n)), h.lastFull(n)
+	e.Reach, e.Full = h.Of(reach.Engine(n)), h.LastFull(n)
 	if p, ok := h.o.Engines.(Processes); ok {
 		e.Process = p.Process(n)
 	}

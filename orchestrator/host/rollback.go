@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -21,11 +22,11 @@ func (h *Host) actFlipBack(ctx context.Context, w wave.Wave) (wave.Evidence, err
 	if f == nil {
 		return wave.Evidence{Why: errFreezeLost.Error()}, nil
 	}
-	err := h.change(ctx, func(c *control) error {
+	err := h.control.Change(ctx, func(c *control.Content) error {
 		if !f.Seal() {
 			return errFreezeLost
 		}
-		cur := c.waves[w.ID]
+		cur := c.Waves[w.ID]
 		if cur.Phase != wave.RollbackFreeze || cur.State != wave.Running {
 			return fmt.Errorf("%w: wave %s is %s in phase %s", errNotNow, w.ID, cur.State, cur.Phase)
 		}
@@ -33,9 +34,9 @@ func (h *Host) actFlipBack(ctx context.Context, w wave.Wave) (wave.Evidence, err
 		if err != nil {
 			return err
 		}
-		cur.BackEpoch, cur.Revision = at, c.partition.Revision()
-		c.waves[w.ID] = wave.Enter(cur, wave.RollbackEvaluate, fmt.Sprintf("taken back at epoch %s", at), h.now())
-		c.owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "flip-back", Outcome: engine.Applied, Phase: string(wave.RollbackEvaluate), Epoch: at})
+		cur.BackEpoch, cur.Revision = at, c.Partition.Revision()
+		c.Waves[w.ID] = wave.Enter(cur, wave.RollbackEvaluate, fmt.Sprintf("taken back at epoch %s", at), h.now())
+		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "flip-back", Outcome: engine.Applied, Phase: string(wave.RollbackEvaluate), Epoch: at})
 		return nil
 	})
 	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) {
@@ -75,7 +76,7 @@ func (h *Host) touched(w wave.Wave) []ledger.Key {
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
 			row := s.Rows[id]
-			if !h.inside(w, row) {
+			if !h.Inside(w.Scopes(), row) {
 				continue
 			}
 			for f := range row.Features {
@@ -83,7 +84,7 @@ func (h *Host) touched(w wave.Wave) []ledger.Key {
 			}
 		}
 	})
-	for _, id := range h.objectsIn(w.Scopes()) {
+	for _, id := range h.In(w.Scopes()) {
 		keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(h.o.Census.Sight(id).Kind)})
 	}
 	slices.SortFunc(keys, ledger.Key.Compare)

@@ -1,16 +1,15 @@
 package host
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
-	"github.com/tandem-sync/tandem/state"
 )
 
 // Settings is what a plan's policy says otherwise than the one in force without handing anything over: defaults, the file of matches, names,
@@ -73,12 +72,12 @@ func spelledOut(d scoping.Defaults) scoping.Defaults {
 }
 
 // restate puts a plan's settings in force.
-func (c *control) restate(p *Plan, by string) {
-	next, _ := c.partition.Restate(p.Target)
-	if next == c.partition { // its matches alone are new
+func restate(c *control.Content, p *Plan, by string) {
+	next, _ := c.Partition.Restate(p.Target)
+	if next == c.Partition { // its matches alone are new
 		next = next.Again()
 	}
-	c.partition, c.matches, c.head.Plan = next, p.Settings.Matches, p.Fingerprint
+	c.Partition, c.Matches, c.Head.Plan = next, p.Settings.Matches, p.Fingerprint
 	var said []string
 	for _, x := range p.Settings.Changes {
 		said = append(said, fmt.Sprintf("%s: %s → %s", x.What, orNothing(x.From), orNothing(x.To)))
@@ -87,7 +86,7 @@ func (c *control) restate(p *Plan, by string) {
 	if err != nil {
 		panic("host: changes of a policy that cannot be encoded: " + err.Error()) // they are texts
 	}
-	c.owe(ledger.Record{Type: ledger.ControlType, Op: "policy", By: by, Outcome: engine.Applied, Reason: strings.Join(said, "; "), Epoch: c.head.Epoch, Detail: detail})
+	c.Owe(ledger.Record{Type: ledger.ControlType, Op: "policy", By: by, Outcome: engine.Applied, Reason: strings.Join(said, "; "), Epoch: c.Head.Epoch, Detail: detail})
 }
 
 func orNothing(s string) string {
@@ -95,20 +94,4 @@ func orNothing(s string) string {
 		return "none"
 	}
 	return s
-}
-
-// loadMatches puts the kept matches in force, when the host is opened.
-func (h *Host) loadMatches(ctx context.Context) error {
-	return h.o.Store.Control.View(ctx, func(tx state.Tx) error {
-		b := tx.Get("host", "matches")
-		if b == nil {
-			return nil
-		}
-		var ms []scoping.Match
-		if err := json.Unmarshal(b, &ms); err != nil {
-			return fmt.Errorf("%w: the matches in force: %w", ErrState, err)
-		}
-		h.gate.SetMatches(ms)
-		return nil
-	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/control"
 )
 
 // machine is a clock whose machine tells its start.
@@ -20,30 +22,29 @@ func (m *machine) SinceBoot() (string, time.Duration)         { return m.boot, m
 // Rule P6: what is waited for lasts as long as it lasts, whatever the wall clock says, in one process and over several of one start of the machine.
 func TestTheSteadyScaleOutlivesProcessesAndClockSteps(t *testing.T) {
 	m := &machine{wall: time.UnixMilli(1_000_000_000), boot: "a", since: time.Hour}
-	c := &control{}
-	open := func() *Host {
-		h := &Host{o: Options{Clock: m}}
-		h.takeScale(c.head.Scale)
-		if err := h.keepScale(c); err != nil {
+	c := &control.Content{}
+	open := func() *steady {
+		s := newSteady(m, c.Head.Scale)
+		if err := s.keep(c); err != nil {
 			t.Fatal(err)
 		}
-		return h
+		return s
 	}
-	h := open()
-	if h.steady() != m.wall.UnixMilli() {
-		t.Fatalf("the scale begins at %d", h.steady())
+	s := open()
+	if s.now() != m.wall.UnixMilli() {
+		t.Fatalf("the scale begins at %d", s.now())
 	}
-	began := h.steady()
+	began := s.now()
 	m.since, m.wall = m.since+time.Minute, m.wall.Add(26*time.Hour)
-	if got := h.steady() - began; got != time.Minute.Milliseconds() {
+	if got := s.now() - began; got != time.Minute.Milliseconds() {
 		t.Errorf("a minute, in which the clock was set, is %d ms", got)
 	}
 	m.since = m.since + time.Minute
-	if got := open().steady() - began; got != 2*time.Minute.Milliseconds() {
+	if got := open().now() - began; got != 2*time.Minute.Milliseconds() {
 		t.Errorf("two minutes, by another process, are %d ms", got)
 	}
 	m.boot, m.since = "b", time.Second
-	if h := open(); h.steady() != m.wall.UnixMilli() || c.head.Scale.Boot != "b" {
-		t.Errorf("after another start of the machine the scale is at %d, of %q", h.steady(), c.head.Scale.Boot)
+	if s := open(); s.now() != m.wall.UnixMilli() || c.Head.Scale.Boot != "b" {
+		t.Errorf("after another start of the machine the scale is at %d, of %q", s.now(), c.Head.Scale.Boot)
 	}
 }

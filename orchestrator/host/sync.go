@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -69,10 +70,10 @@ type SyncReport struct {
 // Sync lets an engine run over its scopes: refresh, run, what is dirty, what left, judge, count.
 func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport, error) {
 	if !slices.Contains(h.o.Engines.Names(), name) {
-		return SyncReport{}, Refuse("no engine %q is configured (configured: %v)", name, h.o.Engines.Names())
+		return SyncReport{}, problem.Refuse("no engine %q is configured (configured: %v)", name, h.o.Engines.Names())
 	}
 	if h.gate.Authority().Partition == nil {
-		return SyncReport{}, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", ErrNoPolicy)
+		return SyncReport{}, fmt.Errorf("%w: `tandem import POLICY` puts the first one in force", problem.ErrNoPolicy)
 	}
 	l := h.lock(name)
 	l.Lock()
@@ -81,12 +82,12 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 	unread, err := h.prepare(ctx)
 	if err != nil {
 		h.noteRun(name, began, SyncReport{}, err)
-		return SyncReport{}, errors.Join(err, h.keepReach(ctx))
+		return SyncReport{}, errors.Join(err, h.Keep(ctx))
 	}
 	rules, err := h.profile(ctx, name, &o)
 	if err != nil {
 		h.noteRun(name, began, SyncReport{}, err)
-		return SyncReport{}, errors.Join(err, h.keepReach(ctx))
+		return SyncReport{}, errors.Join(err, h.Keep(ctx))
 	}
 	r, err := h.run(ctx, name, o, unread)
 	h.noteRun(name, began, r, err)
@@ -94,7 +95,7 @@ func (h *Host) Sync(ctx context.Context, name string, o SyncOptions) (SyncReport
 		h.noteFull(name, rules, o, r)
 	}
 	if err == nil && r.ReadOnly != "" && r.Complete && o.Profile == engine.ProfileFull && o.Under == "" && o.By != "" {
-		err = h.seen(ctx, name, o.By, r)
+		err = h.Seen(ctx, name, o.By, r.Shadowed)
 	}
 	r.Millis, r.At = h.now().Sub(began).Milliseconds(), h.now().UnixMilli()
 	if err != nil {
@@ -230,7 +231,7 @@ func (rs *runState) ask(ctx context.Context, q engine.RunRequest) (complete bool
 			rs.read += rep.Read
 		}
 		for _, e := range rep.Errors {
-			rs.problem = append(rs.problem, ObjectProblem{Object: rs.h.nameOf(e.Object), Code: e.Code, Message: e.Message})
+			rs.problem = append(rs.problem, ObjectProblem{Object: rs.h.Name(e.Object), Code: e.Code, Message: e.Message})
 		}
 	})
 }
@@ -299,11 +300,11 @@ func (h *Host) keepOwed(ctx context.Context, name string, s *gate.Session, batch
 			k := ledger.Key{Object: p.Object, Feature: p.Feature}
 			j, said := s.Said(k)
 			left := p.Want == engine.OutOfScope // for where it is now, it was not proposed
-			if !said || (j.Outcome.Settles() && !left) || h.askable(led, auth, k) != name {
+			if !said || (j.Outcome.Settles() && !left) || h.Addressee(led, auth, k) != name {
 				continue
 			}
 			keys = append(keys, k)
-			if refs := (ledger.Key{Object: p.Object, Feature: scoping.References}); left && h.askable(led, auth, refs) == name {
+			if refs := (ledger.Key{Object: p.Object, Feature: scoping.References}); left && h.Addressee(led, auth, refs) == name {
 				keys = append(keys, refs)
 			}
 		}
@@ -329,27 +330,12 @@ func (h *Host) dirtyOf(name string, s *gate.Session) []scoping.ObjectID {
 			if s != nil && s.Seen(k) {
 				continue
 			}
-			if h.askable(led, auth, k) == name {
+			if h.Addressee(led, auth, k) == name {
 				ids = append(ids, k.Object)
 			}
 		}
 	})
 	return slices.Compact(ids)
-}
-
-// askable gives the engine that is to be asked for a feature of an object now.
-func (h *Host) askable(led *ledger.State, auth gate.Authority, k ledger.Key) string {
-	sight := h.o.Census.Sight(k.Object)
-	if !sight.Known {
-		return ""
-	}
-	if sight.Gone {
-		if row := led.Rows[k.Object]; row != nil {
-			return h.ownerOfGone(led, auth, row)
-		}
-		return ""
-	}
-	return auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature).Engine
 }
 
 // claims carries out, on the owner's behalf, the deletes that the census saw and the engine did not propose (rule P4). They are judged with the
@@ -368,7 +354,7 @@ func (rs *runState) claims(ctx context.Context) error {
 				continue // stale: it died where the engine has no grant, and the host is as fresh as can be
 			}
 			sight := h.o.Census.Sight(k.Object)
-			if !sight.Gone || h.ownerOfGone(led, auth, row) != rs.name {
+			if !sight.Gone || h.OwnerOfGone(led, auth, row) != rs.name {
 				continue
 			}
 			ps = append(ps, engine.Proposal{Object: k.Object, Kind: row.Kind, Name: row.Name, Feature: k.Feature, Want: engine.Gone})
@@ -383,14 +369,6 @@ func (rs *runState) claims(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// ownerOfGone gives who may delete what is gone: the owner of record, or the engine of its last place when nobody knows (rule L2 holds it then).
-func (h *Host) ownerOfGone(led *ledger.State, auth gate.Authority, row *ledger.Row) string {
-	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
-		return e
-	}
-	return auth.Owner(gate.PlaceOf(row.Object, h.o.Census.Sight(row.Object), row), row.Kind, scoping.Base(row.Kind)).Engine // as the gate answers whoever proposes it
 }
 
 // farewells asks the old owner for the last values of what left for where no engine writes (rules T2, T4).
@@ -448,7 +426,7 @@ func (rs *runState) unclaimed(ctx context.Context, complete bool, r *SyncReport)
 			row := led.Rows[id]
 			sight := h.o.Census.Sight(id)
 			k := ledger.Key{Object: id, Feature: scoping.Base(row.Kind)}
-			if row.State != ledger.Live || sight.Gone || h.ownerNow(auth, id, row.Kind) != rs.name {
+			if row.State != ledger.Live || sight.Gone || h.Owner(auth, id, row.Kind) != rs.name {
 				continue
 			}
 			switch {
@@ -584,13 +562,13 @@ func (h *Host) scopesUnder(ctx context.Context, grants []engine.Grant, dn string
 	if dn == "" {
 		return all, nil
 	}
-	dir, guid, chain, err := h.resolveDN(ctx, dn)
+	dir, guid, chain, err := h.Resolve(ctx, dn)
 	if err != nil {
 		return nil, err
 	}
 	out := h.cutScopes(all, dir, guid, chain)
 	if len(out) == 0 {
-		return nil, Refuse("the engine owns nothing under %s", dn)
+		return nil, problem.Refuse("the engine owns nothing under %s", dn)
 	}
 	return out, nil
 }
@@ -603,19 +581,9 @@ func (h *Host) cutScopes(all []scoping.Scope, dir string, guid scoping.GUID, cha
 		if s.Covers(inside) {
 			s.Under = guid
 			out = append(out, s)
-		} else if p, ok := h.pin(scoping.ObjectID{Directory: dir, GUID: s.Under}); ok && s.Directory == dir && slices.Contains(p.Ancestors, guid) {
+		} else if p, ok := h.Pin(scoping.ObjectID{Directory: dir, GUID: s.Under}); ok && s.Directory == dir && slices.Contains(p.Ancestors, guid) {
 			out = append(out, s)
 		}
 	}
 	return out
-}
-
-func (h *Host) nameOf(id scoping.ObjectID) string {
-	if id.GUID.IsZero() {
-		return ""
-	}
-	if s := h.o.Census.Sight(id); s.Known {
-		return s.Name
-	}
-	return id.String()
 }

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
@@ -36,7 +39,7 @@ func TestWaveNamesAreLongAndOldPlansAreRead(t *testing.T) {
 		if err != nil || got.Waves[0].ID != id {
 			t.Errorf("%s: %+v %v", id, got, err)
 		}
-		if _, err := ReadPlan(bytes.Replace(b, []byte(id), []byte("wffffff-1"), 1)); !errors.Is(err, ErrUsage) {
+		if _, err := ReadPlan(bytes.Replace(b, []byte(id), []byte("wffffff-1"), 1)); !errors.Is(err, problem.ErrUsage) {
 			t.Errorf("a wave was renamed by hand: %v", err)
 		}
 	}
@@ -51,12 +54,12 @@ func TestALaterWaveIsKnownByItsEpoch(t *testing.T) {
 	if _, _, err := c.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h := &Host{o: Options{Census: c}}
+	h := &Host{View: objects.New(objects.Options{Census: c})}
 	over := []scoping.HandOver{{From: "connect", To: "cloudsync", Scope: scoping.Scope{Directory: "contoso", Under: guid(1), Features: []scoping.Feature{scoping.Users}}}}
 	first := wave.Wave{ID: "first", Phase: wave.Soak, State: wave.Waiting, HandOvers: over, CutoverAt: 2_000, CutoverEpoch: scoping.Epoch{Incarnation: 1, N: 5}}
 	second := wave.Wave{ID: "second", Phase: wave.Soak, State: wave.Waiting, HandOvers: over, CutoverAt: 1_000, CutoverEpoch: scoping.Epoch{Incarnation: 1, N: 9}}
-	all := &control{waves: map[string]wave.Wave{"first": first, "second": second}}
-	if _, err := h.decided(all, first, wave.Order{Verb: wave.RollBack, By: "test"}); !errors.Is(err, ErrUsage) {
+	all := &control.Content{Waves: map[string]wave.Wave{"first": first, "second": second}}
+	if _, err := h.decided(all, first, wave.Order{Verb: wave.RollBack, By: "test"}); !errors.Is(err, problem.ErrUsage) {
 		t.Errorf("the first is taken back under the second: %v", err)
 	}
 	if _, err := h.decided(all, second, wave.Order{Verb: wave.RollBack, By: "test"}); err != nil {

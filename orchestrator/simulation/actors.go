@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -319,7 +320,7 @@ func (w *world) decideAs(x wave.Wave, v wave.Verb) {
 		w.log("wave %s: %s -> %s in %s %v", x.ID, v, y.State, y.Phase, err)
 		if err == nil {
 			w.book.decided(w, y, v)
-		} else if !errors.Is(err, host.ErrUsage) {
+		} else if !errors.Is(err, problem.ErrUsage) {
 			w.book.standing(x.ID).paused = false // nobody knows whether it was decided
 		}
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -23,27 +24,27 @@ type marked struct{ *tenant }
 
 // signed is a mark, and since when reads show it.
 type signed struct {
-	mark  host.Mark
+	mark  tenancy.Mark
 	shown time.Time
 }
 
-var _ host.Marker = marked{}
+var _ tenancy.Marker = marked{}
 
-// Mark implements host.Marker: a read lags.
-func (t marked) Mark(context.Context) (host.Mark, bool, bool, error) {
+// Mark implements tenancy.Marker: a read lags.
+func (t marked) Mark(context.Context) (tenancy.Mark, bool, bool, error) {
 	if t.w.fault(2) {
-		return host.Mark{}, false, true, errTenant
+		return tenancy.Mark{}, false, true, errTenant
 	}
 	for _, s := range slices.Backward(t.marks) {
 		if !s.shown.After(t.w.now) {
 			return s.mark, true, true, nil
 		}
 	}
-	return host.Mark{}, false, true, nil
+	return tenancy.Mark{}, false, true, nil
 }
 
-// SetMark implements host.Marker.
-func (t marked) SetMark(_ context.Context, m host.Mark) (bool, error) {
+// SetMark implements tenancy.Marker.
+func (t marked) SetMark(_ context.Context, m tenancy.Mark) (bool, error) {
 	if t.w.fault(2) {
 		return true, errTenant
 	}
@@ -62,7 +63,7 @@ func (t marked) SetMark(_ context.Context, m host.Mark) (bool, error) {
 const restoredBackup = "a restored backup"
 
 // firstHost is the identity of the host that the simulation is about.
-var firstHost = host.Identity{Machine: "machine-1", Folder: "folder-1", Name: "one"}
+var firstHost = tenancy.Identity{Machine: "machine-1", Folder: "folder-1", Name: "one"}
 
 // double is another host.
 type double struct {
@@ -90,7 +91,7 @@ func (w *world) appear() {
 	}
 	switch n := w.r.IntN(3); {
 	case n == 0:
-		w.double = w.openDouble("a copied folder", w.disk.Copy(w.otherOptions()), host.Identity{Machine: "machine-2", Folder: "folder-1", Name: "two"})
+		w.double = w.openDouble("a copied folder", w.disk.Copy(w.otherOptions()), tenancy.Identity{Machine: "machine-2", Folder: "folder-1", Name: "two"})
 	case n == 1 && w.backup != nil:
 		w.restore(w.backup.Copy(w.otherOptions()))
 	default:
@@ -109,17 +110,17 @@ func (w *world) otherOptions() state.Options {
 func (w *world) restore(disk *state.MemoryDisk) {
 	s, err := disk.Open()
 	if err == nil {
-		err = errors.Join(host.MarkRestored(context.Background(), s, w.newID, "simulation", "backup", w.Now()), s.Close())
+		err = errors.Join(tenancy.MarkRestored(context.Background(), s, w.newID, "simulation", "backup", w.Now()), s.Close())
 	}
 	if err != nil {
 		w.fail(singleWriter, "restoring a backup: %v", err)
 	}
-	w.double = w.openDouble(restoredBackup, disk, host.Identity{Machine: "machine-3", Folder: "folder-3", Name: "three"})
+	w.double = w.openDouble(restoredBackup, disk, tenancy.Identity{Machine: "machine-3", Folder: "folder-3", Name: "three"})
 }
 
 // install is somebody who begins anew in an empty folder.
 func (w *world) install() {
-	x := w.openDouble("another installation", state.Memory(w.otherOptions()), host.Identity{Machine: "machine-4", Folder: "folder-4", Name: "four"})
+	x := w.openDouble("another installation", state.Memory(w.otherOptions()), tenancy.Identity{Machine: "machine-4", Folder: "folder-4", Name: "four"})
 	if x == nil {
 		return
 	}
@@ -132,7 +133,7 @@ func (w *world) install() {
 }
 
 // openDouble opens a host over another folder.
-func (w *world) openDouble(what string, disk *state.MemoryDisk, id host.Identity) *double {
+func (w *world) openDouble(what string, disk *state.MemoryDisk, id tenancy.Identity) *double {
 	ctx := context.Background()
 	x := &double{w: w, what: what, grants: map[string][]engine.Grant{}}
 	s, err := disk.Open()
@@ -198,7 +199,7 @@ func (w *world) handOver() {
 		w.dir.put(e)
 	}
 	for _, e := range []string{connect, cloudsync} {
-		if _, err := w.syncAs(e, engine.ProfileDelta); !errors.Is(err, host.ErrOtherHost) {
+		if _, err := w.syncAs(e, engine.ProfileDelta); !errors.Is(err, tenancy.ErrOtherHost) {
 			w.fail(singleWriter, "the first host does not notice that another feeds the tenant: %s: %v", e, err)
 		}
 	}
@@ -221,7 +222,7 @@ func (c otherClock) Sleep(_ context.Context, d time.Duration) error {
 // otherTenant is the tenant as another host reaches it.
 type otherTenant struct{ x *double }
 
-var _ host.Marker = otherTenant{}
+var _ tenancy.Marker = otherTenant{}
 
 // Send implements gate.Tenant: only a host that a person activated may come to this.
 func (t otherTenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
@@ -252,11 +253,11 @@ func (t otherTenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) (
 	return t.x.w.tenant.delta(c, now), nil
 }
 
-func (t otherTenant) Mark(ctx context.Context) (host.Mark, bool, bool, error) {
+func (t otherTenant) Mark(ctx context.Context) (tenancy.Mark, bool, bool, error) {
 	return marked{t.x.w.tenant}.Mark(ctx)
 }
 
-func (t otherTenant) SetMark(ctx context.Context, m host.Mark) (bool, error) {
+func (t otherTenant) SetMark(ctx context.Context, m tenancy.Mark) (bool, error) {
 	return marked{t.x.w.tenant}.SetMark(ctx, m)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -115,7 +116,7 @@ func TestStoryPlanBesideAWave(t *testing.T) {
 		e := *ann
 		e.title = "manager"
 		w.dir.put(e)
-		if _, _, err := w.host.Migrate(context.Background(), w.dir.now.dn(ann.parent), cloudsync, nil, nil, host.ApplyOptions{}); !errors.Is(err, host.ErrCheckpoint) {
+		if _, _, err := w.host.Migrate(context.Background(), w.dir.now.dn(ann.parent), cloudsync, nil, nil, host.ApplyOptions{}); !errors.Is(err, problem.ErrCheckpoint) {
 			w.fail(wayBack, "a second wave on the same objects: %v", err)
 		}
 		w.both()

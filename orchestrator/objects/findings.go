@@ -1,7 +1,8 @@
-package host
+package objects
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,6 +15,9 @@ import (
 
 // CodeUnreachable is the code of references whose ends cannot be referred to in the tenant.
 const CodeUnreachable = "unreachable-references"
+
+// mostExamples is how many objects a finding names.
+const mostExamples = 5
 
 // Finding is what people should know of an object although nothing of it failed and nothing is owed.
 type Finding struct {
@@ -28,10 +32,10 @@ type Finding struct {
 
 // Findings lists what is known of linked objects: ends that cannot be referred to, groups that stay linked although they are left out, and
 // values that the tenant does not keep. Only of one object if it is given.
-func (h *Host) Findings(only *scoping.ObjectID) []Finding {
+func (v *View) Findings(only *scoping.ObjectID) []Finding {
 	var out []Finding
-	auth := h.gate.Authority()
-	h.gate.Read(func(s *ledger.State) {
+	auth := v.gate.Authority()
+	v.gate.Read(func(s *ledger.State) {
 		ids := s.Objects()
 		if only != nil {
 			ids = []scoping.ObjectID{*only}
@@ -41,12 +45,12 @@ func (h *Host) Findings(only *scoping.ObjectID) []Finding {
 			if row == nil || (row.State != ledger.Live && row.State != ledger.ParkedRow) {
 				continue
 			}
-			for _, f := range h.findingsOf(s, row) {
+			for _, f := range v.findingsOf(s, row) {
 				f.Name = row.Name
-				if n := h.nameOf(id); n != "" {
+				if n := v.Name(id); n != "" {
 					f.Name = n
 				}
-				f.Owner = h.askable(s, auth, f.Key)
+				f.Owner = v.Addressee(s, auth, f.Key)
 				out = append(out, f)
 			}
 		}
@@ -54,7 +58,7 @@ func (h *Host) Findings(only *scoping.ObjectID) []Finding {
 	return out
 }
 
-func (h *Host) findingsOf(s *ledger.State, row *ledger.Row) []Finding {
+func (v *View) findingsOf(s *ledger.State, row *ledger.Row) []Finding {
 	var out []Finding
 	base := ledger.Key{Object: row.Object, Feature: scoping.Base(row.Kind)}
 	if code, why, stays := gate.Stays(s.Excluded[row.Object]); stays {
@@ -62,7 +66,7 @@ func (h *Host) findingsOf(s *ledger.State, row *ledger.Row) []Finding {
 	}
 	refs := ledger.Key{Object: row.Object, Feature: scoping.References}
 	if l := row.Features[scoping.References]; l != nil && l.Never != nil {
-		out = append(out, h.unreachable(refs, row.Kind, l.Never))
+		out = append(out, v.unreachable(refs, row.Kind, l.Never))
 	}
 	for _, k := range []ledger.Key{base, refs} {
 		if t := s.TroubleOf(k); t != nil && len(t.NotKept) > 0 {
@@ -74,22 +78,22 @@ func (h *Host) findingsOf(s *ledger.State, row *ledger.Row) []Finding {
 	return out
 }
 
-// unreachable tells of the ends of other kinds of one object.
-func (h *Host) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Finding {
+// unreachable returns the finding about the ends of other kinds of one object.
+func (v *View) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Finding {
 	kinds := map[string]int{}
 	f := Finding{Key: k, Code: CodeUnreachable, Count: n.Count}
 	for _, id := range n.Some {
-		word := h.kindWord(id)
+		word := v.kindWord(id)
 		if id == k.Object {
 			word = "the group itself"
 		}
 		kinds[word]++
-		if len(f.Examples) < maxExamples {
-			f.Examples = append(f.Examples, h.nameOf(id))
+		if len(f.Examples) < mostExamples {
+			f.Examples = append(f.Examples, v.Name(id))
 		}
 	}
 	var words []string
-	for _, w := range sorted(kinds) {
+	for _, w := range slices.Sorted(maps.Keys(kinds)) {
 		words = append(words, fmt.Sprintf("%d %s", kinds[w], w))
 	}
 	if more := n.Count - len(n.Some); more > 0 {
@@ -106,9 +110,9 @@ func (h *Host) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Fin
 	return f
 }
 
-// kindWord says what an object is that is never synchronized.
-func (h *Host) kindWord(id scoping.ObjectID) string {
-	s := h.o.Census.Sight(id)
+// kindWord returns what an object is that is never synchronized.
+func (v *View) kindWord(id scoping.ObjectID) string {
+	s := v.census.Sight(id)
 	switch {
 	case s.Kind == scoping.Contact:
 		return "contact"
@@ -123,9 +127,9 @@ func (h *Host) kindWord(id scoping.ObjectID) string {
 }
 
 // Unkept lists the objects of which an engine's values do not last in the tenant, so that a person can have them written once more.
-func (h *Host) Unkept(engineName string) []scoping.ObjectID {
+func (v *View) Unkept(engineName string) []scoping.ObjectID {
 	var ids []scoping.ObjectID
-	for _, f := range h.Findings(nil) {
+	for _, f := range v.Findings(nil) {
 		if f.Code == gate.CodeNotKept && f.Owner == engineName {
 			ids = append(ids, f.Key.Object)
 		}

@@ -1,18 +1,19 @@
-package host
+package tenancy
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
 // here is a state that signed the tenant twice, as this host.
-func here() (head, Identity) {
+func here() (control.Head, Identity) {
 	me := Identity{Machine: "m1", Folder: "f1", Name: "idm1"}
-	return head{Installation: "ours", Epoch: scoping.Epoch{Incarnation: 3},
-		Signed: []signature{{Nonce: "n1", Host: me.Key()}, {Nonce: "n2", Host: me.Key()}}, SignedAt: 1000}, me
+	return control.Head{Installation: "ours", Epoch: scoping.Epoch{Incarnation: 3},
+		Signed: []control.Signature{{Nonce: "n1", Host: me.Key()}, {Nonce: "n2", Host: me.Key()}}, SignedAt: 1000}, me
 }
 
 // Rule H1: a nonce of the state's own history is lag; another one, a newer incarnation and another installation are another host.
@@ -65,11 +66,11 @@ func TestAMarkOfAnOlderIncarnationIsLagFirstAndAnOverwriteLater(t *testing.T) {
 // A read that shows the own mark right after one that showed another host's is lag: the other one is not forgotten for it.
 func TestAnotherHostIsNotForgottenForALaggingRead(t *testing.T) {
 	hd, _ := here()
-	hd.Refused = &refusal{Why: "another host", At: 1000}
-	if why := hd.lingers(time.UnixMilli(1000).Add(time.Minute), 2*time.Minute); why != "another host" {
+	hd.Refused = &control.Refusal{Why: "another host", At: 1000}
+	if why := lingers(hd, time.UnixMilli(1000).Add(time.Minute), 2*time.Minute); why != "another host" {
 		t.Errorf("within the delay: %q", why)
 	}
-	if why := hd.lingers(time.UnixMilli(1000).Add(2*time.Minute), 2*time.Minute); why != "" {
+	if why := lingers(hd, time.UnixMilli(1000).Add(2*time.Minute), 2*time.Minute); why != "" {
 		t.Errorf("after the delay: %q", why)
 	}
 }
@@ -88,7 +89,7 @@ func TestAFolderOfAnotherHostForbidsToWriteWithoutAskingTheTenant(t *testing.T) 
 	if why := displaced(hd, carried); !strings.Contains(why, "another host") {
 		t.Error(why)
 	}
-	hd.Restored = &Restored{}
+	hd.Restored = &control.Restored{}
 	if why := displaced(hd, carried); why != "" {
 		t.Errorf("a restored state is meant to be on another host: %s", why)
 	}
@@ -97,7 +98,7 @@ func TestAFolderOfAnotherHostForbidsToWriteWithoutAskingTheTenant(t *testing.T) 
 // The state belongs to one tenant and one domain: the configuration may name no other.
 func TestAStateIsBoundToItsTenantAndDirectories(t *testing.T) {
 	root := scoping.GUID{1}
-	bound := &binding{Tenant: "aaaaaaaa-0000-0000-0000-000000000001", Directories: map[string]boundTo{"contoso": {Root: root, Base: "DC=contoso,DC=test"}}}
+	bound := &control.Binding{Tenant: "aaaaaaaa-0000-0000-0000-000000000001", Directories: map[string]control.BoundTo{"contoso": {Root: root, Base: "DC=contoso,DC=test"}}}
 	for name, c := range map[string]struct {
 		configured Configured
 		want       string
@@ -107,13 +108,13 @@ func TestAStateIsBoundToItsTenantAndDirectories(t *testing.T) {
 		"another tenant":    {Configured{TenantID: "bbbbbbbb-0000-0000-0000-000000000002"}, "bbbbbbbb-0000-0000-0000-000000000002"},
 		"another directory": {Configured{Bases: map[string]string{"contoso": "DC=fabrikam,DC=test"}}, "DC=fabrikam,DC=test"},
 	} {
-		h := &Host{o: Options{Configured: c.configured}}
-		why := h.elsewhere(head{Bound: bound})
+		h := New(Options{Configured: c.configured})
+		why := h.elsewhere(control.Head{Bound: bound})
 		if (why == "") != (c.want == "") || !strings.Contains(why, c.want) {
 			t.Errorf("%s: %q", name, why)
 		}
 	}
-	h := &Host{tenancy: tenancy{binding: bound}}
+	h := &Tenancy{is: known{binding: bound}}
 	if err := h.Admits("contoso", root); err != nil {
 		t.Error(err)
 	}

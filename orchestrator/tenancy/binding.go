@@ -1,11 +1,14 @@
-package host
+package tenancy
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -17,30 +20,18 @@ type Configured struct {
 	Bases    map[string]string // directory → DN of its root
 }
 
-// binding is the tenant and the directories that a state belongs to. It is made when the first policy is put in force, and never changed: the
-// same names in another directory, or the same directory over another tenant, are other people.
-type binding struct {
-	Tenant      string             `json:"tenant"` // "" where it could not be read
-	Directories map[string]boundTo `json:"directories"`
-}
-
-type boundTo struct {
-	Root scoping.GUID `json:"root"` // objectGUID of the domain's root
-	Base string       `json:"base"`
-}
-
 const boundAdvice = "name the right one in tandem.yaml, or begin with an empty state folder"
 
 // elsewhere says why a state does not belong to what the configuration names, or "". It asks nobody.
-func (h *Host) elsewhere(hd head) string {
-	b, c := hd.Bound, h.o.Configured
+func (t *Tenancy) elsewhere(hd control.Head) string {
+	b, c := hd.Bound, t.o.Configured
 	if b == nil {
 		return ""
 	}
 	if c.TenantID != "" && b.Tenant != "" && !strings.EqualFold(c.TenantID, b.Tenant) {
 		return fmt.Sprintf("it belongs to tenant %s, the configuration names tenant %s: %s", b.Tenant, c.TenantID, boundAdvice)
 	}
-	for _, name := range sorted(c.Bases) {
+	for _, name := range slices.Sorted(maps.Keys(c.Bases)) {
 		if was, known := b.Directories[name]; known && !sameDN(was.Base, c.Bases[name]) {
 			return fmt.Sprintf("its directory %s is %s, the configuration says %s: %s", name, was.Base, c.Bases[name], boundAdvice)
 		}
@@ -55,72 +46,72 @@ func sameDN(a, b string) bool {
 }
 
 // Admits refuses a directory that is not the one that the state belongs to under this name; the census asks it of every session that it opens.
-func (h *Host) Admits(name string, root scoping.GUID) error {
-	h.mu.Lock()
-	b := h.tenancy.binding
-	h.mu.Unlock()
+func (t *Tenancy) Admits(name string, root scoping.GUID) error {
+	t.mu.Lock()
+	b := t.is.binding
+	t.mu.Unlock()
 	if b == nil || b.Directories[name].Root.IsZero() || b.Directories[name].Root == root {
 		return nil
 	}
 	return fmt.Errorf("%w: directory %s answers as domain %s, the state belongs to domain %s: %s", ErrNotBound, name, root, b.Directories[name].Root, boundAdvice)
 }
 
-// noteStrange keeps, for every later command, that a directory answered as another domain than the state belongs to, until it is read again. It
-// gives the reading's error.
-func (h *Host) noteStrange(ctx context.Context, reading error) error {
+// NoteStrange keeps, for every later command, that a directory answered as another domain than the state belongs to, until it is read again. It
+// returns the reading's error.
+func (t *Tenancy) NoteStrange(ctx context.Context, reading error) error {
 	why := ""
 	if errors.Is(reading, ErrNotBound) {
 		why = strings.TrimPrefix(reading.Error(), ErrNotBound.Error()+": ")
 	} else if reading != nil {
 		return reading
 	}
-	c, err := h.view(ctx)
+	c, err := t.o.Control.View(ctx)
 	if err != nil {
 		return errors.Join(reading, err)
 	}
-	if c.head.Strange == why {
+	if c.Head.Strange == why {
 		return reading
 	}
-	return errors.Join(reading, h.change(ctx, func(c *control) error {
-		c.head.Strange = why
+	return errors.Join(reading, t.o.Control.Change(ctx, func(c *control.Content) error {
+		c.Head.Strange = why
 		return nil
 	}))
 }
 
 // bound compares the tenant with the one that the state belongs to, once in a process: its configuration does not change.
-func (h *Host) bound(ctx context.Context) error {
-	c, err := h.view(ctx)
+func (t *Tenancy) bound(ctx context.Context) error {
+	c, err := t.o.Control.View(ctx)
 	if err != nil {
 		return err
 	}
-	if why := h.elsewhere(c.head); why != "" {
+	if why := t.elsewhere(c.Head); why != "" {
 		return refusedAs(ErrNotBound, why)
 	}
-	h.mu.Lock()
-	known := h.tenancy.bound
-	h.mu.Unlock()
-	if known || c.head.Bound == nil || c.head.Bound.Tenant == "" {
+	t.mu.Lock()
+	seen := t.is.bound
+	t.mu.Unlock()
+	if seen || c.Head.Bound == nil || c.Head.Bound.Tenant == "" {
 		return nil
 	}
-	id, err := h.tenantID(ctx)
+	id, err := t.tenantID(ctx)
 	if err != nil {
 		return err
 	}
-	if id != "" && !strings.EqualFold(id, c.head.Bound.Tenant) {
-		return refusedAs(ErrNotBound, fmt.Sprintf("it belongs to tenant %s, the configuration leads to tenant %s: %s", c.head.Bound.Tenant, id, boundAdvice))
+	if id != "" && !strings.EqualFold(id, c.Head.Bound.Tenant) {
+		return refusedAs(ErrNotBound, fmt.Sprintf("it belongs to tenant %s, the configuration leads to tenant %s: %s", c.Head.Bound.Tenant, id, boundAdvice))
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tenancy.bound = true
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.is.bound = true
 	return nil
 }
 
-func (h *Host) tenantID(ctx context.Context) (string, error) {
-	t, ok := h.o.Tenant.(Identified)
+func (t *Tenancy) tenantID(ctx context.Context) (string, error) {
+	x, ok := t.o.Tenant.(Identified)
 	if !ok {
 		return "", nil
 	}
-	id, err := t.TenantID(ctx)
+	id, err := x.TenantID(ctx)
 	if err != nil {
 		return "", fmt.Errorf("reading which tenant this is: %w", err)
 	}
@@ -128,48 +119,49 @@ func (h *Host) tenantID(ctx context.Context) (string, error) {
 }
 
 // here reads what tenant and directories are theirs alone.
-func (h *Host) here(ctx context.Context) (*binding, error) {
-	b := &binding{Directories: map[string]boundTo{}}
+func (t *Tenancy) here(ctx context.Context) (*control.Binding, error) {
+	b := &control.Binding{Directories: map[string]control.BoundTo{}}
 	var err error
-	if b.Tenant, err = h.tenantID(ctx); err != nil {
+	if b.Tenant, err = t.tenantID(ctx); err != nil {
 		return nil, err
 	}
-	for _, name := range h.o.Census.Names() {
-		root, dn, err := h.o.Census.Root(ctx, name)
+	for _, name := range t.o.Census.Names() {
+		root, dn, err := t.o.Census.Root(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		b.Directories[name] = boundTo{Root: root, Base: dn}
+		b.Directories[name] = control.BoundTo{Root: root, Base: dn}
 	}
 	return b, nil
 }
 
 // bind binds a state of an older program, and one whose configuration names a directory more, to what it is used with. The tenant's mark was
 // seen to be this installation's.
-func (h *Host) bind(ctx context.Context, c *control) error {
-	if c.head.ReadOnly != "" || !c.unbound(h.o.Census.Names()) {
+func (t *Tenancy) bind(ctx context.Context, c *control.Content) error {
+	if c.Head.ReadOnly != "" || !unbound(c, t.o.Census.Names()) {
 		return nil
 	}
-	b, err := h.here(ctx)
+	b, err := t.here(ctx)
 	if err != nil {
 		return err
 	}
-	return h.change(ctx, func(c *control) error {
-		if !c.unbound(h.o.Census.Names()) {
+	return t.o.Control.Change(ctx, func(c *control.Content) error {
+		if !unbound(c, t.o.Census.Names()) {
 			return nil
 		}
-		c.bindTo(b)
-		c.owe(ledger.Record{Type: ledger.ControlType, Op: "bind", Outcome: engine.Applied, Reason: "the state belongs to this tenant and these directories from now on", Epoch: c.head.Epoch})
+		bindTo(c, b)
+		c.Owe(ledger.Record{Type: ledger.ControlType, Op: "bind", Outcome: engine.Applied, Reason: "the state belongs to this tenant and these directories from now on", Epoch: c.Head.Epoch})
 		return nil
 	})
 }
 
-func (c *control) unbound(names []string) bool {
-	if c.head.Bound == nil {
+// unbound reports whether a state is not bound to all directories that the configuration names.
+func unbound(c *control.Content, names []string) bool {
+	if c.Head.Bound == nil {
 		return true
 	}
 	for _, n := range names {
-		if _, known := c.head.Bound.Directories[n]; !known {
+		if _, known := c.Head.Bound.Directories[n]; !known {
 			return true
 		}
 	}
@@ -177,12 +169,12 @@ func (c *control) unbound(names []string) bool {
 }
 
 // bindTo adds what is not bound yet; what is bound stays.
-func (c *control) bindTo(b *binding) {
-	next := &binding{Tenant: b.Tenant, Directories: map[string]boundTo{}}
+func bindTo(c *control.Content, b *control.Binding) {
+	next := &control.Binding{Tenant: b.Tenant, Directories: map[string]control.BoundTo{}}
 	for n, d := range b.Directories {
 		next.Directories[n] = d
 	}
-	if old := c.head.Bound; old != nil {
+	if old := c.Head.Bound; old != nil {
 		if old.Tenant != "" {
 			next.Tenant = old.Tenant
 		}
@@ -190,5 +182,5 @@ func (c *control) bindTo(b *binding) {
 			next.Directories[n] = d
 		}
 	}
-	c.head.Bound = next
+	c.Head.Bound = next
 }

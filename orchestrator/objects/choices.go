@@ -1,0 +1,107 @@
+package objects
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Choose tells the census by what objects are chosen: what the partition in force says, what waves that are not over hand over, and what
+// more a plan is about. The census reads the members of groups for it.
+func (v *View) Choose(ctx context.Context) error {
+	c, err := v.control.View(ctx)
+	if err != nil {
+		return err
+	}
+	by := map[scoping.GUID]scoping.Choice{}
+	for _, x := range c.Choices(v.census.Names()) {
+		by[x.ID] = x
+	}
+	v.mu.Lock()
+	for _, x := range v.planned { // they stay until another plan: apply follows
+		by[x.ID] = x
+	}
+	v.mu.Unlock()
+	return v.census.Choose(ctx, slices.SortedFunc(maps.Values(by), func(x, y scoping.Choice) int { return x.ID.Compare(y.ID) }))
+}
+
+// ChoosePlanned tells the census of the choices of a partition that is not in force, so that places say which of them take an object.
+func (v *View) ChoosePlanned(ctx context.Context, p *scoping.Partition) error {
+	var all []scoping.Choice
+	for _, n := range v.census.Names() {
+		all = append(all, p.Choices(n)...)
+	}
+	return v.ChooseAlso(ctx, all)
+}
+
+// ChooseAlso tells the census of choices that are not in force, instead of those of the last call.
+func (v *View) ChooseAlso(ctx context.Context, choices []scoping.Choice) error {
+	v.mu.Lock()
+	v.planned = choices
+	v.mu.Unlock()
+	return v.Choose(ctx)
+}
+
+// FrozenGroup is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it (rule T3).
+type FrozenGroup struct {
+	Group       scoping.ObjectID
+	Name        string // its DN, as last seen
+	Why         string // census.Vanished or census.Emptied
+	Assignments []string
+	Choices     []scoping.Choice // in force
+}
+
+// Chooses reports whether a scope is about objects that the group's members are.
+func (f FrozenGroup) Chooses(s scoping.Scope) bool {
+	return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return slices.Contains(s.With, c.ID) })
+}
+
+// Left reports whether a partition does not ask for the group any more.
+func (f FrozenGroup) Left(p *scoping.Partition) bool {
+	return !slices.ContainsFunc(p.Choices(f.Group.Directory), func(x scoping.Choice) bool {
+		return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return c.ID == x.ID })
+	})
+}
+
+// String says what is wrong and how it is fixed.
+func (f FrozenGroup) String() string {
+	chooses := "by whose members the policy chooses"
+	if len(f.Assignments) > 0 {
+		chooses = "by whose members assignment " + strings.Join(f.Assignments, ", ") + " chooses"
+	}
+	if f.Why == census.Vanished {
+		return fmt.Sprintf("group %s, %s, is gone from the directory: nobody's engine changes because of that. Restore it, or plan a policy that names another group or drops the assignment", f.Name, chooses)
+	}
+	return fmt.Sprintf("group %s, %s, has no members any more: nobody's engine changes because of that. Give it members again, or plan a policy without the assignment if everybody is to leave it", f.Name, chooses)
+}
+
+// Frozen returns the groups whose members are not looked at any more, in order.
+func (v *View) Frozen() []FrozenGroup {
+	p := v.gate.Authority().Partition
+	if p == nil {
+		return nil
+	}
+	var out []FrozenGroup
+	for _, f := range v.census.Frozen() {
+		g := FrozenGroup{Group: f.Group, Name: f.Name, Why: f.Why, Assignments: []string{}}
+		for _, c := range p.Choices(f.Group.Directory) {
+			if slices.Contains(f.Choices, c.ID) {
+				g.Choices = append(g.Choices, c)
+			}
+		}
+		for _, a := range p.Policy().Assignments {
+			if slices.ContainsFunc(g.Choices, func(c scoping.Choice) bool { return c.Of(a) }) {
+				g.Assignments = append(g.Assignments, a.Name)
+			}
+		}
+		if len(g.Choices) > 0 { // by others nobody is owned
+			out = append(out, g)
+		}
+	}
+	return out
+}

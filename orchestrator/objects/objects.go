@@ -1,0 +1,139 @@
+// Package objects is the look at objects through all memories at once: where one is (census), what was agreed about it (ledger), what the tenant has of it (cache)
+// and whose it is (the authority in force). It names objects, finds them by what people call them, says who owns one and who is to be asked for it, which
+// objects lie in scopes, and what people should know of them. It changes nothing but by which choices the census looks.
+package objects
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Options are what a View looks through.
+type Options struct {
+	Gate    *gate.Gate
+	Census  *census.Census
+	Cache   *cloud.Cache
+	Control *control.Control
+	Now     func() time.Time
+	Without gate.Safeguard // for simulations only
+}
+
+// View is the look at objects. It is safe for concurrent use. What it returns is of the moment: two calls may see two versions of a memory.
+type View struct {
+	gate    *gate.Gate
+	census  *census.Census
+	cache   *cloud.Cache
+	control *control.Control
+	now     func() time.Time
+	without gate.Safeguard
+
+	mu      sync.Mutex
+	planned []scoping.Choice // by which a plan chooses objects that the policy in force does not
+}
+
+// New makes a view.
+func New(o Options) *View {
+	return &View{gate: o.Gate, census: o.Census, cache: o.Cache, control: o.Control, now: o.Now, without: o.Without}
+}
+
+// Name returns an object's distinguished name, or its id where the census does not know it; "" for no object.
+func (v *View) Name(id scoping.ObjectID) string {
+	if id.GUID.IsZero() {
+		return ""
+	}
+	if s := v.census.Sight(id); s.Known {
+		return s.Name
+	}
+	return id.String()
+}
+
+// Owner returns the engine that owns an object's base feature at its place.
+func (v *View) Owner(auth gate.Authority, id scoping.ObjectID, k scoping.Kind) string {
+	sight := v.census.Sight(id)
+	return auth.Owner(sight.Place(id.Directory), k, scoping.Base(k)).Engine
+}
+
+// Cloud returns the cloud object of a row, which may be nil.
+func (v *View) Cloud(row *ledger.Row) (cloud.Object, bool) {
+	if row == nil || row.CloudID == "" {
+		return cloud.Object{}, false
+	}
+	return v.cache.Get(row.CloudID)
+}
+
+// Addressee returns the engine that is to be asked for a feature of an object now; "" if the object is not known.
+func (v *View) Addressee(led *ledger.State, auth gate.Authority, k ledger.Key) string {
+	sight := v.census.Sight(k.Object)
+	if !sight.Known {
+		return ""
+	}
+	if sight.Gone {
+		if row := led.Rows[k.Object]; row != nil {
+			return v.OwnerOfGone(led, auth, row)
+		}
+		return ""
+	}
+	return auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature).Engine
+}
+
+// OwnerOfGone returns the engine that may delete an object which is deleted in the directory: the owner of record, or that of its last place where none is known
+// (rule L2 holds it then).
+func (v *View) OwnerOfGone(led *ledger.State, auth gate.Authority, row *ledger.Row) string {
+	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
+		return e
+	}
+	return auth.Owner(gate.PlaceOf(row.Object, v.census.Sight(row.Object), row), row.Kind, scoping.Base(row.Kind)).Engine // as the gate answers whoever proposes it
+}
+
+// CloudName returns a cloud object as people know it: the name of the directory object to which it belongs, or its own with its id.
+func (v *View) CloudName(id string) string {
+	name := ""
+	v.gate.Read(func(s *ledger.State) {
+		if row, ok := s.ByCloud(id); ok {
+			name = row.Name
+		}
+	})
+	if o, ok := v.cache.Get(id); ok && name == "" {
+		name = strings.TrimSpace(o.Values.First(cloud.DisplayName) + " (" + id + ")")
+	}
+	if name == "" {
+		return id
+	}
+	return name
+}
+
+// Placing returns the records that tell the ledger where an object is and which choices take it now, for the features whose owner is the same here as before:
+// later transfers find it by that (rule L1).
+func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (out []ledger.Record) {
+	sight := v.census.Sight(row.Object)
+	if !sight.Known || sight.Gone || row.Transit != nil || row.State == ledger.DeletedByTandem {
+		return nil
+	}
+	if _, pending := s.Pending(row.Object); pending {
+		return nil
+	}
+	for _, f := range slices.Sorted(maps.Keys(row.Features)) {
+		l := row.Features[f]
+		if slices.Equal(l.Chain, sight.Chain) && (slices.Equal(l.Chosen, sight.Chosen) || v.without == gate.ChosenPlaces) {
+			continue
+		}
+		record, known := s.OwnerOfRecord(row.Object, f)
+		if !known || auth.Owner(sight.Place(row.Object.Directory), row.Kind, f).Engine != record {
+			continue
+		}
+		id := row.Object
+		out = append(out, ledger.Record{Type: ledger.PlaceType, Engine: record, Object: &id, Kind: row.Kind, Name: sight.Name, Feature: f, Op: "place", Epoch: auth.Epoch,
+			Claim: &ledger.Claim{Place: sight.Parent, Chain: sight.Chain, Chosen: sight.Chosen}})
+	}
+	return out
+}

@@ -1,0 +1,184 @@
+// Package reach remembers when directories, tenant and engines were reached and when an engine last evaluated everything, from one process to the next, so that
+// a status, a schedule and whoever is called at night can tell what has not worked since when. It decides nothing.
+package reach
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
+)
+
+// Tries is what is known of the tries to reach a directory, the tenant or an engine. Times are Unix milliseconds; 0: never.
+type Tries struct {
+	LastTry     int64  `json:"lastTry"`
+	LastSuccess int64  `json:"lastSuccess"`
+	Failures    int    `json:"failures"` // in a row
+	Error       string `json:"error"`    // of the last try; empty: it succeeded
+	Millis      int64  `json:"millis"`   // that the last try took
+}
+
+// Failed returns one line that says that the last try failed and since when; empty: it did not, or there was none.
+func (r Tries) Failed() string {
+	if r.Failures == 0 {
+		return ""
+	}
+	since := "never before"
+	if r.LastSuccess > 0 {
+		since = "last success " + time.UnixMilli(r.LastSuccess).UTC().Format(time.RFC3339)
+	}
+	times := "in the last try"
+	if r.Failures > 1 {
+		times = fmt.Sprintf("in the last %d tries", r.Failures)
+	}
+	return fmt.Sprintf("%s (%s): %s", times, since, r.Error)
+}
+
+// Full is the last complete full run of an engine over all that it owns. A delta run evaluates what changed in the directory, so what a changed rule
+// makes of unchanged objects is seen by a full run alone.
+type Full struct {
+	At    int64  `json:"at"`    // Unix ms of its end
+	Rules string `json:"rules"` // fingerprint of what its values were made by
+}
+
+// Keeper is where notes are kept from one process to the next.
+type Keeper interface {
+	LoadReach(ctx context.Context) ([]byte, error)
+	SaveReach(ctx context.Context, b []byte) error
+}
+
+// Tenant names the tenant among what is reached.
+const Tenant = "tenant"
+
+// Directory names a directory among what is reached.
+func Directory(name string) string { return "directory " + name }
+
+// Engine names an engine among what is reached.
+func Engine(name string) string { return "engine " + name }
+
+// Notes are what is remembered. They are safe for concurrent use.
+type Notes struct {
+	now    func() time.Time
+	keeper Keeper // nil: nothing is kept
+
+	mu      sync.Mutex
+	kept    kept
+	deleted map[string]sight // by directory
+}
+
+// kept is what one process leaves to the next.
+type kept struct {
+	Tries map[string]Tries `json:"reach"`
+	Full  map[string]Full  `json:"full"` // by engine
+}
+
+// New takes up what earlier processes knew. What cannot be read was not known. k may be nil.
+func New(ctx context.Context, k Keeper, now func() time.Time) *Notes {
+	n := &Notes{now: now, keeper: k, kept: kept{Tries: map[string]Tries{}, Full: map[string]Full{}}, deleted: map[string]sight{}}
+	if k == nil {
+		return n
+	}
+	var old kept
+	if b, err := k.LoadReach(ctx); err == nil && b != nil && json.Unmarshal(b, &old) == nil {
+		maps.Copy(n.kept.Tries, old.Tries)
+		maps.Copy(n.kept.Full, old.Full)
+	}
+	return n
+}
+
+// Note remembers how a try went that began then. A try that was broken off says nothing.
+func (n *Notes) Note(what string, began time.Time, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r := n.kept.Tries[what]
+	r.LastTry, r.Millis = n.now().UnixMilli(), n.now().Sub(began).Milliseconds()
+	r.Failures, r.Error = r.Failures+1, ""
+	if err == nil {
+		r.Failures, r.LastSuccess = 0, r.LastTry
+	} else {
+		r.Error = err.Error()
+	}
+	n.kept.Tries[what] = r
+}
+
+// Of returns the tries to reach something; nil: there was none.
+func (n *Notes) Of(what string) *Tries {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if r, ok := n.kept.Tries[what]; ok {
+		return &r
+	}
+	return nil
+}
+
+// NoteFull remembers that a full run of an engine was complete just now.
+func (n *Notes) NoteFull(engine, rules string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.kept.Full[engine] = Full{At: n.now().UnixMilli(), Rules: rules}
+}
+
+// LastFull returns an engine's last complete full run; nil: none is known.
+func (n *Notes) LastFull(engine string) *Full {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if f, ok := n.kept.Full[engine]; ok {
+		return &f
+	}
+	return nil
+}
+
+// Keep keeps the notes for later processes: a command that failed ends, and `status` is another one.
+func (n *Notes) Keep(ctx context.Context) error {
+	if n.keeper == nil {
+		return nil
+	}
+	n.mu.Lock()
+	b, err := json.Marshal(n.kept)
+	n.mu.Unlock()
+	if err == nil {
+		err = n.keeper.SaveReach(context.WithoutCancel(ctx), b)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping when directories, tenant and engines were reached: %w", err)
+	}
+	return nil
+}
+
+// sight is what is known of an account's sight of deleted objects.
+type sight struct {
+	known bool
+	err   error
+}
+
+// SawDeleted remembers whether the account of a directory sees deleted objects: nil, an error that tells that it does not, or one that tells that nothing
+// could prove it.
+func (n *Notes) SawDeleted(directory string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deleted[directory] = sight{known: true, err: err}
+}
+
+// Deleted returns whether the account of a directory sees deleted objects: "seen", "hidden", "unproven", "" (not known); and why it does not.
+func (n *Notes) Deleted(name string) (sees, blind string) {
+	n.mu.Lock()
+	d := n.deleted[name]
+	n.mu.Unlock()
+	switch {
+	case !d.known:
+		return "", ""
+	case d.err == nil:
+		return "seen", ""
+	case errors.Is(d.err, directory.ErrUnproven):
+		return "unproven", ""
+	}
+	return "hidden", d.err.Error()
+}
