@@ -15,7 +15,7 @@ func TestWhoIsTakenForGoneAndLivesIsAskedForHerReferencesToo(t *testing.T) {
 	w.account(ann, "ann")
 	w.propose(managerOf(ann))
 	var row *ledger.Row
-	w.g.Read(func(s *ledger.State) { row = s.Rows[ann] })
+	w.g.Read(func(s *ledger.State) { row = s.Rows.Get(ann) })
 	if row.Features[scoping.References] == nil {
 		t.Fatal("nothing is known of her references")
 	}

@@ -206,8 +206,8 @@ func TestOneDeleteAfterAnApprovedMassDelete(t *testing.T) {
 	if s := h.Now(now); s != ledger.HoldDone {
 		t.Fatalf("approved and run: %s", s)
 	}
-	if sum := w.run(leaver(7)); len(sum.Held) != 0 || w.led.Rows[object(107)].State != ledger.DeletedByTandem {
-		t.Errorf("one more: held %+v, %s", sum.Held, w.led.Rows[object(107)].State)
+	if sum := w.run(leaver(7)); len(sum.Held) != 0 || w.led.Rows.Get(object(107)).State != ledger.DeletedByTandem {
+		t.Errorf("one more: held %+v, %s", sum.Held, w.led.Rows.Get(object(107)).State)
 	}
 }
 

@@ -191,7 +191,7 @@ func (g *Gate) early(o ledger.Open) bool {
 	if op := o.Record.Intent.Write.Op; op == cloud.Restore || op == cloud.Delete {
 		return shown < o.Record.Moment()
 	}
-	row := g.o.Ledger.Rows[*o.Record.Object]
+	row := g.o.Ledger.Rows.Get(*o.Record.Object)
 	return row != nil && shown < row.Wrote
 }
 
@@ -251,7 +251,7 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 	defer g.mu.Unlock()
 	r := o.Record
 	sight := g.o.Census.Sight(*r.Object)
-	place := PlaceOf(*r.Object, sight, g.o.Ledger.Rows[*r.Object])
+	place := PlaceOf(*r.Object, sight, g.o.Ledger.Rows.Get(*r.Object))
 	own := g.auth.Owner(place, r.Kind, r.Feature)
 	same := own.Engine == r.Engine && r.Epoch.Compare(own.Epoch) >= 0
 	alive := sight.Known && !sight.Gone

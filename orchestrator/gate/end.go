@@ -191,7 +191,7 @@ func (s *Session) weigh(ds []Departure) ([]Departure, []ledger.Hold) {
 // linkedCounts counts what is linked per kind, and the memberships of linked groups under "members". The lock is held.
 func (g *Gate) linkedCounts() map[scoping.Kind]int {
 	n := map[scoping.Kind]int{}
-	for _, r := range g.o.Ledger.Rows {
+	for _, r := range g.o.Ledger.Rows.All() {
 		if r.State != ledger.Live {
 			continue
 		}

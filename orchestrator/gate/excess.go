@@ -69,7 +69,7 @@ func (s *Session) over(p engine.Proposal) (code, reason string) {
 func (s *Session) knows(o scoping.ObjectID) bool {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
-	return s.g.o.Ledger.Rows[o] != nil || s.g.o.Census.Sight(o).Known
+	return s.g.o.Ledger.Rows.Get(o) != nil || s.g.o.Census.Sight(o).Known
 }
 
 // size returns the part of a proposal that is closest to its limit, in bytes. References have their own limit.

@@ -255,7 +255,7 @@ func PlaceOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
 // caseOf snapshots everything that a decision depends on. The lock is held.
 func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	led := g.o.Ledger
-	row := led.Rows[p.Object]
+	row := led.Rows.Get(p.Object)
 	sight := g.o.Census.Sight(p.Object)
 	c := Case{Without: g.o.Without, Now: g.o.Clock.Now().UnixMilli(), Steady: g.steady(), Sight: sight, Rules: g.rules, Row: row, Standing: g.standing(s, p, sight, row)}
 	if o, ok := led.Pending(p.Object); ok {

@@ -75,8 +75,8 @@ func TestWhoReturnsWhileHeIsDeletedIsAskedForAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, dirty := w.led.Dirt[ann][scoping.Users]
-		if w.led.Rows[ann].State != ledger.DeletedByTandem || dirty != back {
-			t.Errorf("came back %v: %s, dirty %v", back, w.led.Rows[ann].State, dirty)
+		if w.led.Rows.Get(ann).State != ledger.DeletedByTandem || dirty != back {
+			t.Errorf("came back %v: %s, dirty %v", back, w.led.Rows.Get(ann).State, dirty)
 		}
 	}
 }

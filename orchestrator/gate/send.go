@@ -85,7 +85,7 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 // alsoRefs makes the references of an object dirty that an engine took for gone and that is there: that engine proposes them no more by itself, and the
 // run that asks it for the object may break off before it comes to them (rule P2). The lock is held.
 func (s *Session) alsoRefs(it *item) []ledger.Record {
-	row := s.g.o.Ledger.Rows[it.p.Object]
+	row := s.g.o.Ledger.Rows.Get(it.p.Object)
 	if it.p.Want == engine.Present || it.v.Outcome != engine.Deferred || (it.v.Code != "not-gone" && it.v.Code != "place") || row == nil || row.Features[scoping.References] == nil {
 		return nil
 	}
@@ -226,7 +226,7 @@ func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
 func (s *Session) barred(it *item) (Verdict, bool) {
 	g := s.g
 	sight := g.o.Census.Sight(it.p.Object)
-	row := g.o.Ledger.Rows[it.p.Object]
+	row := g.o.Ledger.Rows.Get(it.p.Object)
 	st := g.standing(s, it.p, sight, row)
 	owner := st.Owner
 	if g.o.Without == TombstoneOwner && it.p.Want == engine.Gone {
@@ -385,7 +385,7 @@ func sameWrites(a, b Verdict) bool {
 func (g *Gate) keysFor(it *item) []cloud.Key {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if row := g.o.Ledger.Rows[it.p.Object]; row != nil && row.CloudID != "" {
+	if row := g.o.Ledger.Rows.Get(it.p.Object); row != nil && row.CloudID != "" {
 		return []cloud.Key{{Kind: it.p.Kind, ID: row.CloudID}}
 	}
 	a := g.o.Census.Sight(it.p.Object).Anchor

@@ -184,7 +184,7 @@ func TestIntentSendSettlementDecision(t *testing.T) {
 	ds := w.propose(propose())
 	want(t, ds[0], engine.Applied, "")
 	w.wantSaid("intent", "send create", "settle", "decision")
-	if row := w.led.Rows[ann]; row == nil || row.CloudID != "c-new" || row.Origin != ledger.Created {
+	if row := w.led.Rows.Get(ann); row == nil || row.CloudID != "c-new" || row.Origin != ledger.Created {
 		t.Fatalf("%+v", row)
 	}
 	w.said = nil
@@ -496,7 +496,7 @@ func TestADeleteWhoseObjectIsNowhereTookEffect(t *testing.T) {
 	if open, err := w.g.EndDoubts(context.Background()); open != 0 || err != nil {
 		t.Fatal(open, err)
 	}
-	if s := w.led.Rows[ann].State; s != ledger.DeletedByTandem {
+	if s := w.led.Rows.Get(ann).State; s != ledger.DeletedByTandem {
 		t.Errorf("the row is %s", s)
 	}
 }
@@ -573,7 +573,7 @@ func TestBrokenRunsDeleteNothing(t *testing.T) {
 		if _, err := session.End(context.Background(), complete); err != nil {
 			t.Fatal(err)
 		}
-		deleted := w.led.Rows[ann].State == ledger.DeletedByTandem
+		deleted := w.led.Rows.Get(ann).State == ledger.DeletedByTandem
 		if _, dirty := w.led.Dirt[ann][scoping.Users]; deleted != complete || dirty == complete {
 			t.Errorf("complete %v: deleted %v, dirty %v", complete, deleted, dirty)
 		}
@@ -647,7 +647,7 @@ func TestWhatWaitedIsSettledWhereItIsByThen(t *testing.T) {
 		w.sights[ann] = s
 	}
 	want(t, w.propose(propose())[0], engine.Applied, "")
-	if l := w.led.Rows[ann].Features[scoping.Users]; l.Place != guid(4) || len(l.Chain) != 3 {
+	if l := w.led.Rows.Get(ann).Features[scoping.Users]; l.Place != guid(4) || len(l.Chain) != 3 {
 		t.Errorf("settled at %s, under %v", l.Place, l.Chain)
 	}
 }

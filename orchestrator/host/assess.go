@@ -199,7 +199,7 @@ var assessed = map[string]string{
 func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
 	sight := h.o.Census.Sight(id)
 	var row *ledger.Row
-	h.gate.Read(func(s *ledger.State) { row = s.Rows[id] })
+	h.gate.Read(func(s *ledger.State) { row = s.Rows.Get(id) })
 	switch {
 	case sight.AnchorBad == "anchor-invalid":
 		c.add(wave.Blocker, "anchor-invalid", "mS-DS-ConsistencyGuid does not hold 16 bytes: both engines would compute an unusable source anchor", sight.Name)
@@ -219,7 +219,7 @@ func (h *Host) assessObject(id scoping.ObjectID, c *collector) {
 // assessReferences counts the references that will cross engines after the wave. They stay right: the gate resolves them across the line.
 func (h *Host) assessReferences(s *ledger.State, auth gate.Authority, w wave.Wave, inside map[scoping.ObjectID]bool, c *collector) {
 	for _, id := range slices.SortedFunc(maps.Keys(inside), scoping.ObjectID.Compare) {
-		row := s.Rows[id]
+		row := s.Rows.Get(id)
 		if row == nil || row.Kind != scoping.Group {
 			continue
 		}

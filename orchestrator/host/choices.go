@@ -39,7 +39,7 @@ func (h *Host) example(ctx context.Context, c scoping.Clash) (string, error) {
 func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
 	out := map[scoping.ObjectID][]scoping.GUID{}
 	h.gate.Read(func(s *ledger.State) {
-		for id, row := range s.Rows {
+		for id, row := range s.Rows.All() {
 			if l := row.Features[scoping.Base(row.Kind)]; l != nil {
 				out[id] = slices.Clone(l.Chosen)
 			}
@@ -174,7 +174,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 	var weighed []census.Staged
 	hands := map[string]int{}
 	for _, s := range changes {
-		row := led.Rows[s.Object]
+		row := led.Rows.Get(s.Object)
 		from, to := h.handed(auth, s)
 		if row == nil || row.State != ledger.Live || from == to {
 			take = append(take, s)
@@ -242,7 +242,7 @@ func (h *Host) choiceLimit(led *ledger.State, auth gate.Authority, choice scopin
 	}
 	n := 0
 	for _, id := range led.Objects() {
-		if row := led.Rows[id]; row.State == ledger.Live && id.Directory == choice.Directory && choice.Reaches(h.o.Census.Sight(id).Chain) {
+		if row := led.Rows.Get(id); row.State == ledger.Live && id.Directory == choice.Directory && choice.Reaches(h.o.Census.Sight(id).Chain) {
 			n++
 		}
 	}
@@ -255,7 +255,7 @@ func (h *Host) placed(ctx context.Context) error {
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			rs = append(rs, h.Placing(s, auth, s.Rows[id])...)
+			rs = append(rs, h.Placing(s, auth, s.Rows.Get(id))...)
 		}
 	})
 	return h.gate.Record(ctx, rs...)

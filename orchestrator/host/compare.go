@@ -24,7 +24,7 @@ func (h *Host) compare(ctx context.Context) error {
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			k, r := h.compareLink(s, auth, s.Rows[id])
+			k, r := h.compareLink(s, auth, s.Rows.Get(id))
 			keys, rs = append(keys, k...), append(rs, r...)
 		}
 		if h.compared != auth.Epoch {
@@ -72,7 +72,7 @@ func (h *Host) unlinked(s *ledger.State, auth gate.Authority) (keys []ledger.Key
 	for _, name := range h.o.Census.Names() {
 		h.o.Census.Tree(name, func(t *census.Tree) {
 			for id := range t.Under(t.Root) {
-				if s.Rows[id] == nil {
+				if s.Rows.Get(id) == nil {
 					ids = append(ids, id)
 				}
 			}
@@ -92,7 +92,7 @@ func (h *Host) unlinked(s *ledger.State, auth gate.Authority) (keys []ledger.Key
 		}
 	}
 	for _, owner := range sorted(due) {
-		if n := len(due[owner]); n <= manyUnasked || n*5 <= len(s.Rows) {
+		if n := len(due[owner]); n <= manyUnasked || n*5 <= s.Rows.Len() {
 			keys = append(keys, due[owner]...)
 		}
 	}

@@ -44,7 +44,7 @@ func (h *Host) followDomains(ctx context.Context, verified []string, initial str
 func (h *Host) signedInElsewhere(verified []string, initial string) (keys []ledger.Key) {
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			o, ok := h.Cloud(s.Rows[id])
+			o, ok := h.Cloud(s.Rows.Get(id))
 			if !ok || o.Kind != scoping.User {
 				continue
 			}

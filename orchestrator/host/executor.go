@@ -150,7 +150,7 @@ func (h *Host) actBaseline(ctx context.Context, w wave.Wave) (wave.Evidence, err
 	var all []ledger.BaselineEntry
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			row := s.Rows[id]
+			row := s.Rows.Get(id)
 			if o, ok := h.Cloud(row); ok && h.Inside(w.Scopes(), row) {
 				all = append(all, ledger.BaselineEntry{Object: id, Cloud: o})
 			}
@@ -208,7 +208,7 @@ func (h *Host) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, er
 			if d.Seq <= w.VerifiedFrom || (d.Code == string(engine.Shadowed) && d.Seq <= w.VerifiedUpto) {
 				continue // judged by verify
 			}
-			if row := s.Rows[k.Object]; row != nil && h.Inside(w.Scopes(), row) && !h.o.Census.Sight(k.Object).Gone {
+			if row := s.Rows.Get(k.Object); row != nil && h.Inside(w.Scopes(), row) && !h.o.Census.Sight(k.Object).Gone {
 				ids = append(ids, k.Object)
 			}
 		}
@@ -378,7 +378,7 @@ func (h *Host) deadIn(w wave.Wave) []ledger.Key {
 	var keys []ledger.Key
 	h.gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {
-			row, sight := led.Rows[id], h.o.Census.Sight(id)
+			row, sight := led.Rows.Get(id), h.o.Census.Sight(id)
 			if (row.State == ledger.Live || row.State == ledger.ParkedRow) && sight.Known && sight.Gone && h.Inside(w.Scopes(), row) {
 				keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(row.Kind)})
 			}
@@ -406,7 +406,7 @@ func (h *Host) unsettled(w wave.Wave) (int, []scoping.ObjectID) {
 	h.gate.Read(func(s *ledger.State) {
 		for _, k := range s.DirtyKeys() {
 			d := s.Dirt[k.Object][k.Feature]
-			row := s.Rows[k.Object]
+			row := s.Rows.Get(k.Object)
 			if row != nil && h.Inside(w.Scopes(), row) && d.Code != string(engine.Partial) && d.Code != string(engine.Shadowed) {
 				ids = append(ids, k.Object)
 			}
@@ -451,7 +451,7 @@ func (h *Host) unclaimedIn(w wave.Wave) int {
 	auth := h.gate.Authority()
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			row := s.Rows[id]
+			row := s.Rows.Get(id)
 			sight := h.o.Census.Sight(id)
 			if row.State != ledger.Live || sight.Gone || !h.Inside(w.Scopes(), row) || h.Owner(auth, id, row.Kind) != w.To {
 				continue

@@ -144,7 +144,7 @@ func (h *Host) Debts() []Debt {
 		for _, k := range s.DirtyKeys() {
 			d := Debt{Key: k, Dirty: s.Dirt[k.Object][k.Feature], Owner: h.Addressee(s, auth, k)}
 			d.Trouble = attempts(s.TroubleOf(k))
-			if row := s.Rows[k.Object]; row != nil {
+			if row := s.Rows.Get(k.Object); row != nil {
 				d.Name = row.Name
 			}
 			if n := h.Name(k.Object); n != "" {

@@ -513,7 +513,7 @@ func (h *Host) notProposed(scopes []scoping.Scope, s *gate.Session) []ledger.Key
 	var out []ledger.Key
 	h.gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {
-			row := led.Rows[id]
+			row := led.Rows.Get(id)
 			f := scoping.Base(row.Kind)
 			sight := h.o.Census.Sight(id)
 			k := ledger.Key{Object: id, Feature: f}

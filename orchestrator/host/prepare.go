@@ -167,7 +167,7 @@ func (h *Host) foreign(ctx context.Context, ids []string) error {
 func (h *Host) linkedIDs() (ids []string) {
 	h.gate.Read(func(s *ledger.State) {
 		for _, o := range s.Objects() {
-			ids = append(ids, s.Rows[o].CloudID)
+			ids = append(ids, s.Rows.Get(o).CloudID)
 		}
 	})
 	return ids
@@ -224,7 +224,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 				if sight := h.o.Census.Sight(id); sight.Known && sight.Gone {
 					t = census.Died
 				}
-				events = append(events, census.Event{Object: id, Kind: s.Rows[id].Kind, Type: t})
+				events = append(events, census.Event{Object: id, Kind: s.Rows.Get(id).Kind, Type: t})
 			}
 		})
 	}
@@ -240,7 +240,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 			seen[e.Object] = true
 			k, r := h.conclude(s, auth, e, full)
 			if e.Type == census.Returned {
-				k = append(k, h.holders(s, s.Rows[e.Object])...)
+				k = append(k, h.holders(s, s.Rows.Get(e.Object))...)
 			}
 			keys, rs = append(keys, k...), append(rs, r...)
 		}
@@ -262,7 +262,7 @@ func (h *Host) lookUp(ctx context.Context) error {
 			}
 		}
 		for _, k := range s.DirtyKeys() {
-			if s.Rows[k.Object] == nil && !h.o.Census.Sight(k.Object).Known && h.o.Census.Down(k.Object.Directory) == nil {
+			if s.Rows.Get(k.Object) == nil && !h.o.Census.Sight(k.Object).Known && h.o.Census.Down(k.Object.Directory) == nil {
 				ids = append(ids, k.Object)
 			}
 		}
@@ -278,7 +278,7 @@ func (h *Host) lookUp(ctx context.Context) error {
 
 // conclude says what follows from one event: dirty features, or a transit.
 func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, full bool) ([]ledger.Key, []ledger.Record) {
-	row := s.Rows[e.Object]
+	row := s.Rows.Get(e.Object)
 	base := ledger.Key{Object: e.Object, Feature: scoping.Base(e.Kind)}
 	if row == nil {
 		moved := e.Type == census.Moved || e.Type == census.Carried || e.Type == census.Returned || e.Type == census.Chosen
@@ -327,7 +327,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 	h.gate.Read(func(s *ledger.State) {
 		moved, placed := map[scoping.ObjectID]bool{}, map[scoping.ObjectID]bool{}
 		for _, k := range s.DirtyKeys() {
-			row, sight := s.Rows[k.Object], h.o.Census.Sight(k.Object)
+			row, sight := s.Rows.Get(k.Object), h.o.Census.Sight(k.Object)
 			if _, pending := s.Pending(k.Object); pending || !sight.Known || moved[k.Object] {
 				continue
 			}
@@ -366,7 +366,7 @@ func (h *Host) holders(s *ledger.State, row *ledger.Row) []ledger.Key {
 	}
 	var out []ledger.Key
 	for _, id := range s.Objects() {
-		r := s.Rows[id]
+		r := s.Rows.Get(id)
 		if o, ok := h.Cloud(r); ok && (o.HasMember(row.CloudID) || o.Manager == row.CloudID) {
 			out = append(out, ledger.Key{Object: id, Feature: scoping.References})
 		}

@@ -100,7 +100,7 @@ func (h *Host) account(ctx context.Context, w wave.Wave, asked bool) (*account, 
 			a.names[id] = t.name
 			h.references(a, s, id, t)
 			if len(t.values) > 0 && h.answerable(a, s, auth, id, t) {
-				h.values(a, s.Rows[id], id, t)
+				h.values(a, s.Rows.Get(id), id, t)
 			}
 		}
 	})
@@ -109,7 +109,7 @@ func (h *Host) account(ctx context.Context, w wave.Wave, asked bool) (*account, 
 
 // answerable reports whether something can be said of an object's single values; if not, it says why of the whole object.
 func (h *Host) answerable(a *account, s *ledger.State, auth gate.Authority, id scoping.ObjectID, t *trail) bool {
-	row, sight := s.Rows[id], h.o.Census.Sight(id)
+	row, sight := s.Rows.Get(id), h.o.Census.Sight(id)
 	if _, pending := s.Pending(id); pending {
 		a.later(id, "a request about it has no answer yet", true)
 		return false
@@ -193,7 +193,7 @@ func (h *Host) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail
 
 // references lists what the wave added: directory and earlier engine say what becomes of it.
 func (h *Host) references(a *account, s *ledger.State, id scoping.ObjectID, t *trail) {
-	now, _ := h.Cloud(s.Rows[id])
+	now, _ := h.Cloud(s.Rows.Get(id))
 	for _, attr := range sorted(t.refs) {
 		ends := slices.Compact(slices.Sorted(slices.Values(t.refs[attr])))
 		for _, end := range ends {

@@ -109,7 +109,7 @@ func (h *Host) Object(ctx context.Context, ref string) (ObjectReport, error) {
 			k := ledger.Key{Object: id, Feature: f}
 			out.Debts = append(out.Debts, Debt{Key: k, Name: sight.Name, Owner: h.Addressee(s, auth, k), Dirty: s.Dirt[id][f], Trouble: attempts(s.TroubleOf(k))})
 		}
-		if row := s.Rows[id]; row != nil {
+		if row := s.Rows.Get(id); row != nil {
 			r := *row
 			out.Row = &r
 			for f := range row.Features {
@@ -356,7 +356,7 @@ func (h *Host) Status(ctx context.Context) (Status, error) {
 	}
 	h.gate.Read(func(s *ledger.State) {
 		st.InDoubt = len(s.Intents)
-		for _, r := range s.Rows {
+		for _, r := range s.Rows.All() {
 			if r.State == ledger.Live {
 				st.Linked[r.Kind]++
 			}

@@ -75,7 +75,7 @@ func (h *Host) touched(w wave.Wave) []ledger.Key {
 	var keys []ledger.Key
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			row := s.Rows[id]
+			row := s.Rows.Get(id)
 			if !h.Inside(w.Scopes(), row) {
 				continue
 			}

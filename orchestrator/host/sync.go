@@ -346,7 +346,7 @@ func (rs *runState) claims(ctx context.Context) error {
 	auth := h.gate.Authority()
 	h.gate.Read(func(led *ledger.State) {
 		for _, k := range led.DirtyKeys() {
-			row := led.Rows[k.Object]
+			row := led.Rows.Get(k.Object)
 			if row == nil || k.Feature != scoping.Base(row.Kind) || row.State == ledger.DeletedByTandem {
 				continue
 			}
@@ -379,7 +379,7 @@ func (rs *runState) farewells(ctx context.Context, r *SyncReport) error {
 	scopes := map[string]scoping.Scope{}
 	h.gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {
-			row := led.Rows[id]
+			row := led.Rows.Get(id)
 			sight := h.o.Census.Sight(id)
 			if row.Transit == nil || row.Transit.To != scoping.None || row.Transit.From != rs.name || sight.Gone || !sight.Known {
 				continue
@@ -423,7 +423,7 @@ func (rs *runState) unclaimed(ctx context.Context, complete bool, r *SyncReport)
 	auth := h.gate.Authority()
 	h.gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {
-			row := led.Rows[id]
+			row := led.Rows.Get(id)
 			sight := h.o.Census.Sight(id)
 			k := ledger.Key{Object: id, Feature: scoping.Base(row.Kind)}
 			if row.State != ledger.Live || sight.Gone || h.Owner(auth, id, row.Kind) != rs.name {

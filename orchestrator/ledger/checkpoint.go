@@ -40,7 +40,7 @@ func LoadCheckpoint(b []byte) (s *State, hash string, err error) {
 
 // check finds what no ledger writes, and what would end the program later.
 func (s *State) check() error {
-	for o, r := range s.Rows {
+	for o, r := range s.Rows.All() {
 		if r == nil || r.Object != o || r.Features == nil {
 			return fmt.Errorf("the row of %s is damaged", o)
 		}

@@ -50,7 +50,7 @@ func TestTransfersFindChosenObjects(t *testing.T) {
 // A place is told of what is linked; of anybody else there is nothing to remember, and without a place nothing is told.
 func TestPlacesAreToldOfLinkedObjects(t *testing.T) {
 	s := fold(t, place("connect", 5, pilots))
-	if len(s.Rows) != 0 {
+	if s.Rows.Len() != 0 {
 		t.Errorf("a place made a row: %+v", s.Rows)
 	}
 	bad := place("connect", 5)

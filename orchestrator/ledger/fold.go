@@ -160,7 +160,7 @@ func (s *State) done(seq uint64, r Record, cloudID string, told Record) {
 		c.Hash = "" // the feature is not settled yet, but the link stands
 	}
 	s.claim(seq, r, c, in.Final)
-	row := s.Rows[*r.Object]
+	row := s.Rows.change(*r.Object)
 	row.Wrote = told.Moment()
 	row.wroteLinks(in.Write)
 	if in.Pair != nil {
@@ -183,7 +183,7 @@ func (s *State) forgetHistory(now int64) {
 
 // claim writes a row.
 func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
-	row := s.Rows[*r.Object]
+	row := s.Rows.change(*r.Object)
 	if row != nil && c.Restores != "" {
 		row.restored(r.Feature, c.Restores)
 		return
@@ -191,7 +191,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	_, linked := s.Linked(*r.Object)
 	if row == nil {
 		row = &Row{Object: *r.Object, Kind: r.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
-		s.Rows[*r.Object] = row
+		s.Rows.put(row)
 	}
 	s.relink(row, c)
 	row.takeOver(r.Feature, c)
@@ -260,9 +260,9 @@ func (s *State) relink(row *Row, c Claim) {
 			row.Links = &Links{} // what a new object has, or one that was there before, nobody of us wrote
 		}
 		if other, ok := s.byCloud[c.CloudID]; ok && other != row.Object {
-			row.Links = s.Rows[other].Links
-			s.want(other, s.Rows[other].Features[scoping.References], false)
-			delete(s.Rows, other)
+			row.Links = s.Rows.Get(other).Links
+			s.want(other, s.Rows.Get(other).Features[scoping.References], false)
+			s.Rows.drop(other)
 		}
 		delete(s.byCloud, row.CloudID)
 		row.CloudID = c.CloudID
@@ -315,7 +315,7 @@ func (s *State) foldPlace(r Record) error {
 	if r.Claim == nil || r.Object == nil {
 		return fmt.Errorf("no place in it")
 	}
-	row := s.Rows[*r.Object]
+	row := s.Rows.change(*r.Object)
 	if row == nil || row.Features[r.Feature] == nil {
 		return nil
 	}
@@ -333,7 +333,7 @@ func (s *State) foldTransit(seq uint64, r Record) error {
 	if r.Transit == nil || r.Object == nil {
 		return fmt.Errorf("no transit in it")
 	}
-	row := s.Rows[*r.Object]
+	row := s.Rows.change(*r.Object)
 	if row == nil {
 		return nil
 	}
@@ -359,12 +359,12 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 	}
 	if r.Doubt.How == "seen" || r.Doubt.How == "repeated" {
 		s.done(seq, o.Record, r.Doubt.CloudID, r)
-	} else if row := s.Rows[*o.Record.Object]; row != nil {
+	} else if row := s.Rows.change(*o.Record.Object); row != nil {
 		row.showsLinks(o.Record.Intent.Write, r.Doubt.Shown)
 	}
 	s.close(r.Doubt.Intent)
 	k := Key{*o.Record.Object, o.Record.Feature} // also of a delete that is done: its object may have come back meanwhile
-	if row := s.Rows[k.Object]; row != nil && r.Doubt.Quiet > 0 {
+	if row := s.Rows.change(k.Object); row != nil && r.Doubt.Quiet > 0 {
 		if row.Quiet == nil {
 			row.Quiet = map[scoping.Feature]int64{}
 		}

@@ -82,11 +82,11 @@ func TestOwnerOfRecordFollowsTransfers(t *testing.T) {
 		"from another engine":   {[]ledger.Record{transfer(6, "third", "cloudsync", scoping.Users)}, "connect"},
 	} {
 		s := fold(t, append(created(), x.transfers...)...)
-		before := *s.Rows[ann].Features[scoping.Users]
+		before := *s.Rows.Get(ann).Features[scoping.Users]
 		if o, known := s.OwnerOfRecord(ann, scoping.Users); o != x.owner || !known {
 			t.Errorf("%s: %s, %v", name, o, known)
 		}
-		if d := cmp.Diff(before, *s.Rows[ann].Features[scoping.Users]); d != "" {
+		if d := cmp.Diff(before, *s.Rows.Get(ann).Features[scoping.Users]); d != "" {
 			t.Errorf("%s: a transfer wrote a row: %s", name, d)
 		}
 	}
@@ -107,7 +107,7 @@ func TestLinkKeepsItsAnchorAndOrigin(t *testing.T) {
 	c := claim()
 	c.Anchor, c.Origin = "", ledger.Restored
 	s := fold(t, append(created(), intent("i2", ann, cloud.Update, c), settle("i2", cloud.Done, ""))...)
-	if r := s.Rows[ann]; r.Anchor != "YQ==" || r.Origin != ledger.Created || r.CloudID != "c-ann" {
+	if r := s.Rows.Get(ann); r.Anchor != "YQ==" || r.Origin != ledger.Created || r.CloudID != "c-ann" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -136,8 +136,8 @@ func TestOnlySettledWritesChangeRows(t *testing.T) {
 	} {
 		s := fold(t, append([]ledger.Record{open}, x.tail...)...)
 		o, pending := s.Pending(ann)
-		if (s.Rows[ann] != nil) != x.row || pending != x.open || (pending && o.Doubt != x.bad) {
-			t.Errorf("%s: row %v, pending %v", name, s.Rows[ann] != nil, pending)
+		if (s.Rows.Get(ann) != nil) != x.row || pending != x.open || (pending && o.Doubt != x.bad) {
+			t.Errorf("%s: row %v, pending %v", name, s.Rows.Get(ann) != nil, pending)
 		}
 	}
 }
@@ -147,8 +147,8 @@ func TestDeleteWhoseDoubtEndsIsAskedForAgain(t *testing.T) {
 	gone := intent("i2", ann, cloud.Delete, ledger.Claim{State: ledger.DeletedByTandem})
 	s := fold(t, append(created(), gone, settle("i2", cloud.InDoubt, ""), decision(engine.InDoubt, false, false),
 		ledger.Record{Type: ledger.DoubtType, Object: &ann, Feature: scoping.Users, Doubt: &ledger.DoubtEnd{Intent: "i2", How: "seen"}})...)
-	if _, dirty := s.Dirt[ann][scoping.Users]; s.Rows[ann].State != ledger.DeletedByTandem || !dirty {
-		t.Errorf("%s, dirty %v: its object may have come back while nobody could know that it was deleted", s.Rows[ann].State, dirty)
+	if _, dirty := s.Dirt[ann][scoping.Users]; s.Rows.Get(ann).State != ledger.DeletedByTandem || !dirty {
+		t.Errorf("%s, dirty %v: its object may have come back while nobody could know that it was deleted", s.Rows.Get(ann).State, dirty)
 	}
 }
 
@@ -163,15 +163,15 @@ func TestLinksWhoseDoubtEndsLateLeaveTheRowAsItIs(t *testing.T) {
 		Claim: &ledger.Claim{Owner: scoping.None, State: ledger.ParkedRow}}
 	s := fold(t, group, settle("i1", cloud.Done, "c-bob"), links, settle("i2", cloud.InDoubt, ""), bye,
 		ledger.Record{Type: ledger.DoubtType, Object: &bob, Feature: scoping.References, Doubt: &ledger.DoubtEnd{Intent: "i2", How: "seen"}})
-	if row := s.Rows[bob]; row.State != ledger.ParkedRow || row.Name != "CN=bob,OU=New" || row.Features[scoping.References] == nil {
+	if row := s.Rows.Get(bob); row.State != ledger.ParkedRow || row.Name != "CN=bob,OU=New" || row.Features[scoping.References] == nil {
 		t.Errorf("%s, named %s: want parked, by its newest name, its links settled", row.State, row.Name)
 	}
 }
 
 // Rule V2 asks when an object was written last.
 func TestRowsKnowWhenTheyWereWritten(t *testing.T) {
-	if s := fold(t, created()...); s.Rows[ann].Wrote != 1001 {
-		t.Errorf("written at %d, settled at 1001", s.Rows[ann].Wrote)
+	if s := fold(t, created()...); s.Rows.Get(ann).Wrote != 1001 {
+		t.Errorf("written at %d, settled at 1001", s.Rows.Get(ann).Wrote)
 	}
 }
 
@@ -222,8 +222,8 @@ func TestTransit(t *testing.T) {
 		return ledger.Record{Type: ledger.TransitType, Object: &ann, Transit: &ledger.Transit{From: from, To: to}}
 	}
 	s := fold(t, append(created(), transit("connect", "cloudsync"))...)
-	if s.Rows[ann].Transit == nil || len(s.DirtyKeys()) != 1 {
-		t.Fatalf("%+v, dirty %v", s.Rows[ann].Transit, s.DirtyKeys())
+	if s.Rows.Get(ann).Transit == nil || len(s.DirtyKeys()) != 1 {
+		t.Fatalf("%+v, dirty %v", s.Rows.Get(ann).Transit, s.DirtyKeys())
 	}
 	if o, _ := s.OwnerOfRecord(ann, scoping.Users); o != "connect" {
 		t.Errorf("before B's join settles, %s is the owner of record", o)
@@ -232,11 +232,11 @@ func TestTransit(t *testing.T) {
 	join.Engine = "cloudsync"
 	rs := append(created(), transit("connect", "cloudsync"), join, settle("i2", cloud.Done, ""))
 	s = fold(t, rs...)
-	if o, _ := s.OwnerOfRecord(ann, scoping.Users); o != "cloudsync" || s.Rows[ann].Transit != nil {
-		t.Errorf("after the join: %s, %+v", o, s.Rows[ann].Transit)
+	if o, _ := s.OwnerOfRecord(ann, scoping.Users); o != "cloudsync" || s.Rows.Get(ann).Transit != nil {
+		t.Errorf("after the join: %s, %+v", o, s.Rows.Get(ann).Transit)
 	}
 	s = fold(t, append(created(), transit("connect", "cloudsync"), transit("connect", "connect"))...)
-	if s.Rows[ann].Transit != nil {
+	if s.Rows.Get(ann).Transit != nil {
 		t.Error("still in transit after it came back")
 	}
 }
@@ -244,8 +244,8 @@ func TestTransit(t *testing.T) {
 // Rule J1: one who returns under a new objectGUID takes the link along, and one account is never two rows'.
 func TestAccountBelongsToOneRow(t *testing.T) {
 	s := fold(t, append(created(), intent("i2", bob, cloud.Restore, claim()), settle("i2", cloud.Done, "c-ann"))...)
-	if r, ok := s.ByCloud("c-ann"); !ok || r.Object != bob || s.Rows[ann] != nil {
-		t.Errorf("%+v, %+v", r, s.Rows[ann])
+	if r, ok := s.ByCloud("c-ann"); !ok || r.Object != bob || s.Rows.Get(ann) != nil {
+		t.Errorf("%+v, %+v", r, s.Rows.Get(ann))
 	}
 }
 

@@ -106,7 +106,7 @@ func (s *State) lies(e HeldEntry, kind scoping.Kind, scope scoping.Scope) bool {
 		kind = e.Kind
 	}
 	p := scoping.Place{Directory: e.Object.Directory, Ancestors: e.Chain, Chosen: e.Chosen}
-	if row := s.Rows[e.Object]; len(e.Chain) == 0 && row != nil {
+	if row := s.Rows.Get(e.Object); len(e.Chain) == 0 && row != nil {
 		if l := row.Features[scoping.Base(row.Kind)]; l != nil {
 			p.Ancestors, p.Chosen = l.Chain, l.Chosen
 		}

@@ -62,7 +62,7 @@ func TestReferencesThatTandemWroteOrTookOverAreKnown(t *testing.T) {
 				}
 			}
 		}
-		b, err := json.Marshal(s.Rows[o])
+		b, err := json.Marshal(s.Rows.Get(o))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestReferencesThatTandemWroteOrTookOverAreKnown(t *testing.T) {
 		if err := json.Unmarshal(b, &kept); err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range []*ledger.Links{s.Rows[o].Links, kept.Links} {
+		for _, l := range []*ledger.Links{s.Rows.Get(o).Links, kept.Links} {
 			for n := range 10 {
 				if id := fmt.Sprint("c-", n); l.Has(id) != slices.Contains(want, id) {
 					t.Fatalf("%s: %v, wanted %v", id, l.Has(id), want)
@@ -92,11 +92,11 @@ func TestAnAccountOfReferencesBeginsWithTheFirstDecision(t *testing.T) {
 		if err := s.Fold(uint64(i+1), ledger.Record{Type: ledger.DecisionType, Object: &o, Kind: scoping.Group, Engine: "connect", Feature: f, Outcome: engine.Unchanged, Closed: true, Claim: &c}); err != nil {
 			t.Fatal(err)
 		}
-		if l := s.Rows[o].Links; (l != nil) != (i == 2) {
+		if l := s.Rows.Get(o).Links; (l != nil) != (i == 2) {
 			t.Fatalf("after record %d: %v", i+1, l)
 		}
 	}
-	if l := s.Rows[o].Links; !l.Has("c-1") || l.Len() != 1 {
+	if l := s.Rows.Get(o).Links; !l.Has("c-1") || l.Len() != 1 {
 		t.Errorf("%v", l)
 	}
 }

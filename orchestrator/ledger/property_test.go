@@ -134,7 +134,7 @@ func TestAccountsAndRowsAreOneToOne(t *testing.T) {
 		s := ledger.New()
 		foldInto(t, s, 0, rapid.SliceOfN(rapid.Custom(record), 0, 40).Draw(t, "records"))
 		seen := map[string]scoping.ObjectID{}
-		for o, r := range s.Rows {
+		for o, r := range s.Rows.All() {
 			if r.CloudID == "" {
 				continue
 			}

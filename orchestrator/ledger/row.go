@@ -101,7 +101,7 @@ type Destroyed struct {
 // State is the whole ledger. Only Fold changes it; readers must not keep pointers across a Fold.
 type State struct {
 	Seq       uint64                                         `json:"seq"` // of the last record folded
-	Rows      map[scoping.ObjectID]*Row                      `json:"rows"`
+	Rows      Table                                          `json:"rows"`
 	Dirt      map[scoping.ObjectID]map[scoping.Feature]Dirty `json:"dirty"`
 	Transfers []scoping.Transfer                             `json:"transfers"`
 	Holds     map[string]*Hold                               `json:"holds"`
@@ -132,9 +132,6 @@ func New() *State {
 
 // index makes what is derived, and every map that is still missing.
 func (s *State) index() {
-	if s.Rows == nil {
-		s.Rows = map[scoping.ObjectID]*Row{}
-	}
 	if s.Dirt == nil {
 		s.Dirt = map[scoping.ObjectID]map[scoping.Feature]Dirty{}
 	}
@@ -157,7 +154,7 @@ func (s *State) index() {
 		s.Intents = map[string]*Open{}
 	}
 	s.byCloud = map[string]scoping.ObjectID{}
-	for id, r := range s.Rows {
+	for id, r := range s.Rows.All() {
 		if r.CloudID != "" {
 			s.byCloud[r.CloudID] = id
 		}
@@ -168,7 +165,7 @@ func (s *State) index() {
 	}
 	s.indexHolds()
 	s.wanted = map[scoping.ObjectID]map[scoping.ObjectID]bool{}
-	for id, r := range s.Rows {
+	for id, r := range s.Rows.All() {
 		s.want(id, r.Features[scoping.References], true)
 	}
 }
@@ -194,7 +191,7 @@ func (s *State) want(o scoping.ObjectID, l *Last, add bool) {
 // it was there before.
 func (s *State) came(end scoping.ObjectID, row *Row, f scoping.Feature, at int64, seq uint64) {
 	for o := range s.wanted[end] {
-		if r := s.Rows[o]; r != nil && r.State == Live {
+		if r := s.Rows.Get(o); r != nil && r.State == Live {
 			s.soil(Key{o, scoping.References}, Dirty{Since: at, Code: "reference-came", Seq: seq})
 		}
 	}
@@ -211,7 +208,7 @@ func (s *State) ByCloud(id string) (*Row, bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.Rows[o], true
+	return s.Rows.Get(o), true
 }
 
 // Pending gives the open intent that concerns an object: on the wire, or in doubt. Of several, one in doubt is given first.
@@ -230,7 +227,7 @@ func (s *State) Pending(o scoping.ObjectID) (*Open, bool) {
 
 // Linked gives the cloud id of an object that is alive in the tenant as far as the ledger knows.
 func (s *State) Linked(o scoping.ObjectID) (string, bool) {
-	r := s.Rows[o]
+	r := s.Rows.Get(o)
 	if r == nil || r.CloudID == "" || (r.State != Live && r.State != ParkedRow) {
 		return "", false
 	}
@@ -251,8 +248,8 @@ func (s *State) DirtyKeys() []Key {
 
 // Objects gives the identities of all rows in order.
 func (s *State) Objects() []scoping.ObjectID {
-	out := make([]scoping.ObjectID, 0, len(s.Rows))
-	for o := range s.Rows {
+	out := make([]scoping.ObjectID, 0, s.Rows.Len())
+	for o := range s.Rows.All() {
 		out = append(out, o)
 	}
 	slices.SortFunc(out, scoping.ObjectID.Compare)
@@ -276,7 +273,7 @@ func (s *State) Doubts() []*Open {
 // OwnerOfRecord derives who wrote a feature of an object last, as transfers since then have it (rule L1). It is unknown for an
 // object without a record (rule L2).
 func (s *State) OwnerOfRecord(o scoping.ObjectID, f scoping.Feature) (string, bool) {
-	r := s.Rows[o]
+	r := s.Rows.Get(o)
 	if r == nil {
 		return "", false
 	}

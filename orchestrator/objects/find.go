@@ -73,7 +73,7 @@ func (v *View) rowNamed(dn string) (id scoping.ObjectID, ok bool) {
 	}
 	v.gate.Read(func(s *ledger.State) {
 		for _, o := range s.Objects() {
-			if d, err := scoping.ParseDN(s.Rows[o].Name); err == nil && d.Equal(want) {
+			if d, err := scoping.ParseDN(s.Rows.Get(o).Name); err == nil && d.Equal(want) {
 				id, ok = o, true
 			}
 		}

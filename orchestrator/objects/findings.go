@@ -41,7 +41,7 @@ func (v *View) Findings(only *scoping.ObjectID) []Finding {
 			ids = []scoping.ObjectID{*only}
 		}
 		for _, id := range ids {
-			row := s.Rows[id]
+			row := s.Rows.Get(id)
 			if row == nil || (row.State != ledger.Live && row.State != ledger.ParkedRow) {
 				continue
 			}

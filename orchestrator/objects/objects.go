@@ -78,7 +78,7 @@ func (v *View) Addressee(led *ledger.State, auth gate.Authority, k ledger.Key) s
 		return ""
 	}
 	if sight.Gone {
-		if row := led.Rows[k.Object]; row != nil {
+		if row := led.Rows.Get(k.Object); row != nil {
 			return v.OwnerOfGone(led, auth, row)
 		}
 		return ""

@@ -95,7 +95,7 @@ func (w *world) checkThreshold(x cloud.Write, r ledger.Record) {
 	}
 	w.book.deletes[b][r.Object.GUID] = true
 	linked := 0
-	for _, row := range w.book.scratch.Rows {
+	for _, row := range w.book.scratch.Rows.All() {
 		if row.Kind == r.Kind {
 			linked++
 		}

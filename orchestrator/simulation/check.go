@@ -84,7 +84,7 @@ func (w *world) checkHeard(id string) {
 		return // nobody is there to say anything
 	}
 	for _, o := range w.book.scratch.Objects() {
-		row, e := w.book.scratch.Rows[o], w.dir.now.objects[o.GUID]
+		row, e := w.book.scratch.Rows.Get(o), w.dir.now.objects[o.GUID]
 		if row.State != ledger.Live || w.told[o.GUID].dead || w.newSince(id, e) || !w.coversWave(id, w.toldPlace(o.GUID), row.Kind, scoping.Base(row.Kind)) {
 			continue
 		}
@@ -251,7 +251,7 @@ func (b *book) park(t scoping.Transfer) {
 	if t.To != scoping.None {
 		return
 	}
-	for id, row := range b.scratch.Rows {
+	for id, row := range b.scratch.Rows.All() {
 		f := scoping.Base(row.Kind)
 		l := row.Features[f]
 		if l != nil && t.Scope.Writes(row.Kind, f) && t.Scope.Covers(scoping.Place{Directory: id.Directory, Ancestors: l.Chain, Chosen: l.Chosen}) {
@@ -270,7 +270,7 @@ func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID)
 		return nil
 	}
 	for _, id := range b.scratch.Objects() {
-		row := b.scratch.Rows[id]
+		row := b.scratch.Rows.Get(id)
 		f := scoping.Base(row.Kind)
 		_, pending := b.scratch.Pending(id)
 		record, known := b.scratch.OwnerOfRecord(id, f)
@@ -284,7 +284,7 @@ func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID)
 
 func (w *world) checkHandedOver(due []scoping.ObjectID, r ledger.Record) {
 	for _, id := range due {
-		if record, _ := w.book.scratch.OwnerOfRecord(id, scoping.Base(w.book.scratch.Rows[id].Kind)); record != r.Transfer.To {
+		if record, _ := w.book.scratch.OwnerOfRecord(id, scoping.Base(w.book.scratch.Rows.Get(id).Kind)); record != r.Transfer.To {
 			w.failAbout(id.GUID, noDeath, keptByOld, r.Wave, r.Transfer.To, w.dir.now.dn(id.GUID), record)
 		}
 	}
@@ -412,7 +412,7 @@ func (w *world) checkSend(x cloud.Write) {
 	}
 	place := w.toldPlace(g)
 	owner := w.owner(place, r.Kind, r.Feature)
-	row := w.book.scratch.Rows[*r.Object]
+	row := w.book.scratch.Rows.Get(*r.Object)
 	record, recorded := w.book.scratch.OwnerOfRecord(*r.Object, scoping.Base(r.Kind))
 	w.log("wire: %s %s %s for %s %s (owner %s, record %s)", r.Engine, x.Op, x.CloudID, g, w.dir.now.dn(g), owner.Engine, record)
 	switch {

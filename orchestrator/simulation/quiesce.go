@@ -161,7 +161,7 @@ func (w *world) checkRest() {
 			d := led.Dirt[k.Object][k.Feature]
 			e := w.dir.now.objects[k.Object.GUID]
 			if !w.excused(e) && d.Code != string(engine.Shadowed) && !(d.Code == string(engine.Partial) && w.endMissing(e)) {
-				w.failAbout(k.Object.GUID, nothingLost, stillDirty, s.dn(k.Object.GUID), k.Feature, d, led.Rows[k.Object], w.census.Sight(k.Object))
+				w.failAbout(k.Object.GUID, nothingLost, stillDirty, s.dn(k.Object.GUID), k.Feature, d, led.Rows.Get(k.Object), w.census.Sight(k.Object))
 			}
 		}
 		if len(led.Intents) > 0 {
@@ -197,7 +197,7 @@ func (w *world) checkObject(e *entry) {
 	a := w.account(e)
 	alive := a != nil && !a.truth().Deleted
 	owner := w.owner(w.restPlace(e), e.kind, scoping.Base(e.kind))
-	row := w.book.scratch.Rows[e.id()]
+	row := w.book.scratch.Rows.Get(e.id())
 	switch {
 	case w.excused(e):
 	case e.dead:

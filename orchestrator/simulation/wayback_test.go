@@ -145,7 +145,7 @@ func TestStoryManyValuesArePutBackAtOnce(t *testing.T) {
 			if len(s.History) > 0 || len(s.Holds) > 0 {
 				w.fail(wayBack, "the way back was counted: %v %v", s.History, s.Holds)
 			}
-			if l := s.Rows[ann.id()].Features[scoping.Users]; l.Restores != id || l.Engine != connect || slices.Contains(l.Attrs, "jobTitle") {
+			if l := s.Rows.Get(ann.id()).Features[scoping.Users]; l.Restores != id || l.Engine != connect || slices.Contains(l.Attrs, "jobTitle") {
 				w.fail(wayBack, "the last write of ann: %+v", *l)
 			}
 		})
