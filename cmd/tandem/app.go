@@ -32,6 +32,7 @@ func newApp() *cli.App {
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
 			errorsCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
+			benchCommand(),
 		},
 		Before:         checkGlobals,
 		Action:         noSuchCommand,

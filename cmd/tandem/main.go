@@ -35,6 +35,7 @@ func run(args []string) (code int) {
 				Hint: "please report it; what was done is durable, and the same command goes on from there"}, wantsJSON(args))
 		}
 	}()
+	defer profile()()
 	ctx, end := interruptible()
 	defer end()
 	app := newApp()

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 
+	"github.com/tandem-sync/tandem/cmd/tandem/bench"
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/connect"
@@ -17,6 +18,8 @@ func servePlugin(kind string) int {
 		plugin.Serve(connect.New(connect.Options{Logger: l}))
 	case "cloudsync":
 		plugin.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
+	case bench.GeneratorKind:
+		plugin.Serve(&bench.Generator{})
 	default:
 		complain("there is no built-in engine "+kind, "connect or cloudsync")
 		return api.ExitUsage
