@@ -8,8 +8,8 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -65,7 +65,7 @@ func TestATenantWithTwoHundredObjectsIsAdoptedWithOneAnswer(t *testing.T) {
 	w.importPolicy()
 	w.graph.ResetCounters()
 	h := w.tandem.Host()
-	r, err := h.Sync(t.Context(), "connect", host.SyncOptions{Profile: engine.ProfileFull})
+	r, err := h.Sync(t.Context(), "connect", run.SyncOptions{Profile: engine.ProfileFull})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestATenantWithTwoHundredObjectsIsAdoptedWithOneAnswer(t *testing.T) {
 	if joins != 200 || changes == 0 || looks != 1 {
 		t.Errorf("%d joins, %d show a changed display name, %d look-alikes", joins, changes, looks)
 	}
-	if again, err := h.Sync(t.Context(), "connect", host.SyncOptions{}); err != nil || again.Applied != 0 {
+	if again, err := h.Sync(t.Context(), "connect", run.SyncOptions{}); err != nil || again.Applied != 0 {
 		t.Errorf("a delta run goes on by itself: %+v, %v", again, err)
 	}
 	if a, err := h.Answer(t.Context(), w.adoptions()[0].ID, "approve", "ann", "seen"); err != nil || a == nil || a.Failed > 0 {
@@ -130,7 +130,7 @@ func TestWhatARejectedAdoptionAskedStaysUnlinked(t *testing.T) {
 	had := w.existing(5)
 	w.importPolicy()
 	h := w.tandem.Host()
-	if _, err := h.Sync(t.Context(), "connect", host.SyncOptions{Profile: engine.ProfileFull}); err != nil {
+	if _, err := h.Sync(t.Context(), "connect", run.SyncOptions{Profile: engine.ProfileFull}); err != nil {
 		t.Fatal(err)
 	}
 	sets := w.adoptions()
@@ -141,7 +141,7 @@ func TestWhatARejectedAdoptionAskedStaysUnlinked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := h.Sync(t.Context(), "connect", host.SyncOptions{Profile: engine.ProfileFull}); err != nil {
+		if _, err := h.Sync(t.Context(), "connect", run.SyncOptions{Profile: engine.ProfileFull}); err != nil {
 			t.Fatal(err)
 		}
 	}

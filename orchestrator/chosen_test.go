@@ -10,9 +10,11 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -31,9 +33,9 @@ func (w *world) policyOf(assignments ...string) string {
 	return "version: 1\nfeatures: [users, groups]\nassignments:\n" + assign("everything", w.site.base, "connect") + strings.Join(assignments, "")
 }
 
-func (w *world) plan(text string) *host.Plan {
+func (w *world) plan(text string) *plan.Plan {
 	w.t.Helper()
-	p, err := w.tandem.Host().Plan(w.t.Context(), host.PlanOptions{File: "policy.yaml", Text: []byte(text), AllowRevert: true})
+	p, err := w.tandem.Host().Plan(w.t.Context(), plan.PlanOptions{File: "policy.yaml", Text: []byte(text), AllowRevert: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func (w *world) plan(text string) *host.Plan {
 }
 
 // apply plans a policy and runs its waves into their soak. It fails the test if the plan foresees anything but a change of hands.
-func (w *world) apply(text string) (*host.Plan, []wave.Wave) {
+func (w *world) apply(text string) (*plan.Plan, []wave.Wave) {
 	w.t.Helper()
 	p := w.plan(text)
 	for _, x := range p.Waves {
@@ -49,7 +51,7 @@ func (w *world) apply(text string) (*host.Plan, []wave.Wave) {
 			w.t.Fatalf("the plan foresees %+v: %+v, findings %+v", c, x.Examples, x.Findings)
 		}
 	}
-	ws, err := w.tandem.Host().Apply(w.t.Context(), p, host.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
+	ws, err := w.tandem.Host().Apply(w.t.Context(), p, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -337,7 +339,7 @@ func TestChosenPilotsChangeHandsAndBack(t *testing.T) {
 func (w *world) eachRuns(order ...string) {
 	w.t.Helper()
 	for _, e := range order {
-		if r, err := w.tandem.Host().Sync(w.t.Context(), e, host.SyncOptions{}); err != nil || r.Failed > 0 {
+		if r, err := w.tandem.Host().Sync(w.t.Context(), e, run.SyncOptions{}); err != nil || r.Failed > 0 {
 			w.t.Fatalf("sync %s: %v, %+v", e, err, r.Errors)
 		}
 	}
@@ -351,7 +353,7 @@ func (w *world) heldChange(entries int) ledger.Hold {
 	w.t.Helper()
 	var said []string
 	for _, e := range []string{"connect", "cloudsync"} {
-		r, err := w.tandem.Host().Sync(w.t.Context(), e, host.SyncOptions{})
+		r, err := w.tandem.Host().Sync(w.t.Context(), e, run.SyncOptions{})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -384,11 +386,11 @@ func (w *world) frozen(group, why string) {
 		w.t.Errorf("status: %+v, want %s %s", st.Frozen, group, why)
 	}
 	more := assign("one more", "OU=Sales,"+w.site.base, "cloudsync", "sample: 50%")
-	blocks := func(p *host.Plan) bool {
+	blocks := func(p *plan.Plan) bool {
 		return slices.ContainsFunc(p.Blocked(), func(f wave.Finding) bool { return f.Code == "group-"+why && strings.Contains(f.Message, group) })
 	}
 	if why == "vanished" { // then no policy can name it
-		_, err := w.tandem.Host().Plan(w.t.Context(), host.PlanOptions{File: "policy.yaml", Text: []byte(w.pilot + more)})
+		_, err := w.tandem.Host().Plan(w.t.Context(), plan.PlanOptions{File: "policy.yaml", Text: []byte(w.pilot + more)})
 		if err == nil || !strings.Contains(err.Error(), group) {
 			w.t.Errorf("a plan that keeps the assignment: %v", err)
 		}

@@ -12,8 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/plugin"
@@ -40,7 +41,7 @@ type supervised struct {
 	loaded bool
 }
 
-var _ host.Engines = (*engines)(nil)
+var _ run.Engines = (*engines)(nil)
 
 func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error) {
 	e := &engines{all: map[string]*supervised{}, desc: map[string]engine.Description{}}
@@ -145,10 +146,10 @@ func (s *supervised) load(ctx context.Context, name string) error {
 	return nil
 }
 
-// Names implements host.Engines.
+// Names implements run.Engines.
 func (e *engines) Names() []string { return e.names }
 
-// Describe implements host.Engines.
+// Describe implements run.Engines.
 func (e *engines) Describe(ctx context.Context, name string) (engine.Description, error) {
 	e.mu.Lock()
 	d, ok := e.desc[name]
@@ -175,7 +176,7 @@ func (e *engines) Describe(ctx context.Context, name string) (engine.Description
 	return d, nil
 }
 
-// Grant implements host.Engines.
+// Grant implements run.Engines.
 func (e *engines) Grant(_ context.Context, name string, g []engine.Grant) error {
 	if s := e.all[name]; s != nil {
 		s.SetGrants(g)
@@ -183,7 +184,7 @@ func (e *engines) Grant(_ context.Context, name string, g []engine.Grant) error 
 	return nil
 }
 
-// Run implements host.Engines. The engine has its grants before it begins to read.
+// Run implements run.Engines. The engine has its grants before it begins to read.
 func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	s, err := e.get(ctx, name)
 	if err != nil {
@@ -204,7 +205,7 @@ func awaitGrants(ctx context.Context, s *supervised, name string) error {
 	return s.AwaitGrants(ctx)
 }
 
-// Health implements host.Engines.
+// Health implements run.Engines.
 func (e *engines) Health(name string) (engine.Health, bool) {
 	s := e.all[name]
 	if s == nil {
@@ -214,7 +215,7 @@ func (e *engines) Health(name string) (engine.Health, bool) {
 	return st.Health, st.HealthKnown && st.State == supervisor.Ready
 }
 
-// Settings implements host.Fingerprints.
+// Settings implements run.Fingerprints.
 func (e *engines) Settings(name string) []byte {
 	if s := e.all[name]; s != nil {
 		return s.settings
@@ -222,14 +223,14 @@ func (e *engines) Settings(name string) []byte {
 	return nil
 }
 
-// Process implements host.Processes.
-func (e *engines) Process(name string) host.Process {
+// Process implements answer.Processes.
+func (e *engines) Process(name string) answer.Process {
 	s := e.all[name]
 	if s == nil {
-		return host.Process{}
+		return answer.Process{}
 	}
 	st := s.Status()
-	p := host.Process{State: string(st.State), PID: st.PID, Restarts: st.Restarts, At: st.LastEnd}
+	p := answer.Process{State: string(st.State), PID: st.PID, Restarts: st.Restarts, At: st.LastEnd}
 	if st.LastErr != nil {
 		p.Last = st.LastErr.Error()
 	}

@@ -18,8 +18,9 @@ import (
 
 	"github.com/tandem-sync/tandem/examples/lab/samba"
 	"github.com/tandem-sync/tandem/orchestrator"
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -44,7 +45,7 @@ func hostProcess(dir string, args []string) int {
 
 func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
 	o, err := orchestrator.Open(ctx, c, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Command: "test host", Self: os.Args[0], Patience: time.Second,
-		Progress: func(p host.Progress) { fmt.Printf("%s[%s]%s %s\n", p.Engine, p.Wave, p.Phase, p.Note) }})
+		Progress: func(p run.Progress) { fmt.Printf("%s[%s]%s %s\n", p.Engine, p.Wave, p.Phase, p.Note) }})
 	if err != nil {
 		return err
 	}
@@ -52,9 +53,9 @@ func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
 	h := o.Host()
 	switch args[0] {
 	case "sync":
-		_, err = h.Sync(ctx, args[1], host.SyncOptions{Profile: args[2]})
+		_, err = h.Sync(ctx, args[1], run.SyncOptions{Profile: args[2]})
 	case "migrate":
-		_, _, err = h.Migrate(ctx, args[1], args[2], nil, nil, host.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
+		_, _, err = h.Migrate(ctx, args[1], args[2], nil, nil, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
 	case "rollback":
 		if _, err = h.DecideWave(ctx, args[1], wave.RollBack, "test", ""); err == nil {
 			_, err = h.Drive(ctx, args[1])
@@ -179,7 +180,7 @@ func (w *world) settle() {
 	w.t.Helper()
 	for range 3 {
 		for _, e := range []string{"connect", "cloudsync"} {
-			if _, err := w.tandem.Host().Sync(w.t.Context(), e, host.SyncOptions{}); err != nil {
+			if _, err := w.tandem.Host().Sync(w.t.Context(), e, run.SyncOptions{}); err != nil {
 				w.t.Fatalf("sync %s: %v", e, err)
 			}
 		}

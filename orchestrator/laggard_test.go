@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -125,7 +125,7 @@ func (l *laggard) refused(code string) {
 	before, rows := l.natural(), l.claimed()
 	l.graph.ResetCounters()
 	for _, profile := range []string{engine.ProfileDelta, engine.ProfileFull, engine.ProfileDelta} {
-		r, err := l.tandem.Host().Sync(l.t.Context(), l.kind, host.SyncOptions{Profile: profile})
+		r, err := l.tandem.Host().Sync(l.t.Context(), l.kind, run.SyncOptions{Profile: profile})
 		if err != nil {
 			l.t.Fatalf("%s run over a controller that is behind: %v", profile, err)
 		}
@@ -135,12 +135,12 @@ func (l *laggard) refused(code string) {
 		if r.Proposed+r.Applied+r.Held+r.Unclaimed+r.Released > 0 {
 			l.t.Errorf("the %s run took something of a controller that is behind: %+v", profile, r)
 		}
-		if !slices.ContainsFunc(r.Errors, func(p host.ObjectProblem) bool {
+		if !slices.ContainsFunc(r.Errors, func(p run.Problem) bool {
 			return p.Object == "directory contoso" && strings.Contains(p.Message, "the controller is behind what was already seen")
 		}) {
 			l.t.Errorf("the %s run does not say that the host's controller is behind: %+v", profile, r.Errors)
 		}
-		if code != "" && !slices.ContainsFunc(r.Errors, func(p host.ObjectProblem) bool { return p.Code == code }) {
+		if code != "" && !slices.ContainsFunc(r.Errors, func(p run.Problem) bool { return p.Code == code }) {
 			l.t.Errorf("the %s run has no error %s of the engine: %+v", profile, code, r.Errors)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
@@ -32,7 +33,7 @@ type Options struct {
 	Command  string       // for the state folder's holder
 	Self     string       // the executable that serves built-in engines by `plugin KIND`; empty: this one
 	StateDir string       // overrides the configuration's
-	Progress func(host.Progress)
+	Progress func(run.Progress)
 	Patience time.Duration // how long a command waits inside a soak
 	Getenv   func(string) string
 	Hook     state.Hook // failpoints, for tests

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
@@ -55,7 +55,7 @@ func TestAMischievousEngineGetsRefusals(t *testing.T) {
 				}
 				w.sync("connect", engine.ProfileFull)
 				before, ids := w.natural(), w.ids()
-				r, err := w.tandem.Host().Sync(t.Context(), "acme", host.SyncOptions{Profile: engine.ProfileFull})
+				r, err := w.tandem.Host().Sync(t.Context(), "acme", run.SyncOptions{Profile: engine.ProfileFull})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -101,7 +101,7 @@ func TestAFloodingEngineIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	most, stop := growth(t)
-	r, err := w.tandem.Host().Sync(t.Context(), "acme", host.SyncOptions{Profile: engine.ProfileFull})
+	r, err := w.tandem.Host().Sync(t.Context(), "acme", run.SyncOptions{Profile: engine.ProfileFull})
 	stop()
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func TestAKilledAgentLosesNothing(t *testing.T) {
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		r, err := w.tandem.Host().Sync(ctx, "cloudsync", host.SyncOptions{})
+		r, err := w.tandem.Host().Sync(ctx, "cloudsync", run.SyncOptions{})
 		t.Logf("the run of the killed agent: complete %v, applied %d, %v", r.Complete, r.Applied, err)
 		<-killed
 		a.start(t)

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/state"
@@ -53,7 +53,7 @@ func (x *Orchestrator) fullEvery(name string) time.Duration {
 }
 
 // progress passes progress on, and lets the loop that makes it show life.
-func (x *Orchestrator) progress(p host.Progress) {
+func (x *Orchestrator) progress(p run.Progress) {
 	if p.Engine != "" {
 		x.loops.Beat(schedule.EngineLoop(p.Engine))
 	}
@@ -75,7 +75,7 @@ var errIncomplete = errors.New("the run was not complete")
 
 // Run implements schedule.Work.
 func (s scheduled) Run(ctx context.Context, name string) error {
-	r, err := s.x.host.Sync(ctx, name, host.SyncOptions{FullEvery: s.x.fullEvery(name)})
+	r, err := s.x.host.Sync(ctx, name, run.SyncOptions{FullEvery: s.x.fullEvery(name)})
 	switch {
 	case errors.Is(err, problem.ErrNoPolicy):
 		return nil // there is nothing to do yet

@@ -9,8 +9,11 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -21,9 +24,9 @@ func withDefaults(text, defaults string) string {
 }
 
 // journaled gives the journal's records of what people did to the policy.
-func (w *world) journaled(op string) (out []host.AuditEntry) {
+func (w *world) journaled(op string) (out []answer.AuditEntry) {
 	w.t.Helper()
-	if err := w.tandem.Host().Audit(w.t.Context(), host.AuditFilter{}, func(e host.AuditEntry) error {
+	if err := w.tandem.Host().Audit(w.t.Context(), answer.AuditFilter{}, func(e answer.AuditEntry) error {
 		if e.Record.Op == op {
 			out = append(out, e)
 		}
@@ -40,9 +43,9 @@ func embedded(t *testing.T, users int) *world {
 	return newWorld(t, embeddedSite(t), users)
 }
 
-func (w *world) applied(p *host.Plan) []wave.Wave {
+func (w *world) applied(p *plan.Plan) []wave.Wave {
 	w.t.Helper()
-	ws, err := w.tandem.Host().Apply(w.t.Context(), p, host.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "ann"})
+	ws, err := w.tandem.Host().Apply(w.t.Context(), p, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "ann"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -179,7 +182,7 @@ func TestAFileOfMatchesIsCheckedAndJoinsGroupsMadeByHand(t *testing.T) {
 	hand := w.cloudGroup("Fans", "fans-by-hand")
 	text := strings.Replace(w.policyOf(), "assignments:", "matches: ./m.csv\nassignments:", 1)
 	put := func(lines string) error {
-		_, err := w.tandem.Host().ImportFile(t.Context(), host.PolicyFile{Name: "policy.yaml", Text: []byte(text), Matches: []byte(lines)}, "test")
+		_, err := w.tandem.Host().ImportFile(t.Context(), plan.PolicyFile{Name: "policy.yaml", Text: []byte(text), Matches: []byte(lines)}, "test")
 		return err
 	}
 	err := put(fmt.Sprintf("%q,%s\n\"CN=Nobody,%s\",2f0e7a4c-51f3-4f0e-9c57-3b1f5f6f2a10\n%s,%s\n%q,2f0e7a4c-51f3-4f0e-9c57-3b1f5f6f2a11\n", w.seed.Users[0].DN, hand, w.site.base, w.guid(dn), "2f0e7a4c-51f3-4f0e-9c57-3b1f5f6f2a12", dn))
@@ -215,7 +218,7 @@ func (w *world) cloudGroup(name, nick string) string {
 func (w *world) settleAdoption(name string) {
 	w.t.Helper()
 	h := w.tandem.Host()
-	if _, err := h.Sync(w.t.Context(), name, host.SyncOptions{Profile: engine.ProfileFull}); err != nil {
+	if _, err := h.Sync(w.t.Context(), name, run.SyncOptions{Profile: engine.ProfileFull}); err != nil {
 		w.t.Fatal(err)
 	}
 	for _, x := range h.Held() {
@@ -257,7 +260,7 @@ func TestMembershipsOfOthersAreKeptAndTold(t *testing.T) {
 	w.graph.ResetCounters()
 	r := w.sync("connect", engine.ProfileFull)
 	members(ann, bob)
-	if w.writes() > 0 || !slices.ContainsFunc(r.Findings, func(p host.ObjectProblem) bool {
+	if w.writes() > 0 || !slices.ContainsFunc(r.Findings, func(p run.Problem) bool {
 		return p.Code == "references-kept" && strings.Contains(p.Message, bobDN)
 	}) {
 		t.Errorf("%d writes; told: %+v", w.writes(), r.Findings)
@@ -312,14 +315,14 @@ func TestAnAddressThatSomebodyElseHasIsQuarantined(t *testing.T) {
 	bobDN, bob := w.person("bob", sales)
 	w.modify(bobDN, "mail", "shared@"+w.site.domain)
 	for range 2 {
-		r, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		r, err := w.tandem.Host().Sync(t.Context(), "connect", run.SyncOptions{})
 		if err != nil || r.Failed > 0 {
 			t.Fatalf("%v, %+v", err, r.Errors)
 		}
 		if o := w.mustUser(bob); o.Properties["mail"] != nil {
 			t.Errorf("bob has the address %v", o.Properties["mail"])
 		}
-		if !slices.ContainsFunc(r.Findings, func(p host.ObjectProblem) bool {
+		if !slices.ContainsFunc(r.Findings, func(p run.Problem) bool {
 			return p.Code == "address-quarantined" && p.Object == bobDN && strings.Contains(p.Message, annDN)
 		}) {
 			t.Errorf("told: %+v", r.Findings)
@@ -327,7 +330,7 @@ func TestAnAddressThatSomebodyElseHasIsQuarantined(t *testing.T) {
 	}
 	w.remove(annDN)
 	for range 2 {
-		if _, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{}); err != nil {
+		if _, err := w.tandem.Host().Sync(t.Context(), "connect", run.SyncOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

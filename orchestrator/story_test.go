@@ -13,18 +13,19 @@ import (
 
 	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
 // sync runs an engine and fails the test unless everything settled.
-func (w *world) sync(name, profile string) host.SyncReport {
+func (w *world) sync(name, profile string) run.Report {
 	w.t.Helper()
-	r, err := w.tandem.Host().Sync(w.t.Context(), name, host.SyncOptions{Profile: profile})
+	r, err := w.tandem.Host().Sync(w.t.Context(), name, run.SyncOptions{Profile: profile})
 	if err != nil {
 		w.t.Fatalf("sync %s: %v", name, err)
 	}
@@ -58,7 +59,7 @@ func TestAnOUMovesBetweenTwoEnginesAndBack(t *testing.T) {
 		}
 
 		_, ws, err := w.tandem.Host().Migrate(t.Context(), "OU=Sales,"+s.base, "cloudsync", nil, []string{"OU=Contractors,OU=Sales," + s.base},
-			host.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
+			acts.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +139,7 @@ func (w *world) person(name, ou string) (dn, upn string) {
 
 func (w *world) migrate(ou, to string, except ...string) wave.Wave {
 	w.t.Helper()
-	_, ws, err := w.tandem.Host().Migrate(w.t.Context(), ou, to, nil, except, host.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
+	_, ws, err := w.tandem.Host().Migrate(w.t.Context(), ou, to, nil, except, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ func (w *world) mustUser(upn string) tenant.StateObject {
 func (w *world) both(order ...string) {
 	w.t.Helper()
 	for _, e := range order {
-		r, err := w.tandem.Host().Sync(w.t.Context(), e, host.SyncOptions{})
+		r, err := w.tandem.Host().Sync(w.t.Context(), e, run.SyncOptions{})
 		if err != nil {
 			w.t.Fatalf("sync %s: %v", e, err)
 		}
@@ -386,7 +387,7 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 			t.Fatalf("activated although nobody saw what would be written: %v", err)
 		}
 		for _, n := range []string{"connect", "cloudsync"} {
-			if r, err := w.tandem.Host().Sync(t.Context(), n, host.SyncOptions{Profile: engine.ProfileFull, By: "test"}); err != nil || r.ReadOnly == "" || w.writes() != 0 {
+			if r, err := w.tandem.Host().Sync(t.Context(), n, run.SyncOptions{Profile: engine.ProfileFull, By: "test"}); err != nil || r.ReadOnly == "" || w.writes() != 0 {
 				t.Fatalf("a run before the activation: %+v %v, %d writes", r, err, w.writes())
 			}
 		}
@@ -394,7 +395,7 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.modify(w.seed.Users[0].DN, "title", "Of the second")
-		asked, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		asked, err := w.tandem.Host().Sync(t.Context(), "connect", run.SyncOptions{})
 		if err != nil || asked.Held == 0 || len(asked.HeldSets) != 1 { // the first installation made them: this one asks once, for all (rule J5)
 			t.Fatalf("the activated installation: %+v %v", asked, err)
 		}
@@ -406,7 +407,7 @@ func TestAHostThatFindsAnotherOneInTheTenantWritesNothing(t *testing.T) {
 		w.write()
 		w.open()
 		w.graph.ResetCounters()
-		_, err = w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		_, err = w.tandem.Host().Sync(t.Context(), "connect", run.SyncOptions{})
 		if !errors.Is(err, tenancy.ErrOtherHost) || w.writes() != 0 {
 			t.Fatalf("the first installation went on: %v, %d writes", err, w.writes())
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/tandem-sync/tandem/orchestrator/assess"
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/directory"
 )
 
@@ -28,7 +28,7 @@ func (x *Orchestrator) Survey(ctx context.Context) (*assess.Survey, error) {
 
 func (x *Orchestrator) surveyOne(ctx context.Context, c directory.Connection) (d *assess.Directory, err error) {
 	if x.options.Progress != nil {
-		x.options.Progress(host.Progress{Phase: "survey", Note: "reading all of directory " + c.Name})
+		x.options.Progress(run.Progress{Phase: "survey", Note: "reading all of directory " + c.Name})
 	}
 	r, err := directory.Dial(ctx, c)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -61,7 +61,7 @@ func TestPeopleWhoExchangeSignInNames(t *testing.T) {
 		}
 		before := w.ids()
 		w.rename(map[string]string{dns[0]: upns[1], dns[1]: upns[2], dns[2]: upns[0], dns[3]: upns[4], dns[4]: "emilia@" + s.domain})
-		r, err := w.tandem.Host().Sync(t.Context(), "connect", host.SyncOptions{})
+		r, err := w.tandem.Host().Sync(t.Context(), "connect", run.SyncOptions{})
 		if err != nil || r.Held != 3 || r.Applied != 2 || r.Failed > 0 || len(r.HeldSets) != 1 {
 			t.Fatalf("%+v, %v", r, err)
 		}

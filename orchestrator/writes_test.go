@@ -9,9 +9,9 @@ import (
 
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -84,7 +84,7 @@ func TestAManagerWhoIsTakenAwayIsClearedByAWavesCatchUp(t *testing.T) {
 		w.reports(boss, ann)
 		w.sync("connect", engine.ProfileFull)
 		w.wantManager(annUPN, bossUPN)
-		_, ws, err := w.tandem.Host().Migrate(t.Context(), sales, "cloudsync", nil, nil, host.ApplyOptions{Options: wave.Options{Soak: time.Hour, HoldBefore: wave.Freeze}, By: "test"})
+		_, ws, err := w.tandem.Host().Migrate(t.Context(), sales, "cloudsync", nil, nil, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour, HoldBefore: wave.Freeze}, By: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
@@ -42,7 +42,7 @@ type Record struct {
 	Hash     string            `json:"hash"`
 }
 
-func recordOf(e host.AuditEntry) Record {
+func recordOf(e answer.AuditEntry) Record {
 	r := e.Record
 	out := Record{Seq: e.Seq, At: stamp(r.At), Type: r.Type, Engine: text(r.Engine), Wave: text(r.Wave), Object: r.Object, Name: text(r.Name),
 		Feature: text(string(r.Feature)), Op: r.Op, Outcome: string(r.Outcome), Code: text(r.Code), Reason: text(r.Reason), By: text(r.By),
@@ -73,7 +73,7 @@ func text(s string) *string {
 }
 
 func auditList(ctx context.Context, c *call, q AuditRequest) (any, Outcome, error) {
-	f := host.AuditFilter{Wave: q.Wave}
+	f := answer.AuditFilter{Wave: q.Wave}
 	if q.Wave != "" {
 		if _, err := c.h.o.Host().Wave(ctx, q.Wave); err != nil {
 			return nil, Outcome{}, err
@@ -86,7 +86,7 @@ func auditList(ctx context.Context, c *call, q AuditRequest) (any, Outcome, erro
 		}
 		f.Object = &id
 	}
-	err := c.h.o.Host().Audit(ctx, f, func(e host.AuditEntry) error {
+	err := c.h.o.Host().Audit(ctx, f, func(e answer.AuditEntry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ var commands = map[string]runner{
 	"import":          on(import_),
 	"migrate":         on(migrate),
 	"object":          on(object),
-	"plan":            on(plan),
+	"plan":            on(makePlan),
 	"policy/repin":    on(policyRepin),
 	"policy/show":     on(policyShow),
 	"policy/suggest":  on(policySuggest),

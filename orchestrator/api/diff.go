@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -41,7 +41,7 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 	if q.Under == "" {
 		return nil, Outcome{}, Usage("diff needs --under DN")
 	}
-	d, err := c.diff(ctx, host.DiffOptions{Under: q.Under, Engine: q.Engine})
+	d, err := c.diff(ctx, plan.DiffOptions{Under: q.Under, Engine: q.Engine})
 	if err != nil {
 		return nil, Outcome{}, err
 	}
@@ -52,7 +52,7 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 	return d, o, nil
 }
 
-func (c *call) diff(ctx context.Context, o host.DiffOptions) (Diff, error) {
+func (c *call) diff(ctx context.Context, o plan.DiffOptions) (Diff, error) {
 	name, n, js, err := c.h.o.Host().Diff(ctx, o)
 	return Diff{Engine: name, Objects: n, Differences: differencesOf(js)}, err
 }

@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -26,7 +26,7 @@ type Explained struct {
 	Waits     []string              `json:"waits,omitempty"` // changes of its owners that wait for an answer, in words
 }
 
-func explainedOf(e host.Explained) Explained {
+func explainedOf(e answer.Explained) Explained {
 	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features, Waits: e.Waits}
 	if out.Features == nil {
 		out.Features = []scoping.Explanation{}

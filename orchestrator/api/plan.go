@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tandem-sync/tandem/orchestrator/assess"
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -33,8 +33,8 @@ type PolicyChange = scoping.Change
 type Plan struct {
 	FromRevision uint64                 `json:"fromRevision"`
 	Fingerprint  string                 `json:"fingerprint"`
-	Defaults     *host.DefaultsChange   `json:"defaults"` // null: they stay
-	Matches      *host.MatchFilesChange `json:"matches"`  // the name of the file of matches; null: it stays
+	Defaults     *plan.DefaultsChange   `json:"defaults"` // null: they stay
+	Matches      *plan.MatchFilesChange `json:"matches"`  // the name of the file of matches; null: it stays
 	Changes      []scoping.Change       `json:"changes"`  // everything that changes without changing hands, in words; applied in one transaction
 	Waves        []PlannedWave          `json:"waves"`
 }
@@ -54,7 +54,7 @@ type PlannedWave struct {
 	Crossing  *assess.Crossing     `json:"crossing"` // references whose two ends have different engines afterwards; null: not counted
 }
 
-func planOf(p *host.Plan) Plan {
+func planOf(p *plan.Plan) Plan {
 	out := Plan{FromRevision: p.FromRevision, Fingerprint: p.Fingerprint, Waves: []PlannedWave{}, Changes: []scoping.Change{}}
 	if s := p.Settings; s != nil {
 		out.Defaults, out.Matches, out.Changes = s.Defaults, s.Files, orEmpty(s.Changes)
@@ -73,8 +73,8 @@ func planOf(p *host.Plan) Plan {
 	return out
 }
 
-func plan(ctx context.Context, c *call, q PlanRequest) (any, Outcome, error) {
-	p, err := c.h.o.Host().Plan(ctx, host.PlanOptions{File: q.File, Text: q.Text, Matches: q.Matches, AllowRevert: q.AllowRevert})
+func makePlan(ctx context.Context, c *call, q PlanRequest) (any, Outcome, error) {
+	p, err := c.h.o.Host().Plan(ctx, plan.PlanOptions{File: q.File, Text: q.Text, Matches: q.Matches, AllowRevert: q.AllowRevert})
 	if err != nil {
 		return nil, Outcome{}, err
 	}

@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
@@ -55,8 +55,8 @@ func policyValidate(ctx context.Context, c *call, q PolicyRequest) (any, Outcome
 	return v, Outcome{}, err
 }
 
-func (q PolicyRequest) file() host.PolicyFile {
-	return host.PolicyFile{Name: q.File, Text: q.Text, Matches: q.Matches}
+func (q PolicyRequest) file() plan.PolicyFile {
+	return plan.PolicyFile{Name: q.File, Text: q.Text, Matches: q.Matches}
 }
 
 // MatchesFile gives the name of the file of matches that a policy names, and the place where it does; "" if it names none.

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 )
@@ -44,7 +44,7 @@ type Process struct {
 	LastError string  `json:"lastError,omitempty"`
 }
 
-func processOf(p host.Process) *Process {
+func processOf(p answer.Process) *Process {
 	if p.State == "" {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (e *Engine) timetable(loops []schedule.Loop) {
 }
 
 // trouble says what keeps everything from being healthy: directories, tenant and engines that were not reached, and loops that stand still.
-func (h *Handler) trouble(s host.Status) []string { return append(s.Trouble(), h.o.Standing()...) }
+func (h *Handler) trouble(s answer.Status) []string { return append(s.Trouble(), h.o.Standing()...) }
 
 // alive answers /healthz: whether the process should go on, or be started anew. It says no when a loop of serving stands still; an outage of others is
 // no reason.
@@ -99,7 +99,7 @@ func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 // reachGauges writes what is reached, and since when.
-func (h *Handler) reachGauges(b *strings.Builder, s host.Status) {
+func (h *Handler) reachGauges(b *strings.Builder, s answer.Status) {
 	gauge(b, "tandem_healthy", "1 when everything was reached in its last try and no loop stands still.", sample{value: number(len(h.trouble(s)) == 0)})
 	gauge(b, "tandem_loops_standing", "Loops of serving that stand still.", sample{value: int64(len(h.o.Standing()))})
 	reaches := map[string][]reachSample{}

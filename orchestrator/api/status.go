@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/control"
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -98,7 +98,7 @@ type Engine struct {
 	Process      *Process `json:"process"`      // null: not known
 }
 
-func engineOf(e host.EngineStatus, now time.Time) Engine {
+func engineOf(e answer.EngineStatus, now time.Time) Engine {
 	out := Engine{Name: e.Name, Errors: e.Debts, Stopped: e.Stopped, Reached: reachedOf(e.Reach), Process: processOf(e.Process)}
 	if e.Health != nil {
 		out.Healthy, out.Message, out.Details = &e.Health.OK, e.Health.Message, e.Health.Details

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -23,13 +24,13 @@ type SyncRequest struct {
 
 // Sync is the result of one run. At is its end, RFC 3339.
 type Sync struct {
-	host.SyncReport
+	run.Report
 	At          string       `json:"at"`
 	Differences []Difference `json:"differences,omitempty"` // what would be written, where ReadOnly says why nothing is
 }
 
-func syncOf(r host.SyncReport) Sync {
-	s := Sync{SyncReport: r, At: stamp(r.At)}
+func syncOf(r run.Report) Sync {
+	s := Sync{Report: r, At: stamp(r.At)}
 	if r.ReadOnly != "" {
 		s.Differences = differencesOf(slices.DeleteFunc(slices.Clone(r.Judgements), func(j gate.Judgement) bool { return j.Outcome != engine.Shadowed }))
 	}
@@ -40,7 +41,7 @@ func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	if q.Profile != "" && q.Profile != engine.ProfileDelta && q.Profile != engine.ProfileFull {
 		return nil, Outcome{}, Usage("--profile %q is neither delta nor full", q.Profile)
 	}
-	r, err := c.h.o.Host().Sync(ctx, q.Engine, host.SyncOptions{Profile: q.Profile, Under: q.Under, By: c.by})
+	r, err := c.h.o.Host().Sync(ctx, q.Engine, run.SyncOptions{Profile: q.Profile, Under: q.Under, By: c.by})
 	if err != nil {
 		return nil, Outcome{}, err
 	}
@@ -48,7 +49,7 @@ func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 }
 
 // syncOutcome: objects that failed outweigh what is held.
-func syncOutcome(rs ...host.SyncReport) Outcome {
+func syncOutcome(rs ...run.Report) Outcome {
 	var held []string
 	n, failed, stopped := 0, 0, ""
 	complete := true
@@ -71,7 +72,7 @@ func syncOutcome(rs ...host.SyncReport) Outcome {
 	return Outcome{}
 }
 
-func firstProblem(rs []host.SyncReport) string {
+func firstProblem(rs []run.Report) string {
 	for _, r := range rs {
 		if len(r.Errors) > 0 {
 			return r.FirstProblem()
@@ -98,7 +99,7 @@ type Debt struct {
 	Next     string `json:"next,omitempty"`
 }
 
-func debtOf(d host.Debt) Debt {
+func debtOf(d answer.Debt) Debt {
 	out := Debt{Object: d.Key.Object, Name: d.Name, Feature: d.Key.Feature, Owner: d.Owner, Code: d.Code, Reason: d.Reason, Since: stamp(d.Since), Tries: d.Tries}
 	if t := d.Trouble; t != nil {
 		out.Message, out.Attempts, out.Last = gate.Describe(t.Parts), t.Count, stamp(t.Last)
@@ -178,7 +179,7 @@ func errorsRetry(ctx context.Context, c *call, q RefRequest) (any, Outcome, erro
 		}
 	}
 	out := Retries{Runs: []Sync{}}
-	var runs []host.SyncReport
+	var runs []run.Report
 	for _, n := range c.h.o.Engines() {
 		slices.SortFunc(by[n], scoping.ObjectID.Compare)
 		if ids := slices.Compact(by[n]); len(ids) > 0 {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 )
 
 // Mark is what is known of the tenant's mark: who feeds it. Problem says why this host may not write, or why the mark could not be read.
@@ -37,7 +37,7 @@ func (h *Handler) look(ctx context.Context, older time.Duration) string {
 	return ""
 }
 
-func markOf(s host.Status, unread string) Mark {
+func markOf(s answer.Status, unread string) Mark {
 	m := s.Mark
 	out := Mark{Kept: m.Permitted, Read: stampTime(m.Read), Waits: stampTime(m.NotBefore), Problem: m.Refused}
 	if m.Found {

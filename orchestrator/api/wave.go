@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -191,7 +192,7 @@ func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error)
 	if err := c.h.o.Host().MayDecide(ctx, id, wave.RollBack, c.by); err != nil {
 		return nil, Outcome{}, err
 	}
-	d, err := c.diff(ctx, host.DiffOptions{Engine: w.From, Scopes: w.Scopes()})
+	d, err := c.diff(ctx, plan.DiffOptions{Engine: w.From, Scopes: w.Scopes()})
 	return d, Outcome{}, err
 }
 
@@ -252,8 +253,8 @@ type RunRequest struct {
 	AutoComplete bool `json:"autoComplete,omitempty"` // the end of the soak completes the waves
 }
 
-func (q RunRequest) options(by string) (host.ApplyOptions, error) {
-	o := host.ApplyOptions{By: by, Options: wave.Options{AutoApprove: q.AutoApprove, HoldBefore: wave.Phase(q.HoldBefore), Soak: wave.DefaultSoak, AutoComplete: q.AutoComplete}}
+func (q RunRequest) options(by string) (acts.ApplyOptions, error) {
+	o := acts.ApplyOptions{By: by, Options: wave.Options{AutoApprove: q.AutoApprove, HoldBefore: wave.Phase(q.HoldBefore), Soak: wave.DefaultSoak, AutoComplete: q.AutoComplete}}
 	if q.HoldBefore != "" && !slices.Contains(wave.Phases()[1:], o.HoldBefore) {
 		var names []string
 		for _, p := range wave.Phases()[1:] {
@@ -274,7 +275,7 @@ func apply(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	p, err := host.ReadPlan(q.Plan)
+	p, err := plan.ReadPlan(q.Plan)
 	if err != nil {
 		return nil, Outcome{}, fmt.Errorf("%s: %w", cmp.Or(q.File, "the plan"), err)
 	}
@@ -293,7 +294,7 @@ func apply(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
 }
 
 // applyPlan runs a plan's waves, through soaks that are short.
-func (c *call) applyPlan(ctx context.Context, p *host.Plan, o host.ApplyOptions) ([]wave.Wave, error) {
+func (c *call) applyPlan(ctx context.Context, p *plan.Plan, o acts.ApplyOptions) ([]wave.Wave, error) {
 	for {
 		wake := c.h.next()
 		ws, err := c.h.o.Host().Apply(ctx, p, o)

@@ -8,8 +8,8 @@ import (
 	"fmt"
 
 	"github.com/tandem-sync/tandem/orchestrator"
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -202,4 +202,4 @@ type Outcome struct {
 }
 
 // Progress is one line about long work.
-type Progress = host.Progress
+type Progress = run.Progress

@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -35,6 +36,15 @@ func (c *Content) Next() scoping.Epoch {
 
 // Owe adds a record that the commit owes to the log (rule X2).
 func (c *Content) Owe(r ledger.Record) { c.owed = append(c.owed, r) }
+
+// SortedWaves returns all waves in the order of their beginning.
+func (c *Content) SortedWaves() []wave.Wave {
+	out := slices.AppendSeq(make([]wave.Wave, 0, len(c.Waves)), maps.Values(c.Waves))
+	slices.SortFunc(out, func(a, b wave.Wave) int {
+		return cmp.Or(cmp.Compare(a.CreatedAt, b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
 
 // Choices returns by what objects of directories are chosen: what the partition says, and what waves that are not over hand over. One may be in it twice.
 func (c *Content) Choices(directories []string) []scoping.Choice {

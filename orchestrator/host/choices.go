@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,30 +11,8 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
-	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
 )
-
-// example names an object that both choices of a clash take, "" if there is none.
-func (h *Host) example(ctx context.Context, c scoping.Clash) (string, error) {
-	if err := h.ensureCensus(ctx); err != nil {
-		return "", err
-	}
-	if err := h.ChooseAlso(ctx, []scoping.Choice{c.First, c.Second}); err != nil {
-		return "", err
-	}
-	name := ""
-	h.o.Census.Tree(c.First.Directory, func(t *census.Tree) {
-		for id := range t.Under(c.First.Under.GUID) {
-			chosen := t.Place(id.GUID).Chosen
-			if slices.Contains(chosen, c.First.ID) && slices.Contains(chosen, c.Second.ID) {
-				name = t.DN(id.GUID)
-				return
-			}
-		}
-	})
-	return name, nil
-}
 
 // tookBefore gives what took the linked objects when the ledger heard of them last: the census asks for it when its own memory is lost.
 func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
@@ -45,88 +24,6 @@ func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
 			}
 		}
 	})
-	return out
-}
-
-// thawing turns what frozen groups say against a wave into warnings, if the plan's target does not ask for them any more.
-func (h *Host) thawing(target *scoping.Partition, findings []wave.Finding) {
-	for _, f := range h.Frozen() {
-		for i := range findings {
-			if x := &findings[i]; f.Left(target) && x.Code == "group-"+f.Why && slices.Equal(x.Examples, []string{f.Name}) {
-				x.Severity = wave.Warning
-			}
-		}
-	}
-}
-
-// waits says what of an object's owners waits for an answer, or was refused by one.
-func (h *Host) waits(id scoping.ObjectID) []string {
-	var out []string
-	for _, x := range h.Held() {
-		for _, e := range x.Entries {
-			if x.Class != ledger.OwnerChanges || e.Object != id {
-				continue
-			}
-			word := "is among"
-			if e.Op != objects.ChosenOp(census.Staged{Taken: true}) {
-				word = "is no longer among"
-			}
-			what := "which waits in held set " + x.ID + ": tandem held show " + x.ID
-			if x.State == ledger.HoldRejected {
-				what = "which was rejected as held set " + x.ID + ": tandem held forget " + x.ID + " lets it be weighed again"
-			}
-			out = append(out, fmt.Sprintf("the object %s the %s now, %s", word, x.Assignment, what))
-		}
-	}
-	return out
-}
-
-// heldOwners gives the open sets of owner changes that hold objects of an engine, with how many.
-func (h *Host) heldOwners(name string) (ids []string, objects int) {
-	auth := h.gate.Authority()
-	for _, x := range h.Held() {
-		if x.Class != ledger.OwnerChanges || x.State != ledger.HoldOpen {
-			continue
-		}
-		n := 0
-		for _, e := range x.Entries {
-			if h.Owner(auth, e.Object, h.o.Census.Sight(e.Object).Kind) == name {
-				n++
-			}
-		}
-		if n > 0 {
-			ids, objects = append(ids, x.ID), objects+n
-		}
-	}
-	return ids, objects
-}
-
-// chosenOnly leaves of judgements those about objects that scopes hold, choices and all: a run reads whole subtrees.
-func (h *Host) chosenOnly(scopes []scoping.Scope, js []gate.Judgement) []gate.Judgement {
-	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
-		return js
-	}
-	return slices.DeleteFunc(slices.Clone(js), func(j gate.Judgement) bool {
-		sight := h.o.Census.Sight(j.Key.Object)
-		place := sight.Place(j.Key.Object.Directory)
-		return sight.Known && !sight.Gone && !slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Covers(place) })
-	})
-}
-
-// whole gives the subtrees that scopes lie in, once each: what engines are asked for.
-func whole(scopes []scoping.Scope) []scoping.Scope {
-	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
-		return scopes
-	}
-	var out []scoping.Scope
-	for _, s := range scopes {
-		w := s.Whole()
-		if !slices.ContainsFunc(out, func(x scoping.Scope) bool {
-			return x.Directory == w.Directory && x.Under == w.Under && slices.Equal(x.Except, w.Except) && slices.Equal(x.Features, w.Features) && slices.Equal(x.Kinds, w.Kinds)
-		}) {
-			out = append(out, w)
-		}
-	}
 	return out
 }
 
@@ -211,7 +108,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 // counted says how many go which way.
 func counted(hands map[string]int) string {
 	var out []string
-	for _, k := range sorted(hands) {
+	for _, k := range slices.Sorted(maps.Keys(hands)) {
 		out = append(out, fmt.Sprintf("%d objects would go %s", hands[k], k))
 	}
 	return strings.Join(out, ", ")
@@ -247,16 +144,4 @@ func (h *Host) choiceLimit(led *ledger.State, auth gate.Authority, choice scopin
 		}
 	}
 	return min(d.DeleteThreshold.Objects, max(5, n*d.DeleteThreshold.Percent/100))
-}
-
-// placed tells the ledger of everybody where he is and what takes him now: the transfer of a cutover goes by it.
-func (h *Host) placed(ctx context.Context) error {
-	auth := h.gate.Authority()
-	var rs []ledger.Record
-	h.gate.Read(func(s *ledger.State) {
-		for _, id := range s.Objects() {
-			rs = append(rs, h.Placing(s, auth, s.Rows.Get(id))...)
-		}
-	})
-	return h.gate.Record(ctx, rs...)
 }

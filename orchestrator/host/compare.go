@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -91,7 +93,7 @@ func (h *Host) unlinked(s *ledger.State, auth gate.Authority) (keys []ledger.Key
 			due[owner] = append(due[owner], ledger.Key{Object: id, Feature: f})
 		}
 	}
-	for _, owner := range sorted(due) {
+	for _, owner := range slices.Sorted(maps.Keys(due)) {
 		if n := len(due[owner]); n <= manyUnasked || n*5 <= s.Rows.Len() {
 			keys = append(keys, due[owner]...)
 		}

@@ -6,13 +6,14 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Answer records a person's answer to a held set: approve, reject or forget. What it is about is asked for again at once and decided anew; what is no
 // longer true is dropped. It returns the run that followed, if one did.
-func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*SyncReport, error) {
+func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*run.Report, error) {
 	hd, err := h.HeldSet(id)
 	if err != nil {
 		return nil, err

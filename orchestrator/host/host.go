@@ -12,17 +12,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/assess"
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
-	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -36,27 +39,13 @@ type Tenant interface {
 	Domains(ctx context.Context) (verified []string, initial string, err error)
 }
 
-// Engines runs engines.
-type Engines interface {
-	// Names gives the configured engines in order.
-	Names() []string
-	// Describe starts the engine if need be and gives its description.
-	Describe(ctx context.Context, name string) (engine.Description, error)
-	// Grant tells an engine what it may do. It need not be running.
-	Grant(ctx context.Context, name string, g []engine.Grant) error
-	// Run lets an engine run, as engine.Drive does: c is the host's side of the conversation.
-	Run(ctx context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error)
-	// Health gives what an engine last said of itself; false when it is not running.
-	Health(name string) (engine.Health, bool)
-}
-
 // Options are what a host is made of. Store, Census, Tenant, Cache, Engines, Clock and NewID are needed.
 type Options struct {
 	Store     *state.Store
 	Census    *census.Census
 	Tenant    Tenant
 	Cache     *cloud.Cache
-	Engines   Engines
+	Engines   run.Engines
 	Clock     gate.Clock
 	NewID     func() string
 	GhostLife time.Duration
@@ -72,7 +61,7 @@ type Options struct {
 	// Refused says what the tenant does not take, and why: no engine that writes through the gate can be given it (rule J4).
 	Refused map[scoping.Feature]string
 	// Progress tells people what goes on; nil: nobody.
-	Progress func(Progress)
+	Progress func(run.Progress)
 	// Identity tells this host from others that may feed the tenant; Renew gives the state folder an identity of its own at a take-over, nil: it
 	// keeps the one it has.
 	Identity tenancy.Identity
@@ -91,22 +80,16 @@ type Checkpoints interface {
 	SaveCheckpoint(ctx context.Context, b []byte) error
 }
 
-// Progress is one line about long work.
-type Progress struct {
-	Engine string `json:"engine,omitempty"`
-	Wave   string `json:"wave,omitempty"`
-	Phase  string `json:"phase"`
-	Done   int    `json:"done,omitempty"`
-	Total  int    `json:"total,omitempty"`
-	Note   string `json:"note,omitempty"`
-}
-
 // Host is one running host. It is safe for concurrent use: runs of one engine go one after the other, and so do changes of control.
 type Host struct {
 	inForce
-	*objects.View
 	*tenancy.Tenancy
 	*reach.Notes
+	*objects.View
+	*run.Runner
+	*plan.Planner
+	*acts.Driver
+	*answer.Desk
 
 	o       Options
 	gate    *gate.Gate
@@ -121,16 +104,9 @@ type Host struct {
 	save sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once
 
 	mu       sync.Mutex
-	locks    map[string]*sync.Mutex   // one run per engine
-	turns    map[string]chan struct{} // one driver per wave
-	frozen   map[string]*gate.Frozen
-	frozenAt map[string]time.Time
-	orphaned map[string]bool // waves that were running when this host began to serve
-	runs     uint64
 	domains  time.Time // when the tenant's domains were read; zero: never
-	soaking  map[string]time.Time
-	unheard  []string // tenant objects that somebody else changed, of which the log does not know yet; under prep
-	catching bool     // the cache may hold such changes: kept like this, it would not tell of them again
+	unheard  []string  // tenant objects that somebody else changed, of which the log does not know yet; under prep
+	catching bool      // the cache may hold such changes: kept like this, it would not tell of them again
 }
 
 // inForce is what outsiders may know of control.
@@ -143,8 +119,7 @@ type inForce interface {
 func Open(ctx context.Context, o Options) (*Host, error) {
 	o.Tenure = cmp.Or(o.Tenure, tenancy.DefaultTenure)
 	ctl := control.New(o.Store, o.NewID, o.Clock.Now)
-	h := &Host{o: o, inForce: ctl, control: ctl, locks: map[string]*sync.Mutex{}, turns: map[string]chan struct{}{}, frozen: map[string]*gate.Frozen{}, frozenAt: map[string]time.Time{},
-		soaking: map[string]time.Time{}, runs: uint64(o.Clock.Now().UnixMilli())}
+	h := &Host{o: o, inForce: ctl, control: ctl}
 	before, err := h.control.View(ctx)
 	if err != nil {
 		return nil, err
@@ -180,7 +155,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Notes = reach.New(ctx, keeper, h.now)
 	h.Tenancy = tenancy.New(tenancy.Options{Control: h.control, Census: o.Census, Tenant: o.Tenant, Engines: o.Engines.Names, Identity: o.Identity, Renew: o.Renew,
 		Configured: o.Configured, Tenure: o.Tenure, GhostLife: o.GhostLife, Delay: o.Cache.Delay, Remaining: func() time.Duration { return o.Store.Control.Tenure().Remaining() },
-		Clock: o.Clock, NewID: o.NewID, Grant: h.pushGrants, Waiting: h.waiting})
+		Clock: o.Clock, NewID: o.NewID, Grant: func(ctx context.Context) error { return h.Grant(ctx) }, Waiting: h.waiting})
 	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady.now,
 		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.Left, Entitle: h.Entitle, NewID: o.NewID, Without: o.Without})
 	h.View = objects.New(objects.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, Now: h.now, Without: o.Without})
@@ -189,12 +164,20 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 		return err
 	}
 	o.Census.Admit(h.Admits)
+	h.Runner = run.New(run.Options{Gate: h.gate, Census: o.Census, View: h.View, Control: h.control, Notes: h.Notes, Engines: o.Engines, Clock: o.Clock, Prepare: h.prepare,
+		Seen: h.Seen, Save: h.Save, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
+	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
+		Look: h.ensureCensus, Survey: o.Survey, Without: o.Without})
+	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
+		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
+	h.Desk = answer.New(answer.Options{Gate: h.gate, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
+		Store: o.Store, Look: h.ensureCensus})
 	return nil
 }
 
 // waiting tells people how long a command has waited for another host's silence.
 func (h *Host) waiting(phase string, done, whole time.Duration) {
-	h.progress(Progress{Phase: phase, Done: int(done.Seconds()), Total: int(whole.Seconds()),
+	h.progress(run.Progress{Phase: phase, Done: int(done.Seconds()), Total: int(whole.Seconds()),
 		Note: "waiting until the other host can write no more: " + (whole - done).Round(time.Second).String()})
 }
 
@@ -204,7 +187,7 @@ func (h *Host) say(msg string, args ...any) {
 	}
 }
 
-func (h *Host) progress(p Progress) {
+func (h *Host) progress(p run.Progress) {
 	if h.o.Progress != nil {
 		h.o.Progress(p)
 	}
@@ -314,19 +297,8 @@ func (h *Host) checkpoint(ctx context.Context) (b []byte, seq uint64, err error)
 // Gate gives the door, for reports and tests.
 func (h *Host) Gate() *gate.Gate { return h.gate }
 
-// lock gives the mutex of an engine's runs.
-func (h *Host) lock(name string) *sync.Mutex {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.locks[name] == nil {
-		h.locks[name] = &sync.Mutex{}
-	}
-	return h.locks[name]
-}
-
-func (h *Host) nextRun() uint64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.runs++
-	return h.runs
+// seq returns the number of the last record that the ledger holds.
+func (h *Host) seq() (n uint64) {
+	h.gate.Read(func(s *ledger.State) { n = s.Seq })
+	return n
 }

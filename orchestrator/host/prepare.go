@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -20,18 +23,9 @@ func lower(s string) string { return strings.ToLower(s) }
 // domainsLife is how long the tenant's domains are believed.
 const domainsLife = 10 * time.Minute
 
-// Prepare brings the host's view of tenant and directory up to date and draws the conclusions: foreign writes, deletes and owner changes make
-// dirty what has to be asked for again (rules P2, T1), and doubts are ended where they can be.
-func (h *Host) Prepare(ctx context.Context) error {
-	unread, err := h.prepare(ctx)
-	if err == nil && unread != nil {
-		return fmt.Errorf("reading the directory's changes: %w", unread)
-	}
-	return err
-}
-
-// prepare is Prepare that goes on without directories that were read before and cannot be read now: what is known of them stands, nothing in them
-// moves or dies meanwhile. It returns which.
+// prepare brings the host's view of tenant and directory up to date and draws the conclusions: foreign writes, deletes and owner changes make
+// dirty what has to be asked for again (rules P2, T1), and doubts are ended where they can be. It goes on without directories that were read before and cannot be
+// read now: what is known of them stands, nothing in them moves or dies meanwhile. It returns which.
 func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 	h.prep.Lock()
 	defer h.prep.Unlock()
@@ -71,6 +65,13 @@ func (h *Host) reachTenant(ctx context.Context) error {
 		return err
 	}
 	return h.readTenant(ctx, h.o.Cache.Loaded(scoping.User) && h.o.Cache.Loaded(scoping.Group))
+}
+
+// noteTenant keeps whether the tenant was reached. One that another installation feeds was.
+func (h *Host) noteTenant(began time.Time, err error) {
+	if !errors.Is(err, tenancy.ErrOtherHost) && !errors.Is(err, tenancy.ErrNotBound) {
+		h.Note(reach.Tenant, began, err)
+	}
 }
 
 // readDirectories brings the census up to date and draws the conclusions. The prep lock is held.
@@ -173,17 +174,9 @@ func (h *Host) linkedIDs() (ids []string) {
 	return ids
 }
 
+// soil makes keys dirty.
 func (h *Host) soil(ctx context.Context, keys []ledger.Key, code, reason string) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	slices.SortFunc(keys, ledger.Key.Compare)
-	keys = slices.Compact(keys)
-	var rs []ledger.Record
-	for chunk := range slices.Chunk(keys, 500) {
-		rs = append(rs, ledger.Record{Type: ledger.DirtyType, Code: code, Reason: reason, Dirty: chunk})
-	}
-	return h.gate.Record(ctx, rs...)
+	return h.gate.Record(ctx, ledger.Again(keys, code, reason)...)
 }
 
 // followNews lets partition and ledger follow what the census noticed. What could not be concluded stays news (rule T1).

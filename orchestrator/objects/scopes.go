@@ -114,3 +114,18 @@ func (v *View) Inside(scopes []scoping.Scope, row *ledger.Row) bool {
 	}
 	return false
 }
+
+// Dead returns the base features of the objects in scopes that are deleted in the directory and still in the tenant: nobody proposes them
+// again, least of all those that died while no engine owned them (rules P2, P4).
+func (v *View) Dead(scopes []scoping.Scope) []ledger.Key {
+	var keys []ledger.Key
+	v.gate.Read(func(led *ledger.State) {
+		for _, id := range led.Objects() {
+			row, sight := led.Rows.Get(id), v.census.Sight(id)
+			if (row.State == ledger.Live || row.State == ledger.ParkedRow) && sight.Known && sight.Gone && v.Inside(scopes, row) {
+				keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(row.Kind)})
+			}
+		}
+	})
+	return keys
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -140,11 +141,11 @@ func (w *world) sync(name string) {
 	w.syncAs(name, profile)
 }
 
-func (w *world) syncAs(name, profile string) (r host.SyncReport, err error) {
+func (w *world) syncAs(name, profile string) (r run.Report, err error) {
 	w.counts["sync"]++
 	w.log("sync %s %s {", name, profile)
 	w.call([]string{name}, func() {
-		r, err = w.host.Sync(context.Background(), name, host.SyncOptions{Profile: profile})
+		r, err = w.host.Sync(context.Background(), name, run.SyncOptions{Profile: profile})
 	})
 	w.log("} sync %s: complete %v applied %d deferred %d held %d failed %d unclaimed %d: %v %v", name, r.Complete, r.Applied, r.Deferred, r.Held, r.Failed, r.Unclaimed, r.Errors, err)
 	if w.o.Trace {
@@ -379,7 +380,7 @@ func (w *world) answer(verb string) {
 }
 
 // progress hears what the host says of itself: which act of a wave begins.
-func (w *world) progress(p host.Progress) {
+func (w *world) progress(p run.Progress) {
 	if p.Wave != "" && p.Phase != "" {
 		w.log("wave %s %s: %s", p.Wave, p.Phase, p.Note)
 		w.book.act(w, p.Wave, wave.Act(p.Note))

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -267,7 +268,7 @@ func (w *world) replan() {
 	w.counts["plan"]++
 	w.log("plan %s {", strings.ReplaceAll(text[strings.Index(text, "beta"):], "\n", " "))
 	w.call([]string{connect, cloudsync}, func() {
-		p, err := w.host.Plan(context.Background(), host.PlanOptions{File: "policy.yaml", Text: []byte(text), AllowRevert: true})
+		p, err := w.host.Plan(context.Background(), plan.PlanOptions{File: "policy.yaml", Text: []byte(text), AllowRevert: true})
 		var ws []wave.Wave
 		if err == nil {
 			ws, err = w.host.Apply(context.Background(), p, w.applyOptions())
@@ -282,8 +283,8 @@ func (w *world) replan() {
 	})
 }
 
-func (w *world) applyOptions() host.ApplyOptions {
-	o := host.ApplyOptions{By: "simulation", Options: wave.Options{AutoApprove: w.r.IntN(2) == 0, Soak: []time.Duration{0, 20 * time.Second, time.Hour}[w.r.IntN(3)], AutoComplete: w.r.IntN(2) == 0}}
+func (w *world) applyOptions() acts.ApplyOptions {
+	o := acts.ApplyOptions{By: "simulation", Options: wave.Options{AutoApprove: w.r.IntN(2) == 0, Soak: []time.Duration{0, 20 * time.Second, time.Hour}[w.r.IntN(3)], AutoComplete: w.r.IntN(2) == 0}}
 	if w.eyes[ClockSteps] && w.r.IntN(2) == 0 {
 		o.AutoApprove, o.AutoComplete, o.Soak = true, true, time.Hour
 		return o

@@ -4,8 +4,9 @@ import (
 	"context"
 	"testing"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -16,11 +17,11 @@ const labs = "  - name: labs\n    under: \"OU=Alpha," + rootDN + "\"\n    filter
 // follow plans a policy with more assignments and applies it as far as it goes.
 func (w *world) follow(more string) []wave.Wave {
 	ctx := context.Background()
-	p, err := w.host.Plan(ctx, host.PlanOptions{File: "policy.yaml", Text: []byte(w.policyText("disable", more)), AllowRevert: true})
+	p, err := w.host.Plan(ctx, plan.PlanOptions{File: "policy.yaml", Text: []byte(w.policyText("disable", more)), AllowRevert: true})
 	if err != nil {
 		w.fail(wayBack, "plan: %v", err)
 	}
-	ws, err := w.host.Apply(ctx, p, host.ApplyOptions{By: "story", Options: wave.Options{AutoApprove: true}})
+	ws, err := w.host.Apply(ctx, p, acts.ApplyOptions{By: "story", Options: wave.Options{AutoApprove: true}})
 	if err != nil {
 		w.fail(wayBack, "apply: %v", err)
 	}

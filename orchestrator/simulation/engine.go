@@ -45,7 +45,7 @@ func newEngine(w *world, name string) *simEngine {
 	return &simEngine{w: w, name: name, space: space{objects: map[scoping.GUID]*entry{}, pending: map[scoping.GUID]scoping.Place{}, chains: map[scoping.GUID][]scoping.GUID{}}}
 }
 
-// engines implements host.Engines.
+// engines implements run.Engines.
 type engines struct{ w *world }
 
 func (x engines) Names() []string { return []string{connect, cloudsync} }

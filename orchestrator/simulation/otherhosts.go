@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -159,7 +160,7 @@ func (w *world) openDouble(what string, disk *state.MemoryDisk, id tenancy.Ident
 func (x *double) run() {
 	w := x.w
 	name := []string{connect, cloudsync}[w.r.IntN(2)]
-	_, err := x.host.Sync(context.Background(), name, host.SyncOptions{Profile: engine.ProfileFull, By: "somebody else"})
+	_, err := x.host.Sync(context.Background(), name, run.SyncOptions{Profile: engine.ProfileFull, By: "somebody else"})
 	w.log("%s lets %s run: %v", x.what, name, err)
 }
 
@@ -182,7 +183,7 @@ func (w *world) moreHosts() {
 func (w *world) handOver() {
 	x := w.double
 	for _, e := range []string{connect, cloudsync} {
-		if r, err := x.host.Sync(context.Background(), e, host.SyncOptions{Profile: engine.ProfileFull, By: "somebody else"}); err != nil || !r.Complete {
+		if r, err := x.host.Sync(context.Background(), e, run.SyncOptions{Profile: engine.ProfileFull, By: "somebody else"}); err != nil || !r.Complete {
 			w.fail(singleWriter, "%s cannot be looked at: %s: %v %v", x.what, e, err, r.Errors)
 		}
 	}

@@ -10,9 +10,11 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
@@ -68,7 +70,7 @@ func (w *world) rest() {
 
 // hand begins a wave that holds before its freeze.
 func (w *world) hand(ou, to string) string {
-	o := host.ApplyOptions{By: "story", Options: wave.Options{AutoApprove: true, HoldBefore: wave.Freeze}}
+	o := acts.ApplyOptions{By: "story", Options: wave.Options{AutoApprove: true, HoldBefore: wave.Freeze}}
 	_, ws, err := w.host.Migrate(context.Background(), w.dir.now.dn(w.named(ou)), to, nil, nil, o)
 	if err != nil || len(ws) != 1 || ws[0].State != wave.Waiting {
 		w.fail(wayBack, "a wave for %s: %v %v", ou, summary(ws), err)
@@ -116,7 +118,7 @@ func TestStoryPlanBesideAWave(t *testing.T) {
 		e := *ann
 		e.title = "manager"
 		w.dir.put(e)
-		if _, _, err := w.host.Migrate(context.Background(), w.dir.now.dn(ann.parent), cloudsync, nil, nil, host.ApplyOptions{}); !errors.Is(err, problem.ErrCheckpoint) {
+		if _, _, err := w.host.Migrate(context.Background(), w.dir.now.dn(ann.parent), cloudsync, nil, nil, acts.ApplyOptions{}); !errors.Is(err, problem.ErrCheckpoint) {
 			w.fail(wayBack, "a second wave on the same objects: %v", err)
 		}
 		w.both()
@@ -181,7 +183,7 @@ func TestStoryScopeMovedBeforeItsCutover(t *testing.T) {
 // Invariant 4: a rollback gives back what its wave's target still owns, and ends.
 func TestStoryRollbackOfWhatMovedAway(t *testing.T) {
 	story(t, func(w *world, ann *entry) {
-		o := host.ApplyOptions{Options: wave.Options{AutoApprove: true, HoldBefore: wave.Soak}}
+		o := acts.ApplyOptions{Options: wave.Options{AutoApprove: true, HoldBefore: wave.Soak}}
 		_, ws, err := w.host.Migrate(context.Background(), w.dir.now.dn(w.named("Beta")), connect, nil, nil, o)
 		if err != nil {
 			w.fail(wayBack, "%v", err)
@@ -212,7 +214,7 @@ func TestStoryDeadAmongNobodys(t *testing.T) {
 		w.both()
 		text := "version: 1\nfeatures: [users, groups]\nassignments:\n" + assignment("everything", rootDN, connect) + assignment("beta", "OU=Beta,"+rootDN, cloudsync) +
 			assignment("gone", "OU=Gone,"+rootDN, connect)
-		o := host.PlanOptions{File: "policy.yaml", Text: []byte(text)}
+		o := plan.PlanOptions{File: "policy.yaml", Text: []byte(text)}
 		if _, err := w.host.Plan(context.Background(), o); err != nil { // its run consumes the tombstone
 			w.fail(noSurprise, "%v", err)
 		}
@@ -220,7 +222,7 @@ func TestStoryDeadAmongNobodys(t *testing.T) {
 		if err != nil || len(p.Waves) != 1 || p.Waves[0].Predicted == nil || p.Waves[0].Predicted.Delete != 1 {
 			w.fail(noSurprise, "the plan: %+v %v", p, err)
 		}
-		ws, err := w.host.Apply(context.Background(), p, host.ApplyOptions{By: "story"})
+		ws, err := w.host.Apply(context.Background(), p, acts.ApplyOptions{By: "story"})
 		if err != nil || len(ws) != 1 {
 			w.fail(wayBack, "%v %v", summary(ws), err)
 		}

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
@@ -283,11 +284,11 @@ func TestStoryBackToNobody(t *testing.T) {
 		ctx := context.Background()
 		e.title = "manager"
 		w.dir.put(e)
-		p, err := w.host.Plan(ctx, host.PlanOptions{File: "policy.yaml", Text: []byte(text)})
+		p, err := w.host.Plan(ctx, plan.PlanOptions{File: "policy.yaml", Text: []byte(text)})
 		if err != nil || len(p.Waves) != 1 {
 			w.fail(wayBack, "%+v %v", p, err)
 		}
-		ws, err := w.host.Apply(ctx, p, host.ApplyOptions{By: "story", Options: wave.Options{HoldBefore: wave.Soak}})
+		ws, err := w.host.Apply(ctx, p, acts.ApplyOptions{By: "story", Options: wave.Options{HoldBefore: wave.Soak}})
 		if err != nil || len(ws) != 1 {
 			w.fail(wayBack, "%s %v", summary(ws), err)
 		}

@@ -1,0 +1,234 @@
+// Package answer answers questions of people: who owns an object and why, what is known of one, what is owed, what was done, and how everything is. It reads only; the
+// one thing that it has read from outside is a directory of which nothing is known yet.
+package answer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// Options are what a Desk is made of.
+type Options struct {
+	Gate    *gate.Gate
+	Census  *census.Census
+	Control *control.Control
+	View    *objects.View
+	Run     *run.Runner
+	Tenancy *tenancy.Tenancy
+	Notes   *reach.Notes
+	Engines run.Engines
+	Store   *state.Store
+	// Look reads the directories if nothing is known of them yet.
+	Look func(context.Context) error
+}
+
+// Desk answers. It is safe for concurrent use.
+type Desk struct{ o Options }
+
+// New makes a desk.
+func New(o Options) *Desk { return &Desk{o: o} }
+
+// Explained is the answer to "who owns this object, and why".
+type Explained struct {
+	Object   scoping.ObjectID
+	DN       string
+	Anchor   string
+	Kind     scoping.Kind
+	Gone     bool
+	Features []scoping.Explanation
+	Waits    []string // what of it waits for a person's answer
+}
+
+// Explain returns who owns an object under a partition, the one in force if nil.
+func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (Explained, error) {
+	var err error
+	if p == nil {
+		if p, err = a.o.Control.Partition(); err != nil {
+			return Explained{}, err
+		}
+	}
+	if err := a.o.Look(ctx); err != nil {
+		return Explained{}, err
+	}
+	if err := a.o.View.ChoosePlanned(ctx, p); err != nil {
+		return Explained{}, err
+	}
+	id, err := a.o.View.Find(ctx, ref)
+	if err != nil {
+		return Explained{}, err
+	}
+	sight := a.o.Census.Sight(id)
+	if !sight.Known {
+		if err := a.o.Census.Reread(ctx, []scoping.ObjectID{id}); err != nil {
+			return Explained{}, err
+		}
+		sight = a.o.Census.Sight(id)
+	}
+	if !sight.Known {
+		return Explained{}, problem.About(ref, "%w: the directory shows no object %s", problem.ErrNotFound, ref)
+	}
+	e := Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone}
+	if scoping.Base(sight.Kind) == "" {
+		return e, problem.Refuse("%s is a container or something else that is not synchronized", sight.Name)
+	}
+	e.Features, e.Waits = p.Explain(sight.Place(id.Directory), sight.Kind), a.waits(id)
+	return e, nil
+}
+
+// ObjectReport is everything that is known of one object.
+type ObjectReport struct {
+	Explained
+	Row       *ledger.Row
+	Record    map[scoping.Feature]string // owners of record
+	Cloud     *cloud.Object
+	Foreign   []string // members or manager in the tenant that Tandem did not write, by name
+	Dirty     map[scoping.Feature]ledger.Dirty
+	Debts     []Debt
+	Findings  []objects.Finding
+	Excluded  string
+	Directory map[string][]string
+	Journal   []AuditEntry
+}
+
+// Object gathers everything known of one object.
+func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
+	var out ObjectReport
+	if err := a.o.Look(ctx); err != nil {
+		return out, err
+	}
+	id, err := a.o.View.Find(ctx, ref)
+	if err != nil {
+		return out, err
+	}
+	sight := a.o.Census.Sight(id)
+	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone, Features: []scoping.Explanation{}}
+	auth := a.o.Gate.Authority()
+	if p := auth.Partition; p != nil && scoping.Base(sight.Kind) != "" {
+		out.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
+	}
+	a.o.Gate.Read(func(s *ledger.State) {
+		out.Dirty, out.Excluded, out.Record = map[scoping.Feature]ledger.Dirty{}, s.Excluded[id], map[scoping.Feature]string{}
+		for f, d := range s.Dirt[id] {
+			out.Dirty[f] = d
+		}
+		for _, f := range slices.Sorted(maps.Keys(s.Dirt[id])) {
+			k := ledger.Key{Object: id, Feature: f}
+			out.Debts = append(out.Debts, Debt{Key: k, Name: sight.Name, Owner: a.o.View.Addressee(s, auth, k), Dirty: s.Dirt[id][f], Trouble: attempts(s.TroubleOf(k))})
+		}
+		if row := s.Rows.Get(id); row != nil {
+			r := *row
+			out.Row = &r
+			for f := range row.Features {
+				out.Record[f], _ = s.OwnerOfRecord(id, f)
+			}
+			if o, ok := a.o.View.Cloud(row); ok {
+				out.Cloud = &o
+			}
+		}
+	})
+	out.Foreign = a.foreignReferences(out.Row, out.Cloud)
+	out.Findings = a.o.View.Findings(&id)
+	out.Directory, err = a.o.Census.Values(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	err = a.Audit(ctx, AuditFilter{Object: &id}, func(e AuditEntry) error {
+		out.Journal = append(out.Journal, e)
+		return nil
+	})
+	return out, err
+}
+
+// foreignReferences names the references of a linked object that others wrote in the tenant (rule D3).
+func (a *Desk) foreignReferences(row *ledger.Row, o *cloud.Object) []string {
+	out := []string{}
+	if row == nil || row.Links == nil || o == nil {
+		return out
+	}
+	ids := o.Members
+	if o.Manager != "" {
+		ids = append(ids[:len(ids):len(ids)], o.Manager)
+	}
+	for _, id := range ids {
+		if !row.Links.Has(id) {
+			out = append(out, a.o.View.CloudName(id))
+		}
+	}
+	return out
+}
+
+// waits says what of an object's owners waits for an answer, or was refused by one.
+func (a *Desk) waits(id scoping.ObjectID) []string {
+	var out []string
+	for _, x := range a.o.View.Held() {
+		for _, e := range x.Entries {
+			if x.Class != ledger.OwnerChanges || e.Object != id {
+				continue
+			}
+			word := "is among"
+			if e.Op != objects.ChosenOp(census.Staged{Taken: true}) {
+				word = "is no longer among"
+			}
+			what := "which waits in held set " + x.ID + ": tandem held show " + x.ID
+			if x.State == ledger.HoldRejected {
+				what = "which was rejected as held set " + x.ID + ": tandem held forget " + x.ID + " lets it be weighed again"
+			}
+			out = append(out, fmt.Sprintf("the object %s the %s now, %s", word, x.Assignment, what))
+		}
+	}
+	return out
+}
+
+// Debt is one feature of an object that has not settled.
+type Debt struct {
+	Key   ledger.Key
+	Name  string
+	Owner string // who will be asked
+	ledger.Dirty
+	Trouble *ledger.Trouble // what is remembered of its attempts, nil if none was refused
+}
+
+// Debts gives the dirty set with names.
+func (a *Desk) Debts() []Debt {
+	var out []Debt
+	auth := a.o.Gate.Authority()
+	a.o.Gate.Read(func(s *ledger.State) {
+		for _, k := range s.DirtyKeys() {
+			d := Debt{Key: k, Dirty: s.Dirt[k.Object][k.Feature], Owner: a.o.View.Addressee(s, auth, k)}
+			d.Trouble = attempts(s.TroubleOf(k))
+			if row := s.Rows.Get(k.Object); row != nil {
+				d.Name = row.Name
+			}
+			if n := a.o.View.Name(k.Object); n != "" {
+				d.Name = n
+			}
+			out = append(out, d)
+		}
+	})
+	return out
+}
+
+// attempts copies what is remembered of attempts that were refused.
+func attempts(t *ledger.Trouble) *ledger.Trouble {
+	if t == nil || len(t.Parts) == 0 {
+		return nil
+	}
+	c := *t
+	c.Parts = slices.Clone(t.Parts)
+	return &c
+}

@@ -1,0 +1,172 @@
+package answer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/tenancy"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Status is everything at a glance.
+type Status struct {
+	Revision     uint64
+	Epoch        scoping.Epoch
+	Installation string
+	ReadOnly     string // why nothing may be written, or ""
+	Mark         tenancy.MarkStatus
+	Restored     *control.Restored // what a state waits for that is to be activated
+	Engines      []EngineStatus
+	Stops        []gate.Stop
+	Held         []ledger.Hold
+	Waves        []wave.Wave
+	Linked       map[scoping.Kind]int
+	Dirty        int
+	InDoubt      int
+	Drift        []scoping.Drift
+	Frozen       []objects.FrozenGroup
+	Directories  []DirectoryStatus
+	Tenant       *reach.Tries // nil: nobody tried to reach it
+}
+
+// EngineStatus is what is known of an engine.
+type EngineStatus struct {
+	Name    string
+	Health  *engine.Health // nil: not running here
+	Last    *run.Report    // nil: no run since the start
+	Grants  []engine.Grant
+	Stopped string
+	Debts   int
+	Reach   *reach.Tries // nil: nobody tried to let it run
+	Full    *reach.Full  // nil: none is known
+	Process Process
+}
+
+// DirectoryStatus is what the census knows of a directory.
+type DirectoryStatus struct {
+	Name    string
+	Objects int
+	USN     uint64
+	Reach   *reach.Tries // nil: nobody tried to reach it
+	Deleted string       // whether the account sees deleted objects: "seen", "hidden", "unproven", "" (not known)
+	Blind   string       // why it does not; empty unless Deleted is "hidden"
+}
+
+// Status gathers everything at a glance; it reads nothing from directory or tenant.
+func (a *Desk) Status(ctx context.Context) (Status, error) {
+	c, err := a.o.Control.View(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	auth := a.o.Gate.Authority()
+	st := Status{Epoch: c.Head.Epoch, Installation: c.Head.Installation, ReadOnly: auth.ReadOnly, Mark: a.o.Tenancy.MarkStatus(c), Restored: c.Head.Restored, Stops: auth.Stops, Held: objects.Waiting(a.o.View.Held()), Linked: map[scoping.Kind]int{}}
+	if auth.Partition != nil {
+		st.Revision = auth.Partition.Revision()
+		for _, d := range a.o.View.Drift(auth.Partition) {
+			if a.o.Census.USN(d.Directory) != 0 { // what was never read has not drifted
+				st.Drift = append(st.Drift, d)
+			}
+		}
+		st.Frozen = a.o.View.Frozen()
+	}
+	st.Waves = c.SortedWaves()
+	debts := map[string]int{}
+	for _, d := range a.Debts() {
+		debts[d.Owner]++
+		st.Dirty++
+	}
+	a.o.Gate.Read(func(s *ledger.State) {
+		st.InDoubt = len(s.Intents)
+		for _, r := range s.Rows.All() {
+			if r.State == ledger.Live {
+				st.Linked[r.Kind]++
+			}
+		}
+	})
+	st.Tenant = a.o.Notes.Of(reach.Tenant)
+	for _, n := range a.o.Engines.Names() {
+		st.Engines = append(st.Engines, a.engineStatus(n, auth, debts[n]))
+	}
+	for _, n := range a.o.Census.Names() {
+		d := DirectoryStatus{Name: n, USN: a.o.Census.USN(n)}
+		a.o.Census.Tree(n, func(t *census.Tree) { d.Objects = len(t.All()) })
+		d.Reach = a.o.Notes.Of(reach.Directory(n))
+		d.Deleted, d.Blind = a.o.Notes.Deleted(n)
+		st.Directories = append(st.Directories, d)
+	}
+	return st, nil
+}
+
+func (a *Desk) engineStatus(n string, auth gate.Authority, debts int) EngineStatus {
+	e := EngineStatus{Name: n, Grants: auth.Grants(n), Stopped: auth.Stopped(n, scoping.Place{}), Debts: debts}
+	if hl, ok := a.o.Engines.Health(n); ok {
+		e.Health = &hl
+	}
+	if r, ok := a.o.Run.Last(n); ok {
+		e.Last = &r
+	}
+	e.Reach, e.Full = a.o.Notes.Of(reach.Engine(n)), a.o.Notes.LastFull(n)
+	if p, ok := a.o.Engines.(Processes); ok {
+		e.Process = p.Process(n)
+	}
+	return e
+}
+
+// Trouble says what keeps the status from being healthy, a sentence each.
+func (s Status) Trouble() []string {
+	var out []string
+	if s.ReadOnly != "" {
+		out = append(out, "read only: "+s.ReadOnly)
+	}
+	if s.Mark.Refused != "" && s.Mark.Refused != s.ReadOnly {
+		out = append(out, s.Mark.Refused)
+	}
+	for _, d := range s.Directories {
+		if d.Reach != nil && d.Reach.Failures > 0 {
+			out = append(out, "directory "+d.Name+" was not reached "+d.Reach.Failed())
+		}
+		if d.Blind != "" {
+			out = append(out, "directory "+d.Name+": deletes cannot be proved and wait: "+d.Blind)
+		}
+	}
+	if s.Tenant != nil && s.Tenant.Failures > 0 {
+		out = append(out, "the tenant was not reached "+s.Tenant.Failed())
+	}
+	for _, e := range s.Engines {
+		if e.Reach != nil && e.Reach.Failures > 0 {
+			out = append(out, "engine "+e.Name+" did not complete a run "+e.Reach.Failed())
+		}
+		if e.Health != nil && !e.Health.OK {
+			out = append(out, "engine "+e.Name+" says: "+e.Health.Message)
+		}
+		if e.Process.Trouble != "" {
+			out = append(out, "the process of engine "+e.Name+" is not running: "+e.Process.Trouble)
+		}
+	}
+	return slices.Clip(out)
+}
+
+// Process is what is known of an engine's process.
+type Process struct {
+	State    string // closed, starting, ready, pausing, refusing; empty: not known
+	PID      int
+	Restarts int       // since this host began
+	Last     string    // why the last one before it ended
+	At       time.Time // when it ended
+	Trouble  string    // why it does not run although it should; empty: it does, or was not needed yet
+}
+
+// Processes tells of engines' processes; an Engines may be one.
+type Processes interface {
+	Process(name string) Process
+}

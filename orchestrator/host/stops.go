@@ -1,0 +1,84 @@
+package host
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// StopOptions say what is stopped; nothing set but Reason stops all writing.
+type StopOptions struct {
+	Engine string
+	Under  string // a DN
+	All    bool
+	Reason string
+	By     string
+}
+
+// Stop closes admission in one transaction (ownership rules §11). It survives restarts.
+func (h *Host) Stop(ctx context.Context, o StopOptions) (gate.Stop, error) {
+	s := gate.Stop{Engine: o.Engine, Reason: o.Reason, By: o.By, At: h.now().UnixMilli(), DN: o.Under}
+	if o.Engine != "" && !slices.Contains(h.o.Engines.Names(), o.Engine) {
+		return s, problem.Refuse("no engine %q is configured (configured: %v)", o.Engine, h.o.Engines.Names())
+	}
+	if o.Under != "" {
+		dir, guid, _, err := h.Resolve(ctx, o.Under)
+		if err != nil {
+			return s, err
+		}
+		s.Under = &scoping.Scope{Directory: dir, Under: guid}
+	}
+	s.ID = stopID(o)
+	err := h.control.Change(ctx, func(c *control.Content) error {
+		c.Stops[s.ID] = s
+		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "stop", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: s.ID, Epoch: c.Head.Epoch})
+		return nil
+	})
+	return s, err
+}
+
+func stopID(o StopOptions) string {
+	switch {
+	case o.Engine != "" && o.Under != "":
+		return "engine:" + o.Engine + " under:" + o.Under
+	case o.Engine != "":
+		return "engine:" + o.Engine
+	case o.Under != "":
+		return "under:" + o.Under
+	}
+	return "all"
+}
+
+// Start ends the stop of the same engine, subtree or all; All ends every stop. What was proposed meanwhile is dirty and is asked for again.
+func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
+	var ended []gate.Stop
+	err := h.control.Change(ctx, func(c *control.Content) error {
+		ended = nil
+		for _, id := range slices.Sorted(maps.Keys(c.Stops)) {
+			if o.All || id == stopID(o) {
+				ended = append(ended, c.Stops[id])
+				delete(c.Stops, id)
+			}
+		}
+		for id, w := range c.Waves {
+			if w.WaitsFor() == wave.ForStop { // another stop that holds it as well holds it again
+				w.State = wave.Running
+				c.Waves[id] = w
+			}
+		}
+		if len(ended) == 0 {
+			return problem.Refuse("nothing is stopped by %q (stopped: %v)", stopID(o), slices.Sorted(maps.Keys(c.Stops)))
+		}
+		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: stopID(o), Epoch: c.Head.Epoch})
+		return nil
+	})
+	return ended, err
+}

@@ -1,0 +1,112 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// DiffOptions say what is compared.
+type DiffOptions struct {
+	Under  string
+	Engine string          // empty: the owner of the subtree
+	Scopes []scoping.Scope // instead of Under, with an engine: exactly these
+}
+
+// Diff lets an engine propose everything under a DN and returns what it would write now. Nothing is written, but what the look finds is owed where the engine owns it: it does not
+// propose it again by itself.
+func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, objects int, ds []gate.Judgement, err error) {
+	if _, err := r.o.Control.Partition(); err != nil {
+		return "", 0, nil, err
+	}
+	if err := r.o.Run.Prepare(ctx); err != nil {
+		return "", 0, nil, err
+	}
+	if len(o.Scopes) > 0 {
+		objects, ds, err = r.diffScopes(ctx, o.Engine, o.Scopes)
+		return o.Engine, objects, ds, err
+	}
+	dir, guid, chain, err := r.o.View.Resolve(ctx, o.Under)
+	if err != nil {
+		return "", 0, nil, err
+	}
+	engineName = o.Engine
+	here := scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{guid}, chain...)}
+	if engineName == "" {
+		engineName = r.o.Gate.Authority().Owner(here, scoping.User, scoping.Users).Engine
+		if engineName == scoping.None || engineName == "" {
+			engineName = r.o.Gate.Authority().Owner(here, scoping.Group, scoping.Groups).Engine
+		}
+	}
+	if !slices.Contains(r.o.Engines.Names(), engineName) {
+		return engineName, 0, nil, problem.Refuse("no engine owns %s; name one with --engine (configured: %v)", o.Under, r.o.Engines.Names())
+	}
+	var scopes []scoping.Scope
+	if o.Engine == "" {
+		if scopes, err = r.o.Run.ScopesUnder(ctx, r.o.Gate.Authority().Grants(engineName), o.Under); err != nil {
+			return engineName, 0, nil, err
+		}
+	} else {
+		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: withReferences(r.o.Gate.Authority().Partition, r.o.Gate.Authority().Partition.Features())}}
+	}
+	mine := func(scoping.ObjectID, scoping.Feature) bool { return true }
+	if o.Engine == "" { // it reads whole subtrees, and owns what choices leave it
+		auth := r.o.Gate.Authority()
+		mine = func(id scoping.ObjectID, f scoping.Feature) bool {
+			sight := r.o.Census.Sight(id)
+			return !sight.Known || sight.Gone || auth.Owner(sight.Place(id.Directory), sight.Kind, f).Engine == engineName
+		}
+	}
+	objects, ds, err = r.differences(ctx, engineName, scopes, mine)
+	return engineName, objects, ds, err
+}
+
+// diffScopes is Diff over exact scopes, choices and all.
+func (r *Planner) diffScopes(ctx context.Context, engineName string, scopes []scoping.Scope) (int, []gate.Judgement, error) {
+	return r.differences(ctx, engineName, scopes, func(id scoping.ObjectID, f scoping.Feature) bool {
+		sight := r.o.Census.Sight(id)
+		place := sight.Place(id.Directory)
+		return !sight.Known || sight.Gone || slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Writes(sight.Kind, f) && s.Covers(place) })
+	})
+}
+
+// differences lets an engine propose everything in scopes, counts the objects that mine takes and returns what it would write of them.
+func (r *Planner) differences(ctx context.Context, engineName string, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (int, []gate.Judgement, error) {
+	h, err := r.judgeAll(ctx, engineName, scopes)
+	if err != nil {
+		return 0, nil, err
+	}
+	seen := map[scoping.ObjectID]bool{}
+	var ds []gate.Judgement
+	for _, j := range h.Summary.Judgements {
+		_, rank := opOf(j)
+		if rank == 0 || !mine(j.Key.Object, j.Key.Feature) {
+			continue
+		}
+		seen[j.Key.Object] = true
+		if rank > rankUnchanged {
+			ds = append(ds, j)
+		}
+	}
+	for _, k := range r.notProposed(scopes, h) {
+		if mine(k.Object, k.Feature) {
+			ds = append(ds, gate.Judgement{Key: k, Name: r.o.View.Name(k.Object), Op: "unclaimed"})
+		}
+	}
+	return len(seen), ds, nil
+}
+
+// judgeAll lets an engine propose everything in scopes, and records nothing.
+func (r *Planner) judgeAll(ctx context.Context, name string, scopes []scoping.Scope) (*run.Heard, error) {
+	h, err := r.o.Run.Run(ctx, run.Request{Engine: name, Profile: engine.ProfileFull, Scopes: scopes, Ceiling: engine.ModeShadow, Silent: true})
+	if err == nil && !h.Complete {
+		err = fmt.Errorf("the run of engine %s was not complete", name)
+	}
+	return h, err
+}

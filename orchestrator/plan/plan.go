@@ -1,0 +1,221 @@
+// Package plan says what would change hands and what would be written, and changes nothing of it: it compiles policies in the directory as it is, compares them with
+// what is in force, lets the engines that would take over propose under shadow, and looks for what stands in a wave's way. A plan is a value that a person can
+// read, keep and apply later; Begin consumes it. The acts of waves ask the same questions again while they run.
+package plan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/assess"
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Options are what a Planner is made of. Survey and Without may be left out.
+type Options struct {
+	Gate    *gate.Gate
+	Census  *census.Census
+	Cache   *cloud.Cache
+	Control *control.Control
+	View    *objects.View
+	Run     *run.Runner
+	Engines run.Engines
+	Clock   gate.Clock
+	// Look reads the directories if nothing is known of them yet.
+	Look func(context.Context) error
+	// Survey looks at the directories as a whole; nil: plans do not count references that cross engines.
+	Survey  func(context.Context) (*assess.Survey, error)
+	Without gate.Safeguard // for simulations only
+}
+
+// Planner makes plans. It is safe for concurrent use.
+type Planner struct{ o Options }
+
+// New makes a planner.
+func New(o Options) *Planner { return &Planner{o: o} }
+
+// PlanVersion is the format of plan files.
+const PlanVersion = 1
+
+// Plan is what a plan file holds.
+type Plan struct {
+	Version      int                `json:"version"`
+	Installation string             `json:"installation"`
+	FromRevision uint64             `json:"fromRevision"`
+	CreatedAt    int64              `json:"createdAt"` // Unix ms
+	Policy       string             `json:"policy,omitempty"`
+	Target       *scoping.Partition `json:"target"`
+	Engines      map[string]string  `json:"engines"`            // versions
+	Settings     *Settings          `json:"settings,omitempty"` // what changes beside who owns what; nil: nothing
+	Waves        []PlannedWave      `json:"waves"`
+	Fingerprint  string             `json:"fingerprint"` // of all the above
+}
+
+// PlannedWave is one wave of a plan.
+type PlannedWave struct {
+	ID        string               `json:"id"`
+	From      string               `json:"from"`
+	To        string               `json:"to"`
+	Features  []scoping.Feature    `json:"features"`
+	HandOvers []scoping.HandOver   `json:"handOvers"`
+	Objects   map[scoping.Kind]int `json:"objects"`
+	Basis     string               `json:"basis"` // "shadow-run", or "not-run"
+	Predicted *wave.Counts         `json:"predicted"`
+	Printed   []string             `json:"printed,omitempty"` // marks of the ordinary updates predicted: what auto-approve may answer
+	Examples  []wave.Difference    `json:"examples,omitempty"`
+	Findings  []wave.Finding       `json:"findings"`
+	Crossing  *assess.Crossing     `json:"crossing,omitempty"` // references whose two ends have different engines afterwards; nil: not counted
+	Members   string               `json:"members"`            // fingerprint of the identities in the scopes
+}
+
+// PlanOptions say what is planned.
+type PlanOptions struct {
+	File        string // for messages
+	Text        []byte // policy file, …
+	Matches     []byte // … with the file of matches that it names; or
+	Target      *scoping.Partition
+	AllowRevert bool
+	NoShadow    bool // do not run the target (basis "not-run")
+}
+
+// Plan computes what would change hands, wave by wave, with a shadow run of each target. It writes nothing but the engines' own state.
+func (r *Planner) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
+	cur, err := r.o.Control.Partition()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.o.Run.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	target, matches := o.Target, r.o.Gate.Matches()
+	if target == nil {
+		if target, matches, err = r.CompileFile(ctx, PolicyFile{Name: o.File, Text: o.Text, Matches: o.Matches}); err != nil {
+			return nil, err
+		}
+	}
+	o.Target = target
+	if err := r.o.View.ChoosePlanned(ctx, target); err != nil {
+		return nil, err
+	}
+	c, err := r.o.Control.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Version: PlanVersion, Installation: c.Head.Installation, FromRevision: cur.Revision(), CreatedAt: r.o.Clock.Now().UnixMilli(), Policy: string(o.Text), Target: target, Engines: map[string]string{}, Waves: []PlannedWave{}}
+	for _, n := range r.o.Engines.Names() {
+		d, err := r.o.Engines.Describe(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		p.Engines[n] = d.Version
+	}
+	from := cur
+	if o.Text != nil {
+		from, p.Settings = r.settingsOf(cur, target, matches)
+	}
+	for _, g := range group(scoping.Diff(from, target)) {
+		w, err := r.planWave(ctx, g, o)
+		if err != nil {
+			return nil, err
+		}
+		p.Waves = append(p.Waves, w)
+	}
+	if err := r.crossings(ctx, cur, p); err != nil {
+		return nil, err
+	}
+	p.seal()
+	return p, nil
+}
+
+// group merges hand-overs between the same engines into waves: those that take from a real engine first, then those that take from nobody.
+func group(hs []scoping.HandOver) [][]scoping.HandOver {
+	var order []string
+	by := map[string][]scoping.HandOver{}
+	for _, h := range hs {
+		k := h.From + "\x00" + h.To
+		if by[k] == nil {
+			order = append(order, k)
+		}
+		by[k] = append(by[k], h)
+	}
+	slices.SortStableFunc(order, func(a, b string) int {
+		fromNone := func(k string) int {
+			if strings.HasPrefix(k, scoping.None+"\x00") {
+				return 1
+			}
+			return 0
+		}
+		return fromNone(a) - fromNone(b)
+	})
+	out := make([][]scoping.HandOver, len(order))
+	for i, k := range order {
+		out[i] = by[k]
+	}
+	return out
+}
+
+func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOptions) (PlannedWave, error) {
+	w := wave.Wave{From: hs[0].From, To: hs[0].To, HandOvers: hs}
+	out := PlannedWave{From: w.From, To: w.To, HandOvers: hs, Basis: "not-run", Findings: []wave.Finding{}, Objects: map[scoping.Kind]int{}}
+	for _, x := range hs {
+		out.Features = append(out.Features, x.Scope.Features...)
+	}
+	out.Features = listed(r.o.Gate.Authority().Partition, out.Features)
+	ids := r.o.View.In(w.Scopes())
+	sum := sha256.New()
+	for _, id := range ids {
+		out.Objects[r.o.Census.Sight(id).Kind]++
+		fmt.Fprintln(sum, id)
+	}
+	out.Members = hex.EncodeToString(sum.Sum(nil)[:12])
+	findings, err := r.assess(ctx, w, o.Target, o.AllowRevert)
+	if err != nil {
+		return out, err
+	}
+	r.thawing(o.Target, findings)
+	out.Findings = append(out.Findings, findings...)
+	if o.NoShadow || slices.ContainsFunc(findings, keepsFromRunning) {
+		return out, nil
+	}
+	ev, err := r.Shadow(ctx, w, true)
+	if err != nil {
+		return out, fmt.Errorf("shadow run of %s: %w", w.To, err)
+	}
+	if !ev.OK {
+		out.Findings = append(out.Findings, wave.Finding{Severity: wave.Blocker, Code: "incomplete-run", Message: "the shadow run of " + w.To + " was not complete: " + ev.Why, Examples: []string{}})
+		return out, nil
+	}
+	out.Basis, out.Predicted, out.Examples = "shadow-run", &ev.Counts, ev.Differences
+	out.Printed = wave.OrdinaryMarks(ev.Differences)
+	return out, nil
+}
+
+// keepsFromRunning says of a finding that a run of the target can only fail for the same reason, and later.
+func keepsFromRunning(f wave.Finding) bool {
+	return f.Severity == wave.Blocker && f.Code == "engine-unhealthy"
+}
+
+// listed gives features once each, as the policy orders them; references that go with their base feature are not named apart.
+func listed(p *scoping.Partition, fs []scoping.Feature) []scoping.Feature {
+	var out []scoping.Feature
+	for _, f := range p.Features() {
+		if slices.Contains(fs, f) && f != scoping.References {
+			out = append(out, f)
+		}
+	}
+	if len(out) == 0 {
+		return []scoping.Feature{scoping.References}
+	}
+	return out
+}

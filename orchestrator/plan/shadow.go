@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Shadow lets the target of a wave propose every object of its scopes, and counts what would happen. Silent: nothing is recorded (plan).
+func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Evidence, error) {
+	ev := wave.Evidence{OK: true}
+	if w.To == scoping.None {
+		ev.Counts.Unchanged = len(r.o.View.In(w.Scopes()))
+		return ev, nil
+	}
+	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow, Wave: w.ID, Silent: silent, Phase: "shadow"})
+	if err != nil {
+		return ev, err
+	}
+	if !h.Complete {
+		var why []string
+		for _, p := range h.Problems {
+			why = append(why, p.Message)
+		}
+		return wave.Evidence{Why: strings.Join(why, "; ")}, nil
+	}
+	ev.From = h.From
+	unheard, err := r.silentAbout(ctx, w.Scopes(), h)
+	if err != nil {
+		return ev, err
+	}
+	if !silent {
+		if err := r.recordSilence(ctx, w, h.Run, unheard); err != nil {
+			return ev, err
+		}
+	}
+	var dead []ledger.Key
+	if w.From == scoping.None {
+		dead = slices.DeleteFunc(r.o.View.Dead(w.Scopes()), h.Spoke)
+	}
+	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), h.Summary.Judgements), unheard, dead)
+	r.o.Gate.Read(func(s *ledger.State) { ev.Upto = s.Seq })
+	return ev, nil
+}
+
+// Judge lets the target of a wave propose given objects of its scopes, and counts what would happen. It does not wait for another run of the target: evidence
+// that is not OK says that it could not be judged, and why.
+func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID) (wave.Evidence, error) {
+	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileObjects, Scopes: w.Scopes(), Objects: ids, Ceiling: engine.ModeShadow, Wave: w.ID, Silent: true, Try: true})
+	switch {
+	case errors.Is(err, run.ErrBusy):
+		return wave.Evidence{Why: "engine " + w.To + " is running"}, nil
+	case !h.Complete:
+		return wave.Evidence{Why: "what changed since verify could not be judged"}, nil
+	case err != nil:
+		return wave.Evidence{OK: true}, err
+	}
+	js := slices.DeleteFunc(r.chosenOnly(w.Scopes(), h.Summary.Judgements), func(j gate.Judgement) bool { return j.Key.Feature == scoping.References })
+	ev := wave.Evidence{OK: true}
+	ev.Counts, ev.Differences = r.tally(js, nil, nil)
+	return ev, nil
+}
+
+// recordSilence keeps in the log what the target of a wave was silent about: if somebody approves of it, the target is asked for it after the cutover
+// (rule P4).
+func (r *Planner) recordSilence(ctx context.Context, w wave.Wave, run uint64, unheard []ledger.Key) error {
+	rs := make([]ledger.Record, len(unheard))
+	for i, k := range unheard {
+		rs[i] = ledger.Record{Type: ledger.DecisionType, Engine: w.To, Wave: w.ID, Run: run, Object: &k.Object, Kind: r.o.Census.Sight(k.Object).Kind, Name: r.o.View.Name(k.Object),
+			Feature: k.Feature, Outcome: engine.Shadowed, Code: "unclaimed", Reason: "a complete run did not propose it", Quietly: true, Epoch: w.ShadowEpoch}
+	}
+	return r.o.Gate.Record(ctx, rs...)
+}
+
+// silentAbout returns what lies in the scopes, linked or to be, and a complete run said nothing of. It is looked up once more in the
+// directory: about what was deleted meanwhile nobody was silent.
+func (r *Planner) silentAbout(ctx context.Context, scopes []scoping.Scope, h *run.Heard) ([]ledger.Key, error) {
+	find := func() []ledger.Key {
+		out := r.notProposed(scopes, h)
+		for _, id := range r.o.View.In(scopes) {
+			k := ledger.Key{Object: id, Feature: scoping.Base(r.o.Census.Sight(id).Kind)}
+			if r.o.Census.Expected(id) && !h.Spoke(k) {
+				out = append(out, k)
+			}
+		}
+		slices.SortFunc(out, ledger.Key.Compare)
+		return slices.Compact(out)
+	}
+	out := find()
+	if len(out) == 0 {
+		return nil, nil
+	}
+	ids := make([]scoping.ObjectID, len(out))
+	for i, k := range out {
+		ids[i] = k.Object
+	}
+	if err := r.o.Census.Reread(ctx, ids); err != nil {
+		return nil, err
+	}
+	return find(), nil
+}
+
+// notProposed returns what the ledger links in the scopes and a complete run said nothing of.
+func (r *Planner) notProposed(scopes []scoping.Scope, h *run.Heard) []ledger.Key {
+	var out []ledger.Key
+	r.o.Gate.Read(func(led *ledger.State) {
+		for _, id := range led.Objects() {
+			row := led.Rows.Get(id)
+			f := scoping.Base(row.Kind)
+			sight := r.o.Census.Sight(id)
+			k := ledger.Key{Object: id, Feature: f}
+			if row.State != ledger.Live || !sight.Known || sight.Gone || h.Spoke(k) {
+				continue
+			}
+			p := sight.Place(id.Directory)
+			if slices.ContainsFunc(scopes, func(sc scoping.Scope) bool { return sc.Writes(row.Kind, f) && sc.Covers(p) }) {
+				out = append(out, k)
+			}
+		}
+	})
+	return out
+}
+
+// chosenOnly returns the judgements about objects that scopes hold, choices and all: a run reads whole subtrees.
+func (r *Planner) chosenOnly(scopes []scoping.Scope, js []gate.Judgement) []gate.Judgement {
+	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
+		return js
+	}
+	return slices.DeleteFunc(slices.Clone(js), func(j gate.Judgement) bool {
+		sight := r.o.Census.Sight(j.Key.Object)
+		place := sight.Place(j.Key.Object.Directory)
+		return sight.Known && !sight.Gone && !slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Covers(place) })
+	})
+}

@@ -1,0 +1,103 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// TargetFor returns the partition in force with one subtree given to an engine. What is excepted below the subtree by assignments of their own to other
+// engines goes along unless it is named in except.
+func (r *Planner) TargetFor(ctx context.Context, under, to string, features []scoping.Feature, except []string) (*scoping.Partition, error) {
+	cur, err := r.o.Control.Partition()
+	if err != nil {
+		return nil, err
+	}
+	caps, err := r.o.Run.Capabilities(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := caps[to]; !ok && to != scoping.None {
+		return nil, problem.Refuse("no engine %q is configured (configured: %v)", to, r.o.Engines.Names())
+	}
+	if len(features) == 0 {
+		features = cur.Features()
+	}
+	for _, f := range features {
+		if !cur.On(f) {
+			return nil, problem.Refuse("feature %q is not switched on in the policy (on: %v)", f, cur.Features())
+		}
+	}
+	features = withReferences(cur, features)
+	dir, guid, chain, err := r.o.View.Resolve(ctx, under)
+	if err != nil {
+		return nil, err
+	}
+	scope := scoping.Scope{Directory: dir, Under: guid, Features: features}
+	for _, x := range except {
+		d, g, _, err := r.o.View.Resolve(ctx, x)
+		if err != nil {
+			return nil, err
+		}
+		if d != dir {
+			return nil, problem.Refuse("%s lies in another directory than %s", x, under)
+		}
+		scope.Except = append(scope.Except, g)
+	}
+	return r.handAll(cur, scope, r.nameOfContainer(scope, under), chain, to)
+}
+
+// withReferences adds the references, which follow their base feature unless the policy assigns them apart (rule F2).
+func withReferences(p *scoping.Partition, features []scoping.Feature) []scoping.Feature {
+	apart := slices.ContainsFunc(p.Regions(), func(r scoping.Region) bool {
+		return slices.Equal(r.Scope.Features, []scoping.Feature{scoping.References}) // owned in another way than what they belong to
+	})
+	if apart || slices.Contains(features, scoping.References) {
+		return features
+	}
+	return append(slices.Clone(features), scoping.References)
+}
+
+// handAll hands what other engines own in a scope, which people call name, to one engine.
+func (r *Planner) handAll(cur *scoping.Partition, scope scoping.Scope, name string, chain []scoping.GUID, to string) (*scoping.Partition, error) {
+	next := cur
+	froms := append(cur.Engines(), scoping.None)
+	moved := false
+	for _, from := range froms {
+		if from == to {
+			continue
+		}
+		ho := scoping.HandOver{From: from, To: to, Scope: scope, Assignment: "migrate " + name}
+		for _, g := range append([]scoping.GUID{scope.Under}, scope.Except...) {
+			if pin, ok := r.o.View.Pin(scoping.ObjectID{Directory: scope.Directory, GUID: g}); ok {
+				ho.Pins = append(ho.Pins, pin)
+			}
+		}
+		if from == scoping.None {
+			continue // what a policy leaves without an engine stays so: name it in a policy file to change that
+		}
+		p, err := next.Apply(ho, scoping.Epoch{})
+		if errors.Is(err, scoping.ErrHandOver) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		next, moved = p, true
+	}
+	if !moved {
+		return nil, problem.Refuse("%s owns all of %s already", to, name)
+	}
+	return next, nil
+}
+
+// nameOfContainer gives the directory's name of a scope's top, or what it was called when the census was not read yet.
+func (r *Planner) nameOfContainer(s scoping.Scope, called string) string {
+	if p, ok := r.o.View.Pin(scoping.ObjectID{Directory: s.Directory, GUID: s.Under}); ok {
+		return p.DN
+	}
+	return called
+}

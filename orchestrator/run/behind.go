@@ -1,0 +1,36 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// behindError is a run that reads less of a directory than the host has seen of the same controller.
+type behindError struct {
+	directory  string
+	read, seen uint64
+}
+
+// Error says how far the run reads.
+func (e *behindError) Error() string {
+	return fmt.Sprintf("it reads directory %s at USN %d, seen was %d: what it proposes would be old", e.directory, e.read, e.seen)
+}
+
+// begins answers an engine that says by what its proposals will come about: a run over less than the host has seen ends before anything of it is decided.
+func begins(q engine.RunRequest, b engine.RunBegin) error {
+	if p, named := q.AsOf[b.Directory]; named && b.DC == p.Invocation && b.USN < p.USN {
+		return &behindError{directory: b.Directory, read: b.USN, seen: p.USN}
+	}
+	return nil
+}
+
+// problemOf names a run that failed.
+func problemOf(name string, err error) Problem {
+	code := "run-failed"
+	if behind := (*behindError)(nil); errors.As(err, &behind) {
+		code = engine.CodeBehind
+	}
+	return Problem{Object: name, Code: code, Message: err.Error()}
+}

@@ -1,0 +1,210 @@
+package run
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Problem is one object whose proposal did not settle.
+type Problem struct {
+	Object  string `json:"object"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Report is the result of one run. Each object is counted once, under the gravest outcome of its features.
+type Report struct {
+	Engine     string           `json:"engine"`
+	Profile    string           `json:"profile"`
+	Read       int              `json:"read"`
+	Proposed   int              `json:"proposed"` // objects whose wanted state differs from the tenant's
+	Applied    int              `json:"applied"`  // the sum of the next four
+	Creates    int              `json:"creates"`
+	Updates    int              `json:"updates"`
+	Deletes    int              `json:"deletes"`
+	Restores   int              `json:"restores"`
+	Unchanged  int              `json:"unchanged"`
+	Shadowed   int              `json:"shadowed"`
+	Held       int              `json:"held"`
+	Deferred   int              `json:"deferred"`
+	Released   int              `json:"released"`
+	Refused    int              `json:"refused"`
+	Failed     int              `json:"failed"`
+	Unclaimed  int              `json:"unclaimed"`
+	Millis     int64            `json:"durationMillis"`
+	Errors     []Problem        `json:"errors"`
+	Findings   []Problem        `json:"findings"` // what a person should know, and need not be done about
+	Complete   bool             `json:"complete"`
+	At         int64            `json:"at"`                // Unix ms of its end
+	Stopped    string           `json:"stopped,omitempty"` // why writing is stopped, for all or some of what it would have written
+	HeldSets   []string         `json:"heldSets,omitempty"`
+	Left       []string         `json:"unclaimedObjects,omitempty"`
+	ReadOnly   string           `json:"readOnly,omitempty"` // why nothing was written: the state waits for its activation
+	Judgements []gate.Judgement `json:"-"`
+}
+
+// FirstProblem says what went wrong first, for one line.
+func (r Report) FirstProblem() string {
+	if len(r.Errors) == 0 {
+		return "the engine did not say why"
+	}
+	e := r.Errors[0]
+	return strings.TrimSpace(e.Object + " " + e.Code + ": " + e.Message)
+}
+
+func (r *Report) leave(name string) {
+	r.Unclaimed++
+	if len(r.Left) < 100 {
+		r.Left = append(r.Left, name)
+	}
+}
+
+// gravity orders outcomes for the count of an object with several features.
+var gravity = map[engine.Outcome]int{engine.Failed: 9, engine.InDoubt: 8, engine.Held: 7, engine.Refused: 6, engine.Stale: 5, engine.Deferred: 5, engine.Parked: 5,
+	engine.Applied: 4, engine.Partial: 3, engine.Shadowed: 2, engine.Released: 1, engine.Unchanged: 0}
+
+// count adds a session's judgements, an object once. Of features alike in outcome the base feature speaks: a new user whose manager was set is a create.
+func (r *Report) count(sum gate.Summary) {
+	worst := map[scoping.ObjectID]gate.Judgement{}
+	for _, j := range sum.Judgements {
+		old, ok := worst[j.Key.Object]
+		if more := gravity[j.Outcome] - gravity[old.Outcome]; !ok || more > 0 || (more == 0 && j.Key.Feature == scoping.Base(j.Kind)) {
+			worst[j.Key.Object] = j
+		}
+		r.note(j)
+	}
+	for _, j := range worst {
+		r.add(j)
+	}
+	for _, j := range sum.Unknown {
+		r.problem(j)
+	}
+	for _, hs := range sum.Held {
+		r.HeldSets = append(r.HeldSets, hs.ID)
+	}
+	slices.SortFunc(r.Errors, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Code, b.Code))
+	})
+}
+
+func (r *Report) add(j gate.Judgement) {
+	if j.Outcome == engine.Deferred && j.Code == "stopped" && r.ReadOnly == "" {
+		r.Stopped = j.Reason
+	}
+	switch j.Outcome {
+	case engine.Applied:
+		r.Applied++
+		switch cloud.Op(j.Op) {
+		case cloud.Create:
+			r.Creates++
+		case cloud.Delete:
+			r.Deletes++
+		case cloud.Restore:
+			r.Restores++
+		default:
+			r.Updates++
+		}
+	case engine.Unchanged:
+		r.Unchanged++
+	case engine.Shadowed:
+		r.Shadowed++
+	case engine.Held:
+		r.Held++
+	case engine.Released:
+		r.Released++
+	case engine.Refused:
+		if j.Code == "rejected" { // by a person: as settled as what is as it should be
+			r.Unchanged++
+			return
+		}
+		r.Refused++
+	case engine.Failed:
+		r.Failed++
+	default: // in doubt, stale, parked, partial: asked for again
+		r.Deferred++
+	}
+	if j.Outcome != engine.Unchanged && j.Outcome != engine.Released {
+		r.Proposed++
+	}
+}
+
+// maxProblems is how many objects a report names.
+const maxProblems = 200
+
+func (r *Report) note(j gate.Judgement) {
+	if j.Code == "threshold" || j.Code == "rejected" {
+		return // the held set tells
+	}
+	switch j.Outcome {
+	case engine.Failed, engine.Held, engine.Refused, engine.InDoubt, engine.Stale:
+	default:
+		return
+	}
+	r.problem(j)
+}
+
+func (r *Report) problem(j gate.Judgement) {
+	if len(r.Errors) < maxProblems {
+		r.Errors = append(r.Errors, Problem{Object: j.Name, Code: j.Code, Message: j.Reason})
+	}
+}
+
+// report adds to a report what came of a conversation, with what a person should know and need not act on.
+func (c *conversation) report(out *Report) {
+	out.Judgements = c.Summary.Judgements
+	out.Errors = append(out.Errors, c.Problems...)
+	out.count(c.Summary)
+	for _, j := range c.Summary.Judgements {
+		if j.Code == "address-quarantined" && len(out.Findings) < maxProblems {
+			out.Findings = append(out.Findings, Problem{Object: j.Name, Code: j.Code, Message: j.Reason})
+		}
+		if len(j.Foreign) == 0 || len(out.Findings) >= maxProblems {
+			continue
+		}
+		out.Findings = append(out.Findings, Problem{Object: j.Name, Code: "references-kept",
+			Message: fmt.Sprintf("%d references that others wrote in the tenant are kept: %s", len(j.Foreign), c.r.few(j.Foreign))})
+	}
+}
+
+// mostNames is how many objects one line of a report names.
+const mostNames = 5
+
+// few names the first of many cloud objects.
+func (r *Runner) few(ids []string) string {
+	var names []string
+	for _, id := range ids[:min(len(ids), mostNames)] {
+		names = append(names, r.o.View.CloudName(id))
+	}
+	if len(ids) > mostNames {
+		names = append(names, fmt.Sprintf("and %d more", len(ids)-mostNames))
+	}
+	return strings.Join(names, ", ")
+}
+
+// heldOwners gives the open sets of owner changes that hold objects of an engine, with how many.
+func (r *Runner) heldOwners(name string) (ids []string, objects int) {
+	auth := r.o.Gate.Authority()
+	for _, x := range r.o.View.Held() {
+		if x.Class != ledger.OwnerChanges || x.State != ledger.HoldOpen {
+			continue
+		}
+		n := 0
+		for _, e := range x.Entries {
+			if r.o.View.Owner(auth, e.Object, r.o.Census.Sight(e.Object).Kind) == name {
+				n++
+			}
+		}
+		if n > 0 {
+			ids, objects = append(ids, x.ID), objects+n
+		}
+	}
+	return ids, objects
+}

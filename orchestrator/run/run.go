@@ -1,0 +1,301 @@
+// Package run lets one engine run: it tells the engine what it may do and by which controllers it has to read, passes its proposals to a session of the gate,
+// asks for what has to be asked for again, carries out deletes that nobody proposed, and counts what came of it.
+//
+// There is one conversation with an engine, however it comes about: Sync is a run over what the engine owns, Settle one about single objects, and Run whatever
+// waves and plans want to hear. An engine has one of them at a time; others wait.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Engines runs engines.
+type Engines interface {
+	// Names gives the configured engines in order.
+	Names() []string
+	// Describe starts the engine if need be and gives its description.
+	Describe(ctx context.Context, name string) (engine.Description, error)
+	// Grant tells an engine what it may do. It need not be running.
+	Grant(ctx context.Context, name string, g []engine.Grant) error
+	// Run lets an engine run, as engine.Drive does: c is the host's side of the conversation.
+	Run(ctx context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error)
+	// Health gives what an engine last said of itself; false when it is not running.
+	Health(name string) (engine.Health, bool)
+}
+
+// Progress is one line about long work.
+type Progress struct {
+	Engine string `json:"engine,omitempty"`
+	Wave   string `json:"wave,omitempty"`
+	Phase  string `json:"phase"`
+	Done   int    `json:"done,omitempty"`
+	Total  int    `json:"total,omitempty"`
+	Note   string `json:"note,omitempty"`
+}
+
+// Options are what a Runner is made of. All but Progress and Log are needed.
+type Options struct {
+	Gate    *gate.Gate
+	Census  *census.Census
+	View    *objects.View
+	Control *control.Control
+	Notes   *reach.Notes
+	Engines Engines
+	Clock   gate.Clock
+	// Prepare brings the views of tenant and directories up to date. It goes on without directories that cannot be read now, and returns which.
+	Prepare func(context.Context) (*census.UnreadError, error)
+	// Seen is told that a person was shown what an engine would write over a state that waits for its activation.
+	Seen func(ctx context.Context, engine, by string, writes int) error
+	// Save keeps what may be lost but is slow to make again.
+	Save     func(context.Context) error
+	Refused  map[scoping.Feature]string // what the tenant does not take, and why
+	Progress func(Progress)
+	Log      func(msg string, args ...any)
+}
+
+// Runner lets engines run. It is safe for concurrent use.
+type Runner struct {
+	o Options
+
+	mu    sync.Mutex
+	locks map[string]*sync.Mutex // one run per engine
+	runs  uint64
+}
+
+// New makes a runner.
+func New(o Options) *Runner {
+	return &Runner{o: o, locks: map[string]*sync.Mutex{}, runs: uint64(o.Clock.Now().UnixMilli())}
+}
+
+// lock returns the mutex of an engine's runs.
+func (r *Runner) lock(name string) *sync.Mutex {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.locks[name] == nil {
+		r.locks[name] = &sync.Mutex{}
+	}
+	return r.locks[name]
+}
+
+// Number returns the number of a new run. Sessions of the gate that no engine speaks in have one too.
+func (r *Runner) Number() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.runs++
+	return r.runs
+}
+
+// Capabilities asks every configured engine what it can do.
+func (r *Runner) Capabilities(ctx context.Context) (map[string]scoping.EngineCaps, error) {
+	out := map[string]scoping.EngineCaps{}
+	for _, n := range r.o.Engines.Names() {
+		d, err := r.o.Engines.Describe(ctx, n)
+		if err != nil {
+			return nil, fmt.Errorf("asking engine %s what it can do: %w", n, err)
+		}
+		out[n] = scoping.EngineCaps{Kind: d.Kind, Features: d.Features, Refused: r.o.Refused}
+	}
+	return out, nil
+}
+
+// Grant tells every engine what it may do.
+func (r *Runner) Grant(ctx context.Context) error {
+	a := r.o.Gate.Authority()
+	for _, n := range r.o.Engines.Names() {
+		if err := r.o.Engines.Grant(ctx, n, a.Grants(n)); err != nil {
+			return fmt.Errorf("telling engine %s its grants: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// ErrBusy is the error of a run that should not wait for another of its engine.
+var ErrBusy = errors.New("the engine is running")
+
+// Request is one conversation with one engine.
+type Request struct {
+	Engine  string
+	Profile string
+	Scopes  []scoping.Scope    // choices and all: the engine is asked for the subtrees that they lie in
+	Objects []scoping.ObjectID // of profile objects
+	Ceiling engine.Mode
+	Wave    string // "": it is for none
+	Silent  bool   // nothing of it is recorded
+	Phase   string // under which its progress is told; "": it is not
+	Try     bool   // not to wait while the engine runs otherwise: ErrBusy
+
+	asked    bool
+	farewell map[scoping.ObjectID]bool
+}
+
+// Heard is what came of a conversation.
+type Heard struct {
+	Run      uint64
+	From     uint64 // the log number at its beginning
+	Complete bool   // the engine said everything that it had to say; if not, Summary is empty
+	Summary  gate.Summary
+	Problems []Problem // of which the engine told
+
+	session *gate.Session
+}
+
+// Spoke reports whether the engine said something about a feature of an object.
+func (h *Heard) Spoke(k ledger.Key) bool { return h.session.Seen(k) }
+
+// Run lets an engine speak under a ceiling and returns what the gate made of it.
+func (r *Runner) Run(ctx context.Context, q Request) (*Heard, error) {
+	l := r.lock(q.Engine)
+	if !q.Try {
+		l.Lock()
+	} else if !l.TryLock() {
+		return nil, fmt.Errorf("engine %s: %w", q.Engine, ErrBusy)
+	}
+	defer l.Unlock()
+	var told func(int)
+	if q.Phase != "" {
+		told = func(n int) { r.progress(Progress{Engine: q.Engine, Wave: q.Wave, Phase: q.Phase, Done: n}) }
+	}
+	c := r.begin(q, told)
+	var err error
+	if c.Complete, err = c.ask(ctx, q.Profile, q.Objects); err != nil || !c.Complete {
+		return &c.Heard, err
+	}
+	c.Summary, err = c.session.End(ctx, true)
+	return &c.Heard, err
+}
+
+// conversation is one with one engine, while it goes on. The engine's lock is held.
+type conversation struct {
+	Heard
+	r    *Runner
+	q    Request
+	read int
+}
+
+// begin opens a session; told hears how many proposals it has had, and may be nil.
+func (r *Runner) begin(q Request, told func(int)) *conversation {
+	c := &conversation{r: r, q: q, Heard: Heard{Run: r.Number()}}
+	r.o.Gate.Read(func(s *ledger.State) { c.From = s.Seq })
+	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Asked: q.asked, Farewell: q.farewell, Progress: told})
+	return c
+}
+
+// ask lets the engine run and passes its proposals to the session. It returns whether the engine said everything.
+func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.ObjectID) (complete bool, err error) {
+	r := c.r
+	q := engine.RunRequest{Run: c.Run, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling}
+	r.point(&q)
+	reports, err := r.o.Engines.Run(ctx, c.q.Engine, q, engine.Conversation{Begin: func(b engine.RunBegin) error {
+		return begins(q, b)
+	}, Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
+		ds, err := c.session.Propose(ctx, batch)
+		if err == nil && q.Ceiling == engine.ModeShadow {
+			err = c.keepOwed(ctx, batch)
+		}
+		return ds, err
+	}, Progress: func(p engine.Progress) {
+		r.progress(Progress{Engine: c.q.Engine, Phase: p.Phase, Done: p.Done, Total: p.Total})
+	}})
+	if err != nil {
+		return false, fmt.Errorf("engine %s, %s run: %w", c.q.Engine, q.Profile, err)
+	}
+	complete = len(reports) > 0
+	for _, x := range reports {
+		if p := q.AsOf[x.Directory]; x.DC == p.Invocation && x.USN < p.USN {
+			x.Complete = false // an engine that does not look at what it was told
+			x.Errors = append(x.Errors, engine.ObjectError{Code: engine.CodeBehind, Message: fmt.Sprintf("engine %s read directory %s at USN %d, seen was %d", c.q.Engine, x.Directory, x.USN, p.USN)})
+		}
+		complete = complete && x.Complete
+		if profile != engine.ProfileObjects {
+			c.read += x.Read
+		}
+		for _, e := range x.Errors {
+			c.Problems = append(c.Problems, Problem{Object: r.o.View.Name(e.Object), Code: e.Code, Message: e.Message})
+		}
+	}
+	return complete, nil
+}
+
+// point tells an engine which controllers the host reads, and what it has seen of them: a run over one that lacks some of it would propose old values,
+// and deaths that did not happen (rule V1).
+func (r *Runner) point(q *engine.RunRequest) {
+	q.DC, q.AsOf = map[string]string{}, map[string]engine.AsOf{}
+	note := func(name string) {
+		if _, noted := q.AsOf[name]; noted {
+			return
+		}
+		p, url, known := r.o.Census.AsOf(name)
+		if !known {
+			return
+		}
+		q.AsOf[name] = engine.AsOf(p)
+		if url != "" {
+			q.DC[name] = url
+		}
+	}
+	for _, s := range q.Scopes {
+		note(s.Directory)
+	}
+	for _, o := range q.Objects {
+		note(o.Directory)
+	}
+}
+
+// keepOwed makes dirty what a run under a ceiling found to be written, or to have left its scopes, and the engine itself owns: once answered, the engine
+// does not propose it again by itself (rule P3), and nobody wrote it.
+func (c *conversation) keepOwed(ctx context.Context, batch []engine.Proposal) error {
+	r, name := c.r, c.q.Engine
+	auth := r.o.Gate.Authority()
+	var keys []ledger.Key
+	r.o.Gate.Read(func(led *ledger.State) {
+		for _, p := range batch {
+			k := ledger.Key{Object: p.Object, Feature: p.Feature}
+			j, said := c.session.Said(k)
+			left := p.Want == engine.OutOfScope // for where it is now, it was not proposed
+			if !said || (j.Outcome.Settles() && !left) || r.o.View.Addressee(led, auth, k) != name {
+				continue
+			}
+			keys = append(keys, k)
+			if refs := (ledger.Key{Object: p.Object, Feature: scoping.References}); left && r.o.View.Addressee(led, auth, refs) == name {
+				keys = append(keys, refs)
+			}
+		}
+	})
+	return r.o.Gate.Record(ctx, ledger.Again(keys, "looked-at", "a run that wrote nothing found it")...)
+}
+
+// whole gives the subtrees that scopes lie in, once each: what engines are asked for.
+func whole(scopes []scoping.Scope) []scoping.Scope {
+	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
+		return scopes
+	}
+	var out []scoping.Scope
+	for _, s := range scopes {
+		w := s.Whole()
+		if !slices.ContainsFunc(out, func(x scoping.Scope) bool {
+			return x.Directory == w.Directory && x.Under == w.Under && slices.Equal(x.Except, w.Except) && slices.Equal(x.Features, w.Features) && slices.Equal(x.Kinds, w.Kinds)
+		}) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func (r *Runner) progress(p Progress) {
+	if r.o.Progress != nil {
+		r.o.Progress(p)
+	}
+}

@@ -1,0 +1,305 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// SyncOptions say what one run covers.
+type SyncOptions struct {
+	Profile string // engine.ProfileDelta or engine.ProfileFull; empty: delta, or full where that is due
+	Under   string // a DN; empty: all of the engine's scopes
+	Wave    string
+	By      string // the person who asked for it; empty: a schedule
+
+	FullEvery time.Duration // without a profile: how old the last full run may become; 0: only changed rules ask for one
+}
+
+// Sync lets an engine run over its scopes: refresh, run, what is dirty, what left, judge, count.
+func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, error) {
+	if !slices.Contains(r.o.Engines.Names(), name) {
+		return Report{}, problem.Refuse("no engine %q is configured (configured: %v)", name, r.o.Engines.Names())
+	}
+	if _, err := r.o.Control.Partition(); err != nil {
+		return Report{}, err
+	}
+	l := r.lock(name)
+	l.Lock()
+	defer l.Unlock()
+	began := r.o.Clock.Now()
+	unread, err := r.o.Prepare(ctx)
+	if err != nil {
+		r.note(name, began, Report{}, err)
+		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
+	}
+	rules, err := r.profile(ctx, name, &o)
+	if err != nil {
+		r.note(name, began, Report{}, err)
+		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
+	}
+	out, err := r.sync(ctx, name, o, unread)
+	r.note(name, began, out, err)
+	if err == nil {
+		r.noteFull(name, rules, o, out)
+	}
+	if err == nil && out.ReadOnly != "" && out.Complete && o.Profile == engine.ProfileFull && o.Under == "" && o.By != "" {
+		err = r.o.Seen(ctx, name, o.By, out.Shadowed)
+	}
+	out.Millis, out.At = r.o.Clock.Now().Sub(began).Milliseconds(), r.o.Clock.Now().UnixMilli()
+	if err != nil {
+		out.Errors = append(out.Errors, problemOf(name, err))
+	}
+	return out, errors.Join(err, r.remember(ctx, out, err), r.o.Save(context.WithoutCancel(ctx)))
+}
+
+// Prepare brings the views of tenant and directories up to date; a directory that cannot be read is an error.
+func (r *Runner) Prepare(ctx context.Context) error {
+	unread, err := r.o.Prepare(ctx)
+	if err == nil && unread != nil {
+		return fmt.Errorf("reading the directory's changes: %w", unread)
+	}
+	return err
+}
+
+// remember keeps a run's report in the log, for whoever looks at the status later.
+func (r *Runner) remember(ctx context.Context, x Report, failed error) error {
+	short := x
+	short.Errors, short.Findings = x.Errors[:min(len(x.Errors), 20)], x.Findings[:min(len(x.Findings), 20)]
+	b, err := json.Marshal(short)
+	if err != nil {
+		return fmt.Errorf("keeping the run's report: %w", err)
+	}
+	outcome := engine.Applied
+	if failed != nil || !x.Complete {
+		outcome = engine.Failed
+	}
+	return r.o.Gate.Record(ctx, ledger.Record{Type: ledger.ControlType, Engine: x.Engine, Op: "run", Outcome: outcome, Code: x.Profile,
+		Reason: fmt.Sprintf("%d applied, %d held, %d failed", x.Applied, x.Held, x.Failed), Detail: b})
+}
+
+// Last returns an engine's last report, of whichever process; false: none is known.
+func (r *Runner) Last(name string) (Report, bool) {
+	var x Report
+	var b []byte
+	r.o.Gate.Read(func(s *ledger.State) { b = s.Runs[name] })
+	if b == nil || json.Unmarshal(b, &x) != nil {
+		return x, false
+	}
+	return x, true
+}
+
+// note remembers how a run went. What a person asked for in vain was no run.
+func (r *Runner) note(name string, began time.Time, x Report, err error) {
+	switch {
+	case errors.Is(err, problem.ErrUsage), errors.Is(err, problem.ErrNotFound):
+		return
+	case err == nil && !x.Complete:
+		err = fmt.Errorf("the run was not complete: %s", x.FirstProblem())
+	}
+	if errors.Is(err, gate.ErrTenantDown) {
+		r.o.Notes.Note(reach.Tenant, began, err)
+	}
+	r.o.Notes.Note(reach.Engine(name), began, err)
+}
+
+// sync is a run over what an engine owns. The engine's lock is held.
+func (r *Runner) sync(ctx context.Context, name string, o SyncOptions, unread *census.UnreadError) (Report, error) {
+	auth := r.o.Gate.Authority()
+	out := Report{Engine: name, Profile: o.Profile, Errors: []Problem{}, Findings: []Problem{}, ReadOnly: auth.ReadOnly}
+	grants := auth.Grants(name)
+	if err := r.o.Engines.Grant(ctx, name, grants); err != nil {
+		return out, err
+	}
+	scopes, err := r.ScopesUnder(ctx, grants, o.Under)
+	if err != nil {
+		return out, err
+	}
+	c := r.begin(Request{Engine: name, Profile: o.Profile, Scopes: scopes, Ceiling: auth.Ceiling(), Wave: o.Wave}, func(n int) {
+		r.progress(Progress{Engine: name, Phase: "propose", Done: n})
+	})
+	complete, answered, err := c.all(ctx)
+	if err != nil {
+		return out, err
+	}
+	if c.missed(unread) {
+		complete = false
+	}
+	if c.Summary, err = c.session.End(ctx, complete); err != nil {
+		return out, err
+	}
+	out.Read, out.Complete = c.read, complete && answered
+	c.report(&out)
+	if auth := r.o.Gate.Authority(); auth.ReadOnly == "" {
+		out.Stopped = cmp.Or(auth.Stopped(name, scoping.Place{}), out.Stopped)
+	}
+	if c.q.Ceiling == engine.ModeOwn {
+		if err := c.farewells(ctx, &out); err != nil {
+			return out, err
+		}
+	}
+	if err := c.adopted(ctx, o, out.Complete && c.q.Ceiling == engine.ModeOwn); err != nil {
+		return out, err
+	}
+	sets, held := r.heldOwners(name)
+	out.HeldSets, out.Held = append(out.HeldSets, sets...), out.Held+held
+	return out, c.unclaimed(ctx, o, complete, &out)
+}
+
+// missed reports whether the host could not read a directory that this run is about, and names it: nothing of the run is deleted or removed then.
+func (c *conversation) missed(unread *census.UnreadError) bool {
+	if unread == nil {
+		return false
+	}
+	missed := false
+	for _, n := range unread.Names() {
+		if slices.ContainsFunc(c.q.Scopes, func(s scoping.Scope) bool { return s.Directory == n }) {
+			missed = true
+			c.Problems = append(c.Problems, Problem{Object: "directory " + n, Code: "directory-unread",
+				Message: "the host could not read it, so deletes, removals, and what is new or moved there wait; the rest went on: " + unread.Directories[n].Error()})
+		}
+	}
+	return missed
+}
+
+// all is the engine's run, then what is dirty, then deletes that no proposal told of. complete says that the run said everything that it had to say;
+// answered, that the engine also answered for every object that it was asked for singly. One that stays without an answer, such as a dead one whose
+// tombstone an agent's account may not see, is asked for again and keeps nothing else waiting.
+func (c *conversation) all(ctx context.Context) (complete, answered bool, err error) {
+	complete = true
+	if len(c.q.Scopes) > 0 {
+		ok, err := c.ask(ctx, c.q.Profile, nil)
+		if err != nil {
+			return false, false, err
+		}
+		complete = ok
+	}
+	if answered, err = c.dirty(ctx); err != nil {
+		return false, false, err
+	}
+	return complete, answered, c.claims(ctx)
+}
+
+// Settle asks an engine for given objects, and for nothing else, and carries out what is decided.
+func (r *Runner) Settle(ctx context.Context, name string, ids []scoping.ObjectID) (Report, error) {
+	l := r.lock(name)
+	l.Lock()
+	defer l.Unlock()
+	began := r.o.Clock.Now()
+	out := Report{Engine: name, Profile: engine.ProfileObjects, Errors: []Problem{}, Findings: []Problem{}}
+	if err := r.Prepare(ctx); err != nil {
+		return out, err
+	}
+	grants := r.o.Gate.Authority().Grants(name)
+	if err := r.o.Engines.Grant(ctx, name, grants); err != nil {
+		return out, err
+	}
+	scopes, _ := r.ScopesUnder(ctx, grants, "")
+	c := r.begin(Request{Engine: name, Profile: engine.ProfileObjects, Scopes: scopes, Ceiling: r.o.Gate.Authority().Ceiling(), asked: true}, nil)
+	complete := true
+	var err error
+	if len(ids) > 0 {
+		if complete, err = c.ask(ctx, engine.ProfileObjects, ids); err != nil {
+			return out, err
+		}
+	}
+	if err := c.claims(ctx); err != nil {
+		return out, err
+	}
+	if c.Summary, err = c.session.End(ctx, complete); err != nil {
+		return out, err
+	}
+	out.Read, out.Complete = len(ids), complete
+	c.report(&out)
+	if c.q.Ceiling == engine.ModeOwn {
+		if err := c.farewells(ctx, &out); err != nil { // also those that left: only so is an approved removal carried out
+			return out, err
+		}
+	}
+	out.Millis, out.At = r.o.Clock.Now().Sub(began).Milliseconds(), r.o.Clock.Now().UnixMilli()
+	return out, r.o.Save(ctx)
+}
+
+// ScopesUnder returns the scopes of grants, cut down to what lies under a DN.
+func (r *Runner) ScopesUnder(ctx context.Context, grants []engine.Grant, dn string) ([]scoping.Scope, error) {
+	var all []scoping.Scope
+	for _, g := range grants {
+		if g.Mode != engine.ModeNone {
+			all = append(all, g.Scope)
+		}
+	}
+	if dn == "" {
+		return all, nil
+	}
+	dir, guid, chain, err := r.o.View.Resolve(ctx, dn)
+	if err != nil {
+		return nil, err
+	}
+	out := r.cutScopes(all, dir, guid, chain)
+	if len(out) == 0 {
+		return nil, problem.Refuse("the engine owns nothing under %s", dn)
+	}
+	return out, nil
+}
+
+// cutScopes cuts scopes down to one container's subtree.
+func (r *Runner) cutScopes(all []scoping.Scope, dir string, guid scoping.GUID, chain []scoping.GUID) []scoping.Scope {
+	inside := scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{guid}, chain...)}
+	var out []scoping.Scope
+	for _, s := range all {
+		if s.Covers(inside) {
+			s.Under = guid
+			out = append(out, s)
+		} else if p, ok := r.o.View.Pin(scoping.ObjectID{Directory: dir, GUID: s.Under}); ok && s.Directory == dir && slices.Contains(p.Ancestors, guid) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// adopted ends an engine's first adoption when a complete full run of all its scopes left nothing to be asked (rule J5): everything that the tenant had
+// before is linked, or a person knows of it.
+func (c *conversation) adopted(ctx context.Context, o SyncOptions, complete bool) error {
+	r, name := c.r, c.q.Engine
+	_, adopting := r.o.Gate.Authority().Adopting[name]
+	if !adopting || !complete || o.Profile != engine.ProfileFull || o.Under != "" || !settledAll(c.Summary) {
+		return nil
+	}
+	return r.o.Control.Change(ctx, func(c *control.Content) error {
+		delete(c.Head.Adopting, name)
+		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: name, Op: "adopted", Outcome: engine.Applied, Reason: "a full run left nothing to be asked", Epoch: c.Head.Epoch})
+		return nil
+	})
+}
+
+// settledAll reports whether nothing that a first adoption asks about is open after a run: nothing is held for it, was rejected, or could not be decided.
+func settledAll(sum gate.Summary) bool {
+	if slices.ContainsFunc(sum.Held, func(x ledger.Hold) bool { return x.Class == ledger.Adoptions }) {
+		return false
+	}
+	return !slices.ContainsFunc(sum.Judgements, func(j gate.Judgement) bool {
+		if j.Key.Feature != scoping.Base(j.Kind) || j.Want != engine.Present {
+			return false
+		}
+		switch j.Outcome {
+		case engine.Deferred, engine.Stale, engine.InDoubt, engine.Parked:
+			return true
+		case engine.Refused:
+			return j.Code == "rejected"
+		}
+		return false
+	})
+}

@@ -1,0 +1,288 @@
+package acts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// actFreeze closes admission, or goes on waiting for the wire.
+func (d *Driver) actFreeze(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	f, held := d.held(w.ID)
+	if !held {
+		f = freeze{Frozen: d.o.Gate.Freeze(w.Scopes(), wave.FreezeLimit), at: d.o.Clock.Now()}
+		d.mu.Lock()
+		d.frozen[w.ID] = f
+		d.mu.Unlock()
+	}
+	for tries := 0; f.OnWire() > 0 && f.Holds() && tries < 50; tries++ {
+		if err := d.o.Clock.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return wave.Evidence{}, err
+		}
+	}
+	if !f.Holds() {
+		d.thaw(w.ID)
+		return wave.Evidence{Expired: true, Why: "the freeze reached its limit"}, nil
+	}
+	return wave.Evidence{OK: true, Drained: f.OnWire() == 0}, nil
+}
+
+// actVerifyNew judges singly what changed since verify: objects that are dirty and lie in the scope.
+func (d *Driver) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	fail := func(why string) (wave.Evidence, error) {
+		d.thaw(w.ID)
+		return wave.Evidence{Expired: true, Why: why}, nil
+	}
+	if err := d.o.Look(ctx); err != nil {
+		return fail("the directory could not be read: " + err.Error())
+	}
+	if err := d.placed(ctx); err != nil {
+		return wave.Evidence{}, err
+	}
+	var ids []scoping.ObjectID
+	d.o.Gate.Read(func(s *ledger.State) {
+		for _, k := range s.DirtyKeys() {
+			owed := s.Dirt[k.Object][k.Feature]
+			if owed.Seq <= w.VerifiedFrom || (owed.Code == string(engine.Shadowed) && owed.Seq <= w.VerifiedUpto) {
+				continue // judged by verify
+			}
+			if row := s.Rows.Get(k.Object); row != nil && d.o.View.Inside(w.Scopes(), row) && !d.o.Census.Sight(k.Object).Gone {
+				ids = append(ids, k.Object)
+			}
+		}
+	})
+	ev := wave.Evidence{OK: true}
+	if ids = slices.Compact(ids); len(ids) > 0 && w.To != scoping.None {
+		var err error
+		if ev, err = d.o.Plan.Judge(ctx, w, ids); err != nil {
+			return ev, err
+		}
+		if !ev.OK {
+			return fail(ev.Why) // nothing waits inside a freeze
+		}
+	}
+	if ev.Counts.Grave() > 0 {
+		d.thaw(w.ID)
+	}
+	return ev, nil
+}
+
+// cut applies a wave's hand-overs to the partition in force, with their transfers, and returns the epoch.
+func (d *Driver) cut(c *control.Content, w wave.Wave, back bool) (scoping.Epoch, error) {
+	at := c.Next()
+	p := c.Partition
+	for _, x := range w.HandOvers {
+		if back {
+			x = x.Inverse()
+		}
+		next, err := p.Apply(d.repin(x), at)
+		if back && errors.Is(err, scoping.ErrHandOver) {
+			continue // the directory's administrators moved it to where others own it: the target has nothing to give back
+		}
+		if err != nil {
+			return at, err
+		}
+		p = next
+		adoptToo(c, x.From, x.To)
+		t := scoping.Transfer{Scope: x.Scope, From: x.From, To: x.To, At: at}
+		c.Owe(ledger.Record{Type: ledger.TransferType, Wave: w.ID, Engine: x.To, Op: "transfer", Outcome: engine.Applied, Reason: "from " + x.From + " to " + x.To, Epoch: at, Transfer: &t})
+	}
+	c.Partition = p
+	return at, nil
+}
+
+// repin returns a hand-over with the places of its containers as they are now: their owner may be another one than when it was planned.
+func (d *Driver) repin(x scoping.HandOver) scoping.HandOver {
+	x.Pins = slices.Clone(x.Pins)
+	for i, old := range x.Pins {
+		if p, ok := d.o.View.Pin(scoping.ObjectID{Directory: x.Scope.Directory, GUID: old.GUID}); ok {
+			x.Pins[i] = p
+		}
+	}
+	return x
+}
+
+// actCutover flips the scopes in one transaction: partition, epoch, transfers and the wave's record, which enters catch-up.
+func (d *Driver) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	f, held := d.held(w.ID)
+	defer d.thaw(w.ID)
+	if !held {
+		return wave.Evidence{Why: errFreezeLost.Error()}, nil
+	}
+	if d.o.Without == gate.OneTransaction {
+		return d.cutApart(ctx, w, d.o.Clock.Now().Sub(f.at))
+	}
+	millis := d.o.Clock.Now().Sub(f.at).Milliseconds()
+	err := d.o.Control.Change(ctx, func(c *control.Content) error {
+		if !f.Seal() {
+			return errFreezeLost
+		}
+		cur := c.Waves[w.ID]
+		if cur.Phase != wave.Cutover || cur.State != wave.Running {
+			return fmt.Errorf("%w: wave %s is %s in phase %s", errNotNow, w.ID, cur.State, cur.Phase)
+		}
+		at, err := d.cut(c, cur, false)
+		if err != nil {
+			return err
+		}
+		cur.CutoverEpoch, cur.CutoverAt, cur.FreezeMillis, cur.Revision = at, d.o.Clock.Now().UnixMilli(), millis, c.Partition.Revision()
+		c.Waves[w.ID] = wave.Enter(cur, wave.CatchUp, fmt.Sprintf("committed at epoch %s", at), d.o.Clock.Now())
+		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
+		return nil
+	})
+	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) || errors.Is(err, scoping.ErrHandOver) { // the latter: another wave took the scope meanwhile
+		return wave.Evidence{Why: err.Error()}, nil
+	}
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	return wave.Evidence{OK: true, Millis: millis}, d.o.Run.Grant(ctx)
+}
+
+var (
+	errNotNow     = errors.New("not now")
+	errFreezeLost = errors.New("the freeze was lost")
+)
+
+// actCatchUp lets the target evaluate what is dirty and what changed.
+func (d *Driver) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	if w.To == scoping.None {
+		return wave.Evidence{OK: true}, nil // a policy of none parks and lists; it never deletes (rule T4)
+	}
+	if w.Rounds == 0 {
+		keys, err := d.sinceVerify(ctx, w)
+		if err != nil {
+			return wave.Evidence{}, err
+		}
+		keys = d.askedOf(w.To, append(keys, d.o.View.Dead(w.Scopes())...))
+		if err := d.o.Gate.Record(ctx, ledger.Again(keys, "cutover", "the target has a say in it since the cutover")...); err != nil {
+			return wave.Evidence{}, err
+		}
+	}
+	r, err := d.o.Run.Sync(ctx, w.To, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	if !r.Complete {
+		return wave.Evidence{Why: "the run of " + w.To + " was not complete: " + problems(r)}, nil
+	}
+	n := d.unsettled(w)
+	return wave.Evidence{OK: true, Unsettled: n, Why: problems(r), Held: r.HeldSets}, nil
+}
+
+// sinceVerify returns what the target has to be asked for after its cutover: what it would have written since the run that verify judged, or could not
+// be judged by; and what the source wrote since, which the target judged as it was before. The source was asked for the same objects meanwhile and
+// found them as it wants them, so nothing else remembers (rule P2).
+func (d *Driver) sinceVerify(ctx context.Context, w wave.Wave) ([]ledger.Key, error) {
+	var keys []ledger.Key
+	err := d.o.Log.Read(ctx, w.VerifiedFrom+1, func(_ uint64, b []byte) error {
+		r, err := ledger.Decode(b)
+		if err != nil || r.Object == nil {
+			return err
+		}
+		judged := r.Type == ledger.DecisionType && r.Engine == w.To && !r.Outcome.Settles()
+		written := r.Type == ledger.IntentType && r.Engine == w.From
+		if judged || written {
+			keys = append(keys, ledger.Key{Object: *r.Object, Feature: r.Feature})
+		}
+		return nil
+	})
+	return keys, err
+}
+
+// askedOf returns those of keys that an engine is to be asked for now.
+func (d *Driver) askedOf(name string, keys []ledger.Key) []ledger.Key {
+	auth := d.o.Gate.Authority()
+	d.o.Gate.Read(func(led *ledger.State) {
+		keys = slices.DeleteFunc(keys, func(k ledger.Key) bool { return d.o.View.Addressee(led, auth, k) != name })
+	})
+	return keys
+}
+
+func problems(r run.Report) string {
+	var out []string
+	for i, p := range r.Errors {
+		if i == 3 {
+			out = append(out, fmt.Sprintf("and %d more", len(r.Errors)-3))
+			break
+		}
+		out = append(out, p.Object+": "+p.Code+": "+p.Message)
+	}
+	return strings.Join(out, "; ")
+}
+
+// unsettled counts the objects of a wave's scopes that are still dirty for its owner, those whose references wait for objects of other engines
+// excepted.
+func (d *Driver) unsettled(w wave.Wave) int {
+	var ids []scoping.ObjectID
+	d.o.Gate.Read(func(s *ledger.State) {
+		for _, k := range s.DirtyKeys() {
+			owed := s.Dirt[k.Object][k.Feature]
+			row := s.Rows.Get(k.Object)
+			if row != nil && d.o.View.Inside(w.Scopes(), row) && owed.Code != string(engine.Partial) && owed.Code != string(engine.Shadowed) {
+				ids = append(ids, k.Object)
+			}
+		}
+	})
+	return len(slices.Compact(ids))
+}
+
+// cutApart is a cutover in two transactions instead of one: what a simulation must notice, and nothing else calls.
+func (d *Driver) cutApart(ctx context.Context, w wave.Wave, freeze time.Duration) (wave.Evidence, error) {
+	var cutover wave.Wave
+	err := d.o.Control.Change(ctx, func(c *control.Content) error {
+		at, err := d.cut(c, c.Waves[w.ID], false)
+		cutover = c.Waves[w.ID]
+		cutover.CutoverEpoch, cutover.CutoverAt, cutover.FreezeMillis, cutover.Revision = at, d.o.Clock.Now().UnixMilli(), freeze.Milliseconds(), c.Partition.Revision()
+		return err
+	})
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	err = d.o.Control.Change(ctx, func(c *control.Content) error {
+		c.Waves[w.ID] = wave.Enter(cutover, wave.CatchUp, "committed apart", d.o.Clock.Now())
+		return nil
+	})
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	return wave.Evidence{OK: true}, d.o.Run.Grant(ctx)
+}
+
+// adoptToo lets a first adoption go on with the engine that takes over what another one has not adopted yet.
+func adoptToo(c *control.Content, from, to string) {
+	since, adopting := c.Head.Adopting[from]
+	if _, already := c.Head.Adopting[to]; adopting && !already && to != scoping.None {
+		c.Head.Adopting[to] = since
+	}
+}
+
+// held returns the freeze of a wave that this process holds.
+func (d *Driver) held(id string) (freeze, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, ok := d.frozen[id]
+	return f, ok
+}
+
+// thaw releases a wave's freeze, if this process holds one.
+func (d *Driver) thaw(id string) {
+	d.mu.Lock()
+	f, ok := d.frozen[id]
+	delete(d.frozen, id)
+	d.mu.Unlock()
+	if ok {
+		f.Release()
+	}
+}

@@ -1,0 +1,318 @@
+package acts
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// account is what a rollback can say of everything that its wave's target wrote.
+type account struct {
+	wave  wave.Wave
+	wrote history
+	asked bool // the earlier engine was asked for the objects of which it had not spoken
+	lines []ledger.Restoration
+	back  []engine.Proposal // values to be written
+	wait  []waitFor         // objects about which nothing can be said yet
+	ask   []ledger.Key      // objects about which the earlier engine has not spoken since the wave's last write
+	names map[scoping.ObjectID]string
+}
+
+// waitFor says why an object's values cannot be put back yet.
+type waitFor struct {
+	object scoping.ObjectID
+	why    string
+	soon   bool // it may be over by itself
+}
+
+// wordWanted is the reason in the dirty set of what an engine is asked for because a wave was taken back.
+const wordWanted = "rollback"
+
+// actRestore gives the attributes that the target wrote, and that the engine which has the scopes again does not manage, their value from
+// before the wave, where they still hold one that the wave wrote (invariant 4). It is over when every line of the account has an end.
+func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	if err := d.o.Run.Prepare(ctx); err != nil {
+		return wave.Evidence{}, err
+	}
+	a, err := d.account(ctx, w, false)
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	if len(a.ask) > 0 {
+		if a, err = d.hear(ctx, w, a.ask); err != nil {
+			return wave.Evidence{}, err
+		}
+	}
+	if err := d.putBack(ctx, a); err != nil {
+		return wave.Evidence{}, err
+	}
+	slices.SortFunc(a.lines, func(x, y ledger.Restoration) int {
+		return cmp.Or(x.Object.Compare(y.Object), cmp.Compare(x.Attribute, y.Attribute), slices.Compare(x.Value, y.Value))
+	})
+	report := a.report()
+	ev := wave.Evidence{OK: len(a.wait) == 0, Report: &report}
+	if !ev.OK {
+		ev.Why, ev.Soon = a.why()
+		return ev, nil
+	}
+	return ev, d.recordAccount(ctx, w, a.lines)
+}
+
+// hear lets the earlier engine speak about objects, and looks again.
+func (d *Driver) hear(ctx context.Context, w wave.Wave, keys []ledger.Key) (*account, error) {
+	if err := d.o.Gate.Record(ctx, ledger.Again(keys, wordWanted, "wave "+w.ID+" was taken back")...); err != nil {
+		return nil, err
+	}
+	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.account(ctx, w, r.Complete)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range a.ask {
+		a.wait = append(a.wait, waitFor{k.Object, "the run of " + w.From + " was not complete: " + problems(r), false})
+	}
+	return a, nil
+}
+
+// account looks at everything that the wave's target wrote. With asked, the earlier engine was just asked for what it had not spoken of.
+func (d *Driver) account(ctx context.Context, w wave.Wave, asked bool) (*account, error) {
+	hs, err := d.trails(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	a := &account{wave: w, wrote: hs, asked: asked, names: map[scoping.ObjectID]string{}}
+	auth := d.o.Gate.Authority()
+	d.o.Gate.Read(func(s *ledger.State) {
+		for _, id := range slices.SortedFunc(maps.Keys(hs), scoping.ObjectID.Compare) {
+			t := hs[id]
+			a.names[id] = t.name
+			d.references(a, s, id, t)
+			if len(t.values) > 0 && d.answerable(a, s, auth, id, t) {
+				d.values(a, s.Rows.Get(id), id, t)
+			}
+		}
+	})
+	return a, nil
+}
+
+// answerable reports whether something can be said of an object's single values; if not, it says why of the whole object.
+func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id scoping.ObjectID, t *trail) bool {
+	row, sight := s.Rows.Get(id), d.o.Census.Sight(id)
+	if _, pending := s.Pending(id); pending {
+		a.later(id, "a request about it has no answer yet", true)
+		return false
+	}
+	now, shown := d.o.View.Cloud(row)
+	owner := d.o.View.Owner(auth, id, t.kind)
+	switch {
+	case row == nil || row.CloudID == "":
+		a.all(id, ledger.NotRestorable, "it is not linked to a tenant object any more")
+	case !sight.Known || sight.Gone:
+		a.all(id, ledger.BySource, "it was deleted in the directory")
+	case !shown && row.Wrote > d.o.Steady()-d.o.Cache.Delay().Milliseconds():
+		a.later(id, "the tenant does not show it yet", true)
+	case !shown || now.Deleted:
+		a.all(id, ledger.NotRestorable, "tenant object "+row.CloudID+" is deleted")
+	case owner == scoping.None && a.wave.From != scoping.None:
+		a.all(id, ledger.NotRestorable, "it belongs to no engine now")
+	case owner != a.wave.From:
+		a.all(id, ledger.BySource, "it belongs to "+owner+" now")
+	case a.wave.From != scoping.None && t.spoke <= t.last:
+		a.unheard(s, ledger.Key{Object: id, Feature: scoping.Base(t.kind)})
+	case a.wave.From == scoping.None && t.created:
+		a.all(id, ledger.NotRestorable, "the wave made it, and no engine owns it now: a rollback deletes nothing")
+	default:
+		return true
+	}
+	return false
+}
+
+// unheard says what follows from an engine's not having settled an object since the wave's last write: its claim is not known.
+func (a *account) unheard(s *ledger.State, k ledger.Key) {
+	d, dirty := s.Dirt[k.Object][k.Feature]
+	from, outcome := a.wave.From, engine.Outcome(d.Code)
+	switch {
+	case outcome == engine.Held && d.Reason == "threshold":
+		a.later(k.Object, "what "+from+" wants to write is held: `tandem held list`", false)
+	case outcome == engine.Held:
+		a.all(k.Object, ledger.NotRestorable, "what "+from+" wants is held: "+d.Reason)
+	case !a.asked:
+		a.ask = append(a.ask, k)
+	case !dirty || outcome == wordWanted:
+		a.all(k.Object, ledger.NotRestorable, from+" does not name it when it is asked for it")
+	case (outcome == engine.Failed || outcome == engine.Refused) && !passing(d.Reason):
+		a.all(k.Object, ledger.NotRestorable, from+" cannot settle it: "+d.Reason)
+	default:
+		a.later(k.Object, from+" has not settled it: "+string(outcome)+" "+d.Reason, d.Reason != "stopped")
+	}
+}
+
+// passing tells failures of the moment from those of the matter.
+func passing(code string) bool {
+	return code == cloud.Throttled.String() || code == cloud.NotSent.String()
+}
+
+// values says of each value that the wave wrote what is to become of it.
+func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail) {
+	now, _ := d.o.View.Cloud(row)
+	base := scoping.Base(t.kind)
+	mine, _ := gate.Attributes(base) // anchors and keys are the link's, which stays
+	last := row.Features[base]
+	desired := map[string]engine.Value{}
+	for _, k := range slices.Sorted(maps.Keys(t.values)) {
+		x := t.values[k]
+		switch {
+		case !slices.Contains(mine, k):
+		case slices.Equal(now.Values[k], x.before):
+			a.line(id, k, ledger.PutBack, x.before, "")
+		case a.wave.From != scoping.None && last != nil && slices.Contains(last.Attrs, k):
+			a.line(id, k, ledger.BySource, x.before, a.wave.From+" writes it from the directory as it is now")
+		case !x.holds(now.Values[k]):
+			a.line(id, k, ledger.ByOthers, x.before, "somebody else changed it since")
+		default:
+			desired[k] = engine.Value{Text: x.before}
+		}
+	}
+	if len(desired) > 0 {
+		sight := d.o.Census.Sight(id)
+		a.back = append(a.back, engine.Proposal{Object: id, Kind: t.kind, Name: row.Name, Parent: sight.Parent, Feature: base, Want: engine.Present, Desired: desired})
+	}
+}
+
+// references lists what the wave added: directory and earlier engine say what becomes of it.
+func (d *Driver) references(a *account, s *ledger.State, id scoping.ObjectID, t *trail) {
+	now, _ := d.o.View.Cloud(s.Rows.Get(id))
+	for _, attr := range slices.Sorted(maps.Keys(t.refs)) {
+		ends := slices.Compact(slices.Sorted(slices.Values(t.refs[attr])))
+		for _, end := range ends {
+			how, name := ledger.MemberLeft, end
+			if !now.Deleted && (now.Manager == end && attr == cloud.Manager || now.HasMember(end) && attr == cloud.Members) {
+				how = ledger.MemberStays
+			}
+			if row, ok := s.ByCloud(end); ok && row.Name != "" {
+				name = row.Name
+			}
+			a.line(id, attr, how, []string{end}, name)
+		}
+	}
+}
+
+// putBack sends the values through the gate. A request that the tenant refuses is tried again value by value: one that cannot be restored
+// does not keep the others from it.
+func (d *Driver) putBack(ctx context.Context, a *account) error {
+	if len(a.back) == 0 || d.o.Without == gate.BeforeImages {
+		return nil
+	}
+	s := d.o.Gate.Begin(gate.SessionOptions{Engine: a.wave.From, Run: d.o.Run.Number(), Wave: a.wave.ID, Restores: a.wave.ID})
+	for chunk := range slices.Chunk(a.back, engine.MaxBatch) {
+		if _, err := s.Claim(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	for _, p := range a.back {
+		j, _ := s.Said(ledger.Key{Object: p.Object, Feature: p.Feature})
+		if j.Outcome != engine.Failed || passing(j.Code) || len(p.Desired) == 1 {
+			a.ended(p, j)
+			continue
+		}
+		for _, k := range slices.Sorted(maps.Keys(p.Desired)) {
+			one := p
+			one.Desired = map[string]engine.Value{k: p.Desired[k]}
+			if _, err := s.Claim(ctx, []engine.Proposal{one}); err != nil {
+				return err
+			}
+			j, _ := s.Said(ledger.Key{Object: p.Object, Feature: p.Feature})
+			a.ended(one, j)
+		}
+	}
+	_, err := s.End(ctx, true)
+	return err
+}
+
+// ended takes the gate's answer about a proposal into the account.
+func (a *account) ended(p engine.Proposal, j gate.Judgement) {
+	switch {
+	case j.Outcome == engine.Applied || j.Outcome == engine.Unchanged:
+		for _, k := range slices.Sorted(maps.Keys(p.Desired)) {
+			a.line(p.Object, k, ledger.PutBack, p.Desired[k].Text, "")
+		}
+	case j.Outcome == engine.Failed && !passing(j.Code), j.Outcome == engine.Held, j.Outcome == engine.Refused:
+		for _, k := range slices.Sorted(maps.Keys(p.Desired)) {
+			a.line(p.Object, k, ledger.NotRestorable, p.Desired[k].Text, j.Code+": "+j.Reason)
+		}
+	default:
+		a.later(p.Object, j.Reason, j.Code != "stopped")
+	}
+}
+
+func (a *account) line(id scoping.ObjectID, attr string, how ledger.Return, value []string, why string) {
+	a.lines = append(a.lines, ledger.Restoration{Object: id, Attribute: attr, Outcome: how, Value: value, Reason: why})
+}
+
+// all ends every value of an object alike.
+func (a *account) all(id scoping.ObjectID, how ledger.Return, why string) {
+	mine, _ := gate.Attributes(scoping.Base(a.wrote[id].kind))
+	for _, k := range slices.Sorted(maps.Keys(a.wrote[id].values)) {
+		if slices.Contains(mine, k) {
+			a.line(id, k, how, a.wrote[id].values[k].before, why)
+		}
+	}
+}
+
+func (a *account) later(id scoping.ObjectID, why string, soon bool) {
+	a.wait = append(a.wait, waitFor{id, why, soon})
+}
+
+// maxNotes is how many reasons a wave's own record holds.
+const maxNotes = 50
+
+// report counts the lines, and names the first values that are not what they were.
+func (a *account) report() wave.RollbackReport {
+	r := wave.RollbackReport{Waiting: len(a.wait)}
+	note := func(l ledger.Restoration, text string) {
+		if len(r.Notes) < maxNotes {
+			r.Notes = append(r.Notes, a.names[l.Object]+": "+l.Attribute+": "+text)
+		}
+	}
+	for _, l := range a.lines {
+		switch l.Outcome {
+		case ledger.PutBack:
+			r.Restored++
+		case ledger.BySource:
+			r.ADChanged++
+		case ledger.ByOthers:
+			r.Foreign++
+		case ledger.NotRestorable:
+			r.Impossible++
+			note(l, l.Reason)
+		case ledger.MemberStays:
+			r.Members++
+			note(l, l.Reason+" was added by the wave and is still there")
+		}
+	}
+	return r
+}
+
+// why says what the rollback waits for, and whether it may be over by itself.
+func (a *account) why() (text string, soon bool) {
+	text, soon = fmt.Sprintf("%d objects cannot be put back yet", len(a.wait)), true
+	for i, x := range a.wait {
+		if soon = soon && x.soon; i < 3 {
+			text += fmt.Sprintf("; %s: %s", a.names[x.object], x.why)
+		}
+	}
+	return text, soon
+}

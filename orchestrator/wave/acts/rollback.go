@@ -1,0 +1,89 @@
+package acts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tandem-sync/tandem/orchestrator/control"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// actFlipBack applies the inverse of this wave to the partition in force, in one transaction.
+func (d *Driver) actFlipBack(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	f, held := d.held(w.ID)
+	defer d.thaw(w.ID)
+	if !held {
+		return wave.Evidence{Why: errFreezeLost.Error()}, nil
+	}
+	err := d.o.Control.Change(ctx, func(c *control.Content) error {
+		if !f.Seal() {
+			return errFreezeLost
+		}
+		cur := c.Waves[w.ID]
+		if cur.Phase != wave.RollbackFreeze || cur.State != wave.Running {
+			return fmt.Errorf("%w: wave %s is %s in phase %s", errNotNow, w.ID, cur.State, cur.Phase)
+		}
+		at, err := d.cut(c, cur, true)
+		if err != nil {
+			return err
+		}
+		cur.BackEpoch, cur.Revision = at, c.Partition.Revision()
+		c.Waves[w.ID] = wave.Enter(cur, wave.RollbackEvaluate, fmt.Sprintf("taken back at epoch %s", at), d.o.Clock.Now())
+		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "flip-back", Outcome: engine.Applied, Phase: string(wave.RollbackEvaluate), Epoch: at})
+		return nil
+	})
+	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) {
+		return wave.Evidence{Why: err.Error()}, nil
+	}
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	return wave.Evidence{OK: true}, d.o.Run.Grant(ctx)
+}
+
+// actEvaluate lets the source evaluate every object that was in the scope at any time since the cutover.
+func (d *Driver) actEvaluate(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
+	if w.From == scoping.None {
+		return wave.Evidence{OK: true}, nil
+	}
+	if err := d.o.Run.Prepare(ctx); err != nil {
+		return wave.Evidence{}, err
+	}
+	if err := d.o.Gate.Record(ctx, ledger.Again(d.touched(w), wordWanted, "wave "+w.ID+" was taken back")...); err != nil {
+		return wave.Evidence{}, err
+	}
+	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
+	if err != nil {
+		return wave.Evidence{}, err
+	}
+	if !r.Complete {
+		return wave.Evidence{Why: "the run of " + w.From + " was not complete: " + problems(r)}, nil
+	}
+	n := d.unsettled(w)
+	return wave.Evidence{OK: true, Unsettled: n}, nil
+}
+
+// touched returns every feature of every object that is or was in the wave's scopes.
+func (d *Driver) touched(w wave.Wave) []ledger.Key {
+	var keys []ledger.Key
+	d.o.Gate.Read(func(s *ledger.State) {
+		for _, id := range s.Objects() {
+			row := s.Rows.Get(id)
+			if !d.o.View.Inside(w.Scopes(), row) {
+				continue
+			}
+			for f := range row.Features {
+				keys = append(keys, ledger.Key{Object: id, Feature: f})
+			}
+		}
+	})
+	for _, id := range d.o.View.In(w.Scopes()) {
+		keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(d.o.Census.Sight(id).Kind)})
+	}
+	return keys
+}
