@@ -50,7 +50,7 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 		if err != nil {
 			return nil, fmt.Errorf("settings of engine %s: %w", ec.Name, err)
 		}
-		data := filepath.Join(o.StateDir, "engines", ec.Name)
+		data := filepath.Join(o.StateDir, enginesDir, ec.Name)
 		if err := os.MkdirAll(data, 0o700); err != nil {
 			return nil, fmt.Errorf("making the folder of engine %s: %w", ec.Name, err)
 		}

@@ -30,8 +30,9 @@ const (
 )
 
 // Check reads everything in a state folder and changes nothing: control, every checksum and hash of the log, the log
-// against the head kept in control, every index. No problem is an empty result. The folder must not be held.
-func Check(ctx context.Context, dir string) []Problem {
+// against the head kept in control, every index. More looks at what others keep in the folder, while nobody can begin to use it. No problem is an empty
+// result. The folder must not be held.
+func Check(ctx context.Context, dir string, more ...func() []Problem) []Problem {
 	if _, err := os.Stat(dir); err != nil {
 		return []Problem{{File: dir, Err: err, Next: "name the state folder"}}
 	}
@@ -43,6 +44,9 @@ func Check(ctx context.Context, dir string) []Problem {
 		return []Problem{{File: dir, Err: err, Next: nextAsk}}
 	}
 	problems := append(checkPrecious(ctx, dir), checkIndexes(dir)...)
+	for _, look := range more {
+		problems = append(problems, look()...)
+	}
 	if err := lock.release(); err != nil {
 		problems = append(problems, Problem{File: dir, Err: err, Next: "try again"})
 	}

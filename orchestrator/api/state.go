@@ -44,7 +44,10 @@ func CheckState(ctx context.Context, dir string) (Problems, Outcome, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return out, Outcome{}, fmt.Errorf("the state folder: %w", err)
 	}
-	for _, p := range state.Check(ctx, dir) {
+	beside := func() []state.Problem {
+		return append(orchestrator.CheckFiles(dir), orchestrator.CheckEngineStores(ctx, dir)...)
+	}
+	for _, p := range state.Check(ctx, dir, beside) {
 		if errors.Is(p.Err, state.ErrHeld) {
 			return out, Outcome{}, p.Err
 		}
@@ -67,7 +70,7 @@ func (p Problems) outcome() Outcome {
 // stateCheck is CheckState by whoever holds the state.
 func stateCheck(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	out := Problems{State: c.h.info.State, Problems: []Problem{}}
-	for _, p := range c.h.o.Host().CheckState(ctx) {
+	for _, p := range append(c.h.o.Host().CheckState(ctx), orchestrator.CheckFiles(c.h.info.State)...) { // the engines have their stores in use
 		out.Problems = append(out.Problems, problemOf(p))
 	}
 	return out, out.outcome(), ctx.Err()

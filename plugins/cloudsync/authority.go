@@ -156,7 +156,7 @@ func keyFile(path string) (crypto.Signer, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM key: restore it from a backup, or remove it and enrol every agent again", path)
+		return nil, fmt.Errorf("%s is damaged, it holds no PEM key: restore it from a backup, or remove it and enrol every agent again", path)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {

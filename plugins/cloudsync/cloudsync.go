@@ -27,6 +27,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // Version is the engine's version, told in its Description.
@@ -134,7 +135,11 @@ func (e *Engine) restore(ctx context.Context, before *service) error {
 }
 
 func (e *Engine) openService(ctx context.Context, c engine.Config, s settings) (*service, error) {
-	store, err := e.options.Open(ctx, filepath.Join(c.DataDir, "directories"))
+	path := filepath.Join(c.DataDir, "directories")
+	store, err := e.options.Open(ctx, path)
+	if errors.Is(err, state.ErrDamaged) {
+		err = fmt.Errorf("%w: remove the folder %s, all of it is read anew from the directories", err, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open what is kept of the directories: %w", err)
 	}

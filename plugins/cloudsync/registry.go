@@ -83,7 +83,7 @@ func openRegistry(dir string) (*registry, error) {
 		return nil, err
 	}
 	if err := json.Unmarshal(text, &r.content); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.path, err)
+		return nil, fmt.Errorf("%s is damaged: %w: restore it from a backup, or remove it and enrol every agent again", r.path, err)
 	}
 	if r.content.Version != registryVersion {
 		return nil, fmt.Errorf("%s has format %d, this program knows %d", r.path, r.content.Version, registryVersion)

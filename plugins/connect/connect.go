@@ -24,6 +24,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // Version is the engine's version, told in its Description.
@@ -104,7 +105,10 @@ func (e *Engine) Configure(ctx context.Context, c engine.Config) error {
 		}
 		store, err := e.options.Open(ctx, path)
 		if err != nil {
-			return fmt.Errorf("open the connector spaces %s: %w", path, err)
+			if errors.Is(err, state.ErrDamaged) {
+				err = fmt.Errorf("%w: remove the folder %s, all of it is read anew from the directories", err, path)
+			}
+			return fmt.Errorf("open the connector spaces: %w", err)
 		}
 		if e.store != nil {
 			if err := e.store.Close(); err != nil {

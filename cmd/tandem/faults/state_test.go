@@ -83,6 +83,39 @@ func TestDamagedStateIsRefusedNamedAndComesBackFromABackup(t *testing.T) {
 	w.done("state", "check")
 }
 
+// What lies beside control and log is looked at too: what stops a command is found by the check, with what to do about it.
+func TestDamageOfIdentityAndEnginesIsNamedWithTheMend(t *testing.T) {
+	t.Parallel()
+	w := synced(t, 5)
+	w.done("sync", "cloudsync")
+	w.done("state", "check")
+	for name, c := range map[string]struct{ engine, next string }{
+		"state/identity.json":                            {"connect", "remove the file"},
+		"state/engines/connect/spaces/control.db":        {"connect", "remove the folder " + w.path("state/engines/connect/spaces")},
+		"state/engines/cloudsync/directories/control.db": {"cloudsync", "remove the folder " + w.path("state/engines/cloudsync/directories")},
+		"state/engines/cloudsync/agents.json":            {"cloudsync", "remove it and enrol every agent again"},
+		"state/engines/cloudsync/authority.key":          {"cloudsync", "remove it and enrol every agent again"},
+	} {
+		good := w.read(name)
+		w.write(name, good[:len(good)/2])
+		w.Log(name)
+		var p problems
+		w.answers(4, []string{"1 problems in ", c.next}, &p, "state", "check")
+		if len(p.Problems) != 1 || p.Problems[0].File != w.path(name) || !strings.Contains(p.Problems[0].Next, c.next) {
+			t.Errorf("%s: the check says %+v", name, p)
+		}
+		w.fails(1, []string{w.path(name), "damaged", "remove "}, "sync", c.engine)
+		w.write(name, good)
+		w.done("sync", c.engine)
+	}
+	for engine, folder := range map[string]string{"connect": "spaces", "cloudsync": "directories"} { // the mend is one
+		w.write("state/engines/"+engine+"/"+folder+"/control.db", "")
+		w.check(os.RemoveAll(w.path("state/engines/" + engine + "/" + folder)))
+		w.done("sync", engine)
+		w.done("state", "check")
+	}
+}
+
 // copyState copies the state folder aside.
 func (w *world) copyState() string {
 	to := w.path("kept")
