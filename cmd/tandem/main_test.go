@@ -33,7 +33,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
 		},
 	})
 }
@@ -168,6 +168,16 @@ func deleteObjects(ts *testscript.TestScript, _ bool, args []string) {
 	defer c.Close()
 	for _, dn := range usersOf(ts, args[0])[:n] {
 		ts.Check(c.Del(ldap.NewDelRequest(dn, nil)))
+	}
+}
+
+// move OU TO moves every user of an OU that has a sign-in name.
+func moveUsers(ts *testscript.TestScript, _ bool, args []string) {
+	c := dial(ts)
+	defer c.Close()
+	for _, dn := range usersOf(ts, args[0]) {
+		rdn, _, _ := strings.Cut(dn, ",OU=")
+		ts.Check(c.ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, labOf(ts).OU(args[1]))))
 	}
 }
 

@@ -45,7 +45,7 @@ func showSync(w io.Writer, r api.Sync) {
 	}
 	fmt.Fprintf(w, " in %d ms\n", r.Millis)
 	for _, e := range r.Errors {
-		fmt.Fprintf(w, "  %s: %s: %s\n", e.Object, e.Code, e.Message)
+		fmt.Fprintf(w, "  %s: %s: %s\n", cmp.Or(e.Object, "the run"), e.Code, e.Message)
 	}
 	showDifferences(w, r.Differences)
 	for _, e := range r.Findings {
@@ -106,7 +106,10 @@ func showHeld(w io.Writer, h api.Held) {
 	case h.AnsweredAt != "":
 		fmt.Fprintf(w, "answered by %s at %s %s\n", h.By, h.AnsweredAt, h.Reason)
 	}
-	if h.Voided > 0 {
+	switch {
+	case h.State == "void":
+		fmt.Fprintln(w, "everything in it changed hands: the new engine is asked")
+	case h.Voided > 0:
 		fmt.Fprintf(w, "%d more changed hands: their new engine is asked\n", h.Voided)
 	}
 }

@@ -20,6 +20,10 @@ func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*run.Re
 	}
 	open := hd.State == ledger.HoldOpen || hd.State == ledger.HoldExpired
 	switch {
+	case verb != "forget" && hd.State == ledger.HoldVoid:
+		return nil, problem.Refuse("held set %s is void: what is in it belongs to another engine by now, which is asked for it; what that one may not write by itself is in `tandem held list`", id)
+	case verb != "forget" && hd.State == ledger.HoldDone:
+		return nil, problem.Refuse("held set %s is done: everything in it was written", id)
 	case verb != "forget" && !open:
 		return nil, problem.Refuse("held set %s is %s: `tandem held forget %s` takes the answer back", id, hd.State, id)
 	case verb == "forget" && open:

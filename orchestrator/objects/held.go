@@ -5,12 +5,14 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Held returns the held sets in the order of their beginning, each in its state of now. Of an open one only what still waits is in it; without that it is
-// left out.
+// left out. What belongs to another engine by now is not in it either, and a set without anything else is void: an answer would be about nobody's write.
 func (v *View) Held() []ledger.Hold {
 	var out []ledger.Hold
 	now := v.now().UnixMilli()
@@ -18,6 +20,7 @@ func (v *View) Held() []ledger.Hold {
 	for _, s := range v.census.Staged() {
 		waits[ChosenOp(s)+s.Choice.ID.String()+s.Object.String()] = true
 	}
+	auth := v.gate.Authority()
 	v.gate.Read(func(s *ledger.State) {
 		for _, x := range s.SortedHolds() {
 			hd := *x
@@ -33,11 +36,33 @@ func (v *View) Held() []ledger.Hold {
 				})
 			}
 			if len(hd.Entries) > 0 {
+				v.withoutStrangers(s, auth, &hd)
 				out = append(out, hd)
 			}
 		}
 	})
 	return out
+}
+
+// withoutStrangers takes from a set what its engine may not write any more because the object belongs to another engine now: a transfer voids that in the
+// ledger, an object that moved by itself is seen here. Without anything left the set is void, and keeps its entries for whoever asks what became of it.
+func (v *View) withoutStrangers(s *ledger.State, auth gate.Authority, hd *ledger.Hold) {
+	if hd.Engine == "" || hd.State != ledger.HoldOpen && hd.State != ledger.HoldApproved {
+		return
+	}
+	kept := slices.DeleteFunc(slices.Clone(hd.Entries), func(e ledger.HeldEntry) bool {
+		owner := v.Addressee(s, auth, ledger.Key{Object: e.Object, Feature: e.Feature})
+		return !e.Spent && owner != "" && owner != scoping.None && owner != hd.Engine
+	})
+	if len(kept) == len(hd.Entries) {
+		return
+	}
+	hd.Voided += len(hd.Entries) - len(kept)
+	if len(kept) == 0 {
+		hd.State = ledger.HoldVoid
+		return
+	}
+	hd.Entries = kept
 }
 
 // over reports whether nobody waits for a set in a state, and nothing follows from it any more.
