@@ -217,6 +217,15 @@ func showDiff(w io.Writer, d api.Diff) {
 	for _, x := range d.Differences {
 		showDifference(w, x)
 	}
+	if n := len(d.PutBack); n > 0 {
+		fmt.Fprintf(w, "values that only the wave wrote would be put back on %d objects\n", n)
+	}
+	for _, x := range d.PutBack {
+		showDifference(w, x)
+	}
+	if n := len(d.Waiting); n > 0 {
+		fmt.Fprintf(w, "%d objects have a request without an answer; what it wrote is put back as well, once that is known: %s\n", n, strings.Join(d.Waiting[:min(n, 5)], "; "))
+	}
 }
 
 func showDifference(w io.Writer, x api.Difference) {

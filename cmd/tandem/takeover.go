@@ -33,11 +33,14 @@ func takeoverCommand() *cli.Command {
 // showMark tells who feeds the tenant, where that is not simply this host.
 func showMark(w io.Writer, m api.Mark) {
 	who := "nobody yet"
-	if m.Installation != "" {
+	switch {
+	case m.Installation != "":
 		who = fmt.Sprintf("installation %s, incarnation %d", m.Installation, m.Incarnation)
 		if m.Host != "" {
 			who += ", host " + m.Host + " since " + m.At
 		}
+	case m.Read == "":
+		who = "unknown" // the mark could not be read
 	}
 	switch {
 	case m.Problem != "":

@@ -295,7 +295,7 @@ func waveCommand() *cli.Command {
 		{wave.Pause, "stop before the next step", nil},
 		{wave.Resume, "go on", nil},
 		{wave.Abort, "end it before the cutover", nil},
-		{wave.RollBack, "take it back", []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only show what the source would write"}}},
+		{wave.RollBack, "take it back", []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only show what would be written"}}},
 		{wave.CompleteNow, "end the soak; the way back is then a new wave", []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "do not ask"}}},
 	} {
 		cmds = append(cmds, &cli.Command{Name: string(v.verb), Usage: v.usage, ArgsUsage: "ID", Action: decide(v.verb),

@@ -21,6 +21,8 @@ type Diff struct {
 	Engine      string       `json:"engine"`
 	Objects     int          `json:"objects"`
 	Differences []Difference `json:"differences"`
+	PutBack     []Difference `json:"putBack,omitempty"` // of a rollback: values that only the wave's target wrote; wanted is what they were before
+	Waiting     []string     `json:"waiting,omitempty"` // of a rollback: objects with a request that has no answer yet; what it wrote is put back as well
 }
 
 // Difference is one object that the engine would write. Op is create, update, delete, orphan or unclaimed.

@@ -134,7 +134,7 @@ type WaveRequest struct {
 	ID     string    `json:"id"`
 	Verb   wave.Verb `json:"verb,omitempty"`
 	Reason string    `json:"reason,omitempty"`
-	DryRun bool      `json:"dryRun,omitempty"` // of a rollback: what the source would write
+	DryRun bool      `json:"dryRun,omitempty"` // of a rollback: only what it would write
 
 	Fingerprint string `json:"fingerprint,omitempty"` // of an approval: what was shown to the person who approves
 }
@@ -183,7 +183,7 @@ func (c *call) decide(ctx context.Context, q WaveRequest) (wave.Wave, error) {
 	return c.h.o.Host().DecideWave(ctx, q.ID, q.Verb, c.by, q.Reason)
 }
 
-// dryRollback tells what the source would write if the wave were taken back now. What the command itself would refuse is refused here too.
+// dryRollback tells what would be written if the wave were taken back now. What the command itself would refuse is refused here too.
 func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error) {
 	w, err := c.h.o.Host().Wave(ctx, id)
 	if err != nil {
@@ -192,8 +192,20 @@ func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error)
 	if err := c.h.o.Host().MayDecide(ctx, id, wave.RollBack, c.by); err != nil {
 		return nil, Outcome{}, err
 	}
-	d, err := c.diff(ctx, plan.DiffOptions{Engine: w.From, Scopes: w.Scopes()})
-	return d, Outcome{}, err
+	p, err := c.h.o.Host().PreviewRollback(ctx, w)
+	return Diff{Engine: p.Engine, Objects: p.Objects, Differences: differencesOf(p.Writes), PutBack: putBackOf(p.Back), Waiting: p.Waiting}, Outcome{}, err
+}
+
+// putBackOf merges the values of one object. They come ordered by object.
+func putBackOf(rs []acts.Returned) []Difference {
+	var out []Difference
+	for i, r := range rs {
+		if i == 0 || rs[i-1].Object != r.Object {
+			out = append(out, Difference{Object: r.Name, Op: "put back", Attributes: map[string]Change{}})
+		}
+		out[len(out)-1].Attributes[r.Attribute] = Change{Tenant: plain(r.Now), Wanted: plain(r.Before)}
+	}
+	return out
 }
 
 // drive lets a wave go on, also through a soak that is nearly over.

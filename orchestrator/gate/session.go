@@ -19,6 +19,7 @@ type SessionOptions struct {
 	Wave     string
 	Ceiling  engine.Mode               // ModeShadow: everything is only judged
 	Silent   bool                      // nothing is recorded (plan, diff); only with ModeShadow
+	Manages  bool                      // judgements name the attributes that the engine manages
 	Asked    bool                      // a person asked: pauses after refusals do not count
 	Farewell map[scoping.ObjectID]bool // objects whose last values the old owner may write (T2)
 	Restores string                    // the wave whose values are taken back: no threshold counts these writes, and they settle nothing of the engine's own
@@ -38,6 +39,7 @@ type Judgement struct {
 	Before  cloud.Values
 	After   cloud.Values
 	Foreign []string // references in the tenant that Tandem did not write and that stay (rule D3): cloud ids
+	Manages []string // the attributes to which the engine gave a value or said that they have none; only if the session's options ask for it
 }
 
 // Summary is a session's result.
@@ -308,8 +310,12 @@ func (s *Session) judgement(it *item) {
 	if it.p.Want == engine.Unknown {
 		words = s.unknown
 	}
-	words[k] = Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
+	j := Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
 		Op: it.v.Op, Before: it.v.Before, After: it.v.After, Foreign: it.v.Foreign}
+	if s.o.Manages {
+		j.Manages = sortedKeys(it.p.Desired)
+	}
+	words[k] = j
 }
 
 // decision makes the record of a verdict, or says that none is owed.

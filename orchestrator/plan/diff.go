@@ -69,21 +69,54 @@ func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, o
 
 // diffScopes is Diff over exact scopes, choices and all.
 func (r *Planner) diffScopes(ctx context.Context, engineName string, scopes []scoping.Scope) (int, []gate.Judgement, error) {
-	return r.differences(ctx, engineName, scopes, func(id scoping.ObjectID, f scoping.Feature) bool {
+	return r.differences(ctx, engineName, scopes, r.within(scopes))
+}
+
+// within returns a function that reports whether a feature of an object lies in scopes. One of whose place nothing is known is taken to.
+func (r *Planner) within(scopes []scoping.Scope) func(scoping.ObjectID, scoping.Feature) bool {
+	return func(id scoping.ObjectID, f scoping.Feature) bool {
 		sight := r.o.Census.Sight(id)
 		place := sight.Place(id.Directory)
 		return !sight.Known || sight.Gone || slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Writes(sight.Kind, f) && s.Covers(place) })
-	})
+	}
+}
+
+// Wanted is what an engine would write in scopes, and what it manages there.
+type Wanted struct {
+	Objects     int // that it names
+	Differences []gate.Judgement
+	Manages     map[scoping.ObjectID][]string // by object that it names: the attributes of the base feature
+}
+
+// Wants lets an engine propose everything in exact scopes. Nothing is written; what the look finds is owed as by Diff.
+func (r *Planner) Wants(ctx context.Context, engineName string, scopes []scoping.Scope) (Wanted, error) {
+	out := Wanted{Manages: map[scoping.ObjectID][]string{}}
+	h, err := r.judgeAll(ctx, engineName, scopes, true)
+	if err != nil {
+		return out, err
+	}
+	out.Objects, out.Differences = r.differing(h, scopes, r.within(scopes))
+	for _, j := range h.Summary.Judgements {
+		if j.Key.Feature == scoping.Base(j.Kind) {
+			out.Manages[j.Key.Object] = j.Manages
+		}
+	}
+	return out, nil
 }
 
 // differences lets an engine propose everything in scopes, counts the objects that mine takes and returns what it would write of them.
 func (r *Planner) differences(ctx context.Context, engineName string, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (int, []gate.Judgement, error) {
-	h, err := r.judgeAll(ctx, engineName, scopes)
+	h, err := r.judgeAll(ctx, engineName, scopes, false)
 	if err != nil {
 		return 0, nil, err
 	}
+	objects, ds := r.differing(h, scopes, mine)
+	return objects, ds, nil
+}
+
+// differing returns how many of the objects heard of in scopes mine takes, and what would be written of them.
+func (r *Planner) differing(h *run.Heard, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (objects int, ds []gate.Judgement) {
 	seen := map[scoping.ObjectID]bool{}
-	var ds []gate.Judgement
 	for _, j := range h.Summary.Judgements {
 		_, rank := opOf(j)
 		if rank == 0 || !mine(j.Key.Object, j.Key.Feature) {
@@ -99,12 +132,12 @@ func (r *Planner) differences(ctx context.Context, engineName string, scopes []s
 			ds = append(ds, gate.Judgement{Key: k, Name: r.o.View.Name(k.Object), Op: "unclaimed"})
 		}
 	}
-	return len(seen), ds, nil
+	return len(seen), ds
 }
 
-// judgeAll lets an engine propose everything in scopes, and records nothing.
-func (r *Planner) judgeAll(ctx context.Context, name string, scopes []scoping.Scope) (*run.Heard, error) {
-	h, err := r.o.Run.Run(ctx, run.Request{Engine: name, Profile: engine.ProfileFull, Scopes: scopes, Ceiling: engine.ModeShadow, Silent: true})
+// judgeAll lets an engine propose everything in scopes, and records nothing. With manages, each judgement names what the engine manages.
+func (r *Planner) judgeAll(ctx context.Context, name string, scopes []scoping.Scope, manages bool) (*run.Heard, error) {
+	h, err := r.o.Run.Run(ctx, run.Request{Engine: name, Profile: engine.ProfileFull, Scopes: scopes, Ceiling: engine.ModeShadow, Silent: true, Manages: manages})
 	if err == nil && !h.Complete {
 		err = fmt.Errorf("the run of engine %s was not complete", name)
 	}

@@ -134,6 +134,7 @@ type Request struct {
 	Ceiling engine.Mode
 	Wave    string // "": it is for none
 	Silent  bool   // nothing of it is recorded
+	Manages bool   // judgements name the attributes that the engine manages
 	Phase   string // under which its progress is told; "": it is not
 	Try     bool   // not to wait while the engine runs otherwise: ErrBusy
 
@@ -189,7 +190,7 @@ type conversation struct {
 func (r *Runner) begin(q Request, told func(int)) *conversation {
 	c := &conversation{r: r, q: q, Heard: Heard{Run: r.Number()}}
 	r.o.Gate.Read(func(s *ledger.State) { c.From = s.Seq })
-	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Asked: q.asked, Farewell: q.farewell, Progress: told})
+	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Manages: q.Manages, Asked: q.asked, Farewell: q.farewell, Progress: told})
 	return c
 }
 
