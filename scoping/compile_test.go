@@ -203,12 +203,3 @@ func TestLeavingIsTheAssignmentsElseTheDefault(t *testing.T) {
 		t.Errorf("own: %v", o)
 	}
 }
-
-func TestFeatureOfIsOneRow(t *testing.T) {
-	for attribute, want := range map[string]scoping.Feature{"manager": scoping.References, "Members": scoping.References,
-		"displayName": scoping.Users, "extensionAttribute3": scoping.Extensions, "userPrincipalName": scoping.Users} {
-		if got := scoping.FeatureOf(scoping.User, attribute); got != want {
-			t.Errorf("%s: %s, want %s", attribute, got, want)
-		}
-	}
-}

@@ -3,7 +3,6 @@ package scoping
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // FeatureRow is one row of the feature table: what a feature is, what may be asked of it, and who can do it. Every tenant
@@ -93,29 +92,6 @@ func Row(f Feature) (FeatureRow, bool) {
 // String names the row in messages.
 func (r FeatureRow) String() string {
 	return fmt.Sprintf("row %d of the feature table, %s", r.Number, r.Title)
-}
-
-// exchangeAttributes are the tenant attributes of [ExchangeHybrid]; mail and mailNickname are not among them, since a create needs them.
-var exchangeAttributes = []string{"proxyaddresses", "targetaddress", "legacyexchangedn", "hidefromaddresslists", "archiveguid", "archivestatus", "mailtips",
-	"acceptmessagesonlyfrom", "rejectmessagesfrom", "sendonbehalfto", "deliveryrestriction"}
-
-// FeatureOf gives the one feature in whose row a tenant attribute of an object of kind k stands: by its name manager, members and owners are
-// references, extension attributes are extensions, what only Exchange reads is exchange-hybrid, the password's hash is password-hash; everything
-// else belongs to the base feature.
-func FeatureOf(k Kind, attribute string) Feature {
-	a := strings.ToLower(attribute)
-	switch {
-	case a == "manager" || a == "members" || a == "owners":
-		return References
-	case strings.HasPrefix(a, "extension_") || strings.HasPrefix(a, "extensionattribute") ||
-		strings.HasPrefix(a, "onpremisesextensionattributes"):
-		return Extensions
-	case slices.Contains(exchangeAttributes, a) || strings.HasPrefix(a, "msexch"):
-		return ExchangeHybrid
-	case a == "passwordhash" && k == User:
-		return PasswordHash
-	}
-	return Base(k)
 }
 
 // EngineCaps is what an engine can do.

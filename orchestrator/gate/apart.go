@@ -22,8 +22,8 @@ func digest(values []string) string {
 	return hashOf(cloud.Values{"": lower})
 }
 
-// attribute names one attribute of a write, with the value that it should have.
-func attribute(name string, values []string) ledger.Part {
+// partOf names one attribute of a write, with the value that it should have.
+func partOf(name string, values []string) ledger.Part {
 	return ledger.Part{What: name, Want: digest(values)}
 }
 
@@ -55,7 +55,7 @@ func (c Case) leftOut(p ledger.Part) (ledger.Part, bool) {
 func (c Case) split(k scoping.Kind, set cloud.Values) (send cloud.Values, parts, waits []ledger.Part) {
 	send = cloud.Values{}
 	for _, name := range sortedKeys(set) {
-		p := attribute(name, set[name])
+		p := partOf(name, set[name])
 		if err := cloud.CheckValue(k, name, set[name]); err != nil {
 			p.Code, p.Reason = CodeInvalidValue, err.Error()
 			if _, known := c.Trouble.Refused(p); known {

@@ -7,23 +7,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
-	"github.com/tandem-sync/tandem/scoping"
 )
-
-// table says which tenant attributes belong to which feature: every attribute stands in exactly one row (rule F2).
-var table = map[scoping.Feature][]string{
-	scoping.Users: {"accountEnabled", "ageGroup", "businessPhones", "city", "companyName", "country", "department", "displayName",
-		"employeeId", "employeeType", "faxNumber", "givenName", "jobTitle", "mail", "mailNickname", "mobilePhone", "officeLocation",
-		"otherMails", "postalCode", "preferredLanguage", "state", "streetAddress", "surname", "usageLocation", "userPrincipalName"},
-	scoping.Groups:     {"description", "displayName", "mailEnabled", "mailNickname", "securityEnabled"},
-	scoping.References: {cloud.Manager, cloud.Members},
-}
-
-// Attributes gives the tenant attributes of a feature, sorted; false for a feature that the gate does not know.
-func Attributes(f scoping.Feature) ([]string, bool) {
-	a, ok := table[f]
-	return slices.Clone(a), ok
-}
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Decide answers a proposal. It is pure: the same case and proposal give the same verdict.
@@ -36,8 +37,8 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 
 // malformed refuses what no engine may propose, whoever owns the object.
 func malformed(c Case, p engine.Proposal) (Verdict, bool) {
-	attrs, ok := Attributes(p.Feature)
-	if !ok {
+	attrs := attribute.OfFeature(p.Feature)
+	if len(attrs) == 0 {
 		return other(engine.Refused, "unknown-feature", fmt.Sprintf("no feature %q is switched on", p.Feature)), true
 	}
 	if c.Sight.Known && c.Sight.Kind != p.Kind {

@@ -105,31 +105,6 @@ func TestMalformedProposalsAreRefused(t *testing.T) {
 	}, table[:6])
 }
 
-// Rule F2: every tenant attribute stands in exactly one row of a kind.
-func TestAttributesStandInOneRow(t *testing.T) {
-	for _, k := range []scoping.Kind{scoping.User, scoping.Group} {
-		base, _ := gate.Attributes(scoping.Base(k))
-		refs, _ := gate.Attributes(scoping.References)
-		for _, a := range append(base, refs...) {
-			if f := scoping.FeatureOf(k, a); (f == scoping.References) != contains(refs, a) {
-				t.Errorf("%s of a %s stands in row %s", a, k, f)
-			}
-		}
-	}
-	if _, ok := gate.Attributes(scoping.Extensions); ok {
-		t.Error("extensions are not written, yet have attributes")
-	}
-}
-
-func contains(a []string, x string) bool {
-	for _, y := range a {
-		if x == y {
-			return true
-		}
-	}
-	return false
-}
-
 // Rules P6 and §11, and freezes: what may not be written now is deferred; what needs no write is answered.
 func TestWritesWaitWhileAdmissionIsClosed(t *testing.T) {
 	frozen := func(c *gate.Case) { c.Standing.Frozen = true }

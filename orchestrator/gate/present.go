@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // present answers a base feature's "the object shall be there, like this": by link, join, restore or create, in the order of rule J1.
@@ -344,7 +345,7 @@ func refusal(c Case, p engine.Proposal, o cloud.Object, how ledger.Origin) strin
 }
 
 func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
-	for _, k := range cloud.Required(p.Kind) {
+	for _, k := range attribute.With(p.Kind, attribute.Required) {
 		if want.First(k) == "" {
 			return settle(engine.Failed, "incomplete", "the tenant creates no "+string(p.Kind)+" without "+k)
 		}
@@ -361,7 +362,7 @@ func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	}
 	set, parts, waits := c.split(p.Kind, set)
 	for _, bad := range slices.Concat(parts, waits) {
-		if slices.Contains(cloud.Required(p.Kind), bad.What) {
+		if slices.Contains(attribute.With(p.Kind, attribute.Required), bad.What) {
 			return failedApart(Verdict{Parts: parts, Waits: waits})
 		}
 	}

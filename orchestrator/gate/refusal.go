@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // rejected goes on after the tenant refused a write. What it refused is set apart alone: an attribute that it blames, a member who cannot be one;
@@ -91,7 +92,7 @@ func (s *Session) refusedValues(it *item, w cloud.Write, code string, r cloud.Re
 	case ties(w) && (bad == "" || key(bad)): // an object that does not get its key is not taken over by halves
 		s.refusedWhole(it, code, r)
 		return
-	case create && (bad == "" || r.Conflict || slices.Contains(cloud.Required(w.Kind), bad)):
+	case create && (bad == "" || r.Conflict || slices.Contains(attribute.With(w.Kind, attribute.Required), bad)):
 		s.refusedWhole(it, code, r)
 		return
 	case bad == "":
@@ -99,7 +100,7 @@ func (s *Session) refusedValues(it *item, w cloud.Write, code string, r cloud.Re
 		it.replace(withValues(w, names[:half]), withValues(w, names[half:]))
 		return
 	}
-	part := attribute(bad, w.Set[bad])
+	part := partOf(bad, w.Set[bad])
 	part.Code, part.Holder = code, s.g.holderOf(bad, w.Set[bad], w.CloudID, r)
 	part.Reason = s.g.reason(r, &part)
 	s.setAside(it, part)
@@ -250,7 +251,7 @@ func (g *Gate) freed(t *ledger.Trouble) bool {
 // heldDigests are the values of an object that no other may have, as digests.
 func heldDigests(o cloud.Object) map[string]bool {
 	out := map[string]bool{}
-	for _, name := range []string{cloud.UPN, cloud.Mail, cloud.Nickname, cloud.ImmutableID, cloud.UniqueName, "proxyAddresses"} {
+	for _, name := range attribute.Keys() {
 		for _, v := range o.Values[name] {
 			if kind, address, typed := strings.Cut(v, ":"); typed && strings.EqualFold(kind, "smtp") {
 				v = address

@@ -11,12 +11,13 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // drawValues draws what an engine may say of a feature's attributes: sensible, cleared, too many, empty, or of the wrong form.
 func drawValues(t *rapid.T, f scoping.Feature) map[string]engine.Value {
 	out := map[string]engine.Value{}
-	names, _ := gate.Attributes(f)
+	names := attribute.OfFeature(f)
 	sane := rapid.Bool().Draw(t, "sane")
 	for _, n := range names {
 		if boolean := n == cloud.Enabled || n == "mailEnabled" || n == "securityEnabled"; sane {

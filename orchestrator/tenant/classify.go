@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // defaultRetryAfter is how long to wait where a throttled answer does not say.
@@ -95,7 +96,7 @@ func blame(w cloud.Write, e *GraphError, r *cloud.Result) {
 	} else {
 		r.Attribute = namedProperty(w, e.Message)
 	}
-	if _, set := w.Set[r.Attribute]; !set && r.Attribute == "proxyAddresses" {
+	if _, set := w.Set[r.Attribute]; !set && r.Attribute == attribute.ProxyAddresses {
 		r.Attribute = cloud.Mail // which the tenant keeps among them
 	}
 	for _, id := range w.Refs {
@@ -170,7 +171,7 @@ func rejected(w cloud.Write, e *GraphError, r *cloud.Result) {
 
 // conflictCode is the code of a conflict: with the property that Graph blames, if it says.
 func conflictCode(e *GraphError) string {
-	for _, name := range []string{e.Target, cloud.UPN, cloud.ImmutableID, cloud.Nickname, cloud.UniqueName, cloud.Mail, "proxyAddresses"} {
+	for _, name := range append([]string{e.Target}, attribute.Keys()...) {
 		if name != "" && (name == e.Target || strings.Contains(e.Message, name)) {
 			return cloud.CodeConflict + ":" + name
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 func unmarshal(b []byte, out any) error { return json.Unmarshal(b, out) }
@@ -183,7 +184,7 @@ func (r raw) object(kind scoping.Kind, deleted bool) (cloud.Object, error) {
 		}
 	}
 	o := cloud.Object{ID: id, Kind: kind, Values: values, Deleted: deleted, Synced: isTrue(r.flag("onPremisesSyncEnabled")),
-		Guest: values.First("userType") == "Guest", Mailed: isTrue(r.flag("mailEnabled")), Role: isTrue(r.flag("isAssignableToRole"))}
+		Guest: values.First("userType") == "Guest", Mailed: isTrue(r.flag(attribute.MailEnabled)), Role: isTrue(r.flag("isAssignableToRole"))}
 	var manager raw
 	if unmarshal(r["manager"], &manager) == nil {
 		o.Manager = manager.text("id")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // part is one request inside a $batch (https://learn.microsoft.com/graph/json-batching).
@@ -89,9 +90,9 @@ func newPassword() string { return "aA1!" + rand.Text() + rand.Text()[:6] }
 // createGroup is an upsert: https://learn.microsoft.com/graph/api/group-upsert. Only security groups are made (rule J4).
 func createGroup(w cloud.Write, body map[string]any) (part, error) {
 	delete(body, cloud.UniqueName) // it is in the address
-	body["mailEnabled"] = false
-	if _, said := body["securityEnabled"]; !said {
-		body["securityEnabled"] = true
+	body[attribute.MailEnabled] = false
+	if _, said := body[attribute.SecurityEnabled]; !said {
+		body[attribute.SecurityEnabled] = true
 	}
 	p, err := withBody("PATCH", "/groups("+keyed(cloud.UniqueName, w.Key)+")", body)
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 const extensionsName = "onPremisesExtensionAttributes"
@@ -15,8 +16,8 @@ const extensionsName = "onPremisesExtensionAttributes"
 // selection is the $select of a kind, with extra names.
 func selection(kind scoping.Kind, extra ...string) string {
 	names := append([]string{"id", "onPremisesSyncEnabled"}, extra...)
-	for _, p := range cloud.Properties(kind) {
-		if p.Form == cloud.Extension {
+	for _, p := range attribute.Values(kind) {
+		if p.Form == attribute.Extension {
 			continue
 		}
 		names = append(names, p.Name)
@@ -31,9 +32,9 @@ func selection(kind scoping.Kind, extra ...string) string {
 func encodeValues(kind scoping.Kind, set cloud.Values) map[string]any {
 	out := map[string]any{}
 	for name, v := range set {
-		p, _ := cloud.PropertyOf(kind, name)
+		p, _ := attribute.Find(kind, name)
 		x := encode(p, v)
-		if p.Form != cloud.Extension {
+		if p.Form != attribute.Extension {
 			out[name] = x
 			continue
 		}
@@ -47,13 +48,13 @@ func encodeValues(kind scoping.Kind, set cloud.Values) map[string]any {
 	return out
 }
 
-func encode(p cloud.Property, v []string) any {
+func encode(p attribute.Attribute, v []string) any {
 	switch {
-	case p.Form == cloud.Texts:
+	case p.Form == attribute.Texts:
 		return append([]string{}, v...) // never null: [] clears
 	case len(v) == 0:
 		return nil
-	case p.Form == cloud.Boolean:
+	case p.Form == attribute.Boolean:
 		return v[0] == "true"
 	}
 	return v[0]
@@ -91,9 +92,9 @@ func (r raw) values(kind scoping.Kind) (cloud.Values, error) {
 			inner = raw{}
 		}
 	}
-	for _, p := range cloud.Properties(kind) {
+	for _, p := range attribute.Values(kind) {
 		x, said := r[p.Name]
-		if p.Form == cloud.Extension {
+		if p.Form == attribute.Extension {
 			if inner == nil {
 				continue
 			}
@@ -111,16 +112,16 @@ func (r raw) values(kind scoping.Kind) (cloud.Values, error) {
 	return out, nil
 }
 
-func decodeValue(p cloud.Property, x json.RawMessage) ([]string, error) {
+func decodeValue(p attribute.Attribute, x json.RawMessage) ([]string, error) {
 	if len(x) == 0 || string(x) == "null" {
 		return nil, nil
 	}
 	switch p.Form {
-	case cloud.Boolean:
+	case attribute.Boolean:
 		var b bool
 		err := json.Unmarshal(x, &b)
 		return []string{fmt.Sprint(b)}, err
-	case cloud.Texts:
+	case attribute.Texts:
 		var v []string
 		err := json.Unmarshal(x, &v)
 		slices.Sort(v)

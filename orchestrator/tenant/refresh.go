@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // refreshed are the kinds that a refresh reads, in this order: groups refer to users.
@@ -205,7 +206,7 @@ func (r raw) upsert(kind scoping.Kind, id string) (cloud.Upsert, error) {
 	if err != nil {
 		return cloud.Upsert{}, &GraphError{Op: "read " + string(kind) + " " + id, Kind: ErrGarbage, Message: err.Error(), Err: err}
 	}
-	u := cloud.Upsert{ID: id, Kind: kind, Values: values, Synced: r.flag("onPremisesSyncEnabled"), Mailed: r.flag("mailEnabled"),
+	u := cloud.Upsert{ID: id, Kind: kind, Values: values, Synced: r.flag("onPremisesSyncEnabled"), Mailed: r.flag(attribute.MailEnabled),
 		Role: r.flag("isAssignableToRole")}
 	if v, said := values["userType"]; said {
 		guest := len(v) == 1 && v[0] == "Guest"

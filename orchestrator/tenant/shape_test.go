@@ -6,17 +6,18 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // samples are values of attributes that do not take any text.
 var samples = cloud.Values{cloud.UPN: {"another@contoso.test"}, cloud.Mail: {"another@contoso.test"}, cloud.ImmutableID: {anchorOf("another")}, "userType": {"Guest"},
 	"usageLocation": {"CZ"}, "preferredLanguage": {"cs-CZ"}, "ageGroup": {"Adult"}, "otherMails": {"a@x.test", "b@x.test"}, "visibility": {"Private"}, cloud.Nickname: {"nick"}}
 
-func sample(p cloud.Property) []string {
+func sample(p attribute.Attribute) []string {
 	if v, ok := samples[p.Name]; ok {
 		return v
 	}
-	if p.Form == cloud.Boolean {
+	if p.Form == attribute.Boolean {
 		return []string{fmt.Sprint(p.Name == "securityEnabled")}
 	}
 	return []string{"some " + p.Name}
@@ -49,15 +50,15 @@ func TestTheLabTakesEveryValidShape(t *testing.T) {
 		return w.takes(x)
 	}
 	whole := createUser("ann")
-	for _, p := range cloud.Properties(scoping.User) {
-		if _, given := whole.Set[p.Name]; !given && !p.ReadOnly && p.Name != cloud.ImmutableID {
+	for _, p := range attribute.Values(scoping.User) {
+		if _, given := whole.Set[p.Name]; !given && p.Is(attribute.Writable) && p.Name != cloud.ImmutableID {
 			whole.Set[p.Name] = sample(p)
 		}
 	}
 	ann, bob, staff, board := taken(whole).ID, taken(createUser("bob")).ID, taken(createGroup("staff")).ID, taken(createGroup("board")).ID
 	for kind, id := range map[scoping.Kind]string{scoping.User: bob, scoping.Group: staff} {
-		for _, name := range cloud.Writable(kind) {
-			p, _ := cloud.PropertyOf(kind, name)
+		for _, name := range attribute.With(kind, attribute.Writable) {
+			p, _ := attribute.Find(kind, name)
 			update := cloud.Write{Op: cloud.Update, Kind: kind, CloudID: id, Set: cloud.Values{name: sample(p)}}
 			if name == cloud.UniqueName || name == cloud.Mail || name == cloud.UPN {
 				continue // unique, and ann has it; a uniqueName is set once

@@ -3,20 +3,14 @@ package expression
 import (
 	"strconv"
 	"strings"
+
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// limits are the longest values of the tenant's attributes, by their Graph names.
-var limits = map[string]int{
-	"displayName": MaxDisplayName, "givenName": MaxName, "surname": MaxName, "companyName": MaxName, "department": MaxName,
-	"jobTitle": MaxText, "officeLocation": MaxText, "city": MaxText, "state": MaxText, "country": MaxText,
-	"postalCode": MaxPostalCode, "streetAddress": MaxStreet, "mobilePhone": MaxMobile, "businessPhones": MaxMobile,
-	"employeeId": MaxEmployeeID, "mailNickname": MaxMailNickname, "description": MaxDescription,
-}
-
-// Fit trims a value and cuts it to what the tenant's attribute can hold. An attribute without a known limit is only trimmed.
-func Fit(attribute, value string) string {
-	n, ok := limits[attribute]
-	if !ok {
+// Fit trims a value and cuts it to what the tenant's attribute can hold. One whose limit is not known is only trimmed.
+func Fit(name, value string) string {
+	n := attribute.Limit(name)
+	if n == 0 {
 		n = len(value) + 1
 	}
 	return Truncate(value, n)

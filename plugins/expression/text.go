@@ -3,19 +3,8 @@ package expression
 import (
 	"strings"
 	"unicode/utf8"
-)
 
-// The longest values that Microsoft Graph takes, in characters (Graph v1.0 reference, resource types user and group).
-const (
-	MaxDisplayName  = 256
-	MaxMailNickname = 64
-	MaxDescription  = 1024
-	MaxName         = 64  // givenName, surname, companyName, department
-	MaxText         = 128 // jobTitle, officeLocation, city, state, country
-	MaxPostalCode   = 40
-	MaxStreet       = 1024
-	MaxMobile       = 64
-	MaxEmployeeID   = 16
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Coalesce gives the first value that is not blank, trimmed of surrounding space, or "".
@@ -40,7 +29,7 @@ func Truncate(s string, n int) string {
 
 // Description gives a group's description within the tenant's limit. AD allows several values for it; the first counts.
 func Description(values ...string) string {
-	return Truncate(Coalesce(values...), MaxDescription)
+	return Truncate(Coalesce(values...), attribute.Limit("description"))
 }
 
 // forbiddenInNickname are the ASCII characters that Graph refuses in mailNickname.
@@ -63,8 +52,9 @@ func sanitizeNickname(s string) string {
 		s = s[:i]
 	}
 	var b strings.Builder
+	most := attribute.Limit(attribute.Nickname)
 	for _, r := range s {
-		if r > ' ' && r < 0x7f && !strings.ContainsRune(forbiddenInNickname, r) && b.Len() < MaxMailNickname {
+		if r > ' ' && r < 0x7f && !strings.ContainsRune(forbiddenInNickname, r) && b.Len() < most {
 			b.WriteRune(r)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Cache is the whole tenant as last seen (the base, kept by delta), under an overlay of Tandem's own settled writes, so that
@@ -127,7 +128,7 @@ func (c *Cache) ByAddress(address, except string) string {
 		if o.ID == except || o.Deleted {
 			continue
 		}
-		for _, p := range o.Values["proxyAddresses"] {
+		for _, p := range o.Values[attribute.ProxyAddresses] {
 			if _, a, typed := strings.Cut(p, ":"); typed && strings.EqualFold(a, address) {
 				return o.ID
 			}

@@ -9,19 +9,20 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// Names of attributes that Tandem treats apart. All are Graph's own property names.
+// Names of attributes that Tandem treats apart, from the table of attributes.
 const (
-	UPN         = "userPrincipalName"
-	ImmutableID = "onPremisesImmutableId" // users only: the source anchor, base64
-	UniqueName  = "uniqueName"            // groups only: Tandem's key
-	Enabled     = "accountEnabled"
-	Mail        = "mail"
-	Nickname    = "mailNickname"
-	DisplayName = "displayName"
-	Manager     = "manager" // reference
-	Members     = "members" // reference
+	UPN         = attribute.UPN
+	ImmutableID = attribute.ImmutableID
+	UniqueName  = attribute.UniqueName
+	Enabled     = attribute.Enabled
+	Mail        = attribute.Mail
+	Nickname    = attribute.Nickname
+	DisplayName = attribute.DisplayName
+	Manager     = attribute.Manager
+	Members     = attribute.Members
 )
 
 // Values are attributes in canonical text: booleans "true" and "false", several values sorted. An absent name is not set.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Page is a piece of news from the tenant, as delta gives it. Within a page upserts come before removals of the same object only if
@@ -268,12 +269,8 @@ func (m *merge) base(id string, f func(*slot)) {
 
 // tenantMakes reports whether the tenant itself may give a property a value when an object is created or restored.
 func tenantMakes(k scoping.Kind, name string) bool {
-	switch name {
-	case Mail, Nickname, "userType", "visibility", mailEnabled, securityEnabled:
-		return true
-	}
-	i := slices.IndexFunc(Properties(k), func(p Property) bool { return p.Name == name })
-	return i < 0 || Properties(k)[i].ReadOnly
+	a, known := attribute.Find(k, name)
+	return !known || !a.Is(attribute.Writable) || a.Is(attribute.Made)
 }
 
 // lost says that something that was visible is not what it was: with an own create or restore come values that the tenant makes, but what was

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // shape is what a write of one operation has to look like. It is the one description that the gate, the tenant client and the simulation's
@@ -45,16 +46,6 @@ func Ops() []Op {
 // Takes reports whether an operation exists for a kind.
 func (op Op) Takes(kind scoping.Kind) bool { return slices.Contains(shapes[op].kinds, kind) }
 
-// required are the attributes without which Graph creates nothing (https://learn.microsoft.com/graph/api/user-post-users, group-post-groups;
-// of a group the client says by itself that it is a security group).
-var required = map[scoping.Kind][]string{
-	scoping.User:  {Enabled, DisplayName, Nickname, UPN},
-	scoping.Group: {DisplayName, Nickname},
-}
-
-// Required lists the attributes without which no object of a kind is created.
-func Required(kind scoping.Kind) []string { return slices.Clone(required[kind]) }
-
 // Valid says why w can never be sent. The gate asks before the intent is written down, the tenant client before the request is made.
 // ID is not looked at: it is given to a write when it is admitted.
 func (w Write) Valid() error {
@@ -75,7 +66,7 @@ func (w Write) Valid() error {
 		return err
 	}
 	for _, name := range sortedNames(w.Set) {
-		p, ours := PropertyOf(w.Kind, name)
+		p, ours := attribute.Find(w.Kind, name)
 		if !ours {
 			return fmt.Errorf("%s of a %s cannot be written through Graph", name, w.Kind)
 		}
@@ -127,7 +118,7 @@ func sortedNames(v Values) []string {
 }
 
 func creates(w Write) error {
-	for _, name := range required[w.Kind] {
+	for _, name := range attribute.With(w.Kind, attribute.Required) {
 		if w.Set.First(name) == "" {
 			return fmt.Errorf("the tenant creates no %s without %s", w.Kind, name)
 		}
@@ -141,10 +132,10 @@ func creates(w Write) error {
 }
 
 func securityOnly(w Write) error {
-	if w.Set.First(mailEnabled) == "true" {
+	if w.Set.First(attribute.MailEnabled) == "true" {
 		return errors.New("public Graph cannot make mail-enabled groups")
 	}
-	if w.Set.First(securityEnabled) == "false" {
+	if w.Set.First(attribute.SecurityEnabled) == "false" {
 		return errors.New("public Graph makes security groups only (rule J4)")
 	}
 	return nil
@@ -164,7 +155,7 @@ func updates(w Write) error {
 
 // clears says why an attribute cannot be taken away from what is there.
 func clears(kind scoping.Kind, name string, values []string) error {
-	if len(values) == 0 && (slices.Contains(required[kind], name) || name == mailEnabled || name == securityEnabled) {
+	if len(values) == 0 && (slices.Contains(attribute.With(kind, attribute.Required), name) || name == attribute.MailEnabled || name == attribute.SecurityEnabled) {
 		return fmt.Errorf("%s of a %s cannot be cleared", name, kind)
 	}
 	return nil
@@ -199,4 +190,9 @@ func notItself(w Write) error {
 		return errors.New("a group cannot be its own member")
 	}
 	return nil
+}
+
+// CheckValue returns why an attribute of what is there cannot get these values.
+func CheckValue(kind scoping.Kind, name string, values []string) error {
+	return Write{Op: Update, Kind: kind, CloudID: "-", Set: Values{name: values}}.Valid()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 var anchor = []byte("0123456789abcdef")
@@ -19,7 +20,7 @@ func usual(op cloud.Op, kind scoping.Kind) cloud.Write {
 	switch op {
 	case cloud.Create:
 		w.CloudID, w.Anchor, w.Set = "", base64.StdEncoding.EncodeToString(anchor), cloud.Values{}
-		for _, name := range cloud.Required(kind) {
+		for _, name := range attribute.With(kind, attribute.Required) {
 			w.Set[name] = []string{"x"}
 		}
 		if kind == scoping.User {
@@ -107,10 +108,10 @@ func TestAUserMayBeRestoredUnderAnotherSignInName(t *testing.T) {
 
 func TestWritableAttributesTakeAValueAndItsAbsence(t *testing.T) {
 	for _, kind := range []scoping.Kind{scoping.User, scoping.Group} {
-		for _, name := range cloud.Writable(kind) {
-			p, _ := cloud.PropertyOf(kind, name)
+		for _, name := range attribute.With(kind, attribute.Writable) {
+			p, _ := attribute.Find(kind, name)
 			v := []string{"x"}
-			if p.Form == cloud.Boolean {
+			if p.Form == attribute.Boolean {
 				v = []string{fmt.Sprint(name != "mailEnabled")}
 			}
 			w := cloud.Write{Op: cloud.Update, Kind: kind, CloudID: "object", Set: cloud.Values{name: v}}
@@ -118,12 +119,12 @@ func TestWritableAttributesTakeAValueAndItsAbsence(t *testing.T) {
 				t.Error(err)
 			}
 			w.Set[name] = nil
-			if err := w.Valid(); (err == nil) == slices.Contains(append(cloud.Required(kind), "mailEnabled", "securityEnabled"), name) {
+			if err := w.Valid(); (err == nil) == slices.Contains(append(attribute.With(kind, attribute.Required), "mailEnabled", "securityEnabled"), name) {
 				t.Errorf("%s of a %s cleared: %v", name, kind, err)
 			}
 		}
 	}
-	if len(cloud.Writable(scoping.Contact)) != 0 {
+	if len(attribute.With(scoping.Contact, attribute.Writable)) != 0 {
 		t.Error("public Graph writes no contacts")
 	}
 }

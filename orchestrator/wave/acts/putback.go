@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // account is what a rollback can say of everything that its wave's target wrote.
@@ -169,7 +170,7 @@ func passing(code string) bool {
 func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail) {
 	now, _ := d.o.View.Cloud(row)
 	base := scoping.Base(t.kind)
-	mine, _ := gate.Attributes(base) // anchors and keys are the link's, which stays
+	mine := attribute.OfFeature(base) // anchors and keys are the link's, which stays
 	last := row.Features[base]
 	desired := map[string]engine.Value{}
 	for _, k := range slices.Sorted(maps.Keys(t.values)) {
@@ -264,7 +265,7 @@ func (a *account) line(id scoping.ObjectID, attr string, how ledger.Return, valu
 
 // all ends every value of an object alike.
 func (a *account) all(id scoping.ObjectID, how ledger.Return, why string) {
-	mine, _ := gate.Attributes(scoping.Base(a.wrote[id].kind))
+	mine := attribute.OfFeature(scoping.Base(a.wrote[id].kind))
 	for _, k := range slices.Sorted(maps.Keys(a.wrote[id].values)) {
 		if slices.Contains(mine, k) {
 			a.line(id, k, how, a.wrote[id].values[k].before, why)
