@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Preview is what taking a wave back would do now.
@@ -79,7 +80,7 @@ func (d *Driver) toPutBack(row *ledger.Row, id scoping.ObjectID, name string, t 
 	if !shown || now.Deleted {
 		return nil
 	}
-	mine, _ := gate.Attributes(scoping.Base(t.kind)) // anchors and keys are the link's, which stays
+	mine := attribute.OfFeature(scoping.Base(t.kind)) // anchors and keys are the link's, which stays
 	for _, k := range slices.Sorted(maps.Keys(t.values)) {
 		x := t.values[k]
 		if slices.Contains(mine, k) && !slices.Contains(managed, k) && !slices.Equal(now.Values[k], x.before) && x.holds(now.Values[k]) {
