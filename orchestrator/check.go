@@ -125,7 +125,7 @@ func (x *Orchestrator) checkInstallation(ctx context.Context) Finding {
 func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {
 	d, err := x.engines.Describe(ctx, n)
 	if err != nil {
-		return failure("engine "+n, err, "see the engine's settings in tandem.yaml")
+		return failure("engine "+n, err, engineHint(err))
 	}
 	h, ok := x.settledHealth(ctx, n)
 	if ok && !h.OK {
@@ -137,6 +137,17 @@ func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {
 		}
 	}
 	return fine("engine "+n, fmt.Sprintf("%s %s, features %v", d.Kind, d.Version, d.Features))
+}
+
+// engineHint says what to do about an engine that does not start. It is a process of its own: what it says arrives as text.
+func engineHint(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "no space left on device"):
+		return "make room on the disk that holds the state folder"
+	case strings.Contains(text, " is damaged"):
+		return "`tandem state check` names everything that is damaged, and what to do"
+	}
+	return "see the engine's settings in tandem.yaml"
 }
 
 // settling is how long an engine that was just started may take to be healthy: agents that it starts itself dial in first.

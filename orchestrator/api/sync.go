@@ -61,7 +61,7 @@ func syncOutcome(rs ...run.Report) Outcome {
 	case failed > 0:
 		return Outcome{Exit: ExitFailed, Message: fmt.Sprintf("%d objects failed; they are tried again with the next run", failed), Hint: "tandem errors list"}
 	case !complete:
-		return Outcome{Exit: ExitFailed, Message: "the run was not complete: " + firstProblem(rs), Hint: "run it again"}
+		return Outcome{Exit: ExitFailed, Message: "the run was not complete: " + firstProblem(rs), Hint: again(rs)}
 	case stopped != "":
 		return Outcome{Exit: ExitCheckpoint, Message: "writing is " + stopped + ": what would have been written is deferred", Hint: "tandem start"}
 	case n > 0 && len(held) > 0:
@@ -70,6 +70,16 @@ func syncOutcome(rs ...run.Report) Outcome {
 		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%d objects are held", n), Hint: "tandem errors list"}
 	}
 	return Outcome{}
+}
+
+// again says what to do after runs that were not complete.
+func again(rs []run.Report) string {
+	for _, r := range rs {
+		if len(r.Errors) > 0 && r.Errors[0].Code == "disk-full" {
+			return "make room on the disk that holds the state folder, then run it again"
+		}
+	}
+	return "run it again"
 }
 
 func firstProblem(rs []run.Report) string {

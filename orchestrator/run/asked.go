@@ -126,6 +126,9 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 			}
 			switch {
 			case row.Transit != nil && row.Transit.To == c.q.Engine:
+				if j, said := c.session.Said(k); said && j.Want == engine.Present && j.Outcome != engine.Stale {
+					continue // it claims the object: what keeps that from settling, such as a held write, stands in its answer
+				}
 				t := *row.Transit
 				t.Runs++
 				rec = append(rec, ledger.Record{Type: ledger.TransitType, Engine: c.q.Engine, Object: &row.Object, Kind: row.Kind, Name: row.Name, Feature: k.Feature, Op: "transit", Reason: "not claimed", Transit: &t})

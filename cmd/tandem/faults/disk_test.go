@@ -27,6 +27,10 @@ t sync connect --profile full; [ $code = 0 ]
 t state check; [ $code = 0 ]
 t diff --under DC=contoso,DC=test; [ $code = 0 ]
 t errors list
+dd if=/dev/zero of="$dir/small/filler" bs=1k 2>/dev/null || true
+t check; [ $code = 1 ]
+rm "$dir/small/filler"
+t check; [ $code = 0 ]
 echo "ALL IS WELL"
 `)
 	c := exec.Command("unshare", "--mount", "--map-root-user", "sh", w.path("scenario"), w.dir, binary)
@@ -47,6 +51,9 @@ echo "ALL IS WELL"
 		if !strings.Contains(r.err, x) {
 			t.Errorf("it does not say %q", x)
 		}
+	}
+	if !strings.Contains(r.out, "→ make room on the disk that holds the state folder") || strings.Contains(r.out, "see the engine's settings") {
+		t.Error("check does not say what to do about engines that have no room")
 	}
 	if _, err := w.lab.Objects(); err != nil {
 		t.Error(err)

@@ -217,7 +217,7 @@ func problems(r run.Report) string {
 			out = append(out, fmt.Sprintf("and %d more", len(r.Errors)-3))
 			break
 		}
-		out = append(out, p.Object+": "+p.Code+": "+p.Message)
+		out = append(out, strings.TrimPrefix(p.Object+": ", ": ")+p.Code+": "+p.Message) // without an object it is about the run
 	}
 	return strings.Join(out, "; ")
 }
