@@ -150,13 +150,13 @@ func (w *world) wantMembers(group string, want ...string) {
 }
 
 // findings gives what is found of an object, by code.
-func (w *world) findings(ref string) map[string]objects.Finding {
+func (w *world) findings(ref string) map[gate.Code]objects.Finding {
 	w.t.Helper()
 	r, err := w.tandem.Host().Object(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	out := map[string]objects.Finding{}
+	out := map[gate.Code]objects.Finding{}
 	for _, f := range r.Findings {
 		out[f.Code] = f
 	}

@@ -79,7 +79,7 @@ func differencesOf(js []gate.Judgement) []Difference {
 			d.Attributes[k] = Change{Tenant: plain(j.Before[k]), Wanted: plain(v)}
 		}
 		if j.Reason != "" && len(j.After) == 0 {
-			d.Reason = strings.TrimPrefix(d.Reason+"; "+j.Code+": "+j.Reason, "; ")
+			d.Reason = strings.TrimPrefix(d.Reason+"; "+string(j.Code)+": "+j.Reason, "; ")
 		}
 	}
 	return out

@@ -135,7 +135,7 @@ type Finding struct {
 func findingsOf(fs []objects.Finding) []Finding {
 	out := []Finding{}
 	for _, f := range fs {
-		out = append(out, Finding{Object: f.Key.Object, Name: f.Name, Feature: f.Key.Feature, Code: f.Code, Message: f.Message, Count: f.Count, Examples: f.Examples})
+		out = append(out, Finding{Object: f.Key.Object, Name: f.Name, Feature: f.Key.Feature, Code: string(f.Code), Message: f.Message, Count: f.Count, Examples: f.Examples})
 	}
 	return out
 }

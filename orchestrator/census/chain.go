@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -120,7 +119,7 @@ func (c *Census) freeze(name string, s *choosing, group scoping.GUID, known, now
 	defer c.mu.Unlock()
 	delete(s.frozen, group)
 	switch {
-	case c.without == gate.FrozenGroups:
+	case !c.without.FreezesGroups():
 	case !there && had:
 		s.frozen[group] = Vanished
 	case len(now.objects) == 0 && had:

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -356,7 +357,7 @@ func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
 }
 
 // Anchor gives the source anchor in base64, or what is wrong with it (rules I2, I3).
-func (t *Tree) Anchor(g scoping.GUID) (anchor, bad string) {
+func (t *Tree) Anchor(g scoping.GUID) (anchor string, bad gate.Code) {
 	o := t.objects[g]
 	if o == nil {
 		return "", ""
@@ -364,9 +365,9 @@ func (t *Tree) Anchor(g scoping.GUID) (anchor, bad string) {
 	a := o.anchor()
 	switch {
 	case len(a) != 16:
-		return "", "anchor-invalid"
+		return "", gate.CodeAnchorInvalid
 	case t.anchors[string(o.Kind)+string(a)] > 1 && !o.Gone:
-		return "", "duplicate-anchor"
+		return "", gate.CodeDuplicateAnchor
 	}
 	return base64.StdEncoding.EncodeToString(a), ""
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -117,7 +118,7 @@ func TestAnchors(t *testing.T) {
 		return entry(g, other, "user", "CN=x", "ms-ds-consistencyguid", v)
 	}
 	tree := contoso()
-	want := func(what string, g scoping.GUID, anchor, bad string) {
+	want := func(what string, g scoping.GUID, anchor string, bad gate.Code) {
 		t.Helper()
 		if a, b := tree.Anchor(g); a != anchor || b != bad {
 			t.Errorf("%s: %q %q, want %q %q", what, a, b, anchor, bad)
@@ -304,7 +305,7 @@ func (m model) compare(t *rapid.T, tree *census.Tree) {
 			m.compareUnder(t, tree, g)
 			continue
 		}
-		wantBad := ""
+		wantBad := gate.Code("")
 		if a := m.anchorOf(g); len(a) != 16 {
 			wantBad = "anchor-invalid"
 		} else if !f.gone && living[a] > 1 {

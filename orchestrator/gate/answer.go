@@ -72,7 +72,7 @@ func answered(c Case, v Verdict) Verdict {
 
 // refusedByPerson settles what a person rejected. It is quiet: nothing is recorded unless it was owed.
 func refusedByPerson(id string) Verdict {
-	v := settle(engine.Refused, "rejected", "held set "+id+" was rejected: `tandem held forget "+id+"` lets it be judged again")
+	v := settle(engine.Refused, CodeRejected, "held set "+id+" was rejected: `tandem held forget "+id+"` lets it be judged again")
 	v.Nothing = true
 	return v
 }
@@ -167,7 +167,7 @@ func (v Verdict) admitted(through map[string]bool) Verdict {
 	if held == 0 {
 		return v
 	}
-	out.Outcome, out.Code, out.Closed = engine.Held, "threshold", false
+	out.Outcome, out.Code, out.Closed = engine.Held, CodeThreshold, false
 	out.Reason = "part of a held set of " + string(v.Class)
 	if len(out.Writes) > 0 {
 		out.Reason = plural(held, "of its removals is", "of its removals are") + " " + out.Reason

@@ -10,9 +10,6 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// CodeInvalidValue is the code of an attribute whose value no write may hold.
-const CodeInvalidValue = "invalid-value"
-
 // digest fingerprints values, the same for values that differ in case only: the tenant compares names and addresses so.
 func digest(values []string) string {
 	lower := make([]string, len(values))
@@ -57,7 +54,7 @@ func (c Case) split(k scoping.Kind, set cloud.Values) (send cloud.Values, parts,
 	for _, name := range sortedKeys(set) {
 		p := partOf(name, set[name])
 		if err := cloud.CheckValue(k, name, set[name]); err != nil {
-			p.Code, p.Reason = CodeInvalidValue, err.Error()
+			p.Code, p.Reason = string(CodeInvalidValue), err.Error()
 			if _, known := c.Trouble.Refused(p); known {
 				waits = append(waits, p)
 			} else {
@@ -114,7 +111,7 @@ func setApart(v Verdict, parts, waits []ledger.Part) Verdict {
 // failedApart turns a verdict whose other writes are done into the failure of what was set apart.
 func failedApart(v Verdict) Verdict {
 	all := slices.Concat(v.Parts, v.Waits)
-	v.Outcome, v.Code, v.Reason, v.Closed = engine.Failed, all[0].Code, Describe(all), false
+	v.Outcome, v.Code, v.Reason, v.Closed = engine.Failed, Code(all[0].Code), Describe(all), false
 	v.Nothing = len(v.Parts) == 0 && v.Op == ""
 	return v
 }
@@ -146,12 +143,12 @@ func waited(c Case, v Verdict) Verdict {
 		return v
 	}
 	if refused, out := c.leftOut(wholeOf(v)); out {
-		out := settle(engine.Failed, refused.Code, refused.Reason)
+		out := settle(engine.Failed, Code(refused.Code), refused.Reason)
 		out.Waits, out.Nothing, out.Judged = []ledger.Part{refused}, true, v.Judged
 		return out
 	}
 	pair, ok := pairOf(v)
-	if !ok || c.Asked || c.Without == LeftAlone || !c.Trouble.Lost(pair, c.Now) {
+	if !ok || c.Asked || !c.Without.leavesAlone() || !c.Trouble.Lost(pair, c.Now) {
 		return v
 	}
 	kept := settle(engine.Unchanged, CodeNotKept, "written "+plural(ledger.MaxWrites, "time")+" within 24 h and taken back each time, by the tenant or by somebody in it: "+
@@ -160,9 +157,6 @@ func waited(c Case, v Verdict) Verdict {
 	kept.Nothing = c.Trouble != nil && slices.Contains(c.Trouble.NotKept, pair.Have)
 	return kept
 }
-
-// CodeNotKept is the code of values that do not last in the tenant.
-const CodeNotKept = "not-kept"
 
 // describeChange names the attributes of a change.
 func describeChange(v Verdict) string {

@@ -45,7 +45,7 @@ type Sight struct {
 	Name      string
 	Version   uint64
 	Anchor    string // base64, computed by the host (rule I2)
-	AnchorBad string // why there is no usable anchor: "anchor-invalid", "duplicate-anchor"
+	AnchorBad Code   // why there is no usable anchor: CodeAnchorInvalid, CodeDuplicateAnchor, or ""
 }
 
 // Place gives where the object is, for those who ask whose it is.
@@ -120,7 +120,7 @@ type Case struct {
 // Verdict is what Decide and Judge answer: a decision, and what has to be written before it is true.
 type Verdict struct {
 	Outcome engine.Outcome
-	Code    string
+	Code    Code
 	Reason  string
 	Closed  bool // see ledger.Record.Closed
 	Quietly bool
@@ -150,11 +150,11 @@ type Verdict struct {
 	Judged    bool     // what would be written is known although it will not be (shadow, plan)
 }
 
-func settle(o engine.Outcome, code, reason string) Verdict {
+func settle(o engine.Outcome, code Code, reason string) Verdict {
 	return Verdict{Outcome: o, Code: code, Reason: reason, Closed: o.Settles()}
 }
 
 // other answers somebody who is not the owner: it settles his proposal and leaves the object's own matters as they are.
-func other(o engine.Outcome, code, reason string) Verdict {
+func other(o engine.Outcome, code Code, reason string) Verdict {
 	return Verdict{Outcome: o, Code: code, Reason: reason, Quietly: true}
 }

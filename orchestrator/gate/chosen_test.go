@@ -67,7 +67,7 @@ func TestProposalsOfObjectsThatOthersAreChosenFor(t *testing.T) {
 		what    string
 		change  func(*gate.Case)
 		outcome engine.Outcome
-		code    string
+		code    gate.Code
 	}{
 		{"it owns others there", func(c *gate.Case) { c.Standing.Near = true }, engine.Released, "not-chosen"},
 		{"it owns nothing there", func(*gate.Case) {}, engine.Refused, "not-owner"},

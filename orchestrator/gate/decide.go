@@ -39,28 +39,28 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 func malformed(c Case, p engine.Proposal) (Verdict, bool) {
 	attrs := attribute.OfFeature(p.Feature)
 	if len(attrs) == 0 {
-		return other(engine.Refused, "unknown-feature", fmt.Sprintf("no feature %q is switched on", p.Feature)), true
+		return other(engine.Refused, CodeUnknownFeature, fmt.Sprintf("no feature %q is switched on", p.Feature)), true
 	}
 	if c.Sight.Known && c.Sight.Kind != p.Kind {
-		return other(engine.Refused, "wrong-kind", fmt.Sprintf("the directory says that it is a %s, not a %s", c.Sight.Kind, p.Kind)), true
+		return other(engine.Refused, CodeWrongKind, fmt.Sprintf("the directory says that it is a %s, not a %s", c.Sight.Kind, p.Kind)), true
 	}
 	if p.Feature != scoping.References && p.Feature != scoping.Base(p.Kind) {
-		return other(engine.Refused, "wrong-feature", fmt.Sprintf("feature %s is not one of a %s", p.Feature, p.Kind)), true
+		return other(engine.Refused, CodeWrongFeature, fmt.Sprintf("feature %s is not one of a %s", p.Feature, p.Kind)), true
 	}
 	if p.Want == engine.Excluded && p.Feature != scoping.Base(p.Kind) { // who owns references alone could have whole objects deleted
-		return other(engine.Refused, "wrong-feature", "only a base feature can be left out, and that answers for "+string(p.Feature)+" too"), true
+		return other(engine.Refused, CodeWrongFeature, "only a base feature can be left out, and that answers for "+string(p.Feature)+" too"), true
 	}
 	for _, name := range sortedKeys(p.Desired) {
 		if !slices.Contains(attrs, name) {
-			return other(engine.Refused, "foreign-attribute", fmt.Sprintf("attribute %s does not belong to feature %s", name, p.Feature)), true
+			return other(engine.Refused, CodeForeignAttribute, fmt.Sprintf("attribute %s does not belong to feature %s", name, p.Feature)), true
 		}
 		if p.Desired[name].Secret {
-			return other(engine.Refused, "secret", fmt.Sprintf("attribute %s of feature %s cannot be a secret", name, p.Feature)), true
+			return other(engine.Refused, CodeSecret, fmt.Sprintf("attribute %s of feature %s cannot be a secret", name, p.Feature)), true
 		}
 	}
 	for _, name := range sortedKeys(p.Refs) {
 		if !slices.Contains(attrs, name) {
-			return other(engine.Refused, "foreign-attribute", fmt.Sprintf("reference %s does not belong to feature %s", name, p.Feature)), true
+			return other(engine.Refused, CodeForeignAttribute, fmt.Sprintf("reference %s does not belong to feature %s", name, p.Feature)), true
 		}
 	}
 	return Verdict{}, false
@@ -71,15 +71,15 @@ func misplaced(c Case, p engine.Proposal) (Verdict, bool) {
 	s := c.Sight
 	switch {
 	case !s.Known:
-		v := other(engine.Deferred, "not-seen", "the host does not see this object in the directory")
+		v := other(engine.Deferred, CodeNotSeen, "the host does not see this object in the directory")
 		v.NeedSight, v.Nothing = true, true
 		return v, true
 	case s.Gone:
-		v := settle(engine.Deferred, "gone", "the host sees that this object is deleted")
+		v := settle(engine.Deferred, CodeGone, "the host sees that this object is deleted")
 		v.NeedSight = true
 		return v, true
 	case p.Parent != s.Parent && p.Want == engine.Present:
-		v := settle(engine.Deferred, "place", "engine and census see this object in different places")
+		v := settle(engine.Deferred, CodePlace, "engine and census see this object in different places")
 		v.NeedSight = true
 		return v, true
 	}
@@ -100,21 +100,21 @@ func entitled(c Case, p engine.Proposal) (Verdict, bool) {
 		case s.Shadow:
 			return Verdict{}, true
 		case (s.Recorded && s.Record == s.Engine) || (c.Row != nil && c.Row.Transit != nil && c.Row.Transit.From == s.Engine):
-			return other(engine.Released, "moved", "the object belongs to "+s.Owner+" now"), false
+			return other(engine.Released, CodeMoved, "the object belongs to "+s.Owner+" now"), false
 		case p.Want == engine.OutOfScope || p.Want == engine.Excluded:
-			v := other(engine.Released, "not-owner", "the object belongs to "+s.Owner)
+			v := other(engine.Released, CodeNotOwner, "the object belongs to "+s.Owner)
 			v.Nothing = true
 			return v, false
 		}
 		if s.Near {
-			v := other(engine.Released, "not-chosen", "its assignments choose other objects of this container; this one belongs to "+s.Owner)
+			v := other(engine.Released, CodeNotChosen, "its assignments choose other objects of this container; this one belongs to "+s.Owner)
 			v.Nothing = true
 			return v, false
 		}
-		return other(engine.Refused, "not-owner", "the object belongs to "+s.Owner), false
+		return other(engine.Refused, CodeNotOwner, "the object belongs to "+s.Owner), false
 	}
 	if s.Granted.Compare(s.Epoch) < 0 {
-		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch)), false
+		return settle(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch)), false
 	}
 	return Verdict{}, true
 }
@@ -124,11 +124,11 @@ func wanted(c Case, p engine.Proposal) Verdict {
 	switch p.Want {
 	case engine.OutOfScope:
 		if c.Standing.Ceiling == engine.ModeShadow || c.Standing.Engine != c.Standing.Owner {
-			v := other(engine.Released, "out-of-scope", "")
+			v := other(engine.Released, CodeOutOfScope, "")
 			v.Nothing = true
 			return v
 		}
-		v := settle(engine.Deferred, "place", "the engine sees the object outside its scopes, the census inside")
+		v := settle(engine.Deferred, CodePlace, "the engine sees the object outside its scopes, the census inside")
 		v.NeedSight = true
 		return v
 	case engine.Excluded:
@@ -139,7 +139,7 @@ func wanted(c Case, p engine.Proposal) Verdict {
 		}
 		return present(c, p)
 	}
-	return other(engine.Refused, "unknown-want", fmt.Sprintf("unknown want %d", p.Want))
+	return other(engine.Refused, CodeUnknownWant, fmt.Sprintf("unknown want %d", p.Want))
 }
 
 // asMode turns a verdict that would write into what the proposer's standing allows.
@@ -152,19 +152,19 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 		return v
 	}
 	if s := c.Standing.Stopped; s != "" {
-		return settle(engine.Deferred, "stopped", s)
+		return settle(engine.Deferred, CodeStopped, s)
 	}
 	if c.Standing.Frozen {
-		return settle(engine.Deferred, "frozen", "the scope changes hands")
+		return settle(engine.Deferred, CodeFrozen, "the scope changes hands")
 	}
 	if o := c.Pending; o != nil {
 		if o.Doubt {
-			return settle(engine.InDoubt, "in-doubt", "an earlier write to this object had no answer")
+			return settle(engine.InDoubt, CodeInDoubt, "an earlier write to this object had no answer")
 		}
-		return settle(engine.Deferred, "on-the-wire", "an earlier write to this object is on the wire")
+		return settle(engine.Deferred, CodeOnTheWire, "an earlier write to this object is on the wire")
 	}
 	if c.Row != nil && c.Row.Quiet[p.Feature] > c.Steady {
-		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
+		return settle(engine.Deferred, CodeQuiet, "an earlier write to this object may still arrive")
 	}
 	if len(v.Removed) == 0 {
 		v = waited(c, v)
@@ -184,9 +184,9 @@ func shadowed(v Verdict, writes, watched bool) Verdict {
 	v.Judged, v.Closed, v.Claim = true, false, nil
 	switch {
 	case writes:
-		v.Outcome, v.Code, v.Quietly = engine.Shadowed, v.Op, false
+		v.Outcome, v.Code, v.Quietly = engine.Shadowed, Code(v.Op), false
 	case v.Outcome == engine.Unchanged && later > 0: // who owns it later has to be asked, so that it is remembered who waits (T3 of the findings)
-		v.Outcome, v.Code, v.Reason, v.Quietly, v.Nothing = engine.Partial, "reference-later", plural(later, "reference")+" may come later", true, false
+		v.Outcome, v.Code, v.Reason, v.Quietly, v.Nothing = engine.Partial, CodeReferenceLater, plural(later, "reference")+" may come later", true, false
 	case v.Outcome == engine.Unchanged || v.Outcome == engine.Applied:
 		v.Outcome, v.Quietly, v.Nothing = engine.Unchanged, true, true
 	default:

@@ -36,35 +36,35 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 		return v
 	}
 	if p.Feature != scoping.Base(p.Kind) || c.Row == nil || c.Row.CloudID == "" || c.Row.State == ledger.DeletedByTandem {
-		v := settle(engine.Unchanged, "not-linked", "")
+		v := settle(engine.Unchanged, CodeNotLinked, "")
 		v.Nothing = true
 		return v
 	}
 	gone := Verdict{Op: "delete", Judged: true, Before: valuesOf(c.Cloud)}
 	switch {
 	case s.Ceiling == engine.ModeShadow:
-		gone.Outcome, gone.Code = engine.Shadowed, "delete"
+		gone.Outcome, gone.Code = engine.Shadowed, CodeDelete
 		return gone
-	case c.Without != TombstoneOwner && s.Recorded && s.Record != s.Engine && (s.Record != scoping.None || s.Owner != s.Engine):
+	case c.Without.ownsTombstones() && s.Recorded && s.Record != s.Engine && (s.Record != scoping.None || s.Owner != s.Engine):
 		if s.Shadow {
-			gone.Outcome, gone.Code = engine.Shadowed, "delete"
+			gone.Outcome, gone.Code = engine.Shadowed, CodeDelete
 			return gone
 		}
-		return other(engine.Released, "not-owner", "the object belongs to "+s.Record)
+		return other(engine.Released, CodeNotOwner, "the object belongs to "+s.Record)
 	case s.Owner == s.Engine && s.Granted.Compare(s.Epoch) < 0:
-		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch))
-	case c.Sight.Known && !c.Sight.Gone && c.Without != DeleteEvidence:
-		v := settle(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
+		return settle(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch))
+	case c.Sight.Known && !c.Sight.Gone && c.Without.provesDeletes():
+		v := settle(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v
 	case s.Stopped != "":
-		return settle(engine.Deferred, "stopped", s.Stopped)
+		return settle(engine.Deferred, CodeStopped, s.Stopped)
 	case s.Frozen:
-		return settle(engine.Deferred, "frozen", "the scope changes hands")
+		return settle(engine.Deferred, CodeFrozen, "the scope changes hands")
 	case c.Row.Quiet[p.Feature] > c.Steady:
-		return settle(engine.Deferred, "quiet", "an earlier write to this object may still arrive")
+		return settle(engine.Deferred, CodeQuiet, "an earlier write to this object may still arrive")
 	}
-	gone.Outcome, gone.Code, gone.Class, gone.Graves = engine.Parked, "delete", classOfDelete(p.Kind), []ledger.Grave{deletion(c, "")}
+	gone.Outcome, gone.Code, gone.Class, gone.Graves = engine.Parked, CodeDelete, classOfDelete(p.Kind), []ledger.Grave{deletion(c, "")}
 	return await(c, gone)
 }
 
@@ -78,15 +78,15 @@ func goneUnlinked(c Case, p engine.Proposal) (Verdict, bool) {
 	}
 	switch {
 	case !c.Sight.Known:
-		v := settle(engine.Unchanged, "not-linked", "")
+		v := settle(engine.Unchanged, CodeNotLinked, "")
 		v.Nothing, v.NeedSight = true, true
 		return v, true
 	case s.Owner == s.Engine:
-		v := settle(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
+		v := settle(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v, true
 	case s.Shadow:
-		v := other(engine.Deferred, "not-gone", "the engine read a tombstone, the host sees the object alive")
+		v := other(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v, true
 	}
@@ -108,14 +108,10 @@ func valuesOf(o *cloud.Object) cloud.Values {
 	return o.Values
 }
 
-// The codes of linked groups that their owner's rules leave out from now on and that stay linked: deleting a group because it got an address, or
-// because it grew, would take access away from everybody in it.
-const (
-	CodeStaysLinked = "stays-linked"   // its members go on
-	CodeStaysAsIs   = "stays-as-it-is" // nothing of it is written until it shrinks
-)
-
-type stay struct{ code, why string }
+type stay struct {
+	code Code
+	why  string
+}
 
 // staying says of codes with which engines leave objects out that what is linked stays so.
 var staying = map[string]stay{
@@ -125,7 +121,7 @@ var staying = map[string]stay{
 }
 
 // Stays returns what is said of a linked object that is left out with a reason and stays linked; false for reasons that have it deleted.
-func Stays(reason string) (code, why string, ok bool) {
+func Stays(reason string) (code Code, why string, ok bool) {
 	s, ok := staying[reason]
 	return s.code, s.why, ok
 }
@@ -149,7 +145,7 @@ func staysLinked(c Case, p engine.Proposal, s stay) Verdict {
 // filtered away, which is held.
 func excluded(c Case, p engine.Proposal) Verdict {
 	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
-		v := settle(engine.Unchanged, "excluded", p.Reason)
+		v := settle(engine.Unchanged, CodeExcluded, p.Reason)
 		v.Excluded = p.Reason
 		return v
 	}
@@ -158,12 +154,12 @@ func excluded(c Case, p engine.Proposal) Verdict {
 		return staysLinked(c, p, stays)
 	}
 	if c.Standing.Engine != c.Standing.Owner || c.Standing.Ceiling == engine.ModeShadow {
-		return Verdict{Outcome: engine.Shadowed, Code: "excluded", Reason: p.Reason, Op: "orphan", Judged: true}
+		return Verdict{Outcome: engine.Shadowed, Code: CodeExcluded, Reason: p.Reason, Op: "orphan", Judged: true}
 	}
 	if c.Row.Transit != nil {
-		return settle(engine.Held, "unclaimed", "moved here from "+c.Row.Transit.From+", and the rules of "+c.Standing.Engine+" leave it out: "+p.Reason)
+		return settle(engine.Held, CodeUnclaimed, "moved here from "+c.Row.Transit.From+", and the rules of "+c.Standing.Engine+" leave it out: "+p.Reason)
 	}
-	return await(c, Verdict{Outcome: engine.Parked, Code: "filtered", Reason: p.Reason, Op: "delete", Class: ledger.FilteredAway, Graves: []ledger.Grave{deletion(c, p.Reason)}, Before: valuesOf(c.Cloud)})
+	return await(c, Verdict{Outcome: engine.Parked, Code: CodeFiltered, Reason: p.Reason, Op: "delete", Class: ledger.FilteredAway, Graves: []ledger.Grave{deletion(c, p.Reason)}, Before: valuesOf(c.Cloud)})
 }
 
 // Judge answers what was parked, when its run has ended complete and the host has read the evidence. The verdict may still meet a
@@ -194,7 +190,7 @@ func judgeDelete(c Case, p engine.Proposal, e Evidence) Verdict {
 		}
 		return v
 	}
-	if c.Without == DeleteEvidence {
+	if !c.Without.provesDeletes() {
 		e.Life = Tombstone
 	}
 	switch e.Life {
@@ -203,17 +199,17 @@ func judgeDelete(c Case, p engine.Proposal, e Evidence) Verdict {
 	case Living:
 		return living(c)
 	case Missing:
-		return settle(engine.Held, "no-evidence", "the host finds the object neither alive nor deleted: is the recycle bin's lifetime over, or may the account not see deleted objects?")
+		return settle(engine.Held, CodeNoEvidence, "the host finds the object neither alive nor deleted: is the recycle bin's lifetime over, or may the account not see deleted objects?")
 	}
-	return settle(engine.Deferred, "no-evidence", "the host could not read the object")
+	return settle(engine.Deferred, CodeNoEvidence, "the host could not read the object")
 }
 
 // living answers a delete of what the host sees alive (rule D1).
 func living(c Case) Verdict {
 	if c.Standing.Owner != c.Standing.Engine {
-		return other(engine.Released, "alive-elsewhere", "the object lives, and belongs to "+c.Standing.Owner)
+		return other(engine.Released, CodeAliveElsewhere, "the object lives, and belongs to "+c.Standing.Owner)
 	}
-	return settle(engine.Held, "filtered", "the engine wants to delete an object that lives in its own scope")
+	return settle(engine.Held, CodeFiltered, "the engine wants to delete an object that lives in its own scope")
 }
 
 func remove(c Case, p engine.Proposal, v Verdict) Verdict {
@@ -223,7 +219,7 @@ func remove(c Case, p engine.Proposal, v Verdict) Verdict {
 	}
 	v.Claim = &claim
 	if c.Cloud != nil && c.Cloud.Deleted {
-		v.Outcome, v.Code, v.Closed, v.Class, v.Graves, v.Op = engine.Unchanged, "gone-already", true, ledger.Ordinary, nil, ""
+		v.Outcome, v.Code, v.Closed, v.Class, v.Graves, v.Op = engine.Unchanged, CodeGoneAlready, true, ledger.Ordinary, nil, ""
 		return v
 	} // one that the cache does not show may only be too new for it (rule V2): a delete of what is not there is done (X3)
 	v.Outcome, v.Code, v.Closed = engine.Applied, "", true
@@ -238,7 +234,7 @@ func leaves(c Case) bool {
 
 func judgeLeaver(c Case, p engine.Proposal, e Evidence) Verdict {
 	if e.Life != Living {
-		return settle(engine.Deferred, "no-evidence", "the host could not read the object")
+		return settle(engine.Deferred, CodeNoEvidence, "the host could not read the object")
 	}
 	v := remove(c, p, Verdict{Op: "delete", Before: valuesOf(c.Cloud), Class: classOfDelete(p.Kind), Graves: []ledger.Grave{deletion(c, "leaving")}})
 	v.Claim.Owner = scoping.None
@@ -251,7 +247,7 @@ func judgeFiltered(c Case, p engine.Proposal, e Evidence) Verdict {
 		return v
 	}
 	if e.Life != Living {
-		return settle(engine.Deferred, "no-evidence", "the host could not read the object")
+		return settle(engine.Deferred, CodeNoEvidence, "the host could not read the object")
 	}
 	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
 	v.Claim = &ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen}
@@ -267,7 +263,7 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	}
 	var proved, open []string
 	for _, id := range v.Removed {
-		if c.Without == LinkEvidence || provedGone(c, e, id) {
+		if !c.Without.provesLinks() || provedGone(c, e, id) {
 			proved = append(proved, id)
 		} else {
 			open = append(open, id)
@@ -276,7 +272,7 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	proved, refused := c.removable(proved)
 	v.Waits = append(v.Waits, refused...)
 	if len(proved) == 0 {
-		out := settle(engine.Deferred, "reference-lives", "the engine wants to remove references that the host still reads")
+		out := settle(engine.Deferred, CodeReferenceLives, "the engine wants to remove references that the host still reads")
 		return setApart(out, v.Parts, v.Waits)
 	}
 	v.Class, v.Op = ledger.Memberships, "members"
@@ -293,10 +289,10 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	}
 	v.Outcome, v.Closed, v.Removed = engine.Applied, len(open)+v.Waiting == 0, nil
 	if v.Waiting > 0 {
-		v.Outcome, v.Code, v.Reason = engine.Partial, "reference-missing", plural(v.Waiting, "reference")+" not in the tenant yet"
+		v.Outcome, v.Code, v.Reason = engine.Partial, CodeReferenceMissing, plural(v.Waiting, "reference")+" not in the tenant yet"
 	}
 	if len(open) > 0 {
-		v.Outcome, v.Code, v.Reason = engine.Partial, "reference-lives", plural(len(open), "reference")+" still read by the host"
+		v.Outcome, v.Code, v.Reason = engine.Partial, CodeReferenceLives, plural(len(open), "reference")+" still read by the host"
 	}
 	return setApart(v, nil, nil)
 }

@@ -164,7 +164,7 @@ func TestMembershipsAreRemovedOnlyWithEvidence(t *testing.T) {
 		name    string
 		e       gate.Evidence
 		outcome engine.Outcome
-		code    string
+		code    gate.Code
 		removed []string
 	}{
 		{"the host reads neither link", gate.Evidence{LinksRead: true}, engine.Applied, "", []string{"c-ann", "c-bob"}},

@@ -79,7 +79,7 @@ func (g *Gate) Recover(ctx context.Context) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	until := g.after(g.o.GhostLife)
-	if g.o.Without == CrashDoubts {
+	if !g.o.Without.doubtsAfterCrash() {
 		until = 0
 	}
 	var rs []ledger.Record

@@ -182,7 +182,7 @@ func (g *Gate) nameOf(id string) string {
 func (s *Session) weigh(ds []Departure) ([]Departure, []ledger.Hold) {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
-	if s.g.o.Without == Thresholds {
+	if !s.g.o.Without.weighs() {
 		return ds, nil
 	}
 	return Weigh(s.g.rules, s.engine, s.g.auth.Epoch, s.g.o.Clock.Now().UnixMilli(), s.g.o.Ledger.History, s.g.linkedCounts(), ds)

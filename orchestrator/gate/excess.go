@@ -41,23 +41,23 @@ func (s *Session) refuse(p *engine.Proposal) (engine.Decision, bool) {
 		return engine.Decision{}, false
 	}
 	s.excess.dropped++
-	return engine.Decision{Seq: p.Seq, Outcome: engine.Refused, Code: code, Reason: reason}, true
+	return engine.Decision{Seq: p.Seq, Outcome: engine.Refused, Code: string(code), Reason: reason}, true
 }
 
-func (s *Session) over(p engine.Proposal) (code, reason string) {
+func (s *Session) over(p engine.Proposal) (code Code, reason string) {
 	if len(p.Object.Directory) > maxDirectory {
-		return "too-large", fmt.Sprintf("the directory's name has %d bytes; at most %d are taken", len(p.Object.Directory), maxDirectory)
+		return CodeTooLarge, fmt.Sprintf("the directory's name has %d bytes; at most %d are taken", len(p.Object.Directory), maxDirectory)
 	}
 	if what, n, limit := size(p); n > limit {
-		return "too-large", fmt.Sprintf("%s has %d bytes; at most %d are taken", what, n, limit)
+		return CodeTooLarge, fmt.Sprintf("%s has %d bytes; at most %d are taken", what, n, limit)
 	}
 	n, heard := s.excess.times[p.Object]
 	if n >= maxTimes {
-		return "repeated", fmt.Sprintf("the run proposed this object %d times already", n)
+		return CodeRepeated, fmt.Sprintf("the run proposed this object %d times already", n)
 	}
 	if !heard && !s.knows(p.Object) {
 		if s.excess.unseen >= maxUnseen {
-			return "not-seen", fmt.Sprintf("the run proposed %d objects already that the host does not see in the directory", s.excess.unseen)
+			return CodeNotSeen, fmt.Sprintf("the run proposed %d objects already that the host does not see in the directory", s.excess.unseen)
 		}
 		s.excess.unseen++
 	}
@@ -153,6 +153,6 @@ func (s *Session) untold() []ledger.Record {
 	if s.excess.dropped == 0 || s.o.Silent {
 		return nil
 	}
-	return []ledger.Record{{Type: ledger.ControlType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Op: "excess", Outcome: engine.Refused, Code: "excess",
+	return []ledger.Record{{Type: ledger.ControlType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Op: "excess", Outcome: engine.Refused, Code: string(CodeExcess),
 		Reason: fmt.Sprintf("%d answers of this run are not listed: %d objects that the directory does not show, objects proposed again and again, and refusals beyond %d", s.excess.dropped, s.excess.unseen, maxRefusals)}}
 }

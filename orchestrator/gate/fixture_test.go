@@ -88,7 +88,7 @@ type variant struct {
 	c       func(*gate.Case)
 	p       func(*engine.Proposal)
 	outcome engine.Outcome
-	code    string
+	code    gate.Code
 }
 
 func (x variant) make(c gate.Case, p engine.Proposal) (gate.Case, engine.Proposal) {
@@ -112,7 +112,7 @@ func decideAll(t *testing.T, base func() gate.Case, table []variant) {
 	}
 }
 
-func check(t *testing.T, v gate.Verdict, o engine.Outcome, code string) {
+func check(t *testing.T, v gate.Verdict, o engine.Outcome, code gate.Code) {
 	t.Helper()
 	if v.Outcome != o || v.Code != code {
 		t.Fatalf("%s %q (%s), want %s %q", v.Outcome, v.Code, v.Reason, o, code)

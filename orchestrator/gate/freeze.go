@@ -73,7 +73,7 @@ func covers(scopes []scoping.Scope, p scoping.Place, k scoping.Kind, f scoping.F
 
 // isFrozen is asked with the lock held.
 func (g *Gate) isFrozen(p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
-	if len(g.frozen) == 0 || g.o.Without == FreezeAdmission {
+	if len(g.frozen) == 0 || !g.o.Without.freezes() {
 		return false
 	}
 	now := g.o.Clock.Now()

@@ -353,11 +353,11 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	st.Granted = s.granted(p, place)
 	st.Shadow = g.auth.Shadowed(s.engine, place, p.Kind, p.Feature)
 	st.Near = st.Owner != s.engine && !s.o.Silent && g.auth.Near(s.engine, place, p.Kind, p.Feature)
-	if st.Near && g.o.Without == ChosenOnly {
+	if st.Near && !g.o.Without.heedsChoices() {
 		st.Owner = s.engine
 	}
 	st.Record, st.Recorded = g.o.Ledger.OwnerOfRecord(p.Object, p.Feature)
-	if g.o.Without != StopAdmission {
+	if g.o.Without.stops() {
 		st.Stopped = g.auth.Stopped(s.engine, place)
 	}
 	if since, adopting := g.auth.Adopting[s.engine]; adopting && st.Owner == s.engine && s.ceiling == engine.ModeOwn {

@@ -15,7 +15,7 @@ import (
 
 // Rules I2 and I3: an anchor that is not what it was is held, never a delete and a create.
 func TestDoubtfulAnchorsAreHeld(t *testing.T) {
-	bad := func(s string) func(*gate.Case) { return func(c *gate.Case) { c.Sight.AnchorBad = s } }
+	bad := func(s gate.Code) func(*gate.Case) { return func(c *gate.Case) { c.Sight.AnchorBad = s } }
 	table := []variant{
 		{"invalid", bad("anchor-invalid"), rename, engine.Held, "anchor-invalid"},
 		{"two living objects have it", bad("duplicate-anchor"), rename, engine.Held, "duplicate-anchor"},

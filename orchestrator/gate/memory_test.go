@@ -98,7 +98,7 @@ func TestOnlyALaterReadingProvesAbsence(t *testing.T) {
 	for _, x := range []struct {
 		read    time.Duration // after the write
 		outcome engine.Outcome
-		code    string
+		code    gate.Code
 	}{{0, engine.Deferred, "not-shown"}, {59 * time.Second, engine.Deferred, "not-shown"}, {time.Minute, engine.Held, "vanished"}} {
 		w.wrote(ann, "c-hidden")
 		w.g.Refreshed(w.time.Add(x.read))

@@ -48,7 +48,7 @@ func present(c Case, p engine.Proposal) Verdict {
 func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	switch {
 	case c.Row == nil, c.Row.CloudID == "", c.Cloud == nil && !c.TooNew, c.Cloud != nil && c.Cloud.Deleted:
-		v := settle(engine.Unchanged, "left", "")
+		v := settle(engine.Unchanged, CodeLeft, "")
 		if c.Row != nil {
 			v.Claim = &ledger.Claim{Owner: scoping.None, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version}
 		}
@@ -56,7 +56,7 @@ func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	case c.Cloud == nil && c.TooNew:
 		return vanished(c), true
 	case leaves(c):
-		return await(c, Verdict{Outcome: engine.Parked, Code: "leaving", Op: "delete", Class: classOfDelete(p.Kind), Graves: []ledger.Grave{deletion(c, "leaving")}, Before: valuesOf(c.Cloud)}), true
+		return await(c, Verdict{Outcome: engine.Parked, Code: CodeLeaving, Op: "delete", Class: classOfDelete(p.Kind), Graves: []ledger.Grave{deletion(c, "leaving")}, Before: valuesOf(c.Cloud)}), true
 	}
 	return Verdict{}, false
 }
@@ -67,7 +67,7 @@ func anchored(c Case) (Verdict, bool) {
 	case c.Sight.AnchorBad != "":
 		return settle(engine.Held, c.Sight.AnchorBad, "the source anchor cannot be used: mend mS-DS-ConsistencyGuid in the directory"), true
 	case c.Row != nil && c.Row.Anchor != "" && c.Row.Anchor != c.Sight.Anchor:
-		return settle(engine.Held, "anchor-changed", fmt.Sprintf("joined under anchor %s, the directory now says %s", c.Row.Anchor, c.Sight.Anchor)), true
+		return settle(engine.Held, CodeAnchorChanged, fmt.Sprintf("joined under anchor %s, the directory now says %s", c.Row.Anchor, c.Sight.Anchor)), true
 	}
 	return Verdict{}, false
 }
@@ -83,7 +83,7 @@ func signIn(c Case, want cloud.Values) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	if c.Rules.UPNRefuse || c.Rules.InitialDomain == "" {
-		return settle(engine.Failed, "unverified-suffix", fmt.Sprintf("the tenant has no verified domain %q (of %s)", domain, upn)), true
+		return settle(engine.Failed, CodeUnverifiedSuffix, fmt.Sprintf("the tenant has no verified domain %q (of %s)", domain, upn)), true
 	}
 	want[cloud.UPN] = []string{name + "@" + c.Rules.InitialDomain}
 	return Verdict{}, false
@@ -116,14 +116,14 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 		return create(c, p, want, claim) // beyond the tenant's retention
 	case c.Cloud == nil:
 		return vanished(c)
-	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && c.Without == RestoreFirst:
+	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && !c.Without.restoresFirst():
 		return create(c, p, want, claim)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
 		return restore(c, p, *c.Cloud, want, claim)
 	case c.Cloud.Deleted:
-		return settle(engine.Held, "deleted-by-others", "somebody else deleted object "+row.CloudID+" in the tenant: run `tandem restore`, or delete it in the directory")
+		return settle(engine.Held, CodeDeletedByOthers, "somebody else deleted object "+row.CloudID+" in the tenant: run `tandem restore`, or delete it in the directory")
 	case c.Cloud.Synced:
-		return settle(engine.Failed, "synced", "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
+		return settle(engine.Failed, CodeSynced, "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
 	}
 	return update(c, p, *c.Cloud, want, claim)
 }
@@ -131,9 +131,9 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 // vanished answers for an object that the tenant does not show.
 func vanished(c Case) Verdict {
 	if c.TooNew {
-		return settle(engine.Deferred, "not-shown", "the tenant does not show object "+c.Row.CloudID+" yet, which was written a moment ago")
+		return settle(engine.Deferred, CodeNotShown, "the tenant does not show object "+c.Row.CloudID+" yet, which was written a moment ago")
 	}
-	return settle(engine.Held, "vanished", "the tenant does not show object "+c.Row.CloudID+" any more; somebody else deleted it for good")
+	return settle(engine.Held, CodeVanished, "the tenant does not show object "+c.Row.CloudID+" any more; somebody else deleted it for good")
 }
 
 func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
@@ -242,9 +242,9 @@ func contradicted(c Case) (Verdict, bool) {
 	switch {
 	case c.Match == "":
 	case c.Matched == nil || c.Matched.Deleted:
-		return settle(engine.Failed, "match-missing", "the file of matches names tenant object "+c.Match+", which is not in the tenant: correct the file, then plan and apply the policy"), true
+		return settle(engine.Failed, CodeMatchMissing, "the file of matches names tenant object "+c.Match+", which is not in the tenant: correct the file, then plan and apply the policy"), true
 	case len(c.Live) > 0 && c.Live[0].ID != c.Match:
-		return settle(engine.Failed, "match-contradicts", fmt.Sprintf("the file of matches names tenant object %s, and tenant object %s carries the source anchor: correct the file, then plan and apply the policy", c.Match, c.Live[0].ID)), true
+		return settle(engine.Failed, CodeMatchContradicts, fmt.Sprintf("the file of matches names tenant object %s, and tenant object %s carries the source anchor: correct the file, then plan and apply the policy", c.Match, c.Live[0].ID)), true
 	}
 	return Verdict{}, false
 }
@@ -257,7 +257,7 @@ func nameTaken(c Case, want cloud.Values) (Verdict, bool) {
 			if r, ok := c.LinkedTo(o.ID); ok {
 				who += " (" + r.Name + ")"
 			}
-			return settle(engine.Failed, "upn-taken", fmt.Sprintf("%s is the sign-in name of tenant object %s", want.First(cloud.UPN), who)), true
+			return settle(engine.Failed, CodeUPNTaken, fmt.Sprintf("%s is the sign-in name of tenant object %s", want.First(cloud.UPN), who)), true
 		}
 	}
 	return Verdict{}, false
@@ -265,14 +265,14 @@ func nameTaken(c Case, want cloud.Values) (Verdict, bool) {
 
 func recover(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
 	if len(c.Bin) > 1 {
-		return settle(engine.Failed, "ambiguous", fmt.Sprintf("%d deleted tenant objects carry this anchor", len(c.Bin)))
+		return settle(engine.Failed, CodeAmbiguous, fmt.Sprintf("%d deleted tenant objects carry this anchor", len(c.Bin)))
 	}
 	row, ours := c.LinkedTo(c.Bin[0].ID)
 	switch {
 	case !ours || row.State != ledger.DeletedByTandem:
-		return settle(engine.Held, "deleted-by-others", "a tenant object with this anchor, "+c.Bin[0].ID+", was deleted by somebody else")
+		return settle(engine.Held, CodeDeletedByOthers, "a tenant object with this anchor, "+c.Bin[0].ID+", was deleted by somebody else")
 	case row.Object != p.Object && c.Alive(row.Object):
-		return settle(engine.Failed, "linked-elsewhere", "the deleted tenant object "+c.Bin[0].ID+" belongs to "+row.Name)
+		return settle(engine.Failed, CodeLinkedElsewhere, "the deleted tenant object "+c.Bin[0].ID+" belongs to "+row.Name)
 	}
 	return restore(c, p, c.Bin[0], want, claim)
 }
@@ -280,18 +280,18 @@ func recover(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) V
 // join ties the object to a candidate that was there before, if rule J2 allows. It clears nothing.
 func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, want cloud.Values, claim ledger.Claim) Verdict {
 	if len(found) > 1 {
-		return settle(engine.Failed, "ambiguous", fmt.Sprintf("%d tenant objects match: %s, %s, …", len(found), found[0].ID, found[1].ID))
+		return settle(engine.Failed, CodeAmbiguous, fmt.Sprintf("%d tenant objects match: %s, %s, …", len(found), found[0].ID, found[1].ID))
 	}
 	o := found[0]
 	if why := refusal(c, p, o, how); why != "" {
-		return settle(engine.Failed, "join-refused", fmt.Sprintf("tenant object %s (%s) %s", o.ID, o.Values.First(cloud.DisplayName), why))
+		return settle(engine.Failed, CodeJoinRefused, fmt.Sprintf("tenant object %s (%s) %s", o.ID, o.Values.First(cloud.DisplayName), why))
 	}
 	power, asked := c.Power[o.ID]
 	if !asked {
 		return Verdict{NeedPower: []string{o.ID}}
 	}
 	if power != "" {
-		return settle(engine.Failed, "join-refused", fmt.Sprintf("tenant object %s (%s) holds power: %s", o.ID, o.Values.First(cloud.DisplayName), power))
+		return settle(engine.Failed, CodeJoinRefused, fmt.Sprintf("tenant object %s (%s) holds power: %s", o.ID, o.Values.First(cloud.DisplayName), power))
 	}
 	for k, v := range want {
 		if len(v) == 0 {
@@ -347,12 +347,12 @@ func refusal(c Case, p engine.Proposal, o cloud.Object, how ledger.Origin) strin
 func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
 	for _, k := range attribute.With(p.Kind, attribute.Required) {
 		if want.First(k) == "" {
-			return settle(engine.Failed, "incomplete", "the tenant creates no "+string(p.Kind)+" without "+k)
+			return settle(engine.Failed, CodeIncomplete, "the tenant creates no "+string(p.Kind)+" without "+k)
 		}
 	}
 	raw, err := base64.StdEncoding.DecodeString(c.Sight.Anchor)
 	if err != nil || len(raw) != 16 {
-		return settle(engine.Held, "anchor-invalid", "the source anchor is not 16 bytes")
+		return settle(engine.Held, CodeAnchorInvalid, "the source anchor is not 16 bytes")
 	}
 	set := cloud.Values{}
 	for k, v := range want {

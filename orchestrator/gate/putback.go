@@ -11,13 +11,13 @@ import (
 func putBack(c Case, p engine.Proposal, want cloud.Values) Verdict {
 	switch {
 	case c.Row == nil || c.Row.CloudID == "":
-		return quiet(settle(engine.Failed, "not-linked", "the object is not linked to a tenant object any more"))
+		return quiet(settle(engine.Failed, CodeNotLinked, "the object is not linked to a tenant object any more"))
 	case c.Cloud == nil:
 		return quiet(vanished(c))
 	case c.Cloud.Deleted:
-		return quiet(settle(engine.Held, "deleted", "tenant object "+c.Row.CloudID+" is deleted"))
+		return quiet(settle(engine.Held, CodeDeleted, "tenant object "+c.Row.CloudID+" is deleted"))
 	case c.Cloud.Synced:
-		return quiet(settle(engine.Failed, "synced", "Microsoft's engines own object "+c.Row.CloudID+": Graph refuses to write it"))
+		return quiet(settle(engine.Failed, CodeSynced, "Microsoft's engines own object "+c.Row.CloudID+": Graph refuses to write it"))
 	}
 	set, before := difference(c.Cloud.Values, want)
 	if len(set) == 0 {

@@ -10,9 +10,6 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// addressQuarantined is the code of a user that is made, or kept, without its mail address.
-const addressQuarantined = "address-quarantined"
-
 // quarantine takes the mail address out of what is wanted of a user, where policy says so and another object of the tenant has it. It gives the holder.
 func quarantine(c Case, p engine.Proposal, want cloud.Values) (holder *cloud.Object, address string) {
 	address = want.First(cloud.Mail)
@@ -43,7 +40,7 @@ func withoutAddress(c Case, v Verdict, holder *cloud.Object, address string) Ver
 		who = r.Name
 	}
 	v.Nothing = v.Outcome == engine.Unchanged && c.Row != nil && c.Row.CloudID != "" // it is owed already
-	v.Outcome, v.Code, v.Closed = engine.Partial, addressQuarantined, false
+	v.Outcome, v.Code, v.Closed = engine.Partial, CodeAddressQuarantined, false
 	v.Reason = fmt.Sprintf("without its address %s, which %s has", address, who)
 	return v
 }

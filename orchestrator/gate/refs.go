@@ -16,22 +16,22 @@ import (
 func references(c Case, p engine.Proposal) Verdict {
 	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
 		if c.Standing.Ceiling == engine.ModeShadow {
-			v := settle(engine.Unchanged, "waits-for-base", "")
+			v := settle(engine.Unchanged, CodeWaitsForBase, "")
 			v.Nothing = true
 			return v // in a plan the base feature's create says it all
 		}
 		if c.Standing.Farewell && c.Standing.Owner == scoping.None {
-			return settle(engine.Unchanged, "left", "")
+			return settle(engine.Unchanged, CodeLeft, "")
 		}
 		if c.Excluded != "" {
-			v := settle(engine.Unchanged, "excluded", c.Excluded)
+			v := settle(engine.Unchanged, CodeExcluded, c.Excluded)
 			v.Nothing = true
 			return v
 		}
-		return settle(engine.Partial, "waits-for-base", "the object itself is not in the tenant yet")
+		return settle(engine.Partial, CodeWaitsForBase, "the object itself is not in the tenant yet")
 	}
 	if c.Cloud.Synced || c.Cloud.Mailed {
-		return settle(engine.Failed, "synced", "Graph refuses to write the references of object "+c.Row.CloudID)
+		return settle(engine.Failed, CodeSynced, "Graph refuses to write the references of object "+c.Row.CloudID)
 	}
 	if p.Kind == scoping.Group {
 		return members(c, p)
@@ -173,7 +173,7 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 	case len(drop) > 0:
 		v.Outcome, v.Closed = engine.Parked, false
 	case waiting > 0:
-		v.Outcome, v.Closed, v.Code = engine.Partial, false, "reference-missing"
+		v.Outcome, v.Closed, v.Code = engine.Partial, false, CodeReferenceMissing
 		v.Reason = plural(waiting, "reference") + " not in the tenant yet"
 	case len(add) == 0:
 		v.Outcome = engine.Unchanged
@@ -218,7 +218,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 	}
 	switch {
 	case len(e.found) > 1:
-		return settle(engine.Failed, "several-managers", "a user has one manager, "+plural(len(e.found), "object")+" proposed")
+		return settle(engine.Failed, CodeSeveralManagers, "a user has one manager, "+plural(len(e.found), "object")+" proposed")
 	case len(found) == 1 && found[0] != have:
 		v.Op, v.Before, v.After = "manager", pair(have), pair(found[0])
 		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
@@ -228,9 +228,9 @@ func manager(c Case, p engine.Proposal) Verdict {
 		v.Op, v.Before = "manager", pair(have)
 		v.Outcome, v.Closed, v.Removed, v.Waiting = engine.Parked, false, []string{have}, waiting
 	case len(found) == 0 && waiting > 0:
-		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-missing", "the manager is not in the tenant yet"
+		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, CodeReferenceMissing, "the manager is not in the tenant yet"
 	case len(found) == 0 && dying > 0:
-		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, "reference-dying", "the manager is deleted in the directory, and not yet in the tenant"
+		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, CodeReferenceDying, "the manager is deleted in the directory, and not yet in the tenant"
 	default:
 		v.Outcome = engine.Unchanged
 		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim) && accounted(c.Row, claim)

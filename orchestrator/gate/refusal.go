@@ -44,7 +44,7 @@ func (s *Session) refusedWhole(it *item, code string, r cloud.Result) {
 	} else {
 		s.setAside(it, part)
 	}
-	it.fail(engine.Failed, code, r)
+	it.fail(engine.Failed, Code(code), r)
 	it.v.Reason = part.Reason
 }
 

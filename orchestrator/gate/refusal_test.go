@@ -35,7 +35,7 @@ func (w *world) judged(o gate.SessionOptions, ps ...engine.Proposal) map[ledger.
 	return out
 }
 
-func (w *world) wantJudged(j gate.Judgement, o engine.Outcome, code string, words ...string) {
+func (w *world) wantJudged(j gate.Judgement, o engine.Outcome, code gate.Code, words ...string) {
 	w.t.Helper()
 	if j.Outcome != o || j.Code != code {
 		w.t.Fatalf("%s %q (%s), want %s %q", j.Outcome, j.Code, j.Reason, o, code)

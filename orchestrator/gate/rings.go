@@ -8,9 +8,6 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 )
 
-// CodeParked is the code of a user that has its temporary name while the others of its ring get theirs.
-const CodeParked = "name-parked"
-
 const parkPrefix = "tandem-park-"
 
 // NameChange is the sign-in name that one tenant object has, and the one that it is to get.

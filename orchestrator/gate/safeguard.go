@@ -24,3 +24,56 @@ const (
 	DomainsHeard    Safeguard = "verified domains are followed"       // J6
 	BeforeImages    Safeguard = "before-images after a rollback"      // invariant 4
 )
+
+// What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
+
+// checksAttempts reports whether owner and epoch are compared again before each physical attempt (Session, before it sends).
+func (w Safeguard) checksAttempts() bool { return w != AttemptCheck }
+
+// provesDeletes reports whether a delete needs the host's own evidence, in Decide and again before it is sent.
+func (w Safeguard) provesDeletes() bool { return w != DeleteEvidence }
+
+// provesLinks reports whether a reference is removed only where the directory says so.
+func (w Safeguard) provesLinks() bool { return w != LinkEvidence }
+
+// freezes reports whether a freeze keeps writes back.
+func (w Safeguard) freezes() bool { return w != FreezeAdmission }
+
+// stops reports whether a stop keeps writes back.
+func (w Safeguard) stops() bool { return w != StopAdmission }
+
+// ownsTombstones reports whether only the owner of record may delete what is deleted in the directory.
+func (w Safeguard) ownsTombstones() bool { return w != TombstoneOwner }
+
+// restoresFirst reports whether what Tandem deleted is restored when it is wanted again.
+func (w Safeguard) restoresFirst() bool { return w != RestoreFirst }
+
+// heedsChoices reports whether an engine that owns others of a subtree does not own those that choices give away.
+func (w Safeguard) heedsChoices() bool { return w != ChosenOnly }
+
+// leavesAlone reports whether a value that does not last in the tenant is not written for ever.
+func (w Safeguard) leavesAlone() bool { return w != LeftAlone }
+
+// doubtsAfterCrash reports whether a request that an earlier process left without an answer may still arrive (Recover).
+func (w Safeguard) doubtsAfterCrash() bool { return w != CrashDoubts }
+
+// weighs reports whether grave writes over a threshold are held at the end of a run.
+func (w Safeguard) weighs() bool { return w != Thresholds }
+
+// CutsAtOnce reports whether a cutover is one transaction (wave/acts).
+func (w Safeguard) CutsAtOnce() bool { return w != OneTransaction }
+
+// CountsSilence reports whether what a target did not propose is a difference (plan).
+func (w Safeguard) CountsSilence() bool { return w != Unclaimed }
+
+// RecordsChoices reports whether the ledger is told which choices take an object when only they changed (objects).
+func (w Safeguard) RecordsChoices() bool { return w != ChosenPlaces }
+
+// FreezesGroups reports whether a selector's group that vanishes or empties moves nobody (census).
+func (w Safeguard) FreezesGroups() bool { return w != FrozenGroups }
+
+// FollowsDomains reports whether users are looked at again when the tenant's verified domains change (host).
+func (w Safeguard) FollowsDomains() bool { return w != DomainsHeard }
+
+// PutsBack reports whether a rollback writes the values from before its wave (wave/acts).
+func (w Safeguard) PutsBack() bool { return w != BeforeImages }

@@ -72,7 +72,7 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 			it.v = quiet(it.v) // whatever became of it, the owner neither settled nor owes anything
 		}
 		if it.done && it.next > 0 && (it.v.Outcome == engine.Released || it.v.Outcome == engine.Refused) {
-			it.v = settle(engine.Deferred, "half-done", it.v.Reason) // it moved between two writes: the first stands, and somebody has to look
+			it.v = settle(engine.Deferred, CodeHalfDone, it.v.Reason) // it moved between two writes: the first stands, and somebody has to look
 		}
 		if r, owed := s.decision(it); owed {
 			rs = append(rs, r)
@@ -86,10 +86,10 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 // run that asks it for the object may break off before it comes to them (rule P2). The lock is held.
 func (s *Session) alsoRefs(it *item) []ledger.Record {
 	row := s.g.o.Ledger.Rows.Get(it.p.Object)
-	if it.p.Want == engine.Present || it.v.Outcome != engine.Deferred || (it.v.Code != "not-gone" && it.v.Code != "place") || row == nil || row.Features[scoping.References] == nil {
+	if it.p.Want == engine.Present || it.v.Outcome != engine.Deferred || (it.v.Code != CodeNotGone && it.v.Code != CodePlace) || row == nil || row.Features[scoping.References] == nil {
 		return nil
 	}
-	return []ledger.Record{{Type: ledger.DirtyType, Code: it.v.Code, Reason: it.v.Reason, Dirty: []ledger.Key{{Object: it.p.Object, Feature: scoping.References}}}}
+	return []ledger.Record{{Type: ledger.DirtyType, Code: string(it.v.Code), Reason: it.v.Reason, Dirty: []ledger.Key{{Object: it.p.Object, Feature: scoping.References}}}}
 }
 
 // soiled says that the object became dirty after its verdict, while others of the batch were written: it was not about that. The lock is held.
@@ -229,39 +229,39 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	row := g.o.Ledger.Rows.Get(it.p.Object)
 	st := g.standing(s, it.p, sight, row)
 	owner := st.Owner
-	if g.o.Without == TombstoneOwner && it.p.Want == engine.Gone {
+	if !g.o.Without.ownsTombstones() && it.p.Want == engine.Gone {
 		owner = s.engine
 	} else if it.p.Want == engine.Gone && st.Recorded && st.Record != scoping.None {
 		owner = st.Record
 	}
 	switch {
 	case s.ceiling != engine.ModeOwn:
-		return settle(engine.Shadowed, "ceiling", "the run was only to be judged"), true
+		return settle(engine.Shadowed, CodeCeiling, "the run was only to be judged"), true
 	case st.Stopped != "":
-		return settle(engine.Deferred, "stopped", st.Stopped), true
+		return settle(engine.Deferred, CodeStopped, st.Stopped), true
 	case st.Frozen:
-		return settle(engine.Deferred, "frozen", "the scope changes hands"), true
-	case g.o.Without == AttemptCheck, st.Farewell && owner == scoping.None:
+		return settle(engine.Deferred, CodeFrozen, "the scope changes hands"), true
+	case !g.o.Without.checksAttempts(), st.Farewell && owner == scoping.None:
 	case owner != s.engine:
-		return other(engine.Released, "moved", "the object belongs to "+owner+" now"), true
+		return other(engine.Released, CodeMoved, "the object belongs to "+owner+" now"), true
 	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:
-		return settle(engine.Stale, "epoch", fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
+		return settle(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
 	}
-	if it.p.Want == engine.Gone && sight.Known && !sight.Gone && g.o.Without != DeleteEvidence {
-		return settle(engine.Deferred, "not-gone", "the object came back while its delete waited"), true // the evidence is older than this
+	if it.p.Want == engine.Gone && sight.Known && !sight.Gone && g.o.Without.provesDeletes() {
+		return settle(engine.Deferred, CodeNotGone, "the object came back while its delete waited"), true // the evidence is older than this
 	}
 	if o, ok := g.o.Ledger.Pending(it.p.Object); ok {
-		code, out := "on-the-wire", engine.Deferred
+		code, out := CodeOnTheWire, engine.Deferred
 		if o.Doubt {
-			code, out = "in-doubt", engine.InDoubt
+			code, out = CodeInDoubt, engine.InDoubt
 		}
 		return settle(out, code, "an earlier write to this object has no answer yet"), true
 	}
 	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && row.Quiet[ledger.QuietDelete] > g.steady() {
-		return settle(engine.Deferred, "quiet", "the request that made this object may still arrive once more"), true
+		return settle(engine.Deferred, CodeQuiet, "the request that made this object may still arrive once more"), true
 	}
 	if left := g.o.Tenure(); left < g.o.RequestTime {
-		return settle(engine.Deferred, "tenure", fmt.Sprintf("only %s of the right to write are left", left)), true
+		return settle(engine.Deferred, CodeTenure, fmt.Sprintf("only %s of the right to write are left", left)), true
 	}
 	return Verdict{}, false
 }
@@ -307,9 +307,9 @@ func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 		if it.tries < maxAttempts {
 			return min(max(r.RetryAfter, time.Second<<(it.tries-1)/2), maxPause)
 		}
-		it.fail(engine.Failed, r.Status.String(), r)
+		it.fail(engine.Failed, Code(r.Status.String()), r)
 	case cloud.InDoubt:
-		it.fail(engine.InDoubt, "in-doubt", r)
+		it.fail(engine.InDoubt, CodeInDoubt, r)
 	default:
 		it.tries = 0
 		s.rejected(it, r)
@@ -317,7 +317,7 @@ func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 	return 0
 }
 
-func (it *item) fail(o engine.Outcome, code string, r cloud.Result) {
+func (it *item) fail(o engine.Outcome, code Code, r cloud.Result) {
 	it.done = true
 	old := it.v
 	it.v = settle(o, code, reasonOf(r))

@@ -33,7 +33,7 @@ type Judgement struct {
 	Name    string
 	Want    engine.Want
 	Outcome engine.Outcome
-	Code    string
+	Code    Code
 	Reason  string
 	Op      string // what would be or was done; "" for nothing
 	Before  cloud.Values
@@ -162,7 +162,7 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 		return nil, err
 	}
 	for i, it := range items {
-		out[at[i]] = engine.Decision{Seq: it.p.Seq, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason, Owner: s.ownerOf(it)}
+		out[at[i]] = engine.Decision{Seq: it.p.Seq, Outcome: it.v.Outcome, Code: string(it.v.Code), Reason: it.v.Reason, Owner: s.ownerOf(it)}
 		failed := it.v.Outcome == engine.Failed
 		if failed && waitsForName(it.v) {
 			s.named = s.keep(s.named, it.p)
@@ -172,7 +172,7 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 			s.parked = s.keep(s.parked, it.p)
 		case it.v.Outcome == engine.Partial, failed && it.lacks:
 			s.waiting = s.keep(s.waiting, it.p)
-			if it.v.Code == "waits-for-base" && len(s.refs) < len(s.waiting) {
+			if it.v.Code == CodeWaitsForBase && len(s.refs) < len(s.waiting) {
 				s.refs[it.p.Object] = len(it.p.Refs[cloud.Members].Targets) + len(it.p.Refs[cloud.Manager].Targets)
 			}
 		}
@@ -322,7 +322,7 @@ func (s *Session) judgement(it *item) {
 func (s *Session) decision(it *item) (ledger.Record, bool) {
 	v := it.v
 	r := ledger.Record{Type: ledger.DecisionType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind,
-		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: v.Code, Reason: v.Reason, Before: v.Before, After: v.After,
+		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: string(v.Code), Reason: v.Reason, Before: v.Before, After: v.After,
 		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it), Parts: it.told(), Pair: v.Pair}
 	_, dirty := s.g.o.Ledger.Dirt[it.p.Object][it.p.Feature]
 	if s.o.Silent && (!it.watched || v.Outcome.Settles()) {

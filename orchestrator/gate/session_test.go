@@ -159,9 +159,9 @@ func (w *world) wantSaid(want ...string) {
 	}
 }
 
-func want(t *testing.T, d engine.Decision, o engine.Outcome, code string) {
+func want(t *testing.T, d engine.Decision, o engine.Outcome, code gate.Code) {
 	t.Helper()
-	if d.Outcome != o || d.Code != code {
+	if d.Outcome != o || d.Code != string(code) {
 		t.Fatalf("%s %q (%s), want %s %q", d.Outcome, d.Code, d.Reason, o, code)
 	}
 }
@@ -250,7 +250,7 @@ func TestEachAttemptIsAdmitted(t *testing.T) {
 	for name, x := range map[string]struct {
 		meanwhile func(*world)
 		outcome   engine.Outcome
-		code      string
+		code      gate.Code
 	}{
 		"nothing happens": {func(*world) {}, engine.Applied, ""},
 		"a freeze": {func(w *world) {

@@ -17,7 +17,7 @@ func leftOutAs(reason string) engine.Proposal {
 
 // G6 and G11: a linked group that got an address, or grew too large, is not deleted: it stays linked, and that is said once.
 func TestGroupsThatAreLeftOutLaterStayLinked(t *testing.T) {
-	for reason, code := range map[string]string{"mail-enabled-group": gate.CodeStaysLinked, "distribution-group": gate.CodeStaysLinked, "too-many-members": gate.CodeStaysAsIs} {
+	for reason, code := range map[string]gate.Code{"mail-enabled-group": gate.CodeStaysLinked, "distribution-group": gate.CodeStaysLinked, "too-many-members": gate.CodeStaysAsIs} {
 		c := groupCase()
 		v := gate.Decide(c, leftOutAs(reason))
 		check(t, v, engine.Unchanged, code)

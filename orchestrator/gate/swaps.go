@@ -126,7 +126,7 @@ func (s *Session) park(ctx context.Context, rings [][]int, of []*item) error {
 			continue
 		}
 		for _, i := range rings[n] {
-			of[i].v = settle(engine.Deferred, "swap-waits", fmt.Sprintf("%s exchanges its sign-in name with others, and could not get its temporary name: %s", first.p.Name, it.v.Reason))
+			of[i].v = settle(engine.Deferred, CodeSwapWaits, fmt.Sprintf("%s exchanges its sign-in name with others, and could not get its temporary name: %s", first.p.Name, it.v.Reason))
 		}
 		first.v = it.v
 		first.v.Writes = nil

@@ -6,9 +6,6 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// CodeUnknown is the code of objects of which their engine cannot say what it wants.
-const CodeUnknown = "unknown"
-
 // unknowns tells people why an engine cannot say.
 var unknowns = map[string]string{
 	engine.NotFound:        "the directory shows its engine neither the object nor a tombstone of it: may the account see deleted objects?",

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/control"
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
@@ -27,7 +26,7 @@ func (h *Host) followDomains(ctx context.Context, verified []string, initial str
 	if err := h.control.SetDomains(ctx, verified, initial); err != nil {
 		return err
 	}
-	if slices.Equal(c.Head.Domains, now) || h.o.Without == gate.DomainsHeard {
+	if slices.Equal(c.Head.Domains, now) || !h.o.Without.FollowsDomains() {
 		return nil
 	}
 	if err := h.soil(ctx, h.signedInElsewhere(now, initial), "domains", "the tenant's verified domains changed"); err != nil {

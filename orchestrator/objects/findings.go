@@ -14,7 +14,7 @@ import (
 )
 
 // CodeUnreachable is the code of references whose ends cannot be referred to in the tenant.
-const CodeUnreachable = "unreachable-references"
+const CodeUnreachable gate.Code = "unreachable-references"
 
 // mostExamples is how many objects a finding names.
 const mostExamples = 5
@@ -24,7 +24,7 @@ type Finding struct {
 	Key      ledger.Key
 	Name     string
 	Owner    string // the engine that is asked when a person wants it tried again; scoping.None: nobody
-	Code     string
+	Code     gate.Code
 	Message  string
 	Count    int      // of what the message counts; 0: nothing
 	Examples []string // names of those counted

@@ -124,7 +124,7 @@ func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (o
 	}
 	for _, f := range slices.Sorted(maps.Keys(row.Features)) {
 		l := row.Features[f]
-		if slices.Equal(l.Chain, sight.Chain) && (slices.Equal(l.Chosen, sight.Chosen) || v.without == gate.ChosenPlaces) {
+		if slices.Equal(l.Chain, sight.Chain) && (slices.Equal(l.Chosen, sight.Chosen) || !v.without.RecordsChoices()) {
 			continue
 		}
 		record, known := s.OwnerOfRecord(row.Object, f)

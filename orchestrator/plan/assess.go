@@ -21,7 +21,7 @@ const maxExamples = 5
 // collector gathers findings; each code once, with counts and examples.
 type collector struct{ list []wave.Finding }
 
-func (c *collector) add(s wave.Severity, code, message string, examples ...string) {
+func (c *collector) add(s wave.Severity, code wave.Code, message string, examples ...string) {
 	for i := range c.list {
 		if c.list[i].Code == code {
 			c.list[i].Objects += max(1, len(examples))
@@ -60,7 +60,7 @@ func (r *Planner) assessEngines(ctx context.Context, w wave.Wave, c *collector) 
 			continue
 		}
 		if !slices.Contains(r.o.Engines.Names(), name) {
-			c.add(wave.Blocker, "no-such-engine", "engine "+name+" is not configured in tandem.yaml")
+			c.add(wave.Blocker, codeNoSuchEngine, "engine "+name+" is not configured in tandem.yaml")
 			continue
 		}
 		d, err := r.o.Engines.Describe(ctx, name)
@@ -68,13 +68,13 @@ func (r *Planner) assessEngines(ctx context.Context, w wave.Wave, c *collector) 
 			return fmt.Errorf("asking engine %s what it can do: %w", name, err)
 		}
 		if name == w.To && !d.CanShadow {
-			c.add(wave.Blocker, "cannot-shadow", "engine "+name+" cannot be judged before it owns: its wave cannot be verified")
+			c.add(wave.Blocker, codeCannotShadow, "engine "+name+" cannot be judged before it owns: its wave cannot be verified")
 		}
 		if s := r.o.Gate.Authority().Stopped(name, scoping.Place{}); s != "" {
-			c.add(wave.Blocker, "stopped", "writing of "+name+" is "+s)
+			c.add(wave.Blocker, codeStopped, "writing of "+name+" is "+s)
 		}
 		if hl, running := r.health(ctx, name); running && !hl.OK {
-			c.add(wave.Blocker, "engine-unhealthy", "engine "+name+" says: "+hl.Message)
+			c.add(wave.Blocker, codeUnhealthy, "engine "+name+" says: "+hl.Message)
 		}
 	}
 	return nil
@@ -115,9 +115,9 @@ func (r *Planner) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool
 		}
 		switch {
 		case !o.State.Over():
-			c.add(wave.Blocker, "wave-running", "wave "+id+" on the same objects is not over: `tandem wave show "+id+"`")
+			c.add(wave.Blocker, codeWaveRunning, "wave "+id+" on the same objects is not over: `tandem wave show "+id+"`")
 		case o.State == wave.Completed && o.From == w.To && o.To == w.From && !allowRevert:
-			c.add(wave.Blocker, "reverts-wave", "this would undo wave "+id+", which moved these objects from "+o.From+" to "+o.To+": plan with --allow-revert if that is meant")
+			c.add(wave.Blocker, codeRevertsWave, "this would undo wave "+id+", which moved these objects from "+o.From+" to "+o.To+": plan with --allow-revert if that is meant")
 		}
 	}
 	return nil
@@ -142,29 +142,29 @@ func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collecto
 		if slices.ContainsFunc(w.Scopes(), f.Chooses) {
 			severity = wave.Warning // this wave may well be the mend
 		}
-		c.add(severity, "group-"+f.Why, f.String(), f.Name)
+		c.add(severity, codeChoosing+wave.Code(f.Why), f.String(), f.Name)
 	}
 	for _, d := range r.o.View.Drift(p) {
 		if (d.What == scoping.Vanished || d.What == scoping.Recreated) && mends(w, target, d.GUID) {
-			c.add(wave.Info, "ou-gone", "an OU of the policy in force is gone from the directory; the new policy does without it", d.Was)
+			c.add(wave.Info, codeGone, "an OU of the policy in force is gone from the directory; the new policy does without it", d.Was)
 			continue
 		}
 		if d.What == scoping.Vanished {
 			if slices.ContainsFunc(frozen, func(f objects.FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
 				continue // said below, with its mend
 			}
-			c.add(wave.Blocker, "ou-vanished", "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
+			c.add(wave.Blocker, codeVanished, "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
 			continue
 		}
 		if d.What == scoping.Recreated {
-			c.add(wave.Blocker, "ou-re-created", "an OU of the policy was deleted, and another one has its name; what lies in that belongs to whoever owns what is above it, and nothing is deleted because of that: plan and apply the policy anew", d.Was)
+			c.add(wave.Blocker, codeRecreated, "an OU of the policy was deleted, and another one has its name; what lies in that belongs to whoever owns what is above it, and nothing is deleted because of that: plan and apply the policy anew", d.Was)
 			continue
 		}
 		if sight := r.o.Census.Sight(scoping.ObjectID{Directory: d.Directory, GUID: d.GUID}); sight.Kind == scoping.Group {
-			c.add(wave.Warning, "group-"+d.What, "a group by whose members the policy chooses objects is "+d.What+"; nobody's owner changes by that: `tandem policy fmt --repin` brings the file up to date", d.Was+" → "+d.Now)
+			c.add(wave.Warning, codeChoosing+wave.Code(d.What), "a group by whose members the policy chooses objects is "+d.What+"; nobody's owner changes by that: `tandem policy fmt --repin` brings the file up to date", d.Was+" → "+d.Now)
 			continue
 		}
-		c.add(wave.Warning, "ou-"+d.What, "an OU of the policy is "+d.What+"; its owner is unchanged: `tandem policy fmt --repin` brings the file up to date", d.Was+" → "+d.Now)
+		c.add(wave.Warning, codeContainer+wave.Code(d.What), "an OU of the policy is "+d.What+"; its owner is unchanged: `tandem policy fmt --repin` brings the file up to date", d.Was+" → "+d.Now)
 	}
 }
 
@@ -180,25 +180,17 @@ func (r *Planner) assessObjects(w wave.Wave, c *collector) {
 		for _, hd := range s.SortedHolds() {
 			for _, e := range hd.Entries {
 				if hd.State == ledger.HoldOpen && inside[e.Object] {
-					c.add(wave.Warning, "held", "writes to these objects are held; a cutover voids the set and the new engine is judged anew", e.Name)
+					c.add(wave.Warning, codeHeld, "writes to these objects are held; a cutover voids the set and the new engine is judged anew", e.Name)
 				}
 			}
 		}
 		for _, o := range s.Doubts() {
 			if inside[*o.Record.Object] {
-				c.add(wave.Warning, "in-doubt", "an earlier write had no answer; these objects change hands when the doubt ends", o.Record.Name)
+				c.add(wave.Warning, codeInDoubt, "an earlier write had no answer; these objects change hands when the doubt ends", o.Record.Name)
 			}
 		}
 		r.assessReferences(s, auth, w, inside, c)
 	})
-}
-
-// assessed says of findings about single objects what they are about, for all of them together.
-var assessed = map[string]string{
-	objects.CodeUnreachable: "members or managers of other kinds (contacts, computers, principals of other forests) cannot be referred to in the tenant and are left out: `tandem object` names them",
-	gate.CodeStaysLinked:    "these groups are mail-enabled or distribution groups in the directory now: they stay linked, and only their members are written",
-	gate.CodeStaysAsIs:      "these groups have more members than their engine synchronizes: they stay as they are in the tenant until they shrink",
-	gate.CodeNotKept:        "values of these objects do not last in the tenant and are left alone: `tandem errors list`",
 }
 
 func (r *Planner) assessObject(id scoping.ObjectID, c *collector) {
@@ -206,18 +198,18 @@ func (r *Planner) assessObject(id scoping.ObjectID, c *collector) {
 	var row *ledger.Row
 	r.o.Gate.Read(func(s *ledger.State) { row = s.Rows.Get(id) })
 	switch {
-	case sight.AnchorBad == "anchor-invalid":
-		c.add(wave.Blocker, "anchor-invalid", "mS-DS-ConsistencyGuid does not hold 16 bytes: both engines would compute an unusable source anchor", sight.Name)
+	case sight.AnchorBad == gate.CodeAnchorInvalid:
+		c.add(wave.Blocker, codeAnchorInvalid, "mS-DS-ConsistencyGuid does not hold 16 bytes: both engines would compute an unusable source anchor", sight.Name)
 	case sight.AnchorBad != "":
-		c.add(wave.Blocker, "duplicate-anchor", "two living objects carry one source anchor", sight.Name)
+		c.add(wave.Blocker, codeDuplicate, "two living objects carry one source anchor", sight.Name)
 	case row != nil && row.Anchor != "" && row.Anchor != sight.Anchor:
-		c.add(wave.Blocker, "anchor-changed", "the source anchor is not the one the cloud object was joined with", sight.Name)
+		c.add(wave.Blocker, codeAnchorChanged, "the source anchor is not the one the cloud object was joined with", sight.Name)
 	}
 	for _, f := range r.o.View.Findings(&id) {
-		c.add(wave.Warning, f.Code, assessed[f.Code], sight.Name)
+		c.add(wave.Warning, wave.Code(f.Code), assessed[f.Code], sight.Name)
 	}
 	if o, ok := r.o.View.Cloud(row); ok && o.Synced {
-		c.add(wave.Blocker, "synced", "Microsoft's engines own the cloud object: Graph refuses to write it", sight.Name)
+		c.add(wave.Blocker, codeSynced, "Microsoft's engines own the cloud object: Graph refuses to write it", sight.Name)
 	}
 }
 
@@ -235,7 +227,7 @@ func (r *Planner) assessReferences(s *ledger.State, auth gate.Authority, w wave.
 		for _, m := range o.Members {
 			end, linked := s.ByCloud(m)
 			if linked && !inside[end.Object] && r.o.View.Owner(auth, end.Object, end.Kind) != w.To {
-				c.add(wave.Info, "crossing-references", "memberships will cross from "+w.To+"'s groups to objects of other engines; they are kept", row.Name)
+				c.add(wave.Info, codeCrossing, "memberships will cross from "+w.To+"'s groups to objects of other engines; they are kept", row.Name)
 				break
 			}
 		}
@@ -246,7 +238,7 @@ func (r *Planner) assessReferences(s *ledger.State, auth gate.Authority, w wave.
 func (r *Planner) thawing(target *scoping.Partition, findings []wave.Finding) {
 	for _, f := range r.o.View.Frozen() {
 		for i := range findings {
-			if x := &findings[i]; f.Left(target) && x.Code == "group-"+f.Why && slices.Equal(x.Examples, []string{f.Name}) {
+			if x := &findings[i]; f.Left(target) && x.Code == codeChoosing+wave.Code(f.Why) && slices.Equal(x.Examples, []string{f.Name}) {
 				x.Severity = wave.Warning
 			}
 		}

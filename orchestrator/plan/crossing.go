@@ -24,10 +24,10 @@ func (r *Planner) crossings(ctx context.Context, from *scoping.Partition, p *Pla
 	c := s.Crossings(len(p.Waves), r.hands(from, p))
 	for i, x := range c.Waves {
 		w := &p.Waves[i]
-		w.Findings = slices.DeleteFunc(w.Findings, func(f wave.Finding) bool { return f.Code == "crossing-references" }) // said here, and better
+		w.Findings = slices.DeleteFunc(w.Findings, func(f wave.Finding) bool { return f.Code == codeCrossing }) // said here, and better
 		w.Crossing = &c.Waves[i]
 		if x.New > 0 {
-			w.Findings = append(w.Findings, wave.Finding{Severity: wave.Warning, Code: "references-cross", Message: crossingMessage(c, i), Objects: x.After,
+			w.Findings = append(w.Findings, wave.Finding{Severity: wave.Warning, Code: codeCrossAfter, Message: crossingMessage(c, i), Objects: x.After,
 				Examples: x.Examples[:min(mostReferences, len(x.Examples))]})
 		}
 	}
@@ -72,7 +72,7 @@ func orderFinding(c assess.Crossings) wave.Finding {
 		order = append(order, fmt.Sprint(n+1))
 		after = append(after, fmt.Sprint(c.BestAfter[i]))
 	}
-	return wave.Finding{Severity: wave.Info, Code: "wave-order", Examples: []string{},
+	return wave.Finding{Severity: wave.Info, Code: codeWaveOrder, Examples: []string{},
 		Message: fmt.Sprintf("references that cross engines after each wave of this plan: %s; in the order %s it would be %s: plan and apply one wave after the other to have that",
 			strings.Join(given, ", "), strings.Join(order, ", "), strings.Join(after, ", "))}
 }

@@ -193,7 +193,7 @@ func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOpt
 		return out, fmt.Errorf("shadow run of %s: %w", w.To, err)
 	}
 	if !ev.OK {
-		out.Findings = append(out.Findings, wave.Finding{Severity: wave.Blocker, Code: "incomplete-run", Message: "the shadow run of " + w.To + " was not complete: " + ev.Why, Examples: []string{}})
+		out.Findings = append(out.Findings, wave.Finding{Severity: wave.Blocker, Code: codeIncompleteRun, Message: "the shadow run of " + w.To + " was not complete: " + ev.Why, Examples: []string{}})
 		return out, nil
 	}
 	out.Basis, out.Predicted, out.Examples = "shadow-run", &ev.Counts, ev.Differences
@@ -203,7 +203,7 @@ func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOpt
 
 // keepsFromRunning says of a finding that a run of the target can only fail for the same reason, and later.
 func keepsFromRunning(f wave.Finding) bool {
-	return f.Severity == wave.Blocker && f.Code == "engine-unhealthy"
+	return f.Severity == wave.Blocker && f.Code == codeUnhealthy
 }
 
 // listed gives features once each, as the policy orders them; references that go with their base feature are not named apart.

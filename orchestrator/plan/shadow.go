@@ -75,7 +75,7 @@ func (r *Planner) recordSilence(ctx context.Context, w wave.Wave, run uint64, un
 	rs := make([]ledger.Record, len(unheard))
 	for i, k := range unheard {
 		rs[i] = ledger.Record{Type: ledger.DecisionType, Engine: w.To, Wave: w.ID, Run: run, Object: &k.Object, Kind: r.o.Census.Sight(k.Object).Kind, Name: r.o.View.Name(k.Object),
-			Feature: k.Feature, Outcome: engine.Shadowed, Code: "unclaimed", Reason: "a complete run did not propose it", Quietly: true, Epoch: w.ShadowEpoch}
+			Feature: k.Feature, Outcome: engine.Shadowed, Code: string(gate.CodeUnclaimed), Reason: "a complete run did not propose it", Quietly: true, Epoch: w.ShadowEpoch}
 	}
 	return r.o.Gate.Record(ctx, rs...)
 }

@@ -30,7 +30,7 @@ func (r *Planner) tally(js []gate.Judgement, silent, dead []ledger.Key) (wave.Co
 		}
 	}
 	for _, k := range silent {
-		if r.o.Without == gate.Unclaimed {
+		if !r.o.Without.CountsSilence() {
 			break
 		}
 		worst[k.Object] = rankUnclaimed
@@ -94,7 +94,7 @@ func detailOf(j gate.Judgement) string {
 		out = append(out, fmt.Sprintf("%s: %q → %q", k, j.Before[k], j.After[k]))
 	}
 	if len(out) == 0 && j.Reason != "" {
-		out = append(out, j.Code+": "+j.Reason)
+		out = append(out, string(j.Code)+": "+j.Reason)
 	}
 	return strings.Join(out, ", ")
 }

@@ -28,7 +28,7 @@ func begins(q engine.RunRequest, b engine.RunBegin) error {
 
 // problemOf names a run that failed.
 func problemOf(name string, err error) Problem {
-	code := "run-failed"
+	code := codeFailed
 	if behind := (*behindError)(nil); errors.As(err, &behind) {
 		code = engine.CodeBehind
 	}

@@ -13,6 +13,13 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
+// Codes of problems and findings that no proposal was answered with; the others are the gate's, and those of engines.
+const (
+	codeFailed = "run-failed"       // the run as such
+	codeUnread = "directory-unread" // by the host
+	codeKept   = "references-kept"  // that others wrote
+)
+
 // Problem is one object whose proposal did not settle.
 type Problem struct {
 	Object  string `json:"object"`
@@ -96,7 +103,7 @@ func (r *Report) count(sum gate.Summary) {
 }
 
 func (r *Report) add(j gate.Judgement) {
-	if j.Outcome == engine.Deferred && j.Code == "stopped" && r.ReadOnly == "" {
+	if j.Outcome == engine.Deferred && j.Code == gate.CodeStopped && r.ReadOnly == "" {
 		r.Stopped = j.Reason
 	}
 	switch j.Outcome {
@@ -121,7 +128,7 @@ func (r *Report) add(j gate.Judgement) {
 	case engine.Released:
 		r.Released++
 	case engine.Refused:
-		if j.Code == "rejected" { // by a person: as settled as what is as it should be
+		if j.Code == gate.CodeRejected { // by a person: as settled as what is as it should be
 			r.Unchanged++
 			return
 		}
@@ -140,7 +147,7 @@ func (r *Report) add(j gate.Judgement) {
 const maxProblems = 200
 
 func (r *Report) note(j gate.Judgement) {
-	if j.Code == "threshold" || j.Code == "rejected" {
+	if j.Code == gate.CodeThreshold || j.Code == gate.CodeRejected {
 		return // the held set tells
 	}
 	switch j.Outcome {
@@ -153,7 +160,7 @@ func (r *Report) note(j gate.Judgement) {
 
 func (r *Report) problem(j gate.Judgement) {
 	if len(r.Errors) < maxProblems {
-		r.Errors = append(r.Errors, Problem{Object: j.Name, Code: j.Code, Message: j.Reason})
+		r.Errors = append(r.Errors, Problem{Object: j.Name, Code: string(j.Code), Message: j.Reason})
 	}
 }
 
@@ -163,13 +170,13 @@ func (c *conversation) report(out *Report) {
 	out.Errors = append(out.Errors, c.Problems...)
 	out.count(c.Summary)
 	for _, j := range c.Summary.Judgements {
-		if j.Code == "address-quarantined" && len(out.Findings) < maxProblems {
-			out.Findings = append(out.Findings, Problem{Object: j.Name, Code: j.Code, Message: j.Reason})
+		if j.Code == gate.CodeAddressQuarantined && len(out.Findings) < maxProblems {
+			out.Findings = append(out.Findings, Problem{Object: j.Name, Code: string(j.Code), Message: j.Reason})
 		}
 		if len(j.Foreign) == 0 || len(out.Findings) >= maxProblems {
 			continue
 		}
-		out.Findings = append(out.Findings, Problem{Object: j.Name, Code: "references-kept",
+		out.Findings = append(out.Findings, Problem{Object: j.Name, Code: codeKept,
 			Message: fmt.Sprintf("%d references that others wrote in the tenant are kept: %s", len(j.Foreign), c.r.few(j.Foreign))})
 	}
 }

@@ -168,7 +168,7 @@ func (c *conversation) missed(unread *census.UnreadError) bool {
 	for _, n := range unread.Names() {
 		if slices.ContainsFunc(c.q.Scopes, func(s scoping.Scope) bool { return s.Directory == n }) {
 			missed = true
-			c.Problems = append(c.Problems, Problem{Object: "directory " + n, Code: "directory-unread",
+			c.Problems = append(c.Problems, Problem{Object: "directory " + n, Code: codeUnread,
 				Message: "the host could not read it, so deletes, removals, and what is new or moved there wait; the rest went on: " + unread.Directories[n].Error()})
 		}
 	}
@@ -298,7 +298,7 @@ func settledAll(sum gate.Summary) bool {
 		case engine.Deferred, engine.Stale, engine.InDoubt, engine.Parked:
 			return true
 		case engine.Refused:
-			return j.Code == "rejected"
+			return j.Code == gate.CodeRejected
 		}
 		return false
 	})

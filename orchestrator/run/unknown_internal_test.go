@@ -16,7 +16,7 @@ func TestARunNamesWhatItsEngineCannotSayAndCountsItUnderNoOutcome(t *testing.T) 
 	var got Report
 	got.count(gate.Summary{Unknown: []gate.Judgement{{Key: ledger.Key{Object: id}, Name: "CN=Ann", Want: engine.Unknown,
 		Outcome: engine.Deferred, Code: gate.CodeUnknown, Reason: "not seen"}}})
-	want := Report{Errors: []Problem{{Object: "CN=Ann", Code: gate.CodeUnknown, Message: "not seen"}}}
+	want := Report{Errors: []Problem{{Object: "CN=Ann", Code: string(gate.CodeUnknown), Message: "not seen"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -77,10 +77,13 @@ const (
 	Blocker Severity = "blocker"
 )
 
+// Code says in a word, for programs, what a finding is about.
+type Code string
+
 // Finding is one thing that preflight or a plan found.
 type Finding struct {
 	Severity Severity `json:"severity"`
-	Code     string   `json:"code"`
+	Code     Code     `json:"code"`
 	Message  string   `json:"message"`
 	Objects  int      `json:"objects"`
 	Examples []string `json:"examples"`

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/control"
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -120,7 +119,7 @@ func (d *Driver) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, er
 	if !held {
 		return wave.Evidence{Why: errFreezeLost.Error()}, nil
 	}
-	if d.o.Without == gate.OneTransaction {
+	if !d.o.Without.CutsAtOnce() {
 		return d.cutApart(ctx, w, d.o.Clock.Now().Sub(f.at))
 	}
 	millis := d.o.Clock.Now().Sub(f.at).Milliseconds()

@@ -146,7 +146,7 @@ func (a *account) unheard(s *ledger.State, k ledger.Key) {
 	d, dirty := s.Dirt[k.Object][k.Feature]
 	from, outcome := a.wave.From, engine.Outcome(d.Code)
 	switch {
-	case outcome == engine.Held && d.Reason == "threshold":
+	case outcome == engine.Held && d.Reason == string(gate.CodeThreshold):
 		a.later(k.Object, "what "+from+" wants to write is held: `tandem held list`", false)
 	case outcome == engine.Held:
 		a.all(k.Object, ledger.NotRestorable, "what "+from+" wants is held: "+d.Reason)
@@ -157,7 +157,7 @@ func (a *account) unheard(s *ledger.State, k ledger.Key) {
 	case (outcome == engine.Failed || outcome == engine.Refused) && !passing(d.Reason):
 		a.all(k.Object, ledger.NotRestorable, from+" cannot settle it: "+d.Reason)
 	default:
-		a.later(k.Object, from+" has not settled it: "+string(outcome)+" "+d.Reason, d.Reason != "stopped")
+		a.later(k.Object, from+" has not settled it: "+string(outcome)+" "+d.Reason, d.Reason != string(gate.CodeStopped))
 	}
 }
 
@@ -214,7 +214,7 @@ func (d *Driver) references(a *account, s *ledger.State, id scoping.ObjectID, t 
 // putBack sends the values through the gate. A request that the tenant refuses is tried again value by value: one that cannot be restored
 // does not keep the others from it.
 func (d *Driver) putBack(ctx context.Context, a *account) error {
-	if len(a.back) == 0 || d.o.Without == gate.BeforeImages {
+	if len(a.back) == 0 || !d.o.Without.PutsBack() {
 		return nil
 	}
 	s := d.o.Gate.Begin(gate.SessionOptions{Engine: a.wave.From, Run: d.o.Run.Number(), Wave: a.wave.ID, Restores: a.wave.ID})
@@ -225,7 +225,7 @@ func (d *Driver) putBack(ctx context.Context, a *account) error {
 	}
 	for _, p := range a.back {
 		j, _ := s.Said(ledger.Key{Object: p.Object, Feature: p.Feature})
-		if j.Outcome != engine.Failed || passing(j.Code) || len(p.Desired) == 1 {
+		if j.Outcome != engine.Failed || passing(string(j.Code)) || len(p.Desired) == 1 {
 			a.ended(p, j)
 			continue
 		}
@@ -250,12 +250,12 @@ func (a *account) ended(p engine.Proposal, j gate.Judgement) {
 		for _, k := range slices.Sorted(maps.Keys(p.Desired)) {
 			a.line(p.Object, k, ledger.PutBack, p.Desired[k].Text, "")
 		}
-	case j.Outcome == engine.Failed && !passing(j.Code), j.Outcome == engine.Held, j.Outcome == engine.Refused:
+	case j.Outcome == engine.Failed && !passing(string(j.Code)), j.Outcome == engine.Held, j.Outcome == engine.Refused:
 		for _, k := range slices.Sorted(maps.Keys(p.Desired)) {
-			a.line(p.Object, k, ledger.NotRestorable, p.Desired[k].Text, j.Code+": "+j.Reason)
+			a.line(p.Object, k, ledger.NotRestorable, p.Desired[k].Text, string(j.Code)+": "+j.Reason)
 		}
 	default:
-		a.later(p.Object, j.Reason, j.Code != "stopped")
+		a.later(p.Object, j.Reason, j.Code != gate.CodeStopped)
 	}
 }
 
