@@ -172,7 +172,7 @@ func (a *Desk) foreignReferences(row *ledger.Row, o *cloud.Object) []string {
 	return out
 }
 
-// waits says what of an object's owners waits for an answer, or was refused by one.
+// waits returns what of an object's owners waits for an answer, or was refused by one.
 func (a *Desk) waits(id scoping.ObjectID) []string {
 	var out []string
 	for _, x := range a.o.View.Held() {
@@ -203,7 +203,7 @@ type Debt struct {
 	Trouble *ledger.Trouble // what is remembered of its attempts, nil if none was refused
 }
 
-// Debts gives the dirty set with names.
+// Debts returns the dirty set with names.
 func (a *Desk) Debts() []Debt {
 	var out []Debt
 	auth := a.o.Gate.Authority()

@@ -122,7 +122,7 @@ func (a *Desk) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 	return e
 }
 
-// Trouble says what keeps the status from being healthy, a sentence each.
+// Trouble returns what keeps the status from being healthy, a sentence each.
 func (s Status) Trouble() []string {
 	var out []string
 	if s.ReadOnly != "" {

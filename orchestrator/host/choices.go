@@ -14,7 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// tookBefore gives what took the linked objects when the ledger heard of them last: the census asks for it when its own memory is lost.
+// tookBefore returns which choices took the linked objects when the ledger heard of them last: the census asks for it when its own memory is lost.
 func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
 	out := map[scoping.ObjectID][]scoping.GUID{}
 	h.gate.Read(func(s *ledger.State) {
@@ -27,7 +27,7 @@ func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
 	return out
 }
 
-// weighChosen puts in force what changed of whom choices take, unless it is so much of one choice that people have to say so (rule T3).
+// weighChosen applies staged membership changes of choices, unless there are so many of one choice that a person has to approve it (rule T3).
 func (h *Host) weighChosen(ctx context.Context, events []census.Event) ([]census.Event, error) {
 	staged := h.o.Census.Staged()
 	if len(staged) == 0 {
@@ -64,7 +64,7 @@ func sortedGUIDs[V any](m map[scoping.GUID]V) []scoping.GUID {
 	return out
 }
 
-// weighChoice says what of one choice's changes is put in force, and what is held. It is about objects that are linked and whose owner
+// weighChoice returns what of one choice's changes is put in force, and what is held. It is about objects that are linked and whose owner
 // hangs on the choice; others change nothing that is in the tenant.
 func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []census.Staged) (take []census.Staged, hold *ledger.Hold) {
 	choice := changes[0].Choice
@@ -105,7 +105,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 	return take, hold
 }
 
-// counted says how many go which way.
+// counted returns how many go which way.
 func counted(hands map[string]int) string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(hands)) {
@@ -114,7 +114,7 @@ func counted(hands map[string]int) string {
 	return strings.Join(out, ", ")
 }
 
-// handed gives an object's owner before and after a change.
+// handed returns an object's owner before and after a change.
 func (h *Host) handed(auth gate.Authority, s census.Staged) (from, to string) {
 	p := auth.Partition
 	if p == nil {

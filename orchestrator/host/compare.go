@@ -43,7 +43,7 @@ func (h *Host) compare(ctx context.Context) error {
 	return nil
 }
 
-// compareLink says what follows for one link.
+// compareLink returns what follows for one link.
 func (h *Host) compareLink(s *ledger.State, auth gate.Authority, row *ledger.Row) ([]ledger.Key, []ledger.Record) {
 	id, sight := row.Object, h.o.Census.Sight(row.Object)
 	if _, pending := s.Pending(id); pending || !sight.Known || sight.Gone {

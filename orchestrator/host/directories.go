@@ -22,7 +22,7 @@ func (h *Host) ensureCensus(ctx context.Context) error {
 	return nil
 }
 
-// lookAround reads what changed in the directories, whom choices take included. unread names those that were read before and cannot be read now; one
+// lookAround reads what changed in the directories, memberships of choices included. unread names those that were read before and cannot be read now; one
 // that was never read is an error: nothing is known of what lies there.
 func (h *Host) lookAround(ctx context.Context) (events []census.Event, full bool, unread *census.UnreadError, err error) {
 	began := h.now()

@@ -38,7 +38,7 @@ func (h *Host) followDomains(ctx context.Context, verified []string, initial str
 	})
 }
 
-// signedInElsewhere gives the linked users whose sign-in name is of the initial domain, which stands for every unverified one, or of one that is not verified
+// signedInElsewhere returns the linked users whose sign-in name is of the initial domain, which stands for every unverified one, or of one that is not verified
 // any more.
 func (h *Host) signedInElsewhere(verified []string, initial string) (keys []ledger.Key) {
 	h.gate.Read(func(s *ledger.State) {

@@ -278,7 +278,7 @@ func (h *Host) Save(ctx context.Context) error {
 	return nil
 }
 
-// ReadOnly says why this host may not write at all, as far as that is known; "" if it may.
+// ReadOnly returns why this host may not write at all, as far as that is known; "" if it may.
 func (h *Host) ReadOnly() string { return h.gate.Authority().ReadOnly }
 
 // checkpoint encodes the ledger, if there is a place for it and it changed since the last one. The lock of saving is held.
@@ -294,7 +294,7 @@ func (h *Host) checkpoint(ctx context.Context) (b []byte, seq uint64, err error)
 	return b, seq, err
 }
 
-// Gate gives the door, for reports and tests.
+// Gate returns the gate, for reports and tests.
 func (h *Host) Gate() *gate.Gate { return h.gate }
 
 // seq returns the number of the last record that the ledger holds.

@@ -9,7 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 )
 
-// endOf gives the intent whose success a record tells of.
+// endOf returns the intent whose success a record tells of.
 func endOf(r ledger.Record) (intent string, ended bool) {
 	switch {
 	case r.Type == ledger.SettleType && r.Settle != nil:
@@ -21,7 +21,7 @@ func endOf(r ledger.Record) (intent string, ended bool) {
 }
 
 // layOver gives the cache a settlement that is newer than what was saved of it, however long ago: the next reading ends it, and then what it shows differs from
-// what was written, if somebody else wrote over it, also if that is what the older cache showed. [A delete was settled, its
+// what was written, if it was written over, also if that is what the older cache showed. [A delete was settled, its
 // object came back in the directory, the host died: the older cache shows it alive, nothing is restored, and the tenant's news of the delete
 // pass for somebody else's.]
 func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {

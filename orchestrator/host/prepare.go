@@ -96,7 +96,7 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 	return unread, nil
 }
 
-// readTenant takes what the tenant shows into the cache and makes dirty what somebody else changed there. The cache tells of a change once: what the log
+// readTenant takes what the tenant shows into the cache and makes dirty what was changed there by others. The cache tells of a change once: what the log
 // could not be told of stays for the next time, and no cache is kept until then.
 func (h *Host) readTenant(ctx context.Context, known bool) error {
 	h.catch(true)
@@ -146,7 +146,7 @@ func (h *Host) learnDomains(ctx context.Context) error {
 	return h.followDomains(ctx, v, initial)
 }
 
-// foreign makes dirty what the tenant shows changed by somebody else.
+// foreign makes dirty what the tenant shows changed by others.
 func (h *Host) foreign(ctx context.Context, ids []string) error {
 	var keys []ledger.Key
 	h.gate.Read(func(s *ledger.State) {
@@ -163,7 +163,7 @@ func (h *Host) foreign(ctx context.Context, ids []string) error {
 	return h.soil(ctx, keys, "foreign-write", "the tenant shows a change by somebody else")
 }
 
-// linkedIDs gives the cloud objects of all links. When the cache was read from nothing it cannot tell what somebody else changed meanwhile:
+// linkedIDs returns the cloud objects of all links. When the cache was read from nothing it cannot tell what others changed meanwhile:
 // then everything is looked at again.
 func (h *Host) linkedIDs() (ids []string) {
 	h.gate.Read(func(s *ledger.State) {
@@ -179,7 +179,7 @@ func (h *Host) soil(ctx context.Context, keys []ledger.Key, code, reason string)
 	return h.gate.Record(ctx, ledger.Again(keys, code, reason)...)
 }
 
-// followNews lets partition and ledger follow what the census noticed. What could not be concluded stays news (rule T1).
+// followNews lets partition and ledger follow the changes that the census noticed. On failure they stay pending (rule T1).
 func (h *Host) followNews(ctx context.Context, events []census.Event, full bool) error {
 	err := h.followPins(ctx)
 	if err == nil {
@@ -269,7 +269,7 @@ func (h *Host) lookUp(ctx context.Context) error {
 	return nil
 }
 
-// conclude says what follows from one event: dirty features, or a transit.
+// conclude returns what follows from one event: dirty features, or a transit.
 func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, full bool) ([]ledger.Key, []ledger.Record) {
 	row := s.Rows.Get(e.Object)
 	base := ledger.Key{Object: e.Object, Feature: scoping.Base(e.Kind)}
@@ -288,7 +288,7 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, fu
 	}
 	if r, changed := h.transit(s, auth, row); changed {
 		rs := []ledger.Record{r}
-		if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place of his
+		if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place of the same owner
 			there := *row
 			there.Transit = nil
 			rs = append(rs, h.Placing(s, auth, &there)...)
@@ -342,7 +342,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 	return h.gate.Record(ctx, rs...)
 }
 
-// nobodys says that no engine will ever be asked for a debt as things are.
+// nobodys reports whether no engine will ever be asked for a debt as things are.
 func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight, k ledger.Key) bool {
 	if sight.Gone {
 		return row == nil || row.State == ledger.DeletedByTandem || h.OwnerOfGone(s, auth, row) == scoping.None
@@ -351,7 +351,7 @@ func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, si
 	return o.Engine == scoping.None && (row == nil || row.Transit == nil)
 }
 
-// holders gives the references that still name an object which came back: his groups and reports kept him while he was dead, and the
+// holders returns the references that still name an object which came back: its groups and reports kept it while it was deleted, and the
 // directory may not.
 func (h *Host) holders(s *ledger.State, row *ledger.Row) []ledger.Key {
 	if row == nil || row.CloudID == "" {

@@ -68,7 +68,7 @@ func (f FrozenGroup) Left(p *scoping.Partition) bool {
 	})
 }
 
-// String says what is wrong and how it is fixed.
+// String returns what is wrong and how it is fixed.
 func (f FrozenGroup) String() string {
 	chooses := "by whose members the policy chooses"
 	if len(f.Assignments) > 0 {

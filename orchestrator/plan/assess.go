@@ -87,7 +87,7 @@ const (
 	healthStep     = 100 * time.Millisecond
 )
 
-// health gives what an engine says of itself, and lets it get ready first.
+// health returns what an engine says of itself, and lets it get ready first.
 func (r *Planner) health(ctx context.Context, name string) (engine.Health, bool) {
 	begun := r.o.Clock.Now()
 	for {
@@ -123,8 +123,8 @@ func (r *Planner) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool
 	return nil
 }
 
-// mends says whether a wave, or the plan to which it belongs, does away with what the policy in force says of a container that is gone.
-func mends(w wave.Wave, target *scoping.Partition, gone scoping.GUID) bool {
+// fixes reports whether a wave, or the plan to which it belongs, does away with what the policy in force says of a container that is gone.
+func fixes(w wave.Wave, target *scoping.Partition, gone scoping.GUID) bool {
 	if target != nil && !slices.ContainsFunc(target.Pins(), func(p scoping.Pin) bool { return p.GUID == gone }) {
 		return true
 	}
@@ -140,18 +140,18 @@ func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collecto
 	for _, f := range frozen {
 		severity := wave.Blocker
 		if slices.ContainsFunc(w.Scopes(), f.Chooses) {
-			severity = wave.Warning // this wave may well be the mend
+			severity = wave.Warning // this wave may well be the fix
 		}
 		c.add(severity, codeChoosing+wave.Code(f.Why), f.String(), f.Name)
 	}
 	for _, d := range r.o.View.Drift(p) {
-		if (d.What == scoping.Vanished || d.What == scoping.Recreated) && mends(w, target, d.GUID) {
+		if (d.What == scoping.Vanished || d.What == scoping.Recreated) && fixes(w, target, d.GUID) {
 			c.add(wave.Info, codeGone, "an OU of the policy in force is gone from the directory; the new policy does without it", d.Was)
 			continue
 		}
 		if d.What == scoping.Vanished {
 			if slices.ContainsFunc(frozen, func(f objects.FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
-				continue // said below, with its mend
+				continue // said below, with its fix
 			}
 			c.add(wave.Blocker, codeVanished, "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
 			continue

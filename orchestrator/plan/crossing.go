@@ -37,7 +37,7 @@ func (r *Planner) crossings(ctx context.Context, from *scoping.Partition, p *Pla
 	return nil
 }
 
-// hands says who writes what before and after a plan, and which wave hands it over.
+// hands returns who writes what before and after a plan, and which wave hands it over.
 func (r *Planner) hands(from *scoping.Partition, p *Plan) assess.Hands {
 	return func(id scoping.ObjectID, kind scoping.Kind) (base, references assess.Hand) {
 		place := r.o.Census.Sight(id).Place(id.Directory)

@@ -29,7 +29,7 @@ func (p *Plan) seal() {
 	}
 }
 
-// Blocked says whether a plan has blockers.
+// Blocked reports whether a plan has blockers.
 func (p *Plan) Blocked() []wave.Finding {
 	var out []wave.Finding
 	for _, w := range p.Waves {

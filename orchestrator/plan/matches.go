@@ -70,7 +70,7 @@ func (r *Planner) resolveMatches(ctx context.Context, lines []policy.MatchLine) 
 	return out, ms.Err()
 }
 
-// anchors gives the living objects by their source anchors.
+// anchors returns the living objects by their source anchors.
 func (r *Planner) anchors() map[string][]scoping.ObjectID {
 	out := map[string][]scoping.ObjectID{}
 	for _, name := range r.o.Census.Names() {
@@ -83,7 +83,7 @@ func (r *Planner) anchors() map[string][]scoping.ObjectID {
 	return out
 }
 
-// matched gives the living objects that a line names.
+// matched returns the living objects that a line names.
 func (r *Planner) matched(ctx context.Context, l policy.MatchLine, anchors map[string][]scoping.ObjectID) (out []scoping.ObjectID, err error) {
 	if l.Anchor != "" {
 		return anchors[l.Anchor], nil
@@ -109,7 +109,7 @@ func (r *Planner) matched(ctx context.Context, l policy.MatchLine, anchors map[s
 	return out, nil
 }
 
-// unmatchable says why a match cannot be, and what to do; "" if nothing speaks against it yet. One that is in force already was looked at then.
+// unmatchable returns why a match cannot be, and what to do; "" if nothing speaks against it yet. One that is in force already was looked at then.
 func (r *Planner) unmatchable(m scoping.Match, anchors map[string][]scoping.ObjectID) (why, hint string) {
 	if slices.Contains(r.o.Gate.Matches(), m) {
 		return "", ""

@@ -206,7 +206,7 @@ func keepsFromRunning(f wave.Finding) bool {
 	return f.Severity == wave.Blocker && f.Code == codeUnhealthy
 }
 
-// listed gives features once each, as the policy orders them; references that go with their base feature are not named apart.
+// listed returns features once each, as the policy orders them; references that go with their base feature are not named apart.
 func listed(p *scoping.Partition, fs []scoping.Feature) []scoping.Feature {
 	var out []scoping.Feature
 	for _, f := range p.Features() {

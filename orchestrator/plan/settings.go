@@ -49,7 +49,7 @@ func (r *Planner) settingsOf(cur, target *scoping.Partition, matches []scoping.M
 	return next, s
 }
 
-// different says how many of the new matches the old ones do not have.
+// different returns how many of the new matches the old ones do not have.
 func different(was, is []scoping.Match) string {
 	n := 0
 	for _, m := range is {
@@ -60,7 +60,7 @@ func different(was, is []scoping.Match) string {
 	return fmt.Sprintf(", %d of them new", n)
 }
 
-// spelledOut gives defaults with what was left out as its usual value.
+// spelledOut returns defaults with what was left out as its usual value.
 func spelledOut(d scoping.Defaults) scoping.Defaults {
 	d.Members, d.Conflicts = d.MembersRule(), d.ConflictsRule()
 	return d

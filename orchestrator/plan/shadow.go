@@ -69,7 +69,7 @@ func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID
 	return ev, nil
 }
 
-// recordSilence keeps in the log what the target of a wave was silent about: if somebody approves of it, the target is asked for it after the cutover
+// recordSilence keeps in the log what the target of a wave was silent about: if a person approves of it, the target is asked for it after the cutover
 // (rule P4).
 func (r *Planner) recordSilence(ctx context.Context, w wave.Wave, run uint64, unheard []ledger.Key) error {
 	rs := make([]ledger.Record, len(unheard))

@@ -55,7 +55,7 @@ const (
 	rankDelete
 )
 
-// opOf gives what a judgement would do, with its rank; rank 0 for what does not count (excluded and not linked).
+// opOf returns what a judgement would do, with its rank; rank 0 for what does not count (excluded and not linked).
 func opOf(j gate.Judgement) (string, int) {
 	switch {
 	case j.Op == "delete":

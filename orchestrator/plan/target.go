@@ -94,7 +94,7 @@ func (r *Planner) handAll(cur *scoping.Partition, scope scoping.Scope, name stri
 	return next, nil
 }
 
-// nameOfContainer gives the directory's name of a scope's top, or what it was called when the census was not read yet.
+// nameOfContainer returns the directory's name of a scope's top, or what it was called when the census was not read yet.
 func (r *Planner) nameOfContainer(s scoping.Scope, called string) string {
 	if p, ok := r.o.View.Pin(scoping.ObjectID{Directory: s.Directory, GUID: s.Under}); ok {
 		return p.DN

@@ -20,7 +20,7 @@ func (c *conversation) dirty(ctx context.Context) (bool, error) {
 	return c.ask(ctx, engine.ProfileObjects, ids)
 }
 
-// dirtyOf gives the dirty objects that an engine owns, or owned last if they are gone, and that the session has not heard of.
+// dirtyOf returns the dirty objects that an engine owns, or owned last if they are gone, and that the session has not heard of.
 func (r *Runner) dirtyOf(name string, s *gate.Session) []scoping.ObjectID {
 	auth := r.o.Gate.Authority()
 	var ids []scoping.ObjectID

@@ -13,7 +13,7 @@ type behindError struct {
 	read, seen uint64
 }
 
-// Error says how far the run reads.
+// Error returns how far the run reads.
 func (e *behindError) Error() string {
 	return fmt.Sprintf("it reads directory %s at USN %d, seen was %d: what it proposes would be old", e.directory, e.read, e.seen)
 }

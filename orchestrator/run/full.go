@@ -48,7 +48,7 @@ func (r *Runner) rulesOf(ctx context.Context, name string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// fullDue says why an engine's next run is to be a full one; empty: it need not be. every is how old the last one may become; 0: however old. A full run
+// fullDue returns why an engine's next run is to be a full one; empty: it need not be. every is how old the last one may become; 0: however old. A full run
 // that was not complete does not count, so one that is broken off is due again.
 func (r *Runner) fullDue(name, rules string, every time.Duration) string {
 	last := r.o.Notes.LastFull(name)

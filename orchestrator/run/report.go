@@ -58,7 +58,7 @@ type Report struct {
 	Judgements []gate.Judgement `json:"-"`
 }
 
-// FirstProblem says what went wrong first, for one line.
+// FirstProblem returns what went wrong first, for one line.
 func (r Report) FirstProblem() string {
 	if len(r.Errors) == 0 {
 		return "the engine did not say why"
@@ -196,7 +196,7 @@ func (r *Runner) few(ids []string) string {
 	return strings.Join(names, ", ")
 }
 
-// heldOwners gives the open sets of owner changes that hold objects of an engine, with how many.
+// heldOwners returns the open sets of owner changes that hold objects of an engine, with how many.
 func (r *Runner) heldOwners(name string) (ids []string, objects int) {
 	auth := r.o.Gate.Authority()
 	for _, x := range r.o.View.Held() {

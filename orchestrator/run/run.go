@@ -278,7 +278,7 @@ func (c *conversation) keepOwed(ctx context.Context, batch []engine.Proposal) er
 	return r.o.Gate.Record(ctx, ledger.Again(keys, "looked-at", "a run that wrote nothing found it")...)
 }
 
-// whole gives the subtrees that scopes lie in, once each: what engines are asked for.
+// whole returns the subtrees that scopes lie in, once each: what engines are asked for.
 func whole(scopes []scoping.Scope) []scoping.Scope {
 	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
 		return scopes

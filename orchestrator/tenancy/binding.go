@@ -22,7 +22,7 @@ type Configured struct {
 
 const boundAdvice = "name the right one in tandem.yaml, or begin with an empty state folder"
 
-// elsewhere says why a state does not belong to what the configuration names, or "". It asks nobody.
+// elsewhere returns why a state does not belong to what the configuration names, or "". It asks nobody.
 func (t *Tenancy) elsewhere(hd control.Head) string {
 	b, c := hd.Bound, t.o.Configured
 	if b == nil {

@@ -50,7 +50,7 @@ type Mark struct {
 	At           time.Time
 }
 
-// host says which host a mark names, for people.
+// host returns which host a mark names, for people.
 func (m Mark) host() string {
 	s := "installation " + m.Installation
 	if m.Name != "" {
@@ -135,7 +135,7 @@ type known struct {
 // takeoverAdvice ends every refusal that another host causes.
 const takeoverAdvice = "if that one writes no more, `tandem takeover --reason R` takes the tenant over"
 
-// foreign says why a tenant's mark forbids this host to write, or "". A nonce of the state's own history is lag; one that is not is another
+// foreign returns why a tenant's mark forbids this host to write, or "". A nonce of the state's own history is lag; one that is not is another
 // host's. A mark of an older incarnation is lag as well, or was written by a host that has not noticed yet: see overwritten.
 func foreign(hd control.Head, m Mark, found bool) string {
 	switch {
@@ -157,7 +157,7 @@ func signed(hd control.Head, nonce string) bool {
 	return slices.ContainsFunc(hd.Signed, func(s control.Signature) bool { return s.Nonce == nonce })
 }
 
-// lingers gives why another host's mark, seen a moment ago, still counts although a read shows this host's: the tenant's reads lag, and need not
+// lingers returns why another host's mark, seen a moment ago, still counts although a read shows this host's: the tenant's reads lag, and need not
 // lag alike.
 func lingers(hd control.Head, now time.Time, delay time.Duration) string {
 	if hd.Refused == nil || now.UnixMilli() >= hd.Refused.At+delay.Milliseconds() {
@@ -172,7 +172,7 @@ func overwritten(hd control.Head, m Mark, found bool, now time.Time, delay time.
 	return found && m.Installation == hd.Installation && m.Incarnation < hd.Epoch.Incarnation && !signed(hd, m.Nonce) && now.UnixMilli() > hd.SignedAt+delay.Milliseconds()
 }
 
-// displaced says why a state folder that was used by another host may not write here, or "". It needs no tenant.
+// displaced returns why a state folder that was used by another host may not write here, or "". It needs no tenant.
 func displaced(hd control.Head, me Identity) string {
 	if hd.Restored != nil || len(hd.Signed) == 0 {
 		return ""
@@ -380,7 +380,7 @@ func (t *Tenancy) silence() time.Duration {
 	return t.o.Delay() + t.o.Tenure + cmp.Or(t.o.GhostLife, gate.DefaultGhostLife)
 }
 
-// refused says why this host may not write as things are known, and the kind of it; "" if it may, or waits for its activation.
+// refused returns why this host may not write as things are known, and the kind of it; "" if it may, or waits for its activation.
 func (t *Tenancy) refused(c *control.Content) (why string, kind error) {
 	switch {
 	case t.elsewhere(c.Head) != "":

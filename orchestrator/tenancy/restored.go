@@ -111,7 +111,7 @@ func (t *Tenancy) Activate(ctx context.Context, by, reason string) error {
 	return t.o.Grant(ctx)
 }
 
-// activable says why a state cannot be activated now.
+// activable returns why a state cannot be activated now.
 func (t *Tenancy) activable(ctx context.Context) error {
 	c, err := t.o.Control.View(ctx)
 	if err != nil {

@@ -31,7 +31,7 @@ type Returned struct {
 	Before    []string // from before the wave's first write
 }
 
-// PreviewRollback says what taking a wave back would write: what the earlier engine wants otherwise, and the values that only the wave's target wrote.
+// PreviewRollback returns what taking a wave back would write: what the earlier engine wants otherwise, and the values that only the wave's target wrote.
 // Nothing is written or decided.
 func (d *Driver) PreviewRollback(ctx context.Context, w wave.Wave) (Preview, error) {
 	p := Preview{Engine: w.From}

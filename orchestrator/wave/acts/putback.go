@@ -29,7 +29,7 @@ type account struct {
 	names map[scoping.ObjectID]string
 }
 
-// waitFor says why an object's values cannot be put back yet.
+// waitFor is why an object's values cannot be put back yet.
 type waitFor struct {
 	object scoping.ObjectID
 	why    string
@@ -141,7 +141,7 @@ func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id
 	return false
 }
 
-// unheard says what follows from an engine's not having settled an object since the wave's last write: its claim is not known.
+// unheard returns what follows from an engine's not having settled an object since the wave's last write: its claim is not known.
 func (a *account) unheard(s *ledger.State, k ledger.Key) {
 	d, dirty := s.Dirt[k.Object][k.Feature]
 	from, outcome := a.wave.From, engine.Outcome(d.Code)
@@ -307,7 +307,7 @@ func (a *account) report() wave.RollbackReport {
 	return r
 }
 
-// why says what the rollback waits for, and whether it may be over by itself.
+// why returns what the rollback waits for, and whether it may be over by itself.
 func (a *account) why() (text string, soon bool) {
 	text, soon = fmt.Sprintf("%d objects cannot be put back yet", len(a.wait)), true
 	for i, x := range a.wait {

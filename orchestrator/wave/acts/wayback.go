@@ -129,7 +129,7 @@ func (a *writtenValue) holds(v []string) bool {
 	return slices.ContainsFunc(a.wrote, func(x []string) bool { return slices.Equal(x, v) })
 }
 
-// Restorations gives the lines of a rollback's account as the log has them, in order of object and attribute.
+// Restorations returns the lines of a rollback's account as the log has them, in order of object and attribute.
 func (d *Driver) Restorations(ctx context.Context, id string) ([]ledger.Restoration, error) {
 	var out []ledger.Restoration
 	err := d.o.Log.Read(ctx, 0, func(_ uint64, b []byte) error {
