@@ -1,6 +1,9 @@
-// Package host is what stands between engines, directory and tenant: it keeps the partition in force, follows the directory, runs engines and has
-// their proposals judged, plans and carries out waves, and answers questions. It works over interfaces, so that the simulation runs it as it is;
-// package orchestrator gives it real directories, a real tenant and engine processes.
+// Package host makes the rooms of a running host and connects them, and does what none of them can do alone: it follows tenant and directories and draws the
+// conclusions before each run, puts the first policy in force, stops writing, and takes people's answers to held sets. It works over interfaces, so that the
+// simulation runs it as it is; package orchestrator gives it real directories, a real tenant and engine processes.
+//
+// Open folds the ledger, makes the rooms from the lowest up, puts in force what control says, and puts requests without an answer in doubt. From then on any
+// number of calls may run at once. Save keeps what is slow to make again; a host that ends without it loses nothing.
 package host
 
 import (
@@ -80,7 +83,7 @@ type Checkpoints interface {
 	SaveCheckpoint(ctx context.Context, b []byte) error
 }
 
-// Host is one running host. It is safe for concurrent use: runs of one engine go one after the other, and so do changes of control.
+// Host is one running host: its rooms, and what connects them. It is safe for concurrent use: runs of one engine go one after the other, and so do changes of control.
 type Host struct {
 	inForce
 	*tenancy.Tenancy
