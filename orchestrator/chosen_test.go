@@ -387,7 +387,9 @@ func (w *world) frozen(group, why string) {
 	}
 	more := assign("one more", "OU=Sales,"+w.site.base, "cloudsync", "sample: 50%")
 	blocks := func(p *plan.Plan) bool {
-		return slices.ContainsFunc(p.Blocked(), func(f wave.Finding) bool { return f.Code == "group-"+wave.Code(why) && strings.Contains(f.Message, group) })
+		return slices.ContainsFunc(p.Blocked(), func(f wave.Finding) bool {
+			return f.Code == "group-"+wave.Code(why) && strings.Contains(f.Message, group)
+		})
 	}
 	if why == "vanished" { // then no policy can name it
 		_, err := w.tandem.Host().Plan(w.t.Context(), plan.PlanOptions{File: "policy.yaml", Text: []byte(w.pilot + more)})

@@ -36,7 +36,7 @@ func (h *Host) compare(ctx context.Context) error {
 	if err := h.gate.Record(ctx, rs...); err != nil {
 		return err
 	}
-	if err := h.soil(ctx, keys, "unasked", "its owner did not settle it yet"); err != nil {
+	if err := h.soil(ctx, keys, ledger.Unasked, "its owner did not settle it yet"); err != nil {
 		return err
 	}
 	h.compared, h.news = auth.Epoch, false

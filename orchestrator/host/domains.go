@@ -29,7 +29,7 @@ func (h *Host) followDomains(ctx context.Context, verified []string, initial str
 	if slices.Equal(c.Head.Domains, now) || !h.o.Without.FollowsDomains() {
 		return nil
 	}
-	if err := h.soil(ctx, h.signedInElsewhere(now, initial), "domains", "the tenant's verified domains changed"); err != nil {
+	if err := h.soil(ctx, h.signedInElsewhere(now, initial), ledger.DomainsChanged, "the tenant's verified domains changed"); err != nil {
 		return err
 	}
 	return h.control.Change(ctx, func(c *control.Content) error {

@@ -20,6 +20,9 @@ import (
 
 func lower(s string) string { return strings.ToLower(s) }
 
+// codeNobodys is the code of debts of which no engine is asked any more.
+const codeNobodys = "nobodys"
+
 // domainsLife is how long the tenant's domains are believed.
 const domainsLife = 10 * time.Minute
 
@@ -160,7 +163,7 @@ func (h *Host) foreign(ctx context.Context, ids []string) error {
 			}
 		}
 	})
-	return h.soil(ctx, keys, "foreign-write", "the tenant shows a change by somebody else")
+	return h.soil(ctx, keys, ledger.ForeignWrite, "the tenant shows a change by somebody else")
 }
 
 // linkedIDs returns the cloud objects of all links. When the cache was read from nothing it cannot tell what others changed meanwhile:
@@ -175,8 +178,8 @@ func (h *Host) linkedIDs() (ids []string) {
 }
 
 // soil makes keys dirty.
-func (h *Host) soil(ctx context.Context, keys []ledger.Key, code, reason string) error {
-	return h.gate.Record(ctx, ledger.Again(keys, code, reason)...)
+func (h *Host) soil(ctx context.Context, keys []ledger.Key, why ledger.Cause, reason string) error {
+	return h.gate.Record(ctx, ledger.Again(keys, why, reason)...)
 }
 
 // followNews lets partition and ledger follow the changes that the census noticed. On failure they stay pending (rule T1).
@@ -242,7 +245,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 	if err := h.gate.Record(ctx, rs...); err != nil {
 		return err
 	}
-	return h.soil(ctx, keys, "directory", "the directory changed")
+	return h.soil(ctx, keys, ledger.DirectoryChanged, "the directory changed")
 }
 
 // lookUp reads what is linked and the census does not know, after its index was lost: a full reading tells no tombstones.
@@ -335,7 +338,7 @@ func (h *Host) sortDebts(ctx context.Context) error {
 			}
 			if h.nobodys(s, auth, row, sight, k) {
 				rs = append(rs, ledger.Record{Type: ledger.DecisionType, Object: &k.Object, Kind: sight.Kind, Name: sight.Name, Feature: k.Feature, Outcome: engine.Released,
-					Code: "nobodys", Reason: "no engine is to be asked for it any more", Closed: true})
+					Code: codeNobodys, Reason: "no engine is to be asked for it any more", Closed: true})
 			}
 		}
 	})

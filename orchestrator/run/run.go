@@ -275,7 +275,7 @@ func (c *conversation) keepOwed(ctx context.Context, batch []engine.Proposal) er
 			}
 		}
 	})
-	return r.o.Gate.Record(ctx, ledger.Again(keys, "looked-at", "a run that wrote nothing found it")...)
+	return r.o.Gate.Record(ctx, ledger.Again(keys, ledger.LookedAt, "a run that wrote nothing found it")...)
 }
 
 // whole returns the subtrees that scopes lie in, once each: what engines are asked for.

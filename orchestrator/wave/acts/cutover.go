@@ -165,7 +165,7 @@ func (d *Driver) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, er
 			return wave.Evidence{}, err
 		}
 		keys = d.askedOf(w.To, append(keys, d.o.View.Dead(w.Scopes())...))
-		if err := d.o.Gate.Record(ctx, ledger.Again(keys, "cutover", "the target has a say in it since the cutover")...); err != nil {
+		if err := d.o.Gate.Record(ctx, ledger.Again(keys, ledger.CutOver, "the target has a say in it since the cutover")...); err != nil {
 			return wave.Evidence{}, err
 		}
 	}

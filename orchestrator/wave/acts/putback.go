@@ -36,9 +36,6 @@ type waitFor struct {
 	soon   bool // it may be over by itself
 }
 
-// wordWanted is the reason in the dirty set of what an engine is asked for because a wave was taken back.
-const wordWanted = "rollback"
-
 // actRestore gives the attributes that the target wrote, and that the engine which has the scopes again does not manage, their value from
 // before the wave, where they still hold one that the wave wrote (invariant 4). It is over when every line of the account has an end.
 func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
@@ -71,7 +68,7 @@ func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, er
 
 // hear lets the earlier engine speak about objects, and looks again.
 func (d *Driver) hear(ctx context.Context, w wave.Wave, keys []ledger.Key) (*account, error) {
-	if err := d.o.Gate.Record(ctx, ledger.Again(keys, wordWanted, "wave "+w.ID+" was taken back")...); err != nil {
+	if err := d.o.Gate.Record(ctx, ledger.Again(keys, ledger.RolledBack, "wave "+w.ID+" was taken back")...); err != nil {
 		return nil, err
 	}
 	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
@@ -152,7 +149,7 @@ func (a *account) unheard(s *ledger.State, k ledger.Key) {
 		a.all(k.Object, ledger.NotRestorable, "what "+from+" wants is held: "+d.Reason)
 	case !a.asked:
 		a.ask = append(a.ask, k)
-	case !dirty || outcome == wordWanted:
+	case !dirty || d.Code == string(ledger.RolledBack):
 		a.all(k.Object, ledger.NotRestorable, from+" does not name it when it is asked for it")
 	case (outcome == engine.Failed || outcome == engine.Refused) && !passing(d.Reason):
 		a.all(k.Object, ledger.NotRestorable, from+" cannot settle it: "+d.Reason)

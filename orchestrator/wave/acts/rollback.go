@@ -54,7 +54,7 @@ func (d *Driver) actEvaluate(ctx context.Context, w wave.Wave) (wave.Evidence, e
 	if err := d.o.Run.Prepare(ctx); err != nil {
 		return wave.Evidence{}, err
 	}
-	if err := d.o.Gate.Record(ctx, ledger.Again(d.touched(w), wordWanted, "wave "+w.ID+" was taken back")...); err != nil {
+	if err := d.o.Gate.Record(ctx, ledger.Again(d.touched(w), ledger.RolledBack, "wave "+w.ID+" was taken back")...); err != nil {
 		return wave.Evidence{}, err
 	}
 	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
