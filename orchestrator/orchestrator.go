@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
@@ -394,13 +395,29 @@ func (k *kept) save(ctx context.Context) error {
 	return err
 }
 
-// LoadCheckpoint implements host.Checkpoints.
-func (k *kept) LoadCheckpoint(ctx context.Context) (b []byte, err error) {
-	err = k.ledger.View(ctx, func(tx state.Tx) error {
-		b = append([]byte(nil), tx.Get("ledger", "checkpoint")...)
+// Shelf implements host.Checkpoints.
+func (k *kept) Shelf(ctx context.Context) ledger.Shelf { return shelf{ctx, k.ledger} }
+
+// shelf is the ledger's index file as the ledger reads it.
+type shelf struct {
+	ctx   context.Context // of the command that reads: a shelf lives as long
+	index *state.Index
+}
+
+// Get implements ledger.Shelf.
+func (f shelf) Get(section, key string) (b []byte, err error) {
+	err = f.index.View(f.ctx, func(tx state.Tx) error {
+		if v := tx.Get(section, key); v != nil {
+			b = append(make([]byte, 0, len(v)), v...)
+		}
 		return nil
 	})
 	return b, err
+}
+
+// Each implements ledger.Shelf.
+func (f shelf) Each(section string, each func(key string, value []byte) error) error {
+	return f.index.View(f.ctx, func(tx state.Tx) error { return tx.Each(section, "", each) })
 }
 
 // LoadReach implements reach.Keeper.
@@ -418,6 +435,39 @@ func (k *kept) SaveReach(ctx context.Context, b []byte) error {
 }
 
 // SaveCheckpoint implements host.Checkpoints.
-func (k *kept) SaveCheckpoint(ctx context.Context, b []byte) error {
-	return k.ledger.Update(ctx, func(tx state.Tx) error { return tx.Put("ledger", "checkpoint", b) })
+func (k *kept) SaveCheckpoint(ctx context.Context, c *ledger.Checkpoint) error {
+	return k.ledger.Update(ctx, func(tx state.Tx) error {
+		if c.Anew {
+			if err := empty(tx, ledger.Sections()); err != nil {
+				return err
+			}
+		}
+		for _, e := range c.Entries {
+			err := error(nil)
+			switch {
+			case e.Append:
+				old := tx.Get(e.Section, e.Key)
+				err = tx.Put(e.Section, e.Key, append(old[:len(old):len(old)], e.Value...))
+			case e.Value == nil:
+				err = tx.Delete(e.Section, e.Key)
+			default:
+				err = tx.Put(e.Section, e.Key, e.Value)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// empty removes everything from buckets.
+func empty(tx state.Tx, buckets []string) error {
+	for _, bucket := range buckets {
+		err := tx.Each(bucket, "", func(key string, _ []byte) error { return tx.Delete(bucket, key) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

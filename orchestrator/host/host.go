@@ -56,7 +56,9 @@ type Options struct {
 	SaveCache func(context.Context) error
 	// Checkpoints keeps the ledger's checkpoint; nil: the log is folded from the start each time.
 	Checkpoints Checkpoints
-	Without     gate.Safeguard // for simulations only
+	// Unsaved is how many rows of the ledger may have changed before they are saved in the middle of a run; 0: 4,096.
+	Unsaved int
+	Without gate.Safeguard // for simulations only
 	// Patience is how long a command waits inside a phase that ends by itself (a soak).
 	Patience time.Duration
 	// Survey looks at the directories as a whole, for plans; nil: plans do not count references that cross engines.
@@ -79,8 +81,10 @@ type Options struct {
 
 // Checkpoints is where the ledger's checkpoint is kept.
 type Checkpoints interface {
-	LoadCheckpoint(ctx context.Context) ([]byte, error)
-	SaveCheckpoint(ctx context.Context, b []byte) error
+	// Shelf is what was saved, for reading.
+	Shelf(ctx context.Context) ledger.Shelf
+	// SaveCheckpoint stores all of a checkpoint in one step, or nothing.
+	SaveCheckpoint(ctx context.Context, c *ledger.Checkpoint) error
 }
 
 // Host is one running host: its rooms, and what connects them. It is safe for concurrent use: runs of one engine go one after the other, and so do changes of control.
@@ -168,7 +172,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	}
 	o.Census.Admit(h.Admits)
 	h.Runner = run.New(run.Options{Gate: h.gate, Census: o.Census, View: h.View, Control: h.control, Notes: h.Notes, Engines: o.Engines, Clock: o.Clock, Prepare: h.prepare,
-		Seen: h.Seen, Save: h.Save, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
+		Seen: h.Seen, Save: h.Save, Ease: h.ease, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
 		Look: h.ensureCensus, Survey: o.Survey, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
@@ -228,12 +232,8 @@ func (h *Host) fromCheckpoint(ctx context.Context) *ledger.State {
 	if h.o.Checkpoints == nil {
 		return ledger.New()
 	}
-	b, err := h.o.Checkpoints.LoadCheckpoint(ctx)
-	if err != nil || b == nil {
-		return ledger.New()
-	}
-	led, hash, err := ledger.LoadCheckpoint(b)
-	if err != nil || led.Seq == 0 || h.hashAt(ctx, led.Seq) != hash {
+	led, hash, err := ledger.Load(h.o.Checkpoints.Shelf(ctx))
+	if err != nil || led == nil || led.Seq == 0 || h.hashAt(ctx, led.Seq) != hash {
 		return ledger.New()
 	}
 	return led
@@ -241,7 +241,11 @@ func (h *Host) fromCheckpoint(ctx context.Context) *ledger.State {
 
 var errEnough = errors.New("enough")
 
+// hashAt returns the log's hash at a record; "" if there is no such record.
 func (h *Host) hashAt(ctx context.Context, seq uint64) string {
+	if last, hash := h.o.Store.Log.Head(); last == seq { // almost always; any other is looked for in its segment
+		return hex.EncodeToString(hash[:])
+	}
 	var out string
 	_ = h.o.Store.Log.ReadChained(ctx, seq, func(e state.LogEntry) error {
 		out = hex.EncodeToString(e.Hash[:])
@@ -258,7 +262,7 @@ func (h *Host) Save(ctx context.Context) error {
 	if err := h.Keep(ctx); err != nil {
 		return err
 	}
-	b, seq, err := h.checkpoint(ctx)
+	c, err := h.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
@@ -267,35 +271,53 @@ func (h *Host) Save(ctx context.Context) error {
 	h.mu.Unlock()
 	if h.o.SaveCache != nil && !catching {
 		h.o.Cache.Reached(h.seq()) // the gate gives a settlement to the cache before it is in the log
-		if err := h.o.SaveCache(ctx); err != nil {
-			return fmt.Errorf("keeping the tenant's cache: %w", err)
+		if err = h.o.SaveCache(ctx); err != nil {
+			err = fmt.Errorf("keeping the tenant's cache: %w", err)
 		}
 	}
-	if b == nil {
+	if c == nil {
+		return err
+	}
+	if err == nil {
+		if err = h.o.Checkpoints.SaveCheckpoint(ctx, c); err != nil {
+			err = fmt.Errorf("keeping the ledger's checkpoint: %w", err)
+		}
+	}
+	h.gate.Read(func(s *ledger.State) { s.Stored(c, err == nil) })
+	if err == nil {
+		h.lastSave = c.Seq
+	}
+	return err
+}
+
+// checkpoint encodes what changed of the ledger since it was saved last, if there is a place for it and something did. The lock of saving is held.
+func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error) {
+	if h.o.Checkpoints == nil {
+		return nil, nil
+	}
+	h.gate.Read(func(s *ledger.State) {
+		if s.Seq != h.lastSave && s.Seq != 0 {
+			c, err = s.Checkpoint(h.hashAt(ctx, s.Seq))
+		}
+	})
+	return c, err
+}
+
+// unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11).
+const unsaved = 4096
+
+// ease saves in the middle of a run what became much.
+func (h *Host) ease(ctx context.Context) error {
+	n := 0
+	h.gate.Read(func(s *ledger.State) { n = s.Unsaved() })
+	if n < cmp.Or(h.o.Unsaved, unsaved) {
 		return nil
 	}
-	if err := h.o.Checkpoints.SaveCheckpoint(ctx, b); err != nil {
-		return fmt.Errorf("keeping the ledger's checkpoint: %w", err)
-	}
-	h.lastSave = seq
-	return nil
+	return h.Save(context.WithoutCancel(ctx))
 }
 
 // ReadOnly returns why this host may not write at all, as far as that is known; "" if it may.
 func (h *Host) ReadOnly() string { return h.gate.Authority().ReadOnly }
-
-// checkpoint encodes the ledger, if there is a place for it and it changed since the last one. The lock of saving is held.
-func (h *Host) checkpoint(ctx context.Context) (b []byte, seq uint64, err error) {
-	if h.o.Checkpoints == nil {
-		return nil, 0, nil
-	}
-	h.gate.Read(func(s *ledger.State) {
-		if seq = s.Seq; seq != h.lastSave && seq != 0 {
-			b, err = s.Checkpoint(h.hashAt(ctx, seq))
-		}
-	})
-	return b, seq, err
-}
 
 // Gate returns the gate, for reports and tests.
 func (h *Host) Gate() *gate.Gate { return h.gate }

@@ -1,53 +1,244 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
-// checkpoint is the file form of a ledger.
-type checkpoint struct {
-	Version int    `json:"version"`
-	Hash    string `json:"hash"` // of the log at State.Seq: a checkpoint of another log is worth nothing
-	State   *State `json:"state"`
+// A ledger is kept in sections of a shelf: its head, which is everything but rows; each row; for each linked cloud object the row's object; for each object
+// the numbers of the log's records about it. A checkpoint writes what changed since the one before. It can be lost: then the whole log is folded.
+const (
+	headSection    = "ledger"
+	rowsSection    = "rows"
+	linksSection   = "links"
+	recordsSection = "records"
+
+	headKey = "checkpoint"
+)
+
+// Sections lists the sections of a shelf.
+func Sections() []string { return []string{headSection, rowsSection, linksSection, recordsSection} }
+
+// checkpointVersion is the format of a head. Version 1 held the rows as well.
+const checkpointVersion = 2
+
+// Shelf is where a checkpoint is read from.
+type Shelf interface {
+	// Get returns a value, nil if there is none.
+	Get(section, key string) ([]byte, error)
+	// Each calls f with every value of a section, which is good during the call only.
+	Each(section string, f func(key string, value []byte) error) error
 }
 
-// Checkpoint encodes the ledger with the log's hash at its sequence number.
-func (s *State) Checkpoint(hash string) ([]byte, error) {
-	b, err := json.Marshal(checkpoint{Version: Version, Hash: hash, State: s})
+// Entry is one change of a shelf: a value to put there, or to add at the end of the one that is there, or nil to remove it.
+type Entry struct {
+	Section, Key string
+	Value        []byte
+	Append       bool
+}
+
+// Checkpoint is what changed since the last one. Everything has to be stored in one step.
+type Checkpoint struct {
+	Seq     uint64
+	Anew    bool // whatever the shelf holds is of another ledger, and is removed first
+	Entries []Entry
+
+	changed map[scoping.ObjectID]bool
+	unlinks map[string]bool
+	records map[scoping.ObjectID][]uint64
+}
+
+// head is the file form of a ledger without its rows.
+type head struct {
+	Version int                  `json:"version"`
+	Hash    string               `json:"hash"` // of the log at State.Seq: a checkpoint of another log is worth nothing
+	State   *State               `json:"state"`
+	Rows    int                  `json:"rows"`
+	Live    map[scoping.Kind]int `json:"live,omitempty"`
+	Waiting []scoping.ObjectID   `json:"waiting,omitempty"` // objects whose references wait for ends
+	Since   uint64               `json:"since"`             // the shelf knows of which objects the records from this one on are
+}
+
+// Unsaved counts the rows that changed since the last checkpoint.
+func (s *State) Unsaved() int { return len(s.Rows.changed) }
+
+// Checkpoint encodes what changed since the last one, with the log's hash at State.Seq. The caller says by Stored whether it was stored.
+func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
+	t := &s.Rows
+	t.whole() // counts need it, and whoever writes checkpoints has it whole
+	if t.err != nil {
+		return nil, t.err
+	}
+	c := &Checkpoint{Seq: s.Seq, Anew: s.anew, changed: t.changed, unlinks: t.unlinks, records: s.records}
+	for _, o := range slices.SortedFunc(maps.Keys(t.changed), scoping.ObjectID.Compare) {
+		r := t.rows[o]
+		if r == nil {
+			c.Entries = append(c.Entries, Entry{Section: rowsSection, Key: o.String()})
+			continue
+		}
+		b, err := json.Marshal(r)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the row of %s: %w", o, err)
+		}
+		c.Entries = append(c.Entries, Entry{Section: rowsSection, Key: o.String(), Value: b})
+		if r.CloudID != "" {
+			c.Entries = append(c.Entries, Entry{Section: linksSection, Key: r.CloudID, Value: []byte(o.String())})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(t.unlinks)) {
+		c.Entries = append(c.Entries, Entry{Section: linksSection, Key: id})
+	}
+	for _, o := range slices.SortedFunc(maps.Keys(s.records), scoping.ObjectID.Compare) {
+		var b []byte
+		for _, seq := range s.records[o] {
+			b = binary.AppendUvarint(b, seq)
+		}
+		c.Entries = append(c.Entries, Entry{Section: recordsSection, Key: o.String(), Value: b, Append: true})
+	}
+	b, err := s.head(hash)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the ledger's checkpoint: %w", err)
 	}
-	return b, nil
+	c.Entries = append(c.Entries, Entry{Section: headSection, Key: headKey, Value: b})
+	s.anew, s.records, t.changed, t.unlinks = false, nil, nil, nil
+	return c, nil
 }
 
-// LoadCheckpoint reads what Checkpoint wrote, with the hash that the log must have at State.Seq. A checkpoint that cannot be read
-// is no loss: the caller folds the whole log.
-func LoadCheckpoint(b []byte) (s *State, hash string, err error) {
-	var c checkpoint
-	if err := json.Unmarshal(b, &c); err != nil {
-		return nil, "", fmt.Errorf("%w: checkpoint: %w", ErrRecord, err)
+func (s *State) head(hash string) ([]byte, error) {
+	rowless := *s
+	rowless.Rows = Table{}
+	holders := map[scoping.ObjectID]bool{}
+	for _, os := range s.wanted {
+		maps.Copy(holders, os)
 	}
-	if c.Version != Version || c.State == nil {
-		return nil, "", fmt.Errorf("%w: checkpoint of version %d, this program knows %d", ErrRecord, c.Version, Version)
+	return json.Marshal(head{Version: checkpointVersion, Hash: hash, State: &rowless, Rows: s.Rows.Len(), Live: s.Rows.Live(),
+		Waiting: slices.SortedFunc(maps.Keys(holders), scoping.ObjectID.Compare), Since: s.since})
+}
+
+// Stored ends a checkpoint. One that was not stored, or of which that is not known, is owed again with the next.
+func (s *State) Stored(c *Checkpoint, stored bool) {
+	t := &s.Rows
+	if stored {
+		for o := range c.changed {
+			if r, known := t.rows[o]; known && r == nil && !t.changed[o] {
+				delete(t.rows, o) // dropped, and the shelf knows
+			}
+		}
+		return
 	}
-	if err := c.State.check(); err != nil {
-		return nil, "", fmt.Errorf("%w: checkpoint: %w", ErrRecord, err)
+	s.anew = s.anew || c.Anew
+	for o := range c.changed {
+		t.note(o)
 	}
-	c.State.index()
-	return c.State, c.Hash, nil
+	for id := range c.unlinks {
+		if _, tied := t.links[id]; !tied {
+			if t.unlinks == nil {
+				t.unlinks = map[string]bool{}
+			}
+			t.unlinks[id] = true
+		}
+	}
+	for o, seqs := range c.records {
+		s.concern(o, seqs...)
+		slices.Sort(s.records[o])
+	}
+}
+
+// concern notes which records are about an object.
+func (s *State) concern(o scoping.ObjectID, seqs ...uint64) {
+	if s.records == nil {
+		s.records = map[scoping.ObjectID][]uint64{}
+	}
+	s.records[o] = append(s.records[o], seqs...)
+}
+
+// Load reads the last checkpoint of a shelf with every row, with the hash that the log must have at State.Seq. What cannot be read is no loss: the caller
+// folds the whole log, into a ledger of New. A nil ledger without an error: the shelf has none.
+func Load(shelf Shelf) (s *State, hash string, err error) {
+	s, h, err := glance(shelf)
+	if s == nil || err != nil {
+		return nil, "", err
+	}
+	s.Rows.whole()
+	if err := s.Rows.err; err != nil {
+		return nil, "", err
+	}
+	if n := s.Rows.Len(); n != h.Rows {
+		return nil, "", fmt.Errorf("%w: checkpoint: %d of %d rows are there", ErrRecord, n, h.Rows)
+	}
+	return s, h.Hash, nil
+}
+
+// Glance is Load that reads a row when it is asked for first: Table.Err then tells whether all that was asked for could be read. The ledger is for
+// looking at, with the records that follow folded in; nothing is decided by it.
+func Glance(shelf Shelf) (s *State, hash string, err error) {
+	s, h, err := glance(shelf)
+	return s, h.Hash, err
+}
+
+func glance(shelf Shelf) (*State, head, error) {
+	var h head
+	b, err := shelf.Get(headSection, headKey)
+	if err != nil || b == nil {
+		return nil, h, err
+	}
+	if err := json.Unmarshal(b, &h); err != nil {
+		return nil, h, fmt.Errorf("%w: checkpoint: %w", ErrRecord, err)
+	}
+	s := h.State
+	if s == nil || h.Version != 1 && h.Version != checkpointVersion {
+		return nil, h, fmt.Errorf("%w: checkpoint of version %d, this program knows %d", ErrRecord, h.Version, checkpointVersion)
+	}
+	if err := s.check(); err != nil {
+		return nil, h, fmt.Errorf("%w: checkpoint: %w", ErrRecord, err)
+	}
+	if h.Version == 1 { // its rows are not on the shelf yet
+		h.Rows, h.Since, s.anew = len(s.Rows.rows), s.Seq+1, true
+		for o := range s.Rows.rows {
+			s.Rows.note(o)
+			h.Waiting = append(h.Waiting, o)
+		}
+	} else {
+		s.Rows.shelf, s.Rows.live = shelf, h.Live
+	}
+	s.since = h.Since
+	s.index()
+	for _, o := range h.Waiting {
+		if r := s.Rows.Get(o); r != nil {
+			s.want(o, scoping.References, r.Features[scoping.References], true)
+		}
+	}
+	return s, h, s.Rows.err
+}
+
+// Records lists the numbers of the log's records about an object, in order. From the given one on the list is complete.
+func (s *State) Records(shelf Shelf, o scoping.ObjectID) (seqs []uint64, since uint64, err error) {
+	b, err := shelf.Get(recordsSection, o.String())
+	if err != nil {
+		return nil, 0, err
+	}
+	for len(b) > 0 {
+		seq, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nil, 0, fmt.Errorf("%w: the list of records about %s", ErrRecord, o)
+		}
+		seqs, b = append(seqs, seq), b[n:]
+	}
+	seqs = append(seqs, s.records[o]...)
+	slices.Sort(seqs) // a checkpoint that was stored, and of which that was not known, was stored twice
+	return slices.Compact(seqs), s.since, nil
 }
 
 // check finds what no ledger writes, and what would end the program later.
 func (s *State) check() error {
-	for o, r := range s.Rows.All() {
-		if r == nil || r.Object != o || r.Features == nil {
-			return fmt.Errorf("the row of %s is damaged", o)
-		}
-		for f, l := range r.Features {
-			if l == nil {
-				return fmt.Errorf("the row of %s has nothing about %s", o, f)
-			}
+	for o, r := range s.Rows.rows {
+		if err := r.check(o); err != nil {
+			return err
 		}
 	}
 	for id, o := range s.Intents {
@@ -63,6 +254,18 @@ func (s *State) check() error {
 	for o, fs := range s.Dirt {
 		if fs == nil {
 			return fmt.Errorf("the dirty set of %s is damaged", o)
+		}
+	}
+	return nil
+}
+
+func (r *Row) check(o scoping.ObjectID) error {
+	if r == nil || r.Object != o || r.Features == nil {
+		return fmt.Errorf("the row of %s is damaged", o)
+	}
+	for f, l := range r.Features {
+		if l == nil {
+			return fmt.Errorf("the row of %s has nothing about %s", o, f)
 		}
 	}
 	return nil

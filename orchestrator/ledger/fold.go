@@ -23,6 +23,9 @@ func (s *State) Fold(seq uint64, r Record) error {
 		return fmt.Errorf("%w: record %d (%s): %w", ErrRecord, seq, r.Type, err)
 	}
 	s.Seq = seq
+	if r.Object != nil {
+		s.concern(*r.Object, seq)
+	}
 	return nil
 }
 
@@ -223,12 +226,12 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		return
 	}
 	old := row.Features[r.Feature]
-	s.want(*r.Object, old, false)
+	s.want(*r.Object, r.Feature, old, false)
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later, Never: c.Never}
 	if old != nil && r.Type == DecisionType {
 		row.Features[r.Feature].Restores = old.Restores // an agreement is no write
 	}
-	s.want(*r.Object, row.Features[r.Feature], true)
+	s.want(*r.Object, r.Feature, row.Features[r.Feature], true)
 	if row.Transit != nil && base && row.Transit.To == owner {
 		row.Transit = nil
 	}
@@ -259,14 +262,12 @@ func (s *State) relink(row *Row, c Claim) {
 		if c.Tracks {
 			row.Links = &Links{} // what a new object has, or one that was there before, nobody of us wrote
 		}
-		if other, ok := s.byCloud[c.CloudID]; ok && other != row.Object {
+		if other, ok := s.Rows.linked(c.CloudID); ok && other != row.Object {
 			row.Links = s.Rows.Get(other).Links
-			s.want(other, s.Rows.Get(other).Features[scoping.References], false)
+			s.want(other, scoping.References, s.Rows.Get(other).Features[scoping.References], false)
 			s.Rows.drop(other)
 		}
-		delete(s.byCloud, row.CloudID)
-		row.CloudID = c.CloudID
-		s.byCloud[c.CloudID] = row.Object
+		s.Rows.tie(row, c.CloudID)
 	}
 	if c.Anchor != "" {
 		row.Anchor = c.Anchor

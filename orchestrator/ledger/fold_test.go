@@ -353,8 +353,8 @@ func TestUnknownRecordsAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for name, b := range map[string]string{"no JSON": "{", "a newer version": `{"version":2,"state":{}}`, "no state": `{"version":1}`} {
-		if _, _, err := ledger.LoadCheckpoint([]byte(b)); !errors.Is(err, ledger.ErrRecord) {
+	for name, b := range map[string]string{"no JSON": "{", "a newer version": `{"version":3,"state":{}}`, "no state": `{"version":1}`} {
+		if _, _, err := ledger.Load(shelf{"ledger": {"checkpoint": b}}); !errors.Is(err, ledger.ErrRecord) {
 			t.Errorf("checkpoint, %s: %v", name, err)
 		}
 	}

@@ -1,6 +1,8 @@
 package ledger_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -74,12 +76,54 @@ func foldInto(t *rapid.T, s *ledger.State, from int, rs []ledger.Record) {
 	}
 }
 
-func checkpoint(t *rapid.T, s *ledger.State) string {
-	b, err := s.Checkpoint("hash")
+// shelf keeps a ledger in memory.
+type shelf map[string]map[string]string
+
+func (f shelf) Get(section, key string) ([]byte, error) {
+	v, ok := f[section][key]
+	if !ok {
+		return nil, nil
+	}
+	return []byte(v), nil
+}
+
+func (f shelf) Each(section string, each func(string, []byte) error) error {
+	for k, v := range f[section] {
+		if err := each(k, []byte(v)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f shelf) store(c *ledger.Checkpoint) {
+	for _, section := range ledger.Sections() {
+		if f[section] == nil || c.Anew {
+			f[section] = map[string]string{}
+		}
+	}
+	for _, e := range c.Entries {
+		switch {
+		case e.Append:
+			f[e.Section][e.Key] += string(e.Value)
+		case e.Value == nil:
+			delete(f[e.Section], e.Key)
+		default:
+			f[e.Section][e.Key] = string(e.Value)
+		}
+	}
+}
+
+type fataler interface{ Fatal(...any) }
+
+// keep stores what changed of a ledger.
+func keep(t fataler, s *ledger.State, f shelf) {
+	c, err := s.Checkpoint("hash")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(b)
+	f.store(c)
+	s.Stored(c, true)
 }
 
 // view is what readers see, with everything that is derived.
@@ -100,32 +144,124 @@ func view(s *ledger.State) map[string]any {
 	return out
 }
 
-// A checkpoint with the tail after it is the whole log; folding a second time what was folded changes nothing; the same log gives the same ledger.
+// A checkpoint with the tail after it is the whole log, also one that was stored over an earlier one, or that could not be stored at first; folding a second
+// time what was folded changes nothing; the same log gives the same ledger; and a ledger that reads a row when it is asked for shows the same.
 func TestCheckpointAndTailEqualTheWholeLog(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rs := rapid.SliceOfN(rapid.Custom(record), 0, 25).Draw(t, "records")
 		cut := rapid.IntRange(0, len(rs)).Draw(t, "cut")
 		back := rapid.IntRange(0, cut).Draw(t, "back")
-		whole := ledger.New()
+		whole, all := ledger.New(), shelf{}
 		foldInto(t, whole, 0, rs)
+		keep(t, whole, all)
 
-		early := ledger.New()
-		foldInto(t, early, 0, rs[:cut])
-		s, hash, err := ledger.LoadCheckpoint([]byte(checkpoint(t, early)))
+		early, kept := ledger.New(), shelf{"rows": {"contoso/left behind": "by another ledger"}}
+		foldInto(t, early, 0, rs[:back])
+		if rapid.Bool().Draw(t, "stored before") {
+			keep(t, early, kept)
+		} else if c, err := early.Checkpoint("hash"); err != nil {
+			t.Fatal(err)
+		} else {
+			early.Stored(c, false)
+		}
+		foldInto(t, early, back, rs[back:cut])
+		keep(t, early, kept)
+		s, hash, err := ledger.Load(kept)
 		if err != nil || hash != "hash" || s.Seq != uint64(cut) {
 			t.Fatal(err, hash)
 		}
 		if d := cmp.Diff(view(early), view(s)); d != "" {
 			t.Fatalf("a checkpoint is another ledger: %s", d)
 		}
+		seen, _, err := ledger.Glance(kept)
+		if err != nil {
+			t.Fatal(err)
+		}
 		foldInto(t, s, back, rs[back:]) // from an earlier point than needed
-		if d := cmp.Diff(checkpoint(t, whole), checkpoint(t, s)); d != "" {
+		foldInto(t, seen, back, rs[back:])
+		if d := cmp.Diff(whole.Rows.Live(), seen.Rows.Live()); d != "" {
+			t.Fatalf("rows that are read when they are asked for: %s", d)
+		}
+		if d := cmp.Diff(view(whole), view(seen)); d != "" || seen.Rows.Err() != nil {
+			t.Fatalf("rows that are read when they are asked for: %s, %v", d, seen.Rows.Err())
+		}
+		keep(t, s, kept)
+		if d := cmp.Diff(all, kept); d != "" {
 			t.Fatal(d)
 		}
 		if d := cmp.Diff(view(whole), view(s)); d != "" {
 			t.Fatal(d)
 		}
+		for n := byte(10); n <= 13; n++ {
+			checkRecords(t, s, kept, object(n), rs)
+		}
 	})
+}
+
+// checkRecords compares the list of records about an object with the log.
+func checkRecords(t *rapid.T, s *ledger.State, f shelf, o scoping.ObjectID, rs []ledger.Record) {
+	var want []uint64
+	for i, r := range rs {
+		if r.Object != nil && *r.Object == o {
+			want = append(want, uint64(i+1))
+		}
+	}
+	got, since, err := s.Records(f, o)
+	if d := cmp.Diff(want, got); d != "" || since != 1 || err != nil {
+		t.Fatalf("records about %s since %d: %s, %v", o, since, d, err)
+	}
+}
+
+// A checkpoint of an earlier program, with all rows in its head, is read and written anew.
+func TestCheckpointOfVersionOneIsRead(t *testing.T) {
+	s := fold(t, append(created(), intent("i2", bob, cloud.Create, claim()))...)
+	row, err := json.Marshal(s.Rows.Get(ann))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := shelf{"ledger": {"checkpoint": `{"version":1,"hash":"hash","state":{"seq":3,"rows":{"` + ann.String() + `":` + string(row) + `}}}`}}
+	old, hash, err := ledger.Load(first)
+	if err != nil || hash != "hash" || old.Rows.Get(ann) == nil || old.Seq != 3 {
+		t.Fatalf("%v, %+v", err, old)
+	}
+	if r, ok := old.ByCloud("c-ann"); !ok || r.Object != ann {
+		t.Error("its link was lost")
+	}
+	keep(t, old, first)
+	again, _, err := ledger.Load(first)
+	if err != nil || again.Rows.Len() != 1 {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(old.Rows.Get(ann), again.Rows.Get(ann), cmp.AllowUnexported(ledger.Links{})); d != "" {
+		t.Error(d)
+	}
+	if _, since, err := again.Records(first, ann); err != nil || since != 4 {
+		t.Errorf("records are listed since %d, %v", since, err)
+	}
+}
+
+// A checkpoint whose rows were lost or damaged is not taken for a ledger.
+func TestDamagedRowsAreNoLedger(t *testing.T) {
+	for name, damage := range map[string]func(shelf){
+		"lost":    func(f shelf) { delete(f["rows"], ann.String()) },
+		"cut off": func(f shelf) { f["rows"][ann.String()] = f["rows"][ann.String()][:20] },
+		"another": func(f shelf) { f["rows"][ann.String()] = `{"object":"` + bob.String() + `","features":{}}` },
+		"no name": func(f shelf) { f["rows"]["x"] = f["rows"][ann.String()] },
+	} {
+		f := shelf{}
+		keep(t, fold(t, created()...), f)
+		damage(f)
+		if _, _, err := ledger.Load(f); !errors.Is(err, ledger.ErrRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+		s, _, err := ledger.Glance(f)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if name == "cut off" && (s.Rows.Get(ann) != nil || !errors.Is(s.Rows.Err(), ledger.ErrRecord)) {
+			t.Errorf("%s: a row that was asked for: %v", name, s.Rows.Err())
+		}
+	}
 }
 
 // One account is one row's, and every row knows its account (rules I2, I3).
@@ -195,11 +331,9 @@ func FuzzLoadCheckpoint(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	b, err := s.Checkpoint("hash")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
+	kept := shelf{}
+	keep(f, s, kept)
+	f.Add([]byte(kept["ledger"]["checkpoint"]))
 	f.Add([]byte(`{"version":1,"state":{"rows":{"contoso/00000000-0000-0000-0000-00000000000a":null}}}`))
 	f.Add([]byte(`{"version":1,"state":{"rows":{"contoso/00000000-0000-0000-0000-00000000000a":{"cloudId":"c"}}}}`))
 	f.Add([]byte(`{"version":1,"state":{"rows":{"contoso/00000000-0000-0000-0000-00000000000a":{"features":{"users":null}}}}}`))
@@ -207,7 +341,7 @@ func FuzzLoadCheckpoint(f *testing.F) {
 	f.Add([]byte(`{"version":1,"state":{"intents":{"i":{"record":{}}}}}`))
 	f.Add([]byte(`{"version":1,"state":{"holds":{"h":null}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, _, err := ledger.LoadCheckpoint(b)
+		s, _, err := ledger.Load(shelf{"ledger": {"checkpoint": string(b)}})
 		if err != nil {
 			return
 		}

@@ -101,7 +101,7 @@ type Destroyed struct {
 // State is the whole ledger. Only Fold changes it; readers must not keep pointers across a Fold.
 type State struct {
 	Seq       uint64                                         `json:"seq"` // of the last record folded
-	Rows      Table                                          `json:"rows"`
+	Rows      Table                                          `json:"rows,omitzero"`
 	Dirt      map[scoping.ObjectID]map[scoping.Feature]Dirty `json:"dirty"`
 	Transfers []scoping.Transfer                             `json:"transfers"`
 	Holds     map[string]*Hold                               `json:"holds"`
@@ -117,7 +117,9 @@ type State struct {
 
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
 
-	byCloud map[string]scoping.ObjectID
+	since   uint64                                         // the first record of which the shelf knows what objects it is about
+	records map[scoping.ObjectID][]uint64                  // about which objects the records since the last checkpoint are
+	anew    bool                                           // nothing of it is on the shelf
 	pending map[scoping.ObjectID][]string                  // object -> open intent ids, sorted
 	held    map[scoping.ObjectID][]string                  // object -> held sets that name it, by age
 	wanted  map[scoping.ObjectID]map[scoping.ObjectID]bool // end -> objects whose references want it, once it comes
@@ -125,7 +127,7 @@ type State struct {
 
 // New gives an empty ledger.
 func New() *State {
-	s := &State{}
+	s := &State{since: 1, anew: true}
 	s.index()
 	return s
 }
@@ -153,26 +155,17 @@ func (s *State) index() {
 	if s.Intents == nil {
 		s.Intents = map[string]*Open{}
 	}
-	s.byCloud = map[string]scoping.ObjectID{}
-	for id, r := range s.Rows.All() {
-		if r.CloudID != "" {
-			s.byCloud[r.CloudID] = id
-		}
-	}
 	s.pending = map[scoping.ObjectID][]string{}
 	for id, o := range s.Intents {
 		s.wait(*o.Record.Object, id)
 	}
 	s.indexHolds()
 	s.wanted = map[scoping.ObjectID]map[scoping.ObjectID]bool{}
-	for id, r := range s.Rows.All() {
-		s.want(id, r.Features[scoping.References], true)
-	}
 }
 
 // want notes, or forgets, which ends an object's references wait for.
-func (s *State) want(o scoping.ObjectID, l *Last, add bool) {
-	if l == nil {
+func (s *State) want(o scoping.ObjectID, f scoping.Feature, l *Last, add bool) {
+	if l == nil || f != scoping.References {
 		return
 	}
 	for _, end := range l.Later {
@@ -204,7 +197,7 @@ func (s *State) came(end scoping.ObjectID, row *Row, f scoping.Feature, at int64
 
 // ByCloud gives the row of a cloud object.
 func (s *State) ByCloud(id string) (*Row, bool) {
-	o, ok := s.byCloud[id]
+	o, ok := s.Rows.linked(id)
 	if !ok {
 		return nil, false
 	}
@@ -297,7 +290,7 @@ func ownerAfter(l *Last, r *Row, f scoping.Feature, ts []scoping.Transfer) strin
 
 // Unlinkable says whether a cloud object is tied to another row than o, one that still needs it (rule J2).
 func (s *State) Unlinkable(c cloud.Object, o scoping.ObjectID) (scoping.ObjectID, bool) {
-	other, ok := s.byCloud[c.ID]
+	other, ok := s.Rows.linked(c.ID)
 	if !ok || other == o {
 		return scoping.ObjectID{}, false
 	}

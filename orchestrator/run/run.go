@@ -59,8 +59,9 @@ type Options struct {
 	Prepare func(context.Context) (*census.UnreadError, error)
 	// Seen is told that a person was shown what an engine would write over a state that waits for its activation.
 	Seen func(ctx context.Context, engine, by string, writes int) error
-	// Save keeps what may be lost but is slow to make again.
-	Save     func(context.Context) error
+	// Save keeps what may be lost but is slow to make again. Ease does so between two batches, where that became much.
+	Save, Ease func(context.Context) error
+
 	Refused  map[scoping.Feature]string // what the tenant does not take, and why
 	Progress func(Progress)
 	Log      func(msg string, args ...any)
@@ -205,6 +206,9 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		ds, err := c.session.Propose(ctx, batch)
 		if err == nil && q.Ceiling == engine.ModeShadow {
 			err = c.keepOwed(ctx, batch)
+		}
+		if err == nil {
+			err = r.o.Ease(ctx)
 		}
 		return ds, err
 	}, Progress: func(p engine.Progress) {

@@ -41,7 +41,14 @@ func TestStoryAnOlderCacheSettlesNothing(t *testing.T) {
 				}
 				w.dir.put(*ann)
 				if w.checkpoint = nil; x.checkpoint {
-					w.ledgerNow(func(s *ledger.State) { w.checkpoint, _ = s.Checkpoint(w.hash(s.Seq)) })
+					w.checkpoint = shelf{}
+					w.ledgerNow(func(s *ledger.State) {
+						c, err := s.Checkpoint(w.hash(s.Seq))
+						if err != nil {
+							w.fail(nothingLost, "%v", err)
+						}
+						w.checkpoint.put(c)
+					})
 					w.checkpoints = true
 				}
 				if x.lost {
