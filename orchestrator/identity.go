@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 )
 
@@ -53,6 +54,22 @@ func identify(o Options) (tenancy.Identity, error) {
 	}
 	r.Path = dir // it was moved
 	return me, writeIdentity(dir, r)
+}
+
+// recognize is identify for a process that changes nothing: a folder that has no id yet, or was moved or copied, is left to identify.
+func recognize(o Options) (tenancy.Identity, error) {
+	me := tenancy.Identity{Machine: machineID(o)}
+	me.Name, _ = os.Hostname() // for people only
+	dir, err := filepath.Abs(o.StateDir)
+	if err != nil {
+		return me, fmt.Errorf("the state folder's path: %w", err)
+	}
+	r, err := readIdentity(dir)
+	if err == nil && r.Path != dir {
+		err = fmt.Errorf("%w: the state folder was at %s", host.ErrGlance, r.Path)
+	}
+	me.Folder = r.Folder
+	return me, err
 }
 
 // newIdentity gives a folder an id of its own.

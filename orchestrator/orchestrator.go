@@ -39,6 +39,7 @@ type Options struct {
 	Getenv   func(string) string
 	Hook     state.Hook // failpoints, for tests
 	Clock    gate.Clock // nil: the system's
+	Glance   bool       // only show what is stored, fast; Open fails where that is not possible: see host.ErrGlance
 	Machine  string     // what tells this machine from others; empty: TANDEM_MACHINE_ID, then the operating system's id
 }
 
@@ -89,12 +90,24 @@ func withDefaults(c Config, o Options) Options {
 	return o
 }
 
-func (x *Orchestrator) open(ctx context.Context) error {
-	var err error
-	if x.store, err = state.Open(x.options.StateDir, state.Options{Command: x.options.Command, Hook: x.options.Hook}); err != nil {
+// openStore takes the state folder. A glance shares it with others that only look, and leaves it as it is.
+func (x *Orchestrator) openStore() (err error) {
+	o := state.Options{Command: x.options.Command, Hook: x.options.Hook}
+	if x.options.Glance {
+		if x.store, err = state.OpenReadOnly(x.options.StateDir, o); err == nil {
+			x.identity, err = recognize(x.options)
+		}
 		return err
 	}
-	if x.identity, err = identify(x.options); err != nil {
+	if x.store, err = state.Open(x.options.StateDir, o); err == nil {
+		x.identity, err = identify(x.options)
+	}
+	return err
+}
+
+func (x *Orchestrator) open(ctx context.Context) error {
+	var err error
+	if err := x.openStore(); err != nil {
 		return err
 	}
 	conns, err := x.connections()
@@ -121,7 +134,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	configured := x.config.identify()
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Cache: kept.cache, Engines: x.engines, Clock: x.options.Clock,
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
-		NewID: newID, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.progress,
+		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
 	return err
 }
@@ -188,6 +201,9 @@ func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
 // openIndex opens an index file; an unusable one is made anew, since it can be read again.
 func (x *Orchestrator) openIndex(name string, version int) (*state.Index, error) {
 	ix, err := x.store.Index(name, "tandem "+name, version)
+	if x.options.Glance {
+		return ix, err
+	}
 	if errors.Is(err, state.ErrIndexUnusable) {
 		x.log.Warn("an index file cannot be used and is made anew", "index", name, "error", err)
 		if err := x.store.RemoveIndex(name); err != nil {
@@ -207,13 +223,17 @@ func (x *Orchestrator) openCensus(ctx context.Context, conns map[string]director
 	for i, d := range x.config.Directories {
 		names[i] = d.Name
 	}
-	return census.Open(ctx, names, func(ctx context.Context, name string) (census.Reader, error) {
+	dial := func(ctx context.Context, name string) (census.Reader, error) {
 		s, err := directory.Dial(ctx, conns[name])
 		if err != nil {
 			return nil, err
 		}
 		return lively{s}, nil
-	}, ix)
+	}
+	if x.options.Glance {
+		return census.Glance(ctx, names, dial, ix)
+	}
+	return census.Open(ctx, names, dial, ix)
 }
 
 // lively is a session with a directory whose answers show the loop that asks that it lives: reading a large directory takes long.
@@ -258,7 +278,7 @@ func (x *Orchestrator) Describe(ctx context.Context, name string) (engine.Descri
 // Close stops the engines and lets go of the state folder.
 func (x *Orchestrator) Close(ctx context.Context) error {
 	var errs []error
-	if x.host != nil {
+	if x.host != nil && !x.options.Glance {
 		errs = append(errs, x.host.Save(context.WithoutCancel(ctx)))
 	}
 	if x.engines != nil {
@@ -358,6 +378,9 @@ func (x *Orchestrator) openKept(ctx context.Context) (*kept, error) {
 	if k.ledger, err = x.openIndex("ledger", 1); err != nil {
 		return nil, err
 	}
+	if x.options.Glance {
+		return k, k.cache.Glance(tenantShelf{ctx, k.tenant})
+	}
 	err = k.tenant.View(ctx, func(tx state.Tx) error {
 		return k.cache.Load(func(yield func(string, []byte) bool) {
 			_ = tx.Each("cache", "", func(key string, v []byte) error {
@@ -376,6 +399,20 @@ func (x *Orchestrator) openKept(ctx context.Context) (*kept, error) {
 }
 
 var errStop = errors.New("stop")
+
+// tenantShelf is the tenant's index file as a glance at the cache reads it.
+type tenantShelf struct {
+	ctx   context.Context // of the process that looks
+	index *state.Index
+}
+
+// Get implements cloud.Shelf.
+func (f tenantShelf) Get(key string) ([]byte, error) { return shelf(f).Get("cache", key) }
+
+// Each implements cloud.Shelf.
+func (f tenantShelf) Each(prefix string, each func(key string, value []byte) error) error {
+	return f.index.View(f.ctx, func(tx state.Tx) error { return tx.Each("cache", prefix, each) })
+}
 
 // save keeps what changed of the cache.
 func (k *kept) save(ctx context.Context) error {

@@ -26,10 +26,13 @@ type boltKV struct {
 	poisoned atomic.Bool // bbolt holds locks that nobody will release
 }
 
-// openBolt opens an existing file.
+// openBolt opens an existing file. An index that is only looked at is not walked before, so that opening it costs the same however large it is: its owner walks
+// it before anything is written by what it says, and what a reader finds damaged becomes a *DamageError then.
 func openBolt(path string, sums, readOnly bool) (*boltKV, error) {
-	if err := checkPages(path); err != nil {
-		return nil, err
+	if sums || !readOnly {
+		if err := checkPages(path); err != nil {
+			return nil, err
+		}
 	}
 	db, err := openDB(path, readOnly)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // segmentReader walks the frames of one segment, checking each.
@@ -153,6 +154,49 @@ func (l *segmentLog) ReadChained(ctx context.Context, from uint64, f func(LogEnt
 		}
 	}
 	return nil
+}
+
+func (l *segmentLog) Pick(ctx context.Context, seqs []uint64, f func(LogEntry) error) error {
+	if err := l.usable(false); err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	segments, head := l.snapshot()
+	for i, s := range segments {
+		until := head
+		if i+1 < len(segments) {
+			until = segments[i+1].header.first - 1
+		}
+		n, _ := slices.BinarySearch(seqs, until+1) // those of this segment and before
+		r := newSegmentReader(l.files.path(s.name), s.f, s.header, s.size)
+		for _, seq := range seqs[:n] {
+			if err := l.pick(ctx, r, seq, f); err != nil {
+				return err
+			}
+		}
+		seqs = seqs[n:]
+	}
+	if len(seqs) > 0 {
+		return fmt.Errorf("read log: record %d of %d", seqs[0], head)
+	}
+	return nil
+}
+
+// pick goes on to one record of a segment.
+func (l *segmentLog) pick(ctx context.Context, r *segmentReader, seq uint64, f func(LogEntry) error) error {
+	for r.seq+1 < seq {
+		if r.seq%checkEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := r.skip(); err != nil {
+			return l.endOf(r, err)
+		}
+	}
+	prev := r.hash
+	e, err := r.next()
+	if err != nil {
+		return l.endOf(r, err)
+	}
+	return f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Owed: e.owed})
 }
 
 // snapshot copies the segments and the head as they are now.

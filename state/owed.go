@@ -102,6 +102,16 @@ func debtsAfter(tx Tx, paid uint64) ([]debt, error) {
 	return debts, err
 }
 
+// Owes reports whether control commits owe the log records.
+func (s *Store) Owes(ctx context.Context) (owes bool, err error) {
+	err = s.control.kv.view(ctx, func(tx Tx) error {
+		debts, err := debtsAfter(tx, s.log.paid())
+		owes = len(debts) > 0
+		return err
+	})
+	return owes, err
+}
+
 // AppendOwed appends to the log what control commits owe it and returns the log's head. It may use the reserve: a commit
 // that took place cannot be taken back. Calling it with nothing owed is cheap.
 func (s *Store) AppendOwed(ctx context.Context) (last uint64, err error) {

@@ -63,6 +63,8 @@ type Log interface {
 	Read(ctx context.Context, from uint64, f func(seq uint64, record []byte) error) error
 	// ReadChained is Read with the chain's values, each hash checked against the record before f sees it.
 	ReadChained(ctx context.Context, from uint64, f func(e LogEntry) error) error
+	// Pick is ReadChained for the records with these numbers, which rise; those between them are passed over without being checked.
+	Pick(ctx context.Context, seqs []uint64, f func(e LogEntry) error) error
 	// Head returns the last durable record's number and hash; 0 and zeros for an empty log.
 	Head() (seq uint64, hash [32]byte)
 	// CheckHead compares a head kept elsewhere with the log: a *DamageError when the log is shorter than it or has another

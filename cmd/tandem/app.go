@@ -123,12 +123,15 @@ type request struct {
 	body    any
 	view    func(io.Writer, json.RawMessage) error
 	item    func(io.Writer, json.RawMessage) error // of commands that give many
+	glance  bool                                   // it only looks at what is stored
 }
 
 // ask sends a command to whoever holds the state and shows the answer.
 func ask(c *cli.Context, r request) error {
 	var out json.RawMessage
-	o, err := stream(c, r.command, r.body, &out, func(b json.RawMessage) error { return show(c, b, r.item) })
+	to := options(c)
+	to.Glance = r.glance
+	o, err := streamTo(c, to, r.command, r.body, &out, func(b json.RawMessage) error { return show(c, b, r.item) })
 	if err != nil {
 		return err
 	}
@@ -146,8 +149,12 @@ func call(c *cli.Context, command string, body, out any) (api.Outcome, error) {
 }
 
 func stream(c *cli.Context, command string, body, out any, item func(json.RawMessage) error) (o api.Outcome, err error) {
+	return streamTo(c, options(c), command, body, out, item)
+}
+
+func streamTo(c *cli.Context, to api.Options, command string, body, out any, item func(json.RawMessage) error) (o api.Outcome, err error) {
 	noteInterrupt("stopping at the next durable step; Ctrl-C again leaves at once")
-	err = api.Do(c.Context, options(c), func(s *api.Session) error {
+	err = api.Do(c.Context, to, func(s *api.Session) error {
 		if !c.Bool("no-progress") {
 			d := newDisplay()
 			s.Progress = d.show

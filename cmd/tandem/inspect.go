@@ -43,7 +43,7 @@ func statusCommand() *cli.Command {
 		if err := arguments(c); err != nil {
 			return err
 		}
-		return ask(c, request{command: "status", body: api.None{}, view: view(showStatus)})
+		return ask(c, request{glance: true, command: "status", body: api.None{}, view: view(showStatus)})
 	}}
 }
 
@@ -126,7 +126,7 @@ func explainCommand() *cli.Command {
 				}
 				q.File, q.Text = f, text
 			}
-			return ask(c, request{command: "explain", body: q, view: view(showExplained)})
+			return ask(c, request{glance: true, command: "explain", body: q, view: view(showExplained)})
 		}}
 }
 
@@ -152,7 +152,7 @@ func objectCommand() *cli.Command {
 		if err := arguments(c, "REF"); err != nil {
 			return err
 		}
-		return ask(c, request{command: "object", body: api.RefRequest{Ref: c.Args().First()}, view: view(showObject)})
+		return ask(c, request{glance: true, command: "object", body: api.RefRequest{Ref: c.Args().First()}, view: view(showObject)})
 	}}
 }
 

@@ -33,6 +33,8 @@ type Options struct {
 	Notes   *reach.Notes
 	Engines run.Engines
 	Store   *state.Store
+	// Shelf is where the ledger's checkpoint is read from; nil: none is kept.
+	Shelf func(context.Context) ledger.Shelf
 	// Look reads the directories if nothing is known of them yet.
 	Look func(context.Context) error
 }

@@ -3,6 +3,7 @@ package answer
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -24,9 +25,9 @@ type AuditFilter struct {
 	Wave   string
 }
 
-// Audit reads the log from its beginning.
+// Audit reads the log from its beginning. The records about one object are found by the list that checkpoints keep, as far back as that goes.
 func (a *Desk) Audit(ctx context.Context, f AuditFilter, each func(AuditEntry) error) error {
-	return a.o.Store.Log.ReadChained(ctx, 0, func(e state.LogEntry) error {
+	pass := func(e state.LogEntry) error {
 		r, err := ledger.Decode(e.Record)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", e.Seq, err)
@@ -38,7 +39,39 @@ func (a *Desk) Audit(ctx context.Context, f AuditFilter, each func(AuditEntry) e
 			return nil
 		}
 		return each(AuditEntry{Seq: e.Seq, Record: r, Prev: hex.EncodeToString(e.Prev[:]), Hash: hex.EncodeToString(e.Hash[:])})
+	}
+	seqs, since, listed := a.listed(ctx, f.Object)
+	if !listed {
+		return a.o.Store.Log.ReadChained(ctx, 0, pass)
+	}
+	if since > 1 {
+		err := a.o.Store.Log.ReadChained(ctx, 0, func(e state.LogEntry) error {
+			if e.Seq >= since {
+				return errListed
+			}
+			return pass(e)
+		})
+		if err != nil && !errors.Is(err, errListed) {
+			return err
+		}
+	}
+	return a.o.Store.Log.Pick(ctx, seqs, pass)
+}
+
+// errListed ends the reading of what is older than the list of records.
+var errListed = errors.New("listed from here on")
+
+// listed returns the numbers of the records about an object, complete from one of them on; false if there is no such list.
+func (a *Desk) listed(ctx context.Context, o *scoping.ObjectID) (seqs []uint64, since uint64, listed bool) {
+	if o == nil || a.o.Shelf == nil {
+		return nil, 0, false
+	}
+	a.o.Gate.Read(func(s *ledger.State) {
+		var err error
+		seqs, since, err = s.Records(a.o.Shelf(ctx), *o)
+		listed = err == nil
 	})
+	return seqs, since, listed
 }
 
 // CheckState reads control and log beside all other work, and returns what is wrong with them.

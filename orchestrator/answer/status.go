@@ -85,21 +85,14 @@ func (a *Desk) Status(ctx context.Context) (Status, error) {
 		debts[d.Owner]++
 		st.Dirty++
 	}
-	a.o.Gate.Read(func(s *ledger.State) {
-		st.InDoubt = len(s.Intents)
-		for _, r := range s.Rows.All() {
-			if r.State == ledger.Live {
-				st.Linked[r.Kind]++
-			}
-		}
-	})
+	a.o.Gate.Read(func(s *ledger.State) { st.InDoubt, st.Linked = len(s.Intents), s.Rows.Live() })
 	st.Tenant = a.o.Notes.Of(reach.Tenant)
 	for _, n := range a.o.Engines.Names() {
 		st.Engines = append(st.Engines, a.engineStatus(n, auth, debts[n]))
 	}
 	for _, n := range a.o.Census.Names() {
 		d := DirectoryStatus{Name: n, USN: a.o.Census.USN(n)}
-		a.o.Census.Tree(n, func(t *census.Tree) { d.Objects = len(t.All()) })
+		a.o.Census.Tree(n, func(t *census.Tree) { d.Objects = t.Living() })
 		d.Reach = a.o.Notes.Of(reach.Directory(n))
 		d.Deleted, d.Blind = a.o.Notes.Deleted(n)
 		st.Directories = append(st.Directories, d)

@@ -30,6 +30,9 @@ type Options struct {
 	Clock   func(d time.Duration) <-chan time.Time // nil: time.After
 	Tell    func(message string)                   // nil: nobody; what a person who waits should know
 
+	// Glance: the command only looks at what is stored. It may then be answered from there without taking the state, which is fast and shared with others.
+	Glance bool
+
 	daemon bool
 }
 
@@ -102,6 +105,9 @@ func load(o *Options) (orchestrator.Config, error) {
 
 // Do runs f with a session. When the holder ended between the greeting and the command, it connects anew: the command did not begin.
 func Do(ctx context.Context, o Options, f func(*Session) error) error {
+	if o.Glance && glance(ctx, o, f) {
+		return nil
+	}
 	for tries := 0; ; tries++ {
 		s, err := Connect(ctx, o)
 		if err != nil {
@@ -112,6 +118,44 @@ func Do(ctx context.Context, o Options, f func(*Session) error) error {
 			return err
 		}
 	}
+}
+
+// glance answers a command from what is stored. Whatever keeps it from that, also that the command itself fails, is left to who takes the state: nothing
+// was changed, and f shows nothing before it succeeds.
+func glance(ctx context.Context, o Options, f func(*Session) error) bool {
+	var warned []string
+	warn := o.Warn
+	o.Warn = func(m string) { warned = append(warned, m) } // who takes the state warns as well
+	c, err := load(&o)
+	if err != nil {
+		return false
+	}
+	h := newHub()
+	x, err := orchestrator.Open(ctx, c, orchestrator.Options{Glance: true, Logger: o.Logger, Command: o.Command, Self: o.Self, StateDir: o.State, Progress: h.tell, Getenv: o.Getenv})
+	if err != nil {
+		return false // also that somebody holds the state, who is asked then
+	}
+	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State}), ended: make(chan error, 1)}
+	inside := newMemory()
+	s.client, s.http = newClient(inside.dial), &http.Server{Handler: s.handler, ConnContext: withCaller, ReadHeaderTimeout: 10 * time.Second}
+	s.client.Warn = o.Warn
+	go func() { s.ended <- s.http.Serve(inside) }()
+	err = f(&Session{Client: s.client})
+	s.client.http.CloseIdleConnections()
+	if err == nil {
+		err = x.Host().Doubt()
+	}
+	closed := s.http.Shutdown(ctx)
+	<-s.ended
+	if errors.Join(err, closed, x.Close(ctx)) != nil {
+		return false
+	}
+	for _, m := range warned {
+		if warn != nil {
+			warn(m)
+		}
+	}
+	return true
 }
 
 // Local says whether this process holds the state.

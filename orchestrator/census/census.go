@@ -50,6 +50,7 @@ type mark struct {
 	Seen       uint64       `json:"seen,omitempty"` // the newest change that was read, by the controller's numbers; 0: not known, at most USN
 	Root       scoping.GUID `json:"root"`
 	RootDN     string       `json:"rootDN"`
+	Sum        *sum         `json:"sum,omitempty"` // what a glance has to know of all objects; nil: stored by a program that did not keep it
 }
 
 // Census holds the trees of all directories. It is safe for concurrent use.
@@ -75,6 +76,8 @@ type Census struct {
 	down  map[string]error                           // directories that could not be read last, and why
 	lines map[string]*line                           // by directory; the map itself never changes
 	admit func(name string, root scoping.GUID) error // nil: any directory
+
+	glancing bool // see Glance
 }
 
 // line is the conversation with one directory: one at a time, so that a controller that hangs holds up no other directory.
@@ -85,11 +88,7 @@ type line struct {
 
 // Open loads what the store knows of the directories. Nothing is dialled yet.
 func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Census, error) {
-	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{}, down: map[string]error{},
-		choosing: map[string]*choosing{}, stored: map[string]remembered{}, owed: map[string]*news{}}
-	for _, n := range names {
-		c.lines[n] = &line{}
-	}
+	c := empty(names, dial, store)
 	if store == nil {
 		return c, nil
 	}
@@ -103,29 +102,13 @@ func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Censu
 	})
 }
 
-func (c *Census) load(tx state.Tx, name string) error {
-	b := tx.Get("marks", name)
-	if b == nil {
-		return nil
+func empty(names []string, dial Dialer, store Store) *Census {
+	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{}, down: map[string]error{},
+		choosing: map[string]*choosing{}, stored: map[string]remembered{}, owed: map[string]*news{}}
+	for _, n := range names {
+		c.lines[n] = &line{}
 	}
-	var m mark
-	if err := json.Unmarshal(b, &m); err != nil {
-		return err
-	}
-	t := NewTree(name, m.Root, m.RootDN)
-	err := tx.Each("objects/"+name, "", func(_ string, v []byte) error {
-		var o Object
-		if err := json.Unmarshal(v, &o); err != nil {
-			return err
-		}
-		t.Put(o)
-		return nil
-	})
-	c.trees[name], c.marks[name] = t, m
-	if err != nil {
-		return err
-	}
-	return c.loadChoosing(tx, name)
+	return c
 }
 
 // Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
@@ -156,6 +139,9 @@ func (c *Census) Keep(ctx context.Context) error {
 			if !ok || untold[n] {
 				continue
 			}
+			if t := c.trees[n]; t != nil {
+				m.Sum = t.sum()
+			}
 			if err := putJSON(tx, "marks", n, m); err != nil {
 				return err
 			}
@@ -163,7 +149,7 @@ func (c *Census) Keep(ctx context.Context) error {
 				return err
 			}
 			for _, o := range changed[n] {
-				if err := putJSON(tx, "objects/"+n, o.GUID.String(), o); err != nil {
+				if err := putJSON(tx, objectsOf(n), o.GUID.String(), o); err != nil {
 					return err
 				}
 			}
@@ -271,6 +257,9 @@ func (c *Census) Close() error {
 // start, so that the events do not tell everything: compare. An *UnreadError tells which directories could not be read; the events are those of the
 // others then. After any other error there are none.
 func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err error) {
+	if err := c.refuse(); err != nil {
+		return nil, false, err
+	}
 	unread := map[string]error{}
 	for _, n := range c.names {
 		es, err := c.refresh(ctx, n)
@@ -421,7 +410,7 @@ func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	if t == nil {
 		return gate.Sight{}
 	}
-	o := t.objects[id.GUID]
+	o := t.object(id.GUID)
 	if o == nil {
 		return gate.Sight{}
 	}
@@ -439,7 +428,7 @@ func (c *Census) Expected(id scoping.ObjectID) bool {
 	if t == nil {
 		return false
 	}
-	o := t.objects[id.GUID]
+	o := t.object(id.GUID)
 	return o != nil && !o.Gone && !o.Critical && (o.Kind == scoping.User || o.Kind == scoping.Group)
 }
 
@@ -452,6 +441,9 @@ func (c *Census) Reread(ctx context.Context, ids []scoping.ObjectID) error {
 // read reads objects by identity with deleted ones shown, in every directory concerned, and takes them into the trees. An *UnreadError tells which
 // directories could not be read; what was found in the others counts.
 func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, attrs []string) (map[scoping.ObjectID]directory.Entry, error) {
+	if err := c.refuse(); err != nil {
+		return nil, err
+	}
 	byDir := map[string][]scoping.GUID{}
 	for _, id := range ids {
 		byDir[id.Directory] = append(byDir[id.Directory], id.GUID)

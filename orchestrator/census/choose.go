@@ -70,6 +70,9 @@ func (c *Census) choose(ctx context.Context, name string, choices []scoping.Choi
 	if c.chooses(name, choices) {
 		return nil
 	}
+	if err := c.refuse(); err != nil {
+		return err
+	}
 	return c.with(ctx, name, func(r Reader) error {
 		c.mu.Lock()
 		old := c.choosing[name]
@@ -374,7 +377,10 @@ func (c *Census) Staged() []Staged {
 			continue
 		}
 		for g := range t.staged {
-			o := t.objects[g]
+			o := t.object(g)
+			if o == nil {
+				continue // it could not be read, which Err tells
+			}
 			for _, x := range s.named(o.Staged) {
 				if !o.Gone {
 					out = append(out, Staged{Object: scoping.ObjectID{Directory: n, GUID: g}, Kind: o.Kind, Choice: x, Taken: !slices.Contains(o.Chosen, x.ID)})

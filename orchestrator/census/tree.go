@@ -76,6 +76,9 @@ type Tree struct {
 	staged   map[scoping.GUID]struct{} // objects with staged changes
 	fresh    map[scoping.GUID]struct{} // appeared in this refresh: nobody's owner changes by what takes them
 	recalled map[scoping.GUID]struct{} // what took them before was told from elsewhere
+
+	shelf  *shelf // of a glance: where objects are read from when they are asked for; nil: all are here
+	failed error  // what could not be read of it first
 }
 
 // NewTree gives an empty tree.
@@ -85,11 +88,14 @@ func NewTree(directoryName string, root scoping.GUID, rootDN string) *Tree {
 }
 
 // Len counts the objects known, tombstones included.
-func (t *Tree) Len() int { return len(t.objects) }
+func (t *Tree) Len() int {
+	t.whole()
+	return len(t.objects)
+}
 
 // Get gives an object.
 func (t *Tree) Get(g scoping.GUID) (Object, bool) {
-	o := t.objects[g]
+	o := t.object(g)
 	if o == nil {
 		return Object{}, false
 	}
@@ -166,6 +172,7 @@ func (t *Tree) unindex(o *Object) {
 // Apply takes in what was read about one object: all of it if whole, so that an absent attribute has no value, or what changed. It gives
 // the events, in order.
 func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
+	t.whole()
 	old := t.objects[e.GUID]
 	o := Object{GUID: e.GUID, Kind: e.Kind()}
 	if old != nil {
@@ -283,7 +290,10 @@ func (t *Tree) carried(container scoping.GUID) []Event {
 
 // Under gives the living objects of known kinds anywhere beneath a container, in order of the tree.
 func (t *Tree) Under(container scoping.GUID) func(yield func(scoping.ObjectID) bool) {
-	return func(yield func(scoping.ObjectID) bool) { t.under(container, yield) }
+	return func(yield func(scoping.ObjectID) bool) {
+		t.whole()
+		t.under(container, yield)
+	}
 }
 
 func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) bool {
@@ -306,7 +316,7 @@ func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) 
 // Place gives where a living object is, or where a tombstone was.
 func (t *Tree) Place(g scoping.GUID) scoping.Place {
 	p := scoping.Place{Directory: t.Directory}
-	o := t.objects[g]
+	o := t.object(g)
 	if o != nil {
 		p.Chosen = o.Chosen
 	}
@@ -315,7 +325,7 @@ func (t *Tree) Place(g scoping.GUID) scoping.Place {
 		if o.Parent == t.Root {
 			break
 		}
-		o = t.objects[o.Parent]
+		o = t.object(o.Parent)
 	}
 	return p
 }
@@ -325,7 +335,7 @@ func (t *Tree) DN(g scoping.GUID) string {
 	if g == t.Root {
 		return t.RootDN
 	}
-	o := t.objects[g]
+	o := t.object(g)
 	if o == nil {
 		return "<GUID=" + g.String() + ">"
 	}
@@ -337,6 +347,7 @@ func (t *Tree) DN(g scoping.GUID) string {
 
 // Named finds a living object by name, as the tree knows names.
 func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
+	t.whole()
 	root, err := scoping.ParseDN(t.RootDN)
 	if err != nil || !root.AncestorOf(dn, true) {
 		return scoping.GUID{}, false
@@ -358,7 +369,7 @@ func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
 
 // Anchor gives the source anchor in base64, or what is wrong with it (rules I2, I3).
 func (t *Tree) Anchor(g scoping.GUID) (anchor string, bad gate.Code) {
-	o := t.objects[g]
+	o := t.object(g)
 	if o == nil {
 		return "", ""
 	}
@@ -366,7 +377,7 @@ func (t *Tree) Anchor(g scoping.GUID) (anchor string, bad gate.Code) {
 	switch {
 	case len(a) != 16:
 		return "", gate.CodeAnchorInvalid
-	case t.anchors[string(o.Kind)+string(a)] > 1 && !o.Gone:
+	case !o.Gone && (t.anchors[string(o.Kind)+string(a)] > 1 || t.shelf != nil && t.shared(o)):
 		return "", gate.CodeDuplicateAnchor
 	}
 	return base64.StdEncoding.EncodeToString(a), ""
@@ -374,6 +385,7 @@ func (t *Tree) Anchor(g scoping.GUID) (anchor string, bad gate.Code) {
 
 // All gives the living objects of known kinds, in order of their identities.
 func (t *Tree) All() []scoping.ObjectID {
+	t.whole()
 	var out []scoping.ObjectID
 	for g, o := range t.objects {
 		if !o.Gone && scoping.Base(o.Kind) != "" {
@@ -399,15 +411,23 @@ func (t *Tree) ByAnchor() map[string][]scoping.ObjectID {
 // Find gives the living objects whose user principal name, account name or source anchor (base64) is the given text.
 func (t *Tree) Find(text string) []scoping.ObjectID {
 	raw, _ := base64.StdEncoding.DecodeString(text)
+	if t.shelf != nil {
+		return t.find(text, raw)
+	}
 	var out []scoping.ObjectID
 	for g, o := range t.objects {
-		if o.Gone || scoping.Base(o.Kind) == "" {
-			continue
-		}
-		if (o.UPN != "" && equalFold(o.UPN, text)) || (len(raw) == 16 && string(o.anchor()) == string(raw)) || equalFold(o.SAM, text) {
+		if o.named(text, raw) {
 			out = append(out, scoping.ObjectID{Directory: t.Directory, GUID: g})
 		}
 	}
 	slices.SortFunc(out, scoping.ObjectID.Compare)
 	return out
+}
+
+// named reports whether a living object of a known kind has this user principal name, account name, or anchor.
+func (o *Object) named(text string, anchor []byte) bool {
+	if o.Gone || scoping.Base(o.Kind) == "" {
+		return false
+	}
+	return o.UPN != "" && equalFold(o.UPN, text) || len(anchor) == 16 && string(o.anchor()) == string(anchor) || equalFold(o.SAM, text)
 }

@@ -124,6 +124,20 @@ func (k *Control) View(ctx context.Context) (*Content, error) {
 	return c, err
 }
 
+// Show puts what control says in force for a host that only looks: nothing is changed.
+func (k *Control) Show(ctx context.Context) error {
+	c, err := k.View(ctx)
+	if err != nil {
+		return err
+	}
+	a := c.authority()
+	if why := k.barred(c); why != "" {
+		a.ReadOnly = why
+	}
+	k.gate.SetAuthority(a, k.rules(c))
+	return nil
+}
+
 // InForce returns what is in force for those who propose and write.
 func (k *Control) InForce() gate.Authority { return k.gate.Authority() }
 

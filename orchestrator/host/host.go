@@ -58,6 +58,8 @@ type Options struct {
 	Checkpoints Checkpoints
 	// Unsaved is how many rows of the ledger may have changed before they are saved in the middle of a run; 0: 4,096.
 	Unsaved int
+	// Glance opens a host that shows what is stored, changes nothing and is opened fast: see [ErrGlance]. Store, Census and Cache are opened for that, too.
+	Glance  bool
 	Without gate.Safeguard // for simulations only
 	// Patience is how long a command waits inside a phase that ends by itself (a soak).
 	Patience time.Duration
@@ -132,6 +134,9 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h.steady = newSteady(o.Clock, before.Head.Scale)
+	if o.Glance {
+		return h, h.glance(ctx)
+	}
 	if _, err := o.Store.AppendOwed(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)
 	}
@@ -159,6 +164,10 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	o := h.o
 	keeper, _ := o.Checkpoints.(reach.Keeper)
+	var shelf func(context.Context) ledger.Shelf
+	if o.Checkpoints != nil {
+		shelf = o.Checkpoints.Shelf
+	}
 	h.Notes = reach.New(ctx, keeper, h.now)
 	h.Tenancy = tenancy.New(tenancy.Options{Control: h.control, Census: o.Census, Tenant: o.Tenant, Engines: o.Engines.Names, Identity: o.Identity, Renew: o.Renew,
 		Configured: o.Configured, Tenure: o.Tenure, GhostLife: o.GhostLife, Delay: o.Cache.Delay, Remaining: func() time.Duration { return o.Store.Control.Tenure().Remaining() },
@@ -178,7 +187,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
 		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
 	h.Desk = answer.New(answer.Options{Gate: h.gate, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
-		Store: o.Store, Look: h.ensureCensus})
+		Store: o.Store, Shelf: shelf, Look: h.ensureCensus})
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 )
 
 // A ledger is kept in sections of a shelf: its head, which is everything but rows; each row; for each linked cloud object the row's object; for each object
-// the numbers of the log's records about it. A checkpoint writes what changed since the one before. It can be lost: then the whole log is folded.
+// the numbers of the log's records about it, and what is remembered of its troubles. A checkpoint writes what changed since the one before. It can be lost: then the whole log is folded.
 const (
 	headSection    = "ledger"
 	rowsSection    = "rows"
@@ -22,7 +23,9 @@ const (
 )
 
 // Sections lists the sections of a shelf.
-func Sections() []string { return []string{headSection, rowsSection, linksSection, recordsSection} }
+func Sections() []string {
+	return []string{headSection, rowsSection, linksSection, recordsSection, troubleSection}
+}
 
 // checkpointVersion is the format of a head. Version 1 held the rows as well.
 const checkpointVersion = 2
@@ -48,9 +51,10 @@ type Checkpoint struct {
 	Anew    bool // whatever the shelf holds is of another ledger, and is removed first
 	Entries []Entry
 
-	changed map[scoping.ObjectID]bool
-	unlinks map[string]bool
-	records map[scoping.ObjectID][]uint64
+	changed  map[scoping.ObjectID]bool
+	troubled map[scoping.ObjectID]bool
+	unlinks  map[string]bool
+	records  map[scoping.ObjectID][]uint64
 }
 
 // head is the file form of a ledger without its rows.
@@ -71,11 +75,11 @@ func (s *State) Unsaved() int { return len(s.Rows.changed) }
 func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
 	t := &s.Rows
 	t.whole() // counts need it, and whoever writes checkpoints has it whole
-	if t.err != nil {
-		return nil, t.err
+	if err := s.Err(); err != nil {
+		return nil, err
 	}
-	c := &Checkpoint{Seq: s.Seq, Anew: s.anew, changed: t.changed, unlinks: t.unlinks, records: s.records}
-	for _, o := range slices.SortedFunc(maps.Keys(t.changed), scoping.ObjectID.Compare) {
+	c := &Checkpoint{Seq: s.Seq, Anew: s.anew, changed: t.changed, troubled: s.Troubles.changed, unlinks: t.unlinks, records: s.records}
+	for _, o := range sortedObjects(t.changed) {
 		r := t.rows[o]
 		if r == nil {
 			c.Entries = append(c.Entries, Entry{Section: rowsSection, Key: o.String()})
@@ -93,36 +97,43 @@ func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
 	for _, id := range slices.Sorted(maps.Keys(t.unlinks)) {
 		c.Entries = append(c.Entries, Entry{Section: linksSection, Key: id})
 	}
-	for _, o := range slices.SortedFunc(maps.Keys(s.records), scoping.ObjectID.Compare) {
+	for _, o := range sortedObjects(s.records) {
 		var b []byte
 		for _, seq := range s.records[o] {
 			b = binary.AppendUvarint(b, seq)
 		}
 		c.Entries = append(c.Entries, Entry{Section: recordsSection, Key: o.String(), Value: b, Append: true})
 	}
+	troubles, err := s.Troubles.entries()
+	if err != nil {
+		return nil, err
+	}
+	c.Entries = append(c.Entries, troubles...)
 	b, err := s.head(hash)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the ledger's checkpoint: %w", err)
 	}
 	c.Entries = append(c.Entries, Entry{Section: headSection, Key: headKey, Value: b})
-	s.anew, s.records, t.changed, t.unlinks = false, nil, nil, nil
+	s.anew, s.records, t.changed, t.unlinks, s.Troubles.changed, s.storing = false, nil, nil, nil, nil, c
 	return c, nil
 }
 
 func (s *State) head(hash string) ([]byte, error) {
 	rowless := *s
-	rowless.Rows = Table{}
+	rowless.Rows, rowless.Troubles = Table{}, Troubles{}
 	holders := map[scoping.ObjectID]bool{}
 	for _, os := range s.wanted {
 		maps.Copy(holders, os)
 	}
 	return json.Marshal(head{Version: checkpointVersion, Hash: hash, State: &rowless, Rows: s.Rows.Len(), Live: s.Rows.Live(),
-		Waiting: slices.SortedFunc(maps.Keys(holders), scoping.ObjectID.Compare), Since: s.since})
+		Waiting: sortedObjects(holders), Since: s.since})
 }
 
 // Stored ends a checkpoint. One that was not stored, or of which that is not known, is owed again with the next.
 func (s *State) Stored(c *Checkpoint, stored bool) {
 	t := &s.Rows
+	s.storing = nil
+	s.Troubles.stored(c.troubled, stored)
 	if stored {
 		for o := range c.changed {
 			if r, known := t.rows[o]; known && r == nil && !t.changed[o] {
@@ -165,7 +176,8 @@ func Load(shelf Shelf) (s *State, hash string, err error) {
 		return nil, "", err
 	}
 	s.Rows.whole()
-	if err := s.Rows.err; err != nil {
+	s.Troubles.all()
+	if err := s.Err(); err != nil {
 		return nil, "", err
 	}
 	if n := s.Rows.Len(); n != h.Rows {
@@ -174,7 +186,7 @@ func Load(shelf Shelf) (s *State, hash string, err error) {
 	return s, h.Hash, nil
 }
 
-// Glance is Load that reads a row when it is asked for first: Table.Err then tells whether all that was asked for could be read. The ledger is for
+// Glance is Load that reads a row when it is asked for first: State.Err then tells whether all that was asked for could be read. The ledger is for
 // looking at, with the records that follow folded in; nothing is decided by it.
 func Glance(shelf Shelf) (s *State, hash string, err error) {
 	s, h, err := glance(shelf)
@@ -204,7 +216,7 @@ func glance(shelf Shelf) (*State, head, error) {
 			h.Waiting = append(h.Waiting, o)
 		}
 	} else {
-		s.Rows.shelf, s.Rows.live = shelf, h.Live
+		s.Rows.shelf, s.Rows.live, s.Troubles.shelf = shelf, h.Live, shelf
 	}
 	s.since = h.Since
 	s.index()
@@ -213,14 +225,23 @@ func glance(shelf Shelf) (*State, head, error) {
 			s.want(o, scoping.References, r.Features[scoping.References], true)
 		}
 	}
-	return s, h, s.Rows.err
+	return s, h, s.Err()
 }
+
+func sortedObjects[V any](m map[scoping.ObjectID]V) []scoping.ObjectID {
+	return slices.SortedFunc(maps.Keys(m), scoping.ObjectID.Compare)
+}
+
+// Err says what could not be read of the shelf; nil: what the ledger told is right.
+func (s *State) Err() error { return cmp.Or(s.Rows.err, s.Troubles.err) }
 
 // Records lists the numbers of the log's records about an object, in order. From the given one on the list is complete.
 func (s *State) Records(shelf Shelf, o scoping.ObjectID) (seqs []uint64, since uint64, err error) {
-	b, err := shelf.Get(recordsSection, o.String())
-	if err != nil {
-		return nil, 0, err
+	var b []byte
+	if !s.anew && (s.storing == nil || !s.storing.Anew) { // else it is of another ledger
+		if b, err = shelf.Get(recordsSection, o.String()); err != nil {
+			return nil, 0, err
+		}
 	}
 	for len(b) > 0 {
 		seq, n := binary.Uvarint(b)
@@ -228,6 +249,9 @@ func (s *State) Records(shelf Shelf, o scoping.ObjectID) (seqs []uint64, since u
 			return nil, 0, fmt.Errorf("%w: the list of records about %s", ErrRecord, o)
 		}
 		seqs, b = append(seqs, seq), b[n:]
+	}
+	if s.storing != nil {
+		seqs = append(seqs, s.storing.records[o]...)
 	}
 	seqs = append(seqs, s.records[o]...)
 	slices.Sort(seqs) // a checkpoint that was stored, and of which that was not known, was stored twice

@@ -214,7 +214,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	}
 	if row.State == DeletedByTandem || row.State == DeletedByOthers {
 		delete(s.Dirt, *r.Object) // nothing of it can be asked for any more
-		delete(s.Troubles, *r.Object)
+		s.Troubles.drop(*r.Object)
 		row.Transit = nil
 	}
 	owner := c.Owner

@@ -182,8 +182,8 @@ func TestCheckpointAndTailEqualTheWholeLog(t *testing.T) {
 		if d := cmp.Diff(whole.Rows.Live(), seen.Rows.Live()); d != "" {
 			t.Fatalf("rows that are read when they are asked for: %s", d)
 		}
-		if d := cmp.Diff(view(whole), view(seen)); d != "" || seen.Rows.Err() != nil {
-			t.Fatalf("rows that are read when they are asked for: %s, %v", d, seen.Rows.Err())
+		if d := cmp.Diff(view(whole), view(seen)); d != "" || seen.Err() != nil {
+			t.Fatalf("rows that are read when they are asked for: %s, %v", d, seen.Err())
 		}
 		keep(t, s, kept)
 		if d := cmp.Diff(all, kept); d != "" {
@@ -258,8 +258,8 @@ func TestDamagedRowsAreNoLedger(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		if name == "cut off" && (s.Rows.Get(ann) != nil || !errors.Is(s.Rows.Err(), ledger.ErrRecord)) {
-			t.Errorf("%s: a row that was asked for: %v", name, s.Rows.Err())
+		if name == "cut off" && (s.Rows.Get(ann) != nil || !errors.Is(s.Err(), ledger.ErrRecord)) {
+			t.Errorf("%s: a row that was asked for: %v", name, s.Err())
 		}
 	}
 }

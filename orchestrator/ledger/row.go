@@ -113,12 +113,13 @@ type State struct {
 	// found in the tenant may be Tandem's own.
 	Tried map[scoping.ObjectID]bool `json:"tried,omitempty"`
 
-	Troubles map[scoping.ObjectID]map[scoping.Feature]*Trouble `json:"troubles,omitempty"` // of keys whose writes are refused or do not last (S10)
+	Troubles Troubles `json:"troubles,omitzero"` // of keys whose writes are refused or do not last (S10)
 
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
 
 	since   uint64                                         // the first record of which the shelf knows what objects it is about
 	records map[scoping.ObjectID][]uint64                  // about which objects the records since the last checkpoint are
+	storing *Checkpoint                                    // of which it is not known yet whether it was stored
 	anew    bool                                           // nothing of it is on the shelf
 	pending map[scoping.ObjectID][]string                  // object -> open intent ids, sorted
 	held    map[scoping.ObjectID][]string                  // object -> held sets that name it, by age
@@ -142,9 +143,6 @@ func (s *State) index() {
 	}
 	if s.Excluded == nil {
 		s.Excluded = map[scoping.ObjectID]string{}
-	}
-	if s.Troubles == nil {
-		s.Troubles = map[scoping.ObjectID]map[scoping.Feature]*Trouble{}
 	}
 	if s.Runs == nil {
 		s.Runs = map[string]json.RawMessage{}

@@ -11,7 +11,7 @@ import (
 // Table holds the rows of a ledger by object. Readers see no more of it than its methods, so that its layout can change. It is guarded as the ledger
 // that it belongs to is; rows that it returns are not to be changed, nor kept across a Fold.
 //
-// A table is whole, or it takes rows from a shelf when they are asked for first: then a row that cannot be read counts as absent, and Err says so.
+// A table is whole, or it takes rows from a shelf when they are asked for first: then a row that cannot be read counts as absent, and State.Err says so.
 type Table struct {
 	rows    map[scoping.ObjectID]*Row // nil: dropped, or not on the shelf
 	links   map[string]scoping.ObjectID
@@ -104,9 +104,6 @@ func (t *Table) whole() {
 	}
 	t.shelf = nil
 }
-
-// Err says which row could not be read; nil: what the table told is right.
-func (t *Table) Err() error { return t.err }
 
 // Len returns the number of rows.
 func (t *Table) Len() int {

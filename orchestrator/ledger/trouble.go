@@ -3,8 +3,6 @@ package ledger
 import (
 	"slices"
 	"time"
-
-	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Part is one part of what a proposal wants that could not be written, set apart so that the rest is: an attribute, the other end of a
@@ -156,18 +154,14 @@ func (t *Trouble) empty(now int64) bool {
 }
 
 // TroubleOf returns what is remembered of a key in trouble, nil for others. It must not be kept or changed.
-func (s *State) TroubleOf(k Key) *Trouble { return s.Troubles[k.Object][k.Feature] }
+func (s *State) TroubleOf(k Key) *Trouble { return s.Troubles.get(k.Object)[k.Feature] }
 
 func (s *State) trouble(k Key) *Trouble {
-	if s.Troubles[k.Object] == nil {
-		s.Troubles[k.Object] = map[scoping.Feature]*Trouble{}
+	fs := s.Troubles.change(k.Object)
+	if fs[k.Feature] == nil {
+		fs[k.Feature] = &Trouble{}
 	}
-	t := s.Troubles[k.Object][k.Feature]
-	if t == nil {
-		t = &Trouble{}
-		s.Troubles[k.Object][k.Feature] = t
-	}
-	return t
+	return fs[k.Feature]
 }
 
 // troubled folds what a decision says of trouble.
@@ -178,7 +172,8 @@ func (s *State) troubled(k Key, r Record) {
 	case r.Pair != nil:
 		s.trouble(k).lost(*r.Pair)
 	}
-	if t := s.TroubleOf(k); t != nil && r.Closed {
+	if s.TroubleOf(k) != nil && r.Closed {
+		t := s.trouble(k)
 		t.Parts, t.Count, t.First, t.Last, t.Next = nil, 0, 0, 0, 0
 		s.forgetTrouble(k, r.At)
 	}
@@ -186,16 +181,16 @@ func (s *State) troubled(k Key, r Record) {
 
 func (s *State) forgetTrouble(k Key, now int64) {
 	if t := s.TroubleOf(k); t != nil && t.empty(now) {
-		delete(s.Troubles[k.Object], k.Feature)
-		if len(s.Troubles[k.Object]) == 0 {
-			delete(s.Troubles, k.Object)
+		fs := s.Troubles.change(k.Object)
+		if delete(fs, k.Feature); len(fs) == 0 {
+			s.Troubles.drop(k.Object)
 		}
 	}
 }
 
 // forgetTroubles lets go of what is over, at the end of a run.
 func (s *State) forgetTroubles(now int64) {
-	for o, fs := range s.Troubles {
+	for o, fs := range s.Troubles.all() {
 		for f := range fs {
 			s.forgetTrouble(Key{o, f}, now)
 		}
@@ -205,7 +200,7 @@ func (s *State) forgetTroubles(now int64) {
 // InTrouble lists the keys of which trouble is remembered, in order.
 func (s *State) InTrouble() []Key {
 	var out []Key
-	for o, fs := range s.Troubles {
+	for o, fs := range s.Troubles.all() {
 		for f := range fs {
 			out = append(out, Key{o, f})
 		}

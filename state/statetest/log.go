@@ -1,6 +1,7 @@
 package statetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 func runLog(t *testing.T, disk func(*testing.T, state.Options) Disk) {
 	tests := map[string]func(*testing.T, Disk){
 		"EmptyLog": emptyLog, "NumbersFromOne": numbers, "SurvivesReopen": logSurvives, "ReadFrom": readFrom,
-		"ChainHolds": chainHolds, "CheckHead": checkHead, "ReadStopsAtError": readStops,
+		"ChainHolds": chainHolds, "CheckHead": checkHead, "ReadStopsAtError": readStops, "PickReadsTheSame": pickReads,
 		"ConcurrentAppendsKeepBatches": concurrentAppends, "ReadWhileAppending": readWhileAppending,
 		"CancelledAppendsNothing": cancelledAppend, "ClosedRefuses": closedLog, "TooLongRefused": tooLong,
 	}
@@ -148,6 +149,40 @@ func chainHolds(t *testing.T, d Disk) {
 		}
 		return nil
 	}))
+}
+
+func pickReads(t *testing.T, d Disk) {
+	s := open(t, d)
+	for i := range 20 {
+		appendTo(t, s.Log, fmt.Sprint(i), "x")
+	}
+	s = reopen(t, d, s)
+	all := map[uint64]state.LogEntry{}
+	must(t, s.Log.ReadChained(bg, 1, func(e state.LogEntry) error {
+		e.Record = bytes.Clone(e.Record)
+		all[e.Seq] = e
+		return nil
+	}))
+	for _, seqs := range [][]uint64{nil, {1}, {40}, {3, 4, 17, 39}, {1, 2, 40}} {
+		var got []uint64
+		must(t, s.Log.Pick(bg, seqs, func(e state.LogEntry) error {
+			if w := all[e.Seq]; e.Hash != w.Hash || e.Prev != w.Prev || !bytes.Equal(e.Record, w.Record) {
+				t.Errorf("record %d: another one than a reading in order gives", e.Seq)
+			}
+			got = append(got, e.Seq)
+			return nil
+		}))
+		if !slices.Equal(got, seqs) {
+			t.Errorf("picked %v, got %v", seqs, got)
+		}
+	}
+	stop := errors.New("enough")
+	if err := s.Log.Pick(bg, []uint64{2, 3}, func(state.LogEntry) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("an error of the function: %v", err)
+	}
+	if err := s.Log.Pick(bg, []uint64{2, 41}, func(state.LogEntry) error { return nil }); err == nil {
+		t.Error("a record that does not exist was read")
+	}
 }
 
 func checkHead(t *testing.T, d Disk) {

@@ -32,6 +32,12 @@ type Cache struct {
 	headers bool            // tokens, loaded kinds or upTo changed since the last save
 	upTo    uint64          // the last log record whose settlements the overlay knows
 	count   map[scoping.Kind]int
+	saving  *unsaved // handed out by Save, and not known to be saved yet
+
+	glancing bool            // shows a shelf: see Glance; never changes
+	shelf    Shelf           // nil: everything was read
+	fetched  map[string]bool // ids that were asked for, also in vain
+	err      error           // what could not be read first
 }
 
 // slot holds one object: the base as a compact record, and the visible value where the overlay makes it another.
@@ -73,6 +79,7 @@ func (c *Cache) Delay() time.Duration { return c.delay }
 
 // Get gives an object by cloud id, alive or deleted.
 func (c *Cache) Get(id string) (Object, bool) {
+	c.seek(id)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.view(id)
@@ -151,6 +158,7 @@ func first(o []Object) (Object, bool) {
 
 // MemberOf gives the ids of the living groups that have id as a direct member, sorted.
 func (c *Cache) MemberOf(id string) []string {
+	c.whole()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var ids []string
@@ -175,6 +183,7 @@ func (c *Cache) All(yield func(Object) bool) {
 }
 
 func (c *Cache) ids() []string {
+	c.whole()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	ids := make([]string, 0, len(c.byID))
@@ -187,6 +196,7 @@ func (c *Cache) ids() []string {
 
 // Count gives how many living objects of a kind are visible.
 func (c *Cache) Count(kind scoping.Kind) int {
+	c.whole()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.count[kind]
@@ -194,6 +204,7 @@ func (c *Cache) Count(kind scoping.Kind) int {
 
 // Pending gives how many objects have own writes that the tenant has not shown yet.
 func (c *Cache) Pending() int {
+	c.whole()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return len(c.over)
@@ -218,6 +229,7 @@ func (c *Cache) find(field, value string, keep func(Object) bool) []Object {
 	if value == "" {
 		return nil
 	}
+	c.seekValue(value)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var out []Object

@@ -2,7 +2,6 @@ package cloud
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -31,80 +30,92 @@ type header struct {
 	UpTo    uint64            `json:"upTo,omitempty"`
 }
 
-// Save hands every record that changed since the last finished save to put, sorted by key; a nil value deletes the key. Put
-// everything in one transaction: data and delta links belong together. Call done once it is committed; without that the
-// same records come again with the next Save.
+// unsaved is what one Save handed out.
+type unsaved struct {
+	ids     map[string]bool
+	headers bool
+}
+
+// Save hands every record that changed since the last finished save to put; a nil value deletes the key. Put everything in one transaction: data and delta
+// links belong together. Call done once it is committed; without that the same records come again with the next Save. One Save goes on at a time.
 func (c *Cache) Save(put func(key string, value []byte) error) (done func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	dirty, headers := c.dirty, c.headers
-	records := map[string][]byte{}
-	for id := range dirty {
-		if err := c.records(id, records); err != nil {
-			return nil, err
-		}
+	if old := c.saving; old != nil { // nobody said that it was committed
+		maps.Copy(c.dirty, old.ids)
+		c.headers = c.headers || old.headers
 	}
-	if headers {
-		if records[headerKey], err = c.header(); err != nil {
-			return nil, err
-		}
+	now := &unsaved{ids: c.dirty, headers: c.headers}
+	c.saving, c.dirty, c.headers = now, map[string]bool{}, false
+	if err := c.hand(now, put); err != nil {
+		return nil, err
 	}
-	for _, key := range slices.Sorted(maps.Keys(records)) {
-		if err := put(key, records[key]); err != nil {
-			return nil, fmt.Errorf("save tenant cache record %s: %w", key, err)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.saving == now {
+			c.saving = nil
 		}
-	}
-	saved := maps.Clone(records)
-	return func() { c.saved(saved, headers) }, nil
+	}, nil
 }
 
-// saved forgets what was saved, save what has changed again since.
-func (c *Cache) saved(records map[string][]byte, headers bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id := range c.dirty {
-		now := map[string][]byte{}
-		if c.records(id, now) == nil && sameRecord(now, records, objectKey+id) && sameRecord(now, records, writeKey+id) {
-			delete(c.dirty, id)
+// hand gives records out in order of their keys: the header, objects, own writes.
+func (c *Cache) hand(x *unsaved, put func(key string, value []byte) error) error {
+	give := func(key string, value []byte, err error) error {
+		if err == nil {
+			err = put(key, value)
+		}
+		if err != nil {
+			return fmt.Errorf("save tenant cache record %s: %w", key, err)
+		}
+		return nil
+	}
+	if x.headers {
+		b, err := c.header()
+		if err := give(headerKey, b, err); err != nil {
+			return err
 		}
 	}
-	if h, err := c.header(); headers && err == nil && bytes.Equal(h, records[headerKey]) {
-		c.headers = false
+	ids := slices.Sorted(maps.Keys(x.ids))
+	for _, id := range ids {
+		if err := give(objectKey+id, c.objectRecord(id), nil); err != nil {
+			return err
+		}
 	}
-}
-
-func sameRecord(a, b map[string][]byte, key string) bool {
-	_, known := b[key]
-	return known && bytes.Equal(a[key], b[key])
+	for _, id := range ids {
+		b, err := c.writeRecord(id)
+		if err := give(writeKey+id, b, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Cache) header() ([]byte, error) {
 	return json.Marshal(header{Version: recordVersion, Tokens: c.tokens, Loaded: slices.Sorted(maps.Keys(c.loaded)), UpTo: c.upTo})
 }
 
-// records adds the records of one object; nil where there is none.
-func (c *Cache) records(id string, to map[string][]byte) error {
-	to[objectKey+id], to[writeKey+id] = nil, nil
+// objectRecord encodes the base of one object; nil where there is none.
+func (c *Cache) objectRecord(id string) []byte {
 	n, ok := c.byID[id]
-	if !ok {
+	if !ok || c.slots[n].base == "" {
 		return nil
 	}
-	if s := &c.slots[n]; s.base != "" {
-		b := appendText(nil, s.base)
-		b = binary.AppendUvarint(b, uint64(len(s.members)))
-		for _, m := range s.members {
-			b = appendText(b, m)
-		}
-		to[objectKey+id] = b
+	s := &c.slots[n]
+	b := binary.AppendUvarint(appendText(make([]byte, 0, len(s.base)+8+40*len(s.members)), s.base), uint64(len(s.members)))
+	for _, m := range s.members {
+		b = appendText(b, m)
 	}
-	if e := c.over[id]; e != nil {
-		b, err := json.Marshal(e)
-		if err != nil {
-			return fmt.Errorf("encode own writes of %s: %w", id, err)
-		}
-		to[writeKey+id] = b
+	return b
+}
+
+// writeRecord encodes the own writes of one object that the tenant does not show yet; nil where there are none.
+func (c *Cache) writeRecord(id string) ([]byte, error) {
+	e := c.over[id]
+	if e == nil {
+		return nil, nil
 	}
-	return nil
+	return json.Marshal(e)
 }
 
 // Load fills an empty cache with saved records, in any order. Damaged bytes and unknown versions are [ErrFormat], and the
@@ -184,24 +195,21 @@ const fileMagic = "tandem-cloud-1\n"
 func (c *Cache) Encode(w io.Writer) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	records := map[string][]byte{}
-	for id := range c.byID {
-		if err := c.records(id, records); err != nil {
-			return err
-		}
-	}
-	h, err := c.header()
-	if err != nil {
-		return err
-	}
-	records[headerKey] = h
 	sum := crc32.NewIEEE()
 	out := bufio.NewWriter(io.MultiWriter(w, sum))
 	out.WriteString(fileMagic) // errors stay in the writer until Flush
-	for _, key := range slices.Sorted(maps.Keys(records)) {
-		if records[key] != nil {
-			out.Write(appendText(appendText(nil, key), string(records[key])))
+	all := &unsaved{ids: map[string]bool{}, headers: true}
+	for id := range c.byID {
+		all.ids[id] = true
+	}
+	err := c.hand(all, func(key string, value []byte) error {
+		if value != nil {
+			out.Write(appendText(appendText(nil, key), string(value)))
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	out.WriteByte(0) // no key is empty
 	if err := out.Flush(); err != nil {
