@@ -212,9 +212,10 @@ func directlyUnder(dn, ou string) bool {
 // people finds people of an OU that are in the tenant.
 func (s *story) people(ou string, n int) ([]person, error) {
 	var out []person
+	users := s.lab.Users()
 	for _, u := range s.lab.World.Users {
 		if upn := u.Attributes["userPrincipalName"]; len(upn) == 1 && directlyUnder(u.DN, ou) {
-			if o, ok := s.lab.User(upn[0]); ok && !o.Deleted {
+			if o, ok := users.Named(upn[0]); ok && !o.Deleted {
 				out = append(out, person{u.DN, upn[0]})
 			}
 		}
@@ -250,8 +251,9 @@ func (s *story) writer(p person) (string, error) {
 
 // arrived checks that a value is in the tenant, and that the right engine wrote it.
 func (s *story) arrived(ps []person, attribute, want, engine string) (int, string, error) {
+	users := s.lab.Users()
 	for i, p := range ps {
-		o, ok := s.lab.User(p.upn)
+		o, ok := users.Named(p.upn)
 		if !ok || lab.Text(o, attribute) != want {
 			return i, fmt.Sprintf("; %s has %q", p.upn, lab.Text(o, attribute)), nil
 		}

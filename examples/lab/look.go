@@ -34,25 +34,43 @@ func (l *Lab) Objects() (map[string]Object, error) {
 	return out, nil
 }
 
-// User finds a user of the tenant by sign-in name: a living one, or else a deleted one.
-func (l *Lab) User(upn string) (o Object, found bool) {
+// Users are the tenant's users at one moment. To ask the tenant for all of them once a person would take minutes with some thousand people.
+type Users struct {
+	living  map[string]Object // by sign-in name in lower case
+	deleted []Object
+}
+
+// Users lists the tenant's users as they are now.
+func (l *Lab) Users() Users {
+	us := Users{living: map[string]Object{}}
 	for _, x := range l.Model.State(false).Objects {
-		if x.Kind != tenant.User || !matches(Text(x, "userPrincipalName"), upn, x.Deleted) {
-			continue
+		switch {
+		case x.Kind != tenant.User:
+		case x.Deleted:
+			us.deleted = append(us.deleted, x)
+		default:
+			us.living[strings.ToLower(Text(x, "userPrincipalName"))] = x
 		}
-		if !x.Deleted {
-			return x, true
+	}
+	return us
+}
+
+// Named finds a user by sign-in name: a living one, or else a deleted one. Entra puts a deleted user's id before its name.
+func (us Users) Named(upn string) (o Object, found bool) {
+	upn = strings.ToLower(upn)
+	if o, found = us.living[upn]; found {
+		return o, true
+	}
+	for _, x := range us.deleted {
+		if strings.HasSuffix(strings.ToLower(Text(x, "userPrincipalName")), upn) {
+			o, found = x, true
 		}
-		o, found = x, true
 	}
 	return o, found
 }
 
-// matches compares sign-in names; Entra puts a deleted user's id before it.
-func matches(have, want string, deleted bool) bool {
-	have, want = strings.ToLower(have), strings.ToLower(want)
-	return have == want || deleted && strings.HasSuffix(have, want)
-}
+// User finds a user of the tenant by sign-in name: a living one, or else a deleted one.
+func (l *Lab) User(upn string) (o Object, found bool) { return l.Users().Named(upn) }
 
 // Text gives a property's text, "" when there is none.
 func Text(o Object, property string) string {

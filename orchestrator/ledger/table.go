@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -238,3 +239,14 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
+
+// MarshalJSON implements json.Marshaler: a whole ledger as one value, for comparing. Checkpoints keep rows apart.
+func (t *Table) MarshalJSON() ([]byte, error) {
+	t.whole()
+	rows := maps.Clone(t.rows)
+	maps.DeleteFunc(rows, func(_ scoping.ObjectID, r *Row) bool { return r == nil })
+	return json.Marshal(rows)
+}
+
+// IsZero reports whether there are no rows.
+func (t *Table) IsZero() bool { return t.Len() == 0 }

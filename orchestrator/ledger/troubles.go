@@ -149,3 +149,20 @@ func (t *Troubles) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
+
+// MarshalJSON implements json.Marshaler: all of them as one value, for comparing. Checkpoints keep them apart.
+func (t *Troubles) MarshalJSON() ([]byte, error) {
+	all := maps.Clone(t.all())
+	maps.DeleteFunc(all, func(_ scoping.ObjectID, fs map[scoping.Feature]*Trouble) bool { return len(fs) == 0 })
+	return json.Marshal(all)
+}
+
+// IsZero reports whether nothing is remembered.
+func (t *Troubles) IsZero() bool {
+	for _, fs := range t.all() {
+		if len(fs) > 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -73,13 +73,14 @@ type Notes struct {
 
 // kept is what one process leaves to the next.
 type kept struct {
-	Tries map[string]Tries `json:"reach"`
-	Full  map[string]Full  `json:"full"` // by engine
+	Tries map[string]Tries  `json:"reach"`
+	Full  map[string]Full   `json:"full"`           // by engine
+	Idle  map[string][]byte `json:"idle,omitempty"` // by engine: the report of its last run, if nothing happened in it
 }
 
 // New takes up what earlier processes knew. What cannot be read was not known. k may be nil.
 func New(ctx context.Context, k Keeper, now func() time.Time) *Notes {
-	n := &Notes{now: now, keeper: k, kept: kept{Tries: map[string]Tries{}, Full: map[string]Full{}}, deleted: map[string]sight{}}
+	n := &Notes{now: now, keeper: k, kept: kept{Tries: map[string]Tries{}, Full: map[string]Full{}, Idle: map[string][]byte{}}, deleted: map[string]sight{}}
 	if k == nil {
 		return n
 	}
@@ -87,6 +88,7 @@ func New(ctx context.Context, k Keeper, now func() time.Time) *Notes {
 	if b, err := k.LoadReach(ctx); err == nil && b != nil && json.Unmarshal(b, &old) == nil {
 		maps.Copy(n.kept.Tries, old.Tries)
 		maps.Copy(n.kept.Full, old.Full)
+		maps.Copy(n.kept.Idle, old.Idle)
 	}
 	return n
 }
@@ -134,6 +136,20 @@ func (n *Notes) LastFull(engine string) *Full {
 		return &f
 	}
 	return nil
+}
+
+// NoteIdle remembers the report of a run in which nothing happened, so that the log has no record of it.
+func (n *Notes) NoteIdle(engine string, report []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.kept.Idle[engine] = report
+}
+
+// Idle returns the report of an engine's last run in which nothing happened; nil: none is known.
+func (n *Notes) Idle(engine string) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.kept.Idle[engine]
 }
 
 // Keep keeps the notes for later processes: a command that failed ends, and `status` is another one.

@@ -40,7 +40,7 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 	l := r.lock(name)
 	l.Lock()
 	defer l.Unlock()
-	began := r.o.Clock.Now()
+	began, from := r.o.Clock.Now(), r.seq()
 	unread, err := r.o.Prepare(ctx)
 	if err != nil {
 		r.note(name, began, Report{}, err)
@@ -63,7 +63,7 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 	if err != nil {
 		out.Errors = append(out.Errors, problemOf(name, err))
 	}
-	return out, errors.Join(err, r.remember(ctx, out, err), r.o.Save(context.WithoutCancel(ctx)))
+	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(context.WithoutCancel(ctx)))
 }
 
 // Prepare brings the views of tenant and directories up to date; a directory that cannot be read is an error.
@@ -75,13 +75,18 @@ func (r *Runner) Prepare(ctx context.Context) error {
 	return err
 }
 
-// remember keeps a run's report in the log, for whoever looks at the status later.
-func (r *Runner) remember(ctx context.Context, x Report, failed error) error {
+// remember keeps a run's report for whoever looks at the status later: in the log; a run in which nothing happened, and that says no more than the last one in the
+// log of what waits, is no news there, and is noted apart. from is the log's last record before the run began.
+func (r *Runner) remember(ctx context.Context, x Report, failed error, from uint64) error {
 	short := x
 	short.Errors, short.Findings = x.Errors[:min(len(x.Errors), 20)], x.Findings[:min(len(x.Findings), 20)]
 	b, err := json.Marshal(short)
 	if err != nil {
 		return fmt.Errorf("keeping the run's report: %w", err)
+	}
+	if last, logged := r.logged(x.Engine); logged && failed == nil && r.seq() == from && short.says(last) {
+		r.o.Notes.NoteIdle(x.Engine, b)
+		return nil
 	}
 	outcome := engine.Applied
 	if failed != nil || !x.Complete {
@@ -91,8 +96,30 @@ func (r *Runner) remember(ctx context.Context, x Report, failed error) error {
 		Reason: fmt.Sprintf("%d applied, %d held, %d failed", x.Applied, x.Held, x.Failed), Detail: b})
 }
 
+// says reports whether a report tells the same of what waits, failed or is left as an earlier one.
+func (r Report) says(old Report) bool {
+	return r.Applied == 0 && r.Complete == old.Complete && r.Held == old.Held && r.Deferred == old.Deferred && r.Refused == old.Refused && r.Failed == old.Failed &&
+		r.Unclaimed == old.Unclaimed && r.Shadowed == old.Shadowed && r.Stopped == old.Stopped && r.ReadOnly == old.ReadOnly &&
+		slices.Equal(r.Errors, old.Errors) && slices.Equal(r.Findings, old.Findings) && slices.Equal(r.HeldSets, old.HeldSets) && slices.Equal(r.Left, old.Left)
+}
+
+func (r *Runner) seq() (seq uint64) {
+	r.o.Gate.Read(func(s *ledger.State) { seq = s.Seq })
+	return seq
+}
+
 // Last returns an engine's last report, of whichever process; false: none is known.
 func (r *Runner) Last(name string) (Report, bool) {
+	x, known := r.logged(name)
+	var idle Report
+	if b := r.o.Notes.Idle(name); b != nil && json.Unmarshal(b, &idle) == nil && idle.At > x.At {
+		return idle, true
+	}
+	return x, known
+}
+
+// logged returns an engine's last report in the log.
+func (r *Runner) logged(name string) (Report, bool) {
 	var x Report
 	var b []byte
 	r.o.Gate.Read(func(s *ledger.State) { b = s.Runs[name] })
