@@ -97,6 +97,7 @@ func (l *segmentLog) dropSegment(name string, size int64) error {
 func (l *segmentLog) loadTail(s *segment) error {
 	l.seq, l.hash, l.owed = s.header.first-1, s.header.prev, s.header.owed
 	r := newSegmentReader(l.files.path(s.name), s.f, s.header, s.size)
+	r.quick = l.readOnly       // whoever takes the log to write checks the chain
 	whole := int64(headerSize) // the end of the last whole group
 	for {
 		f, err := r.next()

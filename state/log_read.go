@@ -21,6 +21,7 @@ type segmentReader struct {
 	group  uint32 // of the last frame read
 	index  uint32
 	buf    []byte
+	quick  bool // checksums are checked, and not that hashes continue the chain
 }
 
 func newSegmentReader(name string, f io.ReaderAt, h header, end int64) *segmentReader {
@@ -50,7 +51,7 @@ func (r *segmentReader) next() (frame, error) {
 	if err := r.follows(&f); err != nil {
 		return frame{}, err
 	}
-	if ChainHash(r.hash, f.seq, f.owed, f.record) != f.hash {
+	if !r.quick && ChainHash(r.hash, f.seq, f.owed, f.record) != f.hash {
 		return frame{}, r.damage("its hash does not continue the chain")
 	}
 	r.pass(&f, n)

@@ -233,7 +233,9 @@ func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 		return nil, fmt.Errorf("%w: folding the log: %w", problem.ErrState, err)
 	}
 	h.o.Cache.Reached(led.Seq)
-	h.lastSave = led.Seq
+	if led.Unsaved() == 0 { // else what was folded anew, or kept in an older form, is stored with the next save
+		h.lastSave = led.Seq
+	}
 	return led, nil
 }
 

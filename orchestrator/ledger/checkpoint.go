@@ -68,8 +68,8 @@ type head struct {
 	Since   uint64               `json:"since"`             // the shelf knows of which objects the records from this one on are
 }
 
-// Unsaved counts the rows that changed since the last checkpoint.
-func (s *State) Unsaved() int { return len(s.Rows.changed) }
+// Unsaved counts what changed since the last checkpoint, of rows and troubles.
+func (s *State) Unsaved() int { return len(s.Rows.changed) + len(s.Troubles.changed) }
 
 // Checkpoint encodes what changed since the last one, with the log's hash at State.Seq. The caller says by Stored whether it was stored.
 func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
@@ -122,7 +122,7 @@ func (s *State) head(hash string) ([]byte, error) {
 	rowless := *s
 	rowless.Rows, rowless.Troubles = Table{}, Troubles{}
 	holders := map[scoping.ObjectID]bool{}
-	for _, os := range s.wanted {
+	for _, os := range s.holders() {
 		maps.Copy(holders, os)
 	}
 	return json.Marshal(head{Version: checkpointVersion, Hash: hash, State: &rowless, Rows: s.Rows.Len(), Live: s.Rows.Live(),
@@ -177,6 +177,7 @@ func Load(shelf Shelf) (s *State, hash string, err error) {
 	}
 	s.Rows.whole()
 	s.Troubles.all()
+	s.holders()
 	if err := s.Err(); err != nil {
 		return nil, "", err
 	}
@@ -220,12 +221,8 @@ func glance(shelf Shelf) (*State, head, error) {
 	}
 	s.since = h.Since
 	s.index()
-	for _, o := range h.Waiting {
-		if r := s.Rows.Get(o); r != nil {
-			s.want(o, scoping.References, r.Features[scoping.References], true)
-		}
-	}
-	return s, h, s.Err()
+	s.waiting = h.Waiting
+	return s, h, nil
 }
 
 func sortedObjects[V any](m map[scoping.ObjectID]V) []scoping.ObjectID {

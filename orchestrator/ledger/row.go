@@ -123,7 +123,8 @@ type State struct {
 	anew    bool                                           // nothing of it is on the shelf
 	pending map[scoping.ObjectID][]string                  // object -> open intent ids, sorted
 	held    map[scoping.ObjectID][]string                  // object -> held sets that name it, by age
-	wanted  map[scoping.ObjectID]map[scoping.ObjectID]bool // end -> objects whose references want it, once it comes
+	wanted  map[scoping.ObjectID]map[scoping.ObjectID]bool // end -> objects whose references want it, once it comes; asked for by holders
+	waiting []scoping.ObjectID                             // objects of a checkpoint whose references wait, until holders looks at them
 }
 
 // New gives an empty ledger.
@@ -166,22 +167,35 @@ func (s *State) want(o scoping.ObjectID, f scoping.Feature, l *Last, add bool) {
 	if l == nil || f != scoping.References {
 		return
 	}
+	wanted := s.holders()
 	for _, end := range l.Later {
 		if !add {
-			delete(s.wanted[end], o)
+			delete(wanted[end], o)
 			continue
 		}
-		if s.wanted[end] == nil {
-			s.wanted[end] = map[scoping.ObjectID]bool{}
+		if wanted[end] == nil {
+			wanted[end] = map[scoping.ObjectID]bool{}
 		}
-		s.wanted[end][o] = true
+		wanted[end][o] = true
 	}
+}
+
+// holders returns, by end, the objects whose references want it.
+func (s *State) holders() map[scoping.ObjectID]map[scoping.ObjectID]bool {
+	waiting := s.waiting
+	s.waiting = nil
+	for _, o := range waiting {
+		if r := s.Rows.Get(o); r != nil {
+			s.want(o, scoping.References, r.Features[scoping.References], true)
+		}
+	}
+	return s.wanted
 }
 
 // came makes dirty what waited for an object that is in the tenant from now on: the references of others to it, and its own other features, if
 // it was there before.
 func (s *State) came(end scoping.ObjectID, row *Row, f scoping.Feature, at int64, seq uint64) {
-	for o := range s.wanted[end] {
+	for o := range s.holders()[end] {
 		if r := s.Rows.Get(o); r != nil && r.State == Live {
 			s.soil(Key{o, scoping.References}, Dirty{Since: at, Code: "reference-came", Seq: seq})
 		}

@@ -36,9 +36,11 @@ func (v *View) Findings(only *scoping.ObjectID) []Finding {
 	var out []Finding
 	auth := v.gate.Authority()
 	v.gate.Read(func(s *ledger.State) {
-		ids := s.Objects()
+		ids := []scoping.ObjectID{}
 		if only != nil {
-			ids = []scoping.ObjectID{*only}
+			ids = append(ids, *only)
+		} else {
+			ids = s.Objects()
 		}
 		for _, id := range ids {
 			row := s.Rows.Get(id)
