@@ -35,8 +35,8 @@ type Judgement struct {
 	Outcome engine.Outcome
 	Code    Code
 	Reason  string
-	Op      string // what would be or was done; "" for nothing
-	Before  cloud.Values
+	Op      string       // what would be or was done; "" for nothing
+	Before  cloud.Values // both only of what is judged in shadow, and not written
 	After   cloud.Values
 	Foreign []string // references in the tenant that Tandem did not write and that stay (rule D3): cloud ids
 	Manages []string // the attributes to which the engine gave a value or said that they have none; only if the session's options ask for it
@@ -312,6 +312,9 @@ func (s *Session) judgement(it *item) {
 	}
 	j := Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
 		Op: it.v.Op, Before: it.v.Before, After: it.v.After, Foreign: it.v.Foreign}
+	if s.ceiling != engine.ModeShadow && it.v.Outcome != engine.Shadowed {
+		j.Before, j.After = nil, nil // the log has them; a first run would keep every object's values in memory until it ends
+	}
 	if s.o.Manages {
 		j.Manages = sortedKeys(it.p.Desired)
 	}

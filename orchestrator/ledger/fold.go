@@ -228,6 +228,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	old := row.Features[r.Feature]
 	s.want(*r.Object, r.Feature, old, false)
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later, Never: c.Never}
+	s.Rows.shared.last(row.Features[r.Feature])
 	if old != nil && r.Type == DecisionType {
 		row.Features[r.Feature].Restores = old.Restores // an agreement is no write
 	}
@@ -253,6 +254,7 @@ func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 		return
 	}
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Attrs: c.Attrs}
+	s.Rows.shared.last(row.Features[r.Feature])
 }
 
 // relink ties the row to a cloud object; another row that held it lets go (one who returned under a new objectGUID).
@@ -327,6 +329,7 @@ func (s *State) foldPlace(r Record) error {
 		l.Epoch = r.Epoch
 	}
 	row.Features[r.Feature] = &l
+	s.Rows.shared.last(&l)
 	return nil
 }
 

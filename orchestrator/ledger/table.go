@@ -20,6 +20,7 @@ type Table struct {
 	unlinks map[string]bool           // links that ended since then
 	shelf   Shelf                     // nil: the table is whole
 	live    map[scoping.Kind]int      // rows in state Live, as the shelf has them
+	shared  shared
 	err     error
 }
 
@@ -63,6 +64,7 @@ func (t *Table) take(o scoping.ObjectID, r *Row) {
 	if t.rows == nil {
 		t.rows, t.links = map[scoping.ObjectID]*Row{}, map[string]scoping.ObjectID{}
 	}
+	t.shared.row(r)
 	t.rows[o] = r
 	if r != nil && r.CloudID != "" {
 		t.links[r.CloudID] = o

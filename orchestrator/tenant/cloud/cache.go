@@ -45,8 +45,9 @@ type slot struct {
 	id      string
 	base    string   // record without members; "" when the base does not have the object
 	members []string // of the base; sorted, immutable
-	seen    *Object  // visible value if an overlay entry exists and shows an object
-	hidden  bool     // an overlay entry exists and seen rules, even when nil
+	seen    string   // visible value as a record without members, if an overlay entry exists and shows an object
+	shown   []string // its members; sorted, immutable
+	hidden  bool     // an overlay entry exists and seen rules, even when empty
 }
 
 // NewCache makes an empty cache for a tenant that shows every write within delay.
@@ -256,11 +257,11 @@ func (c *Cache) viewSlot(s *slot) (Object, bool) {
 	if !s.hidden {
 		return s.baseObject()
 	}
-	if s.seen == nil {
+	if s.seen == "" {
 		return Object{}, false
 	}
-	o := *s.seen
-	o.Values = o.Values.Clone()
+	o := decodeRecord(s.seen)
+	o.ID, o.Members = s.id, s.shown
 	return o, true
 }
 

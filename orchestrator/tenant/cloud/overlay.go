@@ -115,7 +115,7 @@ func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len
 // overlaid computes the visible value of a slot anew.
 func (c *Cache) overlaid(s *slot) {
 	e := c.over[s.id]
-	s.seen, s.hidden = nil, e != nil
+	s.seen, s.shown, s.hidden = "", nil, e != nil
 	if e == nil {
 		return
 	}
@@ -127,7 +127,7 @@ func (c *Cache) overlaid(s *slot) {
 		o = Object{ID: s.id, Kind: e.Kind, Values: Values{}}
 	}
 	e.cover(&o)
-	s.seen = &o
+	s.seen, s.shown = encodeRecord(o), o.Members
 }
 
 // makes says whether the overlay alone makes the object visible.
