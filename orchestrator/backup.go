@@ -15,7 +15,7 @@ import (
 )
 
 // Indexes names the index files of a state folder: bulky, and read anew when they are gone.
-func Indexes() []string { return []string{"census", "tenant", "ledger"} }
+func Indexes() []string { return []string{"census", "tenant", "ledger", "claims"} }
 
 // Engines names the configured engines in order.
 func (x *Orchestrator) Engines() []string { return slices.Clone(x.engines.Names()) }

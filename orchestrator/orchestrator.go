@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
+	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -132,7 +133,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 		return err
 	}
 	configured := x.config.identify()
-	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Cache: kept.cache, Engines: x.engines, Clock: x.options.Clock,
+	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
 		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
@@ -361,6 +362,7 @@ func (clock) Sleep(ctx context.Context, d time.Duration) error {
 // kept are the index files of the tenant's cache and of the ledger's checkpoint.
 type kept struct {
 	cache  *cloud.Cache
+	claims *table.Claims
 	tenant *state.Index
 	ledger *state.Index
 }
@@ -380,6 +382,13 @@ func (x *Orchestrator) openKept(ctx context.Context) (*kept, error) {
 	}
 	if x.options.Glance {
 		return k, k.cache.Glance(tenantShelf{ctx, k.tenant})
+	}
+	claims, err := x.openIndex("claims", 1)
+	if err != nil {
+		return nil, err
+	}
+	if k.claims, err = table.Load(ctx, claims); err != nil {
+		return nil, err
 	}
 	err = k.tenant.View(ctx, func(tx state.Tx) error {
 		return k.cache.Load(func(yield func(string, []byte) bool) {

@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
@@ -99,7 +100,7 @@ type ObjectReport struct {
 	Record    map[scoping.Feature]string // owners of record
 	Cloud     *cloud.Object
 	Foreign   []string // members or manager in the tenant that Tandem did not write, by name
-	Dirty     map[scoping.Feature]ledger.Dirty
+	Unsettled map[scoping.Feature]ledger.Unsettled
 	Debts     []Debt
 	Findings  []objects.Finding
 	Excluded  string
@@ -119,18 +120,17 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	}
 	sight := a.o.Census.Sight(id)
 	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone, Features: []scoping.Explanation{}}
-	auth := a.o.Gate.Authority()
+	auth, debts := a.o.Gate.Authority(), a.o.Gate.DebtsOf(id)
 	if p := auth.Partition; p != nil && scoping.Base(sight.Kind) != "" {
 		out.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
 	}
 	a.o.Gate.Read(func(s *ledger.State) {
-		out.Dirty, out.Excluded, out.Record = map[scoping.Feature]ledger.Dirty{}, s.Excluded[id], map[scoping.Feature]string{}
-		for f, d := range s.Dirt[id] {
-			out.Dirty[f] = d
-		}
-		for _, f := range slices.Sorted(maps.Keys(s.Dirt[id])) {
-			k := ledger.Key{Object: id, Feature: f}
-			out.Debts = append(out.Debts, Debt{Key: k, Name: sight.Name, Owner: a.o.View.Addressee(s, auth, k), Dirty: s.Dirt[id][f], Trouble: attempts(s.TroubleOf(k))})
+		out.Unsettled, out.Excluded, out.Record = map[scoping.Feature]ledger.Unsettled{}, s.Excluded[id], map[scoping.Feature]string{}
+		for _, k := range slices.SortedFunc(maps.Keys(debts), ledger.Key.Compare) {
+			d := a.debt(s, auth, k, debts[k])
+			d.Name = sight.Name
+			out.Unsettled[k.Feature] = d.Unsettled
+			out.Debts = append(out.Debts, d)
 		}
 		if row := s.Rows.Get(id); row != nil {
 			r := *row
@@ -201,18 +201,19 @@ type Debt struct {
 	Key   ledger.Key
 	Name  string
 	Owner string // who will be asked
-	ledger.Dirty
+	Owed  standing.Debt
+	ledger.Unsettled
 	Trouble *ledger.Trouble // what is remembered of its attempts, nil if none was refused
 }
 
-// Debts returns the dirty set with names.
+// Debts returns what is owed, with names, in order.
 func (a *Desk) Debts() []Debt {
 	var out []Debt
+	debts := a.o.View.Owed()
 	auth := a.o.Gate.Authority()
 	a.o.Gate.Read(func(s *ledger.State) {
-		for _, k := range s.DirtyKeys() {
-			d := Debt{Key: k, Dirty: s.Dirt[k.Object][k.Feature], Owner: a.o.View.Addressee(s, auth, k)}
-			d.Trouble = attempts(s.TroubleOf(k))
+		for _, k := range slices.SortedFunc(maps.Keys(debts), ledger.Key.Compare) {
+			d := a.debt(s, auth, k, debts[k])
 			if row := s.Rows.Get(k.Object); row != nil {
 				d.Name = row.Name
 			}
@@ -223,6 +224,15 @@ func (a *Desk) Debts() []Debt {
 		}
 	})
 	return out
+}
+
+// debt tells of what is owed the last answer that settled nothing, where that is why.
+func (a *Desk) debt(s *ledger.State, auth gate.Authority, k ledger.Key, owed standing.Debt) Debt {
+	d := Debt{Key: k, Owed: owed, Owner: a.o.View.Addressee(s, auth, k), Trouble: attempts(s.TroubleOf(k)), Unsettled: ledger.Unsettled{Code: string(owed.Code), Reason: owed.Code.Sentence()}}
+	if last, said := s.Unsettled[k.Object][k.Feature]; said && owed.Answered() {
+		d.Unsettled = last
+	}
+	return d
 }
 
 // attempts copies what is remembered of attempts that were refused.

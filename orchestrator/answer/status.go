@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -31,7 +32,7 @@ type Status struct {
 	Held         []ledger.Hold
 	Waves        []wave.Wave
 	Linked       map[scoping.Kind]int
-	Dirty        int
+	Unsettled    int
 	InDoubt      int
 	Drift        []scoping.Drift
 	Frozen       []objects.FrozenGroup
@@ -82,8 +83,11 @@ func (a *Desk) Status(ctx context.Context) (Status, error) {
 	st.Waves = c.SortedWaves()
 	debts := map[string]int{}
 	for _, d := range a.Debts() {
+		if d.Owed.Code == standing.Unasked {
+			continue // nothing is wrong with it
+		}
 		debts[d.Owner]++
-		st.Dirty++
+		st.Unsettled++
 	}
 	a.o.Gate.Read(func(s *ledger.State) { st.InDoubt, st.Linked = len(s.Intents), s.Rows.Live() })
 	st.Tenant = a.o.Notes.Of(reach.Tenant)

@@ -146,7 +146,7 @@ func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) {
 	var b strings.Builder
 	h.reachGauges(&b, s)
 	gauge(&b, "tandem_revision", "Revision of the partition in force.", sample{value: int64(s.Revision)})
-	gauge(&b, "tandem_unsettled", "Features of objects that have not settled.", sample{value: int64(s.Dirty)})
+	gauge(&b, "tandem_unsettled", "Features of objects that have not settled.", sample{value: int64(s.Unsettled)})
 	gauge(&b, "tandem_in_doubt", "Writes whose answer is missing.", sample{value: int64(s.InDoubt)})
 	open := 0
 	for _, x := range s.Held {

@@ -128,7 +128,7 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	}
 	out := Status{Mark: markOf(s, unread), Awaits: awaitsOf(s.Restored),
 		Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
-		Linked: s.Linked, Errors: s.Dirty, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
+		Linked: s.Linked, Errors: s.Unsettled, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
 	for _, f := range s.Frozen {
 		out.Frozen = append(out.Frozen, Frozen{f.Group.Directory, f.Name, f.Why, f.Assignments, f.String()})
 	}

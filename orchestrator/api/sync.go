@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -99,7 +100,7 @@ type Debt struct {
 	Owner   string           `json:"owner"`
 	Code    string           `json:"code"`
 	Reason  string           `json:"reason"`
-	Since   string           `json:"since"`
+	Since   string           `json:"since,omitempty"` // of the last answer that settled nothing; empty: it was found by comparison
 	Tries   int              `json:"tries"`
 	// Of what the tenant refused: what it said, how often it was tried with that answer, when last, and when it is tried again by itself; empty:
 	// with the next run.
@@ -110,7 +111,10 @@ type Debt struct {
 }
 
 func debtOf(d answer.Debt) Debt {
-	out := Debt{Object: d.Key.Object, Name: d.Name, Feature: d.Key.Feature, Owner: d.Owner, Code: d.Code, Reason: d.Reason, Since: stamp(d.Since), Tries: d.Tries}
+	out := Debt{Object: d.Key.Object, Name: d.Name, Feature: d.Key.Feature, Owner: d.Owner, Code: d.Code, Reason: d.Reason, Tries: d.Tries}
+	if d.Since > 0 {
+		out.Since = stamp(d.Since)
+	}
 	if t := d.Trouble; t != nil {
 		out.Message, out.Attempts, out.Last = gate.Describe(t.Parts), t.Count, stamp(t.Last)
 		if t.Next > 0 {
@@ -149,8 +153,8 @@ type Debts struct {
 func errorsList(_ context.Context, c *call, _ None) (any, Outcome, error) {
 	out := Debts{Errors: []Debt{}, Findings: findingsOf(c.h.o.Host().Findings(nil))}
 	for _, d := range c.h.o.Host().Debts() {
-		if d.Code == string(engine.Shadowed) {
-			continue // judged for a wave: nothing is wrong with it
+		if d.Code == string(engine.Shadowed) || d.Owed.Code == standing.Unasked {
+			continue // judged for a wave, or to be asked for at the next run: nothing is wrong with it
 		}
 		out.Errors = append(out.Errors, debtOf(d))
 	}

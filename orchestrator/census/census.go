@@ -51,6 +51,7 @@ type mark struct {
 	Root       scoping.GUID `json:"root"`
 	RootDN     string       `json:"rootDN"`
 	Sum        *sum         `json:"sum,omitempty"` // what a glance has to know of all objects; nil: stored by a program that did not keep it
+	Reading    uint64       `json:"reading,omitempty"`
 }
 
 // Census holds the trees of all directories. It is safe for concurrent use.
@@ -62,6 +63,8 @@ type Census struct {
 	names []string
 	trees map[string]*Tree
 	marks map[string]mark
+
+	readings uint64 // the number of the newest reading of any directory
 
 	choosing map[string]*choosing
 	stored   map[string]remembered // by earlier processes
@@ -359,6 +362,7 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 		c.trees[name] = t
 	}
 	t.Root, t.RootDN = m.Root, m.RootDN
+	m.Reading = c.reads(t)
 	c.marks[name], c.compare = m, c.compare || full
 	var events []Event
 	for _, e := range entries {
@@ -402,6 +406,27 @@ func (c *Census) missing(ctx context.Context, r Reader, name string, entries []d
 	return out, nil
 }
 
+// reads numbers a reading that is taken into a tree now. The lock is held.
+func (c *Census) reads(t *Tree) uint64 {
+	c.readings++
+	t.Reading = c.readings
+	return c.readings
+}
+
+// Reading returns the number of the newest reading of any directory: what a later one changes, nobody knows who began before it.
+func (c *Census) Reading() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.readings
+}
+
+// ReadAfter lets the next reading have a number above n: a process before this one had got so far, and what it read was not all kept.
+func (c *Census) ReadAfter(n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readings = max(c.readings, n)
+}
+
 // Sight implements gate.Census.
 func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	c.mu.Lock()
@@ -414,7 +439,7 @@ func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	if o == nil {
 		return gate.Sight{}
 	}
-	s := gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.Place(id.GUID).Ancestors, Chosen: o.Chosen, Name: t.DN(id.GUID), Version: o.Version}
+	s := gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.Place(id.GUID).Ancestors, Chosen: o.Chosen, Name: t.DN(id.GUID), Version: o.Version, Reading: o.Reading}
 	s.Anchor, s.AnchorBad = t.Anchor(id.GUID)
 	return s
 }
@@ -502,6 +527,11 @@ func (c *Census) apply(name string, found map[scoping.GUID]directory.Entry, out 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids := map[scoping.GUID]bool{}
+	if t := c.trees[name]; t != nil {
+		m := c.marks[name]
+		m.Reading = c.reads(t)
+		c.marks[name] = m
+	}
 	for _, g := range slices.SortedFunc(maps.Keys(found), scoping.GUID.Compare) {
 		out[scoping.ObjectID{Directory: name, GUID: g}] = found[g]
 		if t := c.trees[name]; t != nil {

@@ -27,6 +27,7 @@ func (c *Census) load(tx state.Tx, name string) error {
 	t := NewTree(name, m.Root, m.RootDN)
 	err = t.load(tx, objectsOf(name))
 	c.trees[name], c.marks[name] = t, *m
+	c.readings = max(c.readings, m.Reading)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type Object struct {
 	SAM      string       `json:"s,omitempty"`
 	Critical bool         `json:"c,omitempty"`
 	Version  uint64       `json:"v,omitempty"`
+	Reading  uint64       `json:"r,omitempty"` // the reading that changed it last
 
 	Chosen []scoping.GUID `json:"o,omitempty"` // the choices that take it, sorted; of a tombstone, those that took it
 	Staged []scoping.GUID `json:"w,omitempty"` // choices of which the opposite of Chosen is true now, which waits to be taken
@@ -68,6 +69,7 @@ type Tree struct {
 	Directory string
 	Root      scoping.GUID
 	RootDN    string
+	Reading   uint64 // the number of the reading that is taken in now
 
 	objects  map[scoping.GUID]*Object
 	children map[scoping.GUID]map[scoping.GUID]struct{}
@@ -187,6 +189,7 @@ func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 	if old != nil && same(old, &o) {
 		return nil
 	}
+	o.Reading = t.Reading
 	t.unindex(old)
 	t.objects[o.GUID] = &o
 	t.index(&o)

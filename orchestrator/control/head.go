@@ -9,9 +9,8 @@ const formatVersion = 1
 type Head struct {
 	Version      int           `json:"version"`
 	Installation string        `json:"installation"`
-	Epoch        scoping.Epoch `json:"epoch"`             // the newest
-	Domains      []string      `json:"domains,omitempty"` // the tenant's verified ones, by which sign-in names were last judged
-	Plan         string        `json:"plan,omitempty"`    // fingerprint of the last plan that changed the policy beside who owns what
+	Epoch        scoping.Epoch `json:"epoch"`          // the newest
+	Plan         string        `json:"plan,omitempty"` // fingerprint of the last plan that changed the policy beside who owns what
 	// Adopting are the engines whose first full run was not accepted yet (rule J5), and since when.
 	Adopting map[string]scoping.Epoch `json:"adopting,omitempty"`
 	// ReadOnly is why nothing is written until a person activates the state: it was restored, or the tenant was taken over (rule H2).

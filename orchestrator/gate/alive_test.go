@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -22,11 +23,10 @@ func TestWhoIsTakenForGoneAndLivesIsAskedForHerReferencesToo(t *testing.T) {
 	gone := propose()
 	gone.Want, gone.Desired = engine.Gone, nil
 	want(t, w.propose(gone)[0], engine.Deferred, "not-gone")
-	w.g.Read(func(s *ledger.State) {
-		for _, f := range []scoping.Feature{scoping.Users, scoping.References} {
-			if _, dirty := s.Dirt[ann][f]; !dirty {
-				t.Errorf("nobody is asked for her %s", f)
-			}
+	w.ran()
+	for _, f := range []scoping.Feature{scoping.Users, scoping.References} {
+		if d := w.debt(ann, f); d.Code != standing.Unasked || d.Engine != mine {
+			t.Errorf("of her %s %+v is owed", f, d)
 		}
-	})
+	}
 }

@@ -176,7 +176,7 @@ func TestApprovedPairsGoWhileOthersAreHeld(t *testing.T) {
 	if len(w.led.History) != 0 {
 		t.Errorf("approved removals count: %v", w.led.History)
 	}
-	if _, dirty := w.led.Dirt[staff][scoping.References]; !dirty {
+	if _, dirty := w.led.Unsettled[staff][scoping.References]; !dirty {
 		t.Error("the rest is not owed")
 	}
 }

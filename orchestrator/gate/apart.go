@@ -154,7 +154,7 @@ func waited(c Case, v Verdict) Verdict {
 	kept := settle(engine.Unchanged, CodeNotKept, "written "+plural(ledger.MaxWrites, "time")+" within 24 h and taken back each time, by the tenant or by somebody in it: "+
 		describeChange(v)+"; left alone until it changes, or `tandem errors retry`")
 	kept.Claim, kept.Pair = v.Claim, &pair
-	kept.Nothing = c.Trouble != nil && slices.Contains(c.Trouble.NotKept, pair.Have)
+	kept.Nothing = c.Trouble != nil && slices.Contains(c.Trouble.NotKept, pair.Have) && c.Standing.Record == c.Standing.Engine && c.Standing.Owner == c.Standing.Engine
 	return kept
 }
 

@@ -44,6 +44,7 @@ type Sight struct {
 	Chosen    []scoping.GUID // the choices that take it, sorted
 	Name      string
 	Version   uint64
+	Reading   uint64 // the reading that changed it last, by the host's numbers
 	Anchor    string // base64, computed by the host (rule I2)
 	AnchorBad Code   // why there is no usable anchor: CodeAnchorInvalid, CodeDuplicateAnchor, or ""
 }
@@ -124,7 +125,7 @@ type Verdict struct {
 	Reason  string
 	Closed  bool // see ledger.Record.Closed
 	Quietly bool
-	Nothing bool // neither the ledger nor the dirty set changes: no record is owed
+	Nothing bool // nothing changes in the ledger: no record is owed
 
 	Op       string // create, join, update, delete, restore, members, manager
 	Writes   []cloud.Write

@@ -146,7 +146,7 @@ func wanted(c Case, p engine.Proposal) Verdict {
 func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	writes := len(v.Writes) > 0 || len(v.Removed) > 0 || v.Ask != ""
 	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !(c.Standing.Farewell && c.Standing.Owner == scoping.None)) {
-		return shadowed(v, writes, c.Standing.Shadow)
+		return shadowed(v, writes)
 	}
 	if !writes {
 		return v
@@ -175,18 +175,12 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	return v
 }
 
-// shadowed keeps what would happen, and writes nothing. watched says that a wave lets the proposer be judged: it may own the object later.
-func shadowed(v Verdict, writes, watched bool) Verdict {
-	later := 0
-	if v.Claim != nil && watched {
-		later = len(v.Claim.Later)
-	}
+// shadowed keeps what would happen, and writes nothing.
+func shadowed(v Verdict, writes bool) Verdict {
 	v.Judged, v.Closed, v.Claim = true, false, nil
 	switch {
 	case writes:
 		v.Outcome, v.Code, v.Quietly = engine.Shadowed, Code(v.Op), false
-	case v.Outcome == engine.Unchanged && later > 0: // who owns it later has to be asked, so that it is remembered who waits (T3 of the findings)
-		v.Outcome, v.Code, v.Reason, v.Quietly, v.Nothing = engine.Partial, CodeReferenceLater, plural(later, "reference")+" may come later", true, false
 	case v.Outcome == engine.Unchanged || v.Outcome == engine.Applied:
 		v.Outcome, v.Quietly, v.Nothing = engine.Unchanged, true, true
 	default:

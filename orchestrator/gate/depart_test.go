@@ -267,7 +267,7 @@ func TestLargeSetsOfMembersAreAddedInPortions(t *testing.T) {
 	}
 }
 
-// Rule P1: a reference whose end is not in the tenant yet is partial; one that nobody brings is remembered, and settles.
+// Rule P1: a reference whose end is not in the tenant yet is partial; one that nobody brings settles.
 func TestReferencesToTheAbsent(t *testing.T) {
 	for state, want := range map[gate.RefState]engine.Outcome{gate.RefWaits: engine.Partial, gate.RefLater: engine.Unchanged, gate.RefNever: engine.Unchanged} {
 		c := groupCase()
@@ -276,9 +276,30 @@ func TestReferencesToTheAbsent(t *testing.T) {
 		if v.Outcome != want {
 			t.Errorf("state %d: %s", state, v.Outcome)
 		}
-		if later := len(v.Claim.Later) > 0; later != (state == gate.RefLater) {
-			t.Errorf("state %d: remembered: %v", state, later)
+	}
+}
+
+// T16 of the findings: what was deleted a moment ago gets no more requests about its references.
+func TestNoReferencesAreWrittenToWhatWasJustDeleted(t *testing.T) {
+	w := newWorld(t)
+	var people []byte
+	var ends []scoping.ObjectID
+	for n := range byte(cloud.MaxMembers + 1) { // two requests
+		people, ends = append(people, 100+n), append(ends, object(100+n))
+	}
+	w.group(nil, people...)
+	w.during = func(cloud.Write) {
+		w.during = nil
+		r := ledger.Record{Type: ledger.DecisionType, Engine: mine, Object: &staff, Kind: scoping.Group, Feature: scoping.Groups, Outcome: engine.Applied, Closed: true,
+			Claim: &ledger.Claim{State: ledger.DeletedByTandem}}
+		if err := w.g.Record(t.Context(), r); err != nil {
+			t.Error(err)
 		}
+	}
+	w.sent = nil
+	w.propose(members(ends...))
+	if len(w.sent) != 1 {
+		t.Errorf("%d requests, the second after the delete", len(w.sent))
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // End closes the session. With complete, references that were missing are tried once more and what was parked is judged; a broken run
-// deletes nothing: what it parked stays dirty (rule D2).
+// deletes nothing: what it parked stays owed (rule D2).
 func (s *Session) End(ctx context.Context, complete bool) (Summary, error) {
 	if complete && s.ceiling == engine.ModeOwn {
 		if err := s.again(ctx); err != nil {
@@ -132,7 +132,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		seen[k] = true
 		c := s.g.caseOf(s, p)
 		proof := evidence[k]
-		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: PlaceOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
+		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: PlaceOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq, signIn: c.Rules.signInOf(p)}
 		js = append(js, &judged{item: it, c: c, wakes: it.v.Outcome == engine.Failed && waitsForName(it.v), swap: retried(c, p, proof, it.v)})
 	}
 	var items []*item

@@ -129,14 +129,14 @@ func (s *Session) keep(list []engine.Proposal, p engine.Proposal) []engine.Propo
 
 // traceless reports whether an answer leaves no record: about an object that nobody else knows of, the same answer as before in this run, or one
 // refusal too many. An answer that settles a debt, or makes one, always leaves its record. The lock is held.
-func (s *Session) traceless(it *item, dirty bool) bool {
+func (s *Session) traceless(it *item, unsettled bool) bool {
 	same := it.said && it.before.Outcome == it.v.Outcome && it.before.Code == it.v.Code && it.before.Reason == it.v.Reason
 	over := false
 	switch it.v.Outcome {
 	case engine.Refused, engine.Released:
 		over = it.v.Quietly && (same || s.excess.refusals >= maxRefusals)
 	case engine.Stale, engine.Deferred:
-		over = same && dirty
+		over = same && unsettled
 	}
 	switch {
 	case over || !it.known:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -50,6 +51,8 @@ type Census interface {
 	Evidence(ctx context.Context, ids []scoping.ObjectID, reference string) (map[scoping.ObjectID]Evidence, error)
 	// Expected says whether some engine will bring an object that is not linked yet into the tenant: it lives, and its kind is synchronized.
 	Expected(scoping.ObjectID) bool
+	// Reading returns the number of the newest reading of any directory.
+	Reading() uint64
 }
 
 // Journal is the log with what it owes: records are durable when Append returns.
@@ -67,6 +70,8 @@ type Clock interface {
 type Options struct {
 	Ledger  *ledger.State
 	Cache   *cloud.Cache
+	Claims  *table.Claims // nil: they are not kept from one process to the next
+	Glance  bool          // nothing is decided, and no claims were read: what is owed is told by the last answers
 	Tenant  Tenant
 	Census  Census
 	Journal Journal
@@ -94,6 +99,10 @@ type Gate struct {
 	read   time.Time         // when the tenant was read last
 	wire   map[string]onWire // by intent id
 	broken error
+
+	claims    sync.Mutex  // one commit of claims after the other; taken before mu
+	cover     string      // what the authority in force grants
+	uncovered []Authority // those in force since claims were last looked through for gaps
 }
 
 type onWire struct {
@@ -115,6 +124,9 @@ func New(o Options) *Gate {
 	if o.Tenure == nil {
 		o.Tenure = func() time.Duration { return time.Duration(1<<63 - 1) }
 	}
+	if o.Claims == nil {
+		o.Claims = table.New(nil)
+	}
 	return &Gate{o: o, wire: map[string]onWire{}}
 }
 
@@ -123,6 +135,7 @@ func (g *Gate) SetAuthority(a Authority, r Rules) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.auth, g.rules = a, r
+	g.took(a)
 }
 
 // Close ends all writing of this process, for good: what is in force is not known any more, so nothing may be sent under what was. Requests in flight are

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -74,9 +75,10 @@ func TestWhoReturnsWhileHeIsDeletedIsAskedForAgain(t *testing.T) {
 		if _, err := s.End(context.Background(), true); err != nil {
 			t.Fatal(err)
 		}
-		_, dirty := w.led.Dirt[ann][scoping.Users]
-		if w.led.Rows.Get(ann).State != ledger.DeletedByTandem || dirty != back {
-			t.Errorf("came back %v: %s, dirty %v", back, w.led.Rows.Get(ann).State, dirty)
+		w.ran()
+		d := w.debt(ann, scoping.Users)
+		if w.led.Rows.Get(ann).State != ledger.DeletedByTandem || (d.Code == standing.Returned) != back {
+			t.Errorf("came back %v: %s, owed %+v", back, w.led.Rows.Get(ann).State, d)
 		}
 	}
 }
@@ -134,32 +136,27 @@ func TestFormerManagerDoesNotStayForOneWhoIsNotThere(t *testing.T) {
 	}
 }
 
-// Rule P2: what becomes dirty after a verdict, while another of the batch is on the wire, is not settled by that verdict.
+// Standing S2: what somebody else changes after a verdict, while another object of the batch is on the wire, is owed again: it is found where the tenant is no
+// more what it was when the engine agreed.
 func TestVerdictsDoNotSettleWhatCameAfterThem(t *testing.T) {
 	for _, news := range []bool{false, true} {
 		w := newWorld(t)
 		w.account(ann, "ann")
 		w.account(bob, "bob")
-		k := ledger.Key{Object: bob, Feature: scoping.Users}
-		soil := ledger.Record{Type: ledger.DirtyType, Code: "foreign-write", Dirty: []ledger.Key{k}}
-		if err := w.g.Record(context.Background(), soil); err != nil {
-			t.Fatal(err)
-		}
-		w.during = func(cloud.Write) {
-			if news {
-				if err := w.g.Record(context.Background(), soil); err != nil {
-					t.Error(err)
-				}
-			}
-		}
 		p := renamed("bob")
 		p.Object, p.Seq = bob, 2
 		p.Desired[cloud.UPN], p.Desired[cloud.Nickname] = text("bob@contoso.test"), text("bob")
 		ds := w.propose(renamed("Ann B."), p)
 		want(t, ds[0], engine.Applied, "")
 		want(t, ds[1], engine.Unchanged, "")
-		if _, dirty := w.led.Dirt[bob][scoping.Users]; dirty != news {
-			t.Errorf("news meanwhile %v: dirty %v", news, dirty)
+		if news {
+			w.cache.Apply(cloud.Page{Upserts: []cloud.Upsert{{ID: "c-bob", Kind: scoping.User, Values: cloud.Values{cloud.DisplayName: {"somebody's"}}}}}, w.time)
+		}
+		if d := w.debt(bob, scoping.Users); (d.Code == standing.Foreign) != news || !news && d.Code != standing.Settled {
+			t.Errorf("news %v: owed %+v", news, d)
+		}
+		if d := w.debt(ann, scoping.Users); d.Code != standing.Settled {
+			t.Errorf("what was written is owed: %+v", d)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -79,14 +80,36 @@ func signIn(c Case, want cloud.Values) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	name, domain, _ := strings.Cut(upn, "@")
-	if c.Rules.Verified[strings.ToLower(domain)] {
-		return Verdict{}, false
-	}
-	if c.Rules.UPNRefuse || c.Rules.InitialDomain == "" {
+	as := c.Rules.signsIn(strings.ToLower(domain))
+	switch {
+	case as == "":
 		return settle(engine.Failed, CodeUnverifiedSuffix, fmt.Sprintf("the tenant has no verified domain %q (of %s)", domain, upn)), true
+	case as != strings.ToLower(domain):
+		want[cloud.UPN] = []string{name + "@" + as}
 	}
-	want[cloud.UPN] = []string{name + "@" + c.Rules.InitialDomain}
 	return Verdict{}, false
+}
+
+// signsIn returns the domain that stands for one, in lower case, in sign-in names: itself where the tenant has verified it, else its initial domain, or "" if
+// such names are refused (rule J6).
+func (r Rules) signsIn(domain string) string {
+	switch {
+	case len(r.Verified) == 0, r.Verified[domain]:
+		return domain
+	case r.UPNRefuse:
+		return ""
+	}
+	return r.InitialDomain
+}
+
+// signInOf returns what is made of the domain of a proposed sign-in name.
+func (r Rules) signInOf(p engine.Proposal) standing.SignIn {
+	v := p.Desired[cloud.UPN]
+	if len(v.Text) == 0 {
+		return standing.SignIn{}
+	}
+	_, domain, _ := strings.Cut(strings.ToLower(v.Text[0]), "@")
+	return standing.SignIn{Domain: domain, As: r.signsIn(domain)}
 }
 
 func claimOf(c Case, p engine.Proposal, want cloud.Values) ledger.Claim {
@@ -192,7 +215,7 @@ func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Cla
 		return false
 	}
 	l := row.Features[f]
-	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && slices.Equal(l.Later, claim.Later) && l.Never.Equal(claim.Never) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) && slices.Equal(l.Chosen, claim.Chosen) &&
+	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && l.Never.Equal(claim.Never) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) && slices.Equal(l.Chosen, claim.Chosen) &&
 		l.Epoch.Compare(s.Epoch) >= 0
 }
 

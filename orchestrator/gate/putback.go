@@ -32,7 +32,7 @@ func putBack(c Case, p engine.Proposal, want cloud.Values) Verdict {
 	return v
 }
 
-// quiet lets a verdict settle nothing and make nothing dirty.
+// quiet lets a verdict settle nothing and leave nothing unsettled.
 func quiet(v Verdict) Verdict {
 	v.Closed, v.Quietly = false, true
 	return v

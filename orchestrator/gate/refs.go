@@ -93,11 +93,11 @@ func members(c Case, p engine.Proposal) Verdict {
 		add = missing(want.found, c.Cloud.Members)
 		var dying int
 		drop, foreign, dying = removable(c, shown(c, missing(c.Cloud.Members, want.found)))
-		waiting, claim.Later, claim.Never = want.waiting+dying, want.later, neverOf(want.never)
+		waiting, claim.Never = want.waiting+dying, neverOf(want.never)
 		tookOver(c, &claim, r, c.Cloud.Members, want.found)
 	} else {
 		a, d := resolve(c, p, r.Added), resolve(c, p, r.Removed)
-		waiting, claim.Later, claim.Never = a.waiting, a.later, neverOf(a.never)
+		waiting, claim.Never = a.waiting, neverOf(a.never)
 		add, drop = missing(a.found, c.Cloud.Members), shown(c, both(d.found, c.Cloud.Members))
 		tookOver(c, &claim, r, c.Cloud.Members, a.found)
 	}
@@ -205,7 +205,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 	e := resolve(c, p, r.Targets)
 	found, waits := c.tryable(e.found)
 	waiting := e.waiting
-	claim.Later, claim.Never = e.later, neverOf(e.never)
+	claim.Never = neverOf(e.never)
 	boss := shown(c, held(c.Cloud.Manager))
 	drop, foreign, dying := removable(c, boss)
 	drop = kept(c, "manager", drop)

@@ -79,7 +79,7 @@ func TestARefusedGraveUpdateFailsByNameAndIsTriedLaterAndLater(t *testing.T) {
 	if tr == nil || tr.Count != 3 || tr.Next != tr.Last+(5*time.Minute).Milliseconds() || tr.Parts[0].Holder != "c-bob" {
 		t.Fatalf("%+v", tr)
 	}
-	if _, dirty := w.led.Dirt[ann][scoping.Users]; !dirty {
+	if _, dirty := w.led.Unsettled[ann][scoping.Users]; !dirty {
 		t.Error("what failed is not asked for again")
 	}
 	if w.wantJudged(w.judged(gate.SessionOptions{Asked: true}, p)[users], engine.Failed, "conflict:userPrincipalName"); len(w.sent) != 1 {

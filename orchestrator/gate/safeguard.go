@@ -1,31 +1,65 @@
 package gate
 
+import (
+	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
 // Safeguard names one check that a simulation leaves out, to prove that it would be missed. Nothing else sets one: there is no way to do so from
 // a configuration or a command.
 type Safeguard string
 
 // The safeguards that can be left out.
 const (
-	AttemptCheck    Safeguard = "owner and epoch before each attempt" // invariant 1
-	DeleteEvidence  Safeguard = "evidence of deletes"                 // D1
-	LinkEvidence    Safeguard = "evidence of removed links"           // D3
-	FreezeAdmission Safeguard = "a freeze that closes admission"      // waves
-	StopAdmission   Safeguard = "a stop that closes admission"        // §11
-	TombstoneOwner  Safeguard = "the owner of record of a tombstone"  // D1
-	RestoreFirst    Safeguard = "restoring before creating"           // J1
-	OneTransaction  Safeguard = "a cutover in one transaction"        // waves
-	Unclaimed       Safeguard = "silence is not consent"              // P4
-	ChosenOnly      Safeguard = "whom choices give to others"         // T1
-	ChosenPlaces    Safeguard = "the record of what took an object"   // L1
-	LeftAlone       Safeguard = "what does not last is left alone"    // S10
-	CrashDoubts     Safeguard = "doubts that outlive their process"   // X3
-	Thresholds      Safeguard = "thresholds"                          // D2
-	FrozenGroups    Safeguard = "groups that freeze"                  // T3
-	DomainsHeard    Safeguard = "verified domains are followed"       // J6
-	BeforeImages    Safeguard = "before-images after a rollback"      // invariant 4
+	AttemptCheck    Safeguard = "owner and epoch before each attempt"   // invariant 1
+	DeleteEvidence  Safeguard = "evidence of deletes"                   // D1
+	LinkEvidence    Safeguard = "evidence of removed links"             // D3
+	FreezeAdmission Safeguard = "a freeze that closes admission"        // waves
+	StopAdmission   Safeguard = "a stop that closes admission"          // §11
+	TombstoneOwner  Safeguard = "the owner of record of a tombstone"    // D1
+	RestoreFirst    Safeguard = "restoring before creating"             // J1
+	OneTransaction  Safeguard = "a cutover in one transaction"          // waves
+	Unclaimed       Safeguard = "silence is not consent"                // P4
+	ChosenOnly      Safeguard = "whom choices give to others"           // T1
+	ChosenPlaces    Safeguard = "the record of what took an object"     // L1
+	LeftAlone       Safeguard = "what does not last is left alone"      // S10
+	CrashDoubts     Safeguard = "doubts that outlive their process"     // X3
+	Thresholds      Safeguard = "thresholds"                            // D2
+	FrozenGroups    Safeguard = "groups that freeze"                    // T3
+	DomainsHeard    Safeguard = "verified domains are followed"         // J6
+	BeforeImages    Safeguard = "before-images after a rollback"        // invariant 4
+	TargetCompared  Safeguard = "agreement is compared with the tenant" // S2
+	EndsCompared    Safeguard = "ends of references are compared"       // S6
+	DeathsCompared  Safeguard = "deaths are compared"                   // S2, P4
+	LeaversCompared Safeguard = "leavers are compared"                  // S2, T4
+	ClaimsStored    Safeguard = "claims are durable before answers"     // S4
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
+
+// compares returns the facts that standing is worked out from.
+func (w Safeguard) compares(f standing.Facts) standing.Facts {
+	switch w {
+	case TargetCompared:
+		if f.Claim != nil {
+			c := *f.Claim
+			c.Target = standing.Digest(f.There, c.Attrs)
+			f.Claim = &c
+		}
+	case EndsCompared:
+		f.End = func(scoping.ObjectID) standing.End { return standing.Left }
+	case DeathsCompared:
+		f.Known = f.Known && !f.Gone
+	case LeaversCompared:
+		f.Recorded = f.Recorded && f.Owner != scoping.None
+	case DomainsHeard:
+		f.SignIn = nil
+	}
+	return f
+}
+
+// stores reports whether a batch of claims is stored before its engine has an answer.
+func (w Safeguard) stores(batch uint64) bool { return w != ClaimsStored || batch%2 == 0 }
 
 // checksAttempts reports whether owner and epoch are compared again before each physical attempt (Session, before it sends).
 func (w Safeguard) checksAttempts() bool { return w != AttemptCheck }
@@ -71,9 +105,6 @@ func (w Safeguard) RecordsChoices() bool { return w != ChosenPlaces }
 
 // FreezesGroups reports whether a selector's group that vanishes or empties moves nobody (census).
 func (w Safeguard) FreezesGroups() bool { return w != FrozenGroups }
-
-// FollowsDomains reports whether users are looked at again when the tenant's verified domains change (host).
-func (w Safeguard) FollowsDomains() bool { return w != DomainsHeard }
 
 // PutsBack reports whether a rollback writes the values from before its wave (wave/acts).
 func (w Safeguard) PutsBack() bool { return w != BeforeImages }

@@ -35,7 +35,10 @@ func (s *Session) carryOut(ctx context.Context, items []*item) error {
 			}
 		}
 	}
-	return s.conclude(ctx, items)
+	if err := s.conclude(ctx, items); err != nil {
+		return err
+	}
+	return s.g.commitClaims(ctx)
 }
 
 // nextRound picks what is sent next: of each object one write, so that its writes stay in order and a doubt about one stops the next
@@ -62,12 +65,6 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		s.conclusion(it)
 		it.before, it.said = s.Said(ledger.Key{Object: it.p.Object, Feature: it.p.Feature})
 		s.judgement(it)
-		if it.v.Closed && s.left(it) {
-			it.v.Closed, it.v.Nothing = false, false
-		}
-		if s.soiled(it) {
-			it.v.Closed = false
-		}
 		if s.o.Restores != "" {
 			it.v = quiet(it.v) // whatever became of it, the owner neither settled nor owes anything
 		}
@@ -76,39 +73,15 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		}
 		if r, owed := s.decision(it); owed {
 			rs = append(rs, r)
-			rs = append(rs, s.alsoRefs(it)...)
 		}
 	}
-	return s.g.record(ctx, rs)
-}
-
-// alsoRefs makes the references of an object dirty that an engine took for gone and that is there: that engine proposes them no more by itself, and the
-// run that asks it for the object may break off before it comes to them (rule P2). The lock is held.
-func (s *Session) alsoRefs(it *item) []ledger.Record {
-	row := s.g.o.Ledger.Rows.Get(it.p.Object)
-	if it.p.Want == engine.Present || it.v.Outcome != engine.Deferred || (it.v.Code != CodeNotGone && it.v.Code != CodePlace) || row == nil || row.Features[scoping.References] == nil {
-		return nil
+	if err := s.g.record(ctx, rs); err != nil {
+		return err
 	}
-	return []ledger.Record{{Type: ledger.DirtyType, Code: string(it.v.Code), Reason: it.v.Reason, Dirty: []ledger.Key{{Object: it.p.Object, Feature: scoping.References}}}}
-}
-
-// soiled says that the object became dirty after its verdict, while others of the batch were written: it was not about that. The lock is held.
-func (s *Session) soiled(it *item) bool {
-	d, dirty := s.g.o.Ledger.Dirt[it.p.Object][it.p.Feature]
-	return dirty && d.Seq > it.asOf
-}
-
-// left says that the census saw the object die or change hands while its write was on its way, or come back while it was deleted: it has to be
-// asked for again, since a row that did not exist, or was not deleted, when the news came was not concerned by them. The lock is held.
-func (s *Session) left(it *item) bool {
-	if it.v.Outcome != engine.Applied || s.farewell[it.p.Object] {
-		return false
+	for _, it := range items {
+		s.claim(it)
 	}
-	sight := s.g.o.Census.Sight(it.p.Object)
-	if it.p.Want != engine.Present {
-		return it.p.Want == engine.Gone && sight.Known && !sight.Gone
-	}
-	return sight.Gone || s.g.auth.Owner(sight.Place(it.p.Object.Directory), it.p.Kind, it.p.Feature).Engine != s.engine
+	return nil
 }
 
 // attempt admits and sends the next write of each item once: intents durable, send, settlements durable (rule X1). It gives how long to
@@ -140,7 +113,7 @@ func (g *Gate) entitle(ctx context.Context) error {
 	return g.o.Entitle(ctx)
 }
 
-// ErrTenantDown means that no write could be sent any more: the run ends, and what it proposed stays dirty.
+// ErrTenantDown means that no write could be sent any more: the run ends, and what it proposed stays owed.
 var ErrTenantDown = errors.New("the tenant cannot be reached")
 
 // unreachable ends a run whose writes do not leave the host at all, rather than waiting for each of them in turn.
@@ -241,6 +214,8 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 		return settle(engine.Deferred, CodeStopped, st.Stopped), true
 	case st.Frozen:
 		return settle(engine.Deferred, CodeFrozen, "the scope changes hands"), true
+	case it.p.Feature == scoping.References && row != nil && row.State == ledger.DeletedByTandem: // a moment ago, in this session: its links went with it
+		return settle(engine.Unchanged, CodeNotLinked, ""), true
 	case !g.o.Without.checksAttempts(), st.Farewell && owner == scoping.None:
 	case owner != s.engine:
 		return other(engine.Released, CodeMoved, "the object belongs to "+owner+" now"), true

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -68,6 +69,7 @@ type Session struct {
 	held     []ledger.Hold
 	excess   excess
 	refs     map[scoping.ObjectID]int // of what waits for its object: how many references were proposed
+	reading  uint64                   // the newest of the directories when it began
 }
 
 // Begin opens a session. The grants that count are those of this moment: the run begins to read after it (rule P5).
@@ -77,7 +79,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
 		power: map[string]string{}, said: map[ledger.Key]Judgement{}, unknown: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
-		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}}
+		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}, reading: g.o.Census.Reading()}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}
@@ -139,6 +141,7 @@ type item struct {
 	parts   []ledger.Part // what was tried and refused
 	watched bool          // a wave lets the engine be judged here: what it would write must not be forgotten
 	done    bool
+	signIn  standing.SignIn // by the rules of its verdict
 }
 
 // Propose decides a batch, carries out what is to be written at once, and gives the decisions in the order of the proposals. When it
@@ -287,6 +290,7 @@ func (s *Session) verdicts(items []*item) {
 		}
 		it.place, it.known = PlaceOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
 		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
+		it.signIn = c.Rules.signInOf(it.p)
 		it.removes, it.lacks = it.v.Outcome == engine.Parked && len(it.v.Removed) > 0, it.v.Waiting > 0
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner
 	}
@@ -327,17 +331,17 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	r := ledger.Record{Type: ledger.DecisionType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind,
 		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: string(v.Code), Reason: v.Reason, Before: v.Before, After: v.After,
 		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it), Parts: it.told(), Pair: v.Pair}
-	_, dirty := s.g.o.Ledger.Dirt[it.p.Object][it.p.Feature]
+	_, unsettled := s.g.o.Ledger.Unsettled[it.p.Object][it.p.Feature]
 	if s.o.Silent && (!it.watched || v.Outcome.Settles()) {
 		return r, false // once answered the engine does not bring it again by itself (P3): what a wave has to catch up stands in the log, whatever asked for it
 	}
-	if v.Nothing && (!dirty || !v.Closed) || s.traceless(it, dirty) {
+	if v.Nothing && (!unsettled || !v.Closed) || s.traceless(it, unsettled) {
 		return r, false
 	}
-	if v.Excluded != "" && !dirty && s.g.o.Ledger.Excluded[it.p.Object] == v.Excluded {
+	if v.Excluded != "" && !unsettled && s.g.o.Ledger.Excluded[it.p.Object] == v.Excluded {
 		return r, false
 	}
-	if v.Claim != nil && (v.Outcome == engine.Unchanged && v.Closed || v.Outcome == engine.Failed && v.Op == "join") {
+	if v.Claim != nil && (v.Outcome == engine.Unchanged && v.Closed || v.Outcome == engine.Failed && v.Op == "join" || v.Outcome == engine.Partial) {
 		s.settleHere(it)
 		r.Claim = it.v.Claim
 	}

@@ -51,13 +51,13 @@ func TestAGroupThatIsLeftOutAndNotInTheTenantIsOwedNoMembers(t *testing.T) {
 func TestAGroupThatIsTooLargeFreezesUntilItShrinks(t *testing.T) {
 	w := newWorld(t)
 	w.group([]string{"c-p100"}, 100, 101)
-	if err := w.g.Record(t.Context(), ledger.Record{Type: ledger.DirtyType, Code: "partial", Dirty: []ledger.Key{references}}); err != nil {
+	if err := w.g.Record(t.Context(), ledger.Record{Type: ledger.DecisionType, Engine: mine, Object: &references.Object, Kind: scoping.Group, Feature: references.Feature, Outcome: engine.Partial}); err != nil {
 		t.Fatal(err)
 	}
 	j := w.judged(gate.SessionOptions{}, leftOutAs("too-many-members"))[ledger.Key{Object: staff, Feature: scoping.Groups}]
 	w.wantJudged(j, engine.Unchanged, gate.CodeStaysAsIs, "until it shrinks")
-	if len(w.led.Dirt[staff]) > 0 || w.led.Excluded[staff] != "too-many-members" || len(w.sent) > 0 {
-		t.Errorf("dirty %v, excluded %q, sent %v", w.led.Dirt[staff], w.led.Excluded[staff], w.sent)
+	if len(w.led.Unsettled[staff]) > 0 || w.led.Excluded[staff] != "too-many-members" || len(w.sent) > 0 {
+		t.Errorf("dirty %v, excluded %q, sent %v", w.led.Unsettled[staff], w.led.Excluded[staff], w.sent)
 	}
 	if w.judged(gate.SessionOptions{}, leftOutAs("too-many-members")); len(w.said) > 0 {
 		t.Errorf("said again: %v", w.said)

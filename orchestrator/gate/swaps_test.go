@@ -135,7 +135,7 @@ func TestUsersWhoExchangeNamesAreOneHeldSet(t *testing.T) {
 			}
 			step := []string{"intent", "send update", "settle", "decision"}
 			w.wantSaid(slices.Concat([]string{"decision", "decision"}, step, step, step)...)
-			if owed := w.led.DirtyKeys(); len(owed) > 0 {
+			if owed := w.led.UnsettledKeys(); len(owed) > 0 {
 				t.Errorf("owed %v", owed)
 			}
 			if w.judged(gate.SessionOptions{}, wants(swapped)...); len(w.sent) > 0 {
@@ -165,8 +165,8 @@ func TestAChainOfNamesIsWrittenInOrder(t *testing.T) {
 	w := newExchanging(t, usual)
 	w.judged(gate.SessionOptions{}, wants(map[scoping.ObjectID]string{ann: "bob", bob: "carl", carl: "caroline"})...)
 	w.wantNames("bob", "carl", "caroline")
-	if len(w.sent) != 3 || len(w.led.Holds) > 0 || len(w.led.DirtyKeys()) > 0 {
-		t.Errorf("sent %v, held %v, owed %v", w.sent, w.led.Holds, w.led.DirtyKeys())
+	if len(w.sent) != 3 || len(w.led.Holds) > 0 || len(w.led.UnsettledKeys()) > 0 {
+		t.Errorf("sent %v, held %v, owed %v", w.sent, w.led.Holds, w.led.UnsettledKeys())
 	}
 }
 
@@ -183,8 +183,8 @@ func TestARingIsSeenAfterRefusals(t *testing.T) {
 	w.answer("approve")
 	w.judged(gate.SessionOptions{}, wants(swapped)...)
 	w.wantNames("bob", "ann", "carl")
-	if len(w.led.DirtyKeys()) > 0 || len(w.led.InTrouble()) > 0 && len(w.led.TroubleOf(key(ann)).Parts) > 0 {
-		t.Errorf("owed %v, %+v", w.led.DirtyKeys(), w.led.TroubleOf(key(ann)))
+	if len(w.led.UnsettledKeys()) > 0 || len(w.led.InTrouble()) > 0 && len(w.led.TroubleOf(key(ann)).Parts) > 0 {
+		t.Errorf("owed %v, %+v", w.led.UnsettledKeys(), w.led.TroubleOf(key(ann)))
 	}
 }
 
@@ -236,8 +236,8 @@ func TestACrashInAnExchangeLeavesNobodyParked(t *testing.T) {
 						w.time = w.time.Add(2 * gate.DefaultGhostLife)
 					}
 					w.wantNames("bob", "ann", "carl")
-					if len(w.led.DirtyKeys()) > 0 {
-						t.Errorf("owed: %v", w.led.DirtyKeys())
+					if len(w.led.UnsettledKeys()) > 0 {
+						t.Errorf("owed: %v", w.led.UnsettledKeys())
 					}
 					if hs := w.led.SortedHolds(); len(hs) != 1 || hs[0].Now(now) != ledger.HoldDone {
 						t.Errorf("%+v", hs)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -36,11 +37,6 @@ func TestAnEngineThatCannotSayWritesAndSettlesNothing(t *testing.T) {
 func TestAnEngineThatCannotSayLeavesNoRecordAndKeepsWhatIsOwed(t *testing.T) {
 	w := newWorld(t)
 	w.account(ann, "ann")
-	owed := ledger.Key{Object: ann, Feature: scoping.Users}
-	if err := w.g.Record(context.Background(), ledger.Record{Type: ledger.DirtyType, Code: "looked-at", Dirty: []ledger.Key{owed}}); err != nil {
-		t.Fatal(err)
-	}
-	w.said = nil
 	session := w.begin()
 	ds, err := session.Propose(context.Background(), []engine.Proposal{{Seq: 1, Object: ann, Want: engine.Unknown, Reason: engine.NotFound},
 		{Seq: 2, Object: bob, Kind: scoping.User, Feature: scoping.Users, Want: engine.Unknown, Reason: "asleep"}})
@@ -54,10 +50,11 @@ func TestAnEngineThatCannotSayLeavesNoRecordAndKeepsWhatIsOwed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, dirty := w.led.Dirt[ann][scoping.Users]; !dirty {
-		t.Error("what was owed is forgotten")
+	w.ran()
+	if d := w.debt(ann, scoping.Users); d.Code != standing.Unasked {
+		t.Errorf("owed: %+v", d)
 	}
-	if _, dirty := w.led.Dirt[bob][scoping.Users]; dirty || session.Seen(ledger.Key{Object: bob, Feature: scoping.Users}) {
+	if _, dirty := w.led.Unsettled[bob][scoping.Users]; dirty || session.Seen(ledger.Key{Object: bob, Feature: scoping.Users}) {
 		t.Error("an answer that says nothing is taken for a word about the object")
 	}
 	var told []scoping.ObjectID

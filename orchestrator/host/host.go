@@ -26,6 +26,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
@@ -48,6 +49,7 @@ type Options struct {
 	Census    *census.Census
 	Tenant    Tenant
 	Cache     *cloud.Cache
+	Claims    *table.Claims // what engines said last; nil: not kept from one process to the next
 	Engines   run.Engines
 	Clock     gate.Clock
 	NewID     func() string
@@ -105,17 +107,13 @@ type Host struct {
 	control *control.Control
 	steady  *steady
 
-	compared scoping.Epoch // of the authority when everything was compared last; under prep
-	news     bool          // something came that may make a difference to that; under prep
-	lastSave uint64        // sequence number that the last checkpoint covers
+	lastSave uint64 // sequence number that the last checkpoint covers
 
 	prep sync.Mutex // refreshes of tenant and census
 	save sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once
 
-	mu       sync.Mutex
-	domains  time.Time // when the tenant's domains were read; zero: never
-	unheard  []string  // tenant objects that somebody else changed, of which the log does not know yet; under prep
-	catching bool      // the cache may hold such changes: kept like this, it would not tell of them again
+	mu      sync.Mutex
+	domains time.Time // when the tenant's domains were read; zero: never
 }
 
 // inForce is what outsiders may know of control.
@@ -172,9 +170,12 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Tenancy = tenancy.New(tenancy.Options{Control: h.control, Census: o.Census, Tenant: o.Tenant, Engines: o.Engines.Names, Identity: o.Identity, Renew: o.Renew,
 		Configured: o.Configured, Tenure: o.Tenure, GhostLife: o.GhostLife, Delay: o.Cache.Delay, Remaining: func() time.Duration { return o.Store.Control.Tenure().Remaining() },
 		Clock: o.Clock, NewID: o.NewID, Grant: func(ctx context.Context) error { return h.Grant(ctx) }, Waiting: h.waiting})
-	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady.now,
+	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Claims: o.Claims, Glance: o.Glance, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady.now,
 		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.Left, Entitle: h.Entitle, NewID: o.NewID, Without: o.Without})
 	h.View = objects.New(objects.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, Now: h.now, Without: o.Without})
+	if o.Claims != nil {
+		o.Census.ReadAfter(o.Claims.NewestReading())
+	}
 	o.Census.Recall(h.tookBefore)
 	if err := h.control.Enforce(ctx, h.gate, h.Barred); err != nil {
 		return err
@@ -273,14 +274,14 @@ func (h *Host) Save(ctx context.Context) error {
 	if err := h.Keep(ctx); err != nil {
 		return err
 	}
+	if err := h.gate.Cover(ctx); err != nil {
+		return err
+	}
 	c, err := h.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
-	h.mu.Lock()
-	catching := h.catching
-	h.mu.Unlock()
-	if h.o.SaveCache != nil && !catching {
+	if h.o.SaveCache != nil {
 		h.o.Cache.Reached(h.seq()) // the gate gives a settlement to the cache before it is in the log
 		if err = h.o.SaveCache(ctx); err != nil {
 			err = fmt.Errorf("keeping the tenant's cache: %w", err)

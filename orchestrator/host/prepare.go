@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
@@ -14,20 +13,14 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
-	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
-
-func lower(s string) string { return strings.ToLower(s) }
-
-// codeNobodys is the code of debts of which no engine is asked any more.
-const codeNobodys = "nobodys"
 
 // domainsLife is how long the tenant's domains are believed.
 const domainsLife = 10 * time.Minute
 
-// prepare brings the host's view of tenant and directory up to date and draws the conclusions: foreign writes, deletes and owner changes make
-// dirty what has to be asked for again (rules P2, T1), and doubts are ended where they can be. It goes on without directories that were read before and cannot be
+// prepare brings the host's view of tenant and directory up to date and draws the conclusions: owners and places
+// of record follow (rules T1, L1), and doubts are ended where they can be. It goes on without directories that were read before and cannot be
 // read now: what is known of them stands, nothing in them moves or dies meanwhile. It returns which.
 func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 	h.prep.Lock()
@@ -39,16 +32,14 @@ func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := h.seq()
 	open, err := h.gate.EndDoubts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	h.news = h.news || h.seq() != before
-	if err := h.sortDebts(ctx); err != nil {
+	if err := h.compare(ctx); err != nil {
 		return nil, err
 	}
-	if err := h.compare(ctx); err != nil {
+	if err := h.gate.Cover(ctx); err != nil {
 		return nil, err
 	}
 	if open > 0 {
@@ -67,7 +58,7 @@ func (h *Host) reachTenant(ctx context.Context) error {
 	if err := h.learnDomains(ctx); err != nil {
 		return err
 	}
-	return h.readTenant(ctx, h.o.Cache.Loaded(scoping.User) && h.o.Cache.Loaded(scoping.Group))
+	return h.readTenant(ctx)
 }
 
 // noteTenant keeps whether the tenant was reached. One that another installation feeds was.
@@ -80,7 +71,6 @@ func (h *Host) noteTenant(began time.Time, err error) {
 // readDirectories brings the census up to date and draws the conclusions. The prep lock is held.
 func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error) {
 	events, full, unread, err := h.lookAround(ctx)
-	h.news = h.news || full || len(events) > 0
 	if unread == nil || err != nil { // a directory that was not read says nothing about whose it is
 		err = h.NoteStrange(ctx, err)
 	}
@@ -99,33 +89,16 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 	return unread, nil
 }
 
-// readTenant takes what the tenant shows into the cache and makes dirty what was changed there by others. The cache tells of a change once: what the log
-// could not be told of stays for the next time, and no cache is kept until then.
-func (h *Host) readTenant(ctx context.Context, known bool) error {
-	h.catch(true)
+// readTenant takes what the tenant shows into the cache. What somebody else changed there is found by comparison.
+func (h *Host) readTenant(ctx context.Context) error {
 	began, steady := h.now(), time.UnixMilli(h.steady.now())
-	changed, err := h.o.Tenant.Refresh(ctx, h.o.Cache, steady)
+	_, err := h.o.Tenant.Refresh(ctx, h.o.Cache, steady)
 	h.noteTenant(began, err)
 	if err != nil {
 		return fmt.Errorf("reading the tenant's changes: %w", err)
 	}
 	h.gate.Refreshed(steady)
-	if !known {
-		changed = h.linkedIDs()
-	}
-	h.unheard = append(h.unheard, changed...)
-	if err := h.foreign(ctx, h.unheard); err != nil {
-		return err
-	}
-	h.unheard = nil
-	h.catch(false)
 	return nil
-}
-
-func (h *Host) catch(catching bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.catching = catching
 }
 
 func (h *Host) learnDomains(ctx context.Context) error {
@@ -146,40 +119,7 @@ func (h *Host) learnDomains(ctx context.Context) error {
 		h.domains = h.now()
 	}
 	h.mu.Unlock()
-	return h.followDomains(ctx, v, initial)
-}
-
-// foreign makes dirty what the tenant shows changed by others.
-func (h *Host) foreign(ctx context.Context, ids []string) error {
-	var keys []ledger.Key
-	h.gate.Read(func(s *ledger.State) {
-		for _, id := range ids {
-			row, ok := s.ByCloud(id)
-			if !ok || row.State != ledger.Live {
-				continue
-			}
-			for f := range row.Features {
-				keys = append(keys, ledger.Key{Object: row.Object, Feature: f})
-			}
-		}
-	})
-	return h.soil(ctx, keys, ledger.ForeignWrite, "the tenant shows a change by somebody else")
-}
-
-// linkedIDs returns the cloud objects of all links. When the cache was read from nothing it cannot tell what others changed meanwhile:
-// then everything is looked at again.
-func (h *Host) linkedIDs() (ids []string) {
-	h.gate.Read(func(s *ledger.State) {
-		for _, o := range s.Objects() {
-			ids = append(ids, s.Rows.Get(o).CloudID)
-		}
-	})
-	return ids
-}
-
-// soil makes keys dirty.
-func (h *Host) soil(ctx context.Context, keys []ledger.Key, why ledger.Cause, reason string) error {
-	return h.gate.Record(ctx, ledger.Again(keys, why, reason)...)
+	return h.control.SetDomains(ctx, v, initial)
 }
 
 // followNews lets partition and ledger follow the changes that the census noticed. On failure they stay pending (rule T1).
@@ -225,7 +165,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 		})
 	}
 	auth := h.gate.Authority()
-	var keys []ledger.Key
+	var forget []ledger.Key
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		seen := map[scoping.ObjectID]bool{}
@@ -234,18 +174,23 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 				continue
 			}
 			seen[e.Object] = true
-			k, r := h.conclude(s, auth, e, full)
-			if e.Type == census.Returned {
-				k = append(k, h.holders(s, s.Rows.Get(e.Object))...)
+			row := s.Rows.Get(e.Object)
+			if row == nil {
+				continue
 			}
-			keys, rs = append(keys, k...), append(rs, r...)
+			if e.Type == census.Returned {
+				forget = append(forget, h.holders(s, row)...)
+			}
+			if e.Type != census.Died {
+				rs = append(rs, h.conclude(s, auth, row)...)
+			}
 		}
 	})
 	slices.SortFunc(rs, func(a, b ledger.Record) int { return a.Object.Compare(*b.Object) })
 	if err := h.gate.Record(ctx, rs...); err != nil {
 		return err
 	}
-	return h.soil(ctx, keys, ledger.DirectoryChanged, "the directory changed")
+	return h.gate.Forget(ctx, forget)
 }
 
 // lookUp reads what is linked and the census does not know, after its index was lost: a full reading tells no tombstones.
@@ -255,11 +200,6 @@ func (h *Host) lookUp(ctx context.Context) error {
 		for _, id := range s.Objects() {
 			if !h.o.Census.Sight(id).Known && h.o.Census.Down(id.Directory) == nil { // what cannot be read is compared when it can
 				ids = append(ids, id)
-			}
-		}
-		for _, k := range s.DirtyKeys() {
-			if s.Rows.Get(k.Object) == nil && !h.o.Census.Sight(k.Object).Known && h.o.Census.Down(k.Object.Directory) == nil {
-				ids = append(ids, k.Object)
 			}
 		}
 	})
@@ -272,86 +212,19 @@ func (h *Host) lookUp(ctx context.Context) error {
 	return nil
 }
 
-// conclude returns what follows from one event: dirty features, or a transit.
-func (h *Host) conclude(s *ledger.State, auth gate.Authority, e census.Event, full bool) ([]ledger.Key, []ledger.Record) {
-	row := s.Rows.Get(e.Object)
-	base := ledger.Key{Object: e.Object, Feature: scoping.Base(e.Kind)}
-	if row == nil {
-		moved := e.Type == census.Moved || e.Type == census.Carried || e.Type == census.Returned || e.Type == census.Chosen
-		if owner := h.Owner(auth, e.Object, e.Kind); h.o.Census.Expected(e.Object) && owner != scoping.None && (moved || e.Type == census.Appeared && ran(s, owner)) {
-			return []ledger.Key{base}, nil // its engine may have seen it before the host did, and been put off (rule V1)
-		}
-		return nil, nil
+// conclude returns what is recorded about a link whose object is, or may be, elsewhere than before: that it is in transit, or has another place of its owner's.
+func (h *Host) conclude(s *ledger.State, auth gate.Authority, row *ledger.Row) []ledger.Record {
+	r, changed := h.transit(s, auth, row)
+	if !changed {
+		return h.Placing(s, auth, row)
 	}
-	if e.Type == census.Died {
-		if row.State == ledger.Live || row.State == ledger.ParkedRow {
-			return []ledger.Key{base}, nil
-		}
-		return nil, nil
+	rs := []ledger.Record{r}
+	if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place of its owner's
+		there := *row
+		there.Transit = nil
+		rs = append(rs, h.Placing(s, auth, &there)...)
 	}
-	if r, changed := h.transit(s, auth, row); changed {
-		rs := []ledger.Record{r}
-		if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place of the same owner
-			there := *row
-			there.Transit = nil
-			rs = append(rs, h.Placing(s, auth, &there)...)
-		}
-		return nil, rs
-	}
-	if h.returned(s, auth, row) {
-		return []ledger.Key{base}, h.Placing(s, auth, row)
-	}
-	if rs := h.Placing(s, auth, row); len(rs) > 0 {
-		if e.Type != census.Changed && e.Type != census.Returned {
-			return nil, rs
-		}
-		return []ledger.Key{base}, rs
-	}
-	if e.Type == census.Changed || e.Type == census.Returned || (e.Type == census.Moved && !full) {
-		if h.Owner(auth, e.Object, e.Kind) != scoping.None {
-			return []ledger.Key{base}, nil
-		}
-	}
-	return nil, nil
-}
-
-// sortDebts goes through the dirty set: what changed hands while nobody could see it (a write was on its way) is in transit from now on, and what
-// nobody can be asked for any more (it never was in the tenant, and is gone or nobody's now) is closed.
-func (h *Host) sortDebts(ctx context.Context) error {
-	auth := h.gate.Authority()
-	var rs []ledger.Record
-	h.gate.Read(func(s *ledger.State) {
-		moved, placed := map[scoping.ObjectID]bool{}, map[scoping.ObjectID]bool{}
-		for _, k := range s.DirtyKeys() {
-			row, sight := s.Rows.Get(k.Object), h.o.Census.Sight(k.Object)
-			if _, pending := s.Pending(k.Object); pending || !sight.Known || moved[k.Object] {
-				continue
-			}
-			if row != nil && !sight.Gone {
-				if r, changed := h.transit(s, auth, row); changed {
-					rs, moved[k.Object] = append(rs, r), true
-					continue
-				}
-				if !placed[k.Object] { // nor was it told that it moved within its owner's scopes
-					rs, placed[k.Object] = append(rs, h.Placing(s, auth, row)...), true
-				}
-			}
-			if h.nobodys(s, auth, row, sight, k) {
-				rs = append(rs, ledger.Record{Type: ledger.DecisionType, Object: &k.Object, Kind: sight.Kind, Name: sight.Name, Feature: k.Feature, Outcome: engine.Released,
-					Code: codeNobodys, Reason: "no engine is to be asked for it any more", Closed: true})
-			}
-		}
-	})
-	return h.gate.Record(ctx, rs...)
-}
-
-// nobodys reports whether no engine will ever be asked for a debt as things are.
-func (h *Host) nobodys(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight, k ledger.Key) bool {
-	if sight.Gone {
-		return row == nil || row.State == ledger.DeletedByTandem || h.OwnerOfGone(s, auth, row) == scoping.None
-	}
-	o := auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature)
-	return o.Engine == scoping.None && (row == nil || row.Transit == nil)
+	return rs
 }
 
 // holders returns the references that still name an object which came back: its groups and reports kept it while it was deleted, and the

@@ -57,7 +57,7 @@ func stopID(o StopOptions) string {
 	return "all"
 }
 
-// Start ends the stop of the same engine, subtree or all; All ends every stop. What was proposed meanwhile is dirty and is asked for again.
+// Start ends the stop of the same engine, subtree or all; All ends every stop. What was proposed meanwhile is owed and asked for again.
 func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 	var ended []gate.Stop
 	err := h.control.Change(ctx, func(c *control.Content) error {

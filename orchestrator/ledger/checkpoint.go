@@ -64,8 +64,7 @@ type head struct {
 	State   *State               `json:"state"`
 	Rows    int                  `json:"rows"`
 	Live    map[scoping.Kind]int `json:"live,omitempty"`
-	Waiting []scoping.ObjectID   `json:"waiting,omitempty"` // objects whose references wait for ends
-	Since   uint64               `json:"since"`             // the shelf knows of which objects the records from this one on are
+	Since   uint64               `json:"since"` // the shelf knows of which objects the records from this one on are
 }
 
 // Unsaved counts what changed since the last checkpoint, of rows and troubles.
@@ -121,12 +120,8 @@ func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
 func (s *State) head(hash string) ([]byte, error) {
 	rowless := *s
 	rowless.Rows, rowless.Troubles = Table{}, Troubles{}
-	holders := map[scoping.ObjectID]bool{}
-	for _, os := range s.holders() {
-		maps.Copy(holders, os)
-	}
 	return json.Marshal(head{Version: checkpointVersion, Hash: hash, State: &rowless, Rows: s.Rows.Len(), Live: s.Rows.Live(),
-		Waiting: sortedObjects(holders), Since: s.since})
+		Since: s.since})
 }
 
 // Stored ends a checkpoint. One that was not stored, or of which that is not known, is owed again with the next.
@@ -177,7 +172,6 @@ func Load(shelf Shelf) (s *State, hash string, err error) {
 	}
 	s.Rows.whole()
 	s.Troubles.all()
-	s.holders()
 	if err := s.Err(); err != nil {
 		return nil, "", err
 	}
@@ -214,14 +208,12 @@ func glance(shelf Shelf) (*State, head, error) {
 		h.Rows, h.Since, s.anew = len(s.Rows.rows), s.Seq+1, true
 		for o := range s.Rows.rows {
 			s.Rows.note(o)
-			h.Waiting = append(h.Waiting, o)
 		}
 	} else {
 		s.Rows.shelf, s.Rows.live, s.Troubles.shelf = shelf, h.Live, shelf
 	}
 	s.since = h.Since
 	s.index()
-	s.waiting = h.Waiting
 	return s, h, nil
 }
 
@@ -272,9 +264,9 @@ func (s *State) check() error {
 			return fmt.Errorf("held set %s is damaged", id)
 		}
 	}
-	for o, fs := range s.Dirt {
+	for o, fs := range s.Unsettled {
 		if fs == nil {
-			return fmt.Errorf("the dirty set of %s is damaged", o)
+			return fmt.Errorf("what did not settle of %s is damaged", o)
 		}
 	}
 	return nil

@@ -47,10 +47,7 @@ func (s *State) fold(seq uint64, r Record) error {
 		return s.foldTransit(seq, r)
 	case PlaceType:
 		return s.foldPlace(r)
-	case DirtyType:
-		for _, k := range r.Dirty {
-			s.soil(k, Dirty{Since: r.At, Code: r.Code, Reason: r.Reason, Seq: seq})
-		}
+	case DirtyType: // of earlier programs: what is owed is found by comparison
 	case HoldType:
 		return s.foldHold(r)
 	case AnswerType:
@@ -69,11 +66,11 @@ func (s *State) fold(seq uint64, r Record) error {
 	return nil
 }
 
-func (s *State) soil(k Key, d Dirty) {
-	m := s.Dirt[k.Object]
+func (s *State) leave(k Key, d Unsettled) {
+	m := s.Unsettled[k.Object]
 	if m == nil {
-		m = map[scoping.Feature]Dirty{}
-		s.Dirt[k.Object] = m
+		m = map[scoping.Feature]Unsettled{}
+		s.Unsettled[k.Object] = m
 	}
 	if old, ok := m[k.Feature]; ok {
 		d.Since, d.Tries = old.Since, old.Tries+1
@@ -81,16 +78,16 @@ func (s *State) soil(k Key, d Dirty) {
 	m[k.Feature] = d
 }
 
-func (s *State) isDirty(k Key) bool {
-	_, ok := s.Dirt[k.Object][k.Feature]
+func (s *State) isUnsettled(k Key) bool {
+	_, ok := s.Unsettled[k.Object][k.Feature]
 	return ok
 }
 
 func (s *State) clean(k Key) {
-	if m := s.Dirt[k.Object]; m != nil {
+	if m := s.Unsettled[k.Object]; m != nil {
 		delete(m, k.Feature)
 		if len(m) == 0 {
-			delete(s.Dirt, k.Object)
+			delete(s.Unsettled, k.Object)
 		}
 	}
 }
@@ -210,10 +207,9 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	}
 	if _, now := s.Linked(*r.Object); now && !linked {
 		delete(s.Tried, *r.Object)
-		s.came(*r.Object, row, r.Feature, r.At, seq)
 	}
 	if row.State == DeletedByTandem || row.State == DeletedByOthers {
-		delete(s.Dirt, *r.Object) // nothing of it can be asked for any more
+		delete(s.Unsettled, *r.Object) // nothing of it can be asked for any more
 		s.Troubles.drop(*r.Object)
 		row.Transit = nil
 	}
@@ -226,13 +222,11 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		return
 	}
 	old := row.Features[r.Feature]
-	s.want(*r.Object, r.Feature, old, false)
-	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Later: c.Later, Never: c.Never}
+	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Never: c.Never}
 	s.Rows.shared.last(row.Features[r.Feature])
 	if old != nil && r.Type == DecisionType {
 		row.Features[r.Feature].Restores = old.Restores // an agreement is no write
 	}
-	s.want(*r.Object, r.Feature, row.Features[r.Feature], true)
 	if row.Transit != nil && base && row.Transit.To == owner {
 		row.Transit = nil
 	}
@@ -266,7 +260,6 @@ func (s *State) relink(row *Row, c Claim) {
 		}
 		if other, ok := s.Rows.linked(c.CloudID); ok && other != row.Object {
 			row.Links = s.Rows.Get(other).Links
-			s.want(other, scoping.References, s.Rows.Get(other).Features[scoping.References], false)
 			s.Rows.drop(other)
 		}
 		s.Rows.tie(row, c.CloudID)
@@ -291,7 +284,7 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	}
 	k := Key{*r.Object, r.Feature}
 	if r.Claim != nil {
-		s.claim(seq, r, *r.Claim, r.Outcome == engine.Unchanged || r.Outcome == engine.Applied)
+		s.claim(seq, r, *r.Claim, r.Outcome == engine.Unchanged || r.Outcome == engine.Applied || r.Outcome == engine.Partial)
 	}
 	if r.Excluded != "" {
 		s.Excluded[*r.Object] = r.Excluded
@@ -305,9 +298,9 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 		s.clean(k)
 		s.spend(r.Engine, k, "") // whatever was approved of it is settled
 	case r.Quietly || r.Outcome == engine.Released || r.Outcome == engine.Refused || r.Outcome == engine.Unchanged:
-	case r.Outcome == engine.Shadowed && s.isDirty(k): // what somebody thinks who does not write: the owner's own reason stands
+	case r.Outcome == engine.Shadowed && s.isUnsettled(k): // what somebody thinks who does not write: the owner's own reason stands
 	default:
-		s.soil(k, Dirty{Since: r.At, Code: string(r.Outcome), Reason: r.Code, Seq: seq})
+		s.leave(k, Unsettled{Since: r.At, Code: string(r.Outcome), Reason: r.Code, Seq: seq})
 	}
 	return nil
 }
@@ -347,9 +340,6 @@ func (s *State) foldTransit(seq uint64, r Record) error {
 		row.Transit = nil // it came back before anybody claimed it
 	}
 	s.spendOwner(*r.Object)
-	for f := range row.Features {
-		s.soil(Key{*r.Object, f}, Dirty{Since: r.At, Code: "in-transit", Reason: t.From + " to " + t.To, Seq: seq})
-	}
 	return nil
 }
 
@@ -378,6 +368,5 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 		}
 		row.Quiet[key] = r.Doubt.Quiet
 	}
-	s.soil(k, Dirty{Since: r.At, Code: "doubt-ended", Reason: r.Doubt.How, Seq: seq})
 	return nil
 }

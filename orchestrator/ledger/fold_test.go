@@ -142,16 +142,6 @@ func TestOnlySettledWritesChangeRows(t *testing.T) {
 	}
 }
 
-// Rule P2: a delete that turns out to be done settles only itself.
-func TestDeleteWhoseDoubtEndsIsAskedForAgain(t *testing.T) {
-	gone := intent("i2", ann, cloud.Delete, ledger.Claim{State: ledger.DeletedByTandem})
-	s := fold(t, append(created(), gone, settle("i2", cloud.InDoubt, ""), decision(engine.InDoubt, false, false),
-		ledger.Record{Type: ledger.DoubtType, Object: &ann, Feature: scoping.Users, Doubt: &ledger.DoubtEnd{Intent: "i2", How: "seen"}})...)
-	if _, dirty := s.Dirt[ann][scoping.Users]; s.Rows.Get(ann).State != ledger.DeletedByTandem || !dirty {
-		t.Errorf("%s, dirty %v: its object may have come back while nobody could know that it was deleted", s.Rows.Get(ann).State, dirty)
-	}
-}
-
 // A write of links whose doubt ends late says nothing of the object itself: its engine took leave of it meanwhile (rule T4).
 func TestLinksWhoseDoubtEndsLateLeaveTheRowAsItIs(t *testing.T) {
 	links := intent("i2", bob, cloud.AddMembers, claim())
@@ -205,12 +195,12 @@ func TestDirtySet(t *testing.T) {
 		"refused":         {decision(engine.Refused, false, false), false},
 	} {
 		s := fold(t, append(created(), x.r)...)
-		if got := len(s.DirtyKeys()) > 0; got != x.dirty {
+		if got := len(s.UnsettledKeys()) > 0; got != x.dirty {
 			t.Errorf("%s: dirty %v", name, got)
 		}
-		// What was dirty before stays so unless the owner's matter is closed.
-		s = fold(t, append(created(), ledger.Record{Type: ledger.DirtyType, Code: "asked", Dirty: []ledger.Key{{Object: ann, Feature: scoping.Users}}}, x.r)...)
-		if got := len(s.DirtyKeys()) > 0; got == x.r.Closed {
+		// What did not settle before stays so unless the owner's matter is closed.
+		s = fold(t, append(created(), decision(engine.Deferred, false, false), x.r)...)
+		if got := len(s.UnsettledKeys()) > 0; got == x.r.Closed {
 			t.Errorf("%s, dirty before: dirty %v", name, got)
 		}
 	}
@@ -222,8 +212,8 @@ func TestTransit(t *testing.T) {
 		return ledger.Record{Type: ledger.TransitType, Object: &ann, Transit: &ledger.Transit{From: from, To: to}}
 	}
 	s := fold(t, append(created(), transit("connect", "cloudsync"))...)
-	if s.Rows.Get(ann).Transit == nil || len(s.DirtyKeys()) != 1 {
-		t.Fatalf("%+v, dirty %v", s.Rows.Get(ann).Transit, s.DirtyKeys())
+	if s.Rows.Get(ann).Transit == nil {
+		t.Fatal("not in transit")
 	}
 	if o, _ := s.OwnerOfRecord(ann, scoping.Users); o != "connect" {
 		t.Errorf("before B's join settles, %s is the owner of record", o)
@@ -322,18 +312,6 @@ func TestHistoryIsOfOneDay(t *testing.T) {
 	rs[len(rs)-1] = settle("i3", cloud.Rejected, "")
 	if n := len(fold(t, rs...).History); n != 1 {
 		t.Errorf("a rejected write is counted: %d", n)
-	}
-}
-
-// A deleted account has nothing left to ask for; with one who comes back, what waited for him is asked for.
-func TestReferencesAreAskedForWhenTheirEndComes(t *testing.T) {
-	refs := claim()
-	refs.CloudID, refs.Later = "c-ann", []scoping.ObjectID{bob}
-	r := intent("i2", ann, cloud.Update, refs)
-	r.Feature = scoping.References
-	s := fold(t, append(created(), r, settle("i2", cloud.Done, ""), intent("i3", bob, cloud.Create, claim()), settle("i3", cloud.Done, "c-bob"))...)
-	if d := cmp.Diff([]ledger.Key{{Object: ann, Feature: scoping.References}}, s.DirtyKeys()); d != "" {
-		t.Error(d)
 	}
 }
 

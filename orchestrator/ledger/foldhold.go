@@ -53,7 +53,7 @@ func (s *State) foldAnswer(seq uint64, r Record) error {
 		delete(s.Holds, h.ID)
 	}
 	for _, e := range h.Entries {
-		s.soil(Key{e.Object, e.Feature}, Dirty{Since: r.At, Code: "held-" + r.Answer.Verb, Seq: seq})
+		s.leave(Key{e.Object, e.Feature}, Unsettled{Since: r.At, Code: HeldAnswer + r.Answer.Verb, Seq: seq})
 	}
 	s.forgetHolds(r.At)
 	s.indexHolds()
@@ -73,7 +73,7 @@ func (s *State) void(t scoping.Transfer, at int64, seq uint64) {
 			if e.Spent || !s.lies(e, h.Kind, t.Scope) {
 				kept = append(kept, e)
 			} else if h.State == HoldRejected {
-				s.soil(Key{e.Object, e.Feature}, Dirty{Since: at, Code: "held-void", Reason: "rejected as a write of " + t.From, Seq: seq})
+				s.leave(Key{e.Object, e.Feature}, Unsettled{Since: at, Code: HeldAnswer + "void", Reason: "rejected as a write of " + t.From, Seq: seq})
 			}
 		}
 		if len(kept) == len(h.Entries) {

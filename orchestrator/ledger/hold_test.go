@@ -48,8 +48,8 @@ func TestAnswersAreBound(t *testing.T) {
 		if got, _ := s.Answered(asks(disabling()), 1001); got != want {
 			t.Errorf("%s: %s", verb, got)
 		}
-		if len(s.DirtyKeys()) != 2 {
-			t.Errorf("%s: dirty %v, want both to be asked for again", verb, s.DirtyKeys())
+		if len(s.UnsettledKeys()) != 2 {
+			t.Errorf("%s: dirty %v, want both to be asked for again", verb, s.UnsettledKeys())
 		}
 		for name, change := range map[string]func(*ledger.Question){
 			"another object":                     func(q *ledger.Question) { q.Object = object(99) },
@@ -169,7 +169,7 @@ func TestTransfersVoidWhatIsHeld(t *testing.T) {
 		t.Errorf("approved: ann %s, bob %s, %+v", said(s, ann), said(s, bob), s.Holds[set.Hold.ID])
 	}
 	s = fold(t, set, answerAt(set, "reject", 1000), decision(engine.Refused, true, false), cut)
-	if _, owed := s.Dirt[ann][scoping.Users]; said(s, ann) != ledger.HoldOpen || !owed || said(s, bob) != ledger.HoldRejected {
+	if _, owed := s.Unsettled[ann][scoping.Users]; said(s, ann) != ledger.HoldOpen || !owed || said(s, bob) != ledger.HoldRejected {
 		t.Errorf("rejected: ann %s, owed %v, bob %s", said(s, ann), owed, said(s, bob))
 	}
 	s = fold(t, set, cut)

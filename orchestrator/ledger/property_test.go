@@ -28,7 +28,7 @@ func record(t *rapid.T) ledger.Record {
 		State: rapid.SampledFrom([]ledger.RowState{"", ledger.Live, ledger.DeletedByTandem, ledger.ParkedRow}).Draw(t, "state"),
 		Owner: rapid.SampledFrom([]string{"", scoping.None}).Draw(t, "owner")}
 	if rapid.Bool().Draw(t, "later") {
-		c.Later = []scoping.ObjectID{object(byte(rapid.IntRange(10, 13).Draw(t, "end")))}
+		c.Never = &ledger.Never{Count: rapid.IntRange(1, 3).Draw(t, "never")}
 	}
 	switch rapid.IntRange(0, 9).Draw(t, "type") {
 	case 0, 1:
@@ -128,7 +128,7 @@ func keep(t fataler, s *ledger.State, f shelf) {
 
 // view is what readers see, with everything that is derived.
 func view(s *ledger.State) map[string]any {
-	out := map[string]any{"dirty": s.DirtyKeys(), "objects": s.Objects(), "holds": s.SortedHolds()}
+	out := map[string]any{"dirty": s.UnsettledKeys(), "objects": s.Objects(), "holds": s.SortedHolds()}
 	for n := byte(10); n <= 13; n++ {
 		o := object(n)
 		p, pending := s.Pending(o)

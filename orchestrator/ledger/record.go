@@ -1,5 +1,5 @@
 // Package ledger is the memory of who did what: neither Active Directory nor Graph knows who wrote. It holds the links between
-// directory objects and cloud objects, the record of the last settled write per feature, the dirty set, held sets, and writes whose
+// directory objects and cloud objects, the record of the last settled write per feature, answers that settled nothing, held sets, and writes whose
 // answer is missing. It is folded from the log and is pure: the same records give the same ledger.
 package ledger
 
@@ -32,7 +32,7 @@ const (
 	TransferType Type = "transfer" // a hand-over was committed (L1)
 	TransitType  Type = "transit"  // the census saw an owner change without a wave (T1)
 	PlaceType    Type = "place"    // the census saw an object elsewhere, or taken by other choices, without another owner
-	DirtyType    Type = "dirty"    // something has to be asked for again (P2)
+	DirtyType    Type = "dirty"    // of earlier programs
 	HoldType     Type = "hold"     // a set of writes is held (D2)
 	AnswerType   Type = "answer"   // a person answered a held set
 	DoubtType    Type = "doubt"    // a doubt ended (P6)
@@ -64,10 +64,10 @@ type Record struct {
 	Revision uint64            `json:"revision,omitempty"`
 	Epoch    scoping.Epoch     `json:"epoch"`
 
-	// Closed says, of a decision, that the owner's matter is settled: it leaves the dirty set. A decision about somebody else's
+	// Closed says, of a decision, that the owner's matter is settled: no answer that settled nothing is left of it. A decision about somebody else's
 	// proposal never closes it.
 	Closed   bool              `json:"closed,omitempty"`
-	Quietly  bool              `json:"quietly,omitempty"` // a decision that makes nothing dirty
+	Quietly  bool              `json:"quietly,omitempty"` // a decision that is no answer to the owner
 	Excluded string            `json:"excluded,omitempty"`
 	Parts    []Part            `json:"parts,omitempty"` // of a decision: what was tried and refused
 	Pair     *Pair             `json:"pair,omitempty"`  // of a decision: what is not written any more, since the tenant does not keep it
@@ -76,7 +76,6 @@ type Record struct {
 	Claim    *Claim            `json:"claim,omitempty"`
 	Transfer *scoping.Transfer `json:"transfer,omitempty"`
 	Transit  *Transit          `json:"transit,omitempty"`
-	Dirty    []Key             `json:"dirty,omitempty"`
 	Hold     *Hold             `json:"hold,omitempty"`
 	Answer   *Answer           `json:"answer,omitempty"`
 	Doubt    *DoubtEnd         `json:"doubt,omitempty"`
@@ -151,8 +150,7 @@ type Claim struct {
 	State   RowState       `json:"state,omitempty"` // the row's state afterwards, when it changes
 	Attrs   []string       `json:"attrs,omitempty"` // the tenant attributes that the proposal manages
 
-	Later []scoping.ObjectID `json:"later,omitempty"` // of references: ends that are not in the tenant and may come some day
-	Never *Never             `json:"never,omitempty"` // of references: ends that cannot be referred to in the tenant
+	Never *Never `json:"never,omitempty"` // of references: ends that cannot be referred to in the tenant
 
 	// Took are references, by cloud id, that the tenant has and the directory wants: whoever wrote them, Tandem looks after them from now on (D3).
 	// Tracks says that references are looked after singly at all; records of before do not say so.

@@ -61,8 +61,7 @@ type Last struct {
 	Hash    string         `json:"hash,omitempty"`
 	Attrs   []string       `json:"attrs,omitempty"`
 
-	Later []scoping.ObjectID `json:"later,omitempty"` // see Claim.Later
-	Never *Never             `json:"never,omitempty"` // see Claim.Never
+	Never *Never `json:"never,omitempty"` // see Claim.Never
 
 	Restores string `json:"restores,omitempty"` // the wave whose values the last write took back; until the next write
 }
@@ -79,8 +78,11 @@ type Open struct {
 	Tries  int    `json:"tries,omitempty"` // how often it was prolonged
 }
 
-// Dirty says why a feature of an object has to be asked for again.
-type Dirty struct {
+// HeldAnswer begins the code of a key about which a person answered since its engine was asked last.
+const HeldAnswer = "held-"
+
+// Unsettled is the last answer about a feature of an object that settled nothing: why, since when, and how often. That something is owed it does not say: comparison does.
+type Unsettled struct {
 	Since  int64  `json:"since"` // Unix ms
 	Code   string `json:"code"`
 	Reason string `json:"reason,omitempty"`
@@ -100,14 +102,14 @@ type Destroyed struct {
 
 // State is the whole ledger. Only Fold changes it; readers must not keep pointers across a Fold.
 type State struct {
-	Seq       uint64                                         `json:"seq"` // of the last record folded
-	Rows      Table                                          `json:"rows,omitzero"`
-	Dirt      map[scoping.ObjectID]map[scoping.Feature]Dirty `json:"dirty"`
-	Transfers []scoping.Transfer                             `json:"transfers"`
-	Holds     map[string]*Hold                               `json:"holds"`
-	Excluded  map[scoping.ObjectID]string                    `json:"excluded"` // objects that their owner's rules leave out, and why
-	Intents   map[string]*Open                               `json:"intents"`  // by intent id
-	History   []Destroyed                                    `json:"history"`
+	Seq       uint64                                             `json:"seq"` // of the last record folded
+	Rows      Table                                              `json:"rows,omitzero"`
+	Unsettled map[scoping.ObjectID]map[scoping.Feature]Unsettled `json:"dirty"`
+	Transfers []scoping.Transfer                                 `json:"transfers"`
+	Holds     map[string]*Hold                                   `json:"holds"`
+	Excluded  map[scoping.ObjectID]string                        `json:"excluded"` // objects that their owner's rules leave out, and why
+	Intents   map[string]*Open                                   `json:"intents"`  // by intent id
+	History   []Destroyed                                        `json:"history"`
 
 	// Tried are objects of which a create was sent and its effect is not known (an answer that was lost, or a 503), until they are linked: what is
 	// found in the tenant may be Tandem's own.
@@ -117,14 +119,12 @@ type State struct {
 
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
 
-	since   uint64                                         // the first record of which the shelf knows what objects it is about
-	records map[scoping.ObjectID][]uint64                  // about which objects the records since the last checkpoint are
-	storing *Checkpoint                                    // of which it is not known yet whether it was stored
-	anew    bool                                           // nothing of it is on the shelf
-	pending map[scoping.ObjectID][]string                  // object -> open intent ids, sorted
-	held    map[scoping.ObjectID][]string                  // object -> held sets that name it, by age
-	wanted  map[scoping.ObjectID]map[scoping.ObjectID]bool // end -> objects whose references want it, once it comes; asked for by holders
-	waiting []scoping.ObjectID                             // objects of a checkpoint whose references wait, until holders looks at them
+	since   uint64                        // the first record of which the shelf knows what objects it is about
+	records map[scoping.ObjectID][]uint64 // about which objects the records since the last checkpoint are
+	storing *Checkpoint                   // of which it is not known yet whether it was stored
+	anew    bool                          // nothing of it is on the shelf
+	pending map[scoping.ObjectID][]string // object -> open intent ids, sorted
+	held    map[scoping.ObjectID][]string // object -> held sets that name it, by age
 }
 
 // New gives an empty ledger.
@@ -136,8 +136,8 @@ func New() *State {
 
 // index makes what is derived, and every map that is still missing.
 func (s *State) index() {
-	if s.Dirt == nil {
-		s.Dirt = map[scoping.ObjectID]map[scoping.Feature]Dirty{}
+	if s.Unsettled == nil {
+		s.Unsettled = map[scoping.ObjectID]map[scoping.Feature]Unsettled{}
 	}
 	if s.Holds == nil {
 		s.Holds = map[string]*Hold{}
@@ -159,52 +159,6 @@ func (s *State) index() {
 		s.wait(*o.Record.Object, id)
 	}
 	s.indexHolds()
-	s.wanted = map[scoping.ObjectID]map[scoping.ObjectID]bool{}
-}
-
-// want notes, or forgets, which ends an object's references wait for.
-func (s *State) want(o scoping.ObjectID, f scoping.Feature, l *Last, add bool) {
-	if l == nil || f != scoping.References {
-		return
-	}
-	wanted := s.holders()
-	for _, end := range l.Later {
-		if !add {
-			delete(wanted[end], o)
-			continue
-		}
-		if wanted[end] == nil {
-			wanted[end] = map[scoping.ObjectID]bool{}
-		}
-		wanted[end][o] = true
-	}
-}
-
-// holders returns, by end, the objects whose references want it.
-func (s *State) holders() map[scoping.ObjectID]map[scoping.ObjectID]bool {
-	waiting := s.waiting
-	s.waiting = nil
-	for _, o := range waiting {
-		if r := s.Rows.Get(o); r != nil {
-			s.want(o, scoping.References, r.Features[scoping.References], true)
-		}
-	}
-	return s.wanted
-}
-
-// came makes dirty what waited for an object that is in the tenant from now on: the references of others to it, and its own other features, if
-// it was there before.
-func (s *State) came(end scoping.ObjectID, row *Row, f scoping.Feature, at int64, seq uint64) {
-	for o := range s.holders()[end] {
-		if r := s.Rows.Get(o); r != nil && r.State == Live {
-			s.soil(Key{o, scoping.References}, Dirty{Since: at, Code: "reference-came", Seq: seq})
-		}
-	}
-	for other := range row.Features {
-		if other != f {
-			s.soil(Key{end, other}, Dirty{Since: at, Code: "came-back", Seq: seq})
-		}
-	}
 }
 
 // ByCloud gives the row of a cloud object.
@@ -239,10 +193,10 @@ func (s *State) Linked(o scoping.ObjectID) (string, bool) {
 	return r.CloudID, true
 }
 
-// DirtyKeys gives the dirty set in order.
-func (s *State) DirtyKeys() []Key {
+// UnsettledKeys returns the keys with an answer that settled nothing, in order.
+func (s *State) UnsettledKeys() []Key {
 	var out []Key
-	for o, fs := range s.Dirt {
+	for o, fs := range s.Unsettled {
 		for f := range fs {
 			out = append(out, Key{o, f})
 		}

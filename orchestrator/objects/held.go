@@ -21,6 +21,7 @@ func (v *View) Held() []ledger.Hold {
 		waits[ChosenOp(s)+s.Choice.ID.String()+s.Object.String()] = true
 	}
 	auth := v.gate.Authority()
+	debts := v.Owed()
 	v.gate.Read(func(s *ledger.State) {
 		for _, x := range s.SortedHolds() {
 			hd := *x
@@ -31,8 +32,8 @@ func (v *View) Held() []ledger.Hold {
 				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool { return !waits[e.Op+e.Detail+e.Object.String()] })
 			case hd.State == ledger.HoldOpen:
 				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool {
-					_, dirty := s.Dirt[e.Object][e.Feature]
-					return !dirty
+					_, owed := debts[ledger.Key{Object: e.Object, Feature: e.Feature}]
+					return !owed
 				})
 			}
 			if len(hd.Entries) > 0 {

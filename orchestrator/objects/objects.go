@@ -86,13 +86,9 @@ func (v *View) Addressee(led *ledger.State, auth gate.Authority, k ledger.Key) s
 	return auth.Owner(sight.Place(k.Object.Directory), sight.Kind, k.Feature).Engine
 }
 
-// OwnerOfGone returns the engine that may delete an object which is deleted in the directory: the owner of record, or that of its last place where none is known
-// (rule L2 holds it then).
+// OwnerOfGone returns the engine that may delete an object which is deleted in the directory.
 func (v *View) OwnerOfGone(led *ledger.State, auth gate.Authority, row *ledger.Row) string {
-	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
-		return e
-	}
-	return auth.Owner(gate.PlaceOf(row.Object, v.census.Sight(row.Object), row), row.Kind, scoping.Base(row.Kind)).Engine // as the gate answers whoever proposes it
+	return gate.OwnerOfGone(led, auth, row, v.census.Sight(row.Object))
 }
 
 // CloudName returns a cloud object as people know it: the name of the directory object to which it belongs, or its own with its id.

@@ -5,62 +5,98 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// dirty asks for what has to be asked for again and is this engine's now (rule P2).
-func (c *conversation) dirty(ctx context.Context) (bool, error) {
-	ids := c.r.dirtyOf(c.q.Engine, c.session)
-	if len(ids) == 0 {
-		return true, nil
+// manyUnasked is how many objects are asked for singly however few the others are (standing S2a).
+const manyUnasked = 1000
+
+// owed returns the keys for which an engine is to be asked, in order, without those of which it never said anything where that is most of what it owns: it has
+// its first full run to make, or to make to its end. many says that there are such (standing S2a).
+func (r *Runner) owed(name string) (keys []ledger.Key, many bool) {
+	var unasked []ledger.Key
+	for k, d := range r.o.View.Owed() {
+		switch {
+		case d.To != standing.Owner || d.Engine != name || d.Code == standing.Leaves:
+		case d.Code == standing.Unasked:
+			unasked = append(unasked, k)
+		default:
+			keys = append(keys, k)
+		}
 	}
-	return c.ask(ctx, engine.ProfileObjects, ids)
+	known := 0
+	r.o.Gate.Read(func(s *ledger.State) { known = s.Rows.Len() })
+	if many = len(unasked) > manyUnasked && len(unasked)*5 > known; !many {
+		keys = append(keys, unasked...)
+	}
+	slices.SortFunc(keys, ledger.Key.Compare)
+	return keys, many
 }
 
-// dirtyOf returns the dirty objects that an engine owns, or owned last if they are gone, and that the session has not heard of.
-func (r *Runner) dirtyOf(name string, s *gate.Session) []scoping.ObjectID {
-	auth := r.o.Gate.Authority()
-	var ids []scoping.ObjectID
-	r.o.Gate.Read(func(led *ledger.State) {
-		for _, k := range led.DirtyKeys() {
-			if s != nil && s.Seen(k) {
-				continue
-			}
-			if r.o.View.Addressee(led, auth, k) == name {
-				ids = append(ids, k.Object)
-			}
+// maxRounds is how often a run asks for what is owed: what was made in the first round lets those go on that wait for it.
+const maxRounds = 3
+
+// askOwed asks for what is owed by this engine and it did not speak of, and notes of what it was asked for and said nothing (standing S2a).
+func (c *conversation) askOwed(ctx context.Context) (answered bool, err error) {
+	asked := map[scoping.ObjectID]bool{}
+	for range maxRounds {
+		owed, _ := c.r.owed(c.q.Engine)
+		owed = slices.DeleteFunc(owed, func(k ledger.Key) bool { return c.session.Seen(k) || asked[k.Object] })
+		var ids []scoping.ObjectID
+		for _, k := range owed {
+			ids = append(ids, k.Object)
 		}
-	})
-	return slices.Compact(ids)
+		if ids = slices.Compact(ids); len(ids) == 0 {
+			break
+		}
+		if answered, err = c.ask(ctx, engine.ProfileObjects, ids); err != nil || !answered {
+			return answered, err
+		}
+		if err := c.session.Silent(ctx, owed); err != nil {
+			return false, err
+		}
+		for _, id := range ids {
+			asked[id] = true
+		}
+	}
+	return true, nil
+}
+
+// silent keeps what a complete full run said nothing of: it answers for everything in its scopes (standing S2a).
+func (c *conversation) silent(ctx context.Context) error {
+	var keys []ledger.Key
+	for k, d := range c.r.o.View.Owed() {
+		if d.Code == standing.Unasked && d.Engine == c.q.Engine {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, ledger.Key.Compare)
+	return c.session.Silent(ctx, keys)
 }
 
 // claims carries out, on the owner's behalf, the deletes that the census saw and the engine did not propose (rule P4). They are judged with the
 // run's own.
 func (c *conversation) claims(ctx context.Context) error {
+	var died []ledger.Key
+	for k, d := range c.r.o.View.Owed() {
+		if d.Code == standing.Died && d.Engine == c.q.Engine {
+			died = append(died, k)
+		}
+	}
+	slices.SortFunc(died, ledger.Key.Compare)
 	var ps []engine.Proposal
-	auth := c.r.o.Gate.Authority()
 	c.r.o.Gate.Read(func(led *ledger.State) {
-		for _, k := range led.DirtyKeys() {
+		for _, k := range died {
 			row := led.Rows.Get(k.Object)
-			if row == nil || k.Feature != scoping.Base(row.Kind) || row.State == ledger.DeletedByTandem {
-				continue
-			}
-			if j, said := c.session.Said(k); said && j.Outcome != engine.Stale {
+			if j, said := c.session.Said(k); row == nil || said && j.Outcome != engine.Stale {
 				continue // stale: it died where the engine has no grant, and the host is as fresh as can be
-			}
-			sight := c.r.o.Census.Sight(k.Object)
-			if !sight.Gone || c.r.o.View.OwnerOfGone(led, auth, row) != c.q.Engine {
-				continue
 			}
 			ps = append(ps, engine.Proposal{Object: k.Object, Kind: row.Kind, Name: row.Name, Feature: k.Feature, Want: engine.Gone})
 		}
 	})
-	if len(ps) == 0 {
-		return nil
-	}
 	for chunk := range slices.Chunk(ps, engine.MaxBatch) {
 		if _, err := c.session.Claim(ctx, chunk); err != nil {
 			return err
@@ -74,21 +110,20 @@ func (c *conversation) farewells(ctx context.Context, out *Report) error {
 	leaving := map[scoping.ObjectID]bool{}
 	var ids []scoping.ObjectID
 	scopes := map[string]scoping.Scope{}
-	c.r.o.Gate.Read(func(led *ledger.State) {
-		for _, id := range led.Objects() {
-			row := led.Rows.Get(id)
-			sight := c.r.o.Census.Sight(id)
-			if row.Transit == nil || row.Transit.To != scoping.None || row.Transit.From != c.q.Engine || sight.Gone || !sight.Known {
-				continue
-			}
-			leaving[id] = true
-			ids = append(ids, id)
-			s := scopes[id.Directory]
-			s.Directory, s.Features = id.Directory, []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}
-			s.Under = sight.Chain[len(sight.Chain)-1]
-			scopes[id.Directory] = s
+	for k, d := range c.r.o.View.Owed() {
+		if d.Code != standing.Leaves || d.Engine != c.q.Engine {
+			continue
 		}
-	})
+		id := k.Object
+		leaving[id] = true
+		ids = append(ids, id)
+		s := scopes[id.Directory]
+		s.Directory, s.Features = id.Directory, []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}
+		chain := c.r.o.Census.Sight(id).Chain
+		s.Under = chain[len(chain)-1]
+		scopes[id.Directory] = s
+	}
+	slices.SortFunc(ids, scoping.ObjectID.Compare)
 	if len(ids) == 0 {
 		return nil
 	}

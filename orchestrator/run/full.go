@@ -74,7 +74,11 @@ func (r *Runner) profile(ctx context.Context, name string, o *SyncOptions) (rule
 	if o.Under != "" {
 		return rules, nil
 	}
-	if why := r.fullDue(name, rules, o.FullEvery); why != "" {
+	why := r.fullDue(name, rules, o.FullEvery)
+	if _, many := r.owed(name); many && why == "" {
+		why = "of most of what it owns it did not say yet what it wants"
+	}
+	if why != "" {
 		o.Profile = engine.ProfileFull
 		if r.o.Log != nil {
 			r.o.Log("the run is a full one", "engine", name, "reason", why)

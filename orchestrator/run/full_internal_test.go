@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
@@ -33,8 +36,12 @@ func (w *wristwatch) Now() time.Time { return w.now }
 func TestAFullRunIsMadeWhenRulesChangedAndWeekly(t *testing.T) {
 	const week = 7 * 24 * time.Hour
 	e, w := &ruled{version: "1", settings: "{}"}, &wristwatch{now: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
-	door := gate.New(gate.Options{})
-	r := New(Options{Engines: e, Clock: w, Gate: door, Notes: reach.New(t.Context(), nil, w.Now)})
+	none, err := census.Open(t.Context(), nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := gate.New(gate.Options{Ledger: ledger.New(), Census: none, Clock: w})
+	r := New(Options{Engines: e, Clock: w, Gate: door, View: objects.New(objects.Options{Gate: door, Census: none}), Notes: reach.New(t.Context(), nil, w.Now)})
 	run := func(o SyncOptions, complete bool) string {
 		t.Helper()
 		rules, err := r.profile(t.Context(), "connect", &o)

@@ -204,9 +204,6 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		return begins(q, b)
 	}, Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
 		ds, err := c.session.Propose(ctx, batch)
-		if err == nil && q.Ceiling == engine.ModeShadow {
-			err = c.keepOwed(ctx, batch)
-		}
 		if err == nil {
 			err = r.o.Ease(ctx)
 		}
@@ -257,29 +254,6 @@ func (r *Runner) point(q *engine.RunRequest) {
 	for _, o := range q.Objects {
 		note(o.Directory)
 	}
-}
-
-// keepOwed makes dirty what a run under a ceiling found to be written, or to have left its scopes, and the engine itself owns: once answered, the engine
-// does not propose it again by itself (rule P3), and nobody wrote it.
-func (c *conversation) keepOwed(ctx context.Context, batch []engine.Proposal) error {
-	r, name := c.r, c.q.Engine
-	auth := r.o.Gate.Authority()
-	var keys []ledger.Key
-	r.o.Gate.Read(func(led *ledger.State) {
-		for _, p := range batch {
-			k := ledger.Key{Object: p.Object, Feature: p.Feature}
-			j, said := c.session.Said(k)
-			left := p.Want == engine.OutOfScope // for where it is now, it was not proposed
-			if !said || (j.Outcome.Settles() && !left) || r.o.View.Addressee(led, auth, k) != name {
-				continue
-			}
-			keys = append(keys, k)
-			if refs := (ledger.Key{Object: p.Object, Feature: scoping.References}); left && r.o.View.Addressee(led, auth, refs) == name {
-				keys = append(keys, refs)
-			}
-		}
-	})
-	return r.o.Gate.Record(ctx, ledger.Again(keys, ledger.LookedAt, "a run that wrote nothing found it")...)
 }
 
 // whole returns the subtrees that scopes lie in, once each: what engines are asked for.

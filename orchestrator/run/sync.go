@@ -29,7 +29,7 @@ type SyncOptions struct {
 	FullEvery time.Duration // without a profile: how old the last full run may become; 0: only changed rules ask for one
 }
 
-// Sync lets an engine run over its scopes: refresh, run, what is dirty, what left, judge, count.
+// Sync lets an engine run over its scopes: refresh, run, what is owed, what left, judge, count.
 func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, error) {
 	if !slices.Contains(r.o.Engines.Names(), name) {
 		return Report{}, problem.Refuse("no engine %q is configured (configured: %v)", name, r.o.Engines.Names())
@@ -158,7 +158,7 @@ func (r *Runner) sync(ctx context.Context, name string, o SyncOptions, unread *c
 	c := r.begin(Request{Engine: name, Profile: o.Profile, Scopes: scopes, Ceiling: auth.Ceiling(), Wave: o.Wave}, func(n int) {
 		r.progress(Progress{Engine: name, Phase: "propose", Done: n})
 	})
-	complete, answered, err := c.all(ctx)
+	complete, answered, err := c.all(ctx, o.Under == "")
 	if err != nil {
 		return out, err
 	}
@@ -202,10 +202,10 @@ func (c *conversation) missed(unread *census.UnreadError) bool {
 	return missed
 }
 
-// all is the engine's run, then what is dirty, then deletes that no proposal told of. complete says that the run said everything that it had to say;
+// all is the engine's run, then what is owed, then deletes that no proposal told of. complete says that the run said everything that it had to say;
 // answered, that the engine also answered for every object that it was asked for singly. One that stays without an answer, such as a dead one whose
 // tombstone an agent's account may not see, is asked for again and keeps nothing else waiting.
-func (c *conversation) all(ctx context.Context) (complete, answered bool, err error) {
+func (c *conversation) all(ctx context.Context, whole bool) (complete, answered bool, err error) {
 	complete = true
 	if len(c.q.Scopes) > 0 {
 		ok, err := c.ask(ctx, c.q.Profile, nil)
@@ -214,8 +214,13 @@ func (c *conversation) all(ctx context.Context) (complete, answered bool, err er
 		}
 		complete = ok
 	}
-	if answered, err = c.dirty(ctx); err != nil {
+	if answered, err = c.askOwed(ctx); err != nil {
 		return false, false, err
+	}
+	if complete && whole && c.q.Profile == engine.ProfileFull {
+		if err := c.silent(ctx); err != nil {
+			return false, false, err
+		}
 	}
 	return complete, answered, c.claims(ctx)
 }

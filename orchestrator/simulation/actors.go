@@ -261,7 +261,10 @@ func (w *world) drive(x wave.Wave) {
 	if !w.free(x.From) {
 		stop = wave.RollbackEvaluate
 	}
-	if x.Phase != wave.RollbackEvaluate && x.Phase != wave.RollbackFreeze && w.r.IntN(2) == 0 {
+	if x.Phase == wave.RollbackRestore && !w.free(x.From) {
+		return // it asks the source for what it did not speak of
+	}
+	if x.Phase != wave.RollbackEvaluate && x.Phase != wave.RollbackFreeze && x.Phase != wave.RollbackRestore && w.r.IntN(2) == 0 {
 		stop, locks = wave.RollbackEvaluate, []string{x.To} // the source may run meanwhile
 	}
 	if x.Phase == stop {

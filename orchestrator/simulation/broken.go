@@ -32,6 +32,10 @@ const (
 	TenantUnmarked   Broken = "a tenant whose mark nobody keeps"              // H1
 	NothingPutBack   Broken = "a rollback that puts nothing back"             // invariant 4
 	ApprovalResumes  Broken = "an approval that ends a pause"                 // S9
+	EndsUnseen       Broken = "ends that come and nobody looks"               // S6
+	DeathsUnseen     Broken = "deaths of which only engines tell"             // S2
+	LeaversUnseen    Broken = "who leaves and nobody sees off"                // T4
+	ClaimsUnstored   Broken = "answers before the claim is durable"           // S4
 )
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
@@ -71,7 +75,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored}
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -79,4 +83,6 @@ var without = map[Broken]gate.Safeguard{
 	RecordIgnored: gate.TombstoneOwner, NewInsteadOfOld: gate.RestoreFirst, TwoTransactions: gate.OneTransaction, SilenceIsConsent: gate.Unclaimed,
 	NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces, NeverLeftAlone: gate.LeftAlone, DoubtsForgotten: gate.CrashDoubts, NoThreshold: gate.Thresholds,
 	HollowBelieved: gate.FrozenGroups, DomainsUnheard: gate.DomainsHeard, NothingPutBack: gate.BeforeImages,
+	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
+	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 }

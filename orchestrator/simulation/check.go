@@ -597,8 +597,11 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 		if w.book.epoch != asked {
 			continue // a scope changed hands meanwhile: it may have been answered as another's, and what follows then is found by comparison
 		}
-		if _, dirty := w.book.scratch.Dirt[p.Object][p.Feature]; !dirty && d.Code != "not-seen" {
-			w.failAbout(p.Object.GUID, durable, "%s was told %s (%s) of %s %s, and the log does not remember it", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)
+		if w.book.scratch.Runs[r.e.name] == nil || d.Outcome == engine.Partial || d.Code == "gone" {
+			continue // its first run is not over; another object is owed; it died before it was linked
+		}
+		if len(w.host.Gate().DebtsOf(p.Object)) == 0 && d.Code != "not-seen" {
+			w.failAbout(p.Object.GUID, durable, "%s was told %s (%s) of %s %s, and nothing is owed", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)
 		}
 	}
 }

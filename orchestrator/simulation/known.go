@@ -22,7 +22,7 @@ type Kind struct {
 //	T7   a link whose end dies during the run
 //	T8   what a target judged while the log was read for what changed since verify
 //	V1   (not among the findings) an object that its engine saw before the host did
-//	T9   rest: an object that nobody has to be asked for stays dirty
+//	T9   rest: an object that nobody has to be asked for stays owed
 //	T10  whose an object is, if its create was in doubt when it moved
 //	T11  the time in which an earlier attempt may still take effect, when a doubt is repeated
 //	T12  the same, when the tenant showed the wish for another reason
@@ -32,7 +32,7 @@ func Kinds() []Kind {
 		{"T11", "a doubt is repeated by the host, and a different write goes out while an attempt may still take effect", all(shape(mayTakeEffect), had(DoubtRepeated))},
 		{"T7", "a link is cut whose end died in the directory during the run", all(shape(linkCut), had(EndDied))},
 		{"T6", "an object moves and dies while a write of its new owner is admitted", all(shape(strangerKills, strangerSends), had(Dead), had(Moved))},
-		{"T5", "a group that emptied or vanished comes back, and those it chooses are what they were", all(shape(chosenOther, notThere, stillDirty, notRemoved, notDisabled), had(GroupThawed))},
+		{"T5", "a group that emptied or vanished comes back, and those it chooses are what they were", all(shape(chosenOther, notThere, stillOwed, notRemoved, notDisabled), had(GroupThawed))},
 		{"T4", "one who comes back within the tenant's delay of his delete is taken for deleted by others", all(shape(notThere), had(Undeleted), had(DeletedByUs))},
 		{"T1", "one who was removed because he left stays deleted although he is chosen again", all(shape(notThere), had(LeftDeleted), had(DeletedByUs))},
 		{"T2", "what the target of a wave wants is forgotten when the host is killed between cutover and catch-up", all(shape(valueDiffers, notThere, linkMissing, linkTooMuch, deadLives), had(KilledAfterCut))},
@@ -40,7 +40,7 @@ func Kinds() []Kind {
 		{"T3", "a reference that waits is forgotten when a wave's target judged its holder in shadow", all(shape(linkMissing, linkTooMuch), had(ShadowRefs))},
 		{"T8", "what a wave's target judged late is forgotten", all(shape(valueDiffers, notThere, restSends), had(ShadowJudged))},
 		{"V1", "an engine that saw an object before the host did is put off, and nobody asks it again", all(shape(notThere), had(NotSeen))},
-		{"T9", "an object that nobody has to be asked for stays dirty for ever", all(shape(stillDirty), one(had(Dead), had(LeftOut), had(Moved)))},
+		{"T9", "an object that nobody has to be asked for stays owed for ever", all(shape(stillOwed), one(had(Dead), had(LeftOut), had(Moved)))},
 	}
 }
 

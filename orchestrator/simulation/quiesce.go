@@ -3,13 +3,13 @@ package simulation
 import (
 	"context"
 	"encoding/base64"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -156,27 +156,16 @@ func (w *world) checkRest() {
 		}
 		w.checkObject(e)
 	}
-	w.ledgerNow(func(led *ledger.State) {
-		for _, k := range led.DirtyKeys() {
-			d := led.Dirt[k.Object][k.Feature]
-			e := w.dir.now.objects[k.Object.GUID]
-			if !w.excused(e) && d.Code != string(engine.Shadowed) && !(d.Code == string(engine.Partial) && w.endMissing(e)) {
-				w.failAbout(k.Object.GUID, nothingLost, stillDirty, s.dn(k.Object.GUID), k.Feature, d, led.Rows.Get(k.Object), w.census.Sight(k.Object))
-			}
+	for _, d := range w.host.Debts() {
+		if e := w.dir.now.objects[d.Key.Object.GUID]; d.Owed.To != standing.Nobody && !w.excused(e) {
+			w.failAbout(d.Key.Object.GUID, nothingLost, stillOwed, d.Name, d.Key.Feature, d, w.census.Sight(d.Key.Object))
 		}
+	}
+	w.ledgerNow(func(led *ledger.State) {
 		if len(led.Intents) > 0 {
 			w.fail(nothingLost, "%d writes are still in doubt at rest", len(led.Intents))
 		}
 	})
-}
-
-// endMissing says that an end of an object's links is not in the tenant; it has its own check.
-func (w *world) endMissing(e *entry) bool {
-	out := func(g scoping.GUID) bool {
-		a := w.account(w.dir.now.objects[g])
-		return a == nil || a.truth().Deleted
-	}
-	return (!e.manager.IsZero() && out(e.manager)) || slices.ContainsFunc(slices.Collect(maps.Keys(e.members)), out)
 }
 
 // excused says that a person has to decide about an object: somebody else deleted it, or the rules leave it out.

@@ -14,7 +14,7 @@ const (
 	chosenNoMore     = "%s is no longer chosen by %s, which is frozen"
 	notPutBack       = "wave %s was rolled back, and %s of %s (%s) is %v, which only the wave wrote; before it was %v: %+v"
 	whilePaused      = "wave %s changes hands, and a person paused it"
-	stillDirty       = "%s %s is still dirty at rest: %+v (%+v; %+v)"
+	stillOwed        = "%s %s is still owed at rest: %+v (%+v)"
 	notThere         = "%s (%s) belongs to %s and is not in the tenant"
 	deadLives        = "%s is deleted in the directory, and %s lives: %+v; %+v"
 	notRemoved       = "%s left to where objects are removed, and %s lives"

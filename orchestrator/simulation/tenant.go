@@ -456,9 +456,6 @@ func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]st
 		return nil, errTenant
 	}
 	changed := t.delta(c, now)
-	if w.o.Break == OthersUnheard {
-		changed = nil
-	}
 	w.maybe(8, w.changeDirectory)
 	return changed, nil
 }

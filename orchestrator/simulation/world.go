@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
@@ -191,7 +192,7 @@ func (w *world) unsaved() int { return []int{1, 5, 0}[w.seed/2%3] }
 
 // Seams lists the failpoints of the simulator's own seams, beside state.Failpoints.
 func Seams() []string {
-	return []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided", "census.keep", "cache.save", "checkpoint.save"}
+	return []string{"tenant.send.before", "tenant.send.after", "engine.import.before-commit", "engine.import.after-commit", "engine.decided", "census.keep", "cache.save", "checkpoint.save", "claims.commit"}
 }
 
 // crashPoints are all failpoints.
@@ -262,12 +263,7 @@ func (w *world) open() error {
 	}
 	w.tapped = nil
 	w.store.Log = tap{w.store.Log, w}
-	index, err := w.store.Index("census", "tandem census", 1)
-	if errors.Is(err, state.ErrIndexUnusable) {
-		if err = w.store.RemoveIndex("census"); err == nil {
-			index, err = w.store.Index("census", "tandem census", 1)
-		}
-	}
+	index, err := w.openIndex("census")
 	if err != nil {
 		return w.opening("the census's index", err)
 	}
@@ -275,6 +271,10 @@ func (w *world) open() error {
 		return w.opening("the census", err)
 	}
 	w.census.Without(without[w.o.Break])
+	claims, err := w.openClaims()
+	if err != nil {
+		return w.opening("the engines' claims", err)
+	}
 	w.cache = cloud.NewCache(delay)
 	if w.savedCache != nil && (w.keepsCache || w.savesCache || w.r.IntN(3) > 0) {
 		if err := w.cache.Decode(bytes.NewReader(w.savedCache)); err != nil {
@@ -289,7 +289,7 @@ func (w *world) open() error {
 	if w.eyes[OtherHosts] {
 		t = marked{w.tenant}
 	}
-	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Engines: engines{w}, Clock: w, NewID: w.newID,
+	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Claims: claims, Engines: engines{w}, Clock: w, NewID: w.newID,
 		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: checkpoints, Unsaved: w.unsaved(), Patience: ghostLife + 2*delay, Progress: w.progress, Without: without[w.o.Break]})
 	if err != nil {
 		return w.opening("the host", err)
@@ -297,6 +297,47 @@ func (w *world) open() error {
 	w.running = true
 	w.log("the host is open")
 	return nil
+}
+
+// openIndex opens an index file, or makes it anew when it cannot be used.
+func (w *world) openIndex(name string) (*state.Index, error) {
+	index, err := w.store.Index(name, "tandem "+name, 1)
+	if errors.Is(err, state.ErrIndexUnusable) {
+		if err = w.store.RemoveIndex(name); err == nil {
+			index, err = w.store.Index(name, "tandem "+name, 1)
+		}
+	}
+	return index, err
+}
+
+// openClaims loads what engines said last. Now and then the file is lost.
+func (w *world) openClaims() (*table.Claims, error) {
+	if w.faults && w.r.IntN(8) == 0 {
+		w.log("the engines' claims are lost")
+		if err := w.store.RemoveIndex("claims"); err != nil {
+			return nil, err
+		}
+	}
+	index, err := w.openIndex("claims")
+	if err != nil {
+		return nil, err
+	}
+	return table.Load(context.Background(), stepping{w, index})
+}
+
+// stepping is the store of claims: a failpoint stands before each commit.
+type stepping struct {
+	w *world
+	x *state.Index
+}
+
+func (s stepping) View(ctx context.Context, f func(state.Tx) error) error { return s.x.View(ctx, f) }
+
+func (s stepping) Update(ctx context.Context, f func(state.Tx) error) error {
+	if err := s.w.stepAt("claims.commit"); err != nil {
+		return err
+	}
+	return s.x.Update(ctx, f)
 }
 
 // opening says that an open failed: by a crash, or against the promise that a crash never damages anything.

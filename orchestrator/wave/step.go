@@ -18,7 +18,7 @@ const (
 	ActVerifyNew Act = "verify-new" // judge what changed since verify
 	ActCutover   Act = "cutover"    // one transaction; it also enters the next phase
 	ActRelease   Act = "release"    // end the freeze without a cutover
-	ActCatchUp   Act = "catch-up"   // the target evaluates the dirty set and what changed
+	ActCatchUp   Act = "catch-up"   // the target evaluates what it owes and what changed
 	ActWatch     Act = "watch"      // look at health, let the source's shadow tell
 	ActComplete  Act = "complete"   // see that nothing is unclaimed, archive
 	ActFlipBack  Act = "flip-back"  // one transaction; it also enters the next phase

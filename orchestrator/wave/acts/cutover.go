@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -37,7 +38,23 @@ func (d *Driver) actFreeze(ctx context.Context, w wave.Wave) (wave.Evidence, err
 	return wave.Evidence{OK: true, Drained: f.OnWire() == 0}, nil
 }
 
-// actVerifyNew judges singly what changed since verify: objects that are dirty and lie in the scope.
+// changedFor returns the linked, living objects of a wave's scopes of which its target, if it owned them, would have to be asked: something changed since it judged
+// them in shadow. What it found to differ then was judged by verify.
+func (d *Driver) changedFor(w wave.Wave) (ids []scoping.ObjectID) {
+	debts := d.o.View.OwedAs(w.To, w.Scopes())
+	d.o.Gate.Read(func(s *ledger.State) {
+		for k, x := range debts {
+			judged := x.Code == standing.Differs || x.Code == standing.Died || x.Code == standing.Moved
+			if x.To == standing.Owner && !judged && s.Rows.Get(k.Object) != nil && !d.o.Census.Sight(k.Object).Gone {
+				ids = append(ids, k.Object)
+			}
+		}
+	})
+	slices.SortFunc(ids, scoping.ObjectID.Compare)
+	return slices.Compact(ids)
+}
+
+// actVerifyNew judges singly what changed since verify.
 func (d *Driver) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
 	fail := func(why string) (wave.Evidence, error) {
 		d.thaw(w.ID)
@@ -49,20 +66,9 @@ func (d *Driver) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, 
 	if err := d.placed(ctx); err != nil {
 		return wave.Evidence{}, err
 	}
-	var ids []scoping.ObjectID
-	d.o.Gate.Read(func(s *ledger.State) {
-		for _, k := range s.DirtyKeys() {
-			owed := s.Dirt[k.Object][k.Feature]
-			if owed.Seq <= w.VerifiedFrom || (owed.Code == string(engine.Shadowed) && owed.Seq <= w.VerifiedUpto) {
-				continue // judged by verify
-			}
-			if row := s.Rows.Get(k.Object); row != nil && d.o.View.Inside(w.Scopes(), row) && !d.o.Census.Sight(k.Object).Gone {
-				ids = append(ids, k.Object)
-			}
-		}
-	})
+	ids := d.changedFor(w)
 	ev := wave.Evidence{OK: true}
-	if ids = slices.Compact(ids); len(ids) > 0 && w.To != scoping.None {
+	if len(ids) > 0 && w.To != scoping.None {
 		var err error
 		if ev, err = d.o.Plan.Judge(ctx, w, ids); err != nil {
 			return ev, err
@@ -154,59 +160,19 @@ var (
 	errFreezeLost = errors.New("the freeze was lost")
 )
 
-// actCatchUp lets the target evaluate what is dirty and what changed.
+// actCatchUp lets the target evaluate what it owes since the cutover, and what changed.
 func (d *Driver) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
 	if w.To == scoping.None {
 		return wave.Evidence{OK: true}, nil // a policy of none parks and lists; it never deletes (rule T4)
 	}
-	if w.Rounds == 0 {
-		keys, err := d.sinceVerify(ctx, w)
-		if err != nil {
-			return wave.Evidence{}, err
-		}
-		keys = d.askedOf(w.To, append(keys, d.o.View.Dead(w.Scopes())...))
-		if err := d.o.Gate.Record(ctx, ledger.Again(keys, ledger.CutOver, "the target has a say in it since the cutover")...); err != nil {
-			return wave.Evidence{}, err
-		}
-	}
-	r, err := d.o.Run.Sync(ctx, w.To, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
+	r, err := d.o.Run.Sync(ctx, w.To, run.SyncOptions{Wave: w.ID})
 	if err != nil {
 		return wave.Evidence{}, err
 	}
 	if !r.Complete {
 		return wave.Evidence{Why: "the run of " + w.To + " was not complete: " + problems(r)}, nil
 	}
-	n := d.unsettled(w)
-	return wave.Evidence{OK: true, Unsettled: n, Why: problems(r), Held: r.HeldSets}, nil
-}
-
-// sinceVerify returns what the target has to be asked for after its cutover: what it would have written since the run that verify judged, or could not
-// be judged by; and what the source wrote since, which the target judged as it was before. The source was asked for the same objects meanwhile and
-// found them as it wants them, so nothing else remembers (rule P2).
-func (d *Driver) sinceVerify(ctx context.Context, w wave.Wave) ([]ledger.Key, error) {
-	var keys []ledger.Key
-	err := d.o.Log.Read(ctx, w.VerifiedFrom+1, func(_ uint64, b []byte) error {
-		r, err := ledger.Decode(b)
-		if err != nil || r.Object == nil {
-			return err
-		}
-		judged := r.Type == ledger.DecisionType && r.Engine == w.To && !r.Outcome.Settles()
-		written := r.Type == ledger.IntentType && r.Engine == w.From
-		if judged || written {
-			keys = append(keys, ledger.Key{Object: *r.Object, Feature: r.Feature})
-		}
-		return nil
-	})
-	return keys, err
-}
-
-// askedOf returns those of keys that an engine is to be asked for now.
-func (d *Driver) askedOf(name string, keys []ledger.Key) []ledger.Key {
-	auth := d.o.Gate.Authority()
-	d.o.Gate.Read(func(led *ledger.State) {
-		keys = slices.DeleteFunc(keys, func(k ledger.Key) bool { return d.o.View.Addressee(led, auth, k) != name })
-	})
-	return keys
+	return wave.Evidence{OK: true, Unsettled: len(d.o.View.Unsettled(w.Scopes())), Why: problems(r), Held: r.HeldSets}, nil
 }
 
 func problems(r run.Report) string {
@@ -219,22 +185,6 @@ func problems(r run.Report) string {
 		out = append(out, strings.TrimPrefix(p.Object+": ", ": ")+p.Code+": "+p.Message) // without an object it is about the run
 	}
 	return strings.Join(out, "; ")
-}
-
-// unsettled counts the objects of a wave's scopes that are still dirty for its owner, those whose references wait for objects of other engines
-// excepted.
-func (d *Driver) unsettled(w wave.Wave) int {
-	var ids []scoping.ObjectID
-	d.o.Gate.Read(func(s *ledger.State) {
-		for _, k := range s.DirtyKeys() {
-			owed := s.Dirt[k.Object][k.Feature]
-			row := s.Rows.Get(k.Object)
-			if row != nil && d.o.View.Inside(w.Scopes(), row) && owed.Code != string(engine.Partial) && owed.Code != string(engine.Shadowed) {
-				ids = append(ids, k.Object)
-			}
-		}
-	})
-	return len(slices.Compact(ids))
 }
 
 // cutApart is a cutover in two transactions instead of one: what a simulation must notice, and nothing else calls.

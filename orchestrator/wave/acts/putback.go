@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -27,6 +29,9 @@ type account struct {
 	wait  []waitFor         // objects about which nothing can be said yet
 	ask   []ledger.Key      // objects about which the earlier engine has not spoken since the wave's last write
 	names map[scoping.ObjectID]string
+
+	debts   map[ledger.Key]standing.Debt
+	manages map[scoping.ObjectID][]string // what the earlier engine's claims manage
 }
 
 // waitFor is why an object's values cannot be put back yet.
@@ -47,7 +52,7 @@ func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, er
 		return wave.Evidence{}, err
 	}
 	if len(a.ask) > 0 {
-		if a, err = d.hear(ctx, w, a.ask); err != nil {
+		if a, err = d.hear(ctx, w); err != nil {
 			return wave.Evidence{}, err
 		}
 	}
@@ -67,11 +72,8 @@ func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, er
 }
 
 // hear lets the earlier engine speak about objects, and looks again.
-func (d *Driver) hear(ctx context.Context, w wave.Wave, keys []ledger.Key) (*account, error) {
-	if err := d.o.Gate.Record(ctx, ledger.Again(keys, ledger.RolledBack, "wave "+w.ID+" was taken back")...); err != nil {
-		return nil, err
-	}
-	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
+func (d *Driver) hear(ctx context.Context, w wave.Wave) (*account, error) {
+	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Wave: w.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +93,10 @@ func (d *Driver) account(ctx context.Context, w wave.Wave, asked bool) (*account
 	if err != nil {
 		return nil, err
 	}
-	a := &account{wave: w, wrote: hs, asked: asked, names: map[scoping.ObjectID]string{}}
+	a := &account{wave: w, wrote: hs, asked: asked, names: map[scoping.ObjectID]string{}, debts: d.o.View.Owed(), manages: map[scoping.ObjectID][]string{}}
+	for id, t := range hs {
+		a.manages[id] = d.o.Gate.Manages(w.From, ledger.Key{Object: id, Feature: scoping.Base(t.kind)})
+	}
 	auth := d.o.Gate.Authority()
 	d.o.Gate.Read(func(s *ledger.State) {
 		for _, id := range slices.SortedFunc(maps.Keys(hs), scoping.ObjectID.Compare) {
@@ -115,6 +120,8 @@ func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id
 	}
 	now, shown := d.o.View.Cloud(row)
 	owner := d.o.View.Owner(auth, id, t.kind)
+	k := ledger.Key{Object: id, Feature: scoping.Base(t.kind)}
+	x, owed := a.debts[k]
 	switch {
 	case row == nil || row.CloudID == "":
 		a.all(id, ledger.NotRestorable, "it is not linked to a tenant object any more")
@@ -128,8 +135,8 @@ func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id
 		a.all(id, ledger.NotRestorable, "it belongs to no engine now")
 	case owner != a.wave.From:
 		a.all(id, ledger.BySource, "it belongs to "+owner+" now")
-	case a.wave.From != scoping.None && t.spoke <= t.last:
-		a.unheard(s, ledger.Key{Object: id, Feature: scoping.Base(t.kind)})
+	case a.wave.From != scoping.None && owed:
+		a.unheard(s, k, x)
 	case a.wave.From == scoping.None && t.created:
 		a.all(id, ledger.NotRestorable, "the wave made it, and no engine owns it now: a rollback deletes nothing")
 	default:
@@ -138,23 +145,26 @@ func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id
 	return false
 }
 
-// unheard returns what follows from an engine's not having settled an object since the wave's last write: its claim is not known.
-func (a *account) unheard(s *ledger.State, k ledger.Key) {
-	d, dirty := s.Dirt[k.Object][k.Feature]
+// unheard says what follows from what is still owed of an object by the engine that has the scopes again.
+func (a *account) unheard(s *ledger.State, k ledger.Key, owed standing.Debt) {
+	d := s.Unsettled[k.Object][k.Feature]
 	from, outcome := a.wave.From, engine.Outcome(d.Code)
+	if !owed.Answered() {
+		outcome = ""
+	}
 	switch {
+	case owed.Code == standing.Unclaimed && a.asked:
+		a.all(k.Object, ledger.NotRestorable, from+" does not name it when it is asked for it")
 	case outcome == engine.Held && d.Reason == string(gate.CodeThreshold):
 		a.later(k.Object, "what "+from+" wants to write is held: `tandem held list`", false)
 	case outcome == engine.Held:
 		a.all(k.Object, ledger.NotRestorable, "what "+from+" wants is held: "+d.Reason)
 	case !a.asked:
 		a.ask = append(a.ask, k)
-	case !dirty || d.Code == string(ledger.RolledBack):
-		a.all(k.Object, ledger.NotRestorable, from+" does not name it when it is asked for it")
 	case (outcome == engine.Failed || outcome == engine.Refused) && !passing(d.Reason):
 		a.all(k.Object, ledger.NotRestorable, from+" cannot settle it: "+d.Reason)
 	default:
-		a.later(k.Object, from+" has not settled it: "+string(outcome)+" "+d.Reason, d.Reason != string(gate.CodeStopped))
+		a.later(k.Object, from+" has not settled it: "+cmp.Or(strings.TrimSpace(string(outcome)+" "+d.Reason), owed.Code.Sentence()), d.Reason != string(gate.CodeStopped))
 	}
 }
 
@@ -168,7 +178,6 @@ func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *tra
 	now, _ := d.o.View.Cloud(row)
 	base := scoping.Base(t.kind)
 	mine := attribute.OfFeature(base) // anchors and keys are the link's, which stays
-	last := row.Features[base]
 	desired := map[string]engine.Value{}
 	for _, k := range slices.Sorted(maps.Keys(t.values)) {
 		x := t.values[k]
@@ -176,7 +185,7 @@ func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *tra
 		case !slices.Contains(mine, k):
 		case slices.Equal(now.Values[k], x.before):
 			a.line(id, k, ledger.PutBack, x.before, "")
-		case a.wave.From != scoping.None && last != nil && slices.Contains(last.Attrs, k):
+		case a.wave.From != scoping.None && slices.Contains(a.manages[id], k):
 			a.line(id, k, ledger.BySource, x.before, a.wave.From+" writes it from the directory as it is now")
 		case !x.holds(now.Values[k]):
 			a.line(id, k, ledger.ByOthers, x.before, "somebody else changed it since")

@@ -54,36 +54,12 @@ func (d *Driver) actEvaluate(ctx context.Context, w wave.Wave) (wave.Evidence, e
 	if err := d.o.Run.Prepare(ctx); err != nil {
 		return wave.Evidence{}, err
 	}
-	if err := d.o.Gate.Record(ctx, ledger.Again(d.touched(w), ledger.RolledBack, "wave "+w.ID+" was taken back")...); err != nil {
-		return wave.Evidence{}, err
-	}
-	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Profile: engine.ProfileDelta, Wave: w.ID})
+	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Wave: w.ID})
 	if err != nil {
 		return wave.Evidence{}, err
 	}
 	if !r.Complete {
 		return wave.Evidence{Why: "the run of " + w.From + " was not complete: " + problems(r)}, nil
 	}
-	n := d.unsettled(w)
-	return wave.Evidence{OK: true, Unsettled: n}, nil
-}
-
-// touched returns every feature of every object that is or was in the wave's scopes.
-func (d *Driver) touched(w wave.Wave) []ledger.Key {
-	var keys []ledger.Key
-	d.o.Gate.Read(func(s *ledger.State) {
-		for _, id := range s.Objects() {
-			row := s.Rows.Get(id)
-			if !d.o.View.Inside(w.Scopes(), row) {
-				continue
-			}
-			for f := range row.Features {
-				keys = append(keys, ledger.Key{Object: id, Feature: f})
-			}
-		}
-	})
-	for _, id := range d.o.View.In(w.Scopes()) {
-		keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(d.o.Census.Sight(id).Kind)})
-	}
-	return keys
+	return wave.Evidence{OK: true, Unsettled: len(d.o.View.Unsettled(w.Scopes()))}, nil
 }

@@ -18,8 +18,6 @@ type trail struct {
 	created bool
 	values  map[string]*writtenValue
 	refs    map[string][]string // "members" or "manager" -> the ends that it added, as cloud ids
-	last    uint64              // the log number of its last write
-	spoke   uint64              // … and of the last answer that settled the base feature for the engine that the scopes went back to
 }
 
 // writtenValue is one attribute's history in a wave.
@@ -33,7 +31,6 @@ type history map[scoping.ObjectID]*trail
 
 // sent is a write of the target that may have taken effect.
 type sent struct {
-	seq     uint64
 	record  ledger.Record
 	ended   bool
 	without bool // the tenant did not do it
@@ -45,15 +42,14 @@ func (d *Driver) trails(ctx context.Context, w wave.Wave) (history, error) {
 	scopes := w.Scopes()
 	var order []*sent
 	open := map[string]*sent{}
-	spoke := map[scoping.ObjectID]uint64{}
-	err := d.o.Log.Read(ctx, 0, func(seq uint64, b []byte) error {
+	err := d.o.Log.Read(ctx, 0, func(_ uint64, b []byte) error {
 		r, err := ledger.Decode(b)
 		if err != nil {
 			return err
 		}
 		switch {
 		case r.Type == ledger.IntentType && ofWave(w, scopes, r):
-			x := &sent{seq: seq, record: r}
+			x := &sent{record: r}
 			order, open[r.Intent.Write.ID] = append(order, x), x
 		case r.Type == ledger.SettleType && r.Settle != nil:
 			if x := open[r.Settle.Intent]; x != nil && r.Settle.Result.Status != cloud.InDoubt {
@@ -63,8 +59,6 @@ func (d *Driver) trails(ctx context.Context, w wave.Wave) (history, error) {
 			if x := open[r.Doubt.Intent]; x != nil {
 				x.ended = true // also an expired one: of several values of a request, others may have changed one before it was looked at
 			}
-		case r.Type == ledger.DecisionType && r.Object != nil && r.Engine == w.From && r.Closed && r.Feature == scoping.Base(r.Kind):
-			spoke[*r.Object] = seq
 		}
 		return nil
 	})
@@ -76,9 +70,6 @@ func (d *Driver) trails(ctx context.Context, w wave.Wave) (history, error) {
 		if !x.without {
 			out.add(x)
 		}
-	}
-	for id, t := range out {
-		t.spoke = spoke[id]
 	}
 	return out, nil
 }
@@ -102,7 +93,7 @@ func (hs history) add(x *sent) {
 		t = &trail{values: map[string]*writtenValue{}, refs: map[string][]string{}}
 		hs[*r.Object] = t
 	}
-	t.kind, t.name, t.last = r.Kind, r.Name, x.seq
+	t.kind, t.name = r.Kind, r.Name
 	switch in.Op {
 	case cloud.Create:
 		t.created = true

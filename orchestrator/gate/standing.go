@@ -1,0 +1,302 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Debts compares everything: it returns what is owed for each key of the ledger's rows and of the living objects of the directories (standing S3). The facts of all
+// keys are of one moment. With a name it is what would be owed if that engine owned everything that it has claims of.
+func (g *Gate) Debts(name string, living func() []scoping.ObjectID) map[ledger.Key]standing.Debt {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := map[ledger.Key]standing.Debt{}
+	if g.o.Glance {
+		for o := range g.o.Ledger.Unsettled {
+			g.answersOf(o, out)
+		}
+		return out
+	}
+	for id := range g.o.Ledger.Rows.All() {
+		g.debtsOf(name, id, out)
+	}
+	for _, id := range living() {
+		if g.o.Ledger.Rows.Get(id) == nil {
+			g.debtsOf(name, id, out)
+		}
+	}
+	return out
+}
+
+// DebtsOf returns what is owed for one object.
+func (g *Gate) DebtsOf(id scoping.ObjectID) map[ledger.Key]standing.Debt {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := map[ledger.Key]standing.Debt{}
+	if g.o.Glance {
+		g.answersOf(id, out)
+	} else {
+		g.debtsOf("", id, out)
+	}
+	return out
+}
+
+// answersOf adds the last answers about an object that settled nothing: what a glance, which has no claims, can tell of its debts. The lock is held.
+func (g *Gate) answersOf(id scoping.ObjectID, out map[ledger.Key]standing.Debt) {
+	for f, d := range g.o.Ledger.Unsettled[id] {
+		code := standing.Differs
+		if d.Code == string(engine.Partial) {
+			code = standing.EndWaits
+		}
+		out[ledger.Key{Object: id, Feature: f}] = standing.Debt{Code: code, To: standing.Owner}
+	}
+}
+
+// Manages returns the attributes that an engine's claim of a key manages, sorted; none where it has no claim.
+func (g *Gate) Manages(name string, k ledger.Key) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c := g.o.Claims.Get(name, k); c != nil {
+		return c.Attrs
+	}
+	return nil
+}
+
+// Forget drops every engine's claim of keys, durably: something happened that no comparison shows.
+func (g *Gate) Forget(ctx context.Context, keys []ledger.Key) error {
+	g.mu.Lock()
+	for _, e := range g.o.Claims.Engines() {
+		for _, k := range keys {
+			g.o.Claims.Drop(e, k)
+		}
+	}
+	g.mu.Unlock()
+	return g.commitClaims(ctx)
+}
+
+// debtsOf adds what is owed for an object's keys. The lock is held.
+func (g *Gate) debtsOf(name string, id scoping.ObjectID, out map[ledger.Key]standing.Debt) {
+	row, sight := g.o.Ledger.Rows.Get(id), g.o.Census.Sight(id)
+	kind := sight.Kind
+	if row != nil {
+		kind = row.Kind
+	}
+	base := scoping.Base(kind)
+	if base == "" {
+		return
+	}
+	for _, f := range []scoping.Feature{base, scoping.References} {
+		k := ledger.Key{Object: id, Feature: f}
+		if d := standing.Of(g.o.Without.compares(g.factsOf(name, k, kind, row, sight))); d.Code != standing.Settled {
+			out[k] = d
+		}
+	}
+}
+
+// factsOf reads what is known of a key from all memories. The lock is held.
+func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger.Row, sight Sight) standing.Facts {
+	led := g.o.Ledger
+	place := sight.Place(k.Object.Directory)
+	f := standing.Facts{Kind: kind, Feature: k.Feature, Now: g.o.Clock.Now().UnixMilli(), Known: sight.Known, Gone: sight.Gone, Changed: sight.Reading, Row: row, End: g.end,
+		Owner: g.auth.Owner(place, kind, k.Feature).Engine, Rejected: led.CreateRejected(k.Object)}
+	if f.Owner == "" {
+		f.Owner = scoping.None
+	}
+	if name != "" {
+		f.Owner = name
+	}
+	f.Answered = strings.HasPrefix(led.Unsettled[k.Object][k.Feature].Code, ledger.HeldAnswer)
+	f.Ran = led.Runs[f.Owner] != nil
+	_, f.InFlight = led.Pending(k.Object)
+	_, f.Left = led.Excluded[k.Object]
+	f.Record, f.Recorded = led.OwnerOfRecord(k.Object, k.Feature)
+	f.Claim = g.o.Claims.Get(f.Owner, k)
+	f.SignIn = g.rules.signsIn
+	switch {
+	case row == nil:
+		f.Expected = g.o.Census.Expected(k.Object)
+	case sight.Gone:
+		f.Last = OwnerOfGone(led, g.auth, row, sight)
+	}
+	if row != nil && row.CloudID != "" {
+		if o, ok := g.o.Cache.Get(row.CloudID); ok {
+			f.There = &o
+		}
+	}
+	return f
+}
+
+// end says what can be done about an end of references that was not in the tenant. The lock is held.
+func (g *Gate) end(id scoping.ObjectID) standing.End {
+	switch _, s := g.resolve(id); s {
+	case RefLinked:
+		return standing.There
+	case RefWaits:
+		return standing.Waits
+	}
+	return standing.Left
+}
+
+// OwnerOfGone returns who may delete what is gone: the owner of record, or the engine of its last place when nobody knows (rule L2 holds it then).
+func OwnerOfGone(led *ledger.State, auth Authority, row *ledger.Row, sight Sight) string {
+	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
+		return e
+	}
+	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // as the gate answers whoever proposes it
+		return e
+	}
+	return scoping.None
+}
+
+// claim keeps what an engine said of a key, if it said it under a grant. The lock is held.
+func (s *Session) claim(it *item) {
+	g := s.g
+	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
+	sight := g.o.Census.Sight(it.p.Object)
+	switch {
+	case s.o.Restores != "", s.farewell[it.p.Object], s.claimed[it.p.Object]: // the host speaks, or the engine of what it owns no more
+		return
+	case !sight.Known, sight.Gone, !g.covers(g.auth, s.engine, k, it.p.Kind, sight):
+		return
+	}
+	x := standing.Claim{Want: it.p.Want, Reading: s.reading}
+	switch {
+	case it.v.NeedSight, it.p.Want == engine.OutOfScope, it.p.Want == engine.Gone: // engine and host see different things: whoever is right, it is asked again
+		g.o.Claims.Drop(s.engine, k)
+		g.o.Claims.Drop(s.engine, ledger.Key{Object: k.Object, Feature: scoping.References}) // of which it says nothing more by itself
+		return
+	case it.v.Outcome == engine.Refused && it.v.Quietly, it.p.Want == engine.Unknown: // malformed, or not known: it was asked, and asking again leads nowhere
+		x.Want, x.At = engine.Unknown, g.o.Clock.Now().UnixMilli()
+	case it.p.Feature == scoping.References && it.v.Code == "waits-for-base":
+		return // the base answers for it
+	default:
+		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References || it.v.Outcome == engine.Unchanged && it.v.Judged
+		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), s.waitsOf(it.p), it.signIn
+		if row := g.o.Ledger.Rows.Get(it.p.Object); row != nil && row.CloudID != "" {
+			if o, ok := g.o.Cache.Get(row.CloudID); ok {
+				x.Target = standing.Digest(&o, x.Attrs)
+			}
+		}
+	}
+	g.o.Claims.Put(s.engine, k, x)
+}
+
+// attrsOf returns the names of what a proposal manages, sorted.
+func attrsOf(p engine.Proposal) []string {
+	if p.Feature == scoping.References {
+		return sortedKeys(p.Refs)
+	}
+	return sortedKeys(p.Desired)
+}
+
+// waitsOf returns the ends of a proposal's references that are not in the tenant and may come. The lock is held.
+func (s *Session) waitsOf(p engine.Proposal) (out []scoping.ObjectID) {
+	for _, name := range sortedKeys(p.Refs) {
+		for _, id := range p.Refs[name].Targets {
+			if _, st := s.g.resolve(id); st == RefWaits || st == RefLater {
+				out = append(out, id)
+			}
+		}
+	}
+	slices.SortFunc(out, scoping.ObjectID.Compare)
+	return slices.Compact(out)
+}
+
+// Silent keeps that an engine was asked for keys and said nothing of them: it is not asked again for the same (standing S2a).
+func (s *Session) Silent(ctx context.Context, keys []ledger.Key) error {
+	g := s.g
+	g.mu.Lock()
+	for _, k := range keys {
+		sight := g.o.Census.Sight(k.Object)
+		if s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
+			continue
+		}
+		g.o.Claims.Put(s.engine, k, standing.Claim{Want: engine.Unknown, Reading: s.reading, At: g.o.Clock.Now().UnixMilli()})
+	}
+	g.mu.Unlock()
+	return g.commitClaims(ctx)
+}
+
+// covers reports whether an engine is granted a key under an authority, own or shadow.
+func (g *Gate) covers(a Authority, name string, k ledger.Key, kind scoping.Kind, sight Sight) bool {
+	p := sight.Place(k.Object.Directory)
+	return a.Owner(p, kind, k.Feature).Engine == name || a.Shadowed(name, p, kind, k.Feature)
+}
+
+// commitClaims makes claims durable, before their engines have an answer (standing S4).
+func (g *Gate) commitClaims(ctx context.Context) error {
+	g.claims.Lock() // one after the other: what another session took must be durable as well
+	defer g.claims.Unlock()
+	g.mu.Lock()
+	b := g.o.Claims.Take()
+	g.mu.Unlock()
+	if b != nil && !g.o.Without.stores(b.Number()) {
+		return nil
+	}
+	err := g.o.Claims.Commit(context.WithoutCancel(ctx), b)
+	if err != nil {
+		g.mu.Lock()
+		g.o.Claims.Untake(b)
+		g.mu.Unlock()
+	}
+	return err
+}
+
+// Cover forgets the claims of engines whose grants did not cover their objects without a gap, and those of what is gone for good.
+func (g *Gate) Cover(ctx context.Context) error {
+	g.mu.Lock()
+	past := g.uncovered
+	g.uncovered = nil
+	if len(past) > 0 {
+		g.o.Claims.DropWhere(func(name string, k ledger.Key) bool {
+			sight := g.o.Census.Sight(k.Object)
+			return !sight.Known || slices.ContainsFunc(past, func(a Authority) bool { return !g.covers(a, name, k, sight.Kind, sight) })
+		})
+	}
+	g.o.Claims.Cover(coverage(g.auth))
+	g.mu.Unlock()
+	if err := g.commitClaims(ctx); err != nil {
+		return err
+	}
+	g.claims.Lock()
+	defer g.claims.Unlock()
+	g.mu.Lock()
+	all := g.o.Claims.Tidy()
+	g.mu.Unlock()
+	return g.o.Claims.Replace(context.WithoutCancel(ctx), all)
+}
+
+// coverage names what an authority grants to whom. Two that are named alike grant alike.
+func coverage(a Authority) string {
+	revision := uint64(0)
+	if a.Partition != nil {
+		revision = a.Partition.Revision()
+	}
+	b, err := json.Marshal(a.Shadows)
+	if err != nil { // a scope is plain data
+		return ""
+	}
+	return fmt.Sprintf("%d %s %s", revision, a.Epoch, b)
+}
+
+// took notes that another authority is in force. The lock is held.
+func (g *Gate) took(a Authority) {
+	mark := coverage(a)
+	switch {
+	case g.cover == "" && mark != g.o.Claims.Covered(): // changed by an earlier process, nobody knows how often
+		for _, e := range g.o.Claims.Engines() {
+			g.o.Claims.DropAll(e)
+		}
+	case g.cover != "" && mark != g.cover:
+		g.uncovered = append(g.uncovered, a)
+	}
+	g.cover = mark
+}

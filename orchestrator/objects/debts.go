@@ -1,0 +1,64 @@
+package objects
+
+import (
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Owed returns what comparison of everything finds owed now (standing S2, S3).
+func (v *View) Owed() map[ledger.Key]standing.Debt { return v.gate.Debts("", v.living) }
+
+// OwedAs returns what would be owed in scopes if an engine owned them: of what it would have to be asked.
+func (v *View) OwedAs(name string, scopes []scoping.Scope) map[ledger.Key]standing.Debt {
+	debts := v.gate.Debts(name, func() []scoping.ObjectID { return v.In(scopes) })
+	v.gate.Read(func(s *ledger.State) {
+		for k := range debts {
+			if !v.lies(scopes, k.Object, s.Rows.Get(k.Object)) {
+				delete(debts, k)
+			}
+		}
+	})
+	return debts
+}
+
+// Unsettled returns the objects in scopes, linked or not, of which something is owed. References that wait for objects which are not there are not owed by
+// anybody.
+func (v *View) Unsettled(scopes []scoping.Scope) (ids []scoping.ObjectID) {
+	debts := v.Owed()
+	v.gate.Read(func(s *ledger.State) {
+		for k, d := range debts {
+			if d.To != standing.Nobody && v.lies(scopes, k.Object, s.Rows.Get(k.Object)) {
+				ids = append(ids, k.Object)
+			}
+		}
+	})
+	slices.SortFunc(ids, scoping.ObjectID.Compare)
+	return slices.Compact(ids)
+}
+
+// lies reports whether an object, linked or not, lies in scopes, or lay there when it was last written.
+func (v *View) lies(scopes []scoping.Scope, id scoping.ObjectID, row *ledger.Row) bool {
+	if row != nil {
+		return v.Inside(scopes, row)
+	}
+	sight := v.census.Sight(id)
+	return slices.ContainsFunc(scopes, func(s scoping.Scope) bool {
+		return s.Writes(sight.Kind, scoping.Base(sight.Kind)) && s.Covers(sight.Place(id.Directory))
+	})
+}
+
+// living returns the living objects of all directories.
+func (v *View) living() (ids []scoping.ObjectID) {
+	for _, name := range v.census.Names() {
+		v.census.Tree(name, func(t *census.Tree) {
+			for id := range t.Under(t.Root) {
+				ids = append(ids, id)
+			}
+		})
+	}
+	return ids
+}

@@ -1,0 +1,81 @@
+// Package standing says what follows for one feature of one object from all that is known of it: whose it is, what its engine said of it last, what was
+// agreed, and what source and target show (rules S1–S6). It is pure: nobody notes what has to be done, it is what comparison finds.
+//
+// Standing speaks of a source, from which an object is read, and of a target, to which it is written. Today the source is a directory and the target the tenant.
+package standing
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Claim is what one engine said of a key last, under a grant, own or shadow. It holds no values: a claim finds debts and never writes (rule S4).
+type Claim struct {
+	Want    engine.Want        // Unknown: the engine was asked, or read everything, and said nothing
+	Agrees  bool               // what it wants was in the target when it was said, or was written then
+	Target  uint64             // Digest of the target then
+	Attrs   []string           // what Target is about, sorted
+	Reading uint64             // the host's reading that was the newest when the run began
+	Waits   []scoping.ObjectID // ends of references that were not in the target, sorted
+	At      int64              // of silence: when the engine was asked, Unix ms
+	SignIn  SignIn             // of users
+}
+
+// SignIn is what the host made of the domain of a proposed sign-in name when it answered: the domain that stands for it, or "" if the name was refused
+// (rule J6). What it makes of it now may be something else: domains are verified, and given up.
+type SignIn struct{ Domain, As string }
+
+// Patience is how long an engine that was asked for an object and said nothing is not asked for it again while nothing changes.
+const Patience = time.Hour
+
+// Equal reports whether two claims say the same at the same reading.
+func (c Claim) Equal(o Claim) bool {
+	return c.Want == o.Want && c.Agrees == o.Agrees && c.Target == o.Target && c.Reading == o.Reading && c.At == o.At && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
+}
+
+// Good reports whether a claim still tells what its engine would say: the source changed nothing of the object since its run began to read (rule S2). That the
+// engine's grants covered the object without a gap since is what its keeper sees to.
+func (c *Claim) Good(changed uint64) bool { return c != nil && c.Reading >= changed }
+
+// Digest sums what the target shows of attributes; the names of references stand for the cloud ids that they name. An object that is not there, or deleted,
+// has the digest 0.
+func Digest(o *cloud.Object, attrs []string) uint64 {
+	if o == nil || o.Deleted {
+		return 0
+	}
+	d := uint64(offset)
+	for _, a := range attrs {
+		d = sum(d, a)
+		switch a {
+		case cloud.Members:
+			for _, m := range o.Members {
+				d = sum(d, m)
+			}
+		case cloud.Manager:
+			d = sum(d, o.Manager)
+		default:
+			for _, v := range o.Values[a] {
+				d = sum(d, v)
+			}
+		}
+		d = (d ^ 0xff) * prime
+	}
+	return max(d, 1)
+}
+
+// FNV-1a, 64 bits: the sum has to be the same in the next process, and nobody attacks it.
+const (
+	offset = 14695981039346656037
+	prime  = 1099511628211
+)
+
+func sum(d uint64, s string) uint64 {
+	for i := range len(s) {
+		d = (d ^ uint64(s[i])) * prime
+	}
+	return (d ^ 0xfe) * prime // the end of a text
+}

@@ -1,0 +1,202 @@
+package standing
+
+import (
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Facts are what is known of one key, read from one version of all memories.
+type Facts struct {
+	Kind    scoping.Kind
+	Feature scoping.Feature
+	Now     int64 // Unix ms
+
+	// The source.
+	Known    bool // the host saw it, living or as a tombstone
+	Gone     bool
+	Expected bool   // some engine will bring it into the target, if it has an owner
+	Changed  uint64 // the reading that changed it last
+
+	// What is in force.
+	Owner string // scoping.None: no engine
+	Last  string // who may delete what is gone: its owner of record, or the engine of its last place
+	Ran   bool   // the owner has run
+
+	// What was agreed.
+	Row      *ledger.Row // nil: it was never linked
+	Record   string      // the writer of record, as transfers since have it
+	Recorded bool
+	InFlight bool // a write of it has no answer yet, or none that anybody knows
+	Left     bool // its owner's rules leave it out
+	Rejected bool // a person rejected its create
+	Answered bool // a person answered about it since its engine was asked
+
+	Claim  *Claim                          // of the owner, nil for none
+	There  *cloud.Object                   // the linked object as the target shows it; nil: not there
+	SignIn func(domain string) (as string) // what the host makes of the domain of a sign-in name now; nil: nothing
+	End    func(scoping.ObjectID) End      // of references that were not in the target
+}
+
+// End says what can be done about an end of a reference that was not in the target when its claim was made (rule S6).
+type End uint8
+
+// The ends.
+const (
+	There End = iota + 1
+	Waits     // it will be there, and is not yet
+	Left      // nobody knows whether it will be
+)
+
+// Code names a debt.
+type Code string
+
+// The debts. Each has a sentence in Sentence.
+const (
+	Settled   Code = ""
+	Unasked   Code = "unasked"
+	Unclaimed Code = "unclaimed"
+	Differs   Code = "differs"
+	Foreign   Code = "foreign"
+	Moved     Code = "moved"
+	Died      Code = "died"
+	Leaves    Code = "leaves"
+	Returned  Code = "returned"
+	EndCame   Code = "end-came"
+	Answered  Code = "answered"
+	EndWaits  Code = "end-waits"
+	InFlight  Code = "in-flight"
+)
+
+// Addressee is who has to do something about a debt.
+type Addressee uint8
+
+// The addressees.
+const (
+	Nobody Addressee = iota // another key, which is owed itself
+	Owner                   // its engine is asked for the object
+	Person
+	Time // a write has no end yet
+)
+
+// Debt is why a key is not settled.
+type Debt struct {
+	Code   Code
+	To     Addressee
+	Engine string // whom it is addressed to, if that is an engine
+}
+
+// Of says what is owed for a key. It is pure, and complete: what it does not say is not owed (rules S1, S2).
+func Of(f Facts) Debt {
+	base := f.Feature == scoping.Base(f.Kind)
+	switch {
+	case !f.Known:
+		return Debt{} // until it is read
+	case f.InFlight:
+		return Debt{InFlight, Time, f.Owner}
+	case f.Gone:
+		return gone(f, base)
+	case f.Owner == scoping.None:
+		return left(f, base)
+	case !f.Ran && f.Claim == nil:
+		return Debt{} // its first run is a full one
+	case !base && (f.Row == nil || f.Row.State != ledger.Live || f.Left && f.Claim == nil):
+		return Debt{} // the base answers for it
+	case f.Row == nil && (!f.Expected || f.Rejected):
+		return Debt{}
+	}
+	return living(f, base)
+}
+
+// gone is owed for what died in the source: its delete, by who wrote it last (rule L1).
+func gone(f Facts, base bool) Debt {
+	if !base || f.Row == nil || f.Last == scoping.None || (f.Row.State != ledger.Live && f.Row.State != ledger.ParkedRow) {
+		return Debt{}
+	}
+	return Debt{Died, Owner, f.Last}
+}
+
+// left is owed for what went where no engine writes: its last values, or its end, by who wrote it last (rules T2, T4).
+func left(f Facts, base bool) Debt {
+	if !base || f.Row == nil || f.Row.State != ledger.Live || !f.Recorded || f.Record == scoping.None {
+		return Debt{}
+	}
+	return Debt{Leaves, Owner, f.Record}
+}
+
+func living(f Facts, base bool) Debt {
+	ask := func(c Code) Debt { return Debt{c, Owner, f.Owner} }
+	c := f.Claim
+	switch {
+	case !c.Good(f.Changed) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem && f.Rejected:
+		return Debt{}
+	case !c.Good(f.Changed) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem:
+		return ask(Returned)
+	case !c.Good(f.Changed):
+		return ask(Unasked)
+	case f.Answered:
+		return ask(Answered)
+	case c.Want == engine.Unknown && f.Now-c.At >= Patience.Milliseconds():
+		return ask(Unasked)
+	case c.Want == engine.Unknown:
+		return Debt{Unclaimed, Person, f.Owner}
+	case f.SignIn != nil && c.SignIn.Domain != "" && f.SignIn(c.SignIn.Domain) != c.SignIn.As:
+		return ask(Unasked)
+	case c.Want == engine.Excluded && c.Agrees:
+		return Debt{}
+	case f.Row == nil:
+		return ask(Differs)
+	case f.Row.State == ledger.DeletedByOthers:
+		return Debt{Differs, Person, f.Owner}
+	case !c.Agrees:
+		return ask(Differs)
+	case Digest(f.There, c.Attrs) != c.Target:
+		return ask(Foreign)
+	case slices.ContainsFunc(c.Waits, func(id scoping.ObjectID) bool { return f.End(id) == There }):
+		return ask(EndCame)
+	case f.Recorded && f.Record != f.Owner && len(c.Attrs) > 0:
+		return ask(Moved)
+	case slices.ContainsFunc(c.Waits, func(id scoping.ObjectID) bool { return f.End(id) == Waits }):
+		return Debt{EndWaits, Nobody, f.Owner}
+	}
+	return Debt{}
+}
+
+// Answered reports whether its engine was asked, and the answer to it, which settled nothing, says why it is owed.
+func (d Debt) Answered() bool {
+	return d.Code == Differs || d.Code == EndWaits || d.Code == Died || d.Code == Leaves
+}
+
+// Sentence says of a debt, for people, why it is owed.
+func (c Code) Sentence() string {
+	switch c {
+	case Unasked:
+		return "its engine did not say yet what it wants since the directory or its owner changed"
+	case Unclaimed:
+		return "its engine was asked and did not say what it wants"
+	case Differs:
+		return "what its engine wants is not in the tenant"
+	case Foreign:
+		return "the tenant shows a change by somebody else"
+	case Moved:
+		return "it belongs to another engine than the one that wrote it last"
+	case Died:
+		return "it died in the directory and is still in the tenant"
+	case Leaves:
+		return "it went to where no engine writes, and the engine that wrote it last did not see it off yet"
+	case Returned:
+		return "it lives in the directory, and was deleted in the tenant"
+	case Answered:
+		return "a person answered about it"
+	case EndWaits:
+		return "an object that it refers to is not in the tenant yet"
+	case InFlight:
+		return "a write of it has no answer yet"
+	case EndCame:
+		return "an object that it refers to came into the tenant"
+	}
+	return ""
+}
