@@ -145,6 +145,7 @@ type Verdict struct {
 
 	Waiting   int      // references whose other end is not in the tenant yet
 	Foreign   []string // references that others wrote and that stay (rule D3): cloud ids
+	Dying     bool     // references stay only until their end, which died in the directory, is deleted
 	Removed   []string // members to be removed once the evidence allows: cloud ids
 	NeedPower []string // cloud ids whose power has to be known first: ask and decide again
 	NeedSight bool     // the census has to look again: engine and census disagree about the place

@@ -87,11 +87,10 @@ func members(c Case, p engine.Proposal) Verdict {
 	claim := claimOf(c, p, cloud.Values{})
 	claim.Attrs, claim.Hash = []string{cloud.Members}, refsHash(r)
 	var add, drop, foreign []string
-	waiting := 0
+	waiting, dying := 0, 0
 	if r.Whole {
 		want := resolve(c, p, r.Targets)
 		add = missing(want.found, c.Cloud.Members)
-		var dying int
 		drop, foreign, dying = removable(c, shown(c, missing(c.Cloud.Members, want.found)))
 		waiting, claim.Never = want.waiting+dying, neverOf(want.never)
 		tookOver(c, &claim, r, c.Cloud.Members, want.found)
@@ -102,7 +101,7 @@ func members(c Case, p engine.Proposal) Verdict {
 		tookOver(c, &claim, r, c.Cloud.Members, a.found)
 	}
 	v := memberVerdict(c, p, claim, add, drop, waiting)
-	v.Foreign = foreign
+	v.Foreign, v.Dying = foreign, dying > 0
 	return v
 }
 
@@ -231,6 +230,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, CodeReferenceMissing, "the manager is not in the tenant yet"
 	case len(found) == 0 && dying > 0:
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, CodeReferenceDying, "the manager is deleted in the directory, and not yet in the tenant"
+		v.Dying = true
 	default:
 		v.Outcome = engine.Unchanged
 		v.Nothing = sameRecord(c.Row, p.Feature, c.Standing, claim) && accounted(c.Row, claim)

@@ -321,6 +321,7 @@ func (s *Session) decideAgain(ctx context.Context, items []*item) error {
 			continue
 		}
 		it.v, it.asOf, it.next, it.tries, it.done, it.cloudID = fresh[i].v, fresh[i].asOf, 0, 0, false, ""
+		it.saw = fresh[i].saw
 		it.parts = slices.DeleteFunc(it.parts, func(p ledger.Part) bool { return p.What == "" })
 	}
 	return nil
@@ -337,7 +338,9 @@ func (s *Session) anew(ctx context.Context, items []*item) ([]*item, error) {
 			continue
 		}
 		s.g.mu.Lock()
-		fresh[i] = &item{p: it.p, v: Judge(s.g.caseOf(s, it.p), it.p, *it.proof), asOf: s.g.o.Ledger.Seq}
+		c := s.g.caseOf(s, it.p)
+		fresh[i] = &item{p: it.p, v: Judge(c, it.p, *it.proof), asOf: s.g.o.Ledger.Seq}
+		fresh[i].saw = c.saw(it.p, fresh[i].v)
 		s.g.mu.Unlock()
 	}
 	decided, err := s.decide(ctx, ps)

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
-	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -141,7 +140,7 @@ type item struct {
 	parts   []ledger.Part // what was tried and refused
 	watched bool          // a wave lets the engine be judged here: what it would write must not be forgotten
 	done    bool
-	signIn  standing.SignIn // by the rules of its verdict
+	saw     view // what its verdict saw
 }
 
 // Propose decides a batch, carries out what is to be written at once, and gives the decisions in the order of the proposals. When it
@@ -290,7 +289,7 @@ func (s *Session) verdicts(items []*item) {
 		}
 		it.place, it.known = PlaceOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
 		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
-		it.signIn = c.Rules.signInOf(it.p)
+		it.saw = c.saw(it.p, it.v)
 		it.removes, it.lacks = it.v.Outcome == engine.Parked && len(it.v.Removed) > 0, it.v.Waiting > 0
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -178,15 +179,58 @@ func (s *Session) claim(it *item) {
 	case it.p.Feature == scoping.References && it.v.Code == "waits-for-base":
 		return // the base answers for it
 	default:
-		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References || it.v.Outcome == engine.Unchanged && it.v.Judged
-		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), s.waitsOf(it.p), it.signIn
-		if row := g.o.Ledger.Rows.Get(it.p.Object); row != nil && row.CloudID != "" {
-			if o, ok := g.o.Cache.Get(row.CloudID); ok {
-				x.Target = standing.Digest(&o, x.Attrs)
-			}
-		}
+		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References && !it.v.Dying || it.v.Outcome == engine.Unchanged && it.v.Judged
+		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), it.saw.waits, it.saw.signIn
+		x.Target = standing.Digest(after(it.saw.there, it.v.Writes[:min(it.next, len(it.v.Writes))]), x.Attrs)
 	}
 	g.o.Claims.Put(s.engine, k, x)
+}
+
+// target returns the tenant object that a verdict is about, as the case shows it; nil if there is none.
+func (c Case) target(v Verdict) *cloud.Object {
+	if c.Cloud != nil || v.Claim == nil || v.Claim.CloudID == "" {
+		return c.Cloud
+	}
+	for _, o := range slices.Concat(c.Live, c.Bin, c.Soft) {
+		if o.ID == v.Claim.CloudID {
+			return &o
+		}
+	}
+	return c.Matched
+}
+
+// after returns an object as it is once writes are done, nil for none: what an engine agreed with is what its verdict saw and what was written on it, and not what
+// the tenant shows by the time that the answers are in.
+func after(o *cloud.Object, ws []cloud.Write) *cloud.Object {
+	var out cloud.Object
+	switch {
+	case o != nil:
+		out = o.Clone()
+	case len(ws) == 0:
+		return nil
+	default:
+		out.Values = cloud.Values{}
+	}
+	for _, w := range ws {
+		out.Deleted = w.Op == cloud.Delete
+		for k, v := range w.Set {
+			if out.Values[k] = v; len(v) == 0 {
+				delete(out.Values, k)
+			}
+		}
+		switch w.Op {
+		case cloud.AddMembers:
+			out.Members = append(out.Members, missing(w.Refs, out.Members)...)
+			slices.Sort(out.Members)
+		case cloud.RemoveMember:
+			out.Members = missing(out.Members, w.Refs)
+		case cloud.SetManager:
+			out.Manager = w.Refs[0]
+		case cloud.ClearManager:
+			out.Manager = ""
+		}
+	}
+	return &out
 }
 
 // attrsOf returns the names of what a proposal manages, sorted.
@@ -197,11 +241,23 @@ func attrsOf(p engine.Proposal) []string {
 	return sortedKeys(p.Desired)
 }
 
-// waitsOf returns the ends of a proposal's references that are not in the tenant and may come. The lock is held.
-func (s *Session) waitsOf(p engine.Proposal) (out []scoping.ObjectID) {
+// view is what a verdict saw, as far as a claim says it: what came in while writes were on their way the engine's word is not about.
+type view struct {
+	there  *cloud.Object      // the tenant object that it is about, nil for none
+	signIn standing.SignIn    // by the rules then
+	waits  []scoping.ObjectID // ends of references that were not in the tenant
+}
+
+// saw returns what a verdict about a proposal saw. The lock is held.
+func (c Case) saw(p engine.Proposal, v Verdict) view {
+	return view{there: c.target(v), signIn: c.Rules.signInOf(p), waits: c.waits(p)}
+}
+
+// waits returns the ends of a proposal's references that are not in the tenant and may come. The lock is held.
+func (c Case) waits(p engine.Proposal) (out []scoping.ObjectID) {
 	for _, name := range sortedKeys(p.Refs) {
 		for _, id := range p.Refs[name].Targets {
-			if _, st := s.g.resolve(id); st == RefWaits || st == RefLater {
+			if _, st := c.Resolve(id); st == RefWaits || st == RefLater {
 				out = append(out, id)
 			}
 		}

@@ -280,7 +280,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for g := range ends {
 		o := s.objects[g]
-		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted {
+		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted && !w.excused(o) { // of one that others deleted, what carries its anchor now is not the linked one
 			want[x.id] = true
 		}
 	}
