@@ -232,8 +232,8 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 		}
 		return settle(out, code, "an earlier write to this object has no answer yet"), true
 	}
-	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && row.Quiet[ledger.QuietDelete] > g.steady() {
-		return settle(engine.Deferred, CodeQuiet, "the request that made this object may still arrive once more"), true
+	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && max(row.Quiet[ledger.QuietDelete], row.Quiet[it.p.Feature]) > g.steady() {
+		return settle(engine.Deferred, CodeQuiet, "an earlier request about this object may still arrive"), true
 	}
 	if left := g.o.Tenure(); left < g.o.RequestTime {
 		return settle(engine.Deferred, CodeTenure, fmt.Sprintf("only %s of the right to write are left", left)), true

@@ -280,7 +280,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for g := range ends {
 		o := s.objects[g]
-		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted && !w.excused(o) { // of one that others deleted, what carries its anchor now is not the linked one
+		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted {
 			want[x.id] = true
 		}
 	}
@@ -296,6 +296,11 @@ func (w *world) checkLinks(e *entry, a *account) {
 			w.failAbout(e.guid, nothingLost, linkTooMuch, s.dn(e.guid), a.id, id, w.cached(a.id), w.linkedTo(id))
 		}
 		delete(want, id)
+	}
+	for g := range ends {
+		if o := s.objects[g]; w.excused(o) && w.account(o) != nil { // of one that others deleted, what carries its anchor now is not the linked one
+			delete(want, w.account(o).id)
+		}
 	}
 	if len(want) > 0 {
 		w.failAbout(e.guid, nothingLost, linkMissing, s.dn(e.guid), a.id, want, have)
