@@ -361,7 +361,7 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 		t = NewTree(name, m.Root, m.RootDN)
 		c.trees[name] = t
 	}
-	t.Root, t.RootDN = m.Root, m.RootDN
+	t.Root, t.RootDN, t.chains = m.Root, m.RootDN, nil
 	m.Reading = c.reads(t)
 	c.marks[name], c.compare = m, c.compare || full
 	var events []Event
@@ -439,9 +439,25 @@ func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	if o == nil {
 		return gate.Sight{}
 	}
-	s := gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.Place(id.GUID).Ancestors, Chosen: o.Chosen, Name: t.DN(id.GUID), Version: o.Version, Reading: o.Reading}
+	s := t.brief(o)
+	s.Name = t.DN(id.GUID)
 	s.Anchor, s.AnchorBad = t.Anchor(id.GUID)
 	return s
+}
+
+// Brief implements gate.Census.
+func (c *Census) Brief(id scoping.ObjectID) gate.Sight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.trees[id.Directory]
+	if t == nil {
+		return gate.Sight{}
+	}
+	o := t.object(id.GUID)
+	if o == nil {
+		return gate.Sight{}
+	}
+	return t.brief(o)
 }
 
 // Expected implements gate.Census: users and groups that are not critical system objects come into the tenant; contacts, computers and others

@@ -75,9 +75,10 @@ type Tree struct {
 	children map[scoping.GUID]map[scoping.GUID]struct{}
 	anchors  map[string]int // living objects per kind and anchor
 	touched  map[scoping.GUID]struct{}
-	staged   map[scoping.GUID]struct{} // objects with staged changes
-	fresh    map[scoping.GUID]struct{} // appeared in this refresh: nobody's owner changes by what takes them
-	recalled map[scoping.GUID]struct{} // what took them before was told from elsewhere
+	staged   map[scoping.GUID]struct{}       // objects with staged changes
+	fresh    map[scoping.GUID]struct{}       // appeared in this refresh: nobody's owner changes by what takes them
+	chains   map[scoping.GUID][]scoping.GUID // see above
+	recalled map[scoping.GUID]struct{}       // what took them before was told from elsewhere
 
 	shelf  *shelf // of a glance: where objects are read from when they are asked for; nil: all are here
 	failed error  // what could not be read of it first
@@ -107,6 +108,7 @@ func (t *Tree) Get(g scoping.GUID) (Object, bool) {
 // Put takes in a stored object without an event.
 func (t *Tree) Put(o Object) {
 	t.unindex(t.objects[o.GUID])
+	t.chains = nil
 	t.objects[o.GUID] = &o
 	t.index(&o)
 	t.stage(&o)
@@ -191,6 +193,7 @@ func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 	}
 	o.Reading = t.Reading
 	t.unindex(old)
+	t.chains = nil
 	t.objects[o.GUID] = &o
 	t.index(&o)
 	t.touched[o.GUID] = struct{}{}
@@ -319,18 +322,37 @@ func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) 
 // Place gives where a living object is, or where a tombstone was.
 func (t *Tree) Place(g scoping.GUID) scoping.Place {
 	p := scoping.Place{Directory: t.Directory}
-	o := t.object(g)
-	if o != nil {
-		p.Chosen = o.Chosen
+	if o := t.object(g); o != nil {
+		p.Chosen, p.Ancestors = o.Chosen, t.above(o)
 	}
-	for o != nil && !o.Parent.IsZero() && len(p.Ancestors) < 256 {
-		p.Ancestors = append(p.Ancestors, o.Parent)
+	return p
+}
+
+// above returns what an object lies in, the parent first. Objects of one container share the list, until anything in the tree changes.
+func (t *Tree) above(o *Object) []scoping.GUID {
+	if known, ok := t.chains[o.Parent]; ok {
+		return known
+	}
+	parent := o.Parent
+	var out []scoping.GUID
+	for o != nil && !o.Parent.IsZero() && len(out) < 256 {
+		out = append(out, o.Parent)
 		if o.Parent == t.Root {
 			break
 		}
 		o = t.object(o.Parent)
 	}
-	return p
+	out = slices.Clip(out)
+	if t.chains == nil {
+		t.chains = map[scoping.GUID][]scoping.GUID{}
+	}
+	t.chains[parent] = out
+	return out
+}
+
+// brief returns what is known of an object, without name and anchor.
+func (t *Tree) brief(o *Object) gate.Sight {
+	return gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.above(o), Chosen: o.Chosen, Version: o.Version, Reading: o.Reading}
 }
 
 // DN gives an object's name as the tree knows it, for people.

@@ -44,6 +44,8 @@ type Tenant interface {
 type Census interface {
 	// Sight gives what is known of an object now.
 	Sight(scoping.ObjectID) Sight
+	// Brief is Sight without name and anchor, for those who look at everything.
+	Brief(scoping.ObjectID) Sight
 	// Reread reads objects again from the directory, so that Sight is of now (rule V1). After an ErrUnread, Sight is what it was for those that could not be read.
 	Reread(ctx context.Context, ids []scoping.ObjectID) error
 	// Evidence reads objects with deleted ones shown, and the links of a reference attribute ("members", "manager") when it is not empty. After an

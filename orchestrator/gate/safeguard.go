@@ -42,9 +42,7 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 	switch w {
 	case TargetCompared:
 		if f.Claim != nil {
-			c := *f.Claim
-			c.Target = standing.Digest(f.There, c.Attrs)
-			f.Claim = &c
+			f.Target = f.Claim.Target
 		}
 	case EndsCompared:
 		f.End = func(scoping.ObjectID) standing.End { return standing.Left }

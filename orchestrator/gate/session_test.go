@@ -123,6 +123,7 @@ func (w *world) Powerful(context.Context, []string) (map[string]string, error) {
 
 func (w *world) Sight(o scoping.ObjectID) gate.Sight              { return w.sights[o] }
 func (w *world) Reread(context.Context, []scoping.ObjectID) error { return nil }
+func (w *world) Brief(o scoping.ObjectID) gate.Sight              { return w.sights[o] }
 func (w *world) Reading() uint64                                  { return 1 }
 
 func (w *world) Expected(scoping.ObjectID) bool { return true }

@@ -85,7 +85,7 @@ func (g *Gate) Forget(ctx context.Context, keys []ledger.Key) error {
 
 // debtsOf adds what is owed for an object's keys. The lock is held.
 func (g *Gate) debtsOf(name string, id scoping.ObjectID, out map[ledger.Key]standing.Debt) {
-	row, sight := g.o.Ledger.Rows.Get(id), g.o.Census.Sight(id)
+	row, sight := g.o.Ledger.Rows.Get(id), g.o.Census.Brief(id)
 	kind := sight.Kind
 	if row != nil {
 		kind = row.Kind
@@ -115,6 +115,7 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 		f.Owner = name
 	}
 	f.Answered = strings.HasPrefix(led.Unsettled[k.Object][k.Feature].Code, ledger.HeldAnswer)
+	f.Partial = k.Feature == scoping.References && led.Unsettled[k.Object][k.Feature].Code == string(engine.Partial)
 	f.Ran = led.Runs[f.Owner] != nil
 	_, f.InFlight = led.Pending(k.Object)
 	_, f.Left = led.Excluded[k.Object]
@@ -127,12 +128,27 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	case sight.Gone:
 		f.Last = OwnerOfGone(led, g.auth, row, sight)
 	}
-	if row != nil && row.CloudID != "" {
-		if o, ok := g.o.Cache.Get(row.CloudID); ok {
-			f.There = &o
-		}
+	if c := f.Claim; c != nil && row != nil && row.CloudID != "" {
+		f.Target = g.digest(row.CloudID, c)
 	}
 	return f
+}
+
+// digest sums what the tenant shows of a claim's attributes. It looks only when the object changed since it was found to be as the claim says. The lock is held.
+func (g *Gate) digest(id string, c *standing.Claim) uint64 {
+	version := g.o.Cache.Version(id)
+	if version != 0 && version == c.Seen {
+		return c.Target
+	}
+	o, ok := g.o.Cache.Get(id)
+	if !ok {
+		return 0
+	}
+	d := standing.Digest(&o, c.Attrs)
+	if d == c.Target {
+		c.Seen = version
+	}
+	return d
 }
 
 // end says what can be done about an end of references that was not in the tenant. The lock is held.

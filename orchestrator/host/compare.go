@@ -13,7 +13,7 @@ func (h *Host) compare(ctx context.Context) error {
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			sight := h.o.Census.Sight(id)
+			sight := h.o.Census.Brief(id)
 			if _, pending := s.Pending(id); pending || !sight.Known || sight.Gone {
 				continue
 			}

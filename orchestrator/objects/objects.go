@@ -59,7 +59,7 @@ func (v *View) Name(id scoping.ObjectID) string {
 
 // Owner returns the engine that owns an object's base feature at its place.
 func (v *View) Owner(auth gate.Authority, id scoping.ObjectID, k scoping.Kind) string {
-	sight := v.census.Sight(id)
+	sight := v.census.Brief(id)
 	return auth.Owner(sight.Place(id.Directory), k, scoping.Base(k)).Engine
 }
 
@@ -111,7 +111,7 @@ func (v *View) CloudName(id string) string {
 // Placing returns the records that tell the ledger where an object is and which choices take it now, for the features whose owner is the same here as before:
 // later transfers find it by that (rule L1).
 func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (out []ledger.Record) {
-	sight := v.census.Sight(row.Object)
+	sight := v.census.Brief(row.Object)
 	if !sight.Known || sight.Gone || row.Transit != nil || row.State == ledger.DeletedByTandem {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (o
 			continue
 		}
 		id := row.Object
-		out = append(out, ledger.Record{Type: ledger.PlaceType, Engine: record, Object: &id, Kind: row.Kind, Name: sight.Name, Feature: f, Op: "place", Epoch: auth.Epoch,
+		out = append(out, ledger.Record{Type: ledger.PlaceType, Engine: record, Object: &id, Kind: row.Kind, Name: v.Name(row.Object), Feature: f, Op: "place", Epoch: auth.Epoch,
 			Claim: &ledger.Claim{Place: sight.Parent, Chain: sight.Chain, Chosen: sight.Chosen}})
 	}
 	return out

@@ -23,6 +23,8 @@ type Claim struct {
 	Waits   []scoping.ObjectID // ends of references that were not in the target, sorted
 	At      int64              // of silence: when the engine was asked, Unix ms
 	SignIn  SignIn             // of users
+
+	Seen uint64 // the version of the target object that was found to have Target; 0: none yet. It is not stored
 }
 
 // SignIn is what the host made of the domain of a proposed sign-in name when it answered: the domain that stands for it, or "" if the name was refused

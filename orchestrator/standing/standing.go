@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
-	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -33,10 +32,11 @@ type Facts struct {
 	InFlight bool // a write of it has no answer yet, or none that anybody knows
 	Left     bool // its owner's rules leave it out
 	Rejected bool // a person rejected its create
+	Partial  bool // all of it is in the target but what an end keeps back that died in the source and is not deleted in the target yet
 	Answered bool // a person answered about it since its engine was asked
 
 	Claim  *Claim                          // of the owner, nil for none
-	There  *cloud.Object                   // the linked object as the target shows it; nil: not there
+	Target uint64                          // Digest over the claim's attributes of the linked object, as the target shows it
 	SignIn func(domain string) (as string) // what the host makes of the domain of a sign-in name now; nil: nothing
 	End    func(scoping.ObjectID) End      // of references that were not in the target
 }
@@ -151,9 +151,11 @@ func living(f Facts, base bool) Debt {
 		return ask(Differs)
 	case f.Row.State == ledger.DeletedByOthers:
 		return Debt{Differs, Person, f.Owner}
+	case !c.Agrees && f.Partial:
+		return ask(EndWaits)
 	case !c.Agrees:
 		return ask(Differs)
-	case Digest(f.There, c.Attrs) != c.Target:
+	case f.Target != c.Target:
 		return ask(Foreign)
 	case slices.ContainsFunc(c.Waits, func(id scoping.ObjectID) bool { return f.End(id) == There }):
 		return ask(EndCame)

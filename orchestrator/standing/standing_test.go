@@ -25,7 +25,7 @@ var (
 // settled are the facts of a linked user whose engine agreed with the tenant and nothing happened since.
 func settled() standing.Facts {
 	return standing.Facts{Kind: scoping.User, Feature: scoping.Users, Now: 1e9, Known: true, Expected: true, Changed: 7, Owner: mine, Last: mine, Ran: true,
-		Row: &ledger.Row{Kind: scoping.User, CloudID: "c1", State: ledger.Live}, Record: mine, Recorded: true, There: there,
+		Row: &ledger.Row{Kind: scoping.User, CloudID: "c1", State: ledger.Live}, Record: mine, Recorded: true, Target: standing.Digest(there, attrs),
 		End:   func(scoping.ObjectID) standing.End { return standing.Left },
 		Claim: &standing.Claim{Want: engine.Present, Agrees: true, Attrs: attrs, Target: standing.Digest(there, attrs), Reading: 7}}
 }
@@ -33,7 +33,7 @@ func settled() standing.Facts {
 // Rules S2, S2a, S6: each debt is found by comparison, whoever did not tell of it, and nothing else is.
 func TestDebts(t *testing.T) {
 	refs := func(f *standing.Facts) { f.Feature = scoping.References }
-	unlinked := func(f *standing.Facts) { f.Row, f.There, f.Recorded, f.Record = nil, nil, false, "" }
+	unlinked := func(f *standing.Facts) { f.Row, f.Target, f.Recorded, f.Record = nil, 0, false, "" }
 	claim := func(change func(*standing.Claim)) func(*standing.Facts) {
 		return func(f *standing.Facts) { c := *f.Claim; change(&c); f.Claim = &c }
 	}
@@ -63,9 +63,10 @@ func TestDebts(t *testing.T) {
 		"its engine never spoke":                   {[]func(*standing.Facts){func(f *standing.Facts) { f.Claim = nil }}, standing.Unasked, standing.Owner, mine},
 		"its engine never ran":                     {[]func(*standing.Facts){func(f *standing.Facts) { f.Claim, f.Ran = nil, false }}, standing.Settled, standing.Nobody, ""},
 		"it was not agreed":                        {[]func(*standing.Facts){claim(func(c *standing.Claim) { c.Agrees = false })}, standing.Differs, standing.Owner, mine},
-		"somebody changed what the engine manages": {[]func(*standing.Facts){func(f *standing.Facts) { f.There = &renamed }}, standing.Foreign, standing.Owner, mine},
-		"somebody changed what it does not":        {[]func(*standing.Facts){func(f *standing.Facts) { f.There = &promoted }}, standing.Settled, standing.Nobody, ""},
-		"somebody deleted it":                      {[]func(*standing.Facts){func(f *standing.Facts) { f.There = &binned }}, standing.Foreign, standing.Owner, mine},
+		"only a dying end keeps it back":           {[]func(*standing.Facts){refs, claim(func(c *standing.Claim) { c.Agrees = false }), func(f *standing.Facts) { f.Partial = true }}, standing.EndWaits, standing.Owner, mine},
+		"somebody changed what the engine manages": {[]func(*standing.Facts){func(f *standing.Facts) { f.Target = standing.Digest(&renamed, attrs) }}, standing.Foreign, standing.Owner, mine},
+		"somebody changed what it does not":        {[]func(*standing.Facts){func(f *standing.Facts) { f.Target = standing.Digest(&promoted, attrs) }}, standing.Settled, standing.Nobody, ""},
+		"somebody deleted it":                      {[]func(*standing.Facts){func(f *standing.Facts) { f.Target = standing.Digest(&binned, attrs) }}, standing.Foreign, standing.Owner, mine},
 		"another engine wrote it last":             {[]func(*standing.Facts){func(f *standing.Facts) { f.Record = other }}, standing.Moved, standing.Owner, mine},
 		"it died":                                  {[]func(*standing.Facts){func(f *standing.Facts) { f.Gone = true }}, standing.Died, standing.Owner, mine},
 		"it died, and who wrote it last has left":  {[]func(*standing.Facts){func(f *standing.Facts) { f.Gone, f.Last = true, other }}, standing.Died, standing.Owner, other},

@@ -32,6 +32,7 @@ type Cache struct {
 	headers bool            // tokens, loaded kinds or upTo changed since the last save
 	upTo    uint64          // the last log record whose settlements the overlay knows
 	count   map[scoping.Kind]int
+	changes uint64   // counts them, to tell versions of an object apart
 	saving  *unsaved // handed out by Save, and not known to be saved yet
 
 	glancing bool            // shows a shelf: see Glance; never changes
@@ -48,6 +49,7 @@ type slot struct {
 	seen    string   // visible value as a record without members, if an overlay entry exists and shows an object
 	shown   []string // its members; sorted, immutable
 	hidden  bool     // an overlay entry exists and seen rules, even when empty
+	version uint64   // of its last change
 }
 
 // NewCache makes an empty cache for a tenant that shows every write within delay.
@@ -84,6 +86,16 @@ func (c *Cache) Get(id string) (Object, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.view(id)
+}
+
+// Version returns a number that tells what is shown of an object apart from what was and will be shown of it by this cache; 0: it does not have it.
+func (c *Cache) Version(id string) uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if n, ok := c.byID[id]; ok {
+		return c.slots[n].version + 1
+	}
+	return 0
 }
 
 // ByAnchor gives the living objects of a kind that carry the anchor (base64): users by onPremisesImmutableId, groups by
@@ -281,6 +293,8 @@ func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	before = visible(c.viewSlot(&c.slots[n]))
 	f(&c.slots[n])
 	c.overlaid(&c.slots[n])
+	c.changes++
+	c.slots[n].version = c.changes
 	after = visible(c.viewSlot(&c.slots[n]))
 	c.index.move(n, before, after)
 	c.recount(before, -1)
