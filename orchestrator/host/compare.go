@@ -2,13 +2,21 @@ package host
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // compare lets owner and place of each link follow where its object is, whatever told of that. An object that has a write on its way is left to the end of that.
 // The prep lock is held.
 func (h *Host) compare(ctx context.Context) error {
+	if err := h.seek(ctx); err != nil {
+		return err
+	}
 	auth := h.gate.Authority()
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
@@ -21,4 +29,35 @@ func (h *Host) compare(ctx context.Context) error {
 		}
 	})
 	return h.gate.Record(ctx, rs...)
+}
+
+// seek reads linked objects that the census does not know, once in a process: its index was lost, and a reading of everything tells no tombstones. What cannot be
+// read is sought again. The prep lock is held.
+func (h *Host) seek(ctx context.Context) error {
+	var ids []scoping.ObjectID
+	h.gate.Read(func(s *ledger.State) {
+		for id := range s.Rows.All() {
+			if !h.sought[id] && !h.o.Census.Brief(id).Known && h.o.Census.Down(id.Directory) == nil {
+				ids = append(ids, id)
+			}
+		}
+	})
+	if len(ids) == 0 {
+		return nil
+	}
+	slices.SortFunc(ids, scoping.ObjectID.Compare)
+	err := h.o.Census.Reread(ctx, ids)
+	switch {
+	case errors.Is(err, gate.ErrUnread) && ctx.Err() == nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking up %d linked objects that the census does not know: %w", len(ids), err)
+	}
+	if h.sought == nil {
+		h.sought = map[scoping.ObjectID]bool{}
+	}
+	for _, id := range ids {
+		h.sought[id] = true
+	}
+	return nil
 }
