@@ -19,7 +19,7 @@ type AuditEntry struct {
 	Hash   string
 }
 
-// AuditFilter narrows what Audit gives.
+// AuditFilter narrows what Audit returns.
 type AuditFilter struct {
 	Object *scoping.ObjectID
 	Wave   string
@@ -77,7 +77,7 @@ func (a *Desk) listed(ctx context.Context, o *scoping.ObjectID) (seqs []uint64, 
 // CheckState reads control and log beside all other work, and returns what is wrong with them.
 func (a *Desk) CheckState(ctx context.Context) []state.Problem { return a.o.Store.Check(ctx) }
 
-// VerifyLog reads the whole log, checks its chain and that every record is understood, and gives the head.
+// VerifyLog reads the whole log, checks its chain and that every record is understood, and returns the head.
 func (a *Desk) VerifyLog(ctx context.Context) (records uint64, head string, err error) {
 	if err := a.o.Store.Log.Verify(ctx); err != nil {
 		return 0, "", err

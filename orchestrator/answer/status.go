@@ -37,7 +37,7 @@ type Status struct {
 	Drift        []scoping.Drift
 	Frozen       []objects.FrozenGroup
 	Directories  []DirectoryStatus
-	Tenant       *reach.Tries // nil: nobody tried to reach it
+	Tenant       *reach.Tries // nil: it was not tried
 }
 
 // EngineStatus is what is known of an engine.
@@ -48,7 +48,7 @@ type EngineStatus struct {
 	Grants  []engine.Grant
 	Stopped string
 	Debts   int
-	Reach   *reach.Tries // nil: nobody tried to let it run
+	Reach   *reach.Tries // nil: it was not tried
 	Full    *reach.Full  // nil: none is known
 	Process Process
 }
@@ -58,7 +58,7 @@ type DirectoryStatus struct {
 	Name    string
 	Objects int
 	USN     uint64
-	Reach   *reach.Tries // nil: nobody tried to reach it
+	Reach   *reach.Tries // nil: it was not tried
 	Deleted string       // whether the account sees deleted objects: "seen", "hidden", "unproven", "" (not known)
 	Blind   string       // why it does not; empty unless Deleted is "hidden"
 }

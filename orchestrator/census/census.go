@@ -431,11 +431,7 @@ func (c *Census) ReadAfter(n uint64) {
 func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.trees[id.Directory]
-	if t == nil {
-		return gate.Sight{}
-	}
-	o := t.object(id.GUID)
+	t, o := c.known(id)
 	if o == nil {
 		return gate.Sight{}
 	}
@@ -445,15 +441,20 @@ func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	return s
 }
 
+// known returns what is known of an object, and the tree that it stands in; nil: nothing is. The lock is held.
+func (c *Census) known(id scoping.ObjectID) (*Tree, *Object) {
+	t := c.trees[id.Directory]
+	if t == nil {
+		return nil, nil
+	}
+	return t, t.object(id.GUID)
+}
+
 // Brief implements gate.Census.
 func (c *Census) Brief(id scoping.ObjectID) gate.Sight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.trees[id.Directory]
-	if t == nil {
-		return gate.Sight{}
-	}
-	o := t.object(id.GUID)
+	t, o := c.known(id)
 	if o == nil {
 		return gate.Sight{}
 	}
@@ -465,11 +466,7 @@ func (c *Census) Brief(id scoping.ObjectID) gate.Sight {
 func (c *Census) Expected(id scoping.ObjectID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.trees[id.Directory]
-	if t == nil {
-		return false
-	}
-	o := t.object(id.GUID)
+	_, o := c.known(id)
 	return o != nil && !o.Gone && !o.Critical && (o.Kind == scoping.User || o.Kind == scoping.Group)
 }
 

@@ -132,7 +132,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 		seen[k] = true
 		c := s.g.caseOf(s, p)
 		proof := evidence[k]
-		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: PlaceOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch, asOf: s.g.o.Ledger.Seq}
+		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: PlaceOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch}
 		it.saw = c.saw(p, it.v)
 		js = append(js, &judged{item: it, c: c, wakes: it.v.Outcome == engine.Failed && waitsForName(it.v), swap: retried(c, p, proof, it.v)})
 	}

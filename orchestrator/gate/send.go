@@ -320,7 +320,7 @@ func (s *Session) decideAgain(ctx context.Context, items []*item) error {
 			it.done = it.v.Outcome == engine.Failed // the same again would be refused again: the failure stands; a graver write was not weighed
 			continue
 		}
-		it.v, it.asOf, it.next, it.tries, it.done, it.cloudID = fresh[i].v, fresh[i].asOf, 0, 0, false, ""
+		it.v, it.next, it.tries, it.done, it.cloudID = fresh[i].v, 0, 0, false, ""
 		it.saw = fresh[i].saw
 		it.parts = slices.DeleteFunc(it.parts, func(p ledger.Part) bool { return p.What == "" })
 	}
@@ -339,7 +339,7 @@ func (s *Session) anew(ctx context.Context, items []*item) ([]*item, error) {
 		}
 		s.g.mu.Lock()
 		c := s.g.caseOf(s, it.p)
-		fresh[i] = &item{p: it.p, v: Judge(c, it.p, *it.proof), asOf: s.g.o.Ledger.Seq}
+		fresh[i] = &item{p: it.p, v: Judge(c, it.p, *it.proof)}
 		fresh[i].saw = c.saw(it.p, fresh[i].v)
 		s.g.mu.Unlock()
 	}

@@ -127,7 +127,6 @@ type item struct {
 	tries   int
 	cloudID string
 	epoch   scoping.Epoch // the newest when it was decided
-	asOf    uint64        // the last record that the verdict could know of
 	redone  bool          // decided again after a conflict
 	known   bool          // to the directory or the ledger
 	said    bool          // the session answered this key already: before is what it said
@@ -288,7 +287,7 @@ func (s *Session) verdicts(items []*item) {
 			it.p.Name = nameOf(it.p.Object, c)
 		}
 		it.place, it.known = PlaceOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
-		it.v, it.epoch, it.asOf = Decide(c, it.p), s.g.auth.Epoch, s.g.o.Ledger.Seq
+		it.v, it.epoch = Decide(c, it.p), s.g.auth.Epoch
 		it.saw = c.saw(it.p, it.v)
 		it.removes, it.lacks = it.v.Outcome == engine.Parked && len(it.v.Removed) > 0, it.v.Waiting > 0
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner

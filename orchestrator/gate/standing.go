@@ -177,7 +177,7 @@ func OwnerOfGone(led *ledger.State, auth Authority, row *ledger.Row, sight Sight
 func (s *Session) claim(it *item) {
 	g := s.g
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
-	sight := g.o.Census.Sight(it.p.Object)
+	sight := g.o.Census.Brief(it.p.Object)
 	switch {
 	case s.o.Restores != "", s.farewell[it.p.Object], s.claimed[it.p.Object]: // the host speaks, or the engine of what it owns no more
 		return
@@ -192,7 +192,7 @@ func (s *Session) claim(it *item) {
 		return
 	case it.v.Outcome == engine.Refused && it.v.Quietly, it.p.Want == engine.Unknown: // malformed, or not known: it was asked, and asking again leads nowhere
 		x.Want, x.At = engine.Unknown, g.o.Clock.Now().UnixMilli()
-	case it.p.Feature == scoping.References && it.v.Code == "waits-for-base":
+	case it.p.Feature == scoping.References && it.v.Code == CodeWaitsForBase:
 		return // the base answers for it
 	default:
 		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References && !it.v.Dying || it.v.Outcome == engine.Unchanged && it.v.Judged
@@ -287,7 +287,7 @@ func (s *Session) Silent(ctx context.Context, keys []ledger.Key) error {
 	g := s.g
 	g.mu.Lock()
 	for _, k := range keys {
-		sight := g.o.Census.Sight(k.Object)
+		sight := g.o.Census.Brief(k.Object)
 		if s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
 			continue
 		}
@@ -329,7 +329,7 @@ func (g *Gate) Cover(ctx context.Context) error {
 	g.uncovered = nil
 	if len(past) > 0 {
 		g.o.Claims.DropWhere(func(name string, k ledger.Key) bool {
-			sight := g.o.Census.Sight(k.Object)
+			sight := g.o.Census.Brief(k.Object)
 			return !sight.Known || slices.ContainsFunc(past, func(a Authority) bool { return !g.covers(a, name, k, sight.Kind, sight) })
 		})
 	}

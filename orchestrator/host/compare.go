@@ -14,7 +14,7 @@ import (
 // compare lets owner and place of each link follow where its object is, whatever told of that. An object that has a write on its way is left to the end of that.
 // The prep lock is held.
 func (h *Host) compare(ctx context.Context) error {
-	if err := h.seek(ctx); err != nil {
+	if err := h.seek(ctx, false); err != nil && (ctx.Err() != nil || !errors.Is(err, gate.ErrUnread)) {
 		return err
 	}
 	auth := h.gate.Authority()
@@ -31,13 +31,13 @@ func (h *Host) compare(ctx context.Context) error {
 	return h.gate.Record(ctx, rs...)
 }
 
-// seek reads linked objects that the census does not know, once in a process: its index was lost, and a reading of everything tells no tombstones. What cannot be
-// read is sought again. The prep lock is held.
-func (h *Host) seek(ctx context.Context) error {
+// seek reads linked objects that the census does not know: its index was lost, and a reading of everything tells no tombstones. What cannot be read is sought
+// when it can. Once sought in this process, an object is not sought again, unless again says so. The prep lock is held.
+func (h *Host) seek(ctx context.Context, again bool) error {
 	var ids []scoping.ObjectID
 	h.gate.Read(func(s *ledger.State) {
 		for id := range s.Rows.All() {
-			if !h.sought[id] && !h.o.Census.Brief(id).Known && h.o.Census.Down(id.Directory) == nil {
+			if (again || !h.sought[id]) && !h.o.Census.Brief(id).Known && h.o.Census.Down(id.Directory) == nil {
 				ids = append(ids, id)
 			}
 		}
@@ -46,11 +46,7 @@ func (h *Host) seek(ctx context.Context) error {
 		return nil
 	}
 	slices.SortFunc(ids, scoping.ObjectID.Compare)
-	err := h.o.Census.Reread(ctx, ids)
-	switch {
-	case errors.Is(err, gate.ErrUnread) && ctx.Err() == nil:
-		return nil
-	case err != nil:
+	if err := h.o.Census.Reread(ctx, ids); err != nil {
 		return fmt.Errorf("looking up %d linked objects that the census does not know: %w", len(ids), err)
 	}
 	if h.sought == nil {

@@ -151,7 +151,7 @@ func (h *Host) followPins(ctx context.Context) error {
 // follow draws the conclusions from what the census noticed. After a full reading every row is looked at.
 func (h *Host) follow(ctx context.Context, events []census.Event, full bool) error {
 	if full {
-		if err := h.lookUp(ctx); err != nil {
+		if err := h.seek(ctx, true); err != nil {
 			return err
 		}
 		h.gate.Read(func(s *ledger.State) {
@@ -191,25 +191,6 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 		return err
 	}
 	return h.gate.Forget(ctx, forget)
-}
-
-// lookUp reads what is linked and the census does not know, after its index was lost: a full reading tells no tombstones.
-func (h *Host) lookUp(ctx context.Context) error {
-	var ids []scoping.ObjectID
-	h.gate.Read(func(s *ledger.State) {
-		for _, id := range s.Objects() {
-			if !h.o.Census.Sight(id).Known && h.o.Census.Down(id.Directory) == nil { // what cannot be read is compared when it can
-				ids = append(ids, id)
-			}
-		}
-	})
-	if ids = slices.Compact(ids); len(ids) == 0 {
-		return nil
-	}
-	if err := h.o.Census.Reread(ctx, ids); err != nil {
-		return fmt.Errorf("looking up %d linked objects that the census does not know: %w", len(ids), err)
-	}
-	return nil
 }
 
 // conclude returns what is recorded about a link whose object is, or may be, elsewhere than before: that it is in transit, or has another place of its owner's.

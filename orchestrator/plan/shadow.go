@@ -47,7 +47,6 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 		dead = slices.DeleteFunc(r.o.View.Dead(w.Scopes()), h.Spoke)
 	}
 	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), h.Summary.Judgements), unheard, dead)
-	r.o.Gate.Read(func(s *ledger.State) { ev.Upto = s.Seq })
 	return ev, nil
 }
 

@@ -65,28 +65,26 @@ func (c *conversation) askOwed(ctx context.Context) (answered bool, err error) {
 	return true, nil
 }
 
-// silent keeps what a complete full run said nothing of: it answers for everything in its scopes (standing S2a).
-func (c *conversation) silent(ctx context.Context) error {
-	var keys []ledger.Key
+// owing returns the keys of which a debt of one kind is addressed to the engine, in order.
+func (c *conversation) owing(code standing.Code) (keys []ledger.Key) {
 	for k, d := range c.r.o.View.Owed() {
-		if d.Code == standing.Unasked && d.Engine == c.q.Engine {
+		if d.Code == code && d.Engine == c.q.Engine {
 			keys = append(keys, k)
 		}
 	}
 	slices.SortFunc(keys, ledger.Key.Compare)
-	return c.session.Silent(ctx, keys)
+	return keys
+}
+
+// silent keeps what a complete full run said nothing of: it answers for everything in its scopes (standing S2a).
+func (c *conversation) silent(ctx context.Context) error {
+	return c.session.Silent(ctx, c.owing(standing.Unasked))
 }
 
 // claims carries out, on the owner's behalf, the deletes that the census saw and the engine did not propose (rule P4). They are judged with the
 // run's own.
 func (c *conversation) claims(ctx context.Context) error {
-	var died []ledger.Key
-	for k, d := range c.r.o.View.Owed() {
-		if d.Code == standing.Died && d.Engine == c.q.Engine {
-			died = append(died, k)
-		}
-	}
-	slices.SortFunc(died, ledger.Key.Compare)
+	died := c.owing(standing.Died)
 	var ps []engine.Proposal
 	c.r.o.Gate.Read(func(led *ledger.State) {
 		for _, k := range died {
@@ -110,20 +108,16 @@ func (c *conversation) farewells(ctx context.Context, out *Report) error {
 	leaving := map[scoping.ObjectID]bool{}
 	var ids []scoping.ObjectID
 	scopes := map[string]scoping.Scope{}
-	for k, d := range c.r.o.View.Owed() {
-		if d.Code != standing.Leaves || d.Engine != c.q.Engine {
-			continue
-		}
+	for _, k := range c.owing(standing.Leaves) {
 		id := k.Object
 		leaving[id] = true
 		ids = append(ids, id)
 		s := scopes[id.Directory]
 		s.Directory, s.Features = id.Directory, []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}
-		chain := c.r.o.Census.Sight(id).Chain
+		chain := c.r.o.Census.Brief(id).Chain
 		s.Under = chain[len(chain)-1]
 		scopes[id.Directory] = s
 	}
-	slices.SortFunc(ids, scoping.ObjectID.Compare)
 	if len(ids) == 0 {
 		return nil
 	}

@@ -149,7 +149,7 @@ func (w *Wave) found(ev *Evidence, at int64) {
 	}
 	slices.SortStableFunc(ds, func(a, b Difference) int { return rank(a) - rank(b) })
 	w.Differences, w.Examples, w.Found = ev.Counts, ds[:min(len(ds), mostShown)], marksOf(ds)
-	w.Fingerprint, w.VerifiedAt, w.VerifiedFrom, w.VerifiedUpto = w.Found.fingerprint(), at, ev.From, ev.Upto
+	w.Fingerprint, w.VerifiedAt, w.VerifiedFrom = w.Found.fingerprint(), at, ev.From
 	w.AnsweredAt = 0 // it is newer than any answer, whatever the clock says: set back since, it would be too old for ever
 }
 

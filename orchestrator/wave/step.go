@@ -43,7 +43,7 @@ type Evidence struct {
 	Millis      int64         // length of the freeze
 	Report      *RollbackReport
 	Soon        bool   // what is not OK may be over by itself in a while
-	From, Upto  uint64 // the log's head when a shadow run began and ended
+	From        uint64 // the log's head when a shadow run began
 }
 
 // Decision is what Next says: at most one of Do, To and Wait is set besides Set.

@@ -156,8 +156,7 @@ type Wave struct {
 	Approval     *Approval    `json:"approval,omitempty"`     // what a person approved last
 	AnsweredAt   int64        `json:"answeredAt,omitempty"`   // when a person last let it go on, Unix ms: a verify from before is too old
 	VerifiedAt   int64        `json:"verifiedAt,omitempty"`   // Unix ms
-	VerifiedFrom uint64       `json:"verifiedFrom,omitempty"` // the log's head when the run began that verify judges …
-	VerifiedUpto uint64       `json:"verifiedUpto,omitempty"` // … and when it ended
+	VerifiedFrom uint64       `json:"verifiedFrom,omitempty"` // the log's head when the run began that verify judges
 	Released     bool         `json:"released,omitempty"`     // a person let the hold-before go
 	Freezes      int          `json:"freezes,omitempty"`
 	FreezeMillis int64        `json:"freezeMillis,omitempty"`

@@ -85,7 +85,7 @@ func converse(ctx context.Context, g *gate.Gate, e engine.Engine, run uint64, ob
 	return took, batches, err
 }
 
-// everything gives the whole made-up directory to the generator.
+// everything returns the whole made-up directory.
 func everything() (gate.Authority, error) {
 	features := []scoping.Feature{scoping.Users}
 	p, err := scoping.Compile(scoping.Policy{Features: features, Defaults: scoping.DefaultDefaults(), Assignments: []scoping.Assignment{
@@ -122,7 +122,7 @@ func (madeUp) Reading() uint64 { return 1 }
 // Expected implements gate.Census.
 func (madeUp) Expected(scoping.ObjectID) bool { return true }
 
-// atOnce is a tenant that does every write as soon as it is sent. It counts them, and gives ids.
+// atOnce is a tenant that does every write as soon as it is sent. It counts them, and returns ids.
 type atOnce struct {
 	sent atomic.Int64
 	ids  atomic.Int64

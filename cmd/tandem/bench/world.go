@@ -168,7 +168,7 @@ func (w *world) serve(ctx context.Context) (end func() error, err error) {
 	return end, nil
 }
 
-// edit gives the first n people another title, over LDAP.
+// edit changes the title of the first n people, over LDAP.
 func (w *world) edit(n int, title string) error {
 	b, err := os.ReadFile(filepath.Join(w.dir, "lab.json"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -85,10 +86,7 @@ func (c *Claims) Tidy() []*Batch {
 		}
 	}
 	slices.SortFunc(all, func(a, b change) int {
-		if a.engine != b.engine {
-			return compare(a.engine, b.engine)
-		}
-		return a.key.Compare(b.key)
+		return cmp.Or(cmp.Compare(a.engine, b.engine), a.key.Compare(b.key))
 	})
 	c.lines = live
 	out := []*Batch{}
@@ -100,13 +98,6 @@ func (c *Claims) Tidy() []*Batch {
 		out = append(out, &Batch{number: c.next, covered: c.covered})
 	}
 	return out
-}
-
-func compare(a, b string) int {
-	if a < b {
-		return -1
-	}
-	return 1
 }
 
 // Replace lets batches stand in the place of everything stored, in one transaction.
@@ -261,14 +252,10 @@ func (r *reader) number() uint64 {
 	return n
 }
 
+// signed reads what binary.AppendVarint wrote.
 func (r *reader) signed() int64 {
-	n, size := binary.Varint(r.b)
-	if size <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[size:]
-	return n
+	n := r.number()
+	return int64(n>>1) ^ -int64(n&1)
 }
 
 // count reads how many things follow; each has at least one byte.
