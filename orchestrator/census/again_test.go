@@ -16,11 +16,11 @@ func TestAFullReadingIsToldAsOneAfterAFailure(t *testing.T) {
 	w := newWorld(t)
 	w.add("CN=ann,"+w.ou, "user")
 	w.choose(w.choice(100, scoping.Choice{Filter: "(title=chief)"}))
-	w.fails = true
+	w.fails = 1
 	if _, _, err := w.c.Refresh(t.Context()); !errors.Is(err, errBroken) {
 		t.Fatalf("it did not fail: %v", err)
 	}
-	w.fails = false
+	w.fails = 0
 	full := func(want bool) int {
 		t.Helper()
 		evs, full, err := w.c.Refresh(t.Context())

@@ -11,9 +11,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// follow brings the chains up to date with the news, and gives whom that concerns. The line's lock is held.
-func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, n news) (map[scoping.GUID]bool, error) {
-	concerned := c.linked(name, s, n)
+// followed is what reading the chains anew gave. It is kept all at once, when whom it concerns was judged: a chain that is known as it is while nobody was
+// judged by it would never be told from what is there.
+type followed struct {
+	chains    map[chain]*reached      // that were read
+	frozen    map[scoping.GUID]string // groups among their targets, "" for one that says something
+	concerned map[scoping.GUID]bool   // whose choices may be others now
+}
+
+// follow reads the chains that the news touch. The line's lock is held.
+func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, n news) (*followed, error) {
+	f := &followed{map[chain]*reached{}, map[scoping.GUID]string{}, c.linked(name, s, n)}
 	for _, k := range s.sorted() {
 		known := s.chains[k]
 		if known != nil && !known.touched(k, n.entries) {
@@ -25,24 +33,37 @@ func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing,
 		}
 		if k.attribute == "memberof" {
 			was := s.frozen[k.target]
-			stuck := c.freeze(name, s, k.target, known, now, there)
+			f.frozen[k.target] = c.silence(name, s, k.target, known, now, there)
+			stuck := f.frozen[k.target] != ""
 			if stuck || was != "" { // what waited before it froze waits no longer; what was before it thawed is looked at again
-				maps.Copy(concerned, c.taken(name, s, k))
+				maps.Copy(f.concerned, c.taken(name, s, k))
 			}
 			if stuck {
 				continue
 			}
 			if was != "" { // and so is whoever is in it now: he may have come into its reach while it said nothing
-				maps.Copy(concerned, now.objects)
+				maps.Copy(f.concerned, now.objects)
 			}
 		}
 		if known == nil {
 			known = &reached{objects: c.taken(name, s, k)}
 		}
-		differing(known, now, concerned)
-		s.chains[k] = now
+		differing(known, now, f.concerned)
+		f.chains[k] = now
 	}
-	return concerned, nil
+	return f, nil
+}
+
+// keepFollowed puts in force what was read of the chains. The lock is held.
+func (s *choosing) keepFollowed(f *followed) {
+	maps.Copy(s.chains, f.chains)
+	for g, why := range f.frozen {
+		if why == "" {
+			delete(s.frozen, g)
+		} else {
+			s.frozen[g] = why
+		}
+	}
 }
 
 // sorted gives the chains in order, so that the same directory is asked in the same way.
@@ -112,20 +133,18 @@ func ends(l directory.LinkChange) []directory.Link {
 	return slices.Concat(l.Targets, l.Added, l.Removed)
 }
 
-// freeze notes that a group vanished or emptied that chose somebody, and says whether what it chooses stays as it was.
-func (c *Census) freeze(name string, s *choosing, group scoping.GUID, known, now *reached, there bool) bool {
+// silence says why a group says nothing any more of whom it chose: it vanished, or emptied (rule T3). "" when it does.
+func (c *Census) silence(name string, s *choosing, group scoping.GUID, known, now *reached, there bool) string {
 	had := known != nil && len(known.objects) > 0 || len(c.taken(name, s, chain{"memberof", group})) > 0
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(s.frozen, group)
 	switch {
-	case !c.without.FreezesGroups():
-	case !there && had:
-		s.frozen[group] = Vanished
-	case len(now.objects) == 0 && had:
-		s.frozen[group] = Emptied
+	case !had || !c.without.FreezesGroups():
+		return ""
+	case !there:
+		return Vanished
+	case len(now.objects) == 0:
+		return Emptied
 	}
-	return s.frozen[group] != ""
+	return ""
 }
 
 // taken gives the objects that choices take which ask for a chain: what is known of it before it was read.

@@ -238,12 +238,12 @@ func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Ev
 	if s == nil || t == nil { // nothing was read of the directory yet: its first reading judges
 		return nil, nil
 	}
-	also, err := c.follow(ctx, r, name, s, n)
+	f, err := c.follow(ctx, r, name, s, n)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(also, n.ids)
-	list := c.judgeable(name, also)
+	maps.Copy(f.concerned, n.ids)
+	list := c.judgeable(name, f.concerned)
 	read := map[scoping.GUID]directory.Entry{}
 	if len(s.values) > 0 && len(list) > 0 {
 		if read, err = r.ByGUID(ctx, list, s.values, false); err != nil {
@@ -252,6 +252,7 @@ func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Ev
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.keepFollowed(f)
 	var events []Event
 	for _, g := range list {
 		e, ok := read[g]

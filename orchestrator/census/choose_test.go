@@ -28,22 +28,26 @@ type world struct {
 	dial  census.Dialer
 	store census.Store
 	c     *census.Census
-	fails bool // look-ups by objectGUID
+	fails int // the look-up by objectGUID that fails, counted from now; 0: none
 	ou    string
 	names map[scoping.ObjectID]string
 }
 
-// broken is a reader whose look-ups fail when it is told so.
+// broken is a reader of which one look-up fails, and those after it.
 type broken struct {
 	census.Reader
-	fails *bool
+	fails *int
 }
 
 var errBroken = errors.New("the connection broke")
 
 func (b *broken) ByGUID(ctx context.Context, ids []scoping.GUID, attrs []string, deleted bool) (map[scoping.GUID]directory.Entry, error) {
-	if *b.fails {
+	switch *b.fails {
+	case 0:
+	case 1:
 		return nil, errBroken
+	default:
+		*b.fails--
 	}
 	return b.Reader.ByGUID(ctx, ids, attrs, deleted)
 }
@@ -587,8 +591,8 @@ func TestNewsOutliveABrokenConnection(t *testing.T) {
 	w.refresh()
 	fail := func(f func() error) {
 		t.Helper()
-		w.fails = true
-		defer func() { w.fails = false }()
+		w.fails = 1
+		defer func() { w.fails = 0 }()
 		if err := f(); !errors.Is(err, errBroken) {
 			t.Fatalf("it did not fail: %v", err)
 		}
@@ -608,5 +612,40 @@ func TestNewsOutliveABrokenConnection(t *testing.T) {
 	w.staged("+ann", "+bob")
 	if !slices.ContainsFunc(evs, func(e census.Event) bool { return e.Type == census.Changed && e.Object.GUID == w.pin(bob).GUID }) {
 		t.Errorf("bob's new name was not told: %+v", evs)
+	}
+}
+
+// Whichever look-up breaks in the middle, whom a choice takes is told by the next call: a group that was read is not known before those in it were judged
+// (simulation, seed 557).
+func TestWhatWasReadOfGroupsIsKnownOnceItWasJudged(t *testing.T) {
+	w := newWorld(t)
+	group, nested := w.group("pilots"), w.group("nested")
+	w.join(group, w.user("zoe"))
+	pilots, chiefs := w.choice(100, scoping.Choice{MemberOf: w.pin(group)}), w.choice(101, scoping.Choice{Filter: "(title=chief)"})
+	w.refresh()
+	w.choose(pilots, chiefs)
+	w.takes(pilots, "zoe")
+	w.join(group, nested)
+	w.refresh()
+	w.takes(pilots, "zoe")
+	broke := true
+	var taken []string
+	for n := 1; broke; n++ {
+		name := fmt.Sprintf("joins%d", n)
+		dn := w.user(name)
+		w.refresh() // who is new is taken at once
+		w.join([]string{group, nested}[n%2], dn)
+		taken = append(taken, "+"+name)
+		w.fails = n
+		_, _, err := w.c.Refresh(t.Context())
+		w.fails = 0
+		if broke = err != nil; broke && !errors.Is(err, errBroken) {
+			t.Fatal(err)
+		}
+		w.refresh()
+		w.staged(taken...)
+	}
+	if len(taken) < 4 {
+		t.Errorf("%d look-ups: the values of those in the group were not read", len(taken))
 	}
 }
