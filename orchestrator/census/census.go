@@ -361,6 +361,9 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 		t = NewTree(name, m.Root, m.RootDN)
 		c.trees[name] = t
 	}
+	if t.Root != m.Root {
+		t.news.NoteAll()
+	}
 	t.Root, t.RootDN, t.chains = m.Root, m.RootDN, nil
 	m.Reading = c.reads(t)
 	c.marks[name], c.compare = m, c.compare || full

@@ -317,7 +317,7 @@ func (t *Tree) chosen(g scoping.GUID, s *choosing, f *facts) []Event {
 	changed := !slices.Equal(now, o.Chosen)
 	o.Chosen, o.Staged = now, staged
 	t.stage(o)
-	t.touched[g] = struct{}{}
+	t.note(g)
 	if !changed {
 		return nil
 	}
@@ -419,7 +419,7 @@ func (c *Census) Take(changes []Staged) []Event {
 		} else {
 			o.Chosen = slices.DeleteFunc(slices.Clone(o.Chosen), func(g scoping.GUID) bool { return g == x.Choice.ID })
 		}
-		t.touched[o.GUID] = struct{}{}
+		t.note(o.GUID)
 		t.stage(o)
 		events = append(events, Event{Object: x.Object, Kind: o.Kind, Type: Chosen})
 	}

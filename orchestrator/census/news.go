@@ -59,6 +59,7 @@ func (c *Census) remind(name string, was map[scoping.ObjectID][]scoping.GUID) {
 	for id, chosen := range was {
 		if o := t.objects[id.GUID]; o != nil && id.Directory == name {
 			o.Chosen = slices.SortedFunc(slices.Values(chosen), scoping.GUID.Compare)
+			t.news.Note(id.GUID)
 			delete(t.fresh, id.GUID)
 			t.recalled[id.GUID] = struct{}{}
 		}

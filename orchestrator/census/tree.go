@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -79,6 +80,7 @@ type Tree struct {
 	fresh    map[scoping.GUID]struct{}       // appeared in this refresh: nobody's owner changes by what takes them
 	chains   map[scoping.GUID][]scoping.GUID // see above
 	recalled map[scoping.GUID]struct{}       // what took them before was told from elsewhere
+	news     changes.Set[scoping.GUID]       // see Census.Changed
 
 	shelf  *shelf // of a glance: where objects are read from when they are asked for; nil: all are here
 	failed error  // what could not be read of it first
@@ -196,8 +198,32 @@ func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 	t.chains = nil
 	t.objects[o.GUID] = &o
 	t.index(&o)
-	t.touched[o.GUID] = struct{}{}
+	t.note(o.GUID)
+	if len(t.children[o.GUID]) > 0 && (old == nil || old.Parent != o.Parent) { // what lies in it is elsewhere
+		t.news.NoteAll()
+	}
 	return t.events(old, &o)
+}
+
+// note says that an object changed: it is to be stored, and compared.
+func (t *Tree) note(g scoping.GUID) {
+	t.touched[g] = struct{}{}
+	t.news.Note(g)
+}
+
+// Changed returns the objects of which the census says something else since it was asked last: all of them, or these.
+func (c *Census) Changed() (ids map[scoping.ObjectID]struct{}, all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids = map[scoping.ObjectID]struct{}{}
+	for n, t := range c.trees {
+		some, every := t.news.Take()
+		for g := range some {
+			ids[scoping.ObjectID{Directory: n, GUID: g}] = struct{}{}
+		}
+		all = all || every
+	}
+	return ids, all
 }
 
 func merge(o *Object, e directory.Entry) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
 	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -55,6 +56,8 @@ type Census interface {
 	Expected(scoping.ObjectID) bool
 	// Reading returns the number of the newest reading of any directory.
 	Reading() uint64
+	// Changed returns the objects of which the census says something else since it was asked last: all of them, or these.
+	Changed() (ids map[scoping.ObjectID]struct{}, all bool)
 }
 
 // Journal is the log with what it owes: records are durable when Append returns.
@@ -105,6 +108,9 @@ type Gate struct {
 	claims    sync.Mutex  // one commit of claims after the other; taken before mu
 	cover     string      // what the authority in force grants
 	uncovered []Authority // those in force since claims were last looked through for gaps
+
+	index          table.Index                   // of debts
+	unseen, follow changes.Set[scoping.ObjectID] // what changed since the index was brought up to date, and since Changed was called
 }
 
 type onWire struct {
@@ -129,13 +135,16 @@ func New(o Options) *Gate {
 	if o.Claims == nil {
 		o.Claims = table.New(nil)
 	}
-	return &Gate{o: o, wire: map[string]onWire{}}
+	g := &Gate{o: o, wire: map[string]onWire{}}
+	g.follow.NoteAll()
+	return g
 }
 
 // SetAuthority puts a committed authority and the policy's rules in force. It is called after control's transaction, before anybody is told.
 func (g *Gate) SetAuthority(a Authority, r Rules) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.rule(a, r)
 	g.auth, g.rules = a, r
 	g.took(a)
 }

@@ -125,6 +125,7 @@ func (w *world) Sight(o scoping.ObjectID) gate.Sight              { return w.sig
 func (w *world) Reread(context.Context, []scoping.ObjectID) error { return nil }
 func (w *world) Brief(o scoping.ObjectID) gate.Sight              { return w.sights[o] }
 func (w *world) Reading() uint64                                  { return 1 }
+func (w *world) Changed() (map[scoping.ObjectID]struct{}, bool)   { return nil, true }
 
 func (w *world) Expected(scoping.ObjectID) bool { return true }
 func (w *world) Evidence(_ context.Context, ids []scoping.ObjectID, _ string) (map[scoping.ObjectID]gate.Evidence, error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
@@ -13,53 +12,6 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
-
-// Debts compares everything: it returns what is owed for each key of the ledger's rows and of the living objects of the directories (standing S3). The facts of all
-// keys are of one moment. With a name it is what would be owed if that engine owned everything that it has claims of.
-func (g *Gate) Debts(name string, living func() []scoping.ObjectID) map[ledger.Key]standing.Debt {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	out := map[ledger.Key]standing.Debt{}
-	if g.o.Glance {
-		for o := range g.o.Ledger.Unsettled {
-			g.answersOf(o, out)
-		}
-		return out
-	}
-	for id := range g.o.Ledger.Rows.All() {
-		g.debtsOf(name, id, out)
-	}
-	for _, id := range living() {
-		if g.o.Ledger.Rows.Get(id) == nil {
-			g.debtsOf(name, id, out)
-		}
-	}
-	return out
-}
-
-// DebtsOf returns what is owed for one object.
-func (g *Gate) DebtsOf(id scoping.ObjectID) map[ledger.Key]standing.Debt {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	out := map[ledger.Key]standing.Debt{}
-	if g.o.Glance {
-		g.answersOf(id, out)
-	} else {
-		g.debtsOf("", id, out)
-	}
-	return out
-}
-
-// answersOf adds the last answers about an object that settled nothing: what a glance, which has no claims, can tell of its debts. The lock is held.
-func (g *Gate) answersOf(id scoping.ObjectID, out map[ledger.Key]standing.Debt) {
-	for f, d := range g.o.Ledger.Unsettled[id] {
-		code := standing.Differs
-		if d.Code == string(engine.Partial) {
-			code = standing.EndWaits
-		}
-		out[ledger.Key{Object: id, Feature: f}] = standing.Debt{Code: code, To: standing.Owner}
-	}
-}
 
 // Manages returns the attributes that an engine's claim of a key manages, sorted; none where it has no claim.
 func (g *Gate) Manages(name string, k ledger.Key) []string {
@@ -81,96 +33,6 @@ func (g *Gate) Forget(ctx context.Context, keys []ledger.Key) error {
 	}
 	g.mu.Unlock()
 	return g.commitClaims(ctx)
-}
-
-// debtsOf adds what is owed for an object's keys. The lock is held.
-func (g *Gate) debtsOf(name string, id scoping.ObjectID, out map[ledger.Key]standing.Debt) {
-	row, sight := g.o.Ledger.Rows.Get(id), g.o.Census.Brief(id)
-	kind := sight.Kind
-	if row != nil {
-		kind = row.Kind
-	}
-	base := scoping.Base(kind)
-	if base == "" {
-		return
-	}
-	for _, f := range []scoping.Feature{base, scoping.References} {
-		k := ledger.Key{Object: id, Feature: f}
-		if d := standing.Of(g.o.Without.compares(g.factsOf(name, k, kind, row, sight))); d.Code != standing.Settled {
-			out[k] = d
-		}
-	}
-}
-
-// factsOf reads what is known of a key from all memories. The lock is held.
-func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger.Row, sight Sight) standing.Facts {
-	led := g.o.Ledger
-	place := sight.Place(k.Object.Directory)
-	f := standing.Facts{Kind: kind, Feature: k.Feature, Now: g.o.Clock.Now().UnixMilli(), Known: sight.Known, Gone: sight.Gone, Changed: sight.Reading, Row: row, End: g.end,
-		Owner: g.auth.Owner(place, kind, k.Feature).Engine, Rejected: led.CreateRejected(k.Object)}
-	if f.Owner == "" {
-		f.Owner = scoping.None
-	}
-	if name != "" {
-		f.Owner = name
-	}
-	f.Answered = strings.HasPrefix(led.Unsettled[k.Object][k.Feature].Code, ledger.HeldAnswer)
-	f.Partial = k.Feature == scoping.References && led.Unsettled[k.Object][k.Feature].Code == string(engine.Partial)
-	f.Ran = led.Runs[f.Owner] != nil
-	_, f.InFlight = led.Pending(k.Object)
-	_, f.Left = led.Excluded[k.Object]
-	f.Record, f.Recorded = led.OwnerOfRecord(k.Object, k.Feature)
-	f.Claim = g.o.Claims.Get(f.Owner, k)
-	f.SignIn = g.rules.signsIn
-	switch {
-	case row == nil:
-		f.Expected = g.o.Census.Expected(k.Object)
-	case sight.Gone:
-		f.Last = OwnerOfGone(led, g.auth, row, sight)
-	}
-	if c := f.Claim; c != nil && row != nil && row.CloudID != "" {
-		f.Target = g.digest(row.CloudID, c)
-	}
-	return f
-}
-
-// digest sums what the tenant shows of a claim's attributes. It looks only when the object changed since it was found to be as the claim says. The lock is held.
-func (g *Gate) digest(id string, c *standing.Claim) uint64 {
-	version := g.o.Cache.Version(id)
-	if version != 0 && version == c.Seen {
-		return c.Target
-	}
-	o, ok := g.o.Cache.Get(id)
-	if !ok {
-		return 0
-	}
-	d := standing.Digest(&o, c.Attrs)
-	if d == c.Target {
-		c.Seen = version
-	}
-	return d
-}
-
-// end says what can be done about an end of references that was not in the tenant. The lock is held.
-func (g *Gate) end(id scoping.ObjectID) standing.End {
-	switch _, s := g.resolve(id); s {
-	case RefLinked:
-		return standing.There
-	case RefWaits:
-		return standing.Waits
-	}
-	return standing.Left
-}
-
-// OwnerOfGone returns who may delete what is gone: the owner of record, or the engine of its last place when nobody knows (rule L2 holds it then).
-func OwnerOfGone(led *ledger.State, auth Authority, row *ledger.Row, sight Sight) string {
-	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
-		return e
-	}
-	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // as the gate answers whoever proposes it
-		return e
-	}
-	return scoping.None
 }
 
 // claim keeps what an engine said of a key, if it said it under a grant. The lock is held.

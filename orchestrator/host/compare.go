@@ -4,44 +4,78 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// compare lets owner and place of each link follow where its object is, whatever told of that. An object that has a write on its way is left to the end of that.
-// The prep lock is held.
-func (h *Host) compare(ctx context.Context) error {
-	if err := h.seek(ctx, false); err != nil && (ctx.Err() != nil || !errors.Is(err, gate.ErrUnread)) {
+// compare lets owner and place of each link follow where its object is, whatever told of that; it looks where something changed. An object that has a write on its
+// way is left to the end of that. The prep lock is held.
+func (h *Host) compare(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			h.gate.Unfollowed()
+		}
+	}()
+	ids, all := h.gate.Changed()
+	h.miss(ids, all)
+	if err := h.seek(ctx); err != nil && (ctx.Err() != nil || !errors.Is(err, gate.ErrUnread)) {
 		return err
 	}
+	found, every := h.gate.Changed() // by seeking
+	maps.Copy(ids, found)
 	auth := h.gate.Authority()
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
-		for _, id := range s.Objects() {
-			sight := h.o.Census.Brief(id)
-			if _, pending := s.Pending(id); pending || !sight.Known || sight.Gone {
+		for _, id := range looked(s, ids, all || every) {
+			row, sight := s.Rows.Get(id), h.o.Census.Brief(id)
+			if _, pending := s.Pending(id); pending || row == nil || !sight.Known || sight.Gone {
 				continue
 			}
-			rs = append(rs, h.conclude(s, auth, s.Rows.Get(id))...)
+			rs = append(rs, h.conclude(s, auth, row)...)
 		}
 	})
 	return h.gate.Record(ctx, rs...)
 }
 
-// seek reads linked objects that the census does not know: its index was lost, and a reading of everything tells no tombstones. What cannot be read is sought
-// when it can. Once sought in this process, an object is not sought again, unless again says so. The prep lock is held.
-func (h *Host) seek(ctx context.Context, again bool) error {
-	var ids []scoping.ObjectID
+// looked returns the objects to look at, in order: some, or all that the ledger has rows of.
+func looked(s *ledger.State, ids map[scoping.ObjectID]struct{}, all bool) []scoping.ObjectID {
+	if all {
+		return s.Objects()
+	}
+	return slices.SortedFunc(maps.Keys(ids), scoping.ObjectID.Compare)
+}
+
+// miss notes which linked objects, of some or of all, the census does not know. The prep lock is held.
+func (h *Host) miss(ids map[scoping.ObjectID]struct{}, all bool) {
 	h.gate.Read(func(s *ledger.State) {
-		for id := range s.Rows.All() {
-			if (again || !h.sought[id]) && !h.o.Census.Brief(id).Known && h.o.Census.Down(id.Directory) == nil {
-				ids = append(ids, id)
+		was := h.missing
+		if all || was == nil {
+			h.missing = map[scoping.ObjectID]bool{}
+		}
+		for _, id := range looked(s, ids, all) {
+			if s.Rows.Get(id) == nil || h.o.Census.Brief(id).Known {
+				delete(h.missing, id)
+			} else {
+				h.missing[id] = was[id]
 			}
 		}
 	})
+}
+
+// seek reads linked objects that the census does not know: its index was lost, and a reading of everything tells no tombstones. What cannot be read is sought
+// when it can. Once sought, an object is not sought again before everything is read. The prep lock is held.
+func (h *Host) seek(ctx context.Context) error {
+	var ids []scoping.ObjectID
+	for id, sought := range h.missing {
+		if !sought && h.o.Census.Down(id.Directory) == nil {
+			ids = append(ids, id)
+		}
+	}
 	if len(ids) == 0 {
 		return nil
 	}
@@ -49,11 +83,17 @@ func (h *Host) seek(ctx context.Context, again bool) error {
 	if err := h.o.Census.Reread(ctx, ids); err != nil {
 		return fmt.Errorf("looking up %d linked objects that the census does not know: %w", len(ids), err)
 	}
-	if h.sought == nil {
-		h.sought = map[scoping.ObjectID]bool{}
-	}
 	for _, id := range ids {
-		h.sought[id] = true
+		h.missing[id] = true
 	}
 	return nil
+}
+
+// Sweep compares everything and returns where the index of debts said otherwise: a change that nobody noted. It is mended, and told (standing S3).
+func (h *Host) Sweep() []table.Wrong {
+	wrong := h.View.Sweep()
+	for _, x := range wrong[:min(len(wrong), 10)] {
+		h.say("the index of debts was wrong and is mended; please report this", "keys", len(wrong), "object", x.Key.Object.String(), "feature", x.Key.Feature, "held", x.Held.Code, "found", x.Found.Code)
+	}
+	return wrong
 }

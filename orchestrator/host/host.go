@@ -109,7 +109,7 @@ type Host struct {
 
 	lastSave uint64 // sequence number that the last checkpoint covers
 
-	sought map[scoping.ObjectID]bool // linked objects that the census did not know and that were looked up; under prep
+	missing map[scoping.ObjectID]bool // linked objects that the census does not know, and whether they were looked up; under prep
 
 	prep sync.Mutex // refreshes of tenant and census
 	save sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once

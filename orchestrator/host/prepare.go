@@ -151,7 +151,9 @@ func (h *Host) followPins(ctx context.Context) error {
 // follow draws the conclusions from what the census noticed. After a full reading every row is looked at.
 func (h *Host) follow(ctx context.Context, events []census.Event, full bool) error {
 	if full {
-		if err := h.seek(ctx, true); err != nil {
+		h.missing = nil // a tombstone may be there by now
+		h.miss(nil, true)
+		if err := h.seek(ctx); err != nil {
 			return err
 		}
 		h.gate.Read(func(s *ledger.State) {

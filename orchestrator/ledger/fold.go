@@ -24,10 +24,14 @@ func (s *State) Fold(seq uint64, r Record) error {
 	}
 	s.Seq = seq
 	if r.Object != nil {
+		s.Rows.news.Note(*r.Object)
 		s.concern(*r.Object, seq)
 	}
 	return nil
 }
+
+// Changed returns the objects of which the ledger says something else since it was asked last: all of them, or these.
+func (s *State) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return s.Rows.news.Take() }
 
 func (s *State) fold(seq uint64, r Record) error {
 	switch r.Type {
@@ -42,6 +46,7 @@ func (s *State) fold(seq uint64, r Record) error {
 			return fmt.Errorf("no transfer in it")
 		}
 		s.Transfers = append(s.Transfers, *r.Transfer)
+		s.Rows.news.NoteAll() // it is about whatever lies in its scope
 		s.void(*r.Transfer, r.At, seq)
 	case TransitType:
 		return s.foldTransit(seq, r)
@@ -56,6 +61,9 @@ func (s *State) fold(seq uint64, r Record) error {
 		return s.foldDoubt(seq, r)
 	case ControlType:
 		if r.Op == "run" && len(r.Detail) > 0 {
+			if s.Runs[r.Engine] == nil { // whatever it owns it may be asked for from now on
+				s.Rows.news.NoteAll()
+			}
 			s.Runs[r.Engine] = r.Detail
 			s.forgetTroubles(r.At)
 		}
@@ -110,6 +118,7 @@ func (s *State) wait(o scoping.ObjectID, id string) {
 
 func (s *State) close(id string) {
 	if o := s.Intents[id]; o != nil {
+		s.Rows.news.Note(*o.Record.Object)
 		delete(s.Intents, id)
 		left := slices.DeleteFunc(s.pending[*o.Record.Object], func(x string) bool { return x == id })
 		if s.pending[*o.Record.Object] = left; len(left) == 0 {

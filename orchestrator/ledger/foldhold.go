@@ -11,6 +11,7 @@ func (s *State) foldHold(r Record) error {
 	if r.Hold == nil {
 		return fmt.Errorf("no held set in it")
 	}
+	s.Rows.news.NoteAll() // what it names, and what the sets named that it takes the place of
 	h := *r.Hold
 	h.Entries = slices.Clone(h.Entries) // the record stays as it was written
 	for _, old := range s.SortedHolds() {
@@ -39,6 +40,7 @@ func (s *State) foldAnswer(seq uint64, r Record) error {
 	if r.Answer == nil {
 		return fmt.Errorf("no answer in it")
 	}
+	s.Rows.news.NoteAll()
 	h := s.Holds[r.Answer.Hold]
 	if h == nil {
 		return nil

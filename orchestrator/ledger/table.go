@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 
+	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -21,6 +22,7 @@ type Table struct {
 	shelf   Shelf                     // nil: the table is whole
 	live    map[scoping.Kind]int      // rows in state Live, as the shelf has them
 	shared  shared
+	news    changes.Set[scoping.ObjectID] // see State.Changed
 	err     error
 }
 
@@ -196,6 +198,7 @@ func (t *Table) change(o scoping.ObjectID) *Row {
 }
 
 func (t *Table) note(o scoping.ObjectID) {
+	t.news.Note(o)
 	if t.changed == nil {
 		t.changed = map[scoping.ObjectID]bool{}
 	}

@@ -6,15 +6,19 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Owed returns what comparison of everything finds owed now (standing S2, S3).
-func (v *View) Owed() map[ledger.Key]standing.Debt { return v.gate.Debts("", v.living) }
+// Owed returns what comparison finds owed now (standing S2, S3).
+func (v *View) Owed() map[ledger.Key]standing.Debt { return v.gate.Debts(v.living) }
+
+// Sweep compares everything, and returns where Owed would have said otherwise (standing S3).
+func (v *View) Sweep() []table.Wrong { return v.gate.Sweep(v.living) }
 
 // OwedAs returns what would be owed in scopes if an engine owned them: of what it would have to be asked.
 func (v *View) OwedAs(name string, scopes []scoping.Scope) map[ledger.Key]standing.Debt {
-	debts := v.gate.Debts(name, func() []scoping.ObjectID { return v.In(scopes) })
+	debts := v.gate.DebtsAs(name, v.In(scopes))
 	v.gate.Read(func(s *ledger.State) {
 		for k := range debts {
 			if !v.lies(scopes, k.Object, s.Rows.Get(k.Object)) {

@@ -613,6 +613,7 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 func (w *world) checkAll() {
 	w.catchUp()
 	w.checkLedger()
+	w.checkIndex()
 	w.checkTenant()
 	w.checkFrozen()
 	w.checkImages()
@@ -620,6 +621,13 @@ func (w *world) checkAll() {
 		if x := w.book.waves[id]; x.CutoverAt == 0 && w.book.transfers[id] > 0 {
 			w.fail(wayBack, "wave %s has handed over its scopes, and its record, in %s, does not know", id, x.Phase)
 		}
+	}
+}
+
+// checkIndex: what the host holds for owed, looking where something changed, is what comparison of everything finds (standing S3).
+func (w *world) checkIndex() {
+	for _, x := range w.host.Sweep() {
+		w.failAbout(x.Key.Object.GUID, durable, indexDiffers, x.Key.Object, x.Key.Feature, x.Held, x.Found)
 	}
 }
 

@@ -87,6 +87,7 @@ type Debt struct {
 	Code   Code
 	To     Addressee
 	Engine string // whom it is addressed to, if that is an engine
+	Until  int64  // when time alone makes it another one, Unix ms; 0: never
 }
 
 // Of says what is owed for a key. It is pure, and complete: what it does not say is not owed (rules S1, S2).
@@ -96,7 +97,7 @@ func Of(f Facts) Debt {
 	case !f.Known:
 		return Debt{} // until it is read
 	case f.InFlight:
-		return Debt{InFlight, Time, f.Owner}
+		return Debt{Code: InFlight, To: Time, Engine: f.Owner}
 	case f.Gone:
 		return gone(f, base)
 	case f.Owner == scoping.None:
@@ -116,7 +117,7 @@ func gone(f Facts, base bool) Debt {
 	if !base || f.Row == nil || f.Last == scoping.None || (f.Row.State != ledger.Live && f.Row.State != ledger.ParkedRow) {
 		return Debt{}
 	}
-	return Debt{Died, Owner, f.Last}
+	return Debt{Code: Died, To: Owner, Engine: f.Last}
 }
 
 // left is owed for what went where no engine writes: its last values, or its end, by who wrote it last (rules T2, T4).
@@ -124,11 +125,11 @@ func left(f Facts, base bool) Debt {
 	if !base || f.Row == nil || f.Row.State != ledger.Live || !f.Recorded || f.Record == scoping.None {
 		return Debt{}
 	}
-	return Debt{Leaves, Owner, f.Record}
+	return Debt{Code: Leaves, To: Owner, Engine: f.Record}
 }
 
 func living(f Facts, base bool) Debt {
-	ask := func(c Code) Debt { return Debt{c, Owner, f.Owner} }
+	ask := func(c Code) Debt { return Debt{Code: c, To: Owner, Engine: f.Owner} }
 	c := f.Claim
 	switch {
 	case !c.Good(f.Changed) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem && f.Rejected:
@@ -142,7 +143,7 @@ func living(f Facts, base bool) Debt {
 	case c.Want == engine.Unknown && f.Now-c.At >= Patience.Milliseconds():
 		return ask(Unasked)
 	case c.Want == engine.Unknown:
-		return Debt{Unclaimed, Person, f.Owner}
+		return Debt{Code: Unclaimed, To: Person, Engine: f.Owner, Until: c.At + Patience.Milliseconds()}
 	case f.SignIn != nil && c.SignIn.Domain != "" && f.SignIn(c.SignIn.Domain) != c.SignIn.As:
 		return ask(Unasked)
 	case c.Want == engine.Excluded && c.Agrees:
@@ -150,7 +151,7 @@ func living(f Facts, base bool) Debt {
 	case f.Row == nil:
 		return ask(Differs)
 	case f.Row.State == ledger.DeletedByOthers:
-		return Debt{Differs, Person, f.Owner}
+		return Debt{Code: Differs, To: Person, Engine: f.Owner}
 	case !c.Agrees && f.Partial:
 		return ask(EndWaits)
 	case !c.Agrees:
@@ -162,7 +163,7 @@ func living(f Facts, base bool) Debt {
 	case f.Recorded && f.Record != f.Owner && len(c.Attrs) > 0:
 		return ask(Moved)
 	case slices.ContainsFunc(c.Waits, func(id scoping.ObjectID) bool { return f.End(id) == Waits }):
-		return Debt{EndWaits, Nobody, f.Owner}
+		return Debt{Code: EndWaits, To: Nobody, Engine: f.Owner}
 	}
 	return Debt{}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
+	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -30,6 +32,7 @@ type Claims struct {
 	covered string              // see Covered
 	moved   bool                // covered is not in the store yet
 	attrs   map[string][]string // lists of attributes are few: one of each
+	changed changes.Set[scoping.ObjectID]
 }
 
 // change is a claim that is not in the store yet; nil: it was dropped.
@@ -103,6 +106,9 @@ func (c *Claims) Get(engine string, k ledger.Key) *standing.Claim { return c.eng
 // Len counts an engine's claims.
 func (c *Claims) Len(engine string) int { return len(c.engines[engine]) }
 
+// Changed returns the objects whose claims changed since it was asked last: all of them, or these.
+func (c *Claims) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return c.changed.Take() }
+
 // Engines returns the names of the engines that have claims, sorted.
 func (c *Claims) Engines() []string { return slices.Sorted(maps.Keys(c.engines)) }
 
@@ -163,6 +169,7 @@ func (c *Claims) NewestReading() (n uint64) {
 }
 
 func (c *Claims) set(engine string, k ledger.Key, x *standing.Claim) {
+	c.changed.Note(k.Object)
 	m := c.engines[engine]
 	switch {
 	case x == nil:

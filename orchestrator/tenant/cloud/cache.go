@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
@@ -32,8 +33,9 @@ type Cache struct {
 	headers bool            // tokens, loaded kinds or upTo changed since the last save
 	upTo    uint64          // the last log record whose settlements the overlay knows
 	count   map[scoping.Kind]int
-	changes uint64   // counts them, to tell versions of an object apart
-	saving  *unsaved // handed out by Save, and not known to be saved yet
+	changes uint64              // counts them, to tell versions of an object apart
+	changed changes.Set[string] // ids
+	saving  *unsaved            // handed out by Save, and not known to be saved yet
 
 	glancing bool            // shows a shelf: see Glance; never changes
 	shelf    Shelf           // nil: everything was read
@@ -96,6 +98,13 @@ func (c *Cache) Version(id string) uint64 {
 		return c.slots[n].version + 1
 	}
 	return 0
+}
+
+// Changed returns the ids of what is shown otherwise, or may be, than when it was asked last: all of them, or these.
+func (c *Cache) Changed() (ids map[string]struct{}, all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed.Take()
 }
 
 // ByAnchor gives the living objects of a kind that carry the anchor (base64): users by onPremisesImmutableId, groups by
@@ -295,6 +304,7 @@ func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	c.overlaid(&c.slots[n])
 	c.changes++
 	c.slots[n].version = c.changes
+	c.changed.Note(id)
 	after = visible(c.viewSlot(&c.slots[n]))
 	c.index.move(n, before, after)
 	c.recount(before, -1)

@@ -1,0 +1,268 @@
+package gate
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/orchestrator/standing/table"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Debts returns what is owed for each key of the ledger's rows and of the living objects of the directories (standing S3). It compares where something changed since
+// it was called last, and everything when it is called first. The facts of all keys are of one moment.
+func (g *Gate) Debts(living func() []scoping.ObjectID) map[ledger.Key]standing.Debt {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.o.Glance {
+		out := map[ledger.Key]standing.Debt{}
+		for o := range g.o.Ledger.Unsettled {
+			g.answersOf(o, out)
+		}
+		return out
+	}
+	g.compareChanged(living)
+	return g.index.Debts()
+}
+
+// DebtsAs returns what would be owed for objects, and for whatever else the ledger knows, if one engine owned everything that it has claims of.
+func (g *Gate) DebtsAs(name string, living []scoping.ObjectID) map[ledger.Key]standing.Debt {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := map[ledger.Key]standing.Debt{}
+	if g.o.Glance {
+		return out
+	}
+	g.each(living, func(id scoping.ObjectID) { owed(id, g.compare(name, id), out) })
+	return out
+}
+
+// DebtsOf returns what is owed for one object.
+func (g *Gate) DebtsOf(id scoping.ObjectID) map[ledger.Key]standing.Debt {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := map[ledger.Key]standing.Debt{}
+	if g.o.Glance {
+		g.answersOf(id, out)
+		return out
+	}
+	owed(id, g.compare("", id), out)
+	return out
+}
+
+// owed adds the debts among what was found of an object.
+func owed(id scoping.ObjectID, found []table.Finding, out map[ledger.Key]standing.Debt) {
+	for _, f := range found {
+		if f.Debt.Code != standing.Settled {
+			out[ledger.Key{Object: id, Feature: f.Feature}] = f.Debt
+		}
+	}
+}
+
+// Sweep compares everything and returns where the index said otherwise: a change that nobody noted. From then on the index is what the sweep found.
+func (g *Gate) Sweep(living func() []scoping.ObjectID) []table.Wrong {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.o.Glance {
+		return nil
+	}
+	g.compareChanged(living)
+	was := g.index
+	g.sweep(living)
+	return was.Against(&g.index)
+}
+
+// compareChanged brings the index up to date. The lock is held.
+func (g *Gate) compareChanged(living func() []scoping.ObjectID) {
+	g.gather()
+	ids, all := g.unseen.Take()
+	if all || !g.index.Whole() {
+		g.sweep(living)
+		return
+	}
+	for id := range g.index.Concerned(ids, g.o.Clock.Now().UnixMilli()) {
+		g.index.Set(id, g.compare("", id))
+	}
+}
+
+// sweep fills the index from everything. The lock is held.
+func (g *Gate) sweep(living func() []scoping.ObjectID) {
+	g.gather()
+	g.unseen.Take() // all of it is looked at now
+	g.index.Clear()
+	g.each(living(), func(id scoping.ObjectID) { g.index.Set(id, g.compare("", id)) })
+}
+
+// each calls f with every object that the ledger has a row of, with those of some living ones that it has none of, and with those of which a write has no answer,
+// dead or alive. The lock is held.
+func (g *Gate) each(living []scoping.ObjectID, f func(scoping.ObjectID)) {
+	for id := range g.o.Ledger.Rows.All() {
+		f(id)
+	}
+	for _, id := range living {
+		if g.o.Ledger.Rows.Get(id) == nil {
+			f(id)
+		}
+	}
+	for _, o := range g.o.Ledger.Intents {
+		if id := *o.Record.Object; g.o.Ledger.Rows.Get(id) == nil {
+			f(id)
+		}
+	}
+}
+
+// Changed returns the objects of which any memory says something else since it was called last: all of them, or these. It is for the one who lets owners and
+// places of links follow. What that one could not do for them it asks for again with Unfollowed.
+func (g *Gate) Changed() (ids map[scoping.ObjectID]struct{}, all bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gather()
+	return g.follow.Take()
+}
+
+// Unfollowed lets Changed return everything again.
+func (g *Gate) Unfollowed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.follow.NoteAll()
+}
+
+// gather takes from every memory what changed in it. The lock is held.
+func (g *Gate) gather() {
+	for _, memory := range []func() (map[scoping.ObjectID]struct{}, bool){g.o.Ledger.Changed, g.o.Census.Changed, g.o.Claims.Changed} {
+		g.note(memory())
+	}
+	shown, all := g.o.Cache.Changed()
+	ids := map[scoping.ObjectID]struct{}{}
+	for cloudID := range shown {
+		if row, ok := g.o.Ledger.ByCloud(cloudID); ok {
+			ids[row.Object] = struct{}{}
+		}
+	}
+	g.note(ids, all)
+}
+
+// note says to each reader of changes what changed. The lock is held.
+func (g *Gate) note(ids map[scoping.ObjectID]struct{}, all bool) {
+	if all {
+		g.unseen.NoteAll()
+		g.follow.NoteAll()
+	}
+	for id := range ids {
+		g.unseen.Note(id)
+		g.follow.Note(id)
+	}
+}
+
+// rule notes whether what is in force from now on may make something else of the same facts. The lock is held.
+func (g *Gate) rule(a Authority, r Rules) {
+	g.note(nil, a.Partition != g.auth.Partition || !reflect.DeepEqual(r, g.rules))
+}
+
+// answersOf adds the last answers about an object that settled nothing: what a glance, which has no claims, can tell of its debts. The lock is held.
+func (g *Gate) answersOf(id scoping.ObjectID, out map[ledger.Key]standing.Debt) {
+	for f, d := range g.o.Ledger.Unsettled[id] {
+		code := standing.Differs
+		if d.Code == string(engine.Partial) {
+			code = standing.EndWaits
+		}
+		out[ledger.Key{Object: id, Feature: f}] = standing.Debt{Code: code, To: standing.Owner}
+	}
+}
+
+// compare returns what there is to remember of each key of an object; with a name, what would follow if that engine owned it. The lock is held.
+func (g *Gate) compare(name string, id scoping.ObjectID) (found []table.Finding) {
+	row, sight := g.o.Ledger.Rows.Get(id), g.o.Census.Brief(id)
+	kind := sight.Kind
+	if row != nil {
+		kind = row.Kind
+	}
+	base := scoping.Base(kind)
+	if base == "" {
+		return nil
+	}
+	for _, feature := range [...]scoping.Feature{base, scoping.References} {
+		f := g.o.Without.compares(g.factsOf(name, ledger.Key{Object: id, Feature: feature}, kind, row, sight))
+		x := table.Finding{Feature: feature, Debt: standing.Of(f)}
+		if f.Claim != nil {
+			x.Waits = f.Claim.Waits
+		}
+		if x.Debt.Code != standing.Settled || len(x.Waits) > 0 {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// factsOf reads what is known of a key from all memories. The lock is held.
+func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger.Row, sight Sight) standing.Facts {
+	led := g.o.Ledger
+	place := sight.Place(k.Object.Directory)
+	f := standing.Facts{Kind: kind, Feature: k.Feature, Now: g.o.Clock.Now().UnixMilli(), Known: sight.Known, Gone: sight.Gone, Changed: sight.Reading, Row: row, End: g.end,
+		Owner: g.auth.Owner(place, kind, k.Feature).Engine, Rejected: led.CreateRejected(k.Object)}
+	if f.Owner == "" {
+		f.Owner = scoping.None
+	}
+	if name != "" {
+		f.Owner = name
+	}
+	f.Answered = strings.HasPrefix(led.Unsettled[k.Object][k.Feature].Code, ledger.HeldAnswer)
+	f.Partial = k.Feature == scoping.References && led.Unsettled[k.Object][k.Feature].Code == string(engine.Partial)
+	f.Ran = led.Runs[f.Owner] != nil
+	_, f.InFlight = led.Pending(k.Object)
+	_, f.Left = led.Excluded[k.Object]
+	f.Record, f.Recorded = led.OwnerOfRecord(k.Object, k.Feature)
+	f.Claim = g.o.Claims.Get(f.Owner, k)
+	f.SignIn = g.rules.signsIn
+	switch {
+	case row == nil:
+		f.Expected = g.o.Census.Expected(k.Object)
+	case sight.Gone:
+		f.Last = OwnerOfGone(led, g.auth, row, sight)
+	}
+	if c := f.Claim; c != nil && row != nil && row.CloudID != "" {
+		f.Target = g.digest(row.CloudID, c)
+	}
+	return f
+}
+
+// digest sums what the tenant shows of a claim's attributes. It looks only when the object changed since it was found to be as the claim says. The lock is held.
+func (g *Gate) digest(id string, c *standing.Claim) uint64 {
+	version := g.o.Cache.Version(id)
+	if version != 0 && version == c.Seen {
+		return c.Target
+	}
+	o, ok := g.o.Cache.Get(id)
+	if !ok {
+		return 0
+	}
+	d := standing.Digest(&o, c.Attrs)
+	if d == c.Target {
+		c.Seen = version
+	}
+	return d
+}
+
+// end says what can be done about an end of references that was not in the tenant. The lock is held.
+func (g *Gate) end(id scoping.ObjectID) standing.End {
+	switch _, s := g.resolve(id); s {
+	case RefLinked:
+		return standing.There
+	case RefWaits:
+		return standing.Waits
+	}
+	return standing.Left
+}
+
+// OwnerOfGone returns who may delete what is gone: the owner of record, or the engine of its last place when nobody knows (rule L2 holds it then).
+func OwnerOfGone(led *ledger.State, auth Authority, row *ledger.Row, sight Sight) string {
+	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
+		return e
+	}
+	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // as the gate answers whoever proposes it
+		return e
+	}
+	return scoping.None
+}
