@@ -70,6 +70,10 @@ func (c *Census) choose(ctx context.Context, name string, choices []scoping.Choi
 	if c.chooses(name, choices) {
 		return nil
 	}
+	if len(choices) == 0 { // nothing has to be read; and what was judged of earlier ones holds no longer, for nobody judges by them who comes from now on
+		c.begin(name, &choosing{})
+		return nil
+	}
 	if err := c.refuse(); err != nil {
 		return err
 	}
@@ -93,10 +97,7 @@ func (c *Census) chooses(name string, choices []scoping.Choice) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.choosing[name]
-	if old == nil {
-		return len(choices) == 0
-	}
-	return slices.EqualFunc(old.choosers, choices, func(x scoping.Chooser, y scoping.Choice) bool { return x.ID == y.ID })
+	return old != nil && slices.EqualFunc(old.choosers, choices, func(x scoping.Chooser, y scoping.Choice) bool { return x.ID == y.ID })
 }
 
 // begin puts choices in place of others, and gives the objects of which nobody has judged yet what takes them.

@@ -649,3 +649,23 @@ func TestWhatWasReadOfGroupsIsKnownOnceItWasJudged(t *testing.T) {
 		t.Errorf("%d look-ups: the values of those in the group were not read", len(taken))
 	}
 }
+
+// A choice that is not asked for any more is judged of everybody when it is asked for again, also by another process: who came meanwhile was not judged by it
+// (simulation, seed 3746).
+func TestChoicesThatRestedAreJudgedAnew(t *testing.T) {
+	w := newWorld(t)
+	w.user("ann", "title", "chief")
+	chiefs := w.choice(100, scoping.Choice{Filter: "(title=chief)"})
+	w.refresh()
+	w.choose(chiefs)
+	w.refresh()
+	w.takes(chiefs, "ann")
+	w.open()
+	w.choose()
+	w.user("bob", "title", "chief")
+	w.refresh()
+	w.open()
+	w.choose(chiefs)
+	w.takes(chiefs, "ann", "bob")
+	w.staged()
+}
