@@ -7,19 +7,23 @@ import (
 // othersLink is a membership that somebody else wrote in the tenant.
 type othersLink struct{ group, end string }
 
-// linkedByOthers notes that somebody else makes an account a member of a group, unless the directory says so too or Tandem wrote it before: it has to stay
-// (rule D3) until the directory says something about it.
+// byHand is what is known of a membership that somebody else wrote: as of which change of the directory, and whether it has to stay (rule D3). Where the log has it
+// as Tandem's, a removal may be done and not yet in the log: then it may stay.
+type byHand struct {
+	since uint64
+	stays bool
+}
+
+// linkedByOthers notes that somebody else makes an account a member of a group that it is not in.
 func (w *world) linkedByOthers(group *account, end string) {
 	if group.truth().HasMember(end) {
 		return
 	}
-	if row, ok := w.book.scratch.ByCloud(group.id); ok && row.Links != nil && row.Links.Has(end) {
-		return
-	}
 	if w.others == nil {
-		w.others = map[othersLink]uint64{}
+		w.others = map[othersLink]byHand{}
 	}
-	w.others[othersLink{group.id, end}] = w.dir.now.usn
+	row, ok := w.book.scratch.ByCloud(group.id)
+	w.others[othersLink{group.id, end}] = byHand{w.dir.now.usn, !ok || row.Links == nil || !row.Links.Has(end)}
 }
 
 // wroteOthers reports whether others wrote a membership. It may be there at rest: the directory may have had it for so short a while that no run saw it.
@@ -28,14 +32,14 @@ func (w *world) wroteOthers(group, end string) bool {
 	return ok
 }
 
-// byOthers reports whether a membership is one that only others wrote: the directory said nothing about it since.
+// byOthers reports whether a membership is one that only others wrote, which has to stay: the directory said nothing about it since.
 func (w *world) byOthers(group, end string) bool {
-	since, ok := w.others[othersLink{group, end}]
-	if !ok {
+	link, ok := w.others[othersLink{group, end}]
+	if !ok || !link.stays {
 		return false
 	}
 	e, x := w.entryOf(group), w.entryOf(end)
-	return e == nil || x == nil || !e.members[x.guid] && e.changed[x.guid] <= since
+	return e == nil || x == nil || !e.members[x.guid] && e.changed[x.guid] <= link.since
 }
 
 // entryOf gives the directory object of an account, as the ledger links it.

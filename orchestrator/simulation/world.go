@@ -29,7 +29,7 @@ type sightOf struct {
 
 // world is everything of one simulation.
 type world struct {
-	others map[othersLink]uint64 // memberships that somebody else wrote, and the directory's USN then
+	others map[othersLink]byHand // memberships that somebody else wrote
 
 	seed uint64
 	o    Options
