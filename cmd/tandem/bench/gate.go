@@ -117,7 +117,8 @@ func (madeUp) Evidence(context.Context, []scoping.ObjectID, string) (map[scoping
 func (m madeUp) Brief(id scoping.ObjectID) gate.Sight { return m.Sight(id) }
 
 // Reading implements gate.Census.
-func (madeUp) Reading() uint64 { return 1 }
+func (madeUp) Reading() uint64                                { return 1 }
+func (madeUp) Changed() (map[scoping.ObjectID]struct{}, bool) { return nil, false }
 
 // Expected implements gate.Census.
 func (madeUp) Expected(scoping.ObjectID) bool { return true }
