@@ -177,7 +177,11 @@ func TestCheckpointAndTailEqualTheWholeLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.Rows.InTransit()              // from here on it is told by what changes
 		foldInto(t, s, back, rs[back:]) // from an earlier point than needed
+		if d := cmp.Diff(whole.Rows.InTransit(), s.Rows.InTransit()); d != "" {
+			t.Fatalf("what is in transit, from the start and by what changed: %s", d)
+		}
 		foldInto(t, seen, back, rs[back:])
 		if d := cmp.Diff(whole.Rows.Live(), seen.Rows.Live()); d != "" {
 			t.Fatalf("rows that are read when they are asked for: %s", d)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
 	"github.com/tandem-sync/tandem/scoping"
@@ -23,6 +24,9 @@ type Table struct {
 	live    map[scoping.Kind]int      // rows in state Live, as the shelf has them
 	shared  shared
 	news    changes.Set[scoping.ObjectID] // see State.Changed
+
+	moved   changes.Set[scoping.ObjectID] // since transit was brought up to date
+	transit map[scoping.ObjectID]struct{} // see InTransit; nil: nobody asked yet
 	err     error
 }
 
@@ -134,6 +138,24 @@ func (t *Table) All() iter.Seq2[scoping.ObjectID, *Row] {
 	}
 }
 
+// InTransit returns the objects that are in transit from one engine to another, in order.
+func (t *Table) InTransit() []scoping.ObjectID {
+	look, all := t.moved.Take()
+	if all || t.transit == nil {
+		t.transit, look = map[scoping.ObjectID]struct{}{}, map[scoping.ObjectID]struct{}{}
+		for o := range t.All() {
+			look[o] = struct{}{}
+		}
+	}
+	for o := range look {
+		delete(t.transit, o)
+		if r := t.Get(o); r != nil && r.Transit != nil {
+			t.transit[o] = struct{}{}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(t.transit), scoping.ObjectID.Compare)
+}
+
 // Live counts the rows that are live in the tenant, by kind, without reading those that nobody asked for.
 func (t *Table) Live() map[scoping.Kind]int {
 	out := map[scoping.Kind]int{}
@@ -199,6 +221,7 @@ func (t *Table) change(o scoping.ObjectID) *Row {
 
 func (t *Table) note(o scoping.ObjectID) {
 	t.news.Note(o)
+	t.moved.Note(o)
 	if t.changed == nil {
 		t.changed = map[scoping.ObjectID]bool{}
 	}

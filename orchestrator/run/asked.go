@@ -146,7 +146,12 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 	var rec []ledger.Record
 	auth := c.r.o.Gate.Authority()
 	c.r.o.Gate.Read(func(led *ledger.State) {
-		for _, id := range led.Objects() {
+		looked := led.Rows.InTransit()
+		full := o.Profile == engine.ProfileFull && o.Under == ""
+		if full {
+			looked = led.Objects()
+		}
+		for _, id := range looked {
 			row := led.Rows.Get(id)
 			sight := c.r.o.Census.Sight(id)
 			k := ledger.Key{Object: id, Feature: scoping.Base(row.Kind)}
@@ -164,7 +169,7 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 				if t.Runs >= 2 {
 					out.leave(sight.Name)
 				}
-			case o.Profile == engine.ProfileFull && o.Under == "" && !c.session.Seen(k):
+			case full && !c.session.Seen(k):
 				out.leave(sight.Name)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -40,7 +41,7 @@ func TestAFullRunIsMadeWhenRulesChangedAndWeekly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door := gate.New(gate.Options{Ledger: ledger.New(), Census: none, Clock: w})
+	door := gate.New(gate.Options{Cache: cloud.NewCache(0), Ledger: ledger.New(), Census: none, Clock: w})
 	r := New(Options{Engines: e, Clock: w, Gate: door, View: objects.New(objects.Options{Gate: door, Census: none}), Notes: reach.New(t.Context(), nil, w.Now)})
 	run := func(o SyncOptions, complete bool) string {
 		t.Helper()
