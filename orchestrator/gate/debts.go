@@ -82,7 +82,7 @@ func (g *Gate) compareChanged(living func() []scoping.ObjectID) {
 		g.sweep(living)
 		return
 	}
-	for id := range g.index.Concerned(ids, g.o.Clock.Now().UnixMilli()) {
+	for id := range g.index.Concerned(ids) {
 		g.index.Set(id, g.compare("", id))
 	}
 }

@@ -88,7 +88,8 @@ func (s *Session) depart(ctx context.Context) error {
 	return s.inTurn(ctx, items)
 }
 
-// evidence lets the host read every object concerned, and the links of those whose references are to be removed.
+// evidence lets the host read every object concerned, and the links of those whose references are to be removed; and then the ends of these, of which a directory
+// shows no links any more once they are deleted: what keeps their tombstones has to know of them (rule D3).
 func (s *Session) evidence(ctx context.Context, ps []engine.Proposal) (map[ledger.Key]Evidence, error) {
 	want := map[string][]scoping.ObjectID{}
 	for _, p := range ps {
@@ -106,7 +107,43 @@ func (s *Session) evidence(ctx context.Context, ps []engine.Proposal) (map[ledge
 			}
 		}
 	}
+	if ends := s.partings(ps); len(ends) > 0 {
+		err := s.g.o.Census.Reread(ctx, ends)
+		if err != nil && (ctx.Err() != nil || !errors.Is(err, ErrUnread)) {
+			return nil, fmt.Errorf("reading %d ends of references that are to be removed: %w", len(ends), err)
+		}
+		for k, e := range out {
+			e.LinksRead = e.LinksRead && err == nil
+			out[k] = e
+		}
+	}
 	return out, nil
+}
+
+// partings returns the ends of the references that the tenant has and proposals do not want, in order.
+func (s *Session) partings(ps []engine.Proposal) (ends []scoping.ObjectID) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	for _, p := range ps {
+		row := s.g.o.Ledger.Rows.Get(p.Object)
+		if p.Feature != scoping.References || row == nil || row.CloudID == "" {
+			continue
+		}
+		wanted := map[scoping.ObjectID]bool{}
+		for _, r := range p.Refs {
+			for _, id := range r.Targets {
+				wanted[id] = true
+			}
+		}
+		o, _ := s.g.o.Cache.Get(row.CloudID)
+		for _, cloudID := range append(slices.Clone(o.Members), o.Manager) {
+			if end, ours := s.g.o.Ledger.ByCloud(cloudID); ours && !wanted[end.Object] {
+				ends = append(ends, end.Object)
+			}
+		}
+	}
+	slices.SortFunc(ends, scoping.ObjectID.Compare)
+	return slices.Compact(ends)
 }
 
 func referenceOf(p engine.Proposal) string {

@@ -43,6 +43,7 @@ type world struct {
 	life    gate.Life
 
 	evidence gate.Evidence
+	reread   func(scoping.ObjectID) error // called for each object that is read again
 }
 
 func newWorld(t *testing.T) *world {
@@ -121,11 +122,10 @@ func (w *world) Powerful(context.Context, []string) (map[string]string, error) {
 	return map[string]string{}, nil
 }
 
-func (w *world) Sight(o scoping.ObjectID) gate.Sight              { return w.sights[o] }
-func (w *world) Reread(context.Context, []scoping.ObjectID) error { return nil }
-func (w *world) Brief(o scoping.ObjectID) gate.Sight              { return w.sights[o] }
-func (w *world) Reading() uint64                                  { return 1 }
-func (w *world) Changed() (map[scoping.ObjectID]struct{}, bool)   { return nil, true }
+func (w *world) Sight(o scoping.ObjectID) gate.Sight            { return w.sights[o] }
+func (w *world) Brief(o scoping.ObjectID) gate.Sight            { return w.sights[o] }
+func (w *world) Reading() uint64                                { return 1 }
+func (w *world) Changed() (map[scoping.ObjectID]struct{}, bool) { return nil, true }
 
 func (w *world) Expected(scoping.ObjectID) bool { return true }
 func (w *world) Evidence(_ context.Context, ids []scoping.ObjectID, _ string) (map[scoping.ObjectID]gate.Evidence, error) {
@@ -137,6 +137,18 @@ func (w *world) Evidence(_ context.Context, ids []scoping.ObjectID, _ string) (m
 		}
 	}
 	return out, nil
+}
+
+func (w *world) Reread(_ context.Context, ids []scoping.ObjectID) error {
+	for _, id := range ids {
+		if w.reread == nil {
+			continue
+		}
+		if err := w.reread(id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type journal struct{ w *world }

@@ -87,7 +87,7 @@ type Debt struct {
 	Code   Code
 	To     Addressee
 	Engine string // whom it is addressed to, if that is an engine
-	Until  int64  // when time alone makes it another one, Unix ms; 0: never
+	Timed  bool   // time alone may make it another one, also a clock that is set back
 }
 
 // Of says what is owed for a key. It is pure, and complete: what it does not say is not owed (rules S1, S2).
@@ -141,9 +141,9 @@ func living(f Facts, base bool) Debt {
 	case f.Answered:
 		return ask(Answered)
 	case c.Want == engine.Unknown && f.Now-c.At >= Patience.Milliseconds():
-		return ask(Unasked)
+		return Debt{Code: Unasked, To: Owner, Engine: f.Owner, Timed: true}
 	case c.Want == engine.Unknown:
-		return Debt{Code: Unclaimed, To: Person, Engine: f.Owner, Until: c.At + Patience.Milliseconds()}
+		return Debt{Code: Unclaimed, To: Person, Engine: f.Owner, Timed: true}
 	case f.SignIn != nil && c.SignIn.Domain != "" && f.SignIn(c.SignIn.Domain) != c.SignIn.As:
 		return ask(Unasked)
 	case c.Want == engine.Excluded && c.Agrees:

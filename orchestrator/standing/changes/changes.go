@@ -27,9 +27,11 @@ func (s *Set[K]) Note(k K) {
 // NoteAll says that what is known of any key may be other than it was.
 func (s *Set[K]) NoteAll() { s.keys, s.all = nil, true }
 
-// Take returns what was noted since it was called last: all of it, or these keys.
+// Take returns what was noted since it was called last: all of it, or these keys. They are the caller's.
 func (s *Set[K]) Take() (keys map[K]struct{}, all bool) {
 	keys, all = s.keys, s.all
-	*s = Set[K]{}
+	if *s = (Set[K]{}); keys == nil {
+		keys = map[K]struct{}{}
+	}
 	return keys, all
 }

@@ -14,7 +14,7 @@ import (
 type Index struct {
 	found   map[scoping.ObjectID][]Finding // of objects with something to remember; nil: nothing was compared yet
 	holders map[scoping.ObjectID]map[scoping.ObjectID]struct{}
-	timed   map[scoping.ObjectID]struct{} // objects of which a debt holds until a time
+	timed   map[scoping.ObjectID]struct{} // objects of which a debt hangs on the time
 }
 
 // Finding is what comparison found of one feature of an object, if there is a debt or an end that is waited for.
@@ -48,7 +48,7 @@ func (x *Index) Set(id scoping.ObjectID, found []Finding) {
 	}
 	x.found[id] = found
 	for _, f := range found {
-		if f.Debt.Until != 0 {
+		if f.Debt.Timed {
 			x.timed[id] = struct{}{}
 		}
 		for _, end := range f.Waits {
@@ -60,17 +60,14 @@ func (x *Index) Set(id scoping.ObjectID, found []Finding) {
 	}
 }
 
-// Concerned adds to objects that changed those whose standing hangs on them, or on the time: holders of references that wait for them, and debts that end now.
-func (x *Index) Concerned(ids map[scoping.ObjectID]struct{}, now int64) map[scoping.ObjectID]struct{} {
+// Concerned adds to objects that changed those whose standing hangs on them, which are holders of references that wait for them, and those of whose debts it hangs on
+// the time: there are few, for each was asked for in vain.
+func (x *Index) Concerned(ids map[scoping.ObjectID]struct{}) map[scoping.ObjectID]struct{} {
 	out := map[scoping.ObjectID]struct{}{}
 	maps.Copy(out, ids)
+	maps.Copy(out, x.timed)
 	for id := range ids {
 		maps.Copy(out, x.holders[id])
-	}
-	for id := range x.timed {
-		if slices.ContainsFunc(x.found[id], func(f Finding) bool { return f.Debt.Until != 0 && f.Debt.Until <= now }) {
-			out[id] = struct{}{}
-		}
 	}
 	return out
 }

@@ -1,0 +1,60 @@
+package gate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// A directory shows no links of what is deleted: an end is read itself, after the links, before a reference to it is removed, so that the host knows of its death;
+// and if it cannot be read, the reference stays (rule D3; simulation, seed 2312).
+func TestEndsAreReadBeforeReferencesAreRemoved(t *testing.T) {
+	for _, readable := range []bool{true, false} {
+		t.Run(fmt.Sprint("readable: ", readable), func(t *testing.T) {
+			w := newWorld(t)
+			w.account(ann, "ann")
+			w.account(bob, "bob")
+			w.cache.Apply(cloud.Page{Upserts: []cloud.Upsert{{ID: "c-ann", Kind: scoping.User, Manager: pointer("c-bob")}}}, time.Time{})
+			if err := w.g.Record(t.Context(), ledger.Record{Type: ledger.DecisionType, Engine: mine, Object: &ann, Kind: scoping.User, Feature: scoping.References, Outcome: engine.Unchanged,
+				Closed: true, Epoch: epoch(5), Claim: &ledger.Claim{CloudID: "c-ann", Place: sales, Chain: []scoping.GUID{sales, root}, Tracks: true, Took: []string{"c-bob"}}}); err != nil {
+				t.Fatal(err)
+			}
+			w.evidence = gate.Evidence{Life: gate.Living, LinksRead: true}
+			read := map[scoping.ObjectID]bool{}
+			w.reread = func(id scoping.ObjectID) error {
+				if read[id] = true; !readable {
+					return fmt.Errorf("the controller is away: %w", gate.ErrUnread)
+				}
+				return nil
+			}
+			w.during = func(x cloud.Write) {
+				if x.Op == cloud.ClearManager && !read[bob] {
+					t.Error("the manager was cleared, and nobody read whether he lives")
+				}
+			}
+			s := w.begin()
+			if _, err := s.Propose(t.Context(), []engine.Proposal{{Seq: 1, Grant: 1, Object: ann, Kind: scoping.User, Feature: scoping.References, Want: engine.Present, Parent: sales, Epoch: epoch(5), Refs: map[string]engine.Refs{cloud.Manager: {Whole: true}}}}); err != nil {
+				t.Fatal(err)
+			}
+			read = map[scoping.ObjectID]bool{}
+			if _, err := s.End(t.Context(), true); err != nil {
+				t.Fatal(err)
+			}
+			cleared := len(w.sent) == 1 && w.sent[0].Op == cloud.ClearManager
+			if cleared != readable {
+				t.Errorf("sent: %+v", w.sent)
+			}
+			if d := w.led.Unsettled[ann][scoping.References]; !readable && d == (ledger.Unsettled{}) {
+				t.Error("what waits for the directory is not told")
+			}
+		})
+	}
+}
+
+func pointer(s string) *string { return &s }
