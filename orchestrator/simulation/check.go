@@ -587,7 +587,7 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 		if d.Code == "not-seen" {
 			w.note(p.Object.GUID, NotSeen)
 		}
-		at := w.toldPlace(p.Object.GUID)
+		at := w.census.Sight(p.Object).Place(dirName) // as the host knows it: of what it was told by a reading that broke off it knows nothing
 		if d.Seq != p.Seq {
 			w.fail(durable, "decision %d for proposal %d", d.Seq, p.Seq)
 		}
