@@ -105,9 +105,10 @@ type Gate struct {
 	wire   map[string]onWire // by intent id
 	broken error
 
-	claims    sync.Mutex  // one commit of claims after the other; taken before mu
-	cover     string      // what the authority in force grants
-	uncovered []Authority // those in force since claims were last looked through for gaps
+	claims    sync.Mutex         // one commit of claims after the other; taken before mu
+	cover     string             // what the authority in force grants
+	uncovered []Authority        // those in force since claims were last looked through for gaps
+	ruled     map[ruledBy]uint64 // the rules of engines as they said last (standing.RulesOf)
 
 	index          table.Index                   // of debts
 	unseen, follow changes.Set[scoping.ObjectID] // what changed since the index was brought up to date, and since Changed was called
@@ -135,7 +136,7 @@ func New(o Options) *Gate {
 	if o.Claims == nil {
 		o.Claims = table.New(nil)
 	}
-	g := &Gate{o: o, wire: map[string]onWire{}}
+	g := &Gate{o: o, wire: map[string]onWire{}, ruled: map[ruledBy]uint64{}}
 	g.follow.NoteAll()
 	return g
 }

@@ -69,6 +69,7 @@ type Session struct {
 	excess   excess
 	refs     map[scoping.ObjectID]int // of what waits for its object: how many references were proposed
 	reading  uint64                   // the newest of the directories when it began
+	ruled    map[string]uint64        // by which rules the engine reads a directory in it (standing.RulesOf)
 }
 
 // Begin opens a session. The grants that count are those of this moment: the run begins to read after it (rule P5).
@@ -78,7 +79,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
 		power: map[string]string{}, said: map[ledger.Key]Judgement{}, unknown: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
-		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}, reading: g.o.Census.Reading()}
+		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}, reading: g.o.Census.Reading(), ruled: map[string]uint64{}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}

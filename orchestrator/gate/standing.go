@@ -35,6 +35,21 @@ func (g *Gate) Forget(ctx context.Context, keys []ledger.Key) error {
 	return g.commitClaims(ctx)
 }
 
+// ruledBy names an engine and the directory that it reads.
+type ruledBy struct{ engine, directory string }
+
+// Begins notes by which rules the engine makes values of what it reads of a directory now. Of what it said by others it is asked again (standing S2).
+func (s *Session) Begins(b engine.RunBegin) {
+	g, rules := s.g, standing.RulesOf(b.Rules)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.ruled[b.Directory] = rules
+	if by := (ruledBy{s.engine, b.Directory}); g.ruled[by] != rules {
+		g.ruled[by] = rules
+		g.note(nil, true)
+	}
+}
+
 // claim keeps what an engine said of a key, if it said it under a grant. The lock is held.
 func (s *Session) claim(it *item) {
 	g := s.g
@@ -46,7 +61,7 @@ func (s *Session) claim(it *item) {
 	case !sight.Known, sight.Gone, !g.covers(g.auth, s.engine, k, it.p.Kind, sight):
 		return
 	}
-	x := standing.Claim{Want: it.p.Want, Reading: s.reading}
+	x := standing.Claim{Want: it.p.Want, Reading: s.reading, Rules: s.ruled[k.Object.Directory]}
 	switch {
 	case it.v.NeedSight, it.p.Want == engine.OutOfScope, it.p.Want == engine.Gone: // engine and host see different things: whoever is right, it is asked again
 		g.o.Claims.Drop(s.engine, k)
@@ -153,7 +168,7 @@ func (s *Session) Silent(ctx context.Context, keys []ledger.Key) error {
 		if s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
 			continue
 		}
-		g.o.Claims.Put(s.engine, k, standing.Claim{Want: engine.Unknown, Reading: s.reading, At: g.o.Clock.Now().UnixMilli()})
+		g.o.Claims.Put(s.engine, k, standing.Claim{Want: engine.Unknown, Reading: s.reading, Rules: s.ruled[k.Object.Directory], At: g.o.Clock.Now().UnixMilli()})
 	}
 	g.mu.Unlock()
 	return g.commitClaims(ctx)

@@ -201,7 +201,11 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 	q := engine.RunRequest{Run: c.Run, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling}
 	r.point(&q)
 	reports, err := r.o.Engines.Run(ctx, c.q.Engine, q, engine.Conversation{Begin: func(b engine.RunBegin) error {
-		return begins(q, b)
+		err := begins(q, b)
+		if err == nil {
+			c.session.Begins(b)
+		}
+		return err
 	}, Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
 		ds, err := c.session.Propose(ctx, batch)
 		if err == nil {

@@ -37,6 +37,9 @@ func (w *world) next() {
 	if w.opens(Thaws, 10) && w.chooses {
 		w.freezeGroup()
 	}
+	if w.opens(NewRules, 3) {
+		w.changeRules()
+	}
 	if w.opens(Domains, 3) {
 		w.verifyDomain()
 	}

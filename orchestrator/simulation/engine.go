@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -39,6 +40,7 @@ type simEngine struct {
 	busy   bool         // a run is open: it is in memory
 	silent scoping.GUID // what it does not propose, of what lies in its scopes
 	sick   bool
+	rules  int // how often they changed
 }
 
 func newEngine(w *world, name string) *simEngine {
@@ -64,8 +66,19 @@ func description(name string) engine.Description {
 }
 
 // begin is what an engine says before its first proposal.
-func begin(name string, dc scoping.GUID, usn uint64) engine.RunBegin {
-	return engine.RunBegin{Directory: dirName, DC: dc, USN: usn, Rules: engine.FingerprintOf([]byte(name))}
+func (e *simEngine) begin(dc scoping.GUID, usn uint64) engine.RunBegin {
+	return engine.RunBegin{Directory: dirName, DC: dc, USN: usn, Rules: engine.FingerprintOf([]byte(e.name), []byte{byte(e.rules)})}
+}
+
+// changeRules lets an engine make other values from its next run on. It proposes nothing by itself because of that.
+func (w *world) changeRules() {
+	e := w.engines[[]string{connect, cloudsync}[w.r.IntN(2)]]
+	if e.busy {
+		return
+	}
+	e.rules++
+	w.saw(NewRules)
+	w.log("%s changes its rules: %d", e.name, e.rules)
 }
 
 func (x engines) Grant(_ context.Context, name string, g []engine.Grant) error {
@@ -121,7 +134,7 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 		w.log("%s reads a controller that is behind: it proposes nothing", r.e.name)
 		return []engine.RunReport{{Directory: dirName, DC: dc, USN: usn, Errors: []engine.ObjectError{{Code: engine.CodeBehind}}}}, nil
 	}
-	if err := r.talk.Begin(begin(r.e.name, dc, usn)); err != nil {
+	if err := r.talk.Begin(r.e.begin(dc, usn)); err != nil {
 		return nil, err
 	}
 	if err := r.importChanges(); err != nil {
@@ -374,7 +387,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 		return p, true
 	}
 	p.Desired = map[string]engine.Value{}
-	for k, v := range values(r.e.name, e) {
+	for k, v := range r.e.values(e) {
 		p.Desired[k] = engine.Value{Text: v}
 	}
 	if r.q.Ceiling == engine.ModeShadow && !r.other {
@@ -392,7 +405,7 @@ func exclusion(e *entry) string {
 }
 
 // values are an engine's rules: what it wants of an object's own attributes.
-func values(name string, e *entry) cloud.Values {
+func (x *simEngine) values(e *entry) cloud.Values {
 	v := cloud.Values{cloud.DisplayName: {e.display}, cloud.Nickname: {e.name}}
 	if e.kind == scoping.Group {
 		v["securityEnabled"], v["mailEnabled"] = []string{"true"}, []string{"false"}
@@ -404,12 +417,12 @@ func values(name string, e *entry) cloud.Values {
 	}
 	v[cloud.Enabled], v[cloud.UPN] = []string{enabled}, []string{e.upn}
 	own, value := "department", e.dept
-	if name == cloudsync {
+	if x.name == cloudsync {
 		own, value = "jobTitle", e.title
 	}
 	v[own] = nil
 	if value != "" {
-		v[own] = []string{value}
+		v[own] = []string{value + strings.Repeat("'", x.rules)}
 	}
 	return v
 }

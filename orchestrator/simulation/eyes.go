@@ -21,16 +21,17 @@ const (
 	Domains      Eye = "domains that become verified"        // sign-in names of a domain that the tenant knows only later
 	BeforeImages Eye = "before-images after each rollback"   // looked at in every simulation
 	OtherHosts   Eye = "restored, copied and second hosts"   // none of which may write
+	NewRules     Eye = "engines that change their rules"     // of which only the beginning of a run tells
 )
 
 // Eyes lists every eye.
 func Eyes() []Eye {
-	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts}
+	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules}
 }
 
 // shares says in how many of a thousand simulations an eye is open.
 var shares = map[Eye]uint64{InFlight: 500, FailingSteps: 333, ClockSteps: 250, Flapping: 250, BigWorlds: 20, Laggards: 250, Deciders: 333, Thaws: 333, Domains: 250,
-	BeforeImages: 1000, OtherHosts: 200}
+	BeforeImages: 1000, OtherHosts: 200, NewRules: 250}
 
 // opened gives the eyes of a seed.
 func opened(seed uint64, o Options) map[Eye]bool {

@@ -157,7 +157,7 @@ func (w *world) imaged(x wave.Wave, a *account) *entry {
 
 func (w *world) checkImage(x wave.Wave, e *entry, a *account) {
 	b := &w.book.imageBook
-	managed := values(x.From, e)
+	managed := w.engines[x.From].values(e)
 	for _, k := range slices.Sorted(maps.Keys(b.images[x.ID][a.id])) {
 		img, have := b.images[x.ID][a.id][k], a.truth().Values[k]
 		if _, ok := managed[k]; ok || img.superseded {

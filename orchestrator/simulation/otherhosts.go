@@ -281,12 +281,13 @@ func (e otherEngines) Health(string) (engine.Health, bool) { return engine.Healt
 func (e otherEngines) Run(_ context.Context, name string, q engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	w := e.x.w
 	own := newEngine(w, name)
+	own.rules = w.engines[name].rules
 	own.space.objects = maps.Clone(w.dir.now.objects)
 	for g := range own.space.objects {
 		own.space.chains[g] = w.dir.now.chain(g)
 	}
 	r := &engineRun{e: own, w: w, q: q, grants: e.x.grants[name], view: w.dir.now, dc: w.dir.first(), due: map[scoping.GUID]scoping.Place{}, other: true}
-	if err := c.Begin(begin(name, w.dir.invocation, w.dir.now.usn)); err != nil {
+	if err := c.Begin(w.engines[name].begin(w.dir.invocation, w.dir.now.usn)); err != nil {
 		return nil, err
 	}
 	for _, refs := range []bool{false, true} {

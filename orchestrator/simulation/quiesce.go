@@ -227,7 +227,7 @@ func (w *world) touched(a *account) bool { return a.enabledByOthers }
 
 func (w *world) checkValues(e *entry, a *account, name string) {
 	have := a.truth().Values
-	for k, v := range values(name, e) {
+	for k, v := range w.engines[name].values(e) {
 		if k == cloud.UPN {
 			v = []string{w.signIn(v[0])}
 		}

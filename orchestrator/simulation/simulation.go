@@ -93,7 +93,7 @@ func (w *world) run() (err error) {
 	if w.violation == nil {
 		w.faults, w.armed, w.mined, w.failing = false, 0, "", ""
 		w.said = 0
-		if w.double != nil && w.double.what == restoredBackup && w.r.IntN(2) == 0 {
+		if w.double != nil && w.double.what == restoredBackup && w.r.IntN(5) > 0 {
 			w.guard(w.handOver)
 		} else {
 			w.guard(w.quiesce)

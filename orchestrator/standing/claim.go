@@ -5,6 +5,7 @@
 package standing
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ type Claim struct {
 	Target  uint64             // Digest of the target then
 	Attrs   []string           // what Target is about, sorted
 	Reading uint64             // the host's reading that was the newest when the run began
+	Rules   uint64             // RulesOf the engine in that run; 0: it did not say
 	Waits   []scoping.ObjectID // ends of references that were not in the target, sorted
 	At      int64              // of silence: when the engine was asked, Unix ms
 	SignIn  SignIn             // of users
@@ -36,12 +38,17 @@ const Patience = time.Hour
 
 // Equal reports whether two claims say the same at the same reading.
 func (c Claim) Equal(o Claim) bool {
-	return c.Want == o.Want && c.Agrees == o.Agrees && c.Target == o.Target && c.Reading == o.Reading && c.At == o.At && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
+	return c.Want == o.Want && c.Agrees == o.Agrees && c.Target == o.Target && c.Reading == o.Reading && c.Rules == o.Rules && c.At == o.At && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
 }
 
-// Good reports whether a claim still tells what its engine would say: the source changed nothing of the object since its run began to read (rule S2). That the
-// engine's grants covered the object without a gap since is what its keeper sees to.
-func (c *Claim) Good(changed uint64) bool { return c != nil && c.Reading >= changed }
+// RulesOf shortens the fingerprint of the rules by which an engine makes values.
+func RulesOf(f engine.Fingerprint) uint64 { return binary.LittleEndian.Uint64(f[:]) }
+
+// Good reports whether a claim still tells what its engine would say: the source changed nothing of the object since its run began to read, and its rules are the
+// present ones, where these are known (rule S2). That the engine's grants covered the object without a gap since is what its keeper sees to.
+func (c *Claim) Good(changed, rules uint64) bool {
+	return c != nil && c.Reading >= changed && (rules == 0 || c.Rules == rules)
+}
 
 // Digest sums what the target shows of attributes; the names of references stand for the cloud ids that they name. An object that is not there, or deleted,
 // has the digest 0.

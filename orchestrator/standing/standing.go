@@ -36,6 +36,7 @@ type Facts struct {
 	Answered bool // a person answered about it since its engine was asked
 
 	Claim  *Claim                          // of the owner, nil for none
+	Rules  uint64                          // the owner's rules, as it said last; 0: it did not say yet
 	Target uint64                          // Digest over the claim's attributes of the linked object, as the target shows it
 	SignIn func(domain string) (as string) // what the host makes of the domain of a sign-in name now; nil: nothing
 	End    func(scoping.ObjectID) End      // of references that were not in the target
@@ -132,11 +133,11 @@ func living(f Facts, base bool) Debt {
 	ask := func(c Code) Debt { return Debt{Code: c, To: Owner, Engine: f.Owner} }
 	c := f.Claim
 	switch {
-	case !c.Good(f.Changed) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem && f.Rejected:
+	case !c.Good(f.Changed, f.Rules) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem && f.Rejected:
 		return Debt{}
-	case !c.Good(f.Changed) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem:
+	case !c.Good(f.Changed, f.Rules) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem:
 		return ask(Returned)
-	case !c.Good(f.Changed):
+	case !c.Good(f.Changed, f.Rules):
 		return ask(Unasked)
 	case f.Answered:
 		return ask(Answered)

@@ -132,7 +132,7 @@ func (c *Claims) Replace(ctx context.Context, bs []*Batch) error {
 }
 
 // format is the first byte of a batch.
-const format = 1
+const format = 2
 
 // encode writes changes: a table of texts, then one line each, in which texts are numbers.
 func encode(cs []change) []byte {
@@ -157,6 +157,7 @@ func encode(cs []change) []byte {
 		body = append(body, 1, byte(x.claim.Want), flag(x.claim.Agrees))
 		body = binary.LittleEndian.AppendUint64(body, x.claim.Target)
 		body = binary.AppendUvarint(body, x.claim.Reading)
+		body = binary.LittleEndian.AppendUint64(body, x.claim.Rules)
 		body = binary.AppendVarint(body, x.claim.At)
 		body = text(text(body, x.claim.SignIn.Domain), x.claim.SignIn.As)
 		body = binary.AppendUvarint(body, uint64(len(x.claim.Attrs)))
@@ -221,10 +222,9 @@ type reader struct {
 
 func (r *reader) claim() *standing.Claim {
 	c := &standing.Claim{Want: engine.Want(r.byte()), Agrees: r.byte() == 1}
-	if t := r.bytes(8); len(t) == 8 {
-		c.Target = binary.LittleEndian.Uint64(t)
-	}
+	c.Target = r.word()
 	c.Reading = r.number()
+	c.Rules = r.word()
 	c.At = r.signed()
 	c.SignIn.Domain, c.SignIn.As = r.text(), r.text()
 	for range r.count() {
@@ -240,6 +240,14 @@ func (r *reader) claim() *standing.Claim {
 		c.Waits = append(c.Waits, r.object())
 	}
 	return c
+}
+
+// word reads eight bytes.
+func (r *reader) word() uint64 {
+	if b := r.bytes(8); len(b) == 8 {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
 }
 
 func (r *reader) number() uint64 {
