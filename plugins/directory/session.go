@@ -25,6 +25,8 @@ type Controller struct {
 	Time         time.Time    // the controller's clock when the session began
 	Root         scoping.GUID // objectGUID of the naming context's root
 	RootDN       string       // its DN in the controller's own spelling
+	DSA          scoping.GUID // objectGUID of the controller's NTDS settings; zero when not told
+	ReadOnly     bool         // a read-only controller, which holds few passwords
 }
 
 // Session is one signed-in connection to one controller. Its methods may be called one after the other from any goroutine,
@@ -48,6 +50,10 @@ func (s *Session) Root() scoping.GUID { return s.controller.Root }
 
 // Name gives the directory's name.
 func (s *Session) Name() string { return s.connection.Name }
+
+// Address is the controller's address that the session is connected to, whose certificate was verified unless the connection
+// says otherwise.
+func (s *Session) Address() net.Addr { return s.raw.RemoteAddr() }
 
 // Close ends the session. It may be called more than once.
 func (s *Session) Close() error {
@@ -122,7 +128,7 @@ func (s *Session) learn(ctx context.Context) error {
 }
 
 func (s *Session) learnInvocation(ctx context.Context, service string) error {
-	settings, err := s.readBase(ctx, service, []string{"invocationId"})
+	settings, err := s.readBase(ctx, service, []string{"invocationId", "objectGUID", "objectClass", "msDS-isRODC"})
 	if err != nil {
 		return fmt.Errorf("%s: read the controller's NTDS settings: %w", s.controller.URL, err)
 	}
@@ -130,6 +136,12 @@ func (s *Session) learnInvocation(ctx context.Context, service string) error {
 	if err != nil {
 		return fmt.Errorf("%s: invocationId of %q: %w", s.controller.URL, service, err)
 	}
+	if own, err := scoping.GUIDFromBytes(settings.GetRawAttributeValue("objectGUID")); err == nil {
+		s.controller.DSA = own
+	}
+	// MS-ADTS 6.1.1.2.2.1.2.1.2: a read-only controller's settings are of a class of their own.
+	class := func(c string) bool { return strings.EqualFold(c, "nTDSDSARO") }
+	s.controller.ReadOnly = settings.GetAttributeValue("msDS-isRODC") == "TRUE" || slices.ContainsFunc(settings.GetAttributeValues("objectClass"), class)
 	return nil
 }
 

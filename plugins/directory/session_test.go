@@ -219,6 +219,18 @@ func TestSyncTellsWhatChangedAndOnlyThat(t *testing.T) {
 	})
 }
 
+func TestASessionKnowsItsControllersSettingsAndAddress(t *testing.T) {
+	onEveryLab(t, func(w *world) {
+		c := w.s.Controller()
+		if c.DSA.IsZero() || c.DSA == c.InvocationID || c.ReadOnly {
+			t.Errorf("%+v", c)
+		}
+		if at := "ldaps://" + w.s.Address().String(); at != w.lab.url {
+			t.Errorf("address %s instead of %s", at, w.lab.url)
+		}
+	})
+}
+
 func TestRefusedCookieIsOfItsOwnKind(t *testing.T) {
 	onEveryLab(t, func(w *world) {
 		_, err := w.s.Sync(w.Context(), []byte("garbage"), query, func(directory.Entry) error { return nil })

@@ -88,6 +88,7 @@ func buildSchema() map[string]*attributeType {
 	define(integer, single|system|local, "badPwdCount badPasswordTime lastLogon lastLogoff logonCount")
 	define(integer, single|system|kept|local, "uSNChanged uSNCreated")
 	define(boolean, single, "showInAdvancedViewOnly msExchHideFromAddressLists")
+	define(boolean, single, "msDS-isRODC") // computed in AD; here whoever wants a read-only controller sets it on its NTDS settings
 	define(boolean, single|system, "isCriticalSystemObject")
 	define(boolean, single|system|kept, "isDeleted isRecycled")
 	define(octets, single, `mS-DS-ConsistencyGuid thumbnailPhoto jpegPhoto msExchMailboxGuid

@@ -39,6 +39,11 @@ func provision(ctx context.Context, o Options) error {
 	if err := fromCache(ctx, o, domain); err != nil {
 		return err
 	}
+	if len(o.Global) > 0 {
+		if err := setGlobal(filepath.Join(domain, "etc", "smb.conf"), o.Global...); err != nil {
+			return err
+		}
+	}
 	return os.WriteFile(done, []byte(o.Domain+"\n"), 0o644)
 }
 
@@ -58,7 +63,7 @@ func makeDomain(ctx context.Context, o Options, dir string) error {
 	if err := runTool(ctx, o, dir, exec.CommandContext(ctx, "samba-tool", provisionArgs(o)...)); err != nil {
 		return fmt.Errorf("provisioning: %w", err)
 	}
-	if err := forbidOldPasswords(filepath.Join(dir, "domain", "etc", "smb.conf")); err != nil {
+	if err := setGlobal(filepath.Join(dir, "domain", "etc", "smb.conf"), noOldPasswords); err != nil {
 		return err
 	}
 	// The samba module belongs to the distribution's Python, which need not be the first on PATH.
@@ -70,14 +75,17 @@ func makeDomain(ctx context.Context, o Options, dir string) error {
 	return nil
 }
 
-// forbidOldPasswords makes a changed password the only one at once; by default the old one goes on for an hour. The
+// noOldPasswords makes a changed password the only one at once; by default the old one goes on for an hour. The
 // provisioning tool drops this setting when it is given as an option.
-func forbidOldPasswords(conf string) error {
+const noOldPasswords = "old password allowed period = 0"
+
+// setGlobal puts lines at the head of the section [global] of an smb.conf.
+func setGlobal(conf string, lines ...string) error {
 	b, err := os.ReadFile(conf)
 	if err != nil {
 		return fmt.Errorf("reading the new smb.conf: %w", err)
 	}
-	changed := strings.Replace(string(b), "[global]\n", "[global]\n\told password allowed period = 0\n", 1)
+	changed := strings.Replace(string(b), "[global]\n", "[global]\n\t"+strings.Join(lines, "\n\t")+"\n", 1)
 	if changed == string(b) {
 		return fmt.Errorf("%s has no [global] section", conf)
 	}

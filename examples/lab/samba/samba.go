@@ -47,6 +47,8 @@ type Options struct {
 	// and seconds saved with each start. Empty means the user's cache folder. Domains made from one cached original have
 	// the same SID and objectGUIDs of built-in objects.
 	Cache string
+	// Global are lines for the section [global] of smb.conf, such as "ntlm auth = disabled", for a domain that is not there yet.
+	Global []string
 	// Log gets what the provisioning tools and the domain controller print. Nil discards it.
 	Log io.Writer
 }

@@ -17,6 +17,7 @@ var ErrUnavailable = errors.New("samba cannot run here")
 // Options say what domain to run; see the Linux build.
 type Options struct {
 	Dir, Domain, AdminPassword, Cache string
+	Global                            []string
 	Log                               io.Writer
 }
 
