@@ -26,7 +26,7 @@ type Cache struct {
 	slots   []slot
 	free    []uint32
 	index   index
-	over    map[string]*entry // the overlay
+	over    map[string]string // the overlay: packed, see entryOf
 	tokens  map[string]string
 	loaded  map[scoping.Kind]bool
 	dirty   map[string]bool // ids whose saved records are out of date
@@ -57,7 +57,7 @@ type slot struct {
 // NewCache makes an empty cache for a tenant that shows every write within delay.
 func NewCache(delay time.Duration) *Cache {
 	return &Cache{
-		delay: delay, byID: map[string]uint32{}, index: newIndex(), over: map[string]*entry{},
+		delay: delay, byID: map[string]uint32{}, index: newIndex(), over: map[string]string{},
 		tokens: map[string]string{}, loaded: map[scoping.Kind]bool{}, dirty: map[string]bool{}, count: map[scoping.Kind]int{},
 	}
 }
@@ -310,7 +310,7 @@ func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	c.recount(before, -1)
 	c.recount(after, 1)
 	c.dirty[id] = true
-	if c.slots[n].base == "" && c.over[id] == nil {
+	if c.slots[n].base == "" && c.over[id] == "" {
 		c.slots[n] = slot{}
 		c.free = append(c.free, n)
 		delete(c.byID, id)

@@ -43,12 +43,12 @@ func (c *Cache) Settled(w Write, r Result, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.change(id, func(*slot) {
-		e := c.over[id]
+		e := c.entryOf(id)
 		if e == nil {
 			e = &entry{Kind: w.Kind}
-			c.over[id] = e
 		}
 		e.write(w, at)
+		c.lay(id, e)
 	})
 }
 
@@ -114,7 +114,7 @@ func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len
 
 // overlaid computes the visible value of a slot anew.
 func (c *Cache) overlaid(s *slot) {
-	e := c.over[s.id]
+	e := c.entryOf(s.id)
 	s.seen, s.shown, s.hidden = "", nil, e != nil
 	if e == nil {
 		return

@@ -229,7 +229,7 @@ func (m *merge) vanish() {
 // expire drops own writes that this reading would have shown.
 func (m *merge) expire(began time.Time) {
 	for _, id := range slices.Sorted(maps.Keys(m.c.over)) {
-		e := m.c.over[id]
+		e := m.c.entryOf(id)
 		if !e.expires(began, m.c.delay) {
 			continue
 		}
@@ -239,9 +239,7 @@ func (m *merge) expire(began time.Time) {
 				late.cover(&o)
 				s.base, s.members = encodeRecord(o), o.Members
 			}
-			if e.empty() {
-				delete(m.c.over, id)
-			}
+			m.c.lay(id, e)
 		})
 		m.report(id, before, after)
 	}
@@ -251,16 +249,15 @@ func (m *merge) expire(began time.Time) {
 func (m *merge) base(id string, f func(*slot)) {
 	arrival := false
 	before, after := m.c.change(id, func(s *slot) {
-		e := m.c.over[id]
+		e := m.c.entryOf(id)
 		if e == nil {
 			f(s)
 			return
 		}
 		was := visible(s.baseObject())
 		f(s)
-		if arrival = e.arrive(was, visible(s.baseObject())); e.empty() {
-			delete(m.c.over, id)
-		}
+		arrival = e.arrive(was, visible(s.baseObject()))
+		m.c.lay(id, e)
 	})
 	if !arrival || lost(before, after) {
 		m.report(id, before, after)

@@ -111,7 +111,7 @@ func (c *Cache) objectRecord(id string) []byte {
 
 // writeRecord encodes the own writes of one object that the tenant does not show yet; nil where there are none.
 func (c *Cache) writeRecord(id string) ([]byte, error) {
-	e := c.over[id]
+	e := c.entryOf(id)
 	if e == nil {
 		return nil, nil
 	}
@@ -148,7 +148,7 @@ func (c *Cache) load(key string, value []byte) error {
 		if err := json.Unmarshal(value, &e); err != nil {
 			return errors.Join(ErrFormat, err)
 		}
-		c.change(key[2:], func(*slot) { c.over[key[2:]] = &e })
+		c.change(key[2:], func(*slot) { c.lay(key[2:], &e) })
 		return nil
 	}
 	return fmt.Errorf("%w: unknown key", ErrFormat)
