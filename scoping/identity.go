@@ -54,8 +54,14 @@ func ParseGUID(s string) (GUID, error) {
 
 // String gives the usual lower-case text form.
 func (g GUID) String() string {
-	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", binary.LittleEndian.Uint32(g[0:]), binary.LittleEndian.Uint16(g[4:]),
-		binary.LittleEndian.Uint16(g[6:]), g[8:10], g[10:])
+	var b [36]byte
+	hex.Encode(b[0:], []byte{g[3], g[2], g[1], g[0]})
+	hex.Encode(b[9:], []byte{g[5], g[4]})
+	hex.Encode(b[14:], []byte{g[7], g[6]})
+	hex.Encode(b[19:], g[8:10])
+	hex.Encode(b[24:], g[10:])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	return string(b[:])
 }
 
 // IsZero says that g names nothing.

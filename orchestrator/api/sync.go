@@ -33,7 +33,7 @@ type Sync struct {
 func syncOf(r run.Report) Sync {
 	s := Sync{Report: r, At: stamp(r.At)}
 	if r.ReadOnly != "" {
-		s.Differences = differencesOf(slices.DeleteFunc(slices.Clone(r.Judgements), func(j gate.Judgement) bool { return j.Outcome != engine.Shadowed }))
+		s.Differences = differencesOf(r.Judgements)
 	}
 	return s
 }

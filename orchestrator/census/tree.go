@@ -7,6 +7,7 @@ package census
 import (
 	"encoding/base64"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
@@ -236,7 +237,7 @@ func merge(o *Object, e directory.Entry) {
 			o.Parent = e.Parent
 		}
 		if e.DN != "" {
-			o.RDN = firstRDN(e.DN)
+			o.RDN = strings.Clone(firstRDN(e.DN)) // not the whole DN
 		}
 		mergeValues(o, e)
 	} else if !e.LastParent.IsZero() {

@@ -28,18 +28,13 @@ func (s *Session) End(ctx context.Context, complete bool) (Summary, error) {
 	if err := s.g.Record(ctx, s.untold()...); err != nil {
 		return Summary{}, err
 	}
-	out := Summary{Held: s.held}
-	for _, j := range s.said {
-		out.Judgements = append(out.Judgements, j)
-	}
+	out := Summary{Held: s.held, said: s.said}
 	for k, j := range s.unknown {
 		if !s.Seen(k) {
 			out.Unknown = append(out.Unknown, j)
 		}
 	}
-	for _, js := range [][]Judgement{out.Judgements, out.Unknown} {
-		slices.SortFunc(js, func(a, b Judgement) int { return a.Key.Compare(b.Key) })
-	}
+	slices.SortFunc(out.Unknown, func(a, b Judgement) int { return a.Key.Compare(b.Key) })
 	return out, nil
 }
 

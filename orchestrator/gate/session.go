@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -44,10 +45,13 @@ type Judgement struct {
 
 // Summary is a session's result.
 type Summary struct {
-	Judgements []Judgement // in order of object, then feature
-	Unknown    []Judgement // of what the engine could not say what it wants: no judgement, and not among Judgements
-	Held       []ledger.Hold
+	Unknown []Judgement // of what the engine could not say what it wants: no judgement, and not among Judgements
+	Held    []ledger.Hold
+	said    words
 }
+
+// Judgements yields the last word about each key, in order of object, then feature.
+func (s Summary) Judgements() iter.Seq[Judgement] { return s.said.all() }
 
 // Session is one run of one engine, as the gate sees it. Its methods are called by one goroutine at a time.
 type Session struct {
@@ -61,7 +65,7 @@ type Session struct {
 	parked   []engine.Proposal
 	named    []engine.Proposal // a sign-in name in them was refused before, and is not tried now
 	waiting  []engine.Proposal
-	said     map[ledger.Key]Judgement
+	said     words
 	unknown  map[ledger.Key]Judgement // what the engine could not say anything of
 	claimed  map[scoping.ObjectID]bool
 	refused  map[ledger.Key][]ledger.Part // what was tried in this session and refused
@@ -78,7 +82,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 		o.Ceiling = engine.ModeOwn
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
-		power: map[string]string{}, said: map[ledger.Key]Judgement{}, unknown: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
+		power: map[string]string{}, unknown: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
 		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}, reading: g.o.Census.Reading(), ruled: map[string]uint64{}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
@@ -111,13 +115,10 @@ func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch 
 }
 
 // Seen says whether the session heard of an object's feature.
-func (s *Session) Seen(k ledger.Key) bool { _, ok := s.said[k]; return ok }
+func (s *Session) Seen(k ledger.Key) bool { _, ok := s.said.of[k]; return ok }
 
 // Said gives the session's last word about an object's feature.
-func (s *Session) Said(k ledger.Key) (Judgement, bool) {
-	j, ok := s.said[k]
-	return j, ok
-}
+func (s *Session) Said(k ledger.Key) (Judgement, bool) { return s.said.get(k) }
 
 // item is a proposal on its way to a decision.
 type item struct {
@@ -180,7 +181,7 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 		}
 	}
 	if s.o.Progress != nil {
-		s.o.Progress(len(s.said))
+		s.o.Progress(len(s.said.of))
 	}
 	return out, nil
 }
@@ -309,10 +310,6 @@ func nameOf(o scoping.ObjectID, c Case) string {
 // judgement keeps the session's last word. That an engine cannot say what it wants is none.
 func (s *Session) judgement(it *item) {
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
-	words := s.said
-	if it.p.Want == engine.Unknown {
-		words = s.unknown
-	}
 	j := Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
 		Op: it.v.Op, Before: it.v.Before, After: it.v.After, Foreign: it.v.Foreign}
 	if s.ceiling != engine.ModeShadow && it.v.Outcome != engine.Shadowed {
@@ -321,7 +318,11 @@ func (s *Session) judgement(it *item) {
 	if s.o.Manages {
 		j.Manages = sortedKeys(it.p.Desired)
 	}
-	words[k] = j
+	if it.p.Want == engine.Unknown {
+		s.unknown[k] = j
+		return
+	}
+	s.said.put(j)
 }
 
 // decision makes the record of a verdict, or says that none is owed.

@@ -58,7 +58,7 @@ type Options struct {
 	SaveCache func(context.Context) error
 	// Checkpoints keeps the ledger's checkpoint; nil: the log is folded from the start each time.
 	Checkpoints Checkpoints
-	// Unsaved is how many rows of the ledger may have changed before they are saved in the middle of a run; 0: 4,096.
+	// Unsaved is how many rows of the ledger may have changed before they are saved in the middle of a run; 0: 1,024.
 	Unsaved int
 	// Glance opens a host that shows what is stored, changes nothing and is opened fast: see [ErrGlance]. Store, Census and Cache are opened for that, too.
 	Glance  bool
@@ -318,7 +318,7 @@ func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error)
 }
 
 // unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11).
-const unsaved = 4096
+const unsaved = 1024
 
 // ease saves in the middle of a run what became much.
 func (h *Host) ease(ctx context.Context) error {

@@ -79,7 +79,7 @@ func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
 	}
 	c := &Checkpoint{Seq: s.Seq, Anew: s.anew, changed: t.changed, troubled: s.Troubles.changed, unlinks: t.unlinks, records: s.records}
 	for _, o := range sortedObjects(t.changed) {
-		r := t.rows[o]
+		r := t.Get(o)
 		if r == nil {
 			c.Entries = append(c.Entries, Entry{Section: rowsSection, Key: o.String()})
 			continue
@@ -103,11 +103,7 @@ func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
 		}
 		c.Entries = append(c.Entries, Entry{Section: recordsSection, Key: o.String(), Value: b, Append: true})
 	}
-	troubles, err := s.Troubles.entries()
-	if err != nil {
-		return nil, err
-	}
-	c.Entries = append(c.Entries, troubles...)
+	c.Entries = append(c.Entries, s.Troubles.entries()...)
 	b, err := s.head(hash)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the ledger's checkpoint: %w", err)
@@ -131,8 +127,8 @@ func (s *State) Stored(c *Checkpoint, stored bool) {
 	s.Troubles.stored(c.troubled, stored)
 	if stored {
 		for o := range c.changed {
-			if r, known := t.rows[o]; known && r == nil && !t.changed[o] {
-				delete(t.rows, o) // dropped, and the shelf knows
+			if packed, known := t.packed[o]; known && packed == "" && !t.changed[o] {
+				delete(t.packed, o) // dropped, and the shelf knows
 			}
 		}
 		return
@@ -171,7 +167,7 @@ func Load(shelf Shelf) (s *State, hash string, err error) {
 		return nil, "", err
 	}
 	s.Rows.whole()
-	s.Troubles.all()
+	s.Troubles.whole()
 	if err := s.Err(); err != nil {
 		return nil, "", err
 	}
@@ -205,8 +201,8 @@ func glance(shelf Shelf) (*State, head, error) {
 		return nil, h, fmt.Errorf("%w: checkpoint: %w", ErrRecord, err)
 	}
 	if h.Version == 1 { // its rows are not on the shelf yet
-		h.Rows, h.Since, s.anew = len(s.Rows.rows), s.Seq+1, true
-		for o := range s.Rows.rows {
+		h.Rows, h.Since, s.anew = s.Rows.Len(), s.Seq+1, true
+		for o := range s.Rows.objects() {
 			s.Rows.note(o)
 		}
 	} else {
@@ -249,11 +245,6 @@ func (s *State) Records(shelf Shelf, o scoping.ObjectID) (seqs []uint64, since u
 
 // check finds what no ledger writes, and what would end the program later.
 func (s *State) check() error {
-	for o, r := range s.Rows.rows {
-		if err := r.check(o); err != nil {
-			return err
-		}
-	}
 	for id, o := range s.Intents {
 		if o == nil || o.Record.Object == nil || o.Record.Intent == nil || o.Record.Intent.Write.ID != id {
 			return fmt.Errorf("intent %s is damaged", id)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,7 +20,7 @@ func (s *State) Fold(seq uint64, r Record) error {
 	if seq <= s.Seq {
 		return nil
 	}
-	if err := s.fold(seq, r); err != nil {
+	if err := errors.Join(s.fold(seq, r), s.Rows.settle()); err != nil {
 		return fmt.Errorf("%w: record %d (%s): %w", ErrRecord, seq, r.Type, err)
 	}
 	s.Seq = seq
@@ -65,7 +66,7 @@ func (s *State) fold(seq uint64, r Record) error {
 				s.Rows.news.NoteAll()
 			}
 			s.Runs[r.Engine] = r.Detail
-			s.forgetTroubles(r.At)
+			s.Troubles.forgetAll(r.At)
 		}
 	case BaselineType, WaveType:
 	default:
@@ -173,7 +174,7 @@ func (s *State) done(seq uint64, r Record, cloudID string, told Record) {
 	row.Wrote = told.Moment()
 	row.wroteLinks(in.Write)
 	if in.Pair != nil {
-		s.trouble(Key{*r.Object, r.Feature}).wrote(at, *in.Pair)
+		s.trouble(Key{*r.Object, r.Feature}, func(t *Trouble) { t.wrote(at, *in.Pair) })
 	}
 	if in.Class != Ordinary {
 		if !in.Approved { // what a person approved does not count against later runs (rule D2)
@@ -232,7 +233,6 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	}
 	old := row.Features[r.Feature]
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Never: c.Never}
-	s.Rows.shared.last(row.Features[r.Feature])
 	if old != nil && r.Type == DecisionType {
 		row.Features[r.Feature].Restores = old.Restores // an agreement is no write
 	}
@@ -257,7 +257,6 @@ func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 		return
 	}
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Attrs: c.Attrs}
-	s.Rows.shared.last(row.Features[r.Feature])
 }
 
 // relink ties the row to a cloud object; another row that held it lets go (one who returned under a new objectGUID).
@@ -331,7 +330,6 @@ func (s *State) foldPlace(r Record) error {
 		l.Epoch = r.Epoch
 	}
 	row.Features[r.Feature] = &l
-	s.Rows.shared.last(&l)
 	return nil
 }
 

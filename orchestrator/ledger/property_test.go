@@ -282,7 +282,7 @@ func TestAccountsAndRowsAreOneToOne(t *testing.T) {
 				t.Fatalf("%s belongs to %s and %s", r.CloudID, o, other)
 			}
 			seen[r.CloudID] = o
-			if back, ok := s.ByCloud(r.CloudID); !ok || back != r {
+			if back, ok := s.ByCloud(r.CloudID); !ok || back.Object != o {
 				t.Fatalf("%s is not found by its account %s", o, r.CloudID)
 			}
 		}

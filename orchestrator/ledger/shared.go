@@ -1,78 +1,61 @@
 package ledger
 
 import (
+	"slices"
+
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// shared holds what many rows have in common, once: the chain of their container, the choices and the attributes that an engine writes. Rows never change them in place.
+// shared holds what many rows have in common, once and numbered: words such as engines' names, chains of containers, lists of attributes.
 type shared struct {
-	texts  map[string]string
-	lists  map[string][]string
-	chains map[string][]scoping.GUID
+	words  numbered[string]
+	lists  numbered[[]string]
+	chains numbered[[]scoping.GUID]
 	key    []byte
 }
 
-// last lets a record of a write refer to what others have too.
-func (s *shared) last(l *Last) {
-	l.Engine, l.Chain, l.Chosen, l.Attrs = s.text(l.Engine), s.chain(l.Chain), s.chain(l.Chosen), s.list(l.Attrs)
+// numbered gives equal values one number.
+type numbered[T any] struct {
+	all []T
+	of  map[string]uint32
 }
 
-func (s *shared) row(r *Row) {
-	if r == nil {
-		return
+// number returns the number of the value that a key names; made is called for a new one.
+func (x *numbered[T]) number(key []byte, made func() T) uint32 {
+	if n, known := x.of[string(key)]; known {
+		return n
 	}
-	for _, l := range r.Features {
-		s.last(l)
+	if x.of == nil {
+		x.of = map[string]uint32{}
 	}
+	n := uint32(len(x.all))
+	x.of[string(key)], x.all = n, append(x.all, made())
+	return n
 }
 
-func (s *shared) text(t string) string {
-	if known, ok := s.texts[t]; ok {
-		return known
-	}
-	if s.texts == nil {
-		s.texts = map[string]string{}
-	}
-	s.texts[t] = t
-	return t
+func (s *shared) wordOf(t string) uint32 {
+	s.key = append(s.key[:0], t...)
+	return s.words.number(s.key, func() string { return string(s.key) })
 }
 
-func (s *shared) list(l []string) []string {
-	if l == nil {
-		return nil
-	}
+func (s *shared) listOf(l []string) uint32 {
 	s.key = s.key[:0]
+	if l != nil {
+		s.key = append(s.key, '+')
+	}
 	for _, t := range l {
 		s.key = append(append(s.key, t...), 0)
 	}
-	if known, ok := s.lists[string(s.key)]; ok {
-		return known
-	}
-	if s.lists == nil {
-		s.lists = map[string][]string{}
-	}
-	mine := make([]string, len(l))
-	for i, t := range l {
-		mine[i] = s.text(t)
-	}
-	s.lists[string(s.key)] = mine
-	return mine
+	return s.lists.number(s.key, func() []string { return slices.Clone(l) })
 }
 
-func (s *shared) chain(c []scoping.GUID) []scoping.GUID {
-	if c == nil {
-		return nil
-	}
+func (s *shared) chainOf(c []scoping.GUID) uint32 {
 	s.key = s.key[:0]
+	if c != nil {
+		s.key = append(s.key, '+')
+	}
 	for _, g := range c {
 		s.key = append(s.key, g[:]...)
 	}
-	if known, ok := s.chains[string(s.key)]; ok {
-		return known
-	}
-	if s.chains == nil {
-		s.chains = map[string][]scoping.GUID{}
-	}
-	s.chains[string(s.key)] = c
-	return c
+	return s.chains.number(s.key, func() []scoping.GUID { return slices.Clone(c) })
 }

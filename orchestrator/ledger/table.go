@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
 	"github.com/tandem-sync/tandem/scoping"
@@ -14,9 +15,14 @@ import (
 // Table holds the rows of a ledger by object. Readers see no more of it than its methods, so that its layout can change. It is guarded as the ledger
 // that it belongs to is; rows that it returns are not to be changed, nor kept across a Fold.
 //
+// Rows are kept packed; one that a fold changes is unpacked until the fold ends.
+//
 // A table is whole, or it takes rows from a shelf when they are asked for first: then a row that cannot be read counts as absent, and State.Err says so.
 type Table struct {
-	rows    map[scoping.ObjectID]*Row // nil: dropped, or not on the shelf
+	packed  map[scoping.ObjectID]string // "": dropped, or not on the shelf
+	open    map[scoping.ObjectID]*Row   // those that the fold under way changes
+	size    int                         // rows in packed
+	counts  map[scoping.Kind]int        // of those, in state Live
 	links   map[string]scoping.ObjectID
 	changed map[scoping.ObjectID]bool // since they were saved last
 	unlinks map[string]bool           // links that ended since then
@@ -32,9 +38,12 @@ type Table struct {
 
 // Get returns the row of an object, nil if it has none.
 func (t *Table) Get(o scoping.ObjectID) *Row {
-	r, known := t.rows[o]
-	if known || t.shelf == nil {
+	if r := t.open[o]; r != nil {
 		return r
+	}
+	packed, known := t.packed[o]
+	if known || t.shelf == nil {
+		return t.unpack(o, packed)
 	}
 	r, err := t.read(o)
 	if err != nil {
@@ -42,6 +51,19 @@ func (t *Table) Get(o scoping.ObjectID) *Row {
 		return nil
 	}
 	t.take(o, r)
+	return r
+}
+
+// unpack returns a row of packed; nil for none.
+func (t *Table) unpack(o scoping.ObjectID, packed string) *Row {
+	if packed == "" {
+		return nil
+	}
+	r, err := t.shared.unpack(o, packed)
+	if err != nil {
+		t.fail(err)
+		return nil
+	}
 	return r
 }
 
@@ -67,14 +89,57 @@ func decodeRow(o scoping.ObjectID, b []byte) (*Row, error) {
 
 // take puts in what is stored; that is no change.
 func (t *Table) take(o scoping.ObjectID, r *Row) {
-	if t.rows == nil {
-		t.rows, t.links = map[scoping.ObjectID]*Row{}, map[string]scoping.ObjectID{}
+	packed := ""
+	if r != nil {
+		var err error
+		if packed, err = t.shared.pack(r); err != nil {
+			t.fail(fmt.Errorf("the row of %s: %w", o, err))
+		}
+		t.link(r)
 	}
-	t.shared.row(r)
-	t.rows[o] = r
-	if r != nil && r.CloudID != "" {
-		t.links[r.CloudID] = o
+	if t.packed == nil {
+		t.packed, t.counts = map[scoping.ObjectID]string{}, map[scoping.Kind]int{}
 	}
+	t.tally(t.packed[o], -1)
+	t.packed[o] = packed
+	t.tally(packed, 1)
+}
+
+// link lets a row be found by its cloud object.
+func (t *Table) link(r *Row) {
+	if t.links == nil {
+		t.links = map[string]scoping.ObjectID{}
+	}
+	if r.CloudID != "" {
+		if _, known := t.links[r.CloudID]; !known { // else the key's text stays
+			t.links[strings.Clone(r.CloudID)] = r.Object
+			return
+		}
+		t.links[r.CloudID] = r.Object
+	}
+}
+
+// tally counts a packed row in or out.
+func (t *Table) tally(packed string, by int) {
+	if packed == "" {
+		return
+	}
+	t.size += by
+	if kind, state := t.shared.peek(packed); state == Live {
+		t.counts[kind] += by
+	}
+}
+
+// settle packs what a fold changed.
+func (t *Table) settle() error {
+	for o, r := range t.open {
+		t.take(o, r)
+	}
+	clear(t.open)
+	if t.shelf == nil {
+		return t.err
+	}
+	return nil // of a shelf, whoever looks asks for the error
 }
 
 // fail remembers the first row that could not be read.
@@ -94,7 +159,7 @@ func (t *Table) whole() {
 		if err != nil {
 			return fmt.Errorf("%w: the row of %s: %w", ErrRecord, key, err)
 		}
-		if _, known := t.rows[o]; known {
+		if _, known := t.packed[o]; known {
 			return nil
 		}
 		r, err := decodeRow(o, b)
@@ -106,9 +171,9 @@ func (t *Table) whole() {
 	if err != nil {
 		t.fail(err)
 	}
-	for o, r := range t.rows {
-		if r == nil && !t.changed[o] {
-			delete(t.rows, o) // asked for in vain
+	for o, packed := range t.packed {
+		if packed == "" && !t.changed[o] {
+			delete(t.packed, o) // asked for in vain
 		}
 	}
 	t.shelf = nil
@@ -117,21 +182,26 @@ func (t *Table) whole() {
 // Len returns the number of rows.
 func (t *Table) Len() int {
 	t.whole()
-	n := 0
-	for _, r := range t.rows {
-		if r != nil {
-			n++
-		}
-	}
-	return n
+	return t.size
 }
 
 // All yields every row, in no order.
 func (t *Table) All() iter.Seq2[scoping.ObjectID, *Row] {
 	return func(yield func(scoping.ObjectID, *Row) bool) {
+		for o := range t.objects() {
+			if r := t.Get(o); r != nil && !yield(o, r) {
+				return
+			}
+		}
+	}
+}
+
+// objects yields the object of every row, in no order.
+func (t *Table) objects() iter.Seq[scoping.ObjectID] {
+	return func(yield func(scoping.ObjectID) bool) {
 		t.whole()
-		for o, r := range t.rows {
-			if r != nil && !yield(o, r) {
+		for o, packed := range t.packed {
+			if packed != "" && !yield(o) {
 				return
 			}
 		}
@@ -143,7 +213,7 @@ func (t *Table) InTransit() []scoping.ObjectID {
 	look, all := t.moved.Take()
 	if all || t.transit == nil {
 		t.transit, look = map[scoping.ObjectID]struct{}{}, map[scoping.ObjectID]struct{}{}
-		for o := range t.All() {
+		for o := range t.objects() {
 			look[o] = struct{}{}
 		}
 	}
@@ -160,9 +230,8 @@ func (t *Table) InTransit() []scoping.ObjectID {
 func (t *Table) Live() map[scoping.Kind]int {
 	out := map[scoping.Kind]int{}
 	if t.shelf == nil {
-		for _, r := range t.rows {
-			r.count(out, 1)
-		}
+		maps.Copy(out, t.counts)
+		maps.DeleteFunc(out, func(_ scoping.Kind, n int) bool { return n == 0 })
 		return out
 	}
 	for k, n := range t.live {
@@ -174,7 +243,7 @@ func (t *Table) Live() map[scoping.Kind]int {
 			t.fail(err)
 		}
 		before.count(out, -1)
-		t.rows[o].count(out, 1)
+		t.Get(o).count(out, 1)
 	}
 	return out
 }
@@ -214,9 +283,18 @@ func (t *Table) linked(cloudID string) (scoping.ObjectID, bool) {
 func (t *Table) change(o scoping.ObjectID) *Row {
 	r := t.Get(o)
 	if r != nil {
+		t.begin(r)
 		t.note(o)
 	}
 	return r
+}
+
+// begin keeps a row unpacked until the fold ends.
+func (t *Table) begin(r *Row) {
+	if t.open == nil {
+		t.open = map[scoping.ObjectID]*Row{}
+	}
+	t.open[r.Object] = r
 }
 
 func (t *Table) note(o scoping.ObjectID) {
@@ -230,12 +308,14 @@ func (t *Table) note(o scoping.ObjectID) {
 
 // put adds a row.
 func (t *Table) put(r *Row) {
-	t.take(r.Object, r)
+	t.link(r)
+	t.begin(r)
 	t.note(r.Object)
 }
 
 // drop removes a row. Its link has gone to another one.
 func (t *Table) drop(o scoping.ObjectID) {
+	delete(t.open, o)
 	t.take(o, nil)
 	t.note(o)
 }
@@ -250,30 +330,28 @@ func (t *Table) tie(r *Row, cloudID string) {
 		t.unlinks[r.CloudID] = true
 	}
 	r.CloudID = cloudID
-	t.links[cloudID] = r.Object
+	t.link(r)
 	delete(t.unlinks, cloudID)
 }
 
 // UnmarshalJSON implements json.Unmarshaler, for checkpoints of version 1.
 func (t *Table) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, &t.rows); err != nil {
+	var rows map[scoping.ObjectID]*Row
+	if err := json.Unmarshal(b, &rows); err != nil {
 		return err
 	}
-	t.links = map[string]scoping.ObjectID{}
-	for o, r := range t.rows {
-		if r != nil && r.CloudID != "" {
-			t.links[r.CloudID] = o
+	for o, r := range rows {
+		if err := r.check(o); err != nil {
+			return err
 		}
+		t.take(o, r)
 	}
-	return nil
+	return t.err
 }
 
 // MarshalJSON implements json.Marshaler: a whole ledger as one value, for comparing. Checkpoints keep rows apart.
 func (t *Table) MarshalJSON() ([]byte, error) {
-	t.whole()
-	rows := maps.Clone(t.rows)
-	maps.DeleteFunc(rows, func(_ scoping.ObjectID, r *Row) bool { return r == nil })
-	return json.Marshal(rows)
+	return json.Marshal(maps.Collect(t.All()))
 }
 
 // IsZero reports whether there are no rows.

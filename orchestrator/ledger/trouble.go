@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"math"
 	"slices"
 	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Part is one part of what a proposal wants that could not be written, set apart so that the rest is: an attribute, the other end of a
@@ -148,59 +151,54 @@ func (t *Trouble) lost(p Pair) {
 	}
 }
 
-// empty reports whether there is nothing worth remembering at a time.
-func (t *Trouble) empty(now int64) bool {
-	return len(t.Parts) == 0 && len(t.NotKept) == 0 && !slices.ContainsFunc(t.Written, func(w Written) bool { return len(within(w.At, now)) > 0 })
+// ends returns from when on there is nothing worth remembering, if nothing else happens.
+func (t *Trouble) ends() int64 {
+	if len(t.Parts) > 0 || len(t.NotKept) > 0 {
+		return math.MaxInt64
+	}
+	end := int64(math.MinInt64)
+	for _, w := range t.Written {
+		for _, at := range w.At {
+			end = max(end, at+Window.Milliseconds())
+		}
+	}
+	return end
 }
 
-// TroubleOf returns what is remembered of a key in trouble, nil for others. It must not be kept or changed.
+// TroubleOf returns what is remembered of a key in trouble, nil for others. A change of it changes nothing.
 func (s *State) TroubleOf(k Key) *Trouble { return s.Troubles.get(k.Object)[k.Feature] }
 
-func (s *State) trouble(k Key) *Trouble {
-	fs := s.Troubles.change(k.Object)
+// trouble lets f change what is remembered of a key.
+func (s *State) trouble(k Key, f func(*Trouble)) {
+	fs := s.Troubles.get(k.Object)
+	if fs == nil {
+		fs = map[scoping.Feature]*Trouble{}
+	}
 	if fs[k.Feature] == nil {
 		fs[k.Feature] = &Trouble{}
 	}
-	return fs[k.Feature]
+	f(fs[k.Feature])
+	s.Troubles.put(k.Object, fs)
 }
 
 // troubled folds what a decision says of trouble.
 func (s *State) troubled(k Key, r Record) {
 	switch {
 	case len(r.Parts) > 0:
-		s.trouble(k).refused(r.At, r.Parts)
+		s.trouble(k, func(t *Trouble) { t.refused(r.At, r.Parts) })
 	case r.Pair != nil:
-		s.trouble(k).lost(*r.Pair)
+		s.trouble(k, func(t *Trouble) { t.lost(*r.Pair) })
 	}
 	if s.TroubleOf(k) != nil && r.Closed {
-		t := s.trouble(k)
-		t.Parts, t.Count, t.First, t.Last, t.Next = nil, 0, 0, 0, 0
-		s.forgetTrouble(k, r.At)
-	}
-}
-
-func (s *State) forgetTrouble(k Key, now int64) {
-	if t := s.TroubleOf(k); t != nil && t.empty(now) {
-		fs := s.Troubles.change(k.Object)
-		if delete(fs, k.Feature); len(fs) == 0 {
-			s.Troubles.drop(k.Object)
-		}
-	}
-}
-
-// forgetTroubles lets go of what is over, at the end of a run.
-func (s *State) forgetTroubles(now int64) {
-	for o, fs := range s.Troubles.all() {
-		for f := range fs {
-			s.forgetTrouble(Key{o, f}, now)
-		}
+		s.trouble(k, func(t *Trouble) { t.Parts, t.Count, t.First, t.Last, t.Next = nil, 0, 0, 0, 0 })
+		s.Troubles.forget(k.Object, r.At)
 	}
 }
 
 // InTrouble lists the keys of which trouble is remembered, in order.
 func (s *State) InTrouble() []Key {
 	var out []Key
-	for o, fs := range s.Troubles.all() {
+	for o, fs := range s.Troubles.all {
 		for f := range fs {
 			out = append(out, Key{o, f})
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -12,29 +13,48 @@ import (
 const troubleSection = "troubles"
 
 // Troubles is what is remembered of keys whose writes are refused or do not last (rule S10), by object. Every write is counted there for a day, so that there may
-// be as many as rows; like them they are read when they are asked for first where the ledger is only looked at.
+// be as many as rows: each object's are kept encoded, as they are stored. Like rows they are read when they are asked for first where the ledger is only looked at.
 type Troubles struct {
-	of      map[scoping.ObjectID]map[scoping.Feature]*Trouble // nil: nothing is remembered
-	changed map[scoping.ObjectID]bool                         // since they were saved last
-	shelf   Shelf                                             // nil: all are here
+	of      map[scoping.ObjectID]kept // nil: nothing is remembered
+	changed map[scoping.ObjectID]bool // since they were saved last
+	shelf   Shelf                     // nil: all are here
 	err     error
 }
 
-// get returns the troubles of an object.
+// kept is what is remembered of one object. The zero value: nothing, which the shelf may not know.
+type kept struct {
+	text string // JSON of its troubles by feature
+	ends int64  // before this time none of them is over
+}
+
+// get returns the troubles of an object, which are the caller's.
 func (t *Troubles) get(o scoping.ObjectID) map[scoping.Feature]*Trouble {
-	fs, known := t.of[o]
-	if known || t.shelf == nil {
-		return fs
+	k, known := t.of[o]
+	if !known && t.shelf != nil {
+		b, err := t.shelf.Get(troubleSection, o.String())
+		if err == nil && b != nil {
+			k, err = takeTroubles(o, b)
+		}
+		if err != nil {
+			t.fail(err)
+		}
+		t.take(o, k)
 	}
-	b, err := t.shelf.Get(troubleSection, o.String())
-	if err == nil && b != nil {
-		fs, err = decodeTroubles(o, b)
+	if k.text == "" {
+		return nil
 	}
-	if err != nil && t.err == nil {
+	fs, err := decodeTroubles(o, []byte(k.text))
+	if err != nil { // it was decoded before
+		t.fail(err)
+	}
+	return fs
+}
+
+// fail remembers the first trouble with reading.
+func (t *Troubles) fail(err error) {
+	if t.err == nil {
 		t.err = err
 	}
-	t.put(o, fs)
-	return fs
 }
 
 func decodeTroubles(o scoping.ObjectID, b []byte) (fs map[scoping.Feature]*Trouble, err error) {
@@ -49,29 +69,70 @@ func decodeTroubles(o scoping.ObjectID, b []byte) (fs map[scoping.Feature]*Troub
 	return fs, nil
 }
 
-func (t *Troubles) put(o scoping.ObjectID, fs map[scoping.Feature]*Trouble) {
-	if t.of == nil {
-		t.of = map[scoping.ObjectID]map[scoping.Feature]*Trouble{}
+// takeTroubles checks what is stored of an object.
+func takeTroubles(o scoping.ObjectID, b []byte) (kept, error) {
+	fs, err := decodeTroubles(o, b)
+	if err != nil || len(fs) == 0 {
+		return kept{}, err
 	}
-	t.of[o] = fs
+	return kept{string(b), endOf(fs)}, nil
 }
 
-// change returns the troubles of an object to be changed, made where there are none.
-func (t *Troubles) change(o scoping.ObjectID) map[scoping.Feature]*Trouble {
-	fs := t.get(o)
-	if fs == nil {
-		fs = map[scoping.Feature]*Trouble{}
-		t.put(o, fs)
+// endOf returns when the first of an object's troubles is over.
+func endOf(fs map[scoping.Feature]*Trouble) int64 {
+	ends := int64(math.MaxInt64)
+	for _, x := range fs {
+		ends = min(ends, x.ends())
 	}
+	return ends
+}
+
+// take puts in what is stored; that is no change.
+func (t *Troubles) take(o scoping.ObjectID, k kept) {
+	if t.of == nil {
+		t.of = map[scoping.ObjectID]kept{}
+	}
+	t.of[o] = k
+}
+
+// put lets an object have these troubles, or none.
+func (t *Troubles) put(o scoping.ObjectID, fs map[scoping.Feature]*Trouble) {
+	k := kept{}
+	if len(fs) > 0 {
+		b, err := json.Marshal(fs)
+		if err != nil { // texts and numbers always can be
+			t.fail(fmt.Errorf("encoding the troubles of %s: %w", o, err))
+		}
+		k = kept{string(b), endOf(fs)}
+	}
+	t.take(o, k)
 	t.note(o)
-	return fs
 }
 
 // drop forgets the troubles of an object.
 func (t *Troubles) drop(o scoping.ObjectID) {
 	if t.get(o) != nil {
 		t.put(o, nil)
-		t.note(o)
+	}
+}
+
+// forget lets go of what is over of an object.
+func (t *Troubles) forget(o scoping.ObjectID, now int64) {
+	fs, before := t.get(o), 0
+	before = len(fs)
+	maps.DeleteFunc(fs, func(_ scoping.Feature, x *Trouble) bool { return x.ends() <= now })
+	if len(fs) < before {
+		t.put(o, fs)
+	}
+}
+
+// forgetAll lets go of what is over, at the end of a run.
+func (t *Troubles) forgetAll(now int64) {
+	t.whole()
+	for o, k := range t.of {
+		if k.text != "" && k.ends <= now {
+			t.forget(o, now)
+		}
 	}
 }
 
@@ -82,43 +143,52 @@ func (t *Troubles) note(o scoping.ObjectID) {
 	t.changed[o] = true
 }
 
-// all returns the objects of which something is remembered.
-func (t *Troubles) all() map[scoping.ObjectID]map[scoping.Feature]*Trouble {
-	if s := t.shelf; s != nil {
-		t.shelf = nil
-		err := s.Each(troubleSection, func(key string, b []byte) error {
-			o, err := scoping.ParseObjectID(key)
-			if err != nil {
-				return fmt.Errorf("%w: the troubles of %s: %w", ErrRecord, key, err)
-			}
-			if _, known := t.of[o]; known {
-				return nil
-			}
-			fs, err := decodeTroubles(o, b)
-			if err == nil {
-				t.put(o, fs)
-			}
-			return err
-		})
-		if err != nil && t.err == nil {
-			t.err = err
+// whole takes everything that is still on the shelf only.
+func (t *Troubles) whole() {
+	s := t.shelf
+	if s == nil {
+		return
+	}
+	t.shelf = nil
+	err := s.Each(troubleSection, func(key string, b []byte) error {
+		o, err := scoping.ParseObjectID(key)
+		if err != nil {
+			return fmt.Errorf("%w: the troubles of %s: %w", ErrRecord, key, err)
+		}
+		if _, known := t.of[o]; known {
+			return nil
+		}
+		k, err := takeTroubles(o, b)
+		if err == nil {
+			t.take(o, k)
+		}
+		return err
+	})
+	if err != nil {
+		t.fail(err)
+	}
+}
+
+// all yields the objects of which something is remembered, in no order.
+func (t *Troubles) all(yield func(scoping.ObjectID, map[scoping.Feature]*Trouble) bool) {
+	t.whole()
+	for o, k := range t.of {
+		if k.text != "" && !yield(o, t.get(o)) {
+			return
 		}
 	}
-	return t.of
 }
 
 // entries encodes what changed.
-func (t *Troubles) entries() (out []Entry, err error) {
+func (t *Troubles) entries() (out []Entry) {
 	for _, o := range sortedObjects(t.changed) {
 		e := Entry{Section: troubleSection, Key: o.String()}
-		if fs := t.of[o]; len(fs) > 0 {
-			if e.Value, err = json.Marshal(fs); err != nil {
-				return nil, fmt.Errorf("encoding the troubles of %s: %w", o, err)
-			}
+		if text := t.of[o].text; text != "" {
+			e.Value = []byte(text)
 		}
 		out = append(out, e)
 	}
-	return out, nil
+	return out
 }
 
 // stored ends a checkpoint.
@@ -129,22 +199,25 @@ func (t *Troubles) stored(changed map[scoping.ObjectID]bool, stored bool) {
 		}
 		return
 	}
-	maps.DeleteFunc(t.of, func(o scoping.ObjectID, fs map[scoping.Feature]*Trouble) bool {
-		return len(fs) == 0 && changed[o] && !t.changed[o]
-	})
+	for o := range changed {
+		if t.of[o].text == "" && !t.changed[o] {
+			delete(t.of, o)
+		}
+	}
 }
 
 // UnmarshalJSON implements json.Unmarshaler, for checkpoints of version 1.
 func (t *Troubles) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, &t.of); err != nil {
+	var of map[scoping.ObjectID]json.RawMessage
+	if err := json.Unmarshal(b, &of); err != nil {
 		return err
 	}
-	for o, fs := range t.of {
-		for f, x := range fs {
-			if x == nil {
-				return fmt.Errorf("the troubles of %s have nothing about %s", o, f)
-			}
+	for o, x := range of {
+		k, err := takeTroubles(o, x)
+		if err != nil {
+			return err
 		}
+		t.take(o, k)
 		t.note(o)
 	}
 	return nil
@@ -152,17 +225,15 @@ func (t *Troubles) UnmarshalJSON(b []byte) error {
 
 // MarshalJSON implements json.Marshaler: all of them as one value, for comparing. Checkpoints keep them apart.
 func (t *Troubles) MarshalJSON() ([]byte, error) {
-	all := maps.Clone(t.all())
-	maps.DeleteFunc(all, func(_ scoping.ObjectID, fs map[scoping.Feature]*Trouble) bool { return len(fs) == 0 })
+	all := map[scoping.ObjectID]map[scoping.Feature]*Trouble{}
+	maps.Insert(all, t.all)
 	return json.Marshal(all)
 }
 
 // IsZero reports whether nothing is remembered.
 func (t *Troubles) IsZero() bool {
-	for _, fs := range t.all() {
-		if len(fs) > 0 {
-			return false
-		}
+	for range t.all {
+		return false
 	}
 	return true
 }

@@ -55,7 +55,7 @@ type Report struct {
 	HeldSets   []string         `json:"heldSets,omitempty"`
 	Left       []string         `json:"unclaimedObjects,omitempty"`
 	ReadOnly   string           `json:"readOnly,omitempty"` // why nothing was written: the state waits for its activation
-	Judgements []gate.Judgement `json:"-"`
+	Judgements []gate.Judgement `json:"-"`                  // of what was judged in shadow
 }
 
 // FirstProblem returns what went wrong first, for one line.
@@ -78,18 +78,29 @@ func (r *Report) leave(name string) {
 var gravity = map[engine.Outcome]int{engine.Failed: 9, engine.InDoubt: 8, engine.Held: 7, engine.Refused: 6, engine.Stale: 5, engine.Deferred: 5, engine.Parked: 5,
 	engine.Applied: 4, engine.Partial: 3, engine.Shadowed: 2, engine.Released: 1, engine.Unchanged: 0}
 
+// graver compares the outcomes of two judgements.
+func graver(a, b gate.Judgement) int { return cmp.Compare(gravity[a.Outcome], gravity[b.Outcome]) }
+
 // count adds a session's judgements, an object once. Of features alike in outcome the base feature speaks: a new user whose manager was set is a create.
 func (r *Report) count(sum gate.Summary) {
-	worst := map[scoping.ObjectID]gate.Judgement{}
-	for _, j := range sum.Judgements {
-		old, ok := worst[j.Key.Object]
-		if more := gravity[j.Outcome] - gravity[old.Outcome]; !ok || more > 0 || (more == 0 && j.Key.Feature == scoping.Base(j.Kind)) {
-			worst[j.Key.Object] = j
+	var worst *gate.Judgement // of the object whose features are looked at
+	for j := range sum.Judgements() {
+		switch {
+		case worst == nil:
+			worst = &j
+		case j.Key.Object != worst.Key.Object:
+			r.add(*worst)
+			worst = &j
+		case graver(j, *worst) > 0 || graver(j, *worst) == 0 && j.Key.Feature == scoping.Base(j.Kind):
+			worst = &j
 		}
 		r.note(j)
+		if j.Outcome == engine.Shadowed {
+			r.Judgements = append(r.Judgements, j)
+		}
 	}
-	for _, j := range worst {
-		r.add(j)
+	if worst != nil {
+		r.add(*worst)
 	}
 	for _, j := range sum.Unknown {
 		r.problem(j)
@@ -166,10 +177,9 @@ func (r *Report) problem(j gate.Judgement) {
 
 // report adds to a report what came of a conversation, with what a person should know and need not act on.
 func (c *conversation) report(out *Report) {
-	out.Judgements = c.Summary.Judgements
 	out.Errors = append(out.Errors, c.Problems...)
 	out.count(c.Summary)
-	for _, j := range c.Summary.Judgements {
+	for j := range c.Summary.Judgements() {
 		if j.Code == gate.CodeAddressQuarantined && len(out.Findings) < maxProblems {
 			out.Findings = append(out.Findings, Problem{Object: j.Name, Code: string(j.Code), Message: j.Reason})
 		}

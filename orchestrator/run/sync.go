@@ -322,16 +322,18 @@ func settledAll(sum gate.Summary) bool {
 	if slices.ContainsFunc(sum.Held, func(x ledger.Hold) bool { return x.Class == ledger.Adoptions }) {
 		return false
 	}
-	return !slices.ContainsFunc(sum.Judgements, func(j gate.Judgement) bool {
+	for j := range sum.Judgements() {
 		if j.Key.Feature != scoping.Base(j.Kind) || j.Want != engine.Present {
-			return false
+			continue
 		}
 		switch j.Outcome {
 		case engine.Deferred, engine.Stale, engine.InDoubt, engine.Parked:
-			return true
+			return false
 		case engine.Refused:
-			return j.Code == gate.CodeRejected
+			if j.Code == gate.CodeRejected {
+				return false
+			}
 		}
-		return false
-	})
+	}
+	return true
 }

@@ -128,10 +128,10 @@ func entryFrom(le *ldap.Entry, incremental bool) (Entry, error) {
 		name, first, _, ranged := valueRange(strings.ToLower(a.Name))
 		switch {
 		case name == "lastknownparent": // finish needs its GUID
-			e.Attrs[name] = a.ByteValues
+			e.Attrs[name] = fitted(a.ByteValues)
 			continue
 		case !linkAttrs[name]:
-			e.Attrs[name] = plainValues(a.ByteValues)
+			e.Attrs[name] = fitted(plainValues(a.ByteValues))
 			continue
 		}
 		if e.Links == nil {
@@ -176,6 +176,20 @@ func plainValues(values [][]byte) [][]byte {
 		if l := parseExtendedDN(string(v)); !l.GUID.IsZero() {
 			values[i] = []byte(l.DN)
 		}
+	}
+	return values
+}
+
+// fitted copies values into memory of their size: the LDAP library reads each into 512 bytes, and whoever keeps entries keeps those.
+func fitted(values [][]byte) [][]byte {
+	n := 0
+	for _, v := range values {
+		n += len(v)
+	}
+	all := make([]byte, 0, n)
+	for i, v := range values {
+		all = append(all, v...)
+		values[i] = all[len(all)-len(v) : len(all) : len(all)]
 	}
 	return values
 }
