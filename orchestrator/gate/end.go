@@ -29,6 +29,11 @@ func (s *Session) End(ctx context.Context, complete bool) (Summary, error) {
 		return Summary{}, err
 	}
 	out := Summary{Held: s.held, said: s.said}
+	for j := range out.All() {
+		if j.Outcome == engine.Shadowed {
+			out.Judgements = append(out.Judgements, j)
+		}
+	}
 	for k, j := range s.unknown {
 		if !s.Seen(k) {
 			out.Unknown = append(out.Unknown, j)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"unicode/utf8"
 
@@ -26,7 +27,8 @@ const (
 
 // excess is what one session counts to keep within its limits.
 type excess struct {
-	times    map[scoping.ObjectID]int
+	times    map[uint64]uint8 // by the hash of an object: a run hears of every object, and those that share one would share a limit that nobody reaches
+	seed     maphash.Seed
 	unseen   int // objects among times that neither directory nor ledger knows
 	refusals int // in the journal
 	dropped  int // answers that left no trace
@@ -51,7 +53,8 @@ func (s *Session) over(p engine.Proposal) (code Code, reason string) {
 	if what, n, limit := size(p); n > limit {
 		return CodeTooLarge, fmt.Sprintf("%s has %d bytes; at most %d are taken", what, n, limit)
 	}
-	n, heard := s.excess.times[p.Object]
+	h := maphash.Comparable(s.excess.seed, p.Object)
+	n, heard := s.excess.times[h]
 	if n >= maxTimes {
 		return CodeRepeated, fmt.Sprintf("the run proposed this object %d times already", n)
 	}
@@ -61,7 +64,7 @@ func (s *Session) over(p engine.Proposal) (code Code, reason string) {
 		}
 		s.excess.unseen++
 	}
-	s.excess.times[p.Object] = n + 1
+	s.excess.times[h] = n + 1
 	return "", ""
 }
 

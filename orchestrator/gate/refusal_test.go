@@ -29,7 +29,7 @@ func (w *world) judged(o gate.SessionOptions, ps ...engine.Proposal) map[ledger.
 		w.t.Fatal(err)
 	}
 	out := map[ledger.Key]gate.Judgement{}
-	for j := range sum.Judgements() {
+	for j := range sum.All() {
 		out[j.Key] = j
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"slices"
 
@@ -45,13 +46,14 @@ type Judgement struct {
 
 // Summary is a session's result.
 type Summary struct {
-	Unknown []Judgement // of what the engine could not say what it wants: no judgement, and not among Judgements
-	Held    []ledger.Hold
-	said    words
+	Judgements []Judgement // of what was judged in shadow, in order of object, then feature; All has the others too
+	Unknown    []Judgement // of what the engine could not say what it wants: no judgement, and not among Judgements
+	Held       []ledger.Hold
+	said       words
 }
 
-// Judgements yields the last word about each key, in order of object, then feature.
-func (s Summary) Judgements() iter.Seq[Judgement] { return s.said.all() }
+// All yields the last word about each key, in order of object, then feature.
+func (s Summary) All() iter.Seq[Judgement] { return s.said.all() }
 
 // Session is one run of one engine, as the gate sees it. Its methods are called by one goroutine at a time.
 type Session struct {
@@ -83,7 +85,7 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	}
 	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
 		power: map[string]string{}, unknown: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
-		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[scoping.ObjectID]int{}}, reading: g.o.Census.Reading(), ruled: map[string]uint64{}}
+		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[uint64]uint8{}, seed: maphash.MakeSeed()}, reading: g.o.Census.Reading(), ruled: map[string]uint64{}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}
@@ -115,7 +117,7 @@ func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch 
 }
 
 // Seen says whether the session heard of an object's feature.
-func (s *Session) Seen(k ledger.Key) bool { _, ok := s.said.of[k]; return ok }
+func (s *Session) Seen(k ledger.Key) bool { return s.said.of[k.Feature][k.Object] != nil }
 
 // Said gives the session's last word about an object's feature.
 func (s *Session) Said(k ledger.Key) (Judgement, bool) { return s.said.get(k) }
@@ -181,7 +183,7 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 		}
 	}
 	if s.o.Progress != nil {
-		s.o.Progress(len(s.said.of))
+		s.o.Progress(s.said.count)
 	}
 	return out, nil
 }

@@ -62,7 +62,7 @@ func TestAnEngineThatCannotSayLeavesNoRecordAndKeepsWhatIsOwed(t *testing.T) {
 	for _, j := range sum.Unknown {
 		told = append(told, j.Key.Object)
 	}
-	if d := cmp.Diff([]scoping.ObjectID{ann, bob}, told); d != "" || len(slices.Collect(sum.Judgements())) != 0 || sum.Unknown[0].Name == "" {
+	if d := cmp.Diff([]scoping.ObjectID{ann, bob}, told); d != "" || len(slices.Collect(sum.All())) != 0 || sum.Unknown[0].Name == "" {
 		t.Errorf("%+v %s", sum, d)
 	}
 }

@@ -32,18 +32,40 @@ func (v *View) Choose(ctx context.Context) error {
 
 // ChoosePlanned tells the census of the choices of a partition that is not in force, so that places say which of them take an object.
 func (v *View) ChoosePlanned(ctx context.Context, p *scoping.Partition) error {
+	v.mu.Lock()
+	told := v.told == p && p != nil
+	v.mu.Unlock()
+	if told {
+		return nil
+	}
 	var all []scoping.Choice
 	for _, n := range v.census.Names() {
 		all = append(all, p.Choices(n)...)
 	}
-	return v.ChooseAlso(ctx, all)
+	mine := v.plan(all)
+	if err := v.Choose(ctx); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.plans == mine {
+		v.told = p
+	}
+	return nil
+}
+
+// plan puts choices in the place of those that are planned, and returns how many times that was done.
+func (v *View) plan(choices []scoping.Choice) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.planned, v.told = choices, nil
+	v.plans++
+	return v.plans
 }
 
 // ChooseAlso tells the census of choices that are not in force, instead of those of the last call.
 func (v *View) ChooseAlso(ctx context.Context, choices []scoping.Choice) error {
-	v.mu.Lock()
-	v.planned = choices
-	v.mu.Unlock()
+	v.plan(choices)
 	return v.Choose(ctx)
 }
 

@@ -38,7 +38,9 @@ type View struct {
 	without gate.Safeguard
 
 	mu      sync.Mutex
-	planned []scoping.Choice // by which a plan chooses objects that the policy in force does not
+	planned []scoping.Choice   // by which a plan chooses objects that the policy in force does not
+	plans   int                // counts them
+	told    *scoping.Partition // whose choices planned is, and the census was told; nil: of none
 }
 
 // New makes a view.

@@ -96,7 +96,7 @@ func (r *Planner) Wants(ctx context.Context, engineName string, scopes []scoping
 		return out, err
 	}
 	out.Objects, out.Differences = r.differing(h, scopes, r.within(scopes))
-	for j := range h.Summary.Judgements() {
+	for j := range h.Summary.All() {
 		if j.Key.Feature == scoping.Base(j.Kind) {
 			out.Manages[j.Key.Object] = j.Manages
 		}
@@ -117,7 +117,7 @@ func (r *Planner) differences(ctx context.Context, engineName string, scopes []s
 // differing returns how many of the objects heard of in scopes mine takes, and what would be written of them.
 func (r *Planner) differing(h *run.Heard, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (objects int, ds []gate.Judgement) {
 	seen := map[scoping.ObjectID]bool{}
-	for j := range h.Summary.Judgements() {
+	for j := range h.Summary.All() {
 		_, rank := opOf(j)
 		if rank == 0 || !mine(j.Key.Object, j.Key.Feature) {
 			continue

@@ -46,7 +46,7 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if w.From == scoping.None {
 		dead = slices.DeleteFunc(r.o.View.Dead(w.Scopes()), h.Spoke)
 	}
-	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.Judgements())), unheard, dead)
+	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), unheard, dead)
 	return ev, nil
 }
 
@@ -62,7 +62,7 @@ func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID
 	case err != nil:
 		return wave.Evidence{OK: true}, err
 	}
-	js := slices.DeleteFunc(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.Judgements())), func(j gate.Judgement) bool { return j.Key.Feature == scoping.References })
+	js := slices.DeleteFunc(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), func(j gate.Judgement) bool { return j.Key.Feature == scoping.References })
 	ev := wave.Evidence{OK: true}
 	ev.Counts, ev.Differences = r.tally(js, nil, nil)
 	return ev, nil

@@ -134,6 +134,7 @@ func (c *conversation) farewells(ctx context.Context, out *Report) error {
 		return err
 	}
 	out.count(f.Summary)
+	out.Judgements = append(out.Judgements, f.Summary.Judgements...)
 	return nil
 }
 

@@ -84,7 +84,7 @@ func graver(a, b gate.Judgement) int { return cmp.Compare(gravity[a.Outcome], gr
 // count adds a session's judgements, an object once. Of features alike in outcome the base feature speaks: a new user whose manager was set is a create.
 func (r *Report) count(sum gate.Summary) {
 	var worst *gate.Judgement // of the object whose features are looked at
-	for j := range sum.Judgements() {
+	for j := range sum.All() {
 		switch {
 		case worst == nil:
 			worst = &j
@@ -95,9 +95,6 @@ func (r *Report) count(sum gate.Summary) {
 			worst = &j
 		}
 		r.note(j)
-		if j.Outcome == engine.Shadowed {
-			r.Judgements = append(r.Judgements, j)
-		}
 	}
 	if worst != nil {
 		r.add(*worst)
@@ -177,9 +174,10 @@ func (r *Report) problem(j gate.Judgement) {
 
 // report adds to a report what came of a conversation, with what a person should know and need not act on.
 func (c *conversation) report(out *Report) {
+	out.Judgements = c.Summary.Judgements
 	out.Errors = append(out.Errors, c.Problems...)
 	out.count(c.Summary)
-	for j := range c.Summary.Judgements() {
+	for j := range c.Summary.All() {
 		if j.Code == gate.CodeAddressQuarantined && len(out.Findings) < maxProblems {
 			out.Findings = append(out.Findings, Problem{Object: j.Name, Code: string(j.Code), Message: j.Reason})
 		}

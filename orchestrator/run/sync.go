@@ -322,7 +322,7 @@ func settledAll(sum gate.Summary) bool {
 	if slices.ContainsFunc(sum.Held, func(x ledger.Hold) bool { return x.Class == ledger.Adoptions }) {
 		return false
 	}
-	for j := range sum.Judgements() {
+	for j := range sum.All() {
 		if j.Key.Feature != scoping.Base(j.Kind) || j.Want != engine.Present {
 			continue
 		}

@@ -48,9 +48,8 @@ type slot struct {
 	id      string
 	base    string   // record without members; "" when the base does not have the object
 	members []string // of the base; sorted, immutable
-	seen    string   // visible value as a record without members, if an overlay entry exists and shows an object
-	shown   []string // its members; sorted, immutable
-	hidden  bool     // an overlay entry exists and seen rules, even when empty
+	shown   []string // visible members, if an overlay entry exists; sorted, immutable
+	hidden  bool     // an overlay entry exists: what is visible is the base with it
 	version uint64   // of its last change
 }
 
@@ -278,12 +277,9 @@ func (c *Cache) viewSlot(s *slot) (Object, bool) {
 	if !s.hidden {
 		return s.baseObject()
 	}
-	if s.seen == "" {
-		return Object{}, false
-	}
-	o := decodeRecord(s.seen)
-	o.ID, o.Members = s.id, s.shown
-	return o, true
+	o, ok := c.entryOf(s.id).over(s)
+	o.Members = s.shown
+	return o, ok
 }
 
 func (s *slot) baseObject() (Object, bool) {

@@ -112,28 +112,41 @@ func again(p *pending, value []string, at time.Time) *pending {
 
 func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len(e.Members) == 0 }
 
-// overlaid computes the visible value of a slot anew.
+// overlaid works out anew what of a slot's visible value is kept.
 func (c *Cache) overlaid(s *slot) {
 	e := c.entryOf(s.id)
-	s.seen, s.shown, s.hidden = "", nil, e != nil
+	s.shown, s.hidden = nil, e != nil
 	if e == nil {
 		return
 	}
+	if o, ok := e.over(s); ok {
+		e.coverMembers(&o)
+		s.shown = o.Members
+	}
+}
+
+// over returns the base of a slot under the overlay, but for the members. It is not there where the overlay has but values of an object that the tenant says is gone.
+func (e *entry) over(s *slot) (Object, bool) {
 	o, known := s.baseObject()
 	if !known && !e.makes() {
-		return // values of an object that the tenant says is gone
+		return Object{}, false
 	}
 	if !known {
 		o = Object{ID: s.id, Kind: e.Kind, Values: Values{}}
 	}
-	e.cover(&o)
-	s.seen, s.shown = encodeRecord(o), o.Members
+	e.coverValues(&o)
+	return o, true
 }
 
 // makes says whether the overlay alone makes the object visible.
 func (e *entry) makes() bool { return e.Life != nil && e.Life.Value[0] == alive }
 
 func (e *entry) cover(o *Object) {
+	e.coverValues(o)
+	e.coverMembers(o)
+}
+
+func (e *entry) coverValues(o *Object) {
 	if e.Life != nil {
 		o.Deleted = e.Life.Value[0] == deleted
 	}
@@ -147,6 +160,9 @@ func (e *entry) cover(o *Object) {
 			o.Values[n] = slices.Clone(p.Value)
 		}
 	}
+}
+
+func (e *entry) coverMembers(o *Object) {
 	var add, remove []string
 	for id, p := range e.Members {
 		if p.Value != nil {
