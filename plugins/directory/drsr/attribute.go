@@ -8,77 +8,109 @@ import (
 
 // attribute is one that hashes are read with, by the last arc of its OID under one of two prefixes (MS-ADA1, MS-ADA3).
 type attribute struct {
-	prefix int
-	arc    uint32
+	under []byte
+	arc   uint32
 }
 
-// prefixes are the BER forms of the OIDs 1.2.840.113556.1.2 and 1.2.840.113556.1.4, which hold AD's own attributes.
-var prefixes = [][]byte{
-	{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x14, 0x01, 0x02},
-	{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x14, 0x01, 0x04},
+// key is the attribute in maps.
+type key struct {
+	under string
+	arc   uint32
 }
+
+func (a attribute) key() key { return key{string(a.under), a.arc} }
+
+// The BER forms of the OIDs 1.2.840.113556.1.2 and 1.2.840.113556.1.4, which hold AD's own attributes.
+var (
+	underSchema = []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x14, 0x01, 0x02}
+	underAD     = []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x14, 0x01, 0x04}
+)
 
 // The attributes.
 var (
-	isDeleted          = attribute{0, 48}
-	userAccountControl = attribute{1, 8}
-	unicodePwd         = attribute{1, 90}
-	pwdLastSet         = attribute{1, 96}
-	objectSID          = attribute{1, 146}
-	sAMAccountName     = attribute{1, 221}
+	isDeleted          = attribute{underSchema, 48}
+	userAccountControl = attribute{underAD, 8}
+	unicodePwd         = attribute{underAD, 90}
+	pwdLastSet         = attribute{underAD, 96}
+	objectSID          = attribute{underAD, 146}
+	sAMAccountName     = attribute{underAD, 221}
 
 	needed = []attribute{isDeleted, userAccountControl, unicodePwd, pwdLastSet, objectSID, sAMAccountName}
 )
 
-// indexes are the numbers of the prefixes in requests, those that every directory begins with (MS-DRSR 5.16.4).
-var indexes = []uint32{2, 9}
+// prefix is a row of a prefix table, which gives OIDs short numbers (MS-DRSR 5.16.4).
+type prefix struct {
+	number uint32
+	oid    []byte
+}
 
-// schemaInfo ends the prefix table of a request: no schema of our own (MS-DRSR 5.16.4).
-var schemaInfo = append([]byte{0xff}, make([]byte, 20)...)
+// usual is the table that every directory begins with, and a schema info of zeros. A controller's own table is better, since its
+// schema info says that both sides have the same schema.
+var usual = []prefix{{2, underSchema}, {9, underAD}, {0, append([]byte{0xff}, make([]byte, 20)...)}}
 
-// id is the attribute's ATTRTYP in requests (MS-DRSR 5.16.4).
-func (a attribute) id() uint32 { return indexes[a.prefix]<<16 | a.arc }
+// id is the attribute's ATTRTYP by a table; false where the table does not have it.
+func (a attribute) id(table []prefix) (uint32, bool) {
+	for _, p := range table {
+		if p.number <= 0xffff && bytes.Equal(p.oid, a.under) {
+			return p.number<<16 | a.arc, true
+		}
+	}
+	return 0, false
+}
 
-// writePrefixes writes the table by which requests number attributes: the pointed-at part of SCHEMA_PREFIX_TABLE.
-func writePrefixes(w *ndr.Writer) {
-	table := append(append([][]byte(nil), prefixes...), schemaInfo)
-	numbers := append(append([]uint32(nil), indexes...), 0)
+// ids are the ATTRTYPs of all of them; nil where the table lacks one.
+func ids(table []prefix, attributes []attribute) []uint32 {
+	var out []uint32
+	for _, a := range attributes {
+		id, ok := a.id(table)
+		if !ok {
+			return nil
+		}
+		out = append(out, id)
+	}
+	return out
+}
+
+// known tells which of the needed attributes the ATTRTYPs of a table mean.
+func known(table []prefix) map[uint32]key {
+	out := map[uint32]key{}
+	for _, a := range needed {
+		if id, ok := a.id(table); ok {
+			out[id] = a.key()
+		}
+	}
+	return out
+}
+
+// writePrefixes writes the pointed-at part of a SCHEMA_PREFIX_TABLE.
+func writePrefixes(w *ndr.Writer, table []prefix) {
 	w.Uint32(uint32(len(table)))
-	for i, p := range table {
-		w.Uint32(numbers[i])
-		w.Uint32(uint32(len(p)))
+	for _, p := range table {
+		w.Uint32(p.number)
+		w.Uint32(uint32(len(p.oid)))
 		w.Pointer()
 	}
 	for _, p := range table {
-		w.Uint32(uint32(len(p)))
-		w.Bytes(p)
+		w.Uint32(uint32(len(p.oid)))
+		w.Bytes(p.oid)
 	}
 }
 
-// readPrefixes reads the controller's table and returns which of the needed attributes its ATTRTYPs mean.
-func readPrefixes(r *ndr.Reader, said int) map[uint32]attribute {
-	const entry = 12
-	n := r.Size(said, entry)
-	type row struct {
-		number uint32
-		size   int
-		there  bool
-	}
-	rows := make([]row, n)
-	for i := range rows {
-		rows[i] = row{r.Uint32(), int(r.Uint32()), r.Pointer()}
-	}
-	known := map[uint32]attribute{}
-	for _, row := range rows {
-		if !row.there {
-			continue
-		}
-		prefix := r.Bytes(r.Size(row.size, 1))
-		for _, a := range needed {
-			if row.number <= 0xffff && r.Err() == nil && bytes.Equal(prefix, prefixes[a.prefix]) {
-				known[row.number<<16|a.arc] = a
-			}
+// readPrefixes reads the pointed-at part of a SCHEMA_PREFIX_TABLE. The rows do not hold the message.
+func readPrefixes(r *ndr.Reader, said int) []prefix {
+	const row = 12
+	table := make([]prefix, r.Size(said, row))
+	sizes := make([]int, len(table))
+	for i := range table {
+		table[i].number, sizes[i] = r.Uint32(), int(r.Uint32())
+		if !r.Pointer() {
+			sizes[i] = -1
 		}
 	}
-	return known
+	for i, size := range sizes {
+		if size >= 0 {
+			table[i].oid = bytes.Clone(r.Bytes(r.Size(size, 1)))
+		}
+	}
+	return table
 }

@@ -189,7 +189,7 @@ func (s *Session) refusal(err error) error {
 func (s *Session) denial(ctx context.Context, cause error) error {
 	e := s.fail(Rights, "", cause)
 	e.Missing = []string{GetChanges, GetChangesAll}
-	if _, err := s.change(ctx, s.single(s.controller.Root), []attribute{objectSID}); err == nil {
+	if _, err := s.change(ctx, s.single(s.controller.Root), usual, []attribute{objectSID}); err == nil {
 		e.Missing = e.Missing[1:]
 	}
 	for _, right := range e.Missing {

@@ -74,17 +74,40 @@ type Session struct {
 	conn       *rpc.Conn
 	handle     []byte
 	offered    uint32 // the controller's capabilities
-	whole      bool   // the controller refused a partial set of attributes
+	table      []prefix
+	whole      bool // the controller refused a partial set of attributes
 	findings   []*Error
 }
 
-// Dial proves the controller's certificate and the password over LDAPS, and then signs in to replication at the same address.
-// Errors are [Error], those of [directory.Dial], such as directory.ErrCredentials for a wrong password, and the context's.
+// Dial proves the controller's certificate and the password over LDAPS, then signs in to replication at the same address, and
+// tries there whether the account has the rights. Where a controller cannot be used the next URL is tried, except after a
+// wrong password, which would only lock the account. Errors are, joined, [Error] for each controller, those of [directory.Dial], such as
+// directory.ErrCredentials for a wrong password, and the context's.
 func Dial(ctx context.Context, c Config) (*Session, error) {
 	c = c.withDefaults()
 	if c.Connection.Insecure {
 		return nil, fmt.Errorf("directory %s: password hashes are read only from a controller whose certificate is verified: set tls.caFile, and insecure to false", c.Connection.Name)
 	}
+	if len(c.Connection.URLs) == 0 {
+		return nil, fmt.Errorf("directory %s has no URL: name a controller such as ldaps://dc1.contoso.test", c.Connection.Name)
+	}
+	var failures []error
+	for _, u := range c.Connection.URLs {
+		one := c
+		one.Connection.URLs = []string{u}
+		s, err := dial(ctx, one)
+		if err == nil {
+			return s, nil
+		}
+		failures = append(failures, err)
+		if ctx.Err() != nil || errors.Is(err, directory.ErrCredentials) {
+			break
+		}
+	}
+	return nil, errors.Join(failures...)
+}
+
+func dial(ctx context.Context, c Config) (*Session, error) {
 	s := &Session{config: c}
 	if err := s.prove(ctx); err != nil {
 		return nil, err
@@ -137,6 +160,9 @@ func (s *Session) connect(ctx context.Context) error {
 	handshake := ntlm.Begin(who, ntlm.Options{Target: "ldap/" + name, Random: s.config.Random, Now: s.config.Now})
 	if s.conn, err = rpc.Bind(ctx, raw, drsuapi, handshake, s.config.Connection.Timeout); err == nil {
 		err = s.bind(ctx)
+	}
+	if err == nil {
+		err = s.learn(ctx)
 	}
 	return s.classify(ctx, err)
 }

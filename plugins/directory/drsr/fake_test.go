@@ -29,8 +29,9 @@ type fake struct {
 	config     drsr.Config
 	controller directory.Controller
 	rpc        rpctest.Server
-	flags      uint32 // capabilities
-	epoch      uint32 // of a renamed domain
+	flags      uint32               // capabilities
+	epoch      uint32               // of a renamed domain
+	first      func(q asked) []byte // answers the question for the root with which a session begins; nil: as any other
 	changes    func(q asked) []byte
 	asked      []asked
 	serving    sync.WaitGroup
@@ -42,6 +43,7 @@ type asked struct {
 	single  bool
 	partial bool
 	from    uint64 // USN
+	ids     []uint32
 }
 
 const strongAndNew = 0x05008001
@@ -67,6 +69,7 @@ func newFake(t testing.TB) *fake {
 		t.Fatal(err)
 	}
 	f.controller = l.Controller()
+	f.first = func(asked) []byte { return f.only(row{guid: f.controller.Root}).marshal() }
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +102,9 @@ func (f *fake) call(operation uint16, arguments []byte) rpctest.Answer {
 		return rpctest.Answer{Results: f.bind(arguments)}
 	case 3:
 		q := parseRequest(f, arguments)
+		if q.target == f.controller.Root && q.single && !q.partial && f.first != nil {
+			return rpctest.Answer{Results: f.first(q)}
+		}
 		f.asked = append(f.asked, q)
 		return rpctest.Answer{Results: f.changes(q)}
 	}
@@ -144,6 +150,14 @@ func parseRequest(t testing.TB, b []byte) (q asked) {
 	r.Pointer()
 	r.Bytes(12)
 	copy(q.target[:], r.UUID())
+	if q.partial {
+		r.Bytes(28 + 4 + 2)
+		r.Align(4)
+		r.Bytes(3 * 4)
+		for range r.Count(4) {
+			q.ids = append(q.ids, r.Uint32())
+		}
+	}
 	if r.Err() != nil {
 		t.Error(r.Err())
 	}

@@ -68,6 +68,9 @@ func TestWhatAReplySaysBecomesAUserWhateverTheControllersNumbers(t *testing.T) {
 	if want := (drsr.User{GUID: annGUID, Name: "ann", AccountControl: 512, PasswordSet: annStamp.Changed, Stamp: annStamp, HasHash: true}); u != want {
 		t.Errorf("%+v\ninstead of\n%+v", u, want)
 	}
+	if len(f.asked) != 1 || !slices.Contains(f.asked[0].ids, idPassword) || !slices.Contains(f.asked[0].ids, idDeleted) {
+		t.Errorf("asked for %+v", f.asked)
+	}
 	if f.rpc.Accepted.Target != "ldap/dc1.contoso.test" {
 		t.Errorf("the sign-in means %q", f.rpc.Accepted.Target)
 	}
@@ -122,6 +125,32 @@ func TestEachCapabilityThatLacksHasItsCode(t *testing.T) {
 			contains(t, err, string(c.want), c.want.Advice(), f.controller.URL, f.config.Connection.User)
 			secrettest.Absent(t, []byte(err.Error()), annHash, []byte(f.config.Connection.Password))
 		})
+	}
+}
+
+func TestWhatKeepsHashesFromBeingReadShowsWhenSigningIn(t *testing.T) {
+	for status, want := range map[uint32]drsr.Code{statusDenied: drsr.Rights, statusDisabled: drsr.ReadOnly} {
+		f := newFake(t)
+		f.first = func(asked) []byte { return refused(status) }
+		f.changes = f.first
+		_, err := drsr.Dial(t.Context(), f.config)
+		var e *drsr.Error
+		if !errors.As(err, &e) || e.Code != want {
+			t.Errorf("%#x: %v", status, err)
+		}
+	}
+}
+
+// A controller may number attributes by prefixes that are not those of every directory, or tell none.
+func TestAControllerWithoutAPrefixTableIsAskedByTheUsualOne(t *testing.T) {
+	f := newFake(t)
+	f.first = func(asked) []byte { a := f.only(); a.prefixes = [][]byte{{0x55, 4}}; return a.marshal() }
+	f.changes = func(asked) []byte { return f.only(f.ann()).marshal() }
+	if got, err := f.users(); err != nil || len(got) != 1 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if len(f.asked) != 1 || !slices.Contains(f.asked[0].ids, 9<<16|90) {
+		t.Errorf("asked for %+v", f.asked)
 	}
 }
 

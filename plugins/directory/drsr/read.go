@@ -114,11 +114,11 @@ func (s *Session) tell(r reply, depth func(scoping.GUID) Depth, each func(User) 
 }
 
 func (s *Session) user(o object, d Depth) (User, error) {
-	u := User{GUID: o.guid, Name: text(o.values[sAMAccountName]), Stamp: o.stamps[unicodePwd]}
-	u.Deleted = number(o.values[isDeleted]) != 0
-	u.AccountControl = uint32(number(o.values[userAccountControl]))
-	u.PasswordSet = fromFileTime(number(o.values[pwdLastSet]))
-	value := o.values[unicodePwd]
+	u := User{GUID: o.guid, Name: text(o.values[sAMAccountName.key()]), Stamp: o.stamps[unicodePwd.key()]}
+	u.Deleted = number(o.values[isDeleted.key()]) != 0
+	u.AccountControl = uint32(number(o.values[userAccountControl.key()]))
+	u.PasswordSet = fromFileTime(number(o.values[pwdLastSet.key()]))
+	value := o.values[unicodePwd.key()]
 	u.HasHash = len(value) > 0
 	if !u.HasHash || d != WithHash {
 		return u, nil
@@ -128,7 +128,7 @@ func (s *Session) user(o object, d Depth) (User, error) {
 	}
 	sid := o.sid
 	if sid == nil {
-		sid = o.values[objectSID]
+		sid = o.values[objectSID.key()]
 	}
 	id, ok := relativeID(sid)
 	if !ok {
@@ -163,13 +163,31 @@ func text(b []byte) string {
 	return string(utf16.Decode(units))
 }
 
+// learn asks for one object that everybody has, with all its attributes: that needs every right, and brings the controller's
+// prefix table, by which later requests name some attributes only.
+func (s *Session) learn(ctx context.Context) error {
+	r, err := s.change(ctx, s.single(s.controller.Root), usual, nil)
+	var status Status
+	switch {
+	case errors.As(err, &status) && status.denied():
+		return s.denial(ctx, err)
+	case err != nil:
+		return fmt.Errorf("try to read the domain's root: %w", err)
+	}
+	s.table = r.table
+	if ids(s.table, needed) == nil {
+		s.table = usual
+	}
+	return nil
+}
+
 // ask asks for the needed attributes, and for all where the controller does not give some only.
 func (s *Session) ask(ctx context.Context, q request) (reply, error) {
-	attributes := needed
-	if s.whole {
-		attributes = nil
+	var attributes []attribute
+	if !s.whole {
+		attributes = needed
 	}
-	r, err := s.change(ctx, q, attributes)
+	r, err := s.change(ctx, q, s.table, attributes)
 	var status Status
 	if !errors.As(err, &status) {
 		return r, err
@@ -180,7 +198,7 @@ func (s *Session) ask(ctx context.Context, q request) (reply, error) {
 	if s.whole || !status.refusesPartialSet() {
 		return r, err
 	}
-	all, second := s.change(ctx, q, nil)
+	all, second := s.change(ctx, q, s.table, nil)
 	if errors.As(second, &status) && status.refusesPartialSet() {
 		return r, s.fail(PartialSet, "all attributes are refused as well", err)
 	}
@@ -192,9 +210,9 @@ func (s *Session) ask(ctx context.Context, q request) (reply, error) {
 }
 
 // change calls IDL_DRSGetNCChanges once (MS-DRSR 4.1.10).
-func (s *Session) change(ctx context.Context, q request, attributes []attribute) (reply, error) {
-	ids := controllerIDs{dsa: s.controller.DSA, invocation: s.controller.InvocationID}
-	answer, err := s.conn.Call(ctx, operationChange, q.marshal(s.handle, ids, attributes))
+func (s *Session) change(ctx context.Context, q request, table []prefix, attributes []attribute) (reply, error) {
+	c := controllerIDs{dsa: s.controller.DSA, invocation: s.controller.InvocationID}
+	answer, err := s.conn.Call(ctx, operationChange, q.marshal(s.handle, c, table, ids(table, attributes)))
 	if err != nil {
 		return reply{}, err
 	}

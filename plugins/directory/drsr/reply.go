@@ -15,6 +15,7 @@ type reply struct {
 	to         usns
 	more       bool
 	extended   uint32
+	table      []prefix
 	objects    []object
 }
 
@@ -22,8 +23,8 @@ type reply struct {
 type object struct {
 	guid   scoping.GUID
 	sid    []byte // from its name; nil where it has none
-	values map[attribute][]byte
-	stamps map[attribute]Stamp
+	values map[key][]byte
+	stamps map[key]Stamp
 }
 
 // parseReply reads the results of IDL_DRSGetNCChanges. A status that is not 0 comes as a [Status].
@@ -75,12 +76,11 @@ func readReply(r *ndr.Reader) (out reply) {
 		r.Bytes(4 * 4)
 		r.Bytes(n * cursor)
 	}
-	var known map[uint32]attribute
 	if table {
-		known = readPrefixes(r, prefixCount)
+		out.table = readPrefixes(r, prefixCount)
 	}
 	if listed {
-		out.objects = readObjects(r, known)
+		out.objects = readObjects(r, known(out.table))
 	}
 	return out
 }
@@ -95,7 +95,7 @@ type entry struct {
 
 // readObjects reads a list. Its first pointer is the one to the next element, so that all elements come before anything else
 // that they point at, which then comes for the last element first (C706 14.3.12.3).
-func readObjects(r *ndr.Reader, known map[uint32]attribute) []object {
+func readObjects(r *ndr.Reader, known map[uint32]key) []object {
 	var list []entry
 	for next := true; next && r.Err() == nil; {
 		next = r.Pointer()
@@ -116,7 +116,7 @@ func readObjects(r *ndr.Reader, known map[uint32]attribute) []object {
 }
 
 // read reads what an element points at.
-func (e entry) read(r *ndr.Reader, known map[uint32]attribute) object {
+func (e entry) read(r *ndr.Reader, known map[uint32]key) object {
 	var o object
 	if e.named {
 		o.guid, o.sid = readName(r)
@@ -154,7 +154,7 @@ func readName(r *ndr.Reader) (g scoping.GUID, sid []byte) {
 
 // readAttributes reads an array of ATTR (MS-DRSR 5.9) and returns the ATTRTYPs in their order and the first value of what is
 // known. What is known and has no value is absent.
-func readAttributes(r *ndr.Reader, said int, known map[uint32]attribute) ([]uint32, map[attribute][]byte) {
+func readAttributes(r *ndr.Reader, said int, known map[uint32]key) ([]uint32, map[key][]byte) {
 	const fixed = 12
 	n := r.Size(said, fixed)
 	order, counts := make([]uint32, n), make([]int, n)
@@ -167,7 +167,7 @@ func readAttributes(r *ndr.Reader, said int, known map[uint32]attribute) ([]uint
 			counts[i] = -1
 		}
 	}
-	values := map[attribute][]byte{}
+	values := map[key][]byte{}
 	for i, id := range order {
 		if counts[i] < 0 {
 			continue
@@ -204,7 +204,7 @@ func readValues(r *ndr.Reader, said int) (first []byte) {
 }
 
 // readStamps reads a PROPERTY_META_DATA_EXT_VECTOR (MS-DRSR 5.161), which has one element for each attribute, in its order.
-func readStamps(r *ndr.Reader, order []uint32, known map[uint32]attribute) map[attribute]Stamp {
+func readStamps(r *ndr.Reader, order []uint32, known map[uint32]key) map[key]Stamp {
 	const size = 40
 	said := r.Count(size)
 	r.Align(8)
@@ -212,7 +212,7 @@ func readStamps(r *ndr.Reader, order []uint32, known map[uint32]attribute) map[a
 	if r.Err() == nil && (n != said || n != len(order)) {
 		r.Fail("%d and %d stamps of %d attributes", said, n, len(order))
 	}
-	stamps := map[attribute]Stamp{}
+	stamps := map[key]Stamp{}
 	for _, id := range order {
 		r.Align(8)
 		s := Stamp{Version: r.Uint32(), Changed: fromDSTime(r.Uint64())}

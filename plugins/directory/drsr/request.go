@@ -125,8 +125,8 @@ type request struct {
 
 func (s *Session) single(object scoping.GUID) request { return request{target: object, single: true} }
 
-// marshal composes DRS_MSG_GETCHGREQ_V8 (MS-DRSR 4.1.10.2.4). attributes is empty for all of them.
-func (q request) marshal(handle []byte, c controllerIDs, attributes []attribute) []byte {
+// marshal composes DRS_MSG_GETCHGREQ_V8 (MS-DRSR 4.1.10.2.4). attributes are ATTRTYPs by the table; none asks for all of them.
+func (q request) marshal(handle []byte, c controllerIDs, table []prefix, attributes []uint32) []byte {
 	var w ndr.Writer
 	w.Bytes(handle)
 	w.Uint32(8)
@@ -159,7 +159,7 @@ func (q request) marshal(handle []byte, c controllerIDs, attributes []attribute)
 	}
 	w.Pointer()
 	w.Null()
-	w.Uint32(uint32(len(prefixes) + 1))
+	w.Uint32(uint32(len(table)))
 	w.Pointer()
 	writeName(&w, q.target)
 	w.Uint32(uint32(len(attributes)))
@@ -167,9 +167,9 @@ func (q request) marshal(handle []byte, c controllerIDs, attributes []attribute)
 	w.Uint32(0)
 	w.Uint32(uint32(len(attributes)))
 	for _, a := range attributes {
-		w.Uint32(a.id())
+		w.Uint32(a)
 	}
-	writePrefixes(&w)
+	writePrefixes(&w, table)
 	return w.Data()
 }
 

@@ -55,6 +55,9 @@ func TestAPasswordSetByLDAPIsReadWithItsStamp(t *testing.T) {
 	if !temporary.PasswordSet.IsZero() || temporary.Stamp != same.Stamp {
 		t.Errorf("after 'must change': set %v, stamp %v instead of %v", temporary.PasswordSet, temporary.Stamp, same.Stamp)
 	}
+	if found := s.Findings(); len(found) != 0 {
+		t.Errorf("%v", found)
+	}
 }
 
 func TestUsersWithoutPasswordDeletedAndAbsent(t *testing.T) {
@@ -141,13 +144,16 @@ func TestAnAccountWithTheTwoRightsReadsAndEachIsNeeded(t *testing.T) {
 	} {
 		t.Run(strings.Join(try.given, " and "), func(t *testing.T) {
 			w := &world{TB: t, dc: w.dc, ldap: w.ldap, ou: w.ou, suffix: w.suffix}
-			w.rights(sid, try.given...)
+			w.rights(sid, drsr.GetChanges, drsr.GetChangesAll)
 			s := w.session(c)
+			w.sees(w.one(s, g), "First-Passw0rd!")
 			if try.missing == nil {
-				w.sees(w.one(s, g), "First-Passw0rd!")
 				return
 			}
+			w.rights(sid, try.given...) // taken away in the middle
+			_, dial := drsr.Dial(t.Context(), c)
 			for name, err := range map[string]error{
+				"sign-in":  dial,
 				"single":   s.Users(t.Context(), []scoping.GUID{g}, drsr.WithHash, func(drsr.User) error { return nil }),
 				"everyone": s.Everyone(t.Context(), func(scoping.GUID) drsr.Depth { return drsr.WithHash }, func(drsr.User) error { return nil }),
 			} {
@@ -171,9 +177,8 @@ func TestTheCommandsThatTheErrorNamesGrantTheRights(t *testing.T) {
 	_, g := w.user("Ann", "First-Passw0rd!")
 	c, _ := w.service("svc")
 	w.rights(nil) // puts the access list back in the end
-	s := w.session(c)
 	var e *drsr.Error
-	if err := s.Users(t.Context(), []scoping.GUID{g}, drsr.WithHash, func(drsr.User) error { return nil }); !errors.As(err, &e) {
+	if _, err := drsr.Dial(t.Context(), c); !errors.As(err, &e) {
 		t.Fatal(err)
 	}
 	for _, line := range e.Grant {
@@ -202,10 +207,33 @@ func TestAWrongPasswordIsToldFromEverythingElse(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	secrettest.Absent(t, []byte(fmt.Sprintf("%v %+v %#v", err, err, err)), []byte(c.Connection.Password))
+	_, err = drsr.Dial(t.Context(), drsr.Config{})
+	contains(t, err, "no URL")
 	c = w.config()
 	c.Connection.Insecure = true
 	_, err = drsr.Dial(t.Context(), c)
 	contains(t, err, "certificate is verified")
+}
+
+func TestAControllerThatIsAwayIsPassedOverAndAWrongPasswordIsTriedOnce(t *testing.T) {
+	w, there := onSamba(t)
+	if !there {
+		return
+	}
+	dn, g := w.user("Ann", "First-Passw0rd!")
+	c := w.config()
+	c.Connection.URLs = []string{"ldaps://127.0.0.1:1", w.dc.URL()}
+	w.sees(w.one(w.session(c), g), "First-Passw0rd!")
+	c.Connection.URLs = []string{w.dc.URL(), w.dc.URL(), w.dc.URL()}
+	c.Connection.User, c.Connection.Password = "Ann"+w.suffix+"@"+w.dc.Domain(), "wrong but long enough"
+	w.set(w.dc.Base(), "lockoutThreshold", "5") // without one, wrong passwords are not counted
+	w.Cleanup(func() { w.set(w.dc.Base(), "lockoutThreshold", "0") })
+	if _, err := drsr.Dial(t.Context(), c); !errors.Is(err, directory.ErrCredentials) {
+		t.Errorf("%v", err)
+	}
+	if n := string(w.read(dn, "badPwdCount")); n != "1" {
+		t.Errorf("%s wrong passwords", n)
+	}
 }
 
 func TestTheAccountMayBeNamedInEveryWay(t *testing.T) {

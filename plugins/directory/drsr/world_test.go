@@ -62,6 +62,7 @@ type world struct {
 	ldap   *ldap.Conn
 	ou     string
 	suffix string
+	list   []byte // the domain's access list before the test's first change
 }
 
 var worlds atomic.Int64
@@ -239,8 +240,11 @@ var daclOnly = ldap.NewControlString("1.2.840.113556.1.4.801", true, "\x30\x03\x
 // list is put back when the test ends.
 func (w *world) rights(sid []byte, rights ...string) {
 	w.Helper()
-	before := w.read(w.dc.Base(), "nTSecurityDescriptor", daclOnly)
-	w.Cleanup(func() { w.put(before) })
+	if w.list == nil {
+		w.list = w.read(w.dc.Base(), "nTSecurityDescriptor", daclOnly)
+		w.Cleanup(func() { w.put(w.list) })
+	}
+	before := w.list
 	at := binary.LittleEndian.Uint32(before[16:])
 	dacl := before[at:][:binary.LittleEndian.Uint16(before[at+2:])]
 	aces := slices.Clone(dacl[8:])
