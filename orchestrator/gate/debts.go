@@ -131,8 +131,11 @@ func (g *Gate) Unfollowed() {
 
 // gather takes from every memory what changed in it. The lock is held.
 func (g *Gate) gather() {
-	for _, memory := range []func() (map[scoping.ObjectID]struct{}, bool){g.o.Ledger.Changed, g.o.Census.Changed, g.o.Claims.Changed} {
+	for _, memory := range []func() (map[scoping.ObjectID]struct{}, bool){g.o.Ledger.Changed, g.o.Claims.Changed} {
 		g.note(memory())
+	}
+	if seen, every := g.o.Census.Changed(); g.o.Without.notes() {
+		g.note(seen, every)
 	}
 	shown, all := g.o.Cache.Changed()
 	ids := map[scoping.ObjectID]struct{}{}

@@ -132,6 +132,9 @@ func wanted(c Case, p engine.Proposal) Verdict {
 		v.NeedSight = true
 		return v
 	case engine.Excluded:
+		if c.seenOff() { // without last values: its engine has none
+			return present(c, p)
+		}
 		return excluded(c, p)
 	case engine.Present:
 		if p.Feature == scoping.References {
@@ -145,7 +148,7 @@ func wanted(c Case, p engine.Proposal) Verdict {
 // asMode turns a verdict that would write into what the proposer's standing allows.
 func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	writes := len(v.Writes) > 0 || len(v.Removed) > 0 || v.Ask != ""
-	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !(c.Standing.Farewell && c.Standing.Owner == scoping.None)) {
+	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !c.seenOff()) {
 		return shadowed(v, writes)
 	}
 	if !writes {

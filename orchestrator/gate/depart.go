@@ -169,7 +169,7 @@ func Judge(c Case, p engine.Proposal, e Evidence) Verdict {
 	switch {
 	case p.Want == engine.Gone:
 		v = judgeDelete(c, p, e)
-	case p.Want == engine.Excluded:
+	case p.Want == engine.Excluded && !c.seenOff():
 		v = judgeFiltered(c, p, e)
 	case p.Feature == scoping.References:
 		v = judgeRemovals(c, p, e)
@@ -229,7 +229,7 @@ func remove(c Case, p engine.Proposal, v Verdict) Verdict {
 
 // leaves says that the object has gone to where no engine writes, and that policy removes such objects (rule T4).
 func leaves(c Case) bool {
-	return c.Standing.Farewell && c.Standing.Owner == scoping.None && c.Standing.Leaving == string(scoping.Remove)
+	return c.seenOff() && c.Standing.Leaving == string(scoping.Remove)
 }
 
 func judgeLeaver(c Case, p engine.Proposal, e Evidence) Verdict {

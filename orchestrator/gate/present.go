@@ -21,7 +21,7 @@ func present(c Case, p engine.Proposal) Verdict {
 	if v, bad := anchored(c); bad {
 		return v
 	}
-	if c.Standing.Farewell && c.Standing.Owner == scoping.None {
+	if c.seenOff() {
 		if v, done := leaver(c, p); done {
 			return v
 		}
@@ -43,6 +43,9 @@ func present(c Case, p engine.Proposal) Verdict {
 	}
 	return withoutAddress(c, joinOrCreate(c, p, want, claim), holder, address)
 }
+
+// seenOff reports whether the proposer answers for an object that has gone to where no engine writes.
+func (c Case) seenOff() bool { return c.Standing.Farewell && c.Standing.Owner == scoping.None }
 
 // leaver answers for an object that has gone to where no engine writes: what is not in the tenant stays out of it, and what policy
 // removes waits to be judged (rule T4). All others get their last values (rule T2).

@@ -33,6 +33,9 @@ const (
 	DeathsCompared  Safeguard = "deaths are compared"                   // S2, P4
 	LeaversCompared Safeguard = "leavers are compared"                  // S2, T4
 	ClaimsStored    Safeguard = "claims are durable before answers"     // S4
+	RulesCompared   Safeguard = "claims of other rules are not good"    // S2
+	SilenceKept     Safeguard = "nobody is asked in vain again"         // S2a
+	ChangesNoted    Safeguard = "what changed is looked at again"       // S3
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -52,9 +55,17 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 		f.Recorded = f.Recorded && f.Owner != scoping.None
 	case DomainsHeard:
 		f.SignIn = nil
+	case RulesCompared:
+		f.Rules = 0
 	}
 	return f
 }
+
+// keepsSilence reports whether it is kept that an engine was asked in vain.
+func (w Safeguard) keepsSilence() bool { return w != SilenceKept }
+
+// notes reports whether what the census says anew is compared again.
+func (w Safeguard) notes() bool { return w != ChangesNoted }
 
 // stores reports whether a batch of claims is stored before its engine has an answer.
 func (w Safeguard) stores(batch uint64) bool { return w != ClaimsStored || batch%2 == 0 }

@@ -69,15 +69,23 @@ func (s *Session) claim(it *item) {
 		return
 	case it.v.Outcome == engine.Refused && it.v.Quietly, it.p.Want == engine.Unknown: // malformed, or not known: it was asked, and asking again leads nowhere
 		x.Want, x.At = engine.Unknown, g.o.Clock.Now().UnixMilli()
-	case it.p.Feature == scoping.References && it.v.Code == CodeWaitsForBase:
+	case it.p.Feature == scoping.References && it.v.Code == CodeWaitsForBase && g.o.Ledger.Rows.Get(k.Object) == nil:
 		return // the base answers for it
 	default:
-		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References && !it.v.Dying || it.v.Outcome == engine.Unchanged && it.v.Judged
+		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References && !it.v.Dying && it.v.Code != CodeWaitsForBase || it.v.Outcome == engine.Unchanged && it.v.Judged
+		if _, open := g.o.Ledger.Pending(k.Object); open { // how its doubt ends may show that what was found is not what it was taken for
+			x.Agrees = false
+		}
+		x.Person = !x.Agrees && (it.v.Outcome == engine.Held && waitsForPerson[it.v.Code] || it.v.Code == CodeWaitsForBase)
 		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), it.saw.waits, it.saw.signIn
 		x.Target = standing.Digest(after(it.saw.there, it.v.Writes[:min(it.next, len(it.v.Writes))]), x.Attrs)
 	}
 	g.o.Claims.Put(s.engine, k, x)
 }
+
+// waitsForPerson are the findings about one object that stay until somebody changes it in the directory or in the tenant. A held set is made anew of what a run says,
+// and what two objects quarrel about may end with the other one: those are asked for again.
+var waitsForPerson = map[Code]bool{CodeDeletedByOthers: true, CodeVanished: true, CodeUnclaimed: true, CodeAnchorChanged: true, CodeAnchorInvalid: true}
 
 // target returns the tenant object that a verdict is about, as the case shows it; nil if there is none.
 func (c Case) target(v Verdict) *cloud.Object {
@@ -165,7 +173,7 @@ func (s *Session) Silent(ctx context.Context, keys []ledger.Key) error {
 	g.mu.Lock()
 	for _, k := range keys {
 		sight := g.o.Census.Brief(k.Object)
-		if s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
+		if !g.o.Without.keepsSilence() || s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
 			continue
 		}
 		g.o.Claims.Put(s.engine, k, standing.Claim{Want: engine.Unknown, Reading: s.reading, Rules: s.ruled[k.Object.Directory], At: g.o.Clock.Now().UnixMilli()})

@@ -164,7 +164,10 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 					continue // it claims the object: what keeps that from settling, such as a held write, stands in its answer
 				}
 				t := *row.Transit
-				t.Runs++
+				if t.Runs++; t.Runs > 2 { // that was told
+					out.leave(sight.Name)
+					continue
+				}
 				rec = append(rec, ledger.Record{Type: ledger.TransitType, Engine: c.q.Engine, Object: &row.Object, Kind: row.Kind, Name: row.Name, Feature: k.Feature, Op: "transit", Reason: "not claimed", Transit: &t})
 				if t.Runs >= 2 {
 					out.leave(sight.Name)

@@ -36,6 +36,9 @@ const (
 	DeathsUnseen     Broken = "deaths of which only engines tell"             // S2
 	LeaversUnseen    Broken = "who leaves and nobody sees off"                // T4
 	ClaimsUnstored   Broken = "answers before the claim is durable"           // S4
+	RulesIgnored     Broken = "claims of whatever rules"                      // S2
+	AskedForEver     Broken = "engines that are asked in vain for ever"       // S2a
+	ChangesUnnoted   Broken = "changes that the index does not hear of"       // S3
 )
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
@@ -55,6 +58,7 @@ var caught = map[Broken]struct {
 	TenantUnmarked:   {OtherHosts, otherWrites},
 	NothingPutBack:   {BeforeImages, notPutBack},
 	ApprovalResumes:  {Deciders, whilePaused},
+	RulesIgnored:     {NewRules, valueDiffers},
 }
 
 // Notices says that a violation is how the loss of a safeguard shows.
@@ -75,7 +79,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted}
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -85,4 +89,5 @@ var without = map[Broken]gate.Safeguard{
 	HollowBelieved: gate.FrozenGroups, DomainsUnheard: gate.DomainsHeard, NothingPutBack: gate.BeforeImages,
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
+	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
 }

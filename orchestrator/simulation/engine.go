@@ -100,6 +100,9 @@ func (x engines) Run(_ context.Context, name string, r engine.RunRequest, c engi
 	e := w.engines[name]
 	e.busy = true
 	defer func() { e.busy = false }()
+	if r.Profile == engine.ProfileObjects {
+		w.counts["asked"]++
+	}
 	run := &engineRun{e: e, w: w, q: r, grants: slices.Clone(e.grants), talk: c}
 	return run.do()
 }

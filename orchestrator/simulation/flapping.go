@@ -64,6 +64,9 @@ const maxTries = 2
 // checkTries: a run does not fight with others over an attribute, what was changed again meanwhile is the next run's; and what others take back each time is
 // left alone after some times (rule S10).
 func (w *world) checkTries(x cloud.Write, r ledger.Record) {
+	if x.Op == cloud.Delete || x.Op == cloud.Restore { // what was deleted in between is counted anew
+		w.book.lastWish[r.Object.GUID] = wish{}
+	}
 	if x.Op != cloud.Update || r.Run == 0 {
 		return
 	}

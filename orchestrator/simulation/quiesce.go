@@ -70,6 +70,27 @@ func (w *world) quiesce() {
 	}
 	w.checkAll()
 	w.checkRest()
+	w.checkIdle()
+}
+
+// checkIdle: at rest an idle run asks nothing, sends nothing, logs nothing (standing S2a).
+func (w *world) checkIdle() {
+	for _, e := range []string{connect, cloudsync} {
+		if _, err := w.syncAs(e, engine.ProfileDelta); err != nil { // whatever the time made due
+			w.fail(nothingLost, "an idle run of %s fails: %v", e, err)
+		}
+	}
+	w.catchUp()
+	asked, sent, logged := w.counts["asked"], w.counts["send"], w.book.scratch.Seq
+	for _, e := range []string{connect, cloudsync} {
+		if _, err := w.syncAs(e, engine.ProfileDelta); err != nil {
+			w.fail(nothingLost, "an idle run of %s fails: %v", e, err)
+		}
+	}
+	w.catchUp()
+	if a, s, l := w.counts["asked"]-asked, w.counts["send"]-sent, w.book.scratch.Seq-logged; a+s > 0 || l > 0 {
+		w.fail(nothingLost, restAsks, a, s, l)
+	}
 }
 
 // retryUnkept is a person who has those stopped who changed values in the tenant, and the values written once more (standing S10).

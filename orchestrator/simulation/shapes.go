@@ -22,6 +22,7 @@ const (
 	notDisabled      = "%s left to where users are disabled, and %s is not"
 	linkTooMuch      = "%s (%s) links to %s, which the directory does not say; the host's cache shows %v, linked to %v"
 	linkMissing      = "%s (%s) lacks the links %v: has %v"
+	restAsks         = "idle runs at rest ask %d times, send %d writes and log %d records"
 	restSends        = "full runs after everything came to rest send %d writes"
 	chosenOther      = "%s at rest: %s under %s takes it by the directory: %v, and the host holds the opposite for true (staged: %v)"
 	linkCut          = "%s cuts the link of %s to %s, which the directory holds"

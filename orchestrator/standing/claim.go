@@ -22,6 +22,7 @@ type Claim struct {
 	Attrs   []string           // what Target is about, sorted
 	Reading uint64             // the host's reading that was the newest when the run began
 	Rules   uint64             // RulesOf the engine in that run; 0: it did not say
+	Person  bool               // it does not agree, and waits for a person, or for a change of source or target: its engine says the same until then
 	Waits   []scoping.ObjectID // ends of references that were not in the target, sorted
 	At      int64              // of silence: when the engine was asked, Unix ms
 	SignIn  SignIn             // of users
@@ -38,7 +39,7 @@ const Patience = time.Hour
 
 // Equal reports whether two claims say the same at the same reading.
 func (c Claim) Equal(o Claim) bool {
-	return c.Want == o.Want && c.Agrees == o.Agrees && c.Target == o.Target && c.Reading == o.Reading && c.Rules == o.Rules && c.At == o.At && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
+	return c.Want == o.Want && c.Agrees == o.Agrees && c.Person == o.Person && c.Target == o.Target && c.Reading == o.Reading && c.Rules == o.Rules && c.At == o.At && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
 }
 
 // RulesOf shortens the fingerprint of the rules by which an engine makes values.

@@ -153,6 +153,8 @@ func living(f Facts, base bool) Debt {
 		return ask(Differs)
 	case f.Row.State == ledger.DeletedByOthers:
 		return Debt{Code: Differs, To: Person, Engine: f.Owner}
+	case !c.Agrees && c.Person && f.Target == c.Target:
+		return Debt{Code: Differs, To: Person, Engine: f.Owner}
 	case !c.Agrees && f.Partial:
 		return ask(EndWaits)
 	case !c.Agrees:

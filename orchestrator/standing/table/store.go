@@ -154,7 +154,7 @@ func encode(cs []change) []byte {
 			body = append(body, 0)
 			continue
 		}
-		body = append(body, 1, byte(x.claim.Want), flag(x.claim.Agrees))
+		body = append(body, 1, byte(x.claim.Want), flag(x.claim.Agrees), flag(x.claim.Person))
 		body = binary.LittleEndian.AppendUint64(body, x.claim.Target)
 		body = binary.AppendUvarint(body, x.claim.Reading)
 		body = binary.LittleEndian.AppendUint64(body, x.claim.Rules)
@@ -221,7 +221,7 @@ type reader struct {
 }
 
 func (r *reader) claim() *standing.Claim {
-	c := &standing.Claim{Want: engine.Want(r.byte()), Agrees: r.byte() == 1}
+	c := &standing.Claim{Want: engine.Want(r.byte()), Agrees: r.byte() == 1, Person: r.byte() == 1}
 	c.Target = r.word()
 	c.Reading = r.number()
 	c.Rules = r.word()
