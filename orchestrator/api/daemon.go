@@ -148,6 +148,7 @@ func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) {
 	gauge(&b, "tandem_revision", "Revision of the partition in force.", sample{value: int64(s.Revision)})
 	gauge(&b, "tandem_unsettled", "Features of objects that have not settled.", sample{value: int64(s.Unsettled)})
 	gauge(&b, "tandem_in_doubt", "Writes whose answer is missing.", sample{value: int64(s.InDoubt)})
+	gauge(&b, "tandem_index_mended", "Debts that were found wrong by comparing everything, and mended: 0 unless the program is wrong.", sample{value: int64(h.o.Host().Mended())})
 	open := 0
 	for _, x := range s.Held {
 		if x.State == ledger.HoldOpen {

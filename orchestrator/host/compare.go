@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -89,11 +90,34 @@ func (h *Host) seek(ctx context.Context) error {
 	return nil
 }
 
-// Sweep compares everything and returns where the index of debts said otherwise: a change that nobody noted. It is mended, and told (standing S3).
+// sweepEvery is how often everything is compared, beside each complete full run (standing S3).
+const sweepEvery = 24 * time.Hour
+
+// Sweep compares everything and returns where the index of debts said otherwise: a change that nobody noted. It is mended, counted and told (standing S3).
 func (h *Host) Sweep() []table.Wrong {
 	wrong := h.View.Sweep()
 	for _, x := range wrong[:min(len(wrong), 10)] {
 		h.say("the index of debts was wrong and is mended; please report this", "keys", len(wrong), "object", x.Key.Object.String(), "feature", x.Key.Feature, "held", x.Held.Code, "found", x.Found.Code)
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.swept, h.mended = h.now(), h.mended+len(wrong)
 	return wrong
+}
+
+// Mended returns how many debts of the index sweeps have mended in this process. It is 0 unless the program is wrong.
+func (h *Host) Mended() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mended
+}
+
+// sweepIfDue sweeps when the last sweep is a day old.
+func (h *Host) sweepIfDue() {
+	h.mu.Lock()
+	due := h.now().Sub(h.swept) >= sweepEvery
+	h.mu.Unlock()
+	if due {
+		h.Sweep()
+	}
 }

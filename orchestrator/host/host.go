@@ -116,6 +116,8 @@ type Host struct {
 
 	mu      sync.Mutex
 	domains time.Time // when the tenant's domains were read; zero: never
+	swept   time.Time // when everything was compared
+	mended  int       // see Mended
 }
 
 // inForce is what outsiders may know of control.
@@ -128,7 +130,7 @@ type inForce interface {
 func Open(ctx context.Context, o Options) (*Host, error) {
 	o.Tenure = cmp.Or(o.Tenure, tenancy.DefaultTenure)
 	ctl := control.New(o.Store, o.NewID, o.Clock.Now)
-	h := &Host{o: o, inForce: ctl, control: ctl}
+	h := &Host{o: o, inForce: ctl, control: ctl, swept: o.Clock.Now()}
 	before, err := h.control.View(ctx)
 	if err != nil {
 		return nil, err
@@ -184,7 +186,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	}
 	o.Census.Admit(h.Admits)
 	h.Runner = run.New(run.Options{Gate: h.gate, Census: o.Census, View: h.View, Control: h.control, Notes: h.Notes, Engines: o.Engines, Clock: o.Clock, Prepare: h.prepare,
-		Seen: h.Seen, Save: h.Save, Ease: h.ease, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
+		Seen: h.Seen, Sweep: func() { h.Sweep() }, Save: h.Save, Ease: h.ease, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
 		Look: h.ensureCensus, Survey: o.Survey, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,

@@ -42,6 +42,7 @@ func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 	if err := h.gate.Cover(ctx); err != nil {
 		return nil, err
 	}
+	h.sweepIfDue()
 	if open > 0 {
 		h.say("writes are still in doubt", "writes", open)
 	}

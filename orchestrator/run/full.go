@@ -93,4 +93,5 @@ func (r *Runner) noteFull(name, rules string, o SyncOptions, x Report) {
 		return
 	}
 	r.o.Notes.NoteFull(name, rules)
+	r.o.Sweep()
 }

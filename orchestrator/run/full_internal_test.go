@@ -42,7 +42,7 @@ func TestAFullRunIsMadeWhenRulesChangedAndWeekly(t *testing.T) {
 		t.Fatal(err)
 	}
 	door := gate.New(gate.Options{Cache: cloud.NewCache(0), Ledger: ledger.New(), Census: none, Clock: w})
-	r := New(Options{Engines: e, Clock: w, Gate: door, View: objects.New(objects.Options{Gate: door, Census: none}), Notes: reach.New(t.Context(), nil, w.Now)})
+	r := New(Options{Engines: e, Clock: w, Gate: door, View: objects.New(objects.Options{Gate: door, Census: none}), Sweep: func() {}, Notes: reach.New(t.Context(), nil, w.Now)})
 	run := func(o SyncOptions, complete bool) string {
 		t.Helper()
 		rules, err := r.profile(t.Context(), "connect", &o)

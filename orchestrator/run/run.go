@@ -59,6 +59,8 @@ type Options struct {
 	Prepare func(context.Context) (*census.UnreadError, error)
 	// Seen is told that a person was shown what an engine would write over a state that waits for its activation.
 	Seen func(ctx context.Context, engine, by string, writes int) error
+	// Sweep compares everything, after each complete full run (standing S3).
+	Sweep func()
 	// Save keeps what may be lost but is slow to make again. Ease does so between two batches, where that became much.
 	Save, Ease func(context.Context) error
 
