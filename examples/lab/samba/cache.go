@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -90,7 +91,7 @@ func cacheKey(ctx context.Context, o Options) (string, error) {
 		return "", errors.Join(fmt.Errorf("asking for Samba's version: %w", err), ctx.Err())
 	}
 	h := sha256.New()
-	for _, part := range append(provisionArgs(o), string(version), prepareScript, readOnlyName) {
+	for _, part := range slices.Concat(provisionArgs(o), settings, []string{string(version), prepareScript, readOnlyName}) {
 		h.Write([]byte(part + "\x00"))
 	}
 	return strings.ToLower(o.Domain) + "-" + hex.EncodeToString(h.Sum(nil)[:8]), nil

@@ -63,7 +63,7 @@ func makeDomain(ctx context.Context, o Options, dir string) error {
 	if err := runTool(ctx, o, dir, exec.CommandContext(ctx, "samba-tool", provisionArgs(o)...)); err != nil {
 		return fmt.Errorf("provisioning: %w", err)
 	}
-	if err := setGlobal(filepath.Join(dir, "domain", "etc", "smb.conf"), noOldPasswords); err != nil {
+	if err := setGlobal(filepath.Join(dir, "domain", "etc", "smb.conf"), settings...); err != nil {
 		return err
 	}
 	// The samba module belongs to the distribution's Python, which need not be the first on PATH.
@@ -75,9 +75,12 @@ func makeDomain(ctx context.Context, o Options, dir string) error {
 	return nil
 }
 
-// noOldPasswords makes a changed password the only one at once; by default the old one goes on for an hour. The
-// provisioning tool drops this setting when it is given as an option.
-const noOldPasswords = "old password allowed period = 0"
+// replicationPort is where the domain controller's replication listens, instead of at a port that only its endpoint mapper knows.
+const replicationPort = 5135
+
+// settings are those that the provisioning tool drops when they are given as options. A changed password is the only one at
+// once; by default the old one goes on for an hour.
+var settings = []string{"old password allowed period = 0", fmt.Sprintf("rpc server port:drsuapi = %d", replicationPort)}
 
 // setGlobal puts lines at the head of the section [global] of an smb.conf.
 func setGlobal(conf string, lines ...string) error {

@@ -108,13 +108,14 @@ func directoryModules() []string {
 
 // DC is a running domain controller. Its methods are safe for concurrent use.
 type DC struct {
-	opts      Options
-	removeDir bool
-	ca        *authority
-	process   *process
-	dialer    *dialer
-	secure    *relay
-	plain     *relay
+	opts        Options
+	removeDir   bool
+	ca          *authority
+	process     *process
+	dialer      *dialer
+	secure      *relay
+	plain       *relay
+	replication *relay
 }
 
 // Start provisions the domain if Dir does not hold it yet (about ten seconds), starts the domain controller and returns once
@@ -164,7 +165,10 @@ func (d *DC) start(ctx context.Context) error {
 	if d.secure, err = newRelay(d.dialer, 636); err != nil {
 		return err
 	}
-	d.plain, err = newRelay(d.dialer, 389)
+	if d.plain, err = newRelay(d.dialer, 389); err != nil {
+		return err
+	}
+	d.replication, err = newRelay(d.dialer, replicationPort)
 	return err
 }
 
@@ -192,7 +196,7 @@ func (d *DC) awaitListening(ctx context.Context) error {
 // Stop ends the domain controller and waits until no process and no connection of it is left. Dir stays unless it was
 // made by Start. Stopping twice is allowed.
 func (d *DC) Stop() error {
-	for _, r := range []*relay{d.secure, d.plain} {
+	for _, r := range []*relay{d.secure, d.plain, d.replication} {
 		if r != nil {
 			r.close()
 		}
@@ -214,6 +218,9 @@ func (d *DC) URL() string { return "ldaps://" + d.secure.addr() }
 
 // PlainURL is the address for plain LDAP, on which Samba takes a simple bind only after StartTLS.
 func (d *DC) PlainURL() string { return "ldap://" + d.plain.addr() }
+
+// ReplicationPort is the port at 127.0.0.1 for replication (MS-DRSR over TCP). It changes with each start.
+func (d *DC) ReplicationPort() int { return d.replication.listener.Addr().(*net.TCPAddr).Port }
 
 // Dial connects to any TCP port of the domain controller, such as 135 for the RPC endpoint mapper.
 func (d *DC) Dial(port int) (net.Conn, error) { return d.dialer.dial(port) }

@@ -44,6 +44,9 @@ func (*DC) URL() string { return "" }
 // PlainURL is empty.
 func (*DC) PlainURL() string { return "" }
 
+// ReplicationPort is 0.
+func (*DC) ReplicationPort() int { return 0 }
+
 // CAFile is empty.
 func (*DC) CAFile() string { return "" }
 

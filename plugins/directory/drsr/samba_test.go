@@ -251,6 +251,18 @@ func TestTheAccountMayBeNamedInEveryWay(t *testing.T) {
 	}
 }
 
+// As behind a firewall that lets one port through: nobody asks the endpoint mapper.
+func TestAFixedPortIsEnough(t *testing.T) {
+	w, there := onSamba(t)
+	if !there {
+		return
+	}
+	_, g := w.user("Ann", "First-Passw0rd!")
+	c := w.config()
+	c.Dial, c.Port = nil, w.dc.ReplicationPort()
+	w.sees(w.one(w.session(c), g), "First-Passw0rd!")
+}
+
 func TestPortsThatCannotBeReachedAreNamed(t *testing.T) {
 	w, there := onSamba(t)
 	if !there {
@@ -271,7 +283,7 @@ func TestPortsThatCannotBeReachedAreNamed(t *testing.T) {
 		told string
 	}{
 		"the endpoint mapper":      {closed(func(p string) bool { return p == "135" }), 0, "TCP port 135"},
-		"replication":              {closed(func(p string) bool { return p != "135" }), 0, "TCP port 49"},
+		"replication":              {closed(func(p string) bool { return p != "135" }), 0, "TCP port 5135"},
 		"a port that is closed":    {into, 1, "TCP port 1"},
 		"a port of something else": {into, 135, "does not offer the interface"},
 	} {
