@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -58,3 +59,28 @@ func TestEndsAreReadBeforeReferencesAreRemoved(t *testing.T) {
 }
 
 func pointer(s string) *string { return &s }
+
+// What waits for a person is asked for once, and again when the tenant shows something else (standing S2a).
+func TestWhatWaitsForAPersonIsNotAskedForAgain(t *testing.T) {
+	w := newWorld(t)
+	w.account(ann, "ann")
+	w.ran()
+	w.propose(propose())
+	if d := w.debt(ann, scoping.Users); d.Code != standing.Settled {
+		t.Fatalf("%+v", d)
+	}
+	w.cache.Apply(cloud.Page{Removed: []cloud.Removal{{ID: "c-ann", Kind: scoping.User}}}, time.Time{})
+	if d := w.debt(ann, scoping.Users); d.To != standing.Owner {
+		t.Fatalf("deleted by somebody else: %+v", d)
+	}
+	if got := w.propose(propose())[0]; got.Outcome != engine.Held || got.Code != string(gate.CodeDeletedByOthers) {
+		t.Fatalf("%+v", got)
+	}
+	if d := w.debt(ann, scoping.Users); d.Code != standing.Differs || d.To != standing.Person {
+		t.Errorf("it waits for a person: %+v", d)
+	}
+	w.cache.Apply(cloud.Page{Upserts: []cloud.Upsert{{ID: "c-ann", Kind: scoping.User, Values: values()}}}, time.Time{})
+	if d := w.debt(ann, scoping.Users); d.To != standing.Owner {
+		t.Errorf("it was restored: %+v", d)
+	}
+}

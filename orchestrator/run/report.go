@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -187,6 +188,30 @@ func (c *conversation) report(out *Report) {
 		out.Findings = append(out.Findings, Problem{Object: j.Name, Code: codeKept,
 			Message: fmt.Sprintf("%d references that others wrote in the tenant are kept: %s", len(j.Foreign), c.r.few(j.Foreign))})
 	}
+}
+
+// waiting adds what waits for a person and was not asked for in this run: it is as wrong as it was when that was found.
+func (c *conversation) waiting(out *Report) {
+	var waits []ledger.Key
+	for k, d := range c.r.o.View.Owed() {
+		if d.Engine == c.q.Engine && d.To == standing.Person && d.Code == standing.Differs && !c.session.Seen(k) {
+			waits = append(waits, k)
+		}
+	}
+	slices.SortFunc(waits, ledger.Key.Compare)
+	c.r.o.Gate.Read(func(s *ledger.State) {
+		for _, k := range waits {
+			code := gate.Code(s.Unsettled[k.Object][k.Feature].Reason)
+			row := s.Rows.Get(k.Object)
+			if row == nil || k.Feature != scoping.Base(row.Kind) || code.Waiting() == "" {
+				continue // references wait for their base, which tells
+			}
+			out.Held++
+			if len(out.Errors) < maxProblems {
+				out.Errors = append(out.Errors, Problem{Object: row.Name, Code: string(code), Message: code.Waiting()})
+			}
+		}
+	})
 }
 
 // mostNames is how many objects one line of a report names.

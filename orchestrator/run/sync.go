@@ -181,6 +181,9 @@ func (r *Runner) sync(ctx context.Context, name string, o SyncOptions, unread *c
 	if err := c.adopted(ctx, o, out.Complete && c.q.Ceiling == engine.ModeOwn); err != nil {
 		return out, err
 	}
+	if o.Under == "" {
+		c.waiting(&out)
+	}
 	sets, held := r.heldOwners(name)
 	out.HeldSets, out.Held = append(out.HeldSets, sets...), out.Held+held
 	return out, c.unclaimed(ctx, o, complete, &out)
