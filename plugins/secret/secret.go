@@ -9,6 +9,9 @@
 // Code that has the bytes keeps three rules: they travel as slices, never as arrays, numbers or strings; no error is made of
 // them; copies are cleared before the function returns.
 //
+// [Protect] keeps the process's memory out of core dumps and from other processes of the same user; processes that hold secrets
+// call it first.
+//
 // Not promised: copies that Go's heap, the compiler or a library of Go made, swapped memory, and root on the same machine.
 package secret
 

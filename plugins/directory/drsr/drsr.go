@@ -2,9 +2,10 @@
 // password hash synchronization needs them. It is the only public way: LDAP never shows unicodePwd.
 //
 // A [Session] begins with [Dial], which proves the controller and the password over LDAPS, then signs in to the controller's
-// replication interface by NTLMv2 with sealing. [Session.Users] reads single users, [Session.Everyone] goes through the
-// naming context, which is faster from some hundreds on. Each [User] comes with the replication stamp of its password, of the same reply,
-// and, where it was asked for, with the hash as a [secret.Value]: hashes of all others stay as encrypted as they came.
+// replication interface by NTLMv2 with sealing. [Session.Users] reads single users, [Session.Everyone] goes through the whole
+// naming context, which costs about an eighth for each object: it is faster once more than that part of it is wanted. Each
+// [User] comes with the replication stamp of its password, from the same reply, and, where it was asked for, with the hash as
+// a [secret.Value]: hashes of all others stay as encrypted as they came.
 //
 // What keeps it from working is an [Error] with a [Code]. The account needs two rights, [GetChanges] and [GetChangesAll],
 // which make the machine that holds its password as valuable as a controller.
@@ -81,8 +82,8 @@ type Session struct {
 
 // Dial proves the controller's certificate and the password over LDAPS, then signs in to replication at the same address, and
 // tries there whether the account has the rights. Where a controller cannot be used the next URL is tried, except after a
-// wrong password, which would only lock the account. Errors are, joined, [Error] for each controller, those of [directory.Dial], such as
-// directory.ErrCredentials for a wrong password, and the context's.
+// wrong password, which would only lock the account. Errors are, joined, [Error] for each controller, those of
+// [directory.Dial], such as directory.ErrCredentials for a wrong password, and the context's.
 func Dial(ctx context.Context, c Config) (*Session, error) {
 	c = c.withDefaults()
 	if c.Connection.Insecure {
@@ -240,7 +241,7 @@ func (s *Session) end() {
 }
 
 // Stamp is the replication stamp of an attribute: which change of it the directory shows, the same at every controller
-// (MS-DRSR 5.162, PROPERTY_META_DATA_EXT). The zero value is that of an attribute that was never set.
+// (MS-DRSR 5, PROPERTY_META_DATA_EXT). The zero value is that of an attribute that was never set.
 type Stamp struct {
 	Version    uint32       // counts changes of the attribute of this object
 	Changed    time.Time    // by the clock of the controller where it was changed, to the second

@@ -217,7 +217,7 @@ func refused(status uint32) []byte {
 	return w.Data()
 }
 
-// marshal writes DRS_MSG_GETCHGREPLY_V6 (MS-DRSR 4.1.10.2.11) from its definition.
+// marshal writes DRS_MSG_GETCHGREPLY_V6 (MS-DRSR 4.1.10.2) from its definition.
 func (a answer) marshal() []byte {
 	if a.version == 0 {
 		a.version = 6
@@ -340,7 +340,7 @@ func (r row) marshal(w *ndr.Writer) {
 	}
 }
 
-// sealed encrypts a hash as a controller does (MS-DRSR 4.1.10.5.11 and MS-SAMR 2.2.11.1.1).
+// sealed encrypts a hash as a controller does (MS-DRSR 4.1.10.5, EncryptValuesIfNecessary and MS-SAMR 2.2.11.1.1).
 func sealed(t testing.TB, session, hash []byte, id uint32) []byte {
 	t.Helper()
 	b := binary.LittleEndian.AppendUint32(nil, id)

@@ -31,12 +31,12 @@ type User struct {
 	PasswordSet    time.Time // pwdLastSet; zero: the password has to be changed at the next sign-in, or was never set
 	Stamp          Stamp     // of unicodePwd, of the same reply as the hash
 	HasHash        bool      // the directory keeps an NT hash
-	// Hash is the NT hash, with [WithHash] and where the directory keeps one. Whoever gets the user owes its Wipe.
+	// Hash is the NT hash, with [WithHash] and where the directory keeps one, else nil. Whoever gets the user wipes it.
 	Hash *secret.Value
 }
 
-// Lacks returns [NoNTHash] for a user that has a password of which the directory keeps no NT hash, else "". A user who has to
-// change its password cannot be told from one without any: of neither is there something to send.
+// Lacks returns [NoNTHash] for a user that has a password of which the directory keeps no NT hash, else "". Without a hash, a
+// user that has to change its password cannot be told from one that has none: for neither is there anything to send.
 func (u User) Lacks() Code {
 	if !u.HasHash && !u.PasswordSet.IsZero() {
 		return NoNTHash
@@ -44,9 +44,10 @@ func (u User) Lacks() Code {
 	return ""
 }
 
-// Users reads single users, in the order of their objectGUIDs here, and calls each for those that the controller has. Who is
-// missing is no error and no proof. An error of each ends it and is returned as it is. Errors are [Error], [ErrOther], [ErrProtocol], those of a
-// broken connection, and the context's; after any but those of each, the session is of no use.
+// Users reads single users in the given order, and calls each for those that the controller has: one that is missing is no
+// error and no proof of anything. An error of each ends the reading and is returned as it is; the session can go on. Other
+// errors are [Error], [ErrOther], [ErrProtocol], those of a broken connection, and the context's; the session is of no use
+// after them, except after [Rights].
 func (s *Session) Users(ctx context.Context, guids []scoping.GUID, d Depth, each func(User) error) error {
 	for _, g := range guids {
 		r, err := s.ask(ctx, s.single(g))

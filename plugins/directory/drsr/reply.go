@@ -9,7 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// reply is what DRS_MSG_GETCHGREPLY_V6 says (MS-DRSR 4.1.10.2.11) that matters here. Its values are parts of the message.
+// reply is what DRS_MSG_GETCHGREPLY_V6 says (MS-DRSR 4.1.10.2) that matters here. Its values are parts of the message.
 type reply struct {
 	invocation scoping.GUID
 	to         usns
@@ -87,7 +87,7 @@ func readReply(r *ndr.Reader) (out reply) {
 
 func readUSNs(r *ndr.Reader) usns { return usns{r.Uint64(), r.Uint64(), r.Uint64()} }
 
-// entry is a REPLENTINFLIST without what it points at (MS-DRSR 5.163).
+// entry is a REPLENTINFLIST (MS-DRSR 5) without what it points at.
 type entry struct {
 	named, attributed, parented, stamped bool
 	attributes                           int
@@ -152,7 +152,7 @@ func readName(r *ndr.Reader) (g scoping.GUID, sid []byte) {
 	return g, sid
 }
 
-// readAttributes reads an array of ATTR (MS-DRSR 5.9) and returns the ATTRTYPs in their order and the first value of what is
+// readAttributes reads an array of ATTR (MS-DRSR 5) and returns the ATTRTYPs in their order and the first value of what is
 // known. What is known and has no value is absent.
 func readAttributes(r *ndr.Reader, said int, known map[uint32]key) ([]uint32, map[key][]byte) {
 	const fixed = 12
@@ -180,7 +180,7 @@ func readAttributes(r *ndr.Reader, said int, known map[uint32]key) ([]uint32, ma
 	return order, values
 }
 
-// readValues reads an array of ATTRVAL (MS-DRSR 5.16) and returns the first value.
+// readValues reads an array of ATTRVAL (MS-DRSR 5) and returns the first value.
 func readValues(r *ndr.Reader, said int) (first []byte) {
 	const fixed = 8
 	n := r.Size(said, fixed)
@@ -203,7 +203,7 @@ func readValues(r *ndr.Reader, said int) (first []byte) {
 	return first
 }
 
-// readStamps reads a PROPERTY_META_DATA_EXT_VECTOR (MS-DRSR 5.161), which has one element for each attribute, in its order.
+// readStamps reads a PROPERTY_META_DATA_EXT_VECTOR (MS-DRSR 5), which has one element for each attribute, in its order.
 func readStamps(r *ndr.Reader, order []uint32, known map[uint32]key) map[key]Stamp {
 	const size = 40
 	said := r.Count(size)

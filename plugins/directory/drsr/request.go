@@ -30,10 +30,10 @@ const (
 	capabilities = capabilityBase | capabilityStrong | capabilityRequest8 | capabilityReply6
 )
 
-// clientDSA is the client that is no controller (MS-DRSR 4.1.3.1: NTDSAPI_CLIENT_GUID).
+// clientDSA is the client that is no controller (MS-DRSR 4.1.3, NTDSAPI_CLIENT_GUID).
 var clientDSA = [16]byte{0x1a, 0x20, 0x4d, 0xe2, 0xd6, 0x4f, 0xd1, 0x11, 0xa3, 0xda, 0x00, 0x00, 0xf8, 0x75, 0xae, 0x0d}
 
-// Options of a request (MS-DRSR 5.41) and its extended operation (4.1.10.2.22).
+// Options of a request (MS-DRSR 5.41) and its extended operation (MS-DRSR 4.1.10.2, EXOP_REPL_OBJ).
 const (
 	optionWritable = 0x00000010 // DRS_WRIT_REP
 	optionInitial  = 0x00000020 // DRS_INIT_SYNC
@@ -60,7 +60,7 @@ func (s *Session) bind(ctx context.Context) error {
 	case err != nil:
 		return err
 	case status.denied():
-		return s.refusal(status)
+		return s.fail(Rights, "it may not even bind to replication", status)
 	case status != 0:
 		return fmt.Errorf("bind to replication: %w", status)
 	case s.offered&capabilityStrong == 0:
@@ -113,7 +113,7 @@ func (s *Session) bindWith(ctx context.Context, epoch uint32) (Status, uint32, e
 	return status, epoch, nil
 }
 
-// usns is a USN_VECTOR (MS-DRSR 5.209).
+// usns is a USN_VECTOR (MS-DRSR 5).
 type usns struct{ object, reserved, property uint64 }
 
 // request is what a call of IDL_DRSGetNCChanges asks for.
@@ -125,7 +125,7 @@ type request struct {
 
 func (s *Session) single(object scoping.GUID) request { return request{target: object, single: true} }
 
-// marshal composes DRS_MSG_GETCHGREQ_V8 (MS-DRSR 4.1.10.2.4). attributes are ATTRTYPs by the table; none asks for all of them.
+// marshal composes DRS_MSG_GETCHGREQ_V8 (MS-DRSR 4.1.10.2). attributes are ATTRTYPs by the table; none asks for all of them.
 func (q request) marshal(handle []byte, c controllerIDs, table []prefix, attributes []uint32) []byte {
 	var w ndr.Writer
 	w.Bytes(handle)
@@ -176,7 +176,7 @@ func (q request) marshal(handle []byte, c controllerIDs, table []prefix, attribu
 // controllerIDs name the controller that is asked.
 type controllerIDs struct{ dsa, invocation scoping.GUID }
 
-// writeName writes a DSNAME that has an objectGUID only (MS-DRSR 5.50).
+// writeName writes a DSNAME (MS-DRSR 5.50) that has an objectGUID only.
 func writeName(w *ndr.Writer, g scoping.GUID) {
 	const size = 4 + 4 + 16 + 28 + 4 + 2
 	w.Uint32(1) // one character: the end of the text

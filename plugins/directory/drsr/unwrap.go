@@ -12,7 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
-// Form of an encrypted value: ENCRYPTED_PAYLOAD (MS-DRSR 4.1.10.2.17).
+// Form of an encrypted value: ENCRYPTED_PAYLOAD (MS-DRSR 4.1.10.2.20).
 const (
 	saltSize  = 16
 	crcSize   = 4
@@ -32,8 +32,8 @@ func reached() {
 	}
 }
 
-// unwrap decrypts a value of unicodePwd: first as every secret is encrypted for the session (MS-DRSR 4.1.10.6.19), then as hashes are by
-// the account's relative id (MS-SAMR 2.2.11.1).
+// unwrap decrypts a value of unicodePwd: first as every secret is encrypted for the session (MS-DRSR 4.1.10.6.17), then as
+// hashes are by the account's relative id (MS-SAMR 2.2.11.1).
 func unwrap(session *secret.Value, id uint32, value []byte) (*secret.Value, error) {
 	if len(value) != valueSize {
 		return nil, fmt.Errorf("%w: it has %d bytes", errValue, len(value))
