@@ -21,13 +21,13 @@ var Attrs = []string{"objectClass", "mS-DS-ConsistencyGuid", "userPrincipalName"
 // Object is one directory object, as small as the host's work allows.
 type Object struct {
 	GUID     scoping.GUID `json:"g"`
-	Parent   scoping.GUID `json:"p"` // the last living parent of a tombstone
-	Kind     scoping.Kind `json:"k"` // directory.OU and directory.Other besides the kinds of scoping
-	RDN      string       `json:"n"` // the first component of the DN, escaped
-	Gone     bool         `json:"d,omitempty"`
+	Parent   scoping.GUID `json:"p"`           // the last living parent of a tombstone
+	Kind     scoping.Kind `json:"k"`           // directory.OU and directory.Other besides the kinds of scoping
+	RDN      string       `json:"n"`           // the first component of the DN, escaped
 	Anchor   []byte       `json:"a,omitempty"` // mS-DS-ConsistencyGuid as it is; empty: objectGUID is the anchor
 	UPN      string       `json:"u,omitempty"`
 	SAM      string       `json:"s,omitempty"`
+	Gone     bool         `json:"d,omitempty"`
 	Critical bool         `json:"c,omitempty"`
 	Version  uint64       `json:"v,omitempty"`
 	Reading  uint64       `json:"r,omitempty"` // the reading that changed it last

@@ -132,6 +132,7 @@ func (c *Client) delta(ctx context.Context, kind scoping.Kind, link string) (pag
 				return nil, "", err
 			}
 		}
+		page.Pack()
 		pages = append(pages, page)
 		if d.Delta != "" {
 			return pages, d.Delta, nil

@@ -126,3 +126,77 @@ func (r *reader) pending(last *time.Time) *pending {
 	}
 	return p
 }
+
+// Pack makes a page small for as long as a refresh goes on, which takes in all of its pages in one step.
+func (p *Page) Pack() {
+	for i, u := range p.Upserts {
+		p.Upserts[i] = Upsert{ID: u.ID, Kind: u.Kind, packed: u.pack()}
+	}
+}
+
+func (u Upsert) pack() string {
+	if u.packed != "" {
+		return u.packed
+	}
+	var b []byte
+	for _, said := range []*bool{u.Synced, u.Guest, u.Mailed, u.Role} {
+		switch {
+		case said == nil:
+			b = append(b, 0)
+		case *said:
+			b = append(b, 2)
+		default:
+			b = append(b, 1)
+		}
+	}
+	if u.Manager == nil {
+		b = append(b, 0)
+	} else {
+		b = appendText(append(b, 1), *u.Manager)
+	}
+	for _, ids := range [][]string{u.AddMembers, u.RemoveMembers} {
+		b = appendTexts(b, ids)
+	}
+	b = binary.AppendUvarint(b, uint64(len(u.Values)))
+	for _, n := range slices.Sorted(maps.Keys(u.Values)) {
+		code := recordCodes[n]
+		if b = binary.AppendUvarint(b, code); code == 0 {
+			b = appendText(b, n)
+		}
+		b = appendTexts(b, u.Values[n])
+	}
+	return string(b)
+}
+
+func appendTexts(b []byte, ts []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(ts)))
+	for _, t := range ts {
+		b = appendText(b, t)
+	}
+	return b
+}
+
+// unpack is the upsert before Pack.
+func (u Upsert) unpack() Upsert {
+	if u.packed == "" {
+		return u
+	}
+	r := &reader{rest: u.packed}
+	out := Upsert{ID: u.ID, Kind: u.Kind, Values: Values{}}
+	for _, to := range []**bool{&out.Synced, &out.Guest, &out.Mailed, &out.Role} {
+		if n := r.number(); n > 0 {
+			said := n == 2
+			*to = &said
+		}
+	}
+	if r.number() == 1 {
+		manager := r.text()
+		out.Manager = &manager
+	}
+	out.AddMembers, out.RemoveMembers = r.texts(), r.texts()
+	for range r.number() {
+		name := r.name()
+		out.Values[name] = r.texts()
+	}
+	return out
+}

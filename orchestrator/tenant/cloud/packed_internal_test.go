@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/tandem-sync/tandem/scoping"
@@ -40,6 +41,24 @@ func TestOwnWritesOutlivePacking(t *testing.T) {
 			if (p.Value == nil) != (got.Members[n].Value == nil) {
 				t.Fatalf("member %s: %v became %v", n, p.Value, got.Members[n].Value)
 			}
+		}
+	})
+}
+
+// What a page tells of an object is after packing what it was.
+func TestAPageOutlivesPacking(t *testing.T) {
+	no, yes, manager := false, true, "c-9"
+	flags := rapid.SampledFrom([]*bool{nil, &no, &yes})
+	ids := rapid.SliceOfN(rapid.SampledFrom([]string{"c-1", "c-2"}), 0, 2)
+	rapid.Check(t, func(t *rapid.T) {
+		u := Upsert{ID: "c-5", Kind: scoping.Group, Synced: flags.Draw(t, "synced"), Guest: flags.Draw(t, "guest"), Mailed: flags.Draw(t, "mailed"), Role: flags.Draw(t, "role"),
+			Manager: rapid.SampledFrom([]*string{nil, new(string), &manager}).Draw(t, "manager"), AddMembers: ids.Draw(t, "come"), RemoveMembers: ids.Draw(t, "gone"),
+			Values: rapid.SampledFrom([]Values{{}, {Mail: {}}, {UPN: {"a@x"}, "unheardOf": {"1", "2"}}}).Draw(t, "values")}
+		p := Page{Upserts: []Upsert{u}}
+		p.Pack()
+		p.Pack()
+		if d := cmp.Diff(u, p.Upserts[0].unpack(), cmpopts.IgnoreUnexported(Upsert{}), cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("before packing, and after: %s", d)
 		}
 	})
 }

@@ -27,6 +27,8 @@ type Upsert struct {
 	RemoveMembers []string
 	// Nil: not said.
 	Synced, Guest, Mailed, Role *bool
+
+	packed string // see Page.Pack
 }
 
 // Removal is an object that left the living. Hard: not restorable either.
@@ -100,7 +102,7 @@ type merge struct {
 
 func (m *merge) page(p Page) {
 	for _, u := range p.Upserts {
-		m.upsert(u)
+		m.upsert(u.unpack())
 	}
 	for _, r := range p.Removed {
 		m.remove(r)
