@@ -185,7 +185,7 @@ func TestTheCommandsThatTheErrorNamesGrantTheRights(t *testing.T) {
 		if !strings.HasPrefix(line, "samba-tool ") {
 			continue
 		}
-		out, err := exec.CommandContext(t.Context(), "sh", "-c", line+` -H "$0" --simple-bind-dn="$1" --password="$2" --option="tls verify peer = no_check"`,
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", line+` --configfile=/dev/null -H "$0" --simple-bind-dn="$1" --password="$2" --option="tls verify peer = no_check"`,
 			w.dc.URL(), w.dc.AdminUser(), w.dc.AdminPassword()).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", line, err, out)
