@@ -109,5 +109,20 @@ func (w *world) checkThreshold(x cloud.Write, r ledger.Record) {
 func (w *world) approve(h ledger.Hold) {
 	for _, e := range h.Entries {
 		w.approved[e.Object.GUID] = true
+		w.answered[question{e.Object.GUID, e.Feature, e.Digest()}] = true
+	}
+}
+
+// question is what a person is asked about a feature of an object: the grave part of one write.
+type question struct {
+	object  scoping.GUID
+	feature scoping.Feature
+	grave   string
+}
+
+// checkBound: what goes out as approved is what a person was shown, and not another grave write of the same object (standing S9).
+func (w *world) checkBound(r ledger.Record) {
+	if in := r.Intent; in.Approved && in.Grave != "" && !w.answered[question{r.Object.GUID, r.Feature, in.Grave}] {
+		w.failAbout(r.Object.GUID, noSurprise, otherApproved, in.Write.Op, w.dir.now.dn(r.Object.GUID))
 	}
 }

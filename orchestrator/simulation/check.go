@@ -447,6 +447,7 @@ func (w *world) checkSend(x cloud.Write) {
 	w.checkSurprise(x, r)
 	w.noteSent(x, o, place)
 	w.checkThreshold(x, r)
+	w.checkBound(r)
 }
 
 func (w *world) coversWave(id string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {

@@ -18,6 +18,7 @@ const (
 	notThere         = "%s (%s) belongs to %s and is not in the tenant"
 	deadLives        = "%s is deleted in the directory, and %s lives: %+v; %+v"
 	indexDiffers     = "the index of debts says of %s %s %+v, and comparison of everything %+v"
+	otherApproved    = "%s of %s goes out as approved, and nobody approved it"
 	notRemoved       = "%s left to where objects are removed, and %s lives"
 	notDisabled      = "%s left to where users are disabled, and %s is not"
 	linkTooMuch      = "%s (%s) links to %s, which the directory does not say; the host's cache shows %v, linked to %v"

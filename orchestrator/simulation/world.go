@@ -78,6 +78,7 @@ type world struct {
 	flappers []*flapper
 	thaws    []thaw
 	verified []string              // the tenant\'s domains
+	answered map[question]bool     // what a person was shown and approved
 	approved map[scoping.GUID]bool // whom a person\'s approval of a held set concerned
 
 	told     map[scoping.GUID]sightOf
@@ -102,7 +103,7 @@ type world struct {
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{seed: seed, o: o, r: rand.New(rand.NewPCG(seed, 0x7a4de)), now: start, dir: newDomain(), engines: map[string]*simEngine{}, locked: map[string]int{},
-		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]sightOf{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
+		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, answered: map[question]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]sightOf{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
 	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()
