@@ -207,10 +207,7 @@ func errorsCommand() *cli.Command {
 func showDebts(w io.Writer, v api.Debts) {
 	var rows [][]string
 	for _, d := range v.Errors {
-		why := d.Reason
-		if d.Message != "" {
-			why += ": " + d.Message
-		}
+		why := strings.TrimPrefix(d.Reason+": "+d.Message, ": ")
 		rows = append(rows, []string{d.Name, string(d.Feature), d.Owner, d.Code, d.Since, tried(d), why})
 	}
 	table(w, "OBJECT|FEATURE|OWNER|CODE|SINCE|TRIED|REASON", rows)

@@ -102,9 +102,8 @@ type Debt struct {
 	Reason  string           `json:"reason"`
 	Since   string           `json:"since,omitempty"` // of the last answer that settled nothing; empty: it was found by comparison
 	Tries   int              `json:"tries"`
-	// Of what the tenant refused: what it said, how often it was tried with that answer, when last, and when it is tried again by itself; empty:
-	// with the next run.
-	Message  string `json:"message,omitempty"`
+	Message string           `json:"message,omitempty"` // the reason for people; of what the tenant refused, what it said
+	// Of what the tenant refused: how often it was tried with that answer, when last, and when it is tried again by itself; empty: with the next run.
 	Attempts int    `json:"attempts,omitempty"`
 	Last     string `json:"last,omitempty"`
 	Next     string `json:"next,omitempty"`
@@ -120,6 +119,9 @@ func debtOf(d answer.Debt) Debt {
 		if t.Next > 0 {
 			out.Next = stamp(t.Next)
 		}
+	}
+	if out.Message == "" {
+		out.Message = cmp.Or(gate.Code(d.Reason).Sentence(), d.Owed.Code.Sentence())
 	}
 	return out
 }

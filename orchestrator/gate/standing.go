@@ -76,25 +76,12 @@ func (s *Session) claim(it *item) {
 		if _, open := g.o.Ledger.Pending(k.Object); open { // how its doubt ends may show that what was found is not what it was taken for
 			x.Agrees = false
 		}
-		x.Person = !x.Agrees && (it.v.Outcome == engine.Held && it.v.Code.Waiting() != "" || it.v.Code == CodeWaitsForBase)
+		x.Person = !x.Agrees && (it.v.Outcome == engine.Held && it.v.Code.WaitsForPerson() || it.v.Code == CodeWaitsForBase)
 		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), it.saw.waits, it.saw.signIn
 		x.Target = standing.Digest(after(it.saw.there, it.v.Writes[:min(it.next, len(it.v.Writes))]), x.Attrs)
 	}
 	g.o.Claims.Put(s.engine, k, x)
 }
-
-// waitsForPerson are the findings about one object that stay until somebody changes it in the directory or in the tenant, each with what is said of it while nobody
-// asks again. A held set is made anew of what a run says, and what two objects quarrel about may end with the other one: those are asked for again.
-var waitsForPerson = map[Code]string{
-	CodeDeletedByOthers: "somebody else deleted it in the tenant: run `tandem restore`, or delete it in the directory",
-	CodeVanished:        "the tenant does not show it any more; somebody else deleted it for good",
-	CodeUnclaimed:       "it moved here from another engine, and the rules of this one leave it out",
-	CodeAnchorChanged:   "the directory says another source anchor now than the one that it was joined under",
-	CodeAnchorInvalid:   "the source anchor cannot be used: mend mS-DS-ConsistencyGuid in the directory",
-}
-
-// Waiting says of an object's last answer what it waits for, if only a person can lead on; "" if not.
-func (c Code) Waiting() string { return waitsForPerson[c] }
 
 // target returns the tenant object that a verdict is about, as the case shows it; nil if there is none.
 func (c Case) target(v Verdict) *cloud.Object {

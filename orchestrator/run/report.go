@@ -203,12 +203,12 @@ func (c *conversation) waiting(out *Report) {
 		for _, k := range waits {
 			code := gate.Code(s.Unsettled[k.Object][k.Feature].Reason)
 			row := s.Rows.Get(k.Object)
-			if row == nil || k.Feature != scoping.Base(row.Kind) || code.Waiting() == "" {
+			if row == nil || k.Feature != scoping.Base(row.Kind) || !code.WaitsForPerson() {
 				continue // references wait for their base, which tells
 			}
 			out.Held++
 			if len(out.Errors) < maxProblems {
-				out.Errors = append(out.Errors, Problem{Object: row.Name, Code: string(code), Message: code.Waiting()})
+				out.Errors = append(out.Errors, Problem{Object: row.Name, Code: string(code), Message: code.Sentence()})
 			}
 		}
 	})
