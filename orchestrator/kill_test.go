@@ -59,6 +59,8 @@ func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
 		_, err = h.Sync(ctx, args[1], run.SyncOptions{Profile: args[2]})
 	case "migrate":
 		_, _, err = h.Migrate(ctx, args[1], args[2], nil, nil, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
+	case "drive":
+		_, err = h.Drive(ctx, args[1])
 	case "rollback":
 		if _, err = h.DecideWave(ctx, args[1], wave.RollBack, "test", ""); err == nil {
 			_, err = h.Drive(ctx, args[1])

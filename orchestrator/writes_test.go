@@ -5,13 +5,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
-	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -84,26 +82,12 @@ func TestAManagerWhoIsTakenAwayIsClearedByAWavesCatchUp(t *testing.T) {
 		w.reports(boss, ann)
 		w.sync("connect", engine.ProfileFull)
 		w.wantManager(annUPN, bossUPN)
-		_, ws, err := w.tandem.Host().Migrate(t.Context(), sales, "cloudsync", nil, nil, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour, HoldBefore: wave.Freeze}, By: "test"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := w.heldBefore(wave.Freeze, sales)
 		w.modify(ann, "manager")
-		approve := func(x wave.Wave, what wave.For) wave.Wave {
-			t.Helper()
-			if x.WaitsFor() != what {
-				t.Fatalf("the wave is %s in %s for %q (%s), want %q", x.State, x.Phase, x.WaitsFor(), x.Wait, what)
-			}
-			if _, err := w.tandem.Host().ApproveWave(t.Context(), x.ID, x.Fingerprint, "test", "go on"); err != nil {
-				t.Fatal(err)
-			}
-			x, err := w.tandem.Host().Drive(t.Context(), x.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return x
+		for _, what := range []wave.For{wave.ForHold, wave.ForDifferences} { // what came while it was held is shown before it goes
+			w.approve(got, what)
+			got = w.drive(got.ID)
 		}
-		got := approve(approve(ws[0], wave.ForHold), wave.ForDifferences) // what came while it was held is shown before it goes
 		if got.Phase != wave.Soak {
 			t.Fatalf("the wave: %+v", got)
 		}
