@@ -155,15 +155,21 @@ func checkIndex(path string) error {
 	if _, err := unsynced(strings.TrimSuffix(path, indexSuffix) + dirtySuffix); err != nil {
 		return err
 	}
-	k, err := openBolt(path, false, true)
+	k, err := openBolt(path, true, true)
 	if err != nil {
 		return err
 	}
-	err = k.view(context.Background(), func(tx Tx) error {
-		if tx.Get(formatBucket, formatKey) == nil {
-			return &DamageError{File: path, Why: "it does not say which format it has"}
-		}
-		return nil
-	})
+	err = k.sealed()
+	if err == nil {
+		err = k.checkSums()
+	}
+	if err == nil {
+		err = k.view(context.Background(), func(tx Tx) error {
+			if tx.Get(formatBucket, formatKey) == nil {
+				return &DamageError{File: path, Why: "it does not say which format it has"}
+			}
+			return nil
+		})
+	}
 	return errors.Join(err, k.close())
 }

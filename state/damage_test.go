@@ -12,8 +12,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/tandem-sync/tandem/state"
 )
@@ -207,6 +210,85 @@ func TestControlDamageNeverPanics(t *testing.T) {
 	if reported < 50 {
 		t.Errorf("only %d of 400 damages were found", reported)
 	}
+}
+
+// An index in which any byte is another is refused, or no value in it is another one: a place that nothing refers to may go unnoticed, and one in the structure may
+// hide keys.
+func TestADamagedIndexHasNoOtherValues(t *testing.T) {
+	dir := t.TempDir()
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	x, err := s.Index("census", "test", 1)
+	must(t, err)
+	value := map[string]string{}
+	for i := range 300 {
+		value[fmt.Sprintf("key %03d", i)] = fmt.Sprintf("value %d of an object", i)
+	}
+	must(t, x.Update(bg, func(tx state.Tx) error {
+		for _, k := range slices.Sorted(maps.Keys(value)) {
+			if err := tx.Put("b", k, []byte(value[k])); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	must(t, s.Close())
+	path := filepath.Join(dir, "index", "census.idx")
+	good, err := os.ReadFile(path)
+	must(t, err)
+	refused := 0
+	for at := 0; at < len(good); at += 97 {
+		bad := bytes.Clone(good)
+		bad[at] ^= 1 << (at % 8)
+		must(t, os.WriteFile(path, bad, 0o600))
+		found := len(state.Check(bg, dir)) > 0
+		s, err := state.Open(dir, tiny)
+		must(t, err)
+		x, err := s.Index("census", "test", 1)
+		if found != (err != nil) || err != nil && !errors.Is(err, state.ErrIndexUnusable) {
+			t.Fatalf("byte %d: %v, and the check finds something: %v", at, err, found)
+		}
+		if err == nil {
+			must(t, x.View(bg, func(tx state.Tx) error {
+				return tx.Each("b", "", func(k string, v []byte) error {
+					if string(v) == value[k] {
+						return nil
+					}
+					return fmt.Errorf("byte %d: %q is %q", at, k, v)
+				})
+			}))
+		} else {
+			refused++
+		}
+		must(t, s.Close())
+	}
+	if refused < 50 {
+		t.Errorf("only %d damages were found", refused)
+	}
+}
+
+// An index of a version that wrote no checksums is made anew.
+func TestAnIndexWithoutChecksumsIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	s, err := state.Open(dir, tiny)
+	must(t, err)
+	old, err := bolt.Open(filepath.Join(dir, "index", "census.idx"), 0o600, nil)
+	must(t, err)
+	must(t, old.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket([]byte("state/format"))
+		if err != nil {
+			return err
+		}
+		return errors.Join(b.Put([]byte("format"), []byte("test")), b.Put([]byte("version"), binary.BigEndian.AppendUint64(nil, 1)))
+	}))
+	must(t, old.Close())
+	if _, err := s.Index("census", "test", 1); !errors.Is(err, state.ErrIndexUnusable) || !strings.Contains(err.Error(), "without checksums") {
+		t.Errorf("opened: %v", err)
+	}
+	must(t, s.RemoveIndex("census"))
+	_, err = s.Index("census", "test", 1)
+	must(t, err)
+	must(t, s.Close())
 }
 
 func TestDamagedIndexIsUnusableAndRebuilt(t *testing.T) {

@@ -37,11 +37,16 @@ func (h *diskHome) openIndex(name, format string, version uint32) (kv, bool, err
 	if err != nil {
 		return nil, false, err
 	}
-	k, err := openBolt(path, false, h.readOnly)
+	k, err := openBolt(path, !h.readOnly, h.readOnly)
 	if err != nil {
 		return nil, false, err
 	}
-	err = k.view(context.Background(), func(tx Tx) error { return checkFormat(tx, path, format, version) })
+	if err = k.sealed(); err == nil {
+		err = k.view(context.Background(), func(tx Tx) error { return checkFormat(tx, path, format, version) })
+	}
+	if err == nil && !h.readOnly { // what is decided by an index must be what was written, and one is read bit by bit
+		err = k.checkSums()
+	}
 	if err != nil {
 		return nil, false, errors.Join(err, k.close())
 	}
@@ -55,7 +60,7 @@ func (h *diskHome) createIndex(name, path, format string, version uint32) error 
 	if err := h.markClean(name); err != nil {
 		return err
 	}
-	return createBolt(path, false, format, version)
+	return createBolt(path, format, version)
 }
 
 // unsynced reads an index's mark. The file may be used when it was written since the machine started: then what the

@@ -16,11 +16,10 @@ import (
 )
 
 // boltKV is a kv in a bbolt file. bbolt's pages carry no checksums and it panics on what it cannot read. So the file is
-// walked before bbolt opens it, what faults later becomes a *DamageError, and with sums each value carries a CRC32C.
+// walked before bbolt opens it, what faults later becomes a *DamageError, and each value carries a CRC32C.
 type boltKV struct {
 	path     string
 	db       *bolt.DB
-	sums     bool
 	mu       sync.Mutex // one update at a time; guards NoSync
 	broken   atomic.Pointer[error]
 	poisoned atomic.Bool // bbolt holds locks that nobody will release
@@ -28,8 +27,8 @@ type boltKV struct {
 
 // openBolt opens an existing file. An index that is only looked at is not walked before, so that opening it costs the same however large it is: its owner walks
 // it before anything is written by what it says, and what a reader finds damaged becomes a *DamageError then.
-func openBolt(path string, sums, readOnly bool) (*boltKV, error) {
-	if sums || !readOnly {
+func openBolt(path string, walk, readOnly bool) (*boltKV, error) {
+	if walk {
 		if err := checkPages(path); err != nil {
 			return nil, err
 		}
@@ -38,7 +37,7 @@ func openBolt(path string, sums, readOnly bool) (*boltKV, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &boltKV{path: path, db: db, sums: sums}
+	k := &boltKV{path: path, db: db}
 	if readOnly {
 		return k, nil
 	}
@@ -67,7 +66,7 @@ func openDB(path string, readOnly bool) (db *bolt.DB, err error) {
 }
 
 // createBolt makes a file with its format inside and gives it its name only when it is whole and durable.
-func createBolt(path string, sums bool, format string, version uint32) error {
+func createBolt(path string, format string, version uint32) error {
 	fresh := path + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("create %s: %w", path, err)
@@ -76,7 +75,7 @@ func createBolt(path string, sums bool, format string, version uint32) error {
 	if err != nil {
 		return err
 	}
-	k := &boltKV{path: fresh, db: db, sums: sums}
+	k := &boltKV{path: fresh, db: db}
 	err = k.update(context.Background(), true, func(tx Tx) error { return putFormat(tx, format, version) }, nil, nil)
 	if err = errors.Join(err, k.close()); err != nil {
 		return errors.Join(fmt.Errorf("create %s: %w", path, err), os.Remove(fresh))
@@ -198,7 +197,7 @@ func (k *boltKV) run(tx *bolt.Tx, f func(Tx) error) (err error) {
 			err = a.err
 		}
 	}()
-	return f(&boltTx{tx: tx, path: k.path, sums: k.sums})
+	return f(&boltTx{tx: tx, path: k.path})
 }
 
 func (k *boltKV) commit(tx *bolt.Tx, durable bool) (err error) {
@@ -256,6 +255,20 @@ func (k *boltKV) close() (err error) {
 	}
 	defer recoverDamage(k.path, &err)
 	return k.db.Close()
+}
+
+// sealed fails for an index file of an earlier version of this package, whose values have no checksums.
+func (k *boltKV) sealed() error {
+	return k.view(context.Background(), func(tx Tx) error {
+		t, ok := tx.(*boltTx)
+		if !ok {
+			return fmt.Errorf("check %s: not a bbolt transaction", k.path)
+		}
+		if t.unsealed(formatBucket, versionKey, len(encodeUint(0))) {
+			return fmt.Errorf("%s: %w: an earlier version of tandem wrote it, without checksums", k.path, ErrVersion)
+		}
+		return nil
+	})
 }
 
 // checkSums reads every value, so that each checksum is looked at.

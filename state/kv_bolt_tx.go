@@ -13,7 +13,6 @@ import (
 type boltTx struct {
 	tx      *bolt.Tx
 	path    string
-	sums    bool
 	changes int // counts writes, so that Each knows when its cursor is stale
 	name    string
 	last    *bolt.Bucket // the bucket called name: looking one up costs as much as a put
@@ -42,11 +41,8 @@ func (t *boltTx) makeBucket(name string) (*bolt.Bucket, error) {
 
 const sumSize = 4
 
-// seal returns a copy of value, with its checksum when the file carries them.
+// seal returns a copy of value with its checksum.
 func (t *boltTx) seal(bucket, key string, value []byte) []byte {
-	if !t.sums {
-		return append(make([]byte, 0, len(value)), value...)
-	}
 	b := append(make([]byte, 0, len(value)+sumSize), value...)
 	return binary.LittleEndian.AppendUint32(b, valueSum(bucket, []byte(key), value))
 }
@@ -56,14 +52,18 @@ func (t *boltTx) unseal(bucket string, key, stored []byte) []byte {
 	if stored == nil {
 		return nil
 	}
-	if !t.sums {
-		return stored[:len(stored):len(stored)]
-	}
 	n := len(stored) - sumSize
 	if n < 0 || binary.LittleEndian.Uint32(stored[n:]) != valueSum(bucket, key, stored[:n]) {
 		panic(abort{&DamageError{File: t.path, Why: fmt.Sprintf("the checksum of %s %q does not match", bucket, key)}})
 	}
 	return stored[:n:n]
+}
+
+// unsealed reports whether a stored value has exactly the size that it has without a checksum.
+func (t *boltTx) unsealed(bucket, key string, size int) bool {
+	defer t.guard()
+	b := t.bucket(bucket)
+	return b != nil && len(b.Get([]byte(key))) == size
 }
 
 func valueSum(bucket string, key, value []byte) uint32 {

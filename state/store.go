@@ -175,7 +175,7 @@ func newFolder(dir, path string, readOnly bool) error {
 			return err
 		}
 	}
-	return createBolt(path, true, controlFormat, controlVersion)
+	return createBolt(path, controlFormat, controlVersion)
 }
 
 // assemble puts the parts together; a store without holds is for reading. It closes the parts when it fails.
