@@ -126,6 +126,13 @@ func (l *leaper) Sleep(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
+// jump moves the clock on.
+func (l *leaper) jump(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lead += d
+}
+
 func (l *leaper) jumped() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

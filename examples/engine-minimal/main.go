@@ -94,6 +94,9 @@ func (m *minimal) Run(ctx context.Context, r engine.RunRequest, in <-chan []engi
 		return err
 	}
 	defer session.Close()
+	if err := s.note(r); err != nil {
+		return err
+	}
 	run := &run{session: session, request: r, granted: granted, settings: s, out: out, places: map[scoping.GUID]scoping.Place{}}
 	if err := run.propose(ctx); err != nil {
 		return err

@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -18,7 +22,26 @@ type mischief struct {
 	Delete      bool `json:"delete"`            // every proposal says that the object is gone
 	Ghosts      int  `json:"ghosts"`            // full and delta runs also propose so many objects that do not exist
 	Repeat      int  `json:"repeat"`            // full and delta runs propose the first user so many times, as read under an old grant
+
+	Silent []string `json:"silent"` // sign-in names of users of whom it says nothing, not even when it is asked
+	Diary  string   `json:"diary"`  // a file that gets a line for each run: its profile and how many objects it was asked for
 }
+
+// note writes a run into the diary.
+func (m mischief) note(r engine.RunRequest) error {
+	if m.Diary == "" {
+		return nil
+	}
+	f, err := os.OpenFile(m.Diary, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("the diary: %w", err)
+	}
+	_, err = fmt.Fprintln(f, r.Profile, len(r.Objects))
+	return errors.Join(err, f.Close())
+}
+
+// keepsSilent reports whether nothing is said of the user with a sign-in name.
+func (m mischief) keepsSilent(upn string) bool { return slices.Contains(m.Silent, upn) }
 
 // flood proposes what no engine in earnest does, to fill the host's memory and journal.
 func (r *run) flood(ctx context.Context) error {

@@ -192,6 +192,9 @@ func (r *run) place(ctx context.Context, e directory.Entry) (scoping.Place, erro
 
 // add puts a proposal into the batch and sends a full one.
 func (r *run) add(ctx context.Context, p engine.Proposal) error {
+	if u := p.Desired["userPrincipalName"].Text; len(u) == 1 && r.settings.keepsSilent(u[0]) {
+		return nil
+	}
 	r.seq++
 	r.report.Read++
 	p.Seq = r.seq

@@ -165,6 +165,35 @@ func (c Case) waits(p engine.Proposal) (out []scoping.ObjectID) {
 
 // Silent keeps that an engine was asked for keys and said nothing of them: it is not asked again for the same (standing S2a).
 func (s *Session) Silent(ctx context.Context, keys []ledger.Key) error {
+	return s.unsaid(ctx, keys, standing.Claim{Want: engine.Unknown, At: s.g.o.Clock.Now().UnixMilli()})
+}
+
+// Unable keeps that an engine does not have the features of keys: nothing is wanted of them, and nobody is asked.
+func (s *Session) Unable(ctx context.Context, keys []ledger.Key) error {
+	return s.unsaid(ctx, keys, standing.Claim{Want: engine.Excluded, Agrees: true})
+}
+
+// Unheard drops what the engine said in earlier runs of what it was granted and, in a complete run over everything, did not name: it is asked for that singly, once
+// (standing S2a).
+func (s *Session) Unheard(ctx context.Context) error {
+	g := s.g
+	g.mu.Lock()
+	g.o.Claims.DropWhere(func(name string, k ledger.Key) bool {
+		if name != s.engine || s.Seen(k) || g.o.Claims.Get(name, k).Want == engine.Unknown {
+			return false
+		}
+		sight := g.o.Census.Brief(k.Object)
+		return sight.Known && !sight.Gone && g.covers(g.auth, name, k, sight.Kind, sight)
+	})
+	g.mu.Unlock()
+	return g.commitClaims(ctx)
+}
+
+// unsaid keeps a claim of keys that the engine did not speak of and is granted.
+func (s *Session) unsaid(ctx context.Context, keys []ledger.Key, x standing.Claim) error {
+	if len(keys) == 0 {
+		return nil
+	}
 	g := s.g
 	g.mu.Lock()
 	for _, k := range keys {
@@ -172,7 +201,8 @@ func (s *Session) Silent(ctx context.Context, keys []ledger.Key) error {
 		if !g.o.Without.keepsSilence() || s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
 			continue
 		}
-		g.o.Claims.Put(s.engine, k, standing.Claim{Want: engine.Unknown, Reading: s.reading, Rules: s.ruled[k.Object.Directory], At: g.o.Clock.Now().UnixMilli()})
+		x.Reading, x.Rules = s.reading, s.ruled[k.Object.Directory]
+		g.o.Claims.Put(s.engine, k, x)
 	}
 	g.mu.Unlock()
 	return g.commitClaims(ctx)

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -45,6 +46,9 @@ func (c *conversation) askOwed(ctx context.Context) (answered bool, err error) {
 	for range maxRounds {
 		owed, _ := c.r.owed(c.q.Engine)
 		owed = slices.DeleteFunc(owed, func(k ledger.Key) bool { return c.session.Seen(k) || asked[k.Object] })
+		if owed, err = c.able(ctx, owed); err != nil {
+			return false, err
+		}
 		var ids []scoping.ObjectID
 		for _, k := range owed {
 			ids = append(ids, k.Object)
@@ -65,6 +69,24 @@ func (c *conversation) askOwed(ctx context.Context) (answered bool, err error) {
 	return true, nil
 }
 
+// able returns the keys whose features the engine has, and notes that of the others it never says anything: references follow a person or group to whoever owns
+// it, also to an engine that has none.
+func (c *conversation) able(ctx context.Context, keys []ledger.Key) ([]ledger.Key, error) {
+	d, err := c.r.o.Engines.Describe(ctx, c.q.Engine)
+	if err != nil {
+		return nil, fmt.Errorf("asking engine %s what it can do: %w", c.q.Engine, err)
+	}
+	var without []ledger.Key
+	keys = slices.DeleteFunc(keys, func(k ledger.Key) bool {
+		has := slices.Contains(d.Features, k.Feature)
+		if !has {
+			without = append(without, k)
+		}
+		return !has
+	})
+	return keys, c.session.Unable(ctx, without)
+}
+
 // owing returns the keys of which a debt of one kind is addressed to the engine, in order.
 func (c *conversation) owing(code standing.Code) (keys []ledger.Key) {
 	for k, d := range c.r.o.View.Owed() {
@@ -78,7 +100,11 @@ func (c *conversation) owing(code standing.Code) (keys []ledger.Key) {
 
 // silent keeps what a complete full run said nothing of: it answers for everything in its scopes (standing S2a).
 func (c *conversation) silent(ctx context.Context) error {
-	return c.session.Silent(ctx, c.owing(standing.Unasked))
+	keys, err := c.able(ctx, c.owing(standing.Unasked))
+	if err != nil {
+		return err
+	}
+	return c.session.Silent(ctx, keys)
 }
 
 // claims carries out, on the owner's behalf, the deletes that the census saw and the engine did not propose (rule P4). They are judged with the

@@ -217,10 +217,16 @@ func (c *conversation) all(ctx context.Context, whole bool) (complete, answered 
 		}
 		complete = ok
 	}
+	full := complete && whole && c.q.Profile == engine.ProfileFull
+	if full {
+		if err := c.session.Unheard(ctx); err != nil {
+			return false, false, err
+		}
+	}
 	if answered, err = c.askOwed(ctx); err != nil {
 		return false, false, err
 	}
-	if complete && whole && c.q.Profile == engine.ProfileFull {
+	if full {
 		if err := c.silent(ctx); err != nil {
 			return false, false, err
 		}
