@@ -142,20 +142,30 @@ func shadow(w Wave, last *Evidence, now time.Time) Decision {
 	return enter(w, Verify, "complete", func(x *Wave) { x.found(ev, now.UnixMilli()) })
 }
 
-// stale reports whether verify has to be done again: it is too old, or from before a person let the wave go on, or the clock stepped back, so that its age
+// stale says why verify has to be done again, or "": it is too old, or from before a person let the wave go on, or the clock stepped back, so that its age
 // cannot be told.
-func stale(w Wave, now time.Time) bool {
+func stale(w Wave, now time.Time) string {
 	age := now.Sub(time.UnixMilli(w.VerifiedAt))
-	return w.VerifiedAt == 0 || age > VerifyLife || age < -clockSlack || w.VerifiedAt < w.AnsweredAt
+	switch {
+	case w.VerifiedAt == 0:
+		return "judged again"
+	case w.VerifiedAt < w.AnsweredAt:
+		return "judged again, because a person answered since"
+	case age > VerifyLife:
+		return fmt.Sprintf("judged again, because the last time was more than %s ago", VerifyLife)
+	case age < -clockSlack:
+		return "judged again, because the clock was set back since"
+	}
+	return ""
 }
 
 // verify lets pass what is the same, what a person approved, and, with auto-approve, ordinary updates that the plan printed.
 func verify(w Wave, last *Evidence, now time.Time) Decision {
-	if stale(w, now) {
-		return Decision{To: ShadowPhase, Result: "verified too long ago"}
+	if why := stale(w, now); why != "" {
+		return Decision{To: ShadowPhase, Result: why}
 	}
 	if w.Freezes >= MaxFreezes {
-		return Decision{For: ForFreeze, Wait: fmt.Sprintf("%d freezes ended before the wire was quiet and everything verified", w.Freezes), Command: "tandem wave approve " + w.ID}
+		return Decision{For: ForFreeze, Wait: fmt.Sprintf("%d freezes ended before every request in flight had its answer and everything was verified", w.Freezes), Command: "tandem wave approve " + w.ID}
 	}
 	d := w.Differences
 	switch {
@@ -181,14 +191,14 @@ func (w Wave) sinceShown() string {
 	return fmt.Sprintf("; more than %s approved (%s), %d of those shown are new", w.Approval.By, w.Approval.Fingerprint, n)
 }
 
-// freeze closes admission, waits for the wire, and verifies what changed since verify.
+// freeze closes admission, waits for the requests in flight, and verifies what changed since verify.
 func freeze(w Wave, last *Evidence, now time.Time) Decision {
 	if last == nil || (last.Act != ActFreeze && last.Act != ActVerifyNew) {
 		if holds(w, Freeze) {
 			return hold(w, Freeze)
 		}
-		if stale(w, now) {
-			return Decision{To: ShadowPhase, Result: "verified too long ago"}
+		if why := stale(w, now); why != "" {
+			return Decision{To: ShadowPhase, Result: why}
 		}
 		return Decision{Do: ActFreeze}
 	}
@@ -204,7 +214,7 @@ func freeze(w Wave, last *Evidence, now time.Time) Decision {
 	if last.Counts.Grave() > 0 || !w.allowed(w.unseen(last.Differences)) {
 		return Decision{To: Verify, Result: "something new appeared since verify", Set: again}
 	}
-	return Decision{To: Cutover, Result: "the wire is quiet"}
+	return Decision{To: Cutover, Result: "no request is in flight"}
 }
 
 // cutover is entered and left within one freeze; a process that finds a wave here has lost the freeze.
@@ -286,7 +296,7 @@ func rollbackFreeze(w Wave, last *Evidence, _ time.Time) Decision {
 		return Decision{Do: ActFreeze}
 	case last.Act == ActFreeze && (last.Expired || !last.OK):
 		if w.Freezes+1 >= MaxFreezes {
-			return Decision{For: ForRollback, Wait: "the wire did not become quiet: " + last.Why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Freezes = 0 }}
+			return Decision{For: ForRollback, Wait: "requests stayed in flight: " + last.Why, Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Freezes = 0 }}
 		}
 		return Decision{Do: ActFreeze, Set: func(x *Wave) { x.Freezes++ }}
 	case last.Act == ActFreeze && !last.Drained:
