@@ -1,7 +1,10 @@
 # What a person types; the work is done by the scripts in .ci.
-.PHONY: all build test check fuzz demo ci generate clean
+.PHONY: all help build test check fuzz demo ci generate clean
 
 all: build
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 build: ## both programs, into bin/
 	go build -o bin/ ./cmd/tandem ./cmd/tandem-agent
@@ -25,5 +28,5 @@ generate: ## Go code from the proto files
 	plugins/engine/plugin/generate.sh
 	plugins/cloudsync/line/generate.sh
 
-clean:
+clean: ## removes what build made
 	rm -rf bin

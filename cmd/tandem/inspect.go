@@ -59,7 +59,7 @@ func showStatus(w io.Writer, s api.Status) {
 	for _, t := range s.Trouble {
 		fmt.Fprintln(w, bold("UNHEALTHY   "+t))
 	}
-	showMark(w, s.Mark)
+	showMark(w, s.Mark, s.Trouble)
 	for _, x := range s.Stops {
 		fmt.Fprintln(w, bold(fmt.Sprintf("STOPPED     %s by %s: %s", x.ID, x.By, x.Reason)))
 	}

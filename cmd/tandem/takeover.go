@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -30,8 +32,8 @@ func takeoverCommand() *cli.Command {
 		}}
 }
 
-// showMark tells who feeds the tenant, where that is not simply this host.
-func showMark(w io.Writer, m api.Mark) {
+// showMark tells who feeds the tenant, where that is not simply this host. What trouble tells already is not told again.
+func showMark(w io.Writer, m api.Mark, trouble []string) {
 	who := "nobody yet"
 	switch {
 	case m.Installation != "":
@@ -42,7 +44,10 @@ func showMark(w io.Writer, m api.Mark) {
 	case m.Read == "":
 		who = "unknown" // the mark could not be read
 	}
+	problem, _, _ := strings.Cut(m.Problem, "; not tried again")
 	switch {
+	case problem != "" && slices.ContainsFunc(trouble, func(t string) bool { return strings.Contains(t, problem) }):
+		fmt.Fprintln(w, bold("fed by      "+who+", as far as it is known: see above"))
 	case m.Problem != "":
 		fmt.Fprintln(w, bold("fed by      "+who+": "+m.Problem))
 	case m.Read != "" && !m.Kept:

@@ -332,6 +332,9 @@ func beforehand(c *cli.Context, v wave.Verb, x api.Wave, q *api.WaveRequest) err
 	if v == wave.Approve {
 		if q.Fingerprint = c.String("fingerprint"); q.Fingerprint == "" {
 			q.Fingerprint = x.Fingerprint
+			if x.WaitingFor == nil || x.WaitingFor.For == wave.ForSoak {
+				return nil // there is nothing to approve, and the answer says so
+			}
 			fmt.Fprintf(os.Stderr, "approving: %s\n", counts(x.Differences))
 			showFound(os.Stderr, x)
 		}
