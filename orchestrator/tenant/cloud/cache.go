@@ -27,6 +27,7 @@ type Cache struct {
 	free    []uint32
 	index   index
 	over    map[string]string // the overlay: packed, see entryOf
+	wide    map[string]*entry // what of it is not packed
 	tokens  map[string]string
 	loaded  map[scoping.Kind]bool
 	dirty   map[string]bool // ids whose saved records are out of date
@@ -56,7 +57,7 @@ type slot struct {
 // NewCache makes an empty cache for a tenant that shows every write within delay.
 func NewCache(delay time.Duration) *Cache {
 	return &Cache{
-		delay: delay, byID: map[string]uint32{}, index: newIndex(), over: map[string]string{},
+		delay: delay, byID: map[string]uint32{}, index: newIndex(), over: map[string]string{}, wide: map[string]*entry{},
 		tokens: map[string]string{}, loaded: map[scoping.Kind]bool{}, dirty: map[string]bool{}, count: map[scoping.Kind]int{},
 	}
 }

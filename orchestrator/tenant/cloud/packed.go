@@ -7,22 +7,36 @@ import (
 	"time"
 )
 
-// entryOf unpacks the overlay of an object, nil if it has none. After a change it has to be laid again.
+// fewMembers is how many members' own writes are packed: of a group that gets its hundred thousand members in writes of twenty, packing all each time would be most of the work.
+const fewMembers = 64
+
+// unpacked is what over has of an overlay that is not packed.
+const unpacked = "-"
+
+// entryOf returns the overlay of an object, nil if it has none. After a change it has to be laid again.
 func (c *Cache) entryOf(id string) *entry {
-	packed, ok := c.over[id]
-	if !ok {
+	switch packed := c.over[id]; packed {
+	case "":
 		return nil
+	case unpacked:
+		return c.wide[id]
+	default:
+		return unpackEntry(packed)
 	}
-	return unpackEntry(packed)
 }
 
 // lay puts an overlay in place of the one that an object has; an empty one ends it.
 func (c *Cache) lay(id string, e *entry) {
-	if e.empty() {
+	delete(c.wide, id)
+	switch {
+	case e.empty():
 		delete(c.over, id)
-		return
+	case len(e.Members) > fewMembers:
+		c.over[id] = unpacked
+		c.wide[id] = e
+	default:
+		c.over[id] = e.pack()
 	}
-	c.over[id] = e.pack()
 }
 
 // The marks of packed own writes.

@@ -2,6 +2,9 @@ package cloud
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -69,4 +72,38 @@ func form(t *rapid.T, e *entry) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// Own writes of many members are kept as those of few: they are shown at once, stored, and leave the overlay when the tenant shows them.
+func TestManyMembersThatTheTenantDoesNotShowYet(t *testing.T) {
+	at := time.Unix(1000, 0)
+	c := NewCache(time.Minute)
+	c.Commit(Refresh{Began: at, Full: []scoping.Kind{scoping.Group}, Pages: []Page{{Upserts: []Upsert{{ID: "g", Kind: scoping.Group, Values: Values{DisplayName: {"All"}}}}}}})
+	var all []string
+	for i := range 3 * fewMembers {
+		all = append(all, fmt.Sprintf("m-%04d", i))
+		c.Settled(Write{Op: AddMembers, Kind: scoping.Group, CloudID: "g", Refs: all[i:]}, Result{Status: Done}, at)
+	}
+	c.Settled(Write{Op: RemoveMember, Kind: scoping.Group, CloudID: "g", Refs: all[:1]}, Result{Status: Done}, at)
+	saved := map[string][]byte{}
+	if _, err := c.Save(func(k string, v []byte) error { saved[k] = v; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	again := NewCache(time.Minute)
+	if err := again.Load(maps.All(saved)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]*Cache{"the cache": c, "the next process's": again} {
+		if o, ok := c.Get("g"); !ok || !slices.Equal(o.Members, all[1:]) || len(c.wide) != 1 || c.Pending() != 1 {
+			t.Errorf("%s has %d of %d members, pending %d", name, len(o.Members), len(all)-1, c.Pending())
+		}
+		c.Apply(Page{Upserts: []Upsert{{ID: "g", Kind: scoping.Group, Values: Values{}, AddMembers: all[1:]}}}, at)
+		if o, _ := c.Get("g"); !slices.Equal(o.Members, all[1:]) || len(c.wide) != 0 || c.Pending() != 1 { // the removal ends with time alone
+			t.Errorf("%s has %d members, %d unpacked, pending %d", name, len(o.Members), len(c.wide), c.Pending())
+		}
+		c.Apply(Page{}, at.Add(2*time.Minute))
+		if o, _ := c.Get("g"); !slices.Equal(o.Members, all[1:]) || c.Pending() != 0 {
+			t.Errorf("%s has %d members, pending %d in the end", name, len(o.Members), c.Pending())
+		}
+	}
 }
