@@ -64,7 +64,7 @@ func syncOutcome(rs ...run.Report) Outcome {
 	case !complete:
 		return Outcome{Exit: ExitFailed, Message: "the run was not complete: " + firstProblem(rs), Hint: again(rs)}
 	case stopped != "":
-		return Outcome{Exit: ExitCheckpoint, Message: "writing is " + stopped + ": what would have been written is deferred", Hint: "tandem start"}
+		return Outcome{Exit: ExitCheckpoint, Message: "writing is " + stopped + ": what would have been written is deferred", Hint: "tandem start --all"}
 	case n > 0 && len(held) > 0:
 		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%d objects are held (%s)", n, strings.Join(held, ", ")), Hint: "tandem held show " + held[0]}
 	case n > 0:

@@ -61,7 +61,7 @@ func unlessStopped(ctx context.Context, x Executor, w Wave, last *Evidence, stop
 		return w, nil, false, err
 	}
 	if why != "" {
-		return wait(ctx, x, w, Decision{For: ForStop, Wait: why, Command: "tandem start"})
+		return wait(ctx, x, w, Decision{For: ForStop, Wait: why, Command: "tandem start --all"})
 	}
 	return advance(ctx, x, w, last, stopAt)
 }

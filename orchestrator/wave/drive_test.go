@@ -235,7 +235,7 @@ func TestStoppedWavesWait(t *testing.T) {
 			}
 			return ""
 		}
-		if err := x.drive(t); err != nil || x.w.WaitsFor() != wave.ForStop || x.w.Command != "tandem start" || len(x.acts) != n {
+		if err := x.drive(t); err != nil || x.w.WaitsFor() != wave.ForStop || x.w.Command != "tandem start --all" || len(x.acts) != n {
 			t.Fatalf("stopped after %d acts: %s for %q after %v, %v", n, x.w.State, x.w.For, x.acts, err)
 		}
 		x.stopped, x.frozen = nil, false
