@@ -76,7 +76,9 @@ func (s *Session) claim(it *item) {
 		if _, open := g.o.Ledger.Pending(k.Object); open { // how its doubt ends may show that what was found is not what it was taken for
 			x.Agrees = false
 		}
-		x.Person = !x.Agrees && (it.v.Outcome == engine.Held && it.v.Code.WaitsForPerson() || it.v.Code == CodeWaitsForBase)
+		if x.Person = !x.Agrees && (it.v.Outcome == engine.Held && it.v.Code.WaitsForPerson() || it.v.Code == CodeWaitsForBase || it.v.Dying); x.Person {
+			x.At = g.o.Clock.Now().UnixMilli()
+		}
 		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), it.saw.waits, it.saw.signIn
 		x.Target = standing.Digest(after(it.saw.there, it.v.Writes[:min(it.next, len(it.v.Writes))]), x.Attrs)
 	}

@@ -228,9 +228,18 @@ func (w *world) checkObject(e *entry) {
 	}
 }
 
+// givenAway says that the one who wrote an object last was no longer its owner because a policy gave its place to nobody: that changes nothing of it (rule T4). It was
+// in doubt then, so it was not parked.
+func (w *world) givenAway(e *entry) bool {
+	base := scoping.Base(e.kind)
+	row := w.book.scratch.Rows.Get(e.id())
+	record, known := w.book.scratch.OwnerOfRecord(e.id(), base)
+	return row != nil && row.State == ledger.Live && known && record == scoping.None && w.history[e.guid][Doubted]
+}
+
 // checkLeft looks at one who lives where no engine writes (rules T2, T4).
 func (w *world) checkLeft(e *entry, a *account, owner scoping.Owner) {
-	if a == nil || a.truth().Deleted || w.book.parked[e.guid] {
+	if a == nil || a.truth().Deleted || w.book.parked[e.guid] || w.givenAway(e) {
 		return
 	}
 	switch owner.Leaving {

@@ -22,9 +22,9 @@ type Claim struct {
 	Attrs   []string           // what Target is about, sorted
 	Reading uint64             // the host's reading that was the newest when the run began
 	Rules   uint64             // RulesOf the engine in that run; 0: it did not say
-	Person  bool               // it does not agree, and waits for a person, or for a change of source or target: its engine says the same until then
+	Person  bool               // it does not agree, and waits for others: its engine says the same until source or target change
 	Waits   []scoping.ObjectID // ends of references that were not in the target, sorted
-	At      int64              // of silence: when the engine was asked, Unix ms
+	At      int64              // of silence, and of what waits for others: when the engine was asked, Unix ms
 	SignIn  SignIn             // of users
 
 	Seen uint64 // the version of the target object that was found to have Target; 0: none yet. It is not stored
