@@ -170,7 +170,7 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 		return nil
 	}
 	var rec []ledger.Record
-	auth := c.r.o.Gate.Authority()
+	auth, debts := c.r.o.Gate.Authority(), c.r.o.View.Owed()
 	c.r.o.Gate.Read(func(led *ledger.State) {
 		looked := led.Rows.InTransit()
 		full := o.Profile == engine.ProfileFull && o.Under == ""
@@ -188,6 +188,8 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 			case row.Transit != nil && row.Transit.To == c.q.Engine:
 				if j, said := c.session.Said(k); said && j.Want == engine.Present && j.Outcome != engine.Stale {
 					continue // it claims the object: what keeps that from settling, such as a held write, stands in its answer
+				} else if !said && debts[k].Code == standing.Differs {
+					continue // it did so in an earlier run, and is not asked again
 				}
 				t := *row.Transit
 				if t.Runs++; t.Runs > 2 { // that was told

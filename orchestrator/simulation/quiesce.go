@@ -110,7 +110,7 @@ func (w *world) retryUnkept() {
 
 func (w *world) answerAll(h ledger.Hold, verb string) {
 	w.log("held set %s: %s", h.ID, verb)
-	if _, err := w.host.HeldSet(h.ID); err != nil {
+	if now, err := w.host.HeldSet(h.ID); err != nil || now.State == ledger.HoldVoid {
 		return // the answer to another one settled it
 	}
 	if verb == "approve" {

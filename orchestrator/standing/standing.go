@@ -152,13 +152,13 @@ func living(f Facts, base bool) Debt {
 	case f.Row == nil && c.Person && f.Now-c.At < Patience.Milliseconds(): // of what it found nothing else tells when it changes
 		return Debt{Code: Differs, To: Person, Engine: f.Owner, Timed: true}
 	case f.Row == nil:
-		return ask(Differs)
+		return Debt{Code: Differs, To: Owner, Engine: f.Owner, Timed: c.Person}
 	case f.Row.State == ledger.DeletedByOthers:
 		return Debt{Code: Differs, To: Person, Engine: f.Owner}
 	case !c.Agrees && f.Partial && c.Person && f.Target == c.Target && f.Now-c.At < Patience.Milliseconds():
 		return Debt{Code: EndWaits, To: Nobody, Engine: f.Owner, Timed: true} // its end is owed
 	case !c.Agrees && f.Partial:
-		return ask(EndWaits)
+		return Debt{Code: EndWaits, To: Owner, Engine: f.Owner, Timed: c.Person}
 	case !c.Agrees && c.Person && f.Target == c.Target:
 		return Debt{Code: Differs, To: Person, Engine: f.Owner}
 	case !c.Agrees:
