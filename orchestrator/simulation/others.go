@@ -1,6 +1,9 @@
 package simulation
 
 import (
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -23,7 +26,17 @@ func (w *world) linkedByOthers(group *account, end string) {
 		w.others = map[othersLink]byHand{}
 	}
 	row, ok := w.book.scratch.ByCloud(group.id)
-	w.others[othersLink{group.id, end}] = byHand{w.dir.now.usn, !ok || row.Links == nil || !row.Links.Has(end)}
+	w.others[othersLink{group.id, end}] = byHand{w.dir.now.usn, (!ok || row.Links == nil || !row.Links.Has(end)) && !w.adding(group.id, end)}
+}
+
+// adding reports whether Tandem sent a request for a membership of which it does not know yet what came of it: then it is Tandem's as well.
+func (w *world) adding(group, end string) bool {
+	for _, o := range w.book.scratch.Intents {
+		if x := o.Record.Intent.Write; x.Op == cloud.AddMembers && x.CloudID == group && slices.Contains(x.Refs, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // wroteOthers reports whether others wrote a membership. It may be there at rest: the directory may have had it for so short a while that no run saw it.
