@@ -98,7 +98,7 @@ func (g *Gate) sweep(living func() []scoping.ObjectID) {
 // each calls f with every object that the ledger has a row of, with those of some living ones that it has none of, and with those of which a write has no answer,
 // dead or alive. The lock is held.
 func (g *Gate) each(living []scoping.ObjectID, f func(scoping.ObjectID)) {
-	for id := range g.o.Ledger.Rows.All() {
+	for id := range g.o.Ledger.Rows.Objects() {
 		f(id)
 	}
 	for _, id := range living {

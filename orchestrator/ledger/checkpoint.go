@@ -202,7 +202,7 @@ func glance(shelf Shelf) (*State, head, error) {
 	}
 	if h.Version == 1 { // its rows are not on the shelf yet
 		h.Rows, h.Since, s.anew = s.Rows.Len(), s.Seq+1, true
-		for o := range s.Rows.objects() {
+		for o := range s.Rows.Objects() {
 			s.Rows.note(o)
 		}
 	} else {

@@ -208,7 +208,7 @@ func (s *State) UnsettledKeys() []Key {
 // Objects gives the identities of all rows in order.
 func (s *State) Objects() []scoping.ObjectID {
 	out := make([]scoping.ObjectID, 0, s.Rows.Len())
-	for o := range s.Rows.objects() {
+	for o := range s.Rows.Objects() {
 		out = append(out, o)
 	}
 	slices.SortFunc(out, scoping.ObjectID.Compare)

@@ -188,7 +188,7 @@ func (t *Table) Len() int {
 // All yields every row, in no order.
 func (t *Table) All() iter.Seq2[scoping.ObjectID, *Row] {
 	return func(yield func(scoping.ObjectID, *Row) bool) {
-		for o := range t.objects() {
+		for o := range t.Objects() {
 			if r := t.Get(o); r != nil && !yield(o, r) {
 				return
 			}
@@ -196,8 +196,8 @@ func (t *Table) All() iter.Seq2[scoping.ObjectID, *Row] {
 	}
 }
 
-// objects yields the object of every row, in no order.
-func (t *Table) objects() iter.Seq[scoping.ObjectID] {
+// Objects yields the object of every row, in no order. No row is unpacked for it.
+func (t *Table) Objects() iter.Seq[scoping.ObjectID] {
 	return func(yield func(scoping.ObjectID) bool) {
 		t.whole()
 		for o, packed := range t.packed {
@@ -213,7 +213,7 @@ func (t *Table) InTransit() []scoping.ObjectID {
 	look, all := t.moved.Take()
 	if all || t.transit == nil {
 		t.transit, look = map[scoping.ObjectID]struct{}{}, map[scoping.ObjectID]struct{}{}
-		for o := range t.objects() {
+		for o := range t.Objects() {
 			look[o] = struct{}{}
 		}
 	}
