@@ -35,7 +35,7 @@ func (g *Gate) DebtsAs(name string, living []scoping.ObjectID) map[ledger.Key]st
 	if g.o.Glance {
 		return out
 	}
-	g.each(living, func(id scoping.ObjectID) { owed(id, g.compare(name, id), out) })
+	g.each(living, func(id scoping.ObjectID) { table.Owed(id, g.compare(name, id), out) })
 	return out
 }
 
@@ -48,17 +48,8 @@ func (g *Gate) DebtsOf(id scoping.ObjectID) map[ledger.Key]standing.Debt {
 		g.answersOf(id, out)
 		return out
 	}
-	owed(id, g.compare("", id), out)
+	table.Owed(id, g.compare("", id), out)
 	return out
-}
-
-// owed adds the debts among what was found of an object.
-func owed(id scoping.ObjectID, found []table.Finding, out map[ledger.Key]standing.Debt) {
-	for _, f := range found {
-		if f.Debt.Code != standing.Settled {
-			out[ledger.Key{Object: id, Feature: f.Feature}] = f.Debt
-		}
-	}
 }
 
 // Sweep compares everything and returns where the index said otherwise: a change that nobody noted. From then on the index is what the sweep found.

@@ -76,13 +76,18 @@ func (x *Index) Concerned(ids map[scoping.ObjectID]struct{}) map[scoping.ObjectI
 func (x *Index) Debts() map[ledger.Key]standing.Debt {
 	out := make(map[ledger.Key]standing.Debt, len(x.found))
 	for id, found := range x.found {
-		for _, f := range found {
-			if f.Debt.Code != standing.Settled {
-				out[ledger.Key{Object: id, Feature: f.Feature}] = f.Debt
-			}
-		}
+		Owed(id, found, out)
 	}
 	return out
+}
+
+// Owed adds the debts among what was found of an object.
+func Owed(id scoping.ObjectID, found []Finding, out map[ledger.Key]standing.Debt) {
+	for _, f := range found {
+		if f.Debt.Code != standing.Settled {
+			out[ledger.Key{Object: id, Feature: f.Feature}] = f.Debt
+		}
+	}
 }
 
 // Wrong is a key of which an index said something else than comparison of everything found.
