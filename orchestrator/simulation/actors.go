@@ -388,6 +388,7 @@ func (w *world) answer(verb string) {
 // progress hears what the host says of itself: which act of a wave begins.
 func (w *world) progress(p run.Progress) {
 	if p.Wave != "" && p.Phase != "" {
+		w.driving[p.Wave] = true // a plan drives its waves too: who drove one from within would wait for itself
 		w.log("wave %s %s: %s", p.Wave, p.Phase, p.Note)
 		w.book.act(w, p.Wave, wave.Act(p.Note))
 	}

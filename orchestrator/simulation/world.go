@@ -456,14 +456,15 @@ func (w *world) SaveCheckpoint(_ context.Context, c *ledger.Checkpoint) error {
 // call runs f as an actor's call of the host, with the bookkeeping of locks around it.
 func (w *world) call(engines []string, f func()) {
 	before := w.preparing
-	was := maps.Clone(w.locked)
+	locked, driving := w.locked, w.driving
+	w.locked, w.driving = maps.Clone(locked), maps.Clone(driving)
 	for _, e := range engines {
 		w.locked[e]++
 	}
 	w.depth++
 	defer func() {
 		w.depth--
-		w.locked, w.preparing = was, before
+		w.locked, w.driving, w.preparing = locked, driving, before
 	}()
 	f()
 	w.alive()
