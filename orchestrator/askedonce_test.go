@@ -134,7 +134,7 @@ func TestAnEngineThatStaysSilentIsAskedOnceThenNamed(t *testing.T) {
 		a.idle()
 		a.named(eveDN)
 
-		eveDN = a.move(eveDN, inner) // the host sees that, and not what only engines read
+		eveDN = a.move(eveDN, inner)
 		a.runs("delta 0", "objects 1")
 		a.idle()
 		a.named(eveDN)
@@ -154,6 +154,41 @@ func TestAnEngineThatStaysSilentIsAskedOnceThenNamed(t *testing.T) {
 		if ds := a.tandem.Host().Debts(); len(ds) > 0 {
 			t.Errorf("%d debts are left, the first: %+v", len(ds), ds[0])
 		}
+		a.idle()
+	})
+}
+
+// Rule S2: what a directory changed and an engine lost is found out, because the census watches what engines read; also when no process of the host saw it happen.
+func TestNewsThatAnEngineLosesAreAskedFor(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		a := newAcme(t, s)
+		eveDN, eve := a.person("eve", "OU=Finance,"+s.base)
+		a.runs("full 0")
+		a.settings(fmt.Sprintf(", forgets: [%s]", eve))
+		a.runs("full 0") // other settings are other rules
+		a.idle()
+
+		shows := func(want string) {
+			t.Helper()
+			if got := a.mustUser(eve).Properties["displayName"]; got != want {
+				t.Errorf("the tenant shows %v, want %s", got, want)
+			}
+		}
+		a.modify(eveDN, "displayName", "Eve Changed")
+		if r := a.runs("delta 0", "objects 1"); r.Updates != 1 {
+			t.Errorf("what the engine lost changed %d in the tenant", r.Updates)
+		}
+		shows("Eve Changed")
+		a.idle()
+
+		a.close()
+		a.modify(eveDN, "displayName", "Eve Again")
+		a.open()
+		a.runs("delta 0", "objects 1")
+		shows("Eve Again")
+		a.idle()
+
+		a.modify(eveDN, "facsimileTelephoneNumber", "1") // nobody reads that
 		a.idle()
 	})
 }

@@ -23,8 +23,9 @@ type mischief struct {
 	Ghosts      int  `json:"ghosts"`            // full and delta runs also propose so many objects that do not exist
 	Repeat      int  `json:"repeat"`            // full and delta runs propose the first user so many times, as read under an old grant
 
-	Silent []string `json:"silent"` // sign-in names of users of whom it says nothing, not even when it is asked
-	Diary  string   `json:"diary"`  // a file that gets a line for each run: its profile and how many objects it was asked for
+	Silent  []string `json:"silent"`  // sign-in names of users of whom it says nothing, not even when it is asked
+	Forgets []string `json:"forgets"` // sign-in names of users of whom its delta runs say nothing, as if their news were lost
+	Diary   string   `json:"diary"`   // a file that gets a line for each run: its profile and how many objects it was asked for
 }
 
 // note writes a run into the diary.
@@ -40,8 +41,10 @@ func (m mischief) note(r engine.RunRequest) error {
 	return errors.Join(err, f.Close())
 }
 
-// keepsSilent reports whether nothing is said of the user with a sign-in name.
-func (m mischief) keepsSilent(upn string) bool { return slices.Contains(m.Silent, upn) }
+// keepsSilent reports whether nothing is said in a run of the user with a sign-in name.
+func (m mischief) keepsSilent(profile, upn string) bool {
+	return slices.Contains(m.Silent, upn) || profile == engine.ProfileDelta && slices.Contains(m.Forgets, upn)
+}
 
 // flood proposes what no engine in earnest does, to fill the host's memory and journal.
 func (r *run) flood(ctx context.Context) error {

@@ -192,7 +192,7 @@ func (r *run) place(ctx context.Context, e directory.Entry) (scoping.Place, erro
 
 // add puts a proposal into the batch and sends a full one.
 func (r *run) add(ctx context.Context, p engine.Proposal) error {
-	if u := p.Desired["userPrincipalName"].Text; len(u) == 1 && r.settings.keepsSilent(u[0]) {
+	if u := p.Desired["userPrincipalName"].Text; len(u) == 1 && r.settings.keepsSilent(r.request.Profile, u[0]) {
 		return nil
 	}
 	r.seq++

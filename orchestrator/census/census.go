@@ -66,6 +66,7 @@ type Census struct {
 
 	readings uint64 // the number of the newest reading of any directory
 
+	watched  watches
 	choosing map[string]*choosing
 	stored   map[string]remembered // by earlier processes
 	owed     map[string]*news      // that could not be judged
@@ -96,6 +97,9 @@ func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Censu
 		return c, nil
 	}
 	return c, store.View(ctx, func(tx state.Tx) error {
+		if err := c.watched.load(tx); err != nil {
+			return fmt.Errorf("loading what engines read: %w", err)
+		}
 		for _, n := range names {
 			if err := c.load(tx, n); err != nil {
 				return fmt.Errorf("loading the census of directory %s: %w", n, err)
@@ -137,6 +141,11 @@ func (c *Census) Keep(ctx context.Context) error {
 		}
 	}
 	err := c.store.Update(ctx, func(tx state.Tx) error {
+		if !c.watched.stored {
+			if err := putJSON(tx, "watched", "engines", c.watched.of); err != nil {
+				return err
+			}
+		}
 		for _, n := range c.names {
 			m, ok := c.marks[n]
 			if !ok || untold[n] {
@@ -163,8 +172,10 @@ func (c *Census) Keep(ctx context.Context) error {
 		for n, os := range changed {
 			c.trees[n].touch(os)
 		}
+		return err
 	}
-	return err
+	c.watched.stored = true
+	return nil
 }
 
 func putJSON(tx state.Tx, bucket, key string, v any) error {
@@ -299,6 +310,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		c.mu.Lock()
 		m := c.marks[name]
 		asks := append(slices.Clone(Attrs), c.choosing[name].asks()...)
+		changes := c.watched.with(asks)
 		c.mu.Unlock()
 		usn, err := r.HighestUSN(ctx)
 		if err != nil {
@@ -312,7 +324,10 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 			m.Cookie = nil // cookies and USNs of another controller say nothing here
 		}
 		old, full := m, len(m.Cookie) == 0
-		entries, next, err := syncAll(ctx, r, m.Cookie, asks)
+		if full {
+			changes = asks
+		}
+		entries, next, err := syncAll(ctx, r, m.Cookie, changes)
 		if errors.Is(err, directory.ErrCookie) && !full {
 			full = true
 			entries, next, err = syncAll(ctx, r, nil, asks)
@@ -364,7 +379,7 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 	if t.Root != m.Root {
 		t.news.NoteAll()
 	}
-	t.Root, t.RootDN, t.chains = m.Root, m.RootDN, nil
+	t.Root, t.RootDN, t.chains, t.watched = m.Root, m.RootDN, nil, c.watched.union
 	m.Reading = c.reads(t)
 	c.marks[name], c.compare = m, c.compare || full
 	var events []Event

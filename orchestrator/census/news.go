@@ -77,8 +77,11 @@ func (c *Census) newsOf(name string, entries []directory.Entry, events []Event, 
 	if o := c.owed[name]; o != nil {
 		n.entries = slices.Concat(o.entries, entries)
 	}
+	asks := c.choosing[name].asks()
 	for _, e := range n.entries {
-		n.ids[e.GUID] = true
+		if concerns(e, asks) {
+			n.ids[e.GUID] = true
+		}
 	}
 	for _, e := range slices.Concat(events, c.pending) {
 		if e.Object.Directory == name {

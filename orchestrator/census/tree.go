@@ -83,6 +83,8 @@ type Tree struct {
 	recalled map[scoping.GUID]struct{}       // what took them before was told from elsewhere
 	news     changes.Set[scoping.GUID]       // see Census.Changed
 
+	watched map[scoping.Kind]map[string]struct{} // what engines read of each kind, in small letters; not to be changed
+
 	shelf  *shelf // of a glance: where objects are read from when they are asked for; nil: all are here
 	failed error  // what could not be read of it first
 }
@@ -191,10 +193,16 @@ func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 		o.Anchor, o.UPN, o.SAM, o.Critical = nil, "", "", false
 	}
 	merge(&o, e)
-	if old != nil && same(old, &o) {
+	unmoved := old != nil && same(old, &o)
+	if unmoved && (whole || !t.seen(o.Kind, e)) {
 		return nil
 	}
 	o.Reading = t.Reading
+	if unmoved {
+		*old = o
+		t.note(o.GUID)
+		return nil
+	}
 	t.unindex(old)
 	t.chains = nil
 	t.objects[o.GUID] = &o

@@ -36,6 +36,8 @@ const (
 	RulesCompared   Safeguard = "claims of other rules are not good"    // S2
 	SilenceKept     Safeguard = "nobody is asked in vain again"         // S2a
 	ChangesNoted    Safeguard = "what changed is looked at again"       // S3
+	ReadingCompared Safeguard = "claims of older readings are not good" // S2
+	SourceWatched   Safeguard = "what engines read is watched"          // S2
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -57,12 +59,17 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 		f.SignIn = nil
 	case RulesCompared:
 		f.Rules = 0
+	case ReadingCompared:
+		f.Changed = 0
 	}
 	return f
 }
 
 // keepsSilence reports whether it is kept that an engine was asked in vain.
 func (w Safeguard) keepsSilence() bool { return w != SilenceKept }
+
+// Watches reports whether the census watches what engines read.
+func (w Safeguard) Watches() bool { return w != SourceWatched }
 
 // notes reports whether what the census says anew is compared again.
 func (w Safeguard) notes() bool { return w != ChangesNoted }

@@ -181,6 +181,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 		o.Census.ReadAfter(o.Claims.NewestReading())
 	}
 	o.Census.Recall(h.tookBefore)
+	o.Census.WatchOnly(o.Engines.Names())
 	if err := h.control.Enforce(ctx, h.gate, h.Barred); err != nil {
 		return err
 	}

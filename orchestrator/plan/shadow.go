@@ -21,6 +21,10 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 		ev.Counts.Unchanged = len(r.o.View.In(w.Scopes()))
 		return ev, nil
 	}
+	behind := map[ledger.Key]bool{}
+	if !silent {
+		r.behind(w, behind)
+	}
 	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow, Wave: w.ID, Silent: silent, Phase: "shadow"})
 	if err != nil {
 		return ev, err
@@ -38,6 +42,7 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 		return ev, err
 	}
 	if !silent {
+		r.behind(w, behind)
 		if err := r.recordSilence(ctx, w, h.Run, unheard); err != nil {
 			return ev, err
 		}
@@ -46,13 +51,15 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if w.From == scoping.None {
 		dead = slices.DeleteFunc(r.o.View.Dead(w.Scopes()), h.Spoke)
 	}
-	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), unheard, dead)
+	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), behind, unheard, dead)
 	return ev, nil
 }
 
 // Judge lets the target of a wave propose given objects of its scopes, and counts what would happen. It does not wait for another run of the target: evidence
 // that is not OK says that it could not be judged, and why.
 func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID) (wave.Evidence, error) {
+	behind := map[ledger.Key]bool{}
+	r.behind(w, behind)
 	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileObjects, Scopes: w.Scopes(), Objects: ids, Ceiling: engine.ModeShadow, Wave: w.ID, Silent: true, Try: true})
 	switch {
 	case errors.Is(err, run.ErrBusy):
@@ -63,9 +70,20 @@ func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID
 		return wave.Evidence{OK: true}, err
 	}
 	js := slices.DeleteFunc(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), func(j gate.Judgement) bool { return j.Key.Feature == scoping.References })
+	r.behind(w, behind)
 	ev := wave.Evidence{OK: true}
-	ev.Counts, ev.Differences = r.tally(js, nil, nil)
+	ev.Counts, ev.Differences = r.tally(js, behind, nil, nil)
 	return ev, nil
+}
+
+// behind adds the keys of which the directory changed something that the source of a wave did not speak of yet: what its target would write of them may be no more
+// than that (standing S5).
+func (r *Planner) behind(w wave.Wave, keys map[ledger.Key]bool) {
+	for k, d := range r.o.View.Owed() {
+		if d.News && d.Engine == w.From {
+			keys[k] = true
+		}
+	}
 }
 
 // recordSilence keeps in the log what the target of a wave was silent about: if a person approves of it, the target is asked for it after the cutover

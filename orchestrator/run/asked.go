@@ -15,14 +15,15 @@ import (
 // manyUnasked is how many objects are asked for singly however few the others are (standing S2a).
 const manyUnasked = 1000
 
-// owed returns the keys for which an engine is to be asked, in order, without those of which it never said anything where that is most of what it owns: it has
-// its first full run to make, or to make to its end. many says that there are such (standing S2a).
+// owed returns the keys for which an engine is to be asked, in order, without those of which it never said anything by its present rules where that is most of what
+// it owns: it has its first full run to make, or to make to its end. many says that there are such (standing S2a). What changed since it spoke does not count: it brings
+// that by itself.
 func (r *Runner) owed(name string) (keys []ledger.Key, many bool) {
 	var unasked []ledger.Key
 	for k, d := range r.o.View.Owed() {
 		switch {
 		case d.To != standing.Owner || d.Engine != name || d.Code == standing.Leaves:
-		case d.Code == standing.Unasked:
+		case d.Code == standing.Unasked && !d.News:
 			unasked = append(unasked, k)
 		default:
 			keys = append(keys, k)

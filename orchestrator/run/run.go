@@ -200,6 +200,11 @@ func (r *Runner) begin(q Request, told func(int)) *conversation {
 // ask lets the engine run and passes its proposals to the session. It returns whether the engine said everything.
 func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.ObjectID) (complete bool, err error) {
 	r := c.r
+	d, err := r.o.Engines.Describe(ctx, c.q.Engine)
+	if err != nil {
+		return false, fmt.Errorf("asking engine %s what it reads: %w", c.q.Engine, err)
+	}
+	r.o.Census.Watch(c.q.Engine, d.Reads)
 	q := engine.RunRequest{Run: c.Run, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling}
 	r.point(&q)
 	reports, err := r.o.Engines.Run(ctx, c.q.Engine, q, engine.Conversation{Begin: func(b engine.RunBegin) error {

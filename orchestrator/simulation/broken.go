@@ -39,6 +39,8 @@ const (
 	RulesIgnored     Broken = "claims of whatever rules"                      // S2
 	AskedForEver     Broken = "engines that are asked in vain for ever"       // S2a
 	ChangesUnnoted   Broken = "changes that the index does not hear of"       // S3
+	ReadingsIgnored  Broken = "claims of whatever reading"                    // S2
+	NewsUnseen       Broken = "news that engines lose and nobody misses"      // S2
 )
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
@@ -59,6 +61,8 @@ var caught = map[Broken]struct {
 	NothingPutBack:   {BeforeImages, notPutBack},
 	ApprovalResumes:  {Deciders, whilePaused},
 	RulesIgnored:     {NewRules, valueDiffers},
+	NewsUnseen:       {Losses, valueDiffers},
+	ReadingsIgnored:  {Losses, valueDiffers},
 }
 
 // Notices says that a violation is how the loss of a safeguard shows.
@@ -79,7 +83,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored}
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -90,4 +94,5 @@ var without = map[Broken]gate.Safeguard{
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
+	ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
 }

@@ -37,6 +37,8 @@ type entry struct {
 	changed map[scoping.GUID]uint64 // by member, when the link came or went
 	dead    bool
 	back    uint64 // when it was undeleted last
+	valued  uint64 // when one of its values changed last, as a USN
+	managed uint64 // when its manager changed last, as a USN
 	moved   uint64 // when it moved last, as a USN; 0: never
 	filled  uint64 // when a group said something again that had vanished or was empty, as a USN; 0: never
 	usn     uint64 // uSNChanged
@@ -124,6 +126,12 @@ func (d *domain) put(e entry) *entry {
 	if old != nil && (old.dead || len(old.members) == 0) && !e.dead && len(e.members) > 0 {
 		e.filled = e.usn
 	}
+	if old == nil || old.values() != e.values() {
+		e.valued = e.usn
+	}
+	if old == nil || old.manager != e.manager {
+		e.managed = e.usn
+	}
 	e.noteLinks(old)
 	objects[e.guid] = &e
 	if old == nil {
@@ -131,6 +139,16 @@ func (d *domain) put(e entry) *entry {
 	}
 	d.now = snapshot{usn: e.usn, objects: objects}
 	return &e
+}
+
+// values is what engines read of an entry, links apart.
+type values struct {
+	name, display, upn, dept, title string
+	enabled                         bool
+}
+
+func (e *entry) values() values {
+	return values{e.name, e.display, e.upn, e.dept, e.title, e.enabled}
 }
 
 // noteLinks dates the members that came or went.
@@ -188,8 +206,11 @@ func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) direc
 	}
 	out.Parent = e.parent
 	out.Attrs["samaccountname"] = [][]byte{[]byte(e.name)}
-	if e.kind == scoping.User {
-		out.Attrs["userprincipalname"] = text(e.upn)
+	if whole || e.valued > since {
+		s.tellValues(e, &out, asked)
+	}
+	if !whole && asked("manager") && e.managed > since {
+		out.Links["manager"] = s.links(slices.DeleteFunc([]scoping.GUID{e.manager}, scoping.GUID.IsZero))
 	}
 	if asked("employeeType") && (e.role != "" || !whole) {
 		out.Attrs["employeetype"] = text(e.role)
@@ -211,6 +232,18 @@ func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) direc
 		}
 	}
 	return out
+}
+
+// tellValues adds the values that were asked for. Those that engines alone read are told as changed; what they are, engines read from the entry.
+func (s snapshot) tellValues(e *entry, out *directory.Entry, asked func(string) bool) {
+	if e.kind == scoping.User {
+		out.Attrs["userprincipalname"] = text(e.upn)
+	}
+	for name, v := range map[string]string{"displayName": e.display, "department": e.dept, "title": e.title, "userAccountControl": strconv.FormatBool(e.enabled)} {
+		if asked(name) && e.kind != directory.OU {
+			out.Attrs[strings.ToLower(name)] = text(v)
+		}
+	}
 }
 
 // text is an attribute's value, or that it has none.
@@ -308,6 +341,9 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 		}
 		since -= r.dc.shift
 	}
+	if len(cookie) == 0 {
+		w.remindEngines()
+	}
 	s, left := r.now(), false
 	changed := s.sorted()
 	slices.SortStableFunc(changed, func(a, b *entry) int { return cmp.Compare(a.usn, b.usn) })
@@ -317,6 +353,9 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 		}
 		left = left || w.leaves(s, e)
 		w.hears(e)
+		if len(cookie) > 0 {
+			w.noticed[e.guid] = e.usn
+		}
 		if err := each(r.told(e, q.Attrs, since, false)); err != nil {
 			return nil, err
 		}

@@ -41,10 +41,13 @@ type simEngine struct {
 	silent scoping.GUID // what it does not propose, of what lies in its scopes
 	sick   bool
 	rules  int // how often they changed
+
+	lost    map[scoping.GUID]bool // of whom it passed news over
+	recalls map[scoping.GUID]bool // whom its next run takes in whatever it passed over
 }
 
 func newEngine(w *world, name string) *simEngine {
-	return &simEngine{w: w, name: name, space: space{objects: map[scoping.GUID]*entry{}, pending: map[scoping.GUID]scoping.Place{}, chains: map[scoping.GUID][]scoping.GUID{}}}
+	return &simEngine{w: w, name: name, lost: map[scoping.GUID]bool{}, space: space{objects: map[scoping.GUID]*entry{}, pending: map[scoping.GUID]scoping.Place{}, chains: map[scoping.GUID][]scoping.GUID{}}}
 }
 
 // engines implements run.Engines.
@@ -244,7 +247,7 @@ func (r *engineRun) importChanges() error {
 		}
 	} else {
 		for _, e := range r.view.sorted() {
-			if full || e.usn > s.watermark {
+			if full || (e.usn > s.watermark && !r.loses(e)) || r.e.recalls[e.guid] {
 				r.take(&next, e)
 			}
 		}
@@ -268,7 +271,29 @@ func (r *engineRun) importChanges() error {
 		r.w.crashAt(between)
 	}
 	r.e.space = next
+	if r.q.Profile != engine.ProfileObjects {
+		r.e.recalls = nil
+	}
 	return r.w.stepAt("engine.import.after-commit")
+}
+
+// loses says that the engine passes news over for ever, of which the directory's changes told the host too.
+func (r *engineRun) loses(e *entry) bool {
+	if r.other || e.kind == directory.OU || r.w.noticed[e.guid] < e.usn || !r.w.opens(Losses, 6) {
+		return false
+	}
+	r.w.saw(Losses)
+	r.w.log("%s loses the news of %s", r.e.name, e.name)
+	r.e.lost[e.guid] = true
+	return true
+}
+
+// remindEngines lets the engines notice after all what they lost: the host reads the directory from the start, which tells nobody what changed.
+func (w *world) remindEngines() {
+	clear(w.noticed)
+	for _, e := range w.engines {
+		e.recalls, e.lost = maps.Clone(e.lost), map[scoping.GUID]bool{}
+	}
 }
 
 // take puts one object into the space; what differs is to be proposed.

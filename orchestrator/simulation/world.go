@@ -72,6 +72,7 @@ type world struct {
 	preparing bool          // the host may hold its lock of refreshes
 	locked    map[string]int
 	driving   map[string]bool
+	noticed   map[scoping.GUID]uint64 // the newest change of an object of which the host was told as of a change, as a USN
 	depth     int
 	throttled scoping.ObjectID // whose write has to be tried again
 
@@ -103,7 +104,7 @@ type world struct {
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{seed: seed, o: o, r: rand.New(rand.NewPCG(seed, 0x7a4de)), now: start, dir: newDomain(), engines: map[string]*simEngine{}, locked: map[string]int{},
-		driving: map[string]bool{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, answered: map[question]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]sightOf{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
+		driving: map[string]bool{}, noticed: map[scoping.GUID]uint64{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, answered: map[question]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]sightOf{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
 	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()

@@ -89,6 +89,7 @@ type Debt struct {
 	To     Addressee
 	Engine string // whom it is addressed to, if that is an engine
 	Timed  bool   // time alone may make it another one, also a clock that is set back
+	News   bool   // of what is unasked: its engine said what it wants by its present rules, and the source changed since; its next run is to say more by itself
 }
 
 // Of says what is owed for a key. It is pure, and complete: what it does not say is not owed (rules S1, S2).
@@ -138,7 +139,9 @@ func living(f Facts, base bool) Debt {
 	case !c.Good(f.Changed, f.Rules) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem:
 		return ask(Returned)
 	case !c.Good(f.Changed, f.Rules):
-		return ask(Unasked)
+		d := ask(Unasked)
+		d.News = c.Good(0, f.Rules)
+		return d
 	case f.Answered:
 		return ask(Answered)
 	case c.Want == engine.Unknown && f.Now-c.At >= Patience.Milliseconds():
