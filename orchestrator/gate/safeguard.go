@@ -36,6 +36,8 @@ const (
 	RulesCompared   Safeguard = "claims of other rules are not good"    // S2
 	SilenceKept     Safeguard = "nobody is asked in vain again"         // S2a
 	ChangesNoted    Safeguard = "what changed is looked at again"       // S3
+	OwnWritesLaid   Safeguard = "own writes over what the tenant shows" // S7
+	MovedCompared   Safeguard = "whom a cutover gave is adopted"        // S5
 	ReadingCompared Safeguard = "claims of older readings are not good" // S2
 	SourceWatched   Safeguard = "what engines read is watched"          // S2
 )
@@ -61,6 +63,8 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 		f.Rules = 0
 	case ReadingCompared:
 		f.Changed = 0
+	case MovedCompared:
+		f.Record = f.Owner
 	}
 	return f
 }
@@ -68,11 +72,14 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 // keepsSilence reports whether it is kept that an engine was asked in vain.
 func (w Safeguard) keepsSilence() bool { return w != SilenceKept }
 
-// Watches reports whether the census watches what engines read.
-func (w Safeguard) Watches() bool { return w != SourceWatched }
+// Watches reports whether the census watches what engines read. That heals also the loss of a claim, so that it goes with claims that are not stored.
+func (w Safeguard) Watches() bool { return w != SourceWatched && w != ClaimsStored }
 
 // notes reports whether what the census says anew is compared again.
 func (w Safeguard) notes() bool { return w != ChangesNoted }
+
+// lays reports whether an own write counts as shown before the tenant shows it.
+func (w Safeguard) lays() bool { return w != OwnWritesLaid }
 
 // stores reports whether a batch of claims is stored before its engine has an answer.
 func (w Safeguard) stores(batch uint64) bool { return w != ClaimsStored || batch%2 == 0 }

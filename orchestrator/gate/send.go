@@ -254,7 +254,9 @@ func (s *Session) settle(ctx context.Context, sent []*item, writes []cloud.Write
 		if r.Status == cloud.InDoubt {
 			st.Until = g.after(g.o.GhostLife)
 		}
-		g.o.Cache.Settled(writes[i], r, g.steadyTime())
+		if g.o.Without.lays() {
+			g.o.Cache.Settled(writes[i], r, g.steadyTime())
+		}
 		rs[i] = ledger.Record{Type: ledger.SettleType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind, Name: it.p.Name,
 			Feature: it.p.Feature, Op: string(writes[i].Op), Epoch: s.epochFor(it), Settle: &st}
 		if p := s.follow(it, r); p > pause {

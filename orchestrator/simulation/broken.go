@@ -40,6 +40,8 @@ const (
 	AskedForEver     Broken = "engines that are asked in vain for ever"       // S2a
 	ChangesUnnoted   Broken = "changes that the index does not hear of"       // S3
 	ReadingsIgnored  Broken = "claims of whatever reading"                    // S2
+	OwnUnshown       Broken = "own writes that a lagging tenant hides"        // S7
+	MovedUnseen      Broken = "whom a cutover gave and nobody adopts"         // S5
 	NewsUnseen       Broken = "news that engines lose and nobody misses"      // S2
 )
 
@@ -83,7 +85,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen}
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -94,5 +96,5 @@ var without = map[Broken]gate.Safeguard{
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
-	ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
+	OwnUnshown: gate.OwnWritesLaid, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
 }

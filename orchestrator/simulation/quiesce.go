@@ -220,6 +220,7 @@ func (w *world) checkObject(e *entry) {
 	case !alive:
 		w.failAbout(e.guid, nothingLost, notThere, s.dn(e.guid), e.guid, owner.Engine)
 	default:
+		w.checkAdopted(e, owner.Engine)
 		w.checkValues(e, a, owner.Engine)
 		refs := w.owner(w.restPlace(e), e.kind, scoping.References)
 		if refs.Engine != scoping.None {
@@ -254,6 +255,16 @@ func (w *world) checkLeft(e *entry, a *account, owner scoping.Owner) {
 
 // touched says that somebody else enabled an account that no engine owns.
 func (w *world) touched(a *account) bool { return a.enabledByOthers }
+
+// checkAdopted: at rest the owner is also who wrote last, whatever was handed over meanwhile: else who had it would delete it (rules L1, S5).
+func (w *world) checkAdopted(e *entry, owner string) {
+	base := scoping.Base(e.kind)
+	row := w.book.scratch.Rows.Get(e.id())
+	record, known := w.book.scratch.OwnerOfRecord(e.id(), base)
+	if row != nil && row.State == ledger.Live && known && record != owner && !w.leftAlone(e) {
+		w.failAbout(e.guid, nothingLost, notAdopted, w.dir.now.dn(e.guid), owner, record)
+	}
+}
 
 func (w *world) checkValues(e *entry, a *account, name string) {
 	have := a.truth().Values

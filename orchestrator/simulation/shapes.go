@@ -2,6 +2,7 @@ package simulation
 
 // What violations say, where more than one place has to know it: how the loss of a safeguard shows, and which kind a failure is of.
 const (
+	notAdopted       = "%s is %s's at rest, and by the record %s wrote it last"
 	valueDiffers     = "%s (%s, of %s): %s is %v, the directory says %v"
 	soakTooShort     = "wave %s was to soak for %s, and is through after %s"
 	mayTakeEffect    = "%s sends %s about %s while an earlier %s may still take effect"
