@@ -78,7 +78,7 @@ func (r RDN) Equal(o RDN) bool {
 	if len(r) == 1 {
 		return r[0].equal(o[0])
 	}
-	return r.key() == o.key()
+	return r.Key() == o.Key()
 }
 
 func (a AVA) equal(o AVA) bool {
@@ -90,12 +90,13 @@ func (a AVA) equal(o AVA) bool {
 func (d DN) Key() string {
 	parts := make([]string, len(d.rdns))
 	for i, r := range d.rdns {
-		parts[i] = r.key()
+		parts[i] = r.Key()
 	}
 	return strings.Join(parts, ",")
 }
 
-func (r RDN) key() string {
+// Key gives a string that equal relative names share and others do not.
+func (r RDN) Key() string {
 	parts := make([]string, len(r))
 	for i, a := range r {
 		if !a.Raw {

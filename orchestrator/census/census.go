@@ -2,7 +2,6 @@ package census
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -116,74 +115,6 @@ func empty(names []string, dial Dialer, store Store) *Census {
 		c.lines[n] = &line{}
 	}
 	return c
-}
-
-// Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
-// durable: a crash before it makes the same news come again. After an error everything that it was to store waits for the next call.
-func (c *Census) Keep(ctx context.Context) error {
-	if c.store == nil {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	untold := map[string]bool{} // news of these directories are only in memory: stored, they would never be news again after a crash
-	for _, e := range c.pending {
-		untold[e.Object.Directory] = true
-	}
-	for n := range c.owed {
-		untold[n] = true
-	}
-	changed := map[string][]Object{}
-	for _, n := range c.names {
-		untold[n] = untold[n] || c.compare
-		if t := c.trees[n]; t != nil && !untold[n] {
-			changed[n] = t.Touched(nil)
-		}
-	}
-	err := c.store.Update(ctx, func(tx state.Tx) error {
-		if !c.watched.stored {
-			if err := putJSON(tx, "watched", "engines", c.watched.of); err != nil {
-				return err
-			}
-		}
-		for _, n := range c.names {
-			m, ok := c.marks[n]
-			if !ok || untold[n] {
-				continue
-			}
-			if t := c.trees[n]; t != nil {
-				m.Sum = t.sum()
-			}
-			if err := putJSON(tx, "marks", n, m); err != nil {
-				return err
-			}
-			if err := c.keepChoosing(tx, n); err != nil {
-				return err
-			}
-			for _, o := range changed[n] {
-				if err := putJSON(tx, objectsOf(n), o.GUID.String(), o); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil { // the marks of the next commit say that these are stored
-		for n, os := range changed {
-			c.trees[n].touch(os)
-		}
-		return err
-	}
-	c.watched.stored = true
-	return nil
-}
-
-func putJSON(tx state.Tx, bucket, key string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return tx.Put(bucket, key, b)
 }
 
 // open returns the session with a directory, dialling if there is none. fresh says that it was dialled now. The line's lock is held.

@@ -33,7 +33,7 @@ func Glance(ctx context.Context, names []string, dial Dialer, store Store) (*Cen
 				return fmt.Errorf("%w: directory %s has to be read first", ErrGlance, n)
 			}
 			t := NewTree(n, m.Root, m.RootDN)
-			t.shelf = &shelf{ctx: ctx, store: store, bucket: objectsOf(n), living: m.Sum.Living}
+			t.shelf = &shelf{ctx: ctx, store: store, bucket: objectsOf(n), living: m.Sum.Living, named: m.Sum.Names == namesFormat}
 			for _, g := range m.Sum.Staged {
 				t.staged[g] = struct{}{}
 			}
@@ -64,12 +64,14 @@ type shelf struct {
 	store  Store
 	bucket string
 	living int
+	named  bool // the store has an index of names
 }
 
 // sum is what is kept of all objects of a directory.
 type sum struct {
 	Living int            `json:"living"`           // see Tree.Living
 	Staged []scoping.GUID `json:"staged,omitempty"` // objects with staged changes
+	Names  int            `json:"names,omitempty"`  // the version of the index of names
 }
 
 func (t *Tree) sum() *sum {
@@ -156,6 +158,9 @@ func (t *Tree) scan(sift func(b []byte) bool, keep func(o *Object) bool) (out []
 
 // find is Find of a glance.
 func (t *Tree) find(text string, raw []byte) []scoping.ObjectID {
+	if found, ok := t.look(text, raw); ok {
+		return found
+	}
 	plain := strings.IndexFunc(text, func(r rune) bool { return r >= 0x80 || r < ' ' || strings.ContainsRune(`"\<>&`, r) }) < 0
 	guid := scoping.GUID{}
 	copy(guid[:], raw)
@@ -179,6 +184,11 @@ func stands(b []byte, field, value string) bool {
 // shared reports whether another living object of the same kind has the same anchor, of a glance.
 func (t *Tree) shared(o *Object) bool {
 	a := o.anchor()
+	if t.shelf.named {
+		return slices.ContainsFunc(t.anchored(a), func(x *Object) bool {
+			return x.GUID != o.GUID && !x.Gone && x.Kind == o.Kind && bytes.Equal(x.anchor(), a)
+		})
+	}
 	guid := scoping.GUID{}
 	copy(guid[:], a)
 	id, anchor := []byte(`"g":"`+guid.String()+`"`), []byte(`"a":"`+base64.StdEncoding.EncodeToString(a)+`"`)

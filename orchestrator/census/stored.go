@@ -1,7 +1,9 @@
 package census
 
 import (
+	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/tandem-sync/tandem/state"
 )
@@ -25,6 +27,7 @@ func (c *Census) load(tx state.Tx, name string) error {
 		return err
 	}
 	t := NewTree(name, m.Root, m.RootDN)
+	t.named = m.Sum != nil && m.Sum.Names == namesFormat
 	err = t.load(tx, objectsOf(name))
 	c.trees[name], c.marks[name] = t, *m
 	c.readings = max(c.readings, m.Reading)
@@ -32,4 +35,82 @@ func (c *Census) load(tx state.Tx, name string) error {
 		return err
 	}
 	return c.loadChoosing(tx, name)
+}
+
+// Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
+// durable: a crash before it makes the same news come again. After an error everything that it was to store waits for the next call.
+func (c *Census) Keep(ctx context.Context) error {
+	if c.store == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changed := map[string][]Object{}
+	for _, n := range c.told() {
+		changed[n] = c.trees[n].Touched(nil)
+	}
+	err := c.nameAhead(ctx, changed)
+	if err == nil {
+		err = c.store.Update(ctx, func(tx state.Tx) error { return c.keep(tx, changed) })
+	}
+	for n, os := range changed {
+		if err != nil { // the marks of the next commit say that these are stored
+			c.trees[n].touch(os)
+		} else {
+			c.trees[n].named = true
+		}
+	}
+	c.watched.stored = c.watched.stored || err == nil
+	return err
+}
+
+// told returns the directories of which nothing is only in memory: news that were stored before they are told would never be news again after a crash. The lock is held.
+func (c *Census) told() (names []string) {
+	if c.compare {
+		return nil
+	}
+	for _, n := range c.names {
+		untold := c.owed[n] != nil || slices.ContainsFunc(c.pending, func(e Event) bool { return e.Object.Directory == n })
+		if _, read := c.marks[n]; read && !untold && c.trees[n] != nil {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// keep stores objects with everything else that is known of their directories. The lock is held.
+func (c *Census) keep(tx state.Tx, changed map[string][]Object) error {
+	if !c.watched.stored {
+		if err := putJSON(tx, "watched", "engines", c.watched.of); err != nil {
+			return err
+		}
+	}
+	for n, os := range changed {
+		m := c.marks[n]
+		m.Sum = c.trees[n].sum()
+		m.Sum.Names = namesFormat
+		if err := putJSON(tx, "marks", n, m); err != nil {
+			return err
+		}
+		if err := c.keepChoosing(tx, n); err != nil {
+			return err
+		}
+		for _, o := range os {
+			if err := rename(tx, n, &o, !aheadOf(os)); err != nil {
+				return err
+			}
+			if err := putJSON(tx, objectsOf(n), o.GUID.String(), o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func putJSON(tx state.Tx, bucket, key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return tx.Put(bucket, key, b)
 }

@@ -83,6 +83,7 @@ type Tree struct {
 	recalled map[scoping.GUID]struct{}       // what took them before was told from elsewhere
 	news     changes.Set[scoping.GUID]       // see Census.Changed
 
+	named   bool                                 // the store's index of names is of all its objects
 	watched map[scoping.Kind]map[string]struct{} // what engines read of each kind, in small letters; not to be changed
 
 	shelf  *shelf // of a glance: where objects are read from when they are asked for; nil: all are here
@@ -407,7 +408,6 @@ func (t *Tree) DN(g scoping.GUID) string {
 
 // Named finds a living object by name, as the tree knows names.
 func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
-	t.whole()
 	root, err := scoping.ParseDN(t.RootDN)
 	if err != nil || !root.AncestorOf(dn, true) {
 		return scoping.GUID{}, false
@@ -419,6 +419,12 @@ func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
 			return scoping.GUID{}, false
 		}
 	}
+	if t.shelf != nil {
+		if g, found, ok := t.child(above, dn); ok {
+			return g, found
+		}
+	}
+	t.whole()
 	for g := range t.children[above] {
 		if x, err := scoping.ParseDN(t.objects[g].RDN); err == nil && x.Depth() == 1 && x.RDN().Equal(dn.RDN()) {
 			return g, true
