@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -92,24 +91,6 @@ func checkGlobals(c *cli.Context) error {
 	}
 	collect(c.Args().First())
 	return nil
-}
-
-// How much garbage piles up before it is collected, in percent of what a process keeps. A process that holds a state keeps a little of every object of the directory: with
-// Go's 100 the machine would need twice that, and at 50 a first run takes about a twentieth longer. The demo keeps little, and works on few objects.
-const (
-	holderGC = 50
-	demoGC   = 200
-)
-
-// collect sets that for a command, unless the environment does; a lab, which keeps a whole directory and tenant, stays with Go's.
-func collect(command string) {
-	switch {
-	case os.Getenv("GOGC") != "", command == "lab", command == "bench":
-	case command == "demo":
-		debug.SetGCPercent(demoGC)
-	default:
-		debug.SetGCPercent(holderGC)
-	}
 }
 
 // arguments checks how many arguments a command got.

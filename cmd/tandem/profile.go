@@ -38,7 +38,7 @@ func watchPeak(path string, over <-chan struct{}) {
 	}
 }
 
-// profile begins to watch where this process spends its time, if somebody asked for it; end writes that down, with what memory holds then and what was
+// profile begins to watch where this process spends its time and where it waits, if somebody asked for it; end writes that down, with what memory holds then and what was
 // allocated. Trouble with it is told and changes nothing else.
 func profile() (end func()) {
 	dir := os.Getenv(profileVariable)
@@ -54,6 +54,7 @@ func profile() (end func()) {
 		complain("warning: no profile is written: "+err.Error(), "")
 		return func() {}
 	}
+	runtime.SetBlockProfileRate(int(100 * time.Microsecond))
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -64,6 +65,10 @@ func profile() (end func()) {
 		<-ended
 		pprof.StopCPUProfile()
 		_ = cpu.Close() // nothing is lost but the profile
+		if block, err := os.Create(name("block")); err == nil {
+			_ = pprof.Lookup("block").WriteTo(block, 0)
+			_ = block.Close()
+		}
 		heap, err := os.Create(name("heap"))
 		if err != nil {
 			complain("warning: no heap profile is written: "+err.Error(), "")

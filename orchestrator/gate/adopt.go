@@ -77,8 +77,7 @@ func likeness(alike []cloud.Object) string {
 func (g *Gate) alike(p engine.Proposal, want cloud.Values) (out []cloud.Object) {
 	add := func(found []cloud.Object, sameKind bool) {
 		for _, o := range found {
-			_, linked := g.o.Ledger.ByCloud(o.ID)
-			if !linked && (!sameKind || o.Kind == p.Kind) && !slices.ContainsFunc(out, func(x cloud.Object) bool { return x.ID == o.ID }) {
+			if !g.o.Ledger.Links(o.ID) && (!sameKind || o.Kind == p.Kind) && !slices.ContainsFunc(out, func(x cloud.Object) bool { return x.ID == o.ID }) {
 				out = append(out, o)
 			}
 		}
@@ -88,7 +87,7 @@ func (g *Gate) alike(p engine.Proposal, want cloud.Values) (out []cloud.Object) 
 	}
 	add(g.o.Cache.ByMail(want.First(cloud.Mail)), false)
 	add(g.o.Cache.ByNickname(want.First(cloud.Nickname)), false)
-	add(g.o.Cache.ByDisplayName(want.First(cloud.DisplayName)), true)
+	add(g.o.Cache.ByDisplayName(want.First(cloud.DisplayName), g.o.Ledger.Links), true)
 	slices.SortFunc(out, func(a, b cloud.Object) int { return strings.Compare(a.ID, b.ID) })
 	return out
 }

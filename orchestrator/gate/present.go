@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -126,11 +127,20 @@ func claimOf(c Case, p engine.Proposal, want cloud.Values) ledger.Claim {
 
 // hashOf fingerprints values, so that "the same as last time" needs no copy of them.
 func hashOf(v cloud.Values) string {
-	h := sha256.New()
+	var room [512]byte
+	b := room[:0]
 	for _, k := range sortedKeys(v) {
-		fmt.Fprintf(h, "%q=%q\n", k, v[k])
+		b = append(strconv.AppendQuote(b, k), "=["...)
+		for i, x := range v[k] {
+			if i > 0 {
+				b = append(b, ' ')
+			}
+			b = strconv.AppendQuote(b, x)
+		}
+		b = append(b, "]\n"...)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:12])
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:12])
 }
 
 // linked answers for an object that has a cloud object.

@@ -320,14 +320,15 @@ func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error)
 	return c, err
 }
 
-// unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11).
-const unsaved = 1024
+// unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11). Of a big ledger it is an eighth: what
+// changed lies on as many pages of the store as there are changes, and each save writes them.
+const unsaved = 8192
 
 // ease saves in the middle of a run what became much.
 func (h *Host) ease(ctx context.Context) error {
-	n := 0
-	h.gate.Read(func(s *ledger.State) { n = s.Unsaved() })
-	if n < cmp.Or(h.o.Unsaved, unsaved) {
+	n, all := 0, 0
+	h.gate.Read(func(s *ledger.State) { n, all = s.Unsaved(), s.Rows.Len() })
+	if n < cmp.Or(h.o.Unsaved, max(unsaved, all/8)) {
 		return nil
 	}
 	return h.Save(context.WithoutCancel(ctx))

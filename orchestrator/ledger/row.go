@@ -170,6 +170,12 @@ func (s *State) ByCloud(id string) (*Row, bool) {
 	return s.Rows.Get(o), true
 }
 
+// Links reports whether an object of the tenant is linked.
+func (s *State) Links(id string) bool {
+	_, ok := s.Rows.linked(id)
+	return ok
+}
+
 // Pending gives the open intent that concerns an object: on the wire, or in doubt. Of several, one in doubt is given first.
 func (s *State) Pending(o scoping.ObjectID) (*Open, bool) {
 	ids := s.pending[o]

@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -54,9 +55,14 @@ func (v *View) Find(ctx context.Context, ref string) (scoping.ObjectID, error) {
 	for _, n := range v.census.Names() {
 		v.census.Tree(n, func(t *census.Tree) { found = append(found, t.Find(ref)...) })
 	}
-	found = append(found, v.byCloudName(ref)...)
 	slices.SortFunc(found, scoping.ObjectID.Compare)
-	switch found = slices.Compact(found); len(found) {
+	found = slices.Compact(found)
+	if strings.Contains(ref, "@") && !(len(found) == 1 && v.signsInAs(found[0], ref)) {
+		found = append(found, v.byCloudName(ref)...)
+		slices.SortFunc(found, scoping.ObjectID.Compare)
+		found = slices.Compact(found)
+	}
+	switch len(found) {
 	case 0:
 		return scoping.ObjectID{}, problem.About(ref, "%w: %q is no DN, user principal name, source anchor or tenant object id that is known", problem.ErrNotFound, ref)
 	case 1:
@@ -79,6 +85,18 @@ func (v *View) rowNamed(dn string) (id scoping.ObjectID, ok bool) {
 		}
 	})
 	return id, ok
+}
+
+// signsInAs reports whether an object's tenant user has a sign-in name: then nobody else in the tenant has it.
+func (v *View) signsInAs(id scoping.ObjectID, ref string) bool {
+	linked := ""
+	v.gate.Read(func(s *ledger.State) {
+		if row := s.Rows.Get(id); row != nil && row.State == ledger.Live {
+			linked = row.CloudID
+		}
+	})
+	o, ok := v.cache.Get(linked)
+	return linked != "" && ok && !o.Deleted && strings.EqualFold(o.Values.First(cloud.UPN), ref)
 }
 
 // byCloudName finds the object of a tenant user by its sign-in name.

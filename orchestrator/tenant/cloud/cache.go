@@ -166,8 +166,10 @@ func (c *Cache) ByAddress(address, except string) string {
 	return ""
 }
 
-// ByDisplayName gives the living objects with this display name, whatever its case, in id order.
-func (c *Cache) ByDisplayName(name string) []Object { return c.find(DisplayName, name, living) }
+// ByDisplayName gives the living objects with this display name, whatever its case, in id order, but for those whose ids pass except: a name may be that of many.
+func (c *Cache) ByDisplayName(name string, except func(id string) bool) []Object {
+	return c.findBut(DisplayName, name, except, living)
+}
 
 func living(o Object) bool { return !o.Deleted }
 
@@ -248,6 +250,11 @@ func (c *Cache) Loaded(kind scoping.Kind) bool {
 
 // find gives the visible objects whose field has the value and that pass keep, in id order.
 func (c *Cache) find(field, value string, keep func(Object) bool) []Object {
+	return c.findBut(field, value, func(string) bool { return false }, keep)
+}
+
+// findBut is find without looking at objects whose ids pass except.
+func (c *Cache) findBut(field, value string, except func(id string) bool, keep func(Object) bool) []Object {
 	if value == "" {
 		return nil
 	}
@@ -256,6 +263,9 @@ func (c *Cache) find(field, value string, keep func(Object) bool) []Object {
 	defer c.mu.RUnlock()
 	var out []Object
 	for n := range c.index.slots(c.index.hash(field, value)) {
+		if except(c.slots[n].id) {
+			continue
+		}
 		o, ok := c.viewSlot(&c.slots[n])
 		if ok && sameKey(field, o.Values.First(field), value) && keep(o) {
 			out = append(out, o)

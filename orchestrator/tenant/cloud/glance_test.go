@@ -90,7 +90,7 @@ func TestGlanceShowsWhatIsSaved(t *testing.T) {
 			t.Errorf("%s: %s", upn, d)
 		}
 	}
-	if d := cmp.Diff(c.ByDisplayName("änne"), glance(t, f).ByDisplayName("ÄNNE")); d != "" || len(c.ByDisplayName("änne")) != 1 {
+	if d := cmp.Diff(c.ByDisplayName("änne", nobody), glance(t, f).ByDisplayName("ÄNNE", nobody)); d != "" || len(c.ByDisplayName("änne", nobody)) != 1 {
 		t.Error(d)
 	}
 	sameCache(t, glance(t, f), c)
