@@ -180,9 +180,11 @@ func (s *Session) settleHere(it *item) {
 func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
 	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present) && len(it.parts) == 0}
 	in.Class, in.Grave, in.Approved = it.v.of(it.next)
-	if pair, ok := pairOf(it.v); ok && !it.paired {
-		pair.Fresh = s.o.Asked
-		in.Pair = &pair
+	if !it.paired { // of a big group the pair is made of all members, and its writes are many
+		if pair, ok := pairOf(it.v); ok {
+			pair.Fresh = s.o.Asked
+			in.Pair = &pair
+		}
 	}
 	if it.v.Claim != nil {
 		in.Claim = *it.v.Claim

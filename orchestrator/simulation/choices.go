@@ -334,9 +334,9 @@ func (w *world) changeChosen() {
 		e.members = w.somebody(20)
 		w.dir.put(e)
 		w.log("directory: %s has other members: %d", e.name, len(e.members))
-	case n < 14:
+	case n < 16:
 		w.reorganize()
-	case n < 15:
+	case n < 17:
 		w.undelete()
 	default:
 		if u, ok := pick(w, w.living(scoping.User)); ok {

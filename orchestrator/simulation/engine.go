@@ -253,6 +253,7 @@ func (r *engineRun) importChanges() error {
 		}
 		next.watermark, next.invocation = r.view.usn, r.dc.invocation
 		r.carried(&next)
+		r.rereads(&next)
 	}
 	for g := range next.objects {
 		next.chains[g] = chainIn(next.objects, g)
@@ -279,13 +280,22 @@ func (r *engineRun) importChanges() error {
 
 // loses says that the engine passes news over for ever, of which the directory's changes told the host too.
 func (r *engineRun) loses(e *entry) bool {
-	if r.other || e.kind == directory.OU || r.w.noticed[e.guid] < e.usn || !r.w.opens(Losses, 6) {
+	if r.other || e.kind == directory.OU || r.w.noticed[e.guid] < e.usn || !r.w.opens(Losses, 25) {
 		return false
 	}
 	r.w.saw(Losses)
 	r.w.log("%s loses the news of %s", r.e.name, e.name)
 	r.e.lost[e.guid] = true
 	return true
+}
+
+// rereads takes in whom the engine lost and proposes all the same: what is proposed is of the reading that the run began with, or no host could tell.
+func (r *engineRun) rereads(next *space) {
+	for g := range next.pending {
+		if e := r.view.objects[g]; r.e.lost[g] && e != nil {
+			r.take(next, e)
+		}
+	}
 }
 
 // remindEngines lets the engines notice after all what they lost: the host reads the directory from the start, which tells nobody what changed.
