@@ -31,13 +31,21 @@ func (l *Links) Len() int { return len(l.sums) }
 
 // with returns the links with some more. l stays as it is: rows share it.
 func (l *Links) with(cloudIDs []string) *Links {
-	out := &Links{sums: slices.Clone(l.sums)}
-	for _, id := range cloudIDs {
-		out.sums = append(out.sums, linkSum(id))
+	more := make([]uint64, len(cloudIDs))
+	for i, id := range cloudIDs {
+		more[i] = linkSum(id)
 	}
-	slices.Sort(out.sums)
-	out.sums = slices.Compact(out.sums)
-	return out
+	slices.Sort(more)
+	out := make([]uint64, 0, len(l.sums)+len(more)) // of a big group the links are many, and a write adds few
+	for _, x := range l.sums {
+		for ; len(more) > 0 && more[0] <= x; more = more[1:] {
+			if more[0] < x && (len(out) == 0 || out[len(out)-1] != more[0]) {
+				out = append(out, more[0])
+			}
+		}
+		out = append(out, x)
+	}
+	return &Links{sums: append(out, slices.Compact(more)...)}
 }
 
 // without returns the links without some. l stays as it is.

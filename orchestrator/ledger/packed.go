@@ -32,7 +32,7 @@ func (s *shared) pack(r *Row) (string, error) {
 		w.word(string(f))
 		w.last(r.Features[f])
 	}
-	w.links(r.Links)
+	w.links(s.apart(r))
 	w.rare(r.Transit, r.Transit != nil)
 	w.rare(r.Quiet, r.Quiet != nil)
 	return string(w.b), w.err
@@ -54,13 +54,32 @@ func (s *shared) unpack(o scoping.ObjectID, packed string) (*Row, error) {
 			break
 		}
 	}
-	r.Links = u.links()
+	if r.Links = u.links(); s.wide[o] != nil {
+		r.Links = s.wide[o]
+	}
 	u.rare(&r.Transit)
 	u.rare(&r.Quiet)
 	if u.err != nil || u.rest != "" {
 		return nil, fmt.Errorf("%w: the row of %s in memory: %w", ErrRecord, o, errors.Join(u.err, errPacked))
 	}
 	return r, nil
+}
+
+// fewLinks is how many links are packed with their row: of a group that gets its hundred thousand members in writes of twenty, packing all each time would be most of the
+// work. More are kept beside it.
+const fewLinks = 64
+
+// apart returns the links that are to be packed with a row, after it has put many aside.
+func (s *shared) apart(r *Row) *Links {
+	if r.Links == nil || r.Links.Len() <= fewLinks {
+		delete(s.wide, r.Object)
+		return r.Links
+	}
+	if s.wide == nil {
+		s.wide = map[scoping.ObjectID]*Links{}
+	}
+	s.wide[r.Object] = r.Links
+	return nil
 }
 
 // peek returns what counts ask of a packed row.

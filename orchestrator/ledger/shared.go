@@ -12,6 +12,7 @@ type shared struct {
 	lists  numbered[[]string]
 	chains numbered[[]scoping.GUID]
 	key    []byte
+	wide   map[scoping.ObjectID]*Links // many links, by whose they are; not to be changed
 }
 
 // numbered gives equal values one number.

@@ -316,6 +316,7 @@ func (t *Table) put(r *Row) {
 // drop removes a row. Its link has gone to another one.
 func (t *Table) drop(o scoping.ObjectID) {
 	delete(t.open, o)
+	delete(t.shared.wide, o)
 	t.take(o, nil)
 	t.note(o)
 }

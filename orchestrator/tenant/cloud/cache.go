@@ -309,20 +309,25 @@ func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	before = visible(c.viewSlot(&c.slots[n]))
 	f(&c.slots[n])
 	c.overlaid(&c.slots[n])
-	c.changes++
-	c.slots[n].version = c.changes
-	c.changed.Note(id)
+	c.touch(id, &c.slots[n])
 	after = visible(c.viewSlot(&c.slots[n]))
 	c.index.move(n, before, after)
 	c.recount(before, -1)
 	c.recount(after, 1)
-	c.dirty[id] = true
 	if c.slots[n].base == "" && c.over[id] == "" {
 		c.slots[n] = slot{}
 		c.free = append(c.free, n)
 		delete(c.byID, id)
 	}
 	return before, after
+}
+
+// touch notes that an object's slot changed: whoever compares is to look again, and it is to be saved.
+func (c *Cache) touch(id string, s *slot) {
+	c.changes++
+	s.version = c.changes
+	c.changed.Note(id)
+	c.dirty[id] = true
 }
 
 func visible(o Object, ok bool) *Object {

@@ -42,6 +42,9 @@ func (c *Cache) Settled(w Write, r Result, at time.Time) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.someMembers(id, w, at) {
+		return
+	}
 	c.change(id, func(*slot) {
 		e := c.entryOf(id)
 		if e == nil {
@@ -50,6 +53,38 @@ func (c *Cache) Settled(w Write, r Result, at time.Time) {
 		e.write(w, at)
 		c.lay(id, e)
 	})
+}
+
+// someMembers takes in a write of members of a group that has many, of which only those of the write are looked at. It reports whether it did.
+func (c *Cache) someMembers(id string, w Write, at time.Time) bool {
+	n, known := c.byID[id]
+	if (w.Op != AddMembers && w.Op != RemoveMember) || !known || c.over[id] != unpacked {
+		return false
+	}
+	s := &c.slots[n]
+	if o, shows := c.viewSlot(s); !shows || o.Deleted {
+		return false
+	}
+	c.wide[id].write(w, at)
+	refs := slices.Compact(slices.Sorted(slices.Values(w.Refs)))
+	differ := slices.DeleteFunc(refs, func(m string) bool {
+		_, in := slices.BinarySearch(s.shown, m)
+		return in == (w.Op == AddMembers)
+	})
+	for _, m := range differ {
+		if w.Op == AddMembers {
+			c.index.add(Members, m, n)
+		} else {
+			c.index.remove(Members, m, n)
+		}
+	}
+	if w.Op == AddMembers {
+		s.shown = withMembers(s.shown, differ, nil)
+	} else {
+		s.shown = withMembers(s.shown, nil, differ)
+	}
+	c.touch(id, s)
+	return true
 }
 
 func (e *entry) write(w Write, at time.Time) {
