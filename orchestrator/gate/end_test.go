@@ -84,3 +84,33 @@ func TestWhatWaitsForAPersonIsNotAskedForAgain(t *testing.T) {
 		t.Errorf("it was restored: %+v", d)
 	}
 }
+
+// Rule S2: what an engine said holds while its grants, own or shadow, cover the object without a gap.
+func TestAClaimEndsWithAGapOfItsGrants(t *testing.T) {
+	shadow := gate.Shadow{Engine: mine, Epoch: epoch(5), Scope: scoping.Scope{Directory: "contoso", Under: root, Features: []scoping.Feature{scoping.Users}}}
+	for name, c := range map[string]struct {
+		between gate.Authority
+		want    standing.Code
+	}{
+		"another epoch": {gate.Authority{Partition: partition(t, theirs), Epoch: epoch(6)}, standing.Settled},
+		"a shadow":      {gate.Authority{Epoch: epoch(6), Shadows: []gate.Shadow{shadow}}, standing.Settled},
+		"nothing":       {gate.Authority{Epoch: epoch(6)}, standing.Unasked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.account(ann, "ann")
+			w.ran()
+			w.propose(propose())
+			back := w.g.Authority()
+			back.Epoch = epoch(7)
+			w.g.SetAuthority(c.between, usual)
+			w.g.SetAuthority(back, usual)
+			if err := w.g.Cover(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if d := w.debt(ann, scoping.Users); d.Code != c.want {
+				t.Errorf("%+v, want %q", d, c.want)
+			}
+		})
+	}
+}
