@@ -13,7 +13,7 @@ const (
 	holderGC   = 50
 	demoGC     = 200
 	holderMost = 400
-	holderRoom = 160 << 20 // bytes that a holder may take whatever it keeps
+	holderRoom = 256 << 20 // bytes that a holder may take whatever it keeps
 )
 
 // collect sets that for a command, unless the environment does; a lab, which keeps a whole directory and tenant, stays with Go's.

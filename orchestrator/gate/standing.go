@@ -76,7 +76,8 @@ func (s *Session) claim(it *item) {
 		if _, open := g.o.Ledger.Pending(k.Object); open { // how its doubt ends may show that what was found is not what it was taken for
 			x.Agrees = false
 		}
-		if x.Person = !x.Agrees && (it.v.Outcome == engine.Held && it.v.Code.WaitsForPerson() || it.v.Code == CodeWaitsForBase || it.v.Dying); x.Person {
+		tried := it.v.Outcome == engine.Partial || it.v.Outcome == engine.Applied // what was only judged, or parked, may be more than what waits for the dying end
+		if x.Person = !x.Agrees && (it.v.Outcome == engine.Held && it.v.Code.WaitsForPerson() || it.v.Code == CodeWaitsForBase || it.v.Dying && tried); x.Person {
 			x.At = g.o.Clock.Now().UnixMilli()
 		}
 		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), it.saw.waits, it.saw.signIn

@@ -58,8 +58,10 @@ type Options struct {
 	SaveCache func(context.Context) error
 	// Checkpoints keeps the ledger's checkpoint; nil: the log is folded from the start each time.
 	Checkpoints Checkpoints
-	// Unsaved is how many rows of the ledger may have changed before they are saved in the middle of a run; 0: 1,024.
+	// Unsaved is how many rows of the ledger may have changed before they are saved in the middle of a run; 0: see unsaved.
 	Unsaved int
+	// Beside runs what may go on beside a run, and whose end Save waits for; nil: a run waits for it.
+	Beside func(f func())
 	// Glance opens a host that shows what is stored, changes nothing and is opened fast: see [ErrGlance]. Store, Census and Cache are opened for that, too.
 	Glance  bool
 	Without gate.Safeguard // for simulations only
@@ -111,8 +113,9 @@ type Host struct {
 
 	missing map[scoping.ObjectID]bool // linked objects that the census does not know, and whether they were looked up; under prep
 
-	prep sync.Mutex // refreshes of tenant and census
-	save sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once
+	prep   sync.Mutex // refreshes of tenant and census
+	easing easing
+	save   sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once
 
 	mu      sync.Mutex
 	domains time.Time // when the tenant's domains were read; zero: never
@@ -274,6 +277,11 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 // Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache. The cache that is kept knows every
 // settlement that the checkpoint has folded, so that opening finds the others in the part of the log that it reads anyway.
 func (h *Host) Save(ctx context.Context) error {
+	h.easing.wait()
+	return h.saveNow(ctx)
+}
+
+func (h *Host) saveNow(ctx context.Context) error {
 	h.save.Lock()
 	defer h.save.Unlock()
 	if err := h.Keep(ctx); err != nil {
@@ -322,7 +330,7 @@ func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error)
 
 // unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11). Of a big ledger it is an eighth: what
 // changed lies on as many pages of the store as there are changes, and each save writes them.
-const unsaved = 8192
+const unsaved = 16384
 
 // ease saves in the middle of a run what became much.
 func (h *Host) ease(ctx context.Context) error {
@@ -331,7 +339,44 @@ func (h *Host) ease(ctx context.Context) error {
 	if n < cmp.Or(h.o.Unsaved, max(unsaved, all/8)) {
 		return nil
 	}
-	return h.Save(context.WithoutCancel(ctx))
+	save := func() error { return h.saveNow(context.WithoutCancel(ctx)) }
+	if h.o.Beside == nil {
+		return save()
+	}
+	return h.easing.begin(h.o.Beside, save)
+}
+
+// easing is a save that goes on beside a run: one at a time.
+type easing struct {
+	mu    sync.Mutex
+	ended chan error // has the last one's end; nil: there is none
+}
+
+// wait lets the last save end. What was wrong with it is wrong with the next one too, or was mended by it.
+func (x *easing) wait() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ended != nil {
+		<-x.ended
+		x.ended = nil
+	}
+}
+
+// begin waits for the end of the last save, and begins the next one. What was wrong with the last one ends the run.
+func (x *easing) begin(beside func(func()), save func() error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ended != nil {
+		err := <-x.ended
+		x.ended = nil
+		if err != nil {
+			return err
+		}
+	}
+	ended := make(chan error, 1)
+	x.ended = ended
+	beside(func() { ended <- save() })
+	return nil
 }
 
 // ReadOnly returns why this host may not write at all, as far as that is known; "" if it may.

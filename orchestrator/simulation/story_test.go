@@ -379,3 +379,21 @@ func TestStoryTheSourcesBacklogIsNotTheTargets(t *testing.T) {
 		})
 	}
 }
+
+// Rule S5: what the target of a wave judged in shadow is owed after the cutover, also where a part of it waits for an end that is still to be deleted.
+func TestStoryAGroupWithADyingMemberIsCaughtUp(t *testing.T) {
+	story(t, func(w *world, ann *entry) {
+		bob := w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.named("Beta"), kind: scoping.User, name: "bob", display: "Bob", upn: "bob@sim.test", enabled: true})
+		pals := w.dir.put(entry{guid: w.dir.nextGUID(), parent: ann.parent, kind: scoping.Group, name: "pals", display: "Pals", members: map[scoping.GUID]bool{ann.guid: true, bob.guid: true}})
+		w.both()
+		w.both()
+		e := *pals
+		e.members = map[scoping.GUID]bool{}
+		w.dir.put(e)
+		w.dir.kill(bob.guid)
+		w.goOn(w.hand("Alpha", cloudsync))
+		w.both()
+		w.both()
+		w.rest()
+	})
+}

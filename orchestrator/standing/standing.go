@@ -170,7 +170,8 @@ func living(f Facts, base bool) Debt {
 		return ask(Foreign)
 	case slices.ContainsFunc(c.Waits, func(id scoping.ObjectID) bool { return f.End(id) == There }):
 		return ask(EndCame)
-	case f.Recorded && f.Record != f.Owner && len(c.Attrs) > 0:
+	case f.Recorded && f.Record != f.Owner && len(c.Attrs) > 0,
+		base && f.Row.State == ledger.ParkedRow: // it lay where no engine writes, and was given to one with everything as that one wants it
 		return ask(Moved)
 	case slices.ContainsFunc(c.Waits, func(id scoping.ObjectID) bool { return f.End(id) == Waits }):
 		return Debt{Code: EndWaits, To: Nobody, Engine: f.Owner}

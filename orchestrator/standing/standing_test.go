@@ -70,6 +70,7 @@ func TestDebts(t *testing.T) {
 		"somebody changed what it does not":         {[]func(*standing.Facts){func(f *standing.Facts) { f.Target = standing.Digest(&promoted, attrs) }}, standing.Settled, standing.Nobody, ""},
 		"somebody deleted it":                       {[]func(*standing.Facts){func(f *standing.Facts) { f.Target = standing.Digest(&binned, attrs) }}, standing.Foreign, standing.Owner, mine},
 		"another engine wrote it last":              {[]func(*standing.Facts){func(f *standing.Facts) { f.Record = other }}, standing.Moved, standing.Owner, mine},
+		"it lay where no engine writes":             {[]func(*standing.Facts){state(ledger.ParkedRow)}, standing.Moved, standing.Owner, mine},
 		"it died":                                   {[]func(*standing.Facts){func(f *standing.Facts) { f.Gone = true }}, standing.Died, standing.Owner, mine},
 		"it died, and who wrote it last has left":   {[]func(*standing.Facts){func(f *standing.Facts) { f.Gone, f.Last = true, other }}, standing.Died, standing.Owner, other},
 		"it died, and was nobody's":                 {[]func(*standing.Facts){func(f *standing.Facts) { f.Gone, f.Last = true, scoping.None }}, standing.Settled, standing.Nobody, ""},
