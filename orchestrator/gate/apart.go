@@ -48,12 +48,20 @@ func (c Case) leftOut(p ledger.Part) (ledger.Part, bool) {
 	return c.Trouble.Waits(p, c.Now)
 }
 
+// untroubled reports whether nothing of the key was refused lately: what is to be written need not be named then.
+func (c Case) untroubled() bool { return c.Trouble == nil && len(c.Refused) == 0 }
+
 // split divides what a write would set into what may be sent, what cannot be sent at all (parts), and what was refused and waits.
 func (c Case) split(k scoping.Kind, set cloud.Values) (send cloud.Values, parts, waits []ledger.Part) {
 	send = cloud.Values{}
 	for _, name := range sortedKeys(set) {
+		err := cloud.CheckValue(k, name, set[name])
+		if err == nil && c.untroubled() {
+			send[name] = set[name]
+			continue
+		}
 		p := partOf(name, set[name])
-		if err := cloud.CheckValue(k, name, set[name]); err != nil {
+		if err != nil {
 			p.Code, p.Reason = string(CodeInvalidValue), err.Error()
 			if _, known := c.Trouble.Refused(p); known {
 				waits = append(waits, p)
@@ -139,7 +147,7 @@ func Describe(parts []ledger.Part) string {
 
 // waited answers a write that was refused as a whole a while ago, or that the tenant took back each time that it was made (rule S10).
 func waited(c Case, v Verdict) Verdict {
-	if len(v.Writes) == 0 {
+	if len(v.Writes) == 0 || c.untroubled() {
 		return v
 	}
 	if refused, out := c.leftOut(wholeOf(v)); out {

@@ -231,7 +231,7 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 	if len(rs) == 0 {
 		return nil
 	}
-	now := g.o.Clock.Now().UnixMilli()
+	now, steady := g.o.Clock.Now().UnixMilli(), g.steady()
 	batch := make([][]byte, len(rs))
 	for i := range rs {
 		if rs[i].At == 0 {
@@ -239,7 +239,7 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 		}
 		switch rs[i].Type {
 		case ledger.IntentType, ledger.SettleType, ledger.DoubtType:
-			rs[i].Steady = g.steady()
+			rs[i].Steady = steady
 		}
 		if g.auth.Partition != nil && rs[i].Revision == 0 {
 			rs[i].Revision = g.auth.Partition.Revision()

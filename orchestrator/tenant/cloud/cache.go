@@ -28,6 +28,8 @@ type Cache struct {
 	index   index
 	over    map[string]string // the overlay: packed, see entryOf
 	wide    map[string]*entry // what of it is not packed
+	laid    *entry            // within change: the overlay that was laid last, and whose; nil: none
+	laidAt  string
 	tokens  map[string]string
 	loaded  map[scoping.Kind]bool
 	dirty   map[string]bool // ids whose saved records are out of date
@@ -307,10 +309,12 @@ func (s *slot) baseObject() (Object, bool) {
 func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	n := c.slotOf(id)
 	before = visible(c.viewSlot(&c.slots[n]))
+	c.laid = nil
 	f(&c.slots[n])
 	c.overlaid(&c.slots[n])
 	c.touch(id, &c.slots[n])
 	after = visible(c.viewSlot(&c.slots[n]))
+	c.laid = nil
 	c.index.move(n, before, after)
 	c.recount(before, -1)
 	c.recount(after, 1)

@@ -15,6 +15,9 @@ const unpacked = "-"
 
 // entryOf returns the overlay of an object, nil if it has none. After a change it has to be laid again.
 func (c *Cache) entryOf(id string) *entry {
+	if c.laid != nil && c.laidAt == id {
+		return c.laid
+	}
 	switch packed := c.over[id]; packed {
 	case "":
 		return nil
@@ -28,8 +31,10 @@ func (c *Cache) entryOf(id string) *entry {
 // lay puts an overlay in place of the one that an object has; an empty one ends it.
 func (c *Cache) lay(id string, e *entry) {
 	delete(c.wide, id)
+	c.laid, c.laidAt = e, id
 	switch {
 	case e.empty():
+		c.laid = nil
 		delete(c.over, id)
 	case len(e.Members) > fewMembers:
 		c.over[id] = unpacked
