@@ -139,6 +139,9 @@ func (b *book) act(w *world, id string, a wave.Act) {
 	case wave.ActShadowRun:
 		w.catchUp()
 		b.shadow[id] = w.dir.now
+		if w.dir.behind != nil { // host and engine may read what the controller that lags shows, and no newer
+			b.shadow[id] = *w.dir.behind
+		}
 		b.proposed[id] = hearing{engine: b.waves[id].To, objects: map[scoping.GUID]bool{}}
 		delete(b.frozen, id)
 	case wave.ActFreeze:
