@@ -249,7 +249,7 @@ func showWave(w io.Writer, x api.Wave) {
 // showFound lists what would be written, with what is new since it was shown before marked, and the fingerprint that an approval names.
 func showFound(w io.Writer, x api.Wave) {
 	for _, d := range x.Examples {
-		fmt.Fprintf(w, "    %s%s %s %s\n", map[bool]string{true: "new: "}[d.New], d.Op, d.Name, d.Detail)
+		fmt.Fprintf(w, "    %s%s %s %s%s\n", map[bool]string{true: "new: "}[d.New], d.Op, d.Name, d.Detail, map[bool]string{true: " (" + x.From + " did not bring this change yet)"}[d.Behind])
 	}
 	if len(x.Examples) > 0 {
 		fmt.Fprintf(w, "  fingerprint: %s\n", x.Fingerprint)

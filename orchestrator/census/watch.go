@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
-	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -23,10 +22,10 @@ type watches struct {
 // Watch tells the census what an engine reads of the directory, in place of what the engine said before. From the next Refresh on the directory's changes are read with
 // these attributes, and an object of which one changed counts as changed by that reading: what an engine said of it before holds no longer. Values are not kept. What
 // a directory that is read from the start shows is no change: nothing tells since when it is so.
-func (c *Census) Watch(name string, reads map[scoping.Kind]engine.Reads) {
+func (c *Census) Watch(name string, reads map[scoping.Kind][]string) {
 	next := map[scoping.Kind][]string{}
-	for k, r := range reads {
-		next[k] = slices.Sorted(slices.Values(r.Attributes))
+	for k, names := range reads {
+		next[k] = slices.Sorted(slices.Values(names))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

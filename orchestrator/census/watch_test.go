@@ -5,13 +5,12 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
-	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
 // reads is what two kinds of engines read.
-func reads(user, group string) map[scoping.Kind]engine.Reads {
-	return map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{user}}, scoping.Group: {Attributes: []string{group}}}
+func reads(user, group string) map[scoping.Kind][]string {
+	return map[scoping.Kind][]string{scoping.User: {user}, scoping.Group: {group}}
 }
 
 // reading returns the number of the reading that changed an object last, and the newest.

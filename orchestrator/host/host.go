@@ -328,15 +328,15 @@ func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error)
 	return c, err
 }
 
-// unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11). Of a big ledger it is an eighth: what
-// changed lies on as many pages of the store as there are changes, and each save writes them.
-const unsaved = 16384
+// unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11). Of a big ledger it is a 24th: what
+// changed lies on nearly as many pages of the store as there are changes, so bigger steps save little, and hold more.
+const unsaved = 4096
 
 // ease saves in the middle of a run what became much.
 func (h *Host) ease(ctx context.Context) error {
 	n, all := 0, 0
 	h.gate.Read(func(s *ledger.State) { n, all = s.Unsaved(), s.Rows.Len() })
-	if n < cmp.Or(h.o.Unsaved, max(unsaved, all/8)) {
+	if n < cmp.Or(h.o.Unsaved, max(unsaved, all/24)) {
 		return nil
 	}
 	save := func() error { return h.saveNow(context.WithoutCancel(ctx)) }

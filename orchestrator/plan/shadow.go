@@ -22,9 +22,7 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 		return ev, nil
 	}
 	behind := map[ledger.Key]bool{}
-	if !silent {
-		r.behind(w, behind)
-	}
+	r.behind(w, behind)
 	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow, Wave: w.ID, Silent: silent, Phase: "shadow"})
 	if err != nil {
 		return ev, err
@@ -41,8 +39,8 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	if err != nil {
 		return ev, err
 	}
+	r.behind(w, behind)
 	if !silent {
-		r.behind(w, behind)
 		if err := r.recordSilence(ctx, w, h.Run, unheard); err != nil {
 			return ev, err
 		}
@@ -77,7 +75,7 @@ func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID
 }
 
 // behind adds the keys of which the directory changed something that the source of a wave did not speak of yet: what its target would write of them may be no more
-// than that (standing S5).
+// than that, and people are told so (standing S5).
 func (r *Planner) behind(w wave.Wave, keys map[ledger.Key]bool) {
 	for k, d := range r.o.View.Owed() {
 		if d.News && d.Engine == w.From {

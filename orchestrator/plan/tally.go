@@ -15,8 +15,7 @@ import (
 )
 
 // tally counts a shadow session: each object once, under the gravest of what would happen to it; linked objects that nobody proposed are unclaimed
-// (rule P4), and those that died while they belonged to nobody are deleted by whoever takes them over. An ordinary update of what the source is behind with is none of
-// the hand-over's.
+// (rule P4), and those that died while they belonged to nobody are deleted by whoever takes them over.
 func (r *Planner) tally(js []gate.Judgement, behind map[ledger.Key]bool, silent, dead []ledger.Key) (wave.Counts, []wave.Difference) {
 	var ds []wave.Difference
 	worst := map[scoping.ObjectID]int{}
@@ -25,12 +24,9 @@ func (r *Planner) tally(js []gate.Judgement, behind map[ledger.Key]bool, silent,
 		if rank == 0 {
 			continue
 		}
-		if op == "update" && behind[j.Key] && !isGrave(op, j) {
-			rank = rankUnchanged
-		}
 		worst[j.Key.Object] = max(worst[j.Key.Object], rank)
 		if rank > rankUnchanged {
-			ds = append(ds, wave.Difference{Object: j.Key.Object, Feature: j.Key.Feature, Name: j.Name, Op: op, Detail: detailOf(j), Grave: isGrave(op, j)})
+			ds = append(ds, wave.Difference{Object: j.Key.Object, Feature: j.Key.Feature, Name: j.Name, Op: op, Detail: detailOf(j), Grave: isGrave(op, j), Behind: op == "update" && behind[j.Key]})
 		}
 	}
 	for _, k := range silent {

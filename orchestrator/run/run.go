@@ -204,7 +204,11 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 	if err != nil {
 		return false, fmt.Errorf("asking engine %s what it reads: %w", c.q.Engine, err)
 	}
-	r.o.Census.Watch(c.q.Engine, d.Reads)
+	reads := map[scoping.Kind][]string{}
+	for k, x := range d.Reads {
+		reads[k] = x.Attributes
+	}
+	r.o.Census.Watch(c.q.Engine, reads)
 	q := engine.RunRequest{Run: c.Run, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling}
 	r.point(&q)
 	reports, err := r.o.Engines.Run(ctx, c.q.Engine, q, engine.Conversation{Begin: func(b engine.RunBegin) error {

@@ -96,8 +96,9 @@ type Difference struct {
 	Name    string           `json:"name"`
 	Op      string           `json:"op"` // create, update, delete, orphan, unclaimed
 	Detail  string           `json:"detail,omitempty"`
-	Grave   bool             `json:"grave,omitempty"` // a person has to see this very one: everything but ordinary updates
-	New     bool             `json:"new,omitempty"`   // the verify before did not find it
+	Grave   bool             `json:"grave,omitempty"`  // a person has to see this very one: everything but ordinary updates
+	New     bool             `json:"new,omitempty"`    // the verify before did not find it
+	Behind  bool             `json:"behind,omitempty"` // its source did not speak yet of what the directory changed: it may be no more than that
 }
 
 // PhaseRecord is when a phase was entered and left, and how. Times are Unix milliseconds.

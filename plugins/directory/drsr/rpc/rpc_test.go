@@ -34,10 +34,10 @@ func serve(t testing.TB, s *rpctest.Server) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
 	ended := make(chan error, 1)
 	go func() {
 		conn, err := l.Accept()
+		l.Close()
 		if err == nil {
 			err = s.Serve(conn)
 		}
