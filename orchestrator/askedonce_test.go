@@ -188,7 +188,7 @@ func TestNewsThatAnEngineLosesAreAskedFor(t *testing.T) {
 		shows("Eve Again")
 		a.idle()
 
-		a.modify(eveDN, "facsimileTelephoneNumber", "1") // nobody reads that
+		a.modify(eveDN, "facsimileTelephoneNumber", "1") // no engine reads it
 		a.idle()
 	})
 }

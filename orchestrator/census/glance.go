@@ -184,17 +184,16 @@ func stands(b []byte, field, value string) bool {
 // shared reports whether another living object of the same kind has the same anchor, of a glance.
 func (t *Tree) shared(o *Object) bool {
 	a := o.anchor()
+	twin := func(x *Object) bool {
+		return x.GUID != o.GUID && !x.Gone && x.Kind == o.Kind && bytes.Equal(x.anchor(), a)
+	}
 	if t.shelf.named {
-		return slices.ContainsFunc(t.anchored(a), func(x *Object) bool {
-			return x.GUID != o.GUID && !x.Gone && x.Kind == o.Kind && bytes.Equal(x.anchor(), a)
-		})
+		return slices.ContainsFunc(t.anchored(a), twin)
 	}
 	guid := scoping.GUID{}
 	copy(guid[:], a)
 	id, anchor := []byte(`"g":"`+guid.String()+`"`), []byte(`"a":"`+base64.StdEncoding.EncodeToString(a)+`"`)
-	return len(t.scan(func(b []byte) bool { return bytes.Contains(b, anchor) || bytes.Contains(b, id) }, func(x *Object) bool {
-		return x.GUID != o.GUID && !x.Gone && x.Kind == o.Kind && bytes.Equal(x.anchor(), a)
-	})) > 0
+	return len(t.scan(func(b []byte) bool { return bytes.Contains(b, anchor) || bytes.Contains(b, id) }, twin)) > 0
 }
 
 // Living counts the living objects of known kinds.

@@ -29,22 +29,13 @@ func (w *world) reading(dn string) (of, newest uint64) {
 	return of, w.c.Reading()
 }
 
-// refreshed reads what changed and keeps it, and returns how many events there were.
-func (w *world) refreshed() int {
-	w.Helper()
-	events, _, err := w.c.Refresh(w.Context())
-	w.ok(err)
-	w.ok(w.c.Keep(w.Context()))
-	return len(events)
-}
-
 // changes wants a change of an attribute to make the object's reading, and to be no event, or neither.
 func (w *world) changes(want bool, dn, attr string, values ...string) {
 	w.Helper()
 	w.c.Changed()
 	before, _ := w.reading(dn)
 	w.set(dn, attr, values...)
-	if n := w.refreshed(); n != 0 {
+	if n := len(w.refresh()); n != 0 {
 		w.Errorf("%s of %s: %d events", attr, dn, n)
 	}
 	of, newest := w.reading(dn)
@@ -62,8 +53,8 @@ func TestWhatEnginesReadIsWatched(t *testing.T) {
 	ann := w.user("ann", "displayName", "Ann", "department", "D")
 	bob := w.user("bob")
 	all := w.group("all", ann)
-	w.refreshed()
-	w.changes(false, ann, "department", "D1") // nobody reads it
+	w.refresh()
+	w.changes(false, ann, "department", "D1") // no engine reads it
 	w.c.Watch("one", reads("Department", "member"))
 	w.c.Watch("two", reads("displayName", "description"))
 	w.changes(true, ann, "department", "D2")
@@ -100,13 +91,13 @@ func TestAReadingFromTheStartChangesNothingThatIsWatched(t *testing.T) {
 func TestWhatOnlyEnginesReadIsNotJudged(t *testing.T) {
 	w := newWorld(t)
 	ann := w.user("ann", "department", "D")
-	w.refreshed()
+	w.refresh()
 	w.choose(w.choice(100, scoping.Choice{Filter: "(employeeType=pilot)"}))
 	w.c.Watch("one", reads("department", "member"))
-	w.refreshed()
+	w.refresh()
 	w.fails = 1 // what is read singly fails
 	w.set(ann, "department", "D1")
-	w.refreshed()
+	w.refresh()
 	w.set(ann, "employeeType", "pilot")
 	if _, _, err := w.c.Refresh(t.Context()); !errors.Is(err, errBroken) {
 		t.Errorf("the choice was not judged: %v", err)

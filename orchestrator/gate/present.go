@@ -125,7 +125,8 @@ func claimOf(c Case, p engine.Proposal, want cloud.Values) ledger.Claim {
 	return claim
 }
 
-// hashOf fingerprints values, so that "the same as last time" needs no copy of them.
+// hashOf fingerprints values, so that "the same as last time" needs no copy of them. Its text is fmt's %q=%q, written out because it is made for every proposal: the ledger
+// has fingerprints of it.
 func hashOf(v cloud.Values) string {
 	var room [512]byte
 	b := room[:0]

@@ -36,16 +36,17 @@ func (l *Links) with(cloudIDs []string) *Links {
 		more[i] = linkSum(id)
 	}
 	slices.Sort(more)
+	more = slices.Compact(more)
 	out := make([]uint64, 0, len(l.sums)+len(more)) // of a big group the links are many, and a write adds few
 	for _, x := range l.sums {
 		for ; len(more) > 0 && more[0] <= x; more = more[1:] {
-			if more[0] < x && (len(out) == 0 || out[len(out)-1] != more[0]) {
+			if more[0] < x {
 				out = append(out, more[0])
 			}
 		}
 		out = append(out, x)
 	}
-	return &Links{sums: append(out, slices.Compact(more)...)}
+	return &Links{sums: append(out, more...)}
 }
 
 // without returns the links without some. l stays as it is.

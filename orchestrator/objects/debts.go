@@ -40,8 +40,7 @@ func (v *View) Unsettled(scopes []scoping.Scope) (ids []scoping.ObjectID) {
 			}
 		}
 	})
-	slices.SortFunc(ids, scoping.ObjectID.Compare)
-	return slices.Compact(ids)
+	return distinct(ids)
 }
 
 // lies reports whether an object, linked or not, lies in scopes, or lay there when it was last written.

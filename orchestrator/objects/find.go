@@ -55,12 +55,9 @@ func (v *View) Find(ctx context.Context, ref string) (scoping.ObjectID, error) {
 	for _, n := range v.census.Names() {
 		v.census.Tree(n, func(t *census.Tree) { found = append(found, t.Find(ref)...) })
 	}
-	slices.SortFunc(found, scoping.ObjectID.Compare)
-	found = slices.Compact(found)
+	found = distinct(found)
 	if strings.Contains(ref, "@") && !(len(found) == 1 && v.signsInAs(found[0], ref)) {
-		found = append(found, v.byCloudName(ref)...)
-		slices.SortFunc(found, scoping.ObjectID.Compare)
-		found = slices.Compact(found)
+		found = distinct(append(found, v.byCloudName(ref)...))
 	}
 	switch len(found) {
 	case 0:
@@ -85,6 +82,12 @@ func (v *View) rowNamed(dn string) (id scoping.ObjectID, ok bool) {
 		}
 	})
 	return id, ok
+}
+
+// distinct sorts identities and leaves each once.
+func distinct(ids []scoping.ObjectID) []scoping.ObjectID {
+	slices.SortFunc(ids, scoping.ObjectID.Compare)
+	return slices.Compact(ids)
 }
 
 // signsInAs reports whether an object's tenant user has a sign-in name: then nobody else in the tenant has it.

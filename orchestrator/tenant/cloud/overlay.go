@@ -71,18 +71,17 @@ func (c *Cache) someMembers(id string, w Write, at time.Time) bool {
 		_, in := slices.BinarySearch(s.shown, m)
 		return in == (w.Op == AddMembers)
 	})
-	for _, m := range differ {
-		if w.Op == AddMembers {
-			c.index.add(Members, m, n)
-		} else {
-			c.index.remove(Members, m, n)
-		}
+	add, remove := differ, []string(nil)
+	if w.Op == RemoveMember {
+		add, remove = nil, differ
 	}
-	if w.Op == AddMembers {
-		s.shown = withMembers(s.shown, differ, nil)
-	} else {
-		s.shown = withMembers(s.shown, nil, differ)
+	for _, m := range add {
+		c.index.add(Members, m, n)
 	}
+	for _, m := range remove {
+		c.index.remove(Members, m, n)
+	}
+	s.shown = withMembers(s.shown, add, remove)
 	c.touch(id, s)
 	return true
 }
