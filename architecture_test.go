@@ -69,7 +69,7 @@ var arrows = map[string][]string{
 	"cmd/tandem/bench":               {"examples/lab", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
 	"cmd/tandem-agent":               {"plugins/cloudsync/agent", "plugins/directory"},
 	"examples/engine-minimal":        {"plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping"},
-	"examples/lab":                   {"examples/lab", "scoping"},
+	"examples/lab":                   {"examples/lab", "plugins/directory/access", "scoping"},
 }
 
 // pkg is one package of the module, by its path below the module's.

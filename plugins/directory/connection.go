@@ -6,7 +6,8 @@
 // read comes as an [Entry], with attributes under AD's names; its encoding is also an agent's line and a connector space's
 // record.
 //
-// Nothing here writes to the directory. Connections are always encrypted: ldaps:// or ldap:// with StartTLS.
+// Nothing here writes to the directory by itself: [Session.Modify] takes what only packages below this one can make, such as
+// package password. Connections are always encrypted: ldaps:// or ldap:// with StartTLS.
 package directory
 
 import (
@@ -110,17 +111,18 @@ func (c Connection) tlsConfig(host string) (*tls.Config, error) {
 }
 
 // open makes an encrypted LDAP connection. It returns the raw connection too, since closing that is what ends a stuck write.
-func open(ctx context.Context, u *url.URL, config *tls.Config) (net.Conn, *ldap.Conn, error) {
+func open(ctx context.Context, u *url.URL, config *tls.Config) (*counted, *ldap.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"ldaps": "636", "ldap": "389"}[u.Scheme]
 	}
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	plain, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil, nil, err
 	}
+	raw := &counted{Conn: plain}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	conn, err := encrypt(ctx, raw, u.Scheme, config)

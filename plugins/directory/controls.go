@@ -34,6 +34,8 @@ var (
 	extendedDN = control{oid: ldap.ControlTypeMicrosoftExtendedDN, value: []byte{0x30, 0x03, 0x02, 0x01, 0x01}}
 	// showDeleted makes tombstones visible.
 	showDeleted = control{oid: ldap.ControlTypeMicrosoftShowDeleted}
+	// descriptorParts asks for owner (1), group (2) and access list (4): SEQUENCE { flags INTEGER 7 } (LDAP_SERVER_SD_FLAGS_OID).
+	descriptorParts = control{oid: "1.2.840.113556.1.4.801", value: []byte{0x30, 0x03, 0x02, 0x01, 0x07}}
 )
 
 // The flags of the DirSync control (MS-ADTS 3.1.1.3.4.1.3).

@@ -33,6 +33,9 @@ type SearchQuery struct {
 	Filter      string   // empty: every object
 	Attrs       []string // AD names; empty: all that are stored. Those that make up Entry's fields always come
 	ShowDeleted bool
+	// Descriptor makes nTSecurityDescriptor, where it is asked for, come with owner, group and access list, and without the audit entries, which
+	// need a privilege that nobody gives a service account: without that the attribute is missing for such an account (MS-ADTS 3.1.1.3.4.1.11).
+	Descriptor bool
 }
 
 // operational are the attributes that make up Entry's fields, and objectClass for its kind.
@@ -51,6 +54,9 @@ func (s *Session) Search(ctx context.Context, q SearchQuery, each func(Entry) er
 		Attributes: withAttrs(orAll(q.Attrs), operational...), Controls: []ldap.Control{paging, extendedDN}}
 	if q.ShowDeleted {
 		request.Controls = append(request.Controls, showDeleted)
+	}
+	if q.Descriptor {
+		request.Controls = append(request.Controls, descriptorParts)
 	}
 	for {
 		page, err := s.search(ctx, request)

@@ -33,7 +33,7 @@ type Controller struct {
 // not at the same time. A cancelled context closes the connection: afterwards every method fails.
 type Session struct {
 	connection     Connection
-	raw            net.Conn
+	raw            *counted
 	conn           *ldap.Conn
 	controller     Controller
 	controls       []string // OIDs that rootDSE lists
@@ -50,6 +50,19 @@ func (s *Session) Root() scoping.GUID { return s.controller.Root }
 
 // Name gives the directory's name.
 func (s *Session) Name() string { return s.connection.Name }
+
+// Supports reports whether the controller lists a control in rootDSE.
+func (s *Session) Supports(oid string) bool { return slices.Contains(s.controls, oid) }
+
+// Token reads the SIDs by which the controller decides what this session may do, as it lists them in rootDSE's tokenGroups: the account's own, its groups'
+// through all nesting, and what every signed-in account is besides (MS-ADTS 3.1.1.3.2, tokenGroups). The order says nothing. They are raw, as objectSid is.
+func (s *Session) Token(ctx context.Context) ([][]byte, error) {
+	root, err := s.readBase(ctx, "", []string{"tokenGroups"})
+	if err != nil {
+		return nil, fmt.Errorf("%s: read what %s is: %w", s.controller.URL, s.connection.User, err)
+	}
+	return root.GetRawAttributeValues("tokenGroups"), nil
+}
 
 // Address is the controller's address that the session is connected to, whose certificate was verified unless the connection
 // says otherwise.

@@ -14,7 +14,8 @@ const (
 	oidShowDeleted     = "1.2.840.113556.1.4.417"
 	oidShowRecycled    = "1.2.840.113556.1.4.2064"
 	oidExtendedDN      = "1.2.840.113556.1.4.529"
-	oidSDFlags         = "1.2.840.113556.1.4.801" // taken and ignored: there are no security descriptors
+	oidSDFlags         = "1.2.840.113556.1.4.801"
+	oidPolicyHints     = "1.2.840.113556.1.4.2239"
 	oidTreeDelete      = "1.2.840.113556.1.4.805"
 	oidDirSync         = "1.2.840.113556.1.4.841"
 	oidDomainScope     = "1.2.840.113556.1.4.1339"
@@ -23,7 +24,7 @@ const (
 )
 
 var supportedControls = []string{oidPaging, oidShowDeleted, oidShowRecycled, oidExtendedDN, oidSDFlags, oidTreeDelete,
-	oidDirSync, oidDomainScope, oidPermissive, oidShowDeactivated}
+	oidDirSync, oidDomainScope, oidPermissive, oidShowDeactivated, oidPolicyHints}
 
 // controls are those of one request, read.
 type controls struct {
@@ -33,6 +34,8 @@ type controls struct {
 	treeDelete  bool
 	permissive  bool
 	noReferrals bool
+	sdFlags     int64 // parts of security descriptors; 0: not said
+	history     bool  // the history of passwords counts for resets
 	form        nameForm
 }
 
@@ -89,7 +92,13 @@ func (c *controls) take(oid string, critical bool, value []byte) error {
 		c.permissive = true
 	case oidDomainScope:
 		c.noReferrals = true
-	case oidSDFlags, oidShowDeactivated:
+	case oidSDFlags:
+		c.sdFlags, err = readFlags(value)
+	case oidPolicyHints:
+		var flags int64
+		flags, err = readFlags(value)
+		c.history = flags&1 != 0
+	case oidShowDeactivated:
 	default:
 		if critical {
 			return refuse(ldap.LDAPResultUnavailableCriticalExtension, "00002040: the critical control %s is not known", oid)
@@ -119,6 +128,15 @@ func readNumber(p *ber.Packet) (int64, error) {
 		return 0, fmt.Errorf("not a number")
 	}
 	return n, nil
+}
+
+// readFlags reads the SEQUENCE of one number that is the value of several controls.
+func readFlags(value []byte) (int64, error) {
+	parts, err := decodeSequence(value, 1)
+	if err != nil {
+		return 0, err
+	}
+	return readNumber(parts[0])
 }
 
 func readPaging(value []byte) (*pagingControl, error) {

@@ -30,10 +30,14 @@ func (id identity) mayWrite(dn string) error {
 
 // signIn checks a simple bind by DN, user principal name or DOMAIN\account.
 func (m *Model) signIn(name, password string) (identity, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	o := m.findAccount(name)
+	if o != nil && o.locked() {
+		return identity{}, signInRefused("775")
+	}
 	if o == nil || password == "" || !o.password.matches(password) {
+		m.countWrong(o)
 		return identity{}, signInRefused("52e")
 	}
 	if flags, err := strconv.ParseInt(o.first("useraccountcontrol"), 10, 64); err == nil && flags&2 != 0 {

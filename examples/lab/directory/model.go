@@ -30,6 +30,8 @@ type Options struct {
 	// Own gives the ids that are the domain's own, its root's objectGUID, its SID and its invocationId; Rand if nil. With a random one two
 	// models with the same objects are two domains.
 	Own io.Reader
+	// Terse refuses passwords as Windows does, which does not say by which rule; by default it is said as Samba says it.
+	Terse bool
 }
 
 // Attributes are the values of a new object by LDAP attribute name.

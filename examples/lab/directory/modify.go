@@ -34,6 +34,7 @@ func (m *Model) Modify(dn string, changes ...Change) error {
 type modifyOptions struct {
 	showDeleted bool
 	permissive  bool // adding what is there and removing what is not is no error (MS-ADTS 3.1.1.3.4.1.8)
+	history     bool // the history of passwords counts for resets (MS-ADTS 3.1.1.3.4.1.27)
 }
 
 func (m *Model) modify(id identity, dn string, changes []Change, opts modifyOptions) error {
@@ -47,13 +48,17 @@ func (m *Model) modify(id identity, dn string, changes []Change, opts modifyOpti
 		}
 		return m.undeleteChanges(id, o, changes)
 	}
-	if !onlyPassword(changes) {
-		if err := id.mayWrite(o.dn()); err != nil {
-			return err
-		}
+	if err := m.mayModify(id, o, changes); err != nil {
+		return err
 	}
 	e := m.edit(o, false)
 	for _, c := range changes {
+		if strings.EqualFold(c.Attribute, "nTSecurityDescriptor") {
+			if len(changes) != 1 || c.Kind != Replace || len(c.Values) != 1 {
+				return refuse(ldap.LDAPResultUnwillingToPerform, "00002035: nTSecurityDescriptor of %s: one replace with one value", o.dn())
+			}
+			return m.setDescriptor(o, c.Values[0])
+		}
 		if err := e.apply(c, opts.permissive); err != nil {
 			return err
 		}
@@ -61,20 +66,12 @@ func (m *Model) modify(id identity, dn string, changes []Change, opts modifyOpti
 	if err := e.check(); err != nil {
 		return err
 	}
-	if err := m.changePassword(id, o, changes); err != nil {
+	if err := m.changePassword(id, o, changes, opts.history); err != nil {
 		return err
 	}
 	e.store()
+	m.unlock(o, changes)
 	return nil
-}
-
-func onlyPassword(changes []Change) bool {
-	for _, c := range changes {
-		if !strings.EqualFold(c.Attribute, "unicodePwd") {
-			return false
-		}
-	}
-	return true
 }
 
 func (e *edit) apply(c Change, permissive bool) error {

@@ -24,6 +24,8 @@ type object struct {
 	backs    map[string][]*object  // who links here, by the linked attribute's lower-case name, oldest first
 	deleted  bool
 	password *credential
+	history  []*credential // earlier passwords, the newest first
+	acl      [][]byte      // entries of its own access list; nil: those that its class gives
 	created  time.Time
 	changed  time.Time
 	usnFirst uint64

@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -62,6 +65,10 @@ func decodePassword(values []string) (string, error) {
 func (m *Model) setPassword(o *object, password string) {
 	c := &credential{salt: [16]byte(m.random(16))}
 	c.hash = hashPassword(c.salt, password)
+	if o.password != nil {
+		o.history = append([]*credential{o.password}, o.history...)
+		o.history = o.history[:min(len(o.history), mostHistory)]
+	}
 	o.password = c
 	m.usn++
 	for _, key := range []string{"unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials"} {
@@ -71,6 +78,9 @@ func (m *Model) setPassword(o *object, password string) {
 	m.touch(o)
 }
 
+// mostHistory is the most that a domain remembers (MS-SAMR 3.1.1.7.1).
+const mostHistory = 24
+
 // fileTime counts 100 ns since 1601 (MS-DTYP 2.3.3).
 func fileTime(t time.Time) string {
 	return strconv.FormatInt(t.UnixNano()/100+116444736000000000, 10)
@@ -78,7 +88,7 @@ func fileTime(t time.Time) string {
 
 // changePassword does the unicodePwd part of a modify: a replace is a reset, a delete of the old with an add of the new is a
 // change by somebody who knows the old one.
-func (m *Model) changePassword(id identity, o *object, changes []Change) error {
+func (m *Model) changePassword(id identity, o *object, changes []Change, history bool) error {
 	var old, fresh []Change
 	for _, c := range changes {
 		if !strings.EqualFold(c.Attribute, "unicodePwd") {
@@ -93,21 +103,134 @@ func (m *Model) changePassword(id identity, o *object, changes []Change) error {
 	if len(fresh) == 0 && len(old) == 0 {
 		return nil
 	}
-	if !o.class.account() || len(fresh) != 1 || len(old) > 1 {
+	if !o.class.account() || len(fresh) != 1 || len(old) > 1 || len(old) == 1 != (fresh[0].Kind == Add) {
 		return refuse(ldap.LDAPResultUnwillingToPerform, "00002035: unicodePwd of %s: one replace, or one delete with one add", o.dn())
+	}
+	right := rightResetPassword
+	if len(old) == 1 {
+		right = rightChangePassword
+	}
+	if !m.may(id, o, control(right)) {
+		return refuse(ldap.LDAPResultInsufficientAccessRights, "00002098: Object %s: the account may not set the password", o.dn())
+	}
+	if len(old) == 1 {
+		if err := m.proveOld(o, old[0]); err != nil {
+			return err
+		}
 	}
 	password, err := decodePassword(fresh[0].Values)
 	if err != nil {
 		return err
 	}
-	if len(old) == 0 && !id.admin {
-		return refuse(ldap.LDAPResultInsufficientAccessRights, "00002098: Object %s: the password can only be changed by giving the old one", o.dn())
-	}
-	if len(old) == 1 {
-		if given, err := decodePassword(old[0].Values); err != nil || !o.password.matches(given) {
-			return refuse(ldap.LDAPResultConstraintViolation, "00000056: The old password specified doesn't match")
-		}
+	if err := m.checkPassword(o, password, len(old) == 1, history); err != nil {
+		return err
 	}
 	m.setPassword(o, password)
 	return nil
+}
+
+// proveOld refuses a change whose old password is wrong, which counts towards the lock-out.
+func (m *Model) proveOld(o *object, old Change) error {
+	if o.locked() {
+		return refuse(ldap.LDAPResultConstraintViolation, "00000775: Password change not permitted, account locked out!")
+	}
+	if given, err := decodePassword(old.Values); err != nil || !o.password.matches(given) {
+		m.countWrong(o)
+		return refuse(ldap.LDAPResultConstraintViolation, "00000056: Constraint violation - check_password_restrictions: The old password specified doesn't match!")
+	}
+	return nil
+}
+
+// checkPassword refuses what the domain's rules forbid (MS-SAMR 3.1.1.7): the history and the minimum age count for changes, the history for
+// resets only where it was asked for. Rules that the domain's head does not have do not count. There are no password settings objects.
+func (m *Model) checkPassword(o *object, password string, change, history bool) error {
+	rule := func(key string) int64 {
+		n, err := strconv.ParseInt(m.domain.first(key), 10, 64)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	bad := func(text string, args ...any) error {
+		if m.opts.Terse {
+			if change {
+				return refuse(ldap.LDAPResultConstraintViolation, "0000052D: AtrErr: DSID-03191083, #1:\n\t0: 0000052D: DSID-03191083, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 9005a (unicodePwd)\n")
+			}
+			return refuse(ldap.LDAPResultUnwillingToPerform, "0000052D: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0\n")
+		}
+		return refuse(ldap.LDAPResultConstraintViolation, "0000052D: Constraint violation - check_password_restrictions: "+text, args...)
+	}
+	if least := rule("minpwdlength"); int64(utf8.RuneCountInString(password)) < least {
+		return bad("the password is too short. It should be equal or longer than %d characters!", least)
+	}
+	if rule("pwdproperties")&1 != 0 && !mixed(password) {
+		return bad("the password does not meet the complexity criteria!")
+	}
+	remembered := slices.Concat([]*credential{o.password}, o.history)
+	remembered = remembered[:min(int64(len(remembered)), rule("pwdhistorylength"))]
+	if (change || history) && slices.ContainsFunc(remembered, func(c *credential) bool { return c.matches(password) }) {
+		return bad("the password was already used (in history)!")
+	}
+	if set := o.first("pwdlastset"); change && set != "0" && set != "" {
+		at, err := strconv.ParseInt(set, 10, 64)
+		now, err2 := strconv.ParseInt(fileTime(m.opts.Clock()), 10, 64)
+		if err == nil && err2 == nil && now-at < -rule("minpwdage") {
+			return bad("password is too young to change!")
+		}
+	}
+	return nil
+}
+
+// mixed reports whether a password has three of four kinds of characters. Names in it are not looked for, as in Samba.
+func mixed(password string) bool {
+	var kinds [4]bool
+	for _, r := range password {
+		switch {
+		case unicode.IsUpper(r):
+			kinds[0] = true
+		case unicode.IsLower(r):
+			kinds[1] = true
+		case unicode.IsDigit(r):
+			kinds[2] = true
+		default:
+			kinds[3] = true
+		}
+	}
+	n := 0
+	for _, k := range kinds {
+		if k {
+			n++
+		}
+	}
+	return n >= 3
+}
+
+// locked reports whether wrong passwords have locked the account. It lasts until somebody unlocks it: lockoutDuration is not modelled.
+func (o *object) locked() bool { return compareNumbers(o.first("lockouttime"), "0") > 0 }
+
+// countWrong counts a wrong password and locks the account at the domain's threshold; 0 is none.
+func (m *Model) countWrong(o *object) {
+	threshold := m.domain.first("lockoutthreshold")
+	if o == nil || compareNumbers(threshold, "0") <= 0 {
+		return
+	}
+	n, err := strconv.Atoi(o.first("badpwdcount"))
+	if err != nil {
+		n = 0
+	}
+	o.set("badpwdcount", []string{strconv.Itoa(n + 1)}, o.usnLast)
+	if compareNumbers(strconv.Itoa(n+1), threshold) >= 0 {
+		m.usn++
+		o.set("lockouttime", []string{fileTime(m.opts.Clock())}, m.usn)
+		m.touch(o)
+	}
+}
+
+// unlock forgets wrong passwords when lockoutTime was written (MS-SAMR 3.1.1.8.6).
+func (m *Model) unlock(o *object, changes []Change) {
+	for _, c := range changes {
+		if strings.EqualFold(c.Attribute, "lockoutTime") && !o.locked() {
+			o.set("badpwdcount", []string{"0"}, o.usnLast)
+		}
+	}
 }

@@ -1,7 +1,9 @@
 package directory
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -20,7 +22,7 @@ func (c *session) search(r request, err error) bool {
 	switch {
 	case err != nil:
 	case s.base == "" && s.scope == ldap.ScopeBaseObject && r.controls.dirSync == nil:
-		more = c.send(message(r.id, encodeEntry(c.server.model.rootDSE(s.attributes), s.typesOnly), nil))
+		more = c.send(message(r.id, encodeEntry(c.server.model.rootDSE(c.id, s.attributes), s.typesOnly), nil))
 	case s.base == "":
 		err = refuse(ldap.LDAPResultNoSuchObject, "00002030: empty base DN")
 	default:
@@ -48,7 +50,7 @@ func readSearch(r request) (searchRequest, error) {
 	}
 	return searchRequest{
 		base: p[0].Data.String(), scope: int(scope), sizeLimit: int(limit), typesOnly: typesOnly, filter: p[6],
-		attributes: readValues(p[7]), showDeleted: r.controls.showDeleted, form: r.controls.form,
+		attributes: readValues(p[7]), showDeleted: r.controls.showDeleted, form: r.controls.form, sdFlags: r.controls.sdFlags,
 	}, nil
 }
 
@@ -59,6 +61,8 @@ func (c *session) searchEntries(r request, s searchRequest) (answer [][]byte, mo
 		return nil, true, refuse(ldap.LDAPResultOperationsError, "00002020: DirSync and paging do not go together")
 	case r.controls.dirSync != nil:
 		return c.dirSync(r, s)
+	case s.scope != ldap.ScopeBaseObject && slices.ContainsFunc(s.attributes, func(a string) bool { return strings.EqualFold(a, "tokenGroups") }):
+		return nil, true, refuse(ldap.LDAPResultOperationsError, "00002120: tokenGroups is worked out for a search of scope base only")
 	case r.controls.paging != nil:
 		return c.searchPage(r, s)
 	}

@@ -1,12 +1,13 @@
 package directory
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // rootDSE describes the server (MS-ADTS 3.1.1.3.2). Names outside "all attributes" are not distinguished.
-func (m *Model) rootDSE(names []string) entry {
+func (m *Model) rootDSE(id identity, names []string) entry {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	base, config := m.Base(), m.config.rootDN
@@ -36,6 +37,13 @@ func (m *Model) rootDSE(names []string) entry {
 		{"supportedExtension", []string{oidStartTLS}},
 		{"supportedLDAPVersion", []string{"3"}},
 		{"vendorName", []string{"Tandem lab directory"}},
+	}
+	if id.account != nil && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, "tokenGroups") }) {
+		var who []string
+		for _, sid := range m.token(id.account) {
+			who = append(who, string(sid))
+		}
+		all = append(all, namedValues{"tokenGroups", who})
 	}
 	return entry{attrs: pick(all, names)}
 }

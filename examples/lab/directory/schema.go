@@ -103,6 +103,7 @@ func buildSchema() map[string]*attributeType {
 	define(moment, single|system|kept, "whenCreated")
 	define(moment, single, "msExchWhenMailboxCreated")
 	define(named, single|system|computed, "distinguishedName")
+	define(octets, single|system|computed, "nTSecurityDescriptor")
 	define(text, single|system|computed, "canonicalName")
 	define(octets, single|system|computed, "parentGUID")
 	define(integer, single|system|computed, "primaryGroupToken")

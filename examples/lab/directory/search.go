@@ -18,6 +18,7 @@ type searchRequest struct {
 	attributes  []string
 	showDeleted bool
 	form        nameForm
+	sdFlags     int64
 }
 
 // found is the outcome of a search: identities, so that pages can be read one after the other while the directory changes.
@@ -82,7 +83,9 @@ func (m *Model) read(id identity, page []scoping.GUID, r searchRequest, maxValue
 	out := make([]entry, 0, len(page))
 	for _, g := range page {
 		if o := m.byGUID[g]; o != nil && o.visible(id, r.showDeleted) {
-			out = append(out, o.project(s, r.form, maxValues))
+			e := o.project(s, r.form, maxValues)
+			m.construct(&e, o, id, r)
+			out = append(out, e)
 		}
 	}
 	return out

@@ -67,7 +67,7 @@ func (c *session) modify(r request) error {
 	m := c.server.model
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.modify(c.id, r.op.Children[0].Data.String(), changes, modifyOptions{r.controls.showDeleted, r.controls.permissive})
+	return m.modify(c.id, r.op.Children[0].Data.String(), changes, modifyOptions{r.controls.showDeleted, r.controls.permissive, r.controls.history})
 }
 
 func (c *session) remove(r request) error {

@@ -1,0 +1,137 @@
+// Package delegation gives accounts single rights in a directory, over LDAP as an administrator, as dsacls and samba-tool dsacl do. It
+// works alike with Samba and with the embedded directory.
+package delegation
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Entry is one entry of an access list that allows something (MS-DTYP 2.4.4.3).
+type Entry struct {
+	Mask  uint32
+	About string // GUID of the right or property; empty: all of the mask
+	For   string // GUID of the class below that inherits it; empty: the object itself alone
+	Deny  bool
+}
+
+// Masks of entries (MS-ADTS 5.1.3.2).
+const (
+	CreateChild   = 0x1
+	ReadProperty  = 0x10
+	WriteProperty = 0x20
+	ControlAccess = 0x100
+	ReadControl   = 0x20000
+	WriteDAC      = 0x40000
+	FullControl   = 0xf01ff
+)
+
+// Users is the class of users, for [Entry.For].
+const Users = "bf967aba-0de6-11d0-a285-00aa003049e2"
+
+// daclOnly asks for the access list without the rest of the descriptor (MS-ADTS 3.1.1.3.4.1.11).
+var daclOnly = ldap.NewControlString("1.2.840.113556.1.4.801", true, "\x30\x03\x02\x01\x04")
+
+// Read returns the descriptor of dn, for [Write].
+func Read(conn *ldap.Conn, dn string) ([]byte, error) {
+	res, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"nTSecurityDescriptor"}, []ldap.Control{daclOnly}))
+	if err != nil {
+		return nil, fmt.Errorf("read the access list of %q: %w", dn, err)
+	}
+	if len(res.Entries) != 1 || len(res.Entries[0].GetRawAttributeValue("nTSecurityDescriptor")) < 20 {
+		return nil, fmt.Errorf("%q shows no access list", dn)
+	}
+	return res.Entries[0].GetRawAttributeValue("nTSecurityDescriptor"), nil
+}
+
+// Write makes the access list that of a descriptor.
+func Write(conn *ldap.Conn, dn string, descriptor []byte) error {
+	r := ldap.NewModifyRequest(dn, []ldap.Control{daclOnly})
+	r.Replace("nTSecurityDescriptor", []string{string(descriptor)})
+	if err := conn.Modify(r); err != nil {
+		return fmt.Errorf("write the access list of %q: %w", dn, err)
+	}
+	return nil
+}
+
+// With returns a descriptor with entries for an account before all others. sid is its objectSid.
+func With(descriptor, sid []byte, entries ...Entry) ([]byte, error) {
+	at := binary.LittleEndian.Uint32(descriptor[16:])
+	list := descriptor[at:][:binary.LittleEndian.Uint16(descriptor[at+2:])]
+	var more []byte
+	for _, e := range entries {
+		ace, err := e.encode(sid)
+		if err != nil {
+			return nil, err
+		}
+		more = append(more, ace...)
+	}
+	out := slices.Concat(list[:8], more, list[8:])
+	binary.LittleEndian.PutUint16(out[2:], uint16(len(out)))
+	binary.LittleEndian.PutUint16(out[4:], binary.LittleEndian.Uint16(list[4:])+uint16(len(entries)))
+	head := slices.Clone(descriptor[:20])
+	clear(head[4:])
+	head[16] = 20
+	return append(head, out...), nil
+}
+
+// The flags of entries and of their parts (MS-DTYP 2.4.4.1, 2.4.4.3).
+const (
+	allowObject, denyObject = 5, 6
+	inherited               = 0x2 | 0x8 // by containers, and only by them
+	hasObject, hasClass     = 1, 2
+)
+
+func (e Entry) encode(sid []byte) ([]byte, error) {
+	b := []byte{allowObject, 0, 0, 0}
+	if e.Deny {
+		b[0] = denyObject
+	}
+	b = binary.LittleEndian.AppendUint32(b, e.Mask)
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	for _, part := range []struct {
+		text string
+		bit  byte
+	}{{e.About, hasObject}, {e.For, hasClass}} {
+		if part.text == "" {
+			continue
+		}
+		g, err := scoping.ParseGUID(part.text)
+		if err != nil {
+			return nil, err
+		}
+		b[8] |= part.bit
+		b = append(b, g[:]...)
+	}
+	if e.For != "" {
+		b[1] = inherited
+	}
+	b = append(b, sid...)
+	binary.LittleEndian.PutUint16(b[2:], uint16(len(b)))
+	return b, nil
+}
+
+// Grant puts entries for an account before the access list of dn.
+func Grant(conn *ldap.Conn, dn string, sid []byte, entries ...Entry) error {
+	before, err := Read(conn, dn)
+	if err != nil {
+		return err
+	}
+	after, err := With(before, sid, entries...)
+	if err != nil {
+		return err
+	}
+	return Write(conn, dn, after)
+}
+
+// Reset is what an account needs to reset passwords of users below a container and to unlock them, by the names of its parts.
+var Reset = map[string]Entry{
+	"Reset Password": {Mask: ControlAccess, About: "00299570-246d-11d0-a768-00aa006e0529", For: Users},
+	"pwdLastSet":     {Mask: WriteProperty | ReadProperty, About: "bf967a0a-0de6-11d0-a285-00aa003049e2", For: Users},
+	"lockoutTime":    {Mask: WriteProperty | ReadProperty, About: "28630ebf-41d5-11d1-a9c1-0000f80367c1", For: Users},
+}
