@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/directory/access"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr/ntlm"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr/rpc"
 )
@@ -196,7 +197,7 @@ func (s *Session) denial(ctx context.Context, cause error) error {
 		name := rightNames[right]
 		e.Detail += map[bool]string{true: "it lacks ", false: " and "}[e.Detail == ""] + fmt.Sprintf("%q (%s)", name[0], right)
 		e.Grant = append(e.Grant, fmt.Sprintf(`dsacls "%s" /G "%s:CA;%s"`, s.controller.RootDN, s.config.Connection.User, name[0]))
-		trustee := s.account.sid
+		trustee := access.SID(s.account.SID).String()
 		if trustee == "" {
 			trustee = "SID-OF-THE-ACCOUNT"
 		}
@@ -204,3 +205,6 @@ func (s *Session) denial(ctx context.Context, cause error) error {
 	}
 	return e
 }
+
+// RightName is the name by which dsacls knows a right, of those in [Error.Missing].
+func RightName(right string) string { return rightNames[right][0] }

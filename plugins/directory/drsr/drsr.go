@@ -71,7 +71,7 @@ type Session struct {
 	config     Config
 	controller directory.Controller
 	host       string // its address without port, whose certificate was verified
-	account    account
+	account    directory.Principal
 	conn       *rpc.Conn
 	handle     []byte
 	offered    uint32 // the controller's capabilities
@@ -134,7 +134,7 @@ func (s *Session) prove(ctx context.Context) error {
 	if s.host, _, err = net.SplitHostPort(l.Address().String()); err != nil {
 		return fmt.Errorf("%s: its address: %w", s.controller.URL, err)
 	}
-	s.account, err = findAccount(ctx, l, s.config.Connection.User)
+	s.account, err = l.Principal(ctx, s.config.Connection.User)
 	return err
 }
 
@@ -153,7 +153,7 @@ func (s *Session) connect(ctx context.Context) error {
 		return err
 	}
 	defer hash.Wipe()
-	who := ntlm.Account{User: s.account.user, Domain: s.account.domain, Hash: hash}
+	who := ntlm.Account{User: s.account.User, Domain: s.account.Domain, Hash: hash}
 	name := s.controller.DNSName
 	if name == "" {
 		name = s.host
