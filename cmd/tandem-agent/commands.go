@@ -16,6 +16,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/agent"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/directory/rights"
 )
 
 // usageError is wrong usage: exit code 2.
@@ -46,7 +47,7 @@ func app(stdout, stderr io.Writer) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			{Name: "enroll", Usage: "trade a one-time token for this agent's identity", Action: enroll, OnUsageError: wrongUsage, Flags: []cli.Flag{
+			{Name: "enroll", Usage: "trade a one-time token for this agent's identity", Action: enroll, OnUsageError: wrongUsage, Flags: append([]cli.Flag{
 				&cli.StringFlag{Name: "server", Usage: "`HOST:PORT` of the service", Required: true},
 				&cli.StringFlag{Name: "token", Usage: "what tandem agent invite printed", Required: true},
 				&cli.StringSliceFlag{Name: "directory-url", Usage: "`URL` of a domain controller, such as ldaps://dc1.contoso.test; may be repeated", Required: true},
@@ -56,7 +57,7 @@ func app(stdout, stderr io.Writer) *cli.App {
 				&cli.PathFlag{Name: "directory-ca", Usage: "PEM `FILE` with the CA of the domain controllers' certificates"},
 				&cli.BoolFlag{Name: "directory-insecure", Usage: "do not verify the domain controllers' certificates"},
 				&cli.BoolFlag{Name: "force", Usage: "replace an agent that is enrolled in DIR"},
-				dir}},
+				dir}, accountFlags()...)},
 			{Name: "run", Usage: "serve until interrupted", Action: run, OnUsageError: wrongUsage, Flags: []cli.Flag{dir,
 				&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info"}}},
 			{Name: "install", Usage: "run as a service of the operating system (systemd)", Action: install, OnUsageError: wrongUsage, Flags: []cli.Flag{dir}},
@@ -90,6 +91,10 @@ func enroll(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	accounts, err := accountsOf(c)
+	if err != nil {
+		return err
+	}
 	// The directory is tried before the token is used up.
 	session, err := directory.Dial(c.Context, connection)
 	if err != nil {
@@ -97,6 +102,9 @@ func enroll(c *cli.Context) error {
 	}
 	controller := session.Controller().URL
 	lacks, err := agent.Lacks(c.Context, session, time.Now())
+	if err == nil {
+		show(c, rights.Bind(c.Context, session, connection.User))
+	}
 	session.Close()
 	if err != nil {
 		return fmt.Errorf("look at the rights of %s: %w", connection.User, err)
@@ -104,10 +112,14 @@ func enroll(c *cli.Context) error {
 	if lacks != "" {
 		fmt.Fprintf(c.App.ErrWriter, "warning: %s\n", lacks)
 	}
+	if err := tryAccounts(c, connection, accounts); err != nil {
+		return err
+	}
 	id, err := agent.Enroll(c.Context, c.String("server"), c.String("token"), connection)
 	if err != nil {
 		return err
 	}
+	id.Accounts = accounts
 	if err := agent.Save(dir, id); err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (s *Supervisor) prepare(life context.Context, i Instance, doom context.Canc
 		s.mu.Lock()
 		config, configs := s.config, s.configs
 		s.mu.Unlock()
-		if err := e.Configure(ctx, config); err != nil || s.enter(i, configs, doom) {
+		if err := e.Configure(ctx, config.For(d, s.o.Accounts)); err != nil || s.enter(i, configs, doom) {
 			return err
 		}
 	}

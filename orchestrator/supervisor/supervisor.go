@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // The bounds of the pause before an engine that died is started again. It doubles with each failure in a row; a session
@@ -58,7 +59,8 @@ type Options struct {
 	Name                             string
 	Start                            Starter
 	Config                           engine.Config
-	PauseMin                         time.Duration // 0: the defaults above
+	Accounts                         []scoping.Purpose // of the directories, that the engine may have; it gets those of them for which it has a feature
+	PauseMin                         time.Duration     // 0: the defaults above
 	PauseMax                         time.Duration
 	Steady                           time.Duration
 	PingEvery, PingLimit, StallLimit time.Duration // of liveness
@@ -282,7 +284,7 @@ func (s *Supervisor) Configure(ctx context.Context, c engine.Config) error {
 	live := s.live
 	s.mu.Unlock()
 	if live != nil {
-		if err := live.Engine().Configure(ctx, c); err != nil {
+		if err := live.Engine().Configure(ctx, c.For(s.Status().Description, s.o.Accounts)); err != nil {
 			return fmt.Errorf("configuring engine %s: %w", s.o.Name, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/agent"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // service is the engine under one configuration: the hub, the jobs, and the embedded agents.
@@ -84,6 +85,7 @@ func (s *service) embed(ctx context.Context, d engine.Directory) {
 	}
 	id, err := agent.Enroll(ctx, s.hub.address(), token.String(), connectionOf(d))
 	if err == nil {
+		id.Accounts = accountsOf(d)
 		err = agent.Run(ctx, id, agent.Options{Logger: log, Now: s.clock.now, Down: func(err error) { s.embeddedDown(d.Name, err) }})
 	}
 	if err != nil && ctx.Err() == nil {
@@ -109,6 +111,15 @@ func (s *service) trouble(directory string) error {
 
 func connectionOf(d engine.Directory) directory.Connection {
 	return directory.Connection{Name: d.Name, URLs: d.URLs, Base: d.Base, User: d.User, Password: d.Password, CA: d.CA, Insecure: d.Insecure}
+}
+
+// accountsOf are the accounts that the embedded agents of a directory sign in with for other purposes than reading.
+func accountsOf(d engine.Directory) map[scoping.Purpose]directory.Account {
+	out := map[scoping.Purpose]directory.Account{}
+	for p, a := range d.Accounts {
+		out[p] = directory.Account(a)
+	}
+	return out
 }
 
 // close ends everything that the service started and waits for it.

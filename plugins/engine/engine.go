@@ -261,6 +261,7 @@ type Directory struct {
 	Password string
 	CA       []byte // PEM; empty: the system's
 	Insecure bool
+	Accounts map[scoping.Purpose]Account // beside User, which reads; nil: none
 }
 
 // ConfigError reports every mistake of a configuration.

@@ -26,8 +26,8 @@ func (d Directory) String() string {
 	return fmt.Sprintf("%s (%v, base %q, user %q)", d.Name, d.URLs, d.Base, d.User)
 }
 
-// GoString hides the password from %#v too.
-func (d Directory) GoString() string { return d.String() }
+// Format hides the password from every verb: %d would print the fields.
+func (d Directory) Format(f fmt.State, _ rune) { fmt.Fprint(f, d.String()) }
 
 // LogValue hides the password from slog.
 func (d Directory) LogValue() slog.Value { return slog.StringValue(d.String()) }

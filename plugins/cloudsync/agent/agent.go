@@ -131,7 +131,7 @@ func Run(ctx context.Context, id Identity, o Options) error {
 type runner struct {
 	options Options
 	process []byte // tells this run of the program from any other
-	rights  rights
+	rights  knowledge
 
 	mu sync.Mutex
 	id Identity // changes when its certificate is renewed
@@ -163,7 +163,7 @@ func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 		return false, err
 	}
 	defer conn.Close()
-	reader := &reader{connection: id.Connection, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
+	reader := &reader{connection: id.Connection, accounts: id.Accounts, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
 	defer reader.close()
 	hello, err := reader.hello(ctx)
 	if err != nil {

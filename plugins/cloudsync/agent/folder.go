@@ -11,9 +11,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // ErrEnrolled says that the folder already holds an agent.
@@ -30,16 +33,26 @@ const (
 	passwordFile = "password"
 )
 
+// passwordFileOf is the file with the password of the account of a purpose.
+func passwordFileOf(p scoping.Purpose) string { return passwordFile + "-" + string(p) }
+
 // folderVersion is the format of agent.json.
 const folderVersion = 1
 
 type folder struct {
-	Version   int             `json:"version"`
-	Server    string          `json:"server"`
-	Pin       string          `json:"pin"` // hex
-	Agent     string          `json:"agent"`
-	Group     string          `json:"group"`
-	Directory directoryOfFile `json:"directory"`
+	Version   int                               `json:"version"`
+	Server    string                            `json:"server"`
+	Pin       string                            `json:"pin"` // hex
+	Agent     string                            `json:"agent"`
+	Group     string                            `json:"group"`
+	Directory directoryOfFile                   `json:"directory"`
+	Accounts  map[scoping.Purpose]accountOfFile `json:"accounts,omitempty"`
+}
+
+type accountOfFile struct {
+	User  string   `json:"user"`
+	Port  int      `json:"port,omitempty"`
+	Under []string `json:"under,omitempty"`
 }
 
 type directoryOfFile struct {
@@ -77,8 +90,11 @@ func Save(dir string, id Identity) error {
 	c := id.Connection
 	about, err := json.MarshalIndent(folder{Version: folderVersion, Server: id.Server, Pin: hex.EncodeToString(id.Pin[:]),
 		Agent: id.Agent, Group: id.Group, Directory: directoryOfFile{URLs: c.URLs, Base: c.Base, User: c.User, CA: string(c.CA),
-			Insecure: c.Insecure}}, "", "  ")
+			Insecure: c.Insecure}, Accounts: accountsOut(id.Accounts)}, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := saveAccounts(dir, id.Accounts); err != nil {
 		return err
 	}
 	files := []struct {
@@ -96,6 +112,50 @@ func Save(dir string, id Identity) error {
 		}
 	}
 	return nil
+}
+
+func accountsOut(accounts map[scoping.Purpose]directory.Account) map[scoping.Purpose]accountOfFile {
+	out := map[scoping.Purpose]accountOfFile{}
+	for p, a := range accounts {
+		out[p] = accountOfFile{a.User, a.Port, a.Under}
+	}
+	return out
+}
+
+// saveAccounts writes the accounts' passwords. Those of purposes without an account, which an earlier agent may have left, are removed.
+func saveAccounts(dir string, accounts map[scoping.Purpose]directory.Account) error {
+	for _, p := range scoping.Purposes() {
+		path := filepath.Join(dir, passwordFileOf(p))
+		a, held := accounts[p]
+		var err error
+		if held {
+			err = a.Password.Use(func(b []byte) error { return replace(path, b) })
+		} else if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		if err != nil {
+			return fmt.Errorf("store the password of the account %q in %s: %w", p, dir, err)
+		}
+	}
+	return nil
+}
+
+func loadAccounts(dir string, accounts map[scoping.Purpose]accountOfFile) (map[scoping.Purpose]directory.Account, error) {
+	if len(accounts) == 0 {
+		return nil, nil
+	}
+	out := map[scoping.Purpose]directory.Account{}
+	for p, a := range accounts {
+		if !slices.Contains(scoping.Purposes(), p) {
+			continue // of a newer version
+		}
+		password, err := os.ReadFile(filepath.Join(dir, passwordFileOf(p)))
+		if err != nil {
+			return nil, fmt.Errorf("password of the account %q: %w", p, err)
+		}
+		out[p] = directory.Account{User: a.User, Password: secret.Take(password), Port: a.Port, Under: a.Under}
+	}
+	return out, nil
 }
 
 // replace writes a file that only its owner reads, so that a crash leaves the old or the new one.
@@ -148,8 +208,12 @@ func (f folder) load(dir string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
+	accounts, err := loadAccounts(dir, f.Accounts)
+	if err != nil {
+		return Identity{}, err
+	}
 	d := f.Directory
-	return Identity{Server: f.Server, Pin: pin, Agent: f.Agent, Group: f.Group, Certificate: certificate,
+	return Identity{Server: f.Server, Pin: pin, Agent: f.Agent, Group: f.Group, Certificate: certificate, Accounts: accounts,
 		Connection: directory.Connection{Name: d.Base, URLs: d.URLs, Base: d.Base, User: d.User, Password: string(password),
 			CA: []byte(d.CA), Insecure: d.Insecure}}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // ErrInvitation says that the service refused the token: wrong, used before, or expired.
@@ -33,6 +34,7 @@ type Identity struct {
 	Group       string
 	Certificate tls.Certificate // with its private key
 	Connection  directory.Connection
+	Accounts    map[scoping.Purpose]directory.Account // beside the one that reads; nil: none
 }
 
 // Enroll trades the token for an identity. It checks nothing of the directory; the caller does. Kinds of error:

@@ -29,7 +29,8 @@ const (
 // reader keeps one idle session to the directory at hand and opens more when requests come together.
 type reader struct {
 	connection directory.Connection
-	rights     *rights
+	accounts   map[scoping.Purpose]directory.Account
+	rights     *knowledge
 	log        *slog.Logger
 	now        func() time.Time
 
@@ -64,6 +65,9 @@ func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
 	r.release(s, usn)
 	if _, known := r.rights.get(); !known {
 		r.rights.look(looking, r)
+		hasty, end := context.WithTimeout(looking, accountsHaste)
+		r.rights.lookAtAccounts(hasty, r)
+		end()
 	}
 	out.Lacks, _ = r.rights.get()
 	return out, ctx.Err()

@@ -35,7 +35,8 @@ const (
 // The codes of findings. Those of package drsr are codes too.
 const (
 	Ready              = "ready"                // it has what it needs
-	SignIn             = "sign-in"              // it cannot sign in
+	SignIn             = "sign-in"              // the controller refuses its sign-in; another attempt would count towards a lock-out
+	Unreachable        = "unreachable"          // no controller could be asked
 	Unknown            = "unknown"              // it could not be looked at
 	Missing            = "missing-right"        // Right and Grant say which
 	Uninherited        = "not-inherited"        // users in the container do not inherit what the container gives
@@ -76,6 +77,23 @@ func guid(s string) scoping.GUID {
 		panic(err)
 	}
 	return g
+}
+
+// Of looks at the account of a purpose. c is the directory, as whomever.
+func Of(ctx context.Context, p scoping.Purpose, c directory.Connection, a directory.Account) []Finding {
+	c, err := c.As(a)
+	if err != nil {
+		return []Finding{unknown(err)}
+	}
+	switch p {
+	case scoping.Replicate:
+		return Replicate(ctx, drsr.Config{Connection: c, Port: a.Port})
+	case scoping.Reset:
+		return Reset(ctx, c, a.Under)
+	case scoping.Provision:
+		return Provision(ctx, c, a.Under)
+	}
+	return nil
 }
 
 // Bind looks at the account that reads the directory: whether it could read all password hashes, which it should not.
@@ -146,6 +164,9 @@ func leaves(err error) []error {
 // signIn is the finding of an account that could not sign in. The error speaks of `bind`, which is the other account.
 func signIn(purpose string, err error) Finding {
 	f := Finding{Code: SignIn, Level: Failure, Text: err.Error(), Hint: fmt.Sprintf("check %s.user and its password", purpose)}
+	if !errors.Is(err, directory.ErrCredentials) {
+		f.Code = Unreachable
+	}
 	var d *directory.DialError
 	if errors.As(err, &d) {
 		f.Text, f.Hint = d.URL+": "+d.Kind.Error(), strings.ReplaceAll(d.Hint, "bind.", purpose+".")

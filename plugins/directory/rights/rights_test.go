@@ -253,7 +253,7 @@ func TestASignInThatFailsNamesTheAccountThatIsMeant(t *testing.T) {
 			secrettest.Absent(t, []byte(found[0].Text+found[0].Hint), []byte(c.Password))
 		}
 		c = directory.Connection{Name: "contoso", URLs: []string{"ldaps://127.0.0.1:1"}, Base: c.Base, User: c.User, Password: password}
-		w.wants("unreachable", rights.Reset(w.Context(), c, nil), rights.SignIn)
+		w.wants("unreachable", rights.Reset(w.Context(), c, nil), rights.Unreachable)
 	})
 }
 

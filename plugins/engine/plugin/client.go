@@ -55,7 +55,9 @@ func (c *client) Describe(ctx context.Context) (engine.Description, error) {
 }
 
 func (c *client) Configure(ctx context.Context, config engine.Config) error {
-	r, err := c.api.Configure(ctx, configOut(config))
+	message := configOut(config)
+	defer wipePasswords(message)
+	r, err := c.api.Configure(ctx, message)
 	if err != nil {
 		return fault(ctx, "Configure", err)
 	}

@@ -1,8 +1,12 @@
 package plugin
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/plugin/enginepb"
+	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -46,16 +50,49 @@ func configOut(c engine.Config) *enginepb.ConfigureRequest {
 	to := &enginepb.ConfigureRequest{Engine: c.Engine, DataDir: c.DataDir, Settings: c.Settings, Features: namesOut(c.Features)}
 	for _, d := range c.Directories {
 		to.Directories = append(to.Directories, &enginepb.Directory{Name: d.Name, Urls: d.URLs, Base: d.Base, User: d.User,
-			Password: d.Password, Ca: d.CA, Insecure: d.Insecure})
+			Password: d.Password, Ca: d.CA, Insecure: d.Insecure, Accounts: accountsOut(d.Accounts)})
 	}
 	return to
+}
+
+// accountsOut leaves out an account whose password was wiped: nobody could sign in with it.
+func accountsOut(accounts map[scoping.Purpose]engine.Account) (to []*enginepb.Account) {
+	for _, p := range slices.Sorted(maps.Keys(accounts)) {
+		a := accounts[p]
+		out := &enginepb.Account{Purpose: string(p), User: a.User, Port: uint32(a.Port), Under: a.Under}
+		if a.Password.Use(func(b []byte) error { out.Password = slices.Clone(b); return nil }) == nil {
+			to = append(to, out)
+		}
+	}
+	return to
+}
+
+// accountsIn takes the passwords over from the message.
+func accountsIn(accounts []*enginepb.Account) map[scoping.Purpose]engine.Account {
+	if len(accounts) == 0 {
+		return nil
+	}
+	to := make(map[scoping.Purpose]engine.Account, len(accounts))
+	for _, a := range accounts {
+		to[scoping.Purpose(a.GetPurpose())] = engine.Account{User: a.GetUser(), Password: secret.Take(a.GetPassword()), Port: int(a.GetPort()), Under: a.GetUnder()}
+	}
+	return to
+}
+
+// wipePasswords clears the passwords of accounts in a message that was sent. What gRPC made of it is not cleared.
+func wipePasswords(c *enginepb.ConfigureRequest) {
+	for _, d := range c.GetDirectories() {
+		for _, a := range d.GetAccounts() {
+			clear(a.GetPassword())
+		}
+	}
 }
 
 func configIn(c *enginepb.ConfigureRequest) engine.Config {
 	to := engine.Config{Engine: c.Engine, DataDir: c.DataDir, Settings: c.Settings, Features: featuresIn(c.Features)}
 	for _, d := range c.Directories {
 		to.Directories = append(to.Directories, engine.Directory{Name: d.Name, URLs: d.Urls, Base: d.Base, User: d.User,
-			Password: d.Password, CA: d.Ca, Insecure: d.Insecure})
+			Password: d.Password, CA: d.Ca, Insecure: d.Insecure, Accounts: accountsIn(d.Accounts)})
 	}
 	return to
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
+	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -96,10 +97,17 @@ func TestConfigurationCrossesTheWireWithEveryMistake(t *testing.T) {
 	want := engine.Config{Engine: "e", DataDir: "/d", Settings: []byte(`{"a":1}`), Features: []scoping.Feature{"users"},
 		Directories: []engine.Directory{{Name: "contoso", URLs: []string{"ldap://a", "ldap://b"}, Base: "DC=a", User: "u",
 			Password: "p", CA: []byte("pem"), Insecure: true}}}
+	want.Directories[0].Accounts = map[scoping.Purpose]engine.Account{
+		scoping.Replicate: {User: "hash", Password: secret.Take([]byte("p1")), Port: 5135},
+		scoping.Reset:     {User: "reset", Password: secret.Take([]byte("pä2")), Under: []string{"OU=a", "OU=b"}},
+		scoping.Provision: {User: "wiped", Password: secret.Take(nil)},
+	}
+	want.Directories[0].Accounts[scoping.Provision].Password.Wipe()
 	if err := wire.Configure(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, e.config); diff != "" {
+	delete(want.Directories[0].Accounts, scoping.Provision) // what was wiped is not there any more
+	if diff := cmp.Diff(want, e.config, cmp.Comparer(func(a, b *secret.Value) bool { return a.Equal(b) })); diff != "" {
 		t.Error(diff)
 	}
 	e.refuse = fmt.Errorf("wrapped: %w", &engine.ConfigError{Problems: []string{"one", "two"}})

@@ -937,6 +937,7 @@ type Directory struct {
 	Password      string                 `protobuf:"bytes,5,opt,name=password,proto3" json:"password,omitempty"`  // SECRET: neither side logs it or writes it down
 	Ca            []byte                 `protobuf:"bytes,6,opt,name=ca,proto3" json:"ca,omitempty"`              // PEM; empty: the system's
 	Insecure      bool                   `protobuf:"varint,7,opt,name=insecure,proto3" json:"insecure,omitempty"` // do not verify the server's certificate
+	Accounts      []*Account             `protobuf:"bytes,8,rep,name=accounts,proto3" json:"accounts,omitempty"`  // for purposes beside reading: only such as a feature of the Description needs, and only to an engine that may have them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1020,6 +1021,90 @@ func (x *Directory) GetInsecure() bool {
 	return false
 }
 
+func (x *Directory) GetAccounts() []*Account {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+// Account is a login of a directory for one purpose. Two never have the same purpose.
+type Account struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Purpose       string                 `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"` // "replicate" (password-hash), "reset" (password-writeback), "provision" (user- and group-provisioning)
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Password      []byte                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"` // SECRET, UTF-8: neither side logs it or writes it down
+	Port          uint32                 `protobuf:"varint,4,opt,name=port,proto3" json:"port,omitempty"`        // TCP port of the controllers' replication interface; 0: ask their endpoint mapper
+	Under         []string               `protobuf:"bytes,5,rep,name=under,proto3" json:"under,omitempty"`       // DNs of the containers in which it may write; empty: not said
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Account) Reset() {
+	*x = Account{}
+	mi := &file_engine_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Account) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Account) ProtoMessage() {}
+
+func (x *Account) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Account.ProtoReflect.Descriptor instead.
+func (*Account) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Account) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Account) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Account) GetPassword() []byte {
+	if x != nil {
+		return x.Password
+	}
+	return nil
+}
+
+func (x *Account) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *Account) GetUnder() []string {
+	if x != nil {
+		return x.Under
+	}
+	return nil
+}
+
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Problems      []string               `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"` // empty: accepted
@@ -1029,7 +1114,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_engine_proto_msgTypes[13]
+	mi := &file_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1041,7 +1126,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[13]
+	mi := &file_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1139,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{13}
+	return file_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ConfigureResponse) GetProblems() []string {
@@ -1078,7 +1163,7 @@ type RunMessage struct {
 
 func (x *RunMessage) Reset() {
 	*x = RunMessage{}
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1175,7 @@ func (x *RunMessage) String() string {
 func (*RunMessage) ProtoMessage() {}
 
 func (x *RunMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1188,7 @@ func (x *RunMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunMessage.ProtoReflect.Descriptor instead.
 func (*RunMessage) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{14}
+	return file_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunMessage) GetIs() isRunMessage_Is {
@@ -1159,7 +1244,7 @@ type AsOf struct {
 
 func (x *AsOf) Reset() {
 	*x = AsOf{}
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1256,7 @@ func (x *AsOf) String() string {
 func (*AsOf) ProtoMessage() {}
 
 func (x *AsOf) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1269,7 @@ func (x *AsOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AsOf.ProtoReflect.Descriptor instead.
 func (*AsOf) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{15}
+	return file_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AsOf) GetInvocation() []byte {
@@ -1222,7 +1307,7 @@ type RunStart struct {
 
 func (x *RunStart) Reset() {
 	*x = RunStart{}
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1319,7 @@ func (x *RunStart) String() string {
 func (*RunStart) ProtoMessage() {}
 
 func (x *RunStart) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1332,7 @@ func (x *RunStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStart.ProtoReflect.Descriptor instead.
 func (*RunStart) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{16}
+	return file_engine_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RunStart) GetRun() uint64 {
@@ -1308,7 +1393,7 @@ type Decisions struct {
 
 func (x *Decisions) Reset() {
 	*x = Decisions{}
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1405,7 @@ func (x *Decisions) String() string {
 func (*Decisions) ProtoMessage() {}
 
 func (x *Decisions) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1418,7 @@ func (x *Decisions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decisions.ProtoReflect.Descriptor instead.
 func (*Decisions) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{17}
+	return file_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Decisions) GetDecisions() []*Decision {
@@ -1358,7 +1443,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1370,7 +1455,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1383,7 +1468,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{18}
+	return file_engine_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Decision) GetSeq() uint64 {
@@ -1437,7 +1522,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1534,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1547,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{19}
+	return file_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RunEvent) GetIs() isRunEvent_Is {
@@ -1550,7 +1635,7 @@ type RunBegin struct {
 
 func (x *RunBegin) Reset() {
 	*x = RunBegin{}
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1647,7 @@ func (x *RunBegin) String() string {
 func (*RunBegin) ProtoMessage() {}
 
 func (x *RunBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1660,7 @@ func (x *RunBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunBegin.ProtoReflect.Descriptor instead.
 func (*RunBegin) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{20}
+	return file_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RunBegin) GetDirectory() string {
@@ -1615,7 +1700,7 @@ type Proposals struct {
 
 func (x *Proposals) Reset() {
 	*x = Proposals{}
-	mi := &file_engine_proto_msgTypes[21]
+	mi := &file_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1712,7 @@ func (x *Proposals) String() string {
 func (*Proposals) ProtoMessage() {}
 
 func (x *Proposals) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[21]
+	mi := &file_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1725,7 @@ func (x *Proposals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposals.ProtoReflect.Descriptor instead.
 func (*Proposals) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{21}
+	return file_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Proposals) GetProposals() []*Proposal {
@@ -1674,7 +1759,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_engine_proto_msgTypes[22]
+	mi := &file_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1771,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[22]
+	mi := &file_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1784,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{22}
+	return file_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Proposal) GetSeq() uint64 {
@@ -1804,7 +1889,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_engine_proto_msgTypes[23]
+	mi := &file_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1901,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[23]
+	mi := &file_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1914,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{23}
+	return file_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Value) GetText() []string {
@@ -1859,7 +1944,7 @@ type Refs struct {
 
 func (x *Refs) Reset() {
 	*x = Refs{}
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1956,7 @@ func (x *Refs) String() string {
 func (*Refs) ProtoMessage() {}
 
 func (x *Refs) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +1969,7 @@ func (x *Refs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refs.ProtoReflect.Descriptor instead.
 func (*Refs) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{24}
+	return file_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Refs) GetWhole() bool {
@@ -1926,7 +2011,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2023,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2036,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{25}
+	return file_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Progress) GetPhase() string {
@@ -1991,7 +2076,7 @@ type RunReport struct {
 
 func (x *RunReport) Reset() {
 	*x = RunReport{}
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2088,7 @@ func (x *RunReport) String() string {
 func (*RunReport) ProtoMessage() {}
 
 func (x *RunReport) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2101,7 @@ func (x *RunReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunReport.ProtoReflect.Descriptor instead.
 func (*RunReport) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{26}
+	return file_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RunReport) GetDirectory() string {
@@ -2080,7 +2165,7 @@ type ObjectError struct {
 
 func (x *ObjectError) Reset() {
 	*x = ObjectError{}
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2177,7 @@ func (x *ObjectError) String() string {
 func (*ObjectError) ProtoMessage() {}
 
 func (x *ObjectError) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2190,7 @@ func (x *ObjectError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectError.ProtoReflect.Descriptor instead.
 func (*ObjectError) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{27}
+	return file_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ObjectError) GetObject() *Object {
@@ -2137,7 +2222,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2234,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2247,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{28}
+	return file_engine_proto_rawDescGZIP(), []int{29}
 }
 
 type HealthEvent struct {
@@ -2177,7 +2262,7 @@ type HealthEvent struct {
 
 func (x *HealthEvent) Reset() {
 	*x = HealthEvent{}
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2274,7 @@ func (x *HealthEvent) String() string {
 func (*HealthEvent) ProtoMessage() {}
 
 func (x *HealthEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2287,7 @@ func (x *HealthEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthEvent.ProtoReflect.Descriptor instead.
 func (*HealthEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{29}
+	return file_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HealthEvent) GetOk() bool {
@@ -2243,7 +2328,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2340,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2353,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{30}
+	return file_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CallRequest) GetVerb() string {
@@ -2294,7 +2379,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2306,7 +2391,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2319,7 +2404,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{31}
+	return file_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CallResponse) GetData() []byte {
@@ -2342,7 +2427,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2439,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2452,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{32}
+	return file_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Event) GetId() string {
@@ -2415,7 +2500,7 @@ type EventResult struct {
 
 func (x *EventResult) Reset() {
 	*x = EventResult{}
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2427,7 +2512,7 @@ func (x *EventResult) String() string {
 func (*EventResult) ProtoMessage() {}
 
 func (x *EventResult) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2440,7 +2525,7 @@ func (x *EventResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventResult.ProtoReflect.Descriptor instead.
 func (*EventResult) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{33}
+	return file_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *EventResult) GetCode() string {
@@ -2466,7 +2551,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_engine_proto_msgTypes[34]
+	mi := &file_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2563,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[34]
+	mi := &file_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2576,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{34}
+	return file_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ObserveRequest) GetChanges() []*TenantChange {
@@ -2514,7 +2599,7 @@ type TenantChange struct {
 
 func (x *TenantChange) Reset() {
 	*x = TenantChange{}
-	mi := &file_engine_proto_msgTypes[35]
+	mi := &file_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2526,7 +2611,7 @@ func (x *TenantChange) String() string {
 func (*TenantChange) ProtoMessage() {}
 
 func (x *TenantChange) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[35]
+	mi := &file_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +2624,7 @@ func (x *TenantChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantChange.ProtoReflect.Descriptor instead.
 func (*TenantChange) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{35}
+	return file_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TenantChange) GetCloudId() string {
@@ -2585,7 +2670,7 @@ type ObserveResponse struct {
 
 func (x *ObserveResponse) Reset() {
 	*x = ObserveResponse{}
-	mi := &file_engine_proto_msgTypes[36]
+	mi := &file_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2597,7 +2682,7 @@ func (x *ObserveResponse) String() string {
 func (*ObserveResponse) ProtoMessage() {}
 
 func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[36]
+	mi := &file_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2610,7 +2695,7 @@ func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
 func (*ObserveResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{36}
+	return file_engine_proto_rawDescGZIP(), []int{37}
 }
 
 var File_engine_proto protoreflect.FileDescriptor
@@ -2682,7 +2767,7 @@ const file_engine_proto_rawDesc = "" +
 	"\bdata_dir\x18\x02 \x01(\tR\adataDir\x12=\n" +
 	"\vdirectories\x18\x03 \x03(\v2\x1b.tandem.engine.v1.DirectoryR\vdirectories\x12\x1a\n" +
 	"\bsettings\x18\x04 \x01(\fR\bsettings\x12\x1a\n" +
-	"\bfeatures\x18\x05 \x03(\tR\bfeatures\"\xa3\x01\n" +
+	"\bfeatures\x18\x05 \x03(\tR\bfeatures\"\xda\x01\n" +
 	"\tDirectory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04urls\x18\x02 \x03(\tR\x04urls\x12\x12\n" +
@@ -2690,7 +2775,14 @@ const file_engine_proto_rawDesc = "" +
 	"\x04user\x18\x04 \x01(\tR\x04user\x12\x1a\n" +
 	"\bpassword\x18\x05 \x01(\tR\bpassword\x12\x0e\n" +
 	"\x02ca\x18\x06 \x01(\fR\x02ca\x12\x1a\n" +
-	"\binsecure\x18\a \x01(\bR\binsecure\"/\n" +
+	"\binsecure\x18\a \x01(\bR\binsecure\x125\n" +
+	"\baccounts\x18\b \x03(\v2\x19.tandem.engine.v1.AccountR\baccounts\"}\n" +
+	"\aAccount\x12\x18\n" +
+	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1a\n" +
+	"\bpassword\x18\x03 \x01(\fR\bpassword\x12\x12\n" +
+	"\x04port\x18\x04 \x01(\rR\x04port\x12\x14\n" +
+	"\x05under\x18\x05 \x03(\tR\x05under\"/\n" +
 	"\x11ConfigureResponse\x12\x1a\n" +
 	"\bproblems\x18\x01 \x03(\tR\bproblems\"\x83\x01\n" +
 	"\n" +
@@ -2855,7 +2947,7 @@ func file_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_engine_proto_goTypes = []any{
 	(Mode)(0),                 // 0: tandem.engine.v1.Mode
 	(Want)(0),                 // 1: tandem.engine.v1.Want
@@ -2872,39 +2964,40 @@ var file_engine_proto_goTypes = []any{
 	(*Attributes)(nil),        // 12: tandem.engine.v1.Attributes
 	(*ConfigureRequest)(nil),  // 13: tandem.engine.v1.ConfigureRequest
 	(*Directory)(nil),         // 14: tandem.engine.v1.Directory
-	(*ConfigureResponse)(nil), // 15: tandem.engine.v1.ConfigureResponse
-	(*RunMessage)(nil),        // 16: tandem.engine.v1.RunMessage
-	(*AsOf)(nil),              // 17: tandem.engine.v1.AsOf
-	(*RunStart)(nil),          // 18: tandem.engine.v1.RunStart
-	(*Decisions)(nil),         // 19: tandem.engine.v1.Decisions
-	(*Decision)(nil),          // 20: tandem.engine.v1.Decision
-	(*RunEvent)(nil),          // 21: tandem.engine.v1.RunEvent
-	(*RunBegin)(nil),          // 22: tandem.engine.v1.RunBegin
-	(*Proposals)(nil),         // 23: tandem.engine.v1.Proposals
-	(*Proposal)(nil),          // 24: tandem.engine.v1.Proposal
-	(*Value)(nil),             // 25: tandem.engine.v1.Value
-	(*Refs)(nil),              // 26: tandem.engine.v1.Refs
-	(*Progress)(nil),          // 27: tandem.engine.v1.Progress
-	(*RunReport)(nil),         // 28: tandem.engine.v1.RunReport
-	(*ObjectError)(nil),       // 29: tandem.engine.v1.ObjectError
-	(*HealthRequest)(nil),     // 30: tandem.engine.v1.HealthRequest
-	(*HealthEvent)(nil),       // 31: tandem.engine.v1.HealthEvent
-	(*CallRequest)(nil),       // 32: tandem.engine.v1.CallRequest
-	(*CallResponse)(nil),      // 33: tandem.engine.v1.CallResponse
-	(*Event)(nil),             // 34: tandem.engine.v1.Event
-	(*EventResult)(nil),       // 35: tandem.engine.v1.EventResult
-	(*ObserveRequest)(nil),    // 36: tandem.engine.v1.ObserveRequest
-	(*TenantChange)(nil),      // 37: tandem.engine.v1.TenantChange
-	(*ObserveResponse)(nil),   // 38: tandem.engine.v1.ObserveResponse
-	nil,                       // 39: tandem.engine.v1.DescribeResponse.WritesEntry
-	nil,                       // 40: tandem.engine.v1.DescribeResponse.ReadsEntry
-	nil,                       // 41: tandem.engine.v1.RunStart.DcEntry
-	nil,                       // 42: tandem.engine.v1.RunStart.AsOfEntry
-	nil,                       // 43: tandem.engine.v1.Proposal.DesiredEntry
-	nil,                       // 44: tandem.engine.v1.Proposal.RefsEntry
-	nil,                       // 45: tandem.engine.v1.HealthEvent.DetailsEntry
-	nil,                       // 46: tandem.engine.v1.Event.ValuesEntry
-	nil,                       // 47: tandem.engine.v1.TenantChange.ValuesEntry
+	(*Account)(nil),           // 15: tandem.engine.v1.Account
+	(*ConfigureResponse)(nil), // 16: tandem.engine.v1.ConfigureResponse
+	(*RunMessage)(nil),        // 17: tandem.engine.v1.RunMessage
+	(*AsOf)(nil),              // 18: tandem.engine.v1.AsOf
+	(*RunStart)(nil),          // 19: tandem.engine.v1.RunStart
+	(*Decisions)(nil),         // 20: tandem.engine.v1.Decisions
+	(*Decision)(nil),          // 21: tandem.engine.v1.Decision
+	(*RunEvent)(nil),          // 22: tandem.engine.v1.RunEvent
+	(*RunBegin)(nil),          // 23: tandem.engine.v1.RunBegin
+	(*Proposals)(nil),         // 24: tandem.engine.v1.Proposals
+	(*Proposal)(nil),          // 25: tandem.engine.v1.Proposal
+	(*Value)(nil),             // 26: tandem.engine.v1.Value
+	(*Refs)(nil),              // 27: tandem.engine.v1.Refs
+	(*Progress)(nil),          // 28: tandem.engine.v1.Progress
+	(*RunReport)(nil),         // 29: tandem.engine.v1.RunReport
+	(*ObjectError)(nil),       // 30: tandem.engine.v1.ObjectError
+	(*HealthRequest)(nil),     // 31: tandem.engine.v1.HealthRequest
+	(*HealthEvent)(nil),       // 32: tandem.engine.v1.HealthEvent
+	(*CallRequest)(nil),       // 33: tandem.engine.v1.CallRequest
+	(*CallResponse)(nil),      // 34: tandem.engine.v1.CallResponse
+	(*Event)(nil),             // 35: tandem.engine.v1.Event
+	(*EventResult)(nil),       // 36: tandem.engine.v1.EventResult
+	(*ObserveRequest)(nil),    // 37: tandem.engine.v1.ObserveRequest
+	(*TenantChange)(nil),      // 38: tandem.engine.v1.TenantChange
+	(*ObserveResponse)(nil),   // 39: tandem.engine.v1.ObserveResponse
+	nil,                       // 40: tandem.engine.v1.DescribeResponse.WritesEntry
+	nil,                       // 41: tandem.engine.v1.DescribeResponse.ReadsEntry
+	nil,                       // 42: tandem.engine.v1.RunStart.DcEntry
+	nil,                       // 43: tandem.engine.v1.RunStart.AsOfEntry
+	nil,                       // 44: tandem.engine.v1.Proposal.DesiredEntry
+	nil,                       // 45: tandem.engine.v1.Proposal.RefsEntry
+	nil,                       // 46: tandem.engine.v1.HealthEvent.DetailsEntry
+	nil,                       // 47: tandem.engine.v1.Event.ValuesEntry
+	nil,                       // 48: tandem.engine.v1.TenantChange.ValuesEntry
 }
 var file_engine_proto_depIdxs = []int32{
 	5,  // 0: tandem.engine.v1.Grant.scope:type_name -> tandem.engine.v1.Scope
@@ -2912,66 +3005,67 @@ var file_engine_proto_depIdxs = []int32{
 	4,  // 2: tandem.engine.v1.Grant.epoch:type_name -> tandem.engine.v1.Epoch
 	6,  // 3: tandem.engine.v1.GrantsRequest.grants:type_name -> tandem.engine.v1.Grant
 	4,  // 4: tandem.engine.v1.Ack.epoch:type_name -> tandem.engine.v1.Epoch
-	39, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
-	40, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
+	40, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
+	41, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
 	14, // 7: tandem.engine.v1.ConfigureRequest.directories:type_name -> tandem.engine.v1.Directory
-	18, // 8: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
-	19, // 9: tandem.engine.v1.RunMessage.decisions:type_name -> tandem.engine.v1.Decisions
-	5,  // 10: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
-	3,  // 11: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
-	0,  // 12: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
-	41, // 13: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
-	42, // 14: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
-	20, // 15: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
-	23, // 16: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
-	27, // 17: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
-	28, // 18: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
-	22, // 19: tandem.engine.v1.RunEvent.begin:type_name -> tandem.engine.v1.RunBegin
-	24, // 20: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
-	2,  // 21: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
-	4,  // 22: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
-	1,  // 23: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
-	43, // 24: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
-	44, // 25: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
-	3,  // 26: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
-	3,  // 27: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
-	3,  // 28: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
-	29, // 29: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
-	2,  // 30: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
-	45, // 31: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
-	2,  // 32: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
-	46, // 33: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
-	37, // 34: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
-	2,  // 35: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
-	47, // 36: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
-	12, // 37: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
-	11, // 38: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
-	17, // 39: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
-	25, // 40: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
-	26, // 41: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
-	25, // 42: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	25, // 43: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	9,  // 44: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
-	13, // 45: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
-	7,  // 46: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
-	16, // 47: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
-	30, // 48: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
-	32, // 49: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
-	34, // 50: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
-	36, // 51: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
-	10, // 52: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
-	15, // 53: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
-	8,  // 54: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
-	21, // 55: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
-	31, // 56: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
-	33, // 57: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
-	35, // 58: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
-	38, // 59: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
-	52, // [52:60] is the sub-list for method output_type
-	44, // [44:52] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	15, // 8: tandem.engine.v1.Directory.accounts:type_name -> tandem.engine.v1.Account
+	19, // 9: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
+	20, // 10: tandem.engine.v1.RunMessage.decisions:type_name -> tandem.engine.v1.Decisions
+	5,  // 11: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
+	3,  // 12: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
+	0,  // 13: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
+	42, // 14: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
+	43, // 15: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
+	21, // 16: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
+	24, // 17: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
+	28, // 18: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
+	29, // 19: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
+	23, // 20: tandem.engine.v1.RunEvent.begin:type_name -> tandem.engine.v1.RunBegin
+	25, // 21: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
+	2,  // 22: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
+	4,  // 23: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
+	1,  // 24: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
+	44, // 25: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
+	45, // 26: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
+	3,  // 27: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
+	3,  // 28: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
+	3,  // 29: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
+	30, // 30: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
+	2,  // 31: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
+	46, // 32: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
+	2,  // 33: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
+	47, // 34: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
+	38, // 35: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
+	2,  // 36: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
+	48, // 37: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
+	12, // 38: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
+	11, // 39: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
+	18, // 40: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
+	26, // 41: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
+	27, // 42: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
+	26, // 43: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	26, // 44: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	9,  // 45: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
+	13, // 46: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
+	7,  // 47: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
+	17, // 48: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
+	31, // 49: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
+	33, // 50: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
+	35, // 51: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
+	37, // 52: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
+	10, // 53: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
+	16, // 54: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
+	8,  // 55: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
+	22, // 56: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
+	32, // 57: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
+	34, // 58: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
+	36, // 59: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
+	39, // 60: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
+	53, // [53:61] is the sub-list for method output_type
+	45, // [45:53] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_engine_proto_init() }
@@ -2979,11 +3073,11 @@ func file_engine_proto_init() {
 	if File_engine_proto != nil {
 		return
 	}
-	file_engine_proto_msgTypes[14].OneofWrappers = []any{
+	file_engine_proto_msgTypes[15].OneofWrappers = []any{
 		(*RunMessage_Start)(nil),
 		(*RunMessage_Decisions)(nil),
 	}
-	file_engine_proto_msgTypes[19].OneofWrappers = []any{
+	file_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*RunEvent_Proposals)(nil),
 		(*RunEvent_Progress)(nil),
 		(*RunEvent_Report)(nil),
@@ -2995,7 +3089,7 @@ func file_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_proto_rawDesc), len(file_engine_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   46,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
