@@ -103,6 +103,19 @@ func TestItKeepsTheContract(t *testing.T) {
 	conformance.Run(t, newWorld(t).options(func(t testing.TB) engine.Engine { return enginetest.Wire(t, &minimal{}) }))
 }
 
+// It has no feature for which an account beside the reading one is there, so that a host that would let it have all gives it none.
+func TestItGetsNoAccounts(t *testing.T) {
+	d, err := (&minimal{}).Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newWorld(t).config("")
+	c.Directories[0].Accounts = map[scoping.Purpose]engine.Account{scoping.Replicate: {User: "a"}, scoping.Reset: {User: "b"}, scoping.Provision: {User: "c"}}
+	if got := c.For(d, scoping.Purposes()); got.Directories[0].Accounts != nil {
+		t.Errorf("it gets %v", got.Directories[0].Accounts)
+	}
+}
+
 func TestItKeepsTheContractAsAProcess(t *testing.T) {
 	conformance.Run(t, newWorld(t).options(process))
 }

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,12 +64,13 @@ type proposer struct {
 	engine.GrantBook
 	count  int
 	refuse string
+	can    []scoping.Feature
 	health chan engine.Health
 	config engine.Config
 }
 
 func (p *proposer) Describe(context.Context) (engine.Description, error) {
-	return engine.Description{Kind: "proposer", Contract: engine.ContractVersion}, nil
+	return engine.Description{Kind: "proposer", Contract: engine.ContractVersion, Features: p.can}, nil
 }
 
 func (p *proposer) Configure(_ context.Context, c engine.Config) error {
@@ -311,6 +314,35 @@ func TestARefusedConfigurationWaitsForAnother(t *testing.T) {
 	l.last().Kill()
 	if _, err := s.Run(t.Context(), engine.RunRequest{}, engine.Conversation{Decide: apply}); err != nil {
 		t.Errorf("the refused configuration was kept: %v", err)
+	}
+}
+
+// Whatever an engine says of itself, it gets no account that it may not have; and none of what it may that it has no feature for.
+func TestAnEngineGetsOnlyTheAccountsThatItMayHaveAndUses(t *testing.T) {
+	whole := engine.Config{Directories: []engine.Directory{{Name: "contoso", Accounts: map[scoping.Purpose]engine.Account{
+		scoping.Replicate: {User: "hash"}, scoping.Reset: {User: "reset"}, scoping.Provision: {User: "prov"}}}}}
+	every := []scoping.Feature{scoping.Users, scoping.PasswordHash, scoping.PasswordWriteback, scoping.UserProvisioning}
+	for name, c := range map[string]struct {
+		can  []scoping.Feature
+		may  []scoping.Purpose
+		want []scoping.Purpose
+	}{
+		"one that claims every feature and may have none": {every, nil, nil},
+		"one that may have one":                           {every, []scoping.Purpose{scoping.Replicate}, []scoping.Purpose{scoping.Replicate}},
+		"one that may have all and uses one":              {[]scoping.Feature{scoping.PasswordWriteback}, scoping.Purposes(), []scoping.Purpose{scoping.Reset}},
+	} {
+		p := &proposer{count: 10, can: c.can}
+		l := &locals{impl: func() engine.Engine { return p }}
+		s := open(t, supervisor.Options{Name: "test", Start: l.start, Config: whole, Accounts: c.may})
+		for _, when := range []string{"when it is started", "when it is configured anew"} {
+			got := slices.Sorted(maps.Keys(p.config.Directories[0].Accounts))
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%s, %s: %v, want %v", name, when, got, c.want)
+			}
+			if err := s.Configure(t.Context(), whole); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
