@@ -66,6 +66,11 @@ func TestAnAgentKeepsTheAccountsOfItsPurposesAndTellsWhatTheyLack(t *testing.T) 
 			t.Errorf("health does not say %q: %s", part, h.Message)
 		}
 	}
+	for _, a := range answer[[]cloudsync.AgentInfo](w, "agents", nil) {
+		if a.Live && (len(a.Purposes) != 1 || a.Purposes[0] != "reset" || h.Details["holds.reset."+a.ID] != a.Host) {
+			t.Errorf("%+v\n%v", a, h.Details)
+		}
+	}
 	p.kill()
 	secrettest.Absent(t, p.err.Bytes(), []byte(resetPassword))
 }

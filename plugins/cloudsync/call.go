@@ -51,6 +51,7 @@ type AgentInfo struct {
 	Trouble    string    `json:"trouble,omitempty"`       // what is wrong with it and since when
 	Machine    string    `json:"machine,omitempty"`
 	Expires    time.Time `json:"certificateEnds,omitzero"`
+	Purposes   []string  `json:"purposes,omitempty"` // of the accounts that it holds beside the one that reads; of one that is away, as it said last
 }
 
 // RemoveArgs are the arguments of verb "remove".
@@ -167,7 +168,7 @@ func (h *hub) describe(a enrolled, info *AgentInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.record(a.ID)
-	info.State, info.Answered, info.Latency, info.Trouble = "away", r.answered.UTC(), r.latency.Milliseconds(), h.note(a)
+	info.State, info.Answered, info.Latency, info.Trouble, info.Purposes = "away", r.answered.UTC(), r.latency.Milliseconds(), h.note(a), r.purposes
 	if l := h.live[a.ID]; l != nil {
 		info.State, info.Controller, info.Requests = "good", l.controller, l.load
 		info.Machine = cmp.Or(l.machine, a.Machine)

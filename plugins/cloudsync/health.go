@@ -2,6 +2,7 @@ package cloudsync
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ func (s *service) health() engine.Health {
 		for id, note := range c.notes {
 			h.Details["agent."+id] = note
 		}
+		maps.Copy(h.Details, c.holds)
 		notes = append(notes, c.lines...)
 		if c.live < j.minimum {
 			problems = append(problems, noAgents(name, c.live, j.minimum, s.troubles[name]).Error())
@@ -54,12 +56,13 @@ type conditions struct {
 	live, usable int               // that attend; of those, that answered lately
 	notes        map[string]string // what is wrong with one, by id
 	lines        []string          // the same, each naming its agent, in the order of their ids
+	holds        map[string]string // "holds.PURPOSE.ID": the host of an agent that holds the account of a purpose
 }
 
 // conditions looks at each enrolled agent of an audience. One that was started by the engine itself is none of its own concern
 // while it is away: why is told by whoever starts it.
 func (h *hub) conditions(a audience) conditions {
-	out := conditions{notes: map[string]string{}}
+	out := conditions{notes: map[string]string{}, holds: map[string]string{}}
 	agents := h.registry.all()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,6 +79,9 @@ func (h *hub) conditions(a audience) conditions {
 			host = l.Host
 		} else if e.Embedded {
 			continue
+		}
+		for _, p := range h.record(e.ID).purposes {
+			out.holds["holds."+p+"."+e.ID] = host
 		}
 		if note := h.note(e); note != "" {
 			out.notes[e.ID] = "host " + host + ": " + note

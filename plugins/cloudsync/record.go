@@ -20,7 +20,8 @@ type record struct {
 	why      string        // of the last of these
 	answered time.Time     // its last good answer
 	latency  time.Duration // smoothed time that it keeps waiting, once it answered
-	lacks    string        // a right that its account lacks, and how to grant it
+	lacks    string        // what is wrong with its accounts' rights, and how to mend it
+	purposes []string      // of the accounts that it holds beside the one that reads
 	second   string        // that another process with the same identity was refused, and where
 	seconded time.Time     // when it was refused last
 	left     time.Time     // when its last line ended; zero while it attends
@@ -71,7 +72,7 @@ func (h *hub) fared(l *live, latency time.Duration, miss error) {
 
 // attends takes in what an agent says of itself when its line begins.
 func (r *record) attends(a *linepb.AttendRequest, now time.Time) {
-	r.left, r.lacks, r.second = time.Time{}, a.Lacks, ""
+	r.left, r.lacks, r.second, r.purposes = time.Time{}, a.Lacks, "", purposesOf(a.Purposes)
 	if a.Trouble == "" {
 		return
 	}
@@ -79,6 +80,17 @@ func (r *record) attends(a *linepb.AttendRequest, now time.Time) {
 		r.since = now
 	}
 	r.misses, r.why = max(r.misses, failing), a.Trouble
+}
+
+// purposesOf leaves out what is no purpose: an agent may say anything.
+func purposesOf(told []string) []string {
+	var out []string
+	for _, p := range scoping.Purposes() {
+		if slices.Contains(told, string(p)) {
+			out = append(out, string(p))
+		}
+	}
+	return out
 }
 
 // trouble says what is wrong with an agent that attends; empty: nothing is known to be.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -49,6 +50,9 @@ type reader struct {
 func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
 	host, _ := os.Hostname()
 	out := &linepb.AttendRequest{Base: r.connection.Base, Host: host, Version: Version()}
+	for _, p := range slices.Sorted(maps.Keys(r.accounts)) {
+		out.Purposes = append(out.Purposes, string(p))
+	}
 	looking, end := context.WithTimeoutCause(ctx, helloPatience, fmt.Errorf("no controller answered within %s", helloPatience))
 	defer end()
 	s, usn, err := r.session(looking, "")

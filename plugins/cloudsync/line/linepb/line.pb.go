@@ -234,6 +234,7 @@ type AttendRequest struct {
 	Process       []byte                 `protobuf:"bytes,7,opt,name=process,proto3" json:"process,omitempty"`       // random, the same for the life of the agent's process
 	Trouble       string                 `protobuf:"bytes,8,opt,name=trouble,proto3" json:"trouble,omitempty"`       // why the directory cannot be read now; empty: it can
 	Lacks         string                 `protobuf:"bytes,9,opt,name=lacks,proto3" json:"lacks,omitempty"`           // see Start
+	Purposes      []string               `protobuf:"bytes,10,rep,name=purposes,proto3" json:"purposes,omitempty"`    // of the accounts that it holds beside the one that reads: "replicate", "reset", "provision"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -329,6 +330,13 @@ func (x *AttendRequest) GetLacks() string {
 		return x.Lacks
 	}
 	return ""
+}
+
+func (x *AttendRequest) GetPurposes() []string {
+	if x != nil {
+		return x.Purposes
+	}
+	return nil
 }
 
 // Request asks for one reading of the directory.
@@ -1273,7 +1281,7 @@ const file_line_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12 \n" +
 	"\vcertificate\x18\x03 \x01(\fR\vcertificate\" \n" +
 	"\fRenewRequest\x12\x10\n" +
-	"\x03csr\x18\x01 \x01(\fR\x03csr\"\xf5\x01\n" +
+	"\x03csr\x18\x01 \x01(\fR\x03csr\"\x91\x02\n" +
 	"\rAttendRequest\x12\x12\n" +
 	"\x04base\x18\x01 \x01(\tR\x04base\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x18\n" +
@@ -1287,7 +1295,9 @@ const file_line_proto_rawDesc = "" +
 	"\amachine\x18\x06 \x01(\tR\amachine\x12\x18\n" +
 	"\aprocess\x18\a \x01(\fR\aprocess\x12\x18\n" +
 	"\atrouble\x18\b \x01(\tR\atrouble\x12\x14\n" +
-	"\x05lacks\x18\t \x01(\tR\x05lacks\"\xc5\x03\n" +
+	"\x05lacks\x18\t \x01(\tR\x05lacks\x12\x1a\n" +
+	"\bpurposes\x18\n" +
+	" \x03(\tR\bpurposes\"\xc5\x03\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
 	"\achanges\x18\x02 \x01(\v2\x17.tandem.line.v1.ChangesH\x00R\achanges\x12<\n" +
