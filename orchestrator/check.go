@@ -11,12 +11,14 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/directory/rights"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
 // Finding is one line of `tandem check`.
 type Finding struct {
 	Name     string `json:"name"`
+	Code     string `json:"code,omitempty"` // what it is, for programs; only of accounts of directories
 	OK       bool   `json:"ok"`
 	Severity string `json:"severity"` // ok, note, warning, failure
 	Message  string `json:"message"`
@@ -34,9 +36,16 @@ func (x *Orchestrator) Check(ctx context.Context) []Finding {
 		out = append(out, failure("configuration", err, ""))
 	}
 	for _, d := range x.config.Directories {
-		if c, ok := conns[d.Name]; ok {
-			out = append(out, x.checkDirectory(ctx, c)...)
+		c, ok := conns[d.Name]
+		if !ok {
+			continue
 		}
+		out = append(out, x.checkDirectory(ctx, c)...)
+		accounts, err := x.config.accounts(d, x.options.Getenv)
+		if err != nil {
+			out = append(out, failure("directory "+d.Name, err, ""))
+		}
+		out = append(out, x.checkAccounts(ctx, c, accounts)...)
 	}
 	for _, f := range x.tenant.Check(ctx) {
 		out = append(out, Finding{Name: "tenant " + f.Subject, OK: f.Level != tenant.Failure, Severity: string(f.Level), Message: f.Text, Hint: f.Hint})
@@ -96,7 +105,7 @@ func (x *Orchestrator) checkDirectory(ctx context.Context, c directory.Connectio
 	} else {
 		out = append(out, fine(name+" deleted objects", "the account sees tombstones"))
 	}
-	return out
+	return append(out, findings(name+" bind", rights.Bind(ctx, s, c.User))...)
 }
 
 // checkInstallation says whether this host may write to the tenant, by the tenant's mark and by what the state belongs to.

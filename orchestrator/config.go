@@ -40,6 +40,10 @@ type DirectoryConfig struct {
 	Base string     `yaml:"base"`
 	Bind BindConfig `yaml:"bind"`
 	TLS  TLSConfig  `yaml:"tls"`
+
+	Replicate *AccountConfig `yaml:"replicate"` // reads password hashes
+	Reset     *AccountConfig `yaml:"reset"`     // sets passwords
+	Provision *AccountConfig `yaml:"provision"` // writes into containers
 }
 
 // urls is one URL or a list of them.
@@ -101,6 +105,8 @@ type EngineConfig struct {
 	SHA256       string         `yaml:"sha256"`
 	Env          []string       `yaml:"env"` // names of the host's variables that an external engine may see
 	Settings     map[string]any `yaml:"settings"`
+
+	Accounts []scoping.Purpose `yaml:"accounts"` // of the directories, that an external engine may have; none without
 }
 
 // The kinds of engines.
@@ -248,6 +254,13 @@ func (d *DirectoryConfig) problems(i int, seen map[string]bool, m *mistakes) {
 	} else if d.Bind.User == "" || (d.Bind.PasswordFile == "") == (d.Bind.PasswordEnv == "") {
 		bad("bind", "%s: bind: give user, and exactly one of passwordFile and passwordEnv", at)
 	}
+	for _, p := range scoping.Purposes() {
+		if a := d.account(p); a != nil {
+			a.problems(p, at, d, m.at("directories", i, string(p)))
+		} else if m.has("directories", i, string(p)) {
+			(&AccountConfig{}).problems(p, at, d, m.at("directories", i, string(p))) // the key without anything
+		}
+	}
 }
 
 func (t *TenantConfig) problems(bad placer) {
@@ -299,6 +312,7 @@ func (e *EngineConfig) problems(i int, names map[string]bool, bad placer) {
 	default:
 		bad("kind", "%s: kind %q is not one of connect, cloudsync, external", at, e.Kind)
 	}
+	e.accountProblems(at, bad)
 	if e.Schedule < 0 {
 		bad("schedule", "%s: schedule is negative", at)
 	}

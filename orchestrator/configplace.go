@@ -43,6 +43,17 @@ func (m *mistakes) at(path ...any) placer {
 	}
 }
 
+// has reports whether the file has a key, or a position of a list.
+func (m *mistakes) has(path ...any) bool {
+	n := m.root
+	for _, step := range path {
+		if _, n = child(n, step); n == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // child gives what lies below a node, and the node that marks its place.
 func child(n *yaml.Node, step any) (mark, value *yaml.Node) {
 	if n == nil {
@@ -92,7 +103,7 @@ func explainYAML(message string) string {
 
 // keysOf finds the keys of a type of the configuration by the type's name.
 func keysOf(t reflect.Type, name string) (keys []string) {
-	for t.Kind() == reflect.Slice {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct || t == reflect.TypeFor[yaml.Node]() {

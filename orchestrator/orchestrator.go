@@ -117,7 +117,11 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	}
 	for _, d := range x.config.Directories {
 		c := conns[d.Name]
-		x.dirs = append(x.dirs, engine.Directory{Name: c.Name, URLs: c.URLs, Base: c.Base, User: c.User, Password: c.Password, CA: c.CA, Insecure: c.Insecure})
+		accounts, err := x.config.accounts(d, x.options.Getenv)
+		if err != nil {
+			return err
+		}
+		x.dirs = append(x.dirs, engine.Directory{Name: c.Name, URLs: c.URLs, Base: c.Base, User: c.User, Password: c.Password, CA: c.CA, Insecure: c.Insecure, Accounts: accounts})
 	}
 	if x.tenant, err = x.openTenant(ctx); err != nil {
 		return err

@@ -55,6 +55,7 @@ type site struct {
 	name, url, base, domain string
 	ca                      []byte
 	admin, reader, password string
+	replication             int // port of it; 0: there is none
 }
 
 // sites starts each kind of directory that a story is told over.
@@ -86,7 +87,7 @@ func sambaSite(t *testing.T) site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dc.Stop() })
-	return site{name: "samba", url: dc.URL(), base: dc.Base(), domain: dc.Domain(), ca: dc.CAPEM(), admin: dc.AdminUser(), reader: dc.ReadOnlyUser(), password: dc.AdminPassword()}
+	return site{name: "samba", url: dc.URL(), base: dc.Base(), domain: dc.Domain(), ca: dc.CAPEM(), admin: dc.AdminUser(), reader: dc.ReadOnlyUser(), password: dc.AdminPassword(), replication: dc.ReplicationPort()}
 }
 
 // world is a site, a tenant, and a Tandem over both.
@@ -101,6 +102,7 @@ type world struct {
 	seed   seed.World
 	tandem *orchestrator.Orchestrator
 	extra  string // more engines of tandem.yaml
+	more   string // more keys of its directory
 	agents int    // embedded ones
 	titles int    // given by writer
 	pilot  string // the policy with the pilot
@@ -204,7 +206,7 @@ directories:
     base: %s
     bind: {user: %s, passwordFile: ./ad-password}
     tls: {caFile: ./ad-ca.pem}
-tenant:
+%stenant:
   endpoint: %s
   authority: %s
   tenantId: %s
@@ -218,7 +220,7 @@ engines:
     kind: cloudsync
     settings:
       agents: {listen: "%s", minimum: 1, embedded: %d, grace: 20s}
-%s`, w.site.url, w.site.base, w.site.reader, w.graph.GraphEndpoint(), w.graph.Authority(), w.graph.TenantID, w.graph.ClientID, w.listen(), w.agents, w.extra)
+%s`, w.site.url, w.site.base, w.site.reader, w.more, w.graph.GraphEndpoint(), w.graph.Authority(), w.graph.TenantID, w.graph.ClientID, w.listen(), w.agents, w.extra)
 	c, err := orchestrator.ParseConfig(w.file("tandem.yaml", text), []byte(text))
 	if err != nil {
 		w.t.Fatal(err)

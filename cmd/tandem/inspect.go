@@ -59,6 +59,9 @@ func showStatus(w io.Writer, s api.Status) {
 	for _, t := range s.Trouble {
 		fmt.Fprintln(w, bold("UNHEALTHY   "+t))
 	}
+	for _, n := range s.Notes {
+		fmt.Fprintln(w, "note        "+n)
+	}
 	showMark(w, s.Mark, s.Trouble)
 	for _, x := range s.Stops {
 		fmt.Fprintln(w, bold(fmt.Sprintf("STOPPED     %s by %s: %s", x.ID, x.By, x.Reason)))

@@ -21,6 +21,7 @@ type Status struct {
 	ReadOnly     string               `json:"readOnly,omitempty"`
 	Healthy      bool                 `json:"healthy"` // this host may write, all of directories, tenant and engines were reached in their last try, and no loop stands still
 	Trouble      []string             `json:"trouble"` // why not, a sentence each
+	Notes        []string             `json:"notes"`   // what is to be known though nothing is wrong, such as hosts that are tier 0
 	Mark         Mark                 `json:"mark"`    // the tenant's
 	Awaits       *Awaits              `json:"awaits,omitempty"`
 	Tenant       Reached              `json:"tenant"`
@@ -137,11 +138,14 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	}
 	out.Trouble, out.Tenant = orEmpty(c.h.trouble(s)), reachedOf(s.Tenant)
 	out.Healthy = len(out.Trouble) == 0
+	details := map[string]map[string]string{}
 	for _, e := range s.Engines {
 		x := engineOf(e, time.Now())
 		x.timetable(c.h.o.Loops())
 		out.Engines = append(out.Engines, x)
+		details[x.Name] = x.Details
 	}
+	out.Notes = orEmpty(c.h.o.TierZero(details))
 	for _, w := range s.Waves {
 		if !w.State.Over() {
 			out.Waves = append(out.Waves, waveOf(w))

@@ -141,7 +141,7 @@ func (m *Model) entries(o *object) [][]byte {
 		} else {
 			e[1] |= aceInheritOnly
 		}
-		if mine || o.class.holds && e[1]&aceInherit != 0 {
+		if mine || e[1]&aceInherit != 0 { // to a directory every object is a container
 			out = append(out, e)
 		}
 	}

@@ -168,6 +168,9 @@ func (m *Model) checkPassword(o *object, password string, change, history bool) 
 	}
 	remembered := slices.Concat([]*credential{o.password}, o.history)
 	remembered = remembered[:min(int64(len(remembered)), rule("pwdhistorylength"))]
+	if (change || history) && len(remembered) > 0 && o.password.matches(password) {
+		return bad("the password was already used (previous password)!")
+	}
 	if (change || history) && slices.ContainsFunc(remembered, func(c *credential) bool { return c.matches(password) }) {
 		return bad("the password was already used (in history)!")
 	}

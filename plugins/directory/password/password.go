@@ -85,10 +85,20 @@ func (s Setter) write(ctx context.Context, user scoping.GUID, build func() (writ
 		return Result{Code: Failed, Reason: "the value is no password", Cause: err}
 	}
 	m.Object = user
+	reached()
 	if err := s.Session.Modify(ctx, m); err != nil {
 		return s.explain(ctx, target, a, err)
 	}
 	return Result{Code: OK}
+}
+
+// between is nil; tests set it, to panic while plain values are at hand.
+var between func()
+
+func reached() {
+	if between != nil {
+		between()
+	}
 }
 
 // wipe clears the values of a modification.

@@ -302,3 +302,25 @@ func TestResultsShowNoPassword(t *testing.T) {
 		secrettest.Absent(t, shown, []byte(old))
 	})
 }
+
+func TestAPanicWhileAPasswordIsAtHandDoesNotShowIt(t *testing.T) {
+	const old, fresh = "Secret-0ld-Passw0rd", "Secret-New-Passw0rd"
+	for name, do := range map[string]func(w *world, s password.Setter, g scoping.GUID) password.Result{
+		"Reset": func(w *world, s password.Setter, g scoping.GUID) password.Result {
+			return s.Reset(w.Context(), g, value(fresh), true)
+		},
+		"Change": func(w *world, s password.Setter, g scoping.GUID) password.Result {
+			return s.Change(w.Context(), g, value(old), value(fresh))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := secrettest.Crash(t, func() {
+				w := embedded(t, lab.Options{})
+				g := w.guid(w.user("ann"))
+				password.PanicBetween()
+				fmt.Println(do(w, w.setter(), g))
+			})
+			secrettest.Absent(t, out, []byte(old), []byte(fresh))
+		})
+	}
+}

@@ -31,6 +31,7 @@ func TestAnswersBecomeCodes(t *testing.T) {
 		{19, "0000052D: Constraint violation - check_password_restrictions: the password is too short. It should be equal or longer than 7 characters!", password.Length},
 		{19, "0000052D: Constraint violation - check_password_restrictions: the password does not meet the complexity criteria!", password.Complexity},
 		{19, "0000052D: Constraint violation - check_password_restrictions: the password was already used (in history)!", password.History},
+		{19, "0000052D: Constraint violation - check_password_restrictions: the password was already used (previous password)!", password.History},
 		{19, "0000052D: Constraint violation - check_password_restrictions: password is too young to change!", password.MinimumAge},
 		{19, "00000056: Constraint violation - check_password_restrictions: The old password specified doesn't match!", password.WrongOld},
 		{19, "00000775: Password change not permitted, account locked out! at ../../source4/dsdb/samdb/ldb_modules/password_hash.c:3929:setup_io", password.LockedOut},

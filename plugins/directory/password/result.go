@@ -152,7 +152,7 @@ var texts = []struct {
 	part string
 	code Code
 }{
-	{"too short", Length}, {"complexity", Complexity}, {"in history", History}, {"too young", MinimumAge},
+	{"too short", Length}, {"complexity", Complexity}, {"already used", History}, {"too young", MinimumAge},
 }
 
 // Classify makes a code of a controller's answer: by the Win32 error at the head of the diagnostic, then by Samba's text, then by LDAP's result. Windows says
