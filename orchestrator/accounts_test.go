@@ -41,7 +41,7 @@ func TestEachMistakeOfAnAccountIsToldWithItsPlace(t *testing.T) {
 		"no password":             {"", "    replicate: {user: a}", "connect", "", "9:5: directory contoso: replicate: give user, and exactly one"},
 		"two passwords":           {"", "\n    provision: {user: a, passwordFile: p, passwordEnv: E}", "connect", "", "10:5: directory contoso: provision: give user, and exactly one"},
 		"nothing":                 {"", "    reset:", "connect", "", "9:5: directory contoso: reset: give user"},
-		"unknown key":             {"", "    reset: {user: a, passwordFile: p, undr: x}", "connect", "", "unknown key \"undr\" (did you mean under?)"},
+		"unknown key":             {"", "    reset: {user: a, passwordFile: p, undr: x}", "connect", "", "unknown key \"undr\" (did you mean \"under\"?)"},
 		"a port of a reset":       {"", "    reset:\n      user: a\n      passwordFile: p\n      port: 135", "connect", "", "12:7: directory contoso: reset.port is for replicate only"},
 		"no port":                 {"", "    replicate: {user: a, passwordFile: p, port: 70000}", "connect", "", "replicate.port: 70000 is no TCP port"},
 		"replication of an OU":    {"", "    replicate: {user: a, passwordFile: p, under: ['OU=Sales,DC=contoso,DC=test']}", "connect", "", "replicate.under: the right to read password hashes is the whole domain's"},
@@ -75,13 +75,6 @@ func (w *world) service(name string) []byte {
 	res, err := w.conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"objectSid"}, nil))
 	w.must(err)
 	return res.Entries[0].GetRawAttributeValue("objectSid")
-}
-
-func (w *world) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 // checked are the findings of the accounts, as NAME CODE SEVERITY.
