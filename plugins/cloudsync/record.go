@@ -20,7 +20,7 @@ type record struct {
 	why      string        // of the last of these
 	answered time.Time     // its last good answer
 	latency  time.Duration // smoothed time that it keeps waiting, once it answered
-	lacks    string        // what is wrong with its accounts' rights, and how to mend it
+	lacks    string        // what is wrong with its accounts' rights, and how to fix it
 	purposes []string      // of the accounts that it holds beside the one that reads
 	second   string        // that another process with the same identity was refused, and where
 	seconded time.Time     // when it was refused last

@@ -34,7 +34,7 @@ type SearchQuery struct {
 	Attrs       []string // AD names; empty: all that are stored. Those that make up Entry's fields always come
 	ShowDeleted bool
 	// Descriptor makes nTSecurityDescriptor, where it is asked for, come with owner, group and access list, and without the audit entries, which
-	// need a privilege that nobody gives a service account: without that the attribute is missing for such an account (MS-ADTS 3.1.1.3.4.1.11).
+	// need a privilege that service accounts do not have: without this the attribute is missing for them (MS-ADTS 3.1.1.3.4.1.11).
 	Descriptor bool
 }
 

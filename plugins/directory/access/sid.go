@@ -1,9 +1,8 @@
 // Package access evaluates the access lists of Active Directory: what the holder of some SIDs may do to an object
-// (MS-ADTS 5.1.3, MS-DTYP 2.4). Everything in it is pure: who reads descriptors and SIDs, and over which connection, is the
-// caller's.
+// (MS-ADTS 5.1.3, MS-DTYP 2.4). Everything in it is pure: the caller reads descriptors and SIDs over a connection of its own.
 //
-// The server decides for itself; what is evaluated here is what is told to people, and what is refused beforehand. It errs on
-// the side that each function names.
+// The controller decides for itself. What is evaluated here is shown to people (package rights), and refuses in advance what must not be tried
+// (package password).
 package access
 
 import (

@@ -6,11 +6,11 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Token is who asks: the SIDs of an account, its groups, and what everybody is who signed in.
+// Token holds the SIDs by which a request is judged: the account's own, its groups', and those that every signed-in account has.
 type Token []SID
 
-// NewToken returns the token of an account by its own SID and its groups', which tokenGroups of the account holds. What every signed-in account is
-// besides is added.
+// NewToken returns the token of an account from its own SID and its groups', as the account's tokenGroups holds them. It adds the SIDs that every signed-in
+// account has.
 func NewToken(own SID, groups []SID) Token {
 	return append(Token{own, Everyone, AuthenticatedUsers}, groups...)
 }
@@ -65,7 +65,7 @@ func (d Descriptor) decide(t Token, self SID, r Right, counts func(Entry) bool) 
 // Writing is everything by which an object, its access list or what lies below it is changed.
 const Writing = CreateChild | DeleteChild | WriteProperty | DeleteTree | Delete | WriteDAC | WriteOwner
 
-// Grant is an entry that gives a token's holder something.
+// Grant is an entry that allows a token's holder something.
 type Grant struct {
 	Entry Entry
 	Below bool // it is for objects below, not for the object itself

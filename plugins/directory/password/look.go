@@ -25,7 +25,7 @@ type Target struct {
 	policy effective
 }
 
-// ErrBlind is returned for a user of whom the account sees too little to say whether it is protected.
+// ErrBlind is returned where the account sees too little of a user to tell whether it is protected.
 var ErrBlind = errors.New("whether the user is protected cannot be told")
 
 // ErrReadOnly is returned for a session with a read-only controller.
@@ -82,8 +82,8 @@ func (s Setter) read(ctx context.Context, q directory.SearchQuery) (directory.En
 	return found, err
 }
 
-// protection says why a user's password is not set; empty: nothing speaks against it. tokenGroups is what decides, since the controller works it out from all nesting and
-// the primary group: adminCount is set an hour late on Windows and not at all on Samba.
+// protection returns why a user's password must not be set; empty: it may be. tokenGroups decides, since the controller computes it from all nesting and
+// the primary group. adminCount alone would not do: Windows sets it up to an hour late, and Samba never.
 func protection(user, root directory.Entry, own []access.SID) (string, error) {
 	if why := notAPerson(user); why != "" {
 		return why, nil
@@ -131,7 +131,7 @@ func groupsOf(user directory.Entry, sid access.SID) ([]access.SID, error) {
 	return groups, nil
 }
 
-// notAPerson says what else an object is.
+// notAPerson returns what an object is instead of a user's account; empty: it is one.
 func notAPerson(user directory.Entry) string {
 	is := map[string]bool{}
 	managed := false
@@ -157,8 +157,8 @@ func notAPerson(user directory.Entry) string {
 	return ""
 }
 
-// overDomain says what a user may do with the whole domain: whoever may replicate secrets knows every password, and whoever may rewrite the domain's access list may
-// give itself that.
+// overDomain returns why a user has power over the whole domain; empty: it has none. An account that may replicate secrets knows every password, and one that may
+// change the domain's access list can grant itself that right.
 func overDomain(root directory.Entry, token access.Token, self access.SID) (string, error) {
 	if !root.Has("nTSecurityDescriptor") {
 		return "", fmt.Errorf("%w: the domain's access list is not shown; grant the account 'Read permissions' on the domain", ErrBlind)

@@ -1,11 +1,11 @@
 // Package password sets passwords of users in Active Directory, as password writeback and administrators ask for: it resets, changes, and unlocks.
 //
 // A [Setter] works over one session with a writable controller. Each of its methods first looks at the user over that same connection ([Setter.Look]) and refuses
-// whoever is protected: administrators by whatever nesting, built-in accounts, computers, and Tandem's own accounts. There is no
-// switch for that. What the controller answers becomes a [Result] with a [Code]. Nothing is ever tried again: a change that is sent twice counts as a wrong old password, and
-// wrong old passwords lock the user out. A result of [InDoubt] is for people, or for a comparison of the password's replication stamp.
+// protected users: administrators through any nesting, built-in accounts, computers, and Tandem's own accounts. No switch turns that off.
+// The controller's answer becomes a [Result] with a [Code]. Nothing is sent twice: a repeated change answers "wrong old password", and
+// wrong old passwords lock the user out. After [InDoubt] a person decides, or a comparison of the password's replication stamp.
 //
-// Between the look and the write lie milliseconds in which somebody else may make the user an administrator; the write goes by objectGUID, so that renaming and moving
+// Between the look and the write lie milliseconds in which the user may become an administrator. The write addresses the object by objectGUID, so renames and moves
 // make no difference. A Setter is for one goroutine at a time, as its session is.
 //
 // Passwords are [secret.Value]s in UTF-8. Their quoted UTF-16LE form (MS-ADTS 3.1.1.3.1.5) is kept in slices that are cleared when the call ends. Not promised: go-ldap copies values
@@ -31,8 +31,8 @@ type Setter struct {
 	Own []access.SID
 }
 
-// Reset gives the user another password, as an administrator does, with the right Reset Password. mustChange has the user change it at the next sign-in, which
-// needs the right to write pwdLastSet; otherwise an older such demand ends with the reset. The history of passwords counts where the controller knows the control for that
+// Reset replaces the user's password, as an administrator does; it needs the right Reset Password. With mustChange the user has to change it at the next sign-in, which
+// needs the right to write pwdLastSet; without it, an older demand to change ends with the reset. The history of passwords counts where the controller knows the control for that
 // ([PolicyHints]).
 func (s Setter) Reset(ctx context.Context, user scoping.GUID, fresh *secret.Value, mustChange bool) Result {
 	return s.write(ctx, user, func() (m write.Modification, err error) {
@@ -46,7 +46,7 @@ func (s Setter) Reset(ctx context.Context, user scoping.GUID, fresh *secret.Valu
 	}, attempt{password: fresh})
 }
 
-// Change gives the user another password, as users do who know the old one: history and minimum age count, and a wrong old one counts
+// Change replaces the user's password by means of the old one, as users themselves do: history and minimum age count, and a wrong old password counts
 // towards the lock-out.
 func (s Setter) Change(ctx context.Context, user scoping.GUID, old, fresh *secret.Value) Result {
 	return s.write(ctx, user, func() (m write.Modification, err error) {
@@ -57,20 +57,20 @@ func (s Setter) Change(ctx context.Context, user scoping.GUID, old, fresh *secre
 	}, attempt{password: fresh, change: true})
 }
 
-// Unlock lets a user who was locked out for wrong passwords sign in again, with the right to write lockoutTime. One who is not locked out stays so.
+// Unlock ends a lock-out after wrong passwords; it needs the right to write lockoutTime. Without a lock-out it changes nothing.
 func (s Setter) Unlock(ctx context.Context, user scoping.GUID) Result {
 	return s.write(ctx, user, func() (write.Modification, error) {
 		return write.Modification{Changes: []write.Change{{Op: write.Replace, Attr: "lockoutTime", Values: [][]byte{[]byte("0")}}}}, nil
 	}, attempt{})
 }
 
-// attempt is what was tried, for whoever explains its failure.
+// attempt is what was tried, to explain its failure.
 type attempt struct {
 	password *secret.Value // nil: none was given
 	change   bool
 }
 
-// write looks, refuses whoever is protected, and sends the modification once.
+// write looks, refuses protected users, and sends the modification once.
 func (s Setter) write(ctx context.Context, user scoping.GUID, build func() (write.Modification, error), a attempt) Result {
 	target, err := s.Look(ctx, user)
 	switch {

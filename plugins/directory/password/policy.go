@@ -15,7 +15,7 @@ var policyAttributes = []string{"minPwdLength", "pwdProperties", "minPwdAge"}
 // complexityCounts is the bit of pwdProperties by which complexity counts (MS-SAMR 2.2.1.14, DOMAIN_PASSWORD_COMPLEX).
 const complexityCounts = 0x1
 
-// effective is what is known of the rules for one user. It only explains a refusal for which the controller gives no reason.
+// effective is what is known of the rules for one user. It explains refusals for which the controller states no reason, and refuses nothing by itself.
 type effective struct {
 	own    bool // the user has rules of its own (a password settings object), which may not be readable
 	length int64
@@ -39,8 +39,8 @@ func effectiveFrom(root, user directory.Entry, now time.Time) effective {
 	return p
 }
 
-// breaks says by which rule of the domain a password was refused, as far as that can be told: a rule that the password keeps was not the one. What remains is the
-// history, or a filter of the controller's, such as a list of forbidden words.
+// breaks returns the rule of the domain that refused a password, as far as that can be computed. A password that keeps length, complexity and minimum age was refused by
+// the history or by a filter of the controller's, such as a list of forbidden words; these two cannot be told apart.
 func (p effective) breaks(a attempt) (Code, string) {
 	const unknown = "the controller does not say which rule of the domain or of its password filters it breaks"
 	if p.own || a.password == nil {

@@ -64,7 +64,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Result.Cause }
 
-// Told is what the person is told whose password it is. Whether somebody is protected, there, or of which domain, is not told apart.
+// Told returns the sentence for the person whose password it is. It does not tell protected users from absent ones.
 func (c Code) Told() string {
 	switch c {
 	case OK:

@@ -13,7 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// account is who a session signed in as.
+// account is the account that a session signed in as.
 type account struct {
 	session *directory.Session
 	user    string // as configured
@@ -23,7 +23,7 @@ type account struct {
 
 var errNoToken = errors.New("the controller does not say who the session is (tokenGroups of rootDSE)")
 
-// know learns who the session is.
+// know reads the session's token.
 func know(ctx context.Context, s *directory.Session, user string) (account, error) {
 	a := account{session: s, user: user, sid: "SID-OF-THE-ACCOUNT"}
 	raw, err := s.Token(ctx)
@@ -116,11 +116,12 @@ func (a account) excess(ctx context.Context, places []place) []Finding {
 	if out := a.administrator(); out != nil {
 		return out // all the rest follows
 	}
-	var found []string
+	var found, hidden []string
 	look := func(e directory.Entry, mine bool) error {
 		d, err := descriptorOf(e, e.DN)
 		if errors.Is(err, errNoDescriptor) {
-			return nil // what hides its access list from an account gives it nothing by one that is for all
+			hidden = append(hidden, e.DN)
+			return nil
 		} else if err != nil {
 			return err
 		}
@@ -137,15 +138,19 @@ func (a account) excess(ctx context.Context, places []place) []Finding {
 	if err := a.outside(ctx, places, look); err != nil {
 		return []Finding{unknown(err)}
 	}
+	var out []Finding
+	if len(hidden) > 0 {
+		out = append(out, Finding{Code: Unknown, Level: Note, Text: fmt.Sprintf("what %s may do at %s is not known: their permissions are not shown to it", a.user, some(hidden))})
+	}
 	if len(found) == 0 {
-		return nil
+		return out
 	}
 	more := ""
 	if n := len(found) - mostNamed; n > 0 {
 		more, found = fmt.Sprintf(", and %d more", n), found[:mostNamed]
 	}
-	return []Finding{{Code: WritesOutside, Level: Failure, Text: fmt.Sprintf("%s may write outside of %s: %s%s", a.user, names(places), strings.Join(found, ", "), more),
-		Hint: "take these rights away, or use an account with delegated rights only"}}
+	return append(out, Finding{Code: WritesOutside, Level: Failure, Text: fmt.Sprintf("%s may write outside of %s: %s%s", a.user, names(places), strings.Join(found, ", "), more),
+		Hint: "take these rights away, or use an account with delegated rights only"})
 }
 
 // mostNamed is how many things a finding names one by one.
@@ -189,7 +194,7 @@ func (a account) outside(ctx context.Context, places []place, look func(e direct
 
 const containers = "(|(objectClass=organizationalUnit)(objectClass=container)(objectClass=builtinDomain))"
 
-// describe says what an entry gives.
+// describe returns what an entry allows, for people.
 func describe(dn string, g access.Grant) string {
 	var what []string
 	for _, m := range []struct {

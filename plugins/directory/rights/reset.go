@@ -67,7 +67,7 @@ func (a account) resets(ctx context.Context, p place) []Finding {
 		without := lacking(sampled, a.token, n.right)
 		switch {
 		case n.byClass && (len(sampled) == 0 || len(without) < len(sampled)):
-			// Everybody has it by default; a user for whom it was taken away ("User cannot change password") is meant to.
+			// Everyone has it by default. A user without it was set to "User cannot change password", which is an administrator's decision.
 		case n.byClass, !head.Inherits(a.token, guid(users), n.right):
 			out = append(out, missing(a.user, n.name, n.guid, "users under "+p.dn, n.grant(a.user, a.sid, p.dn)))
 		case len(without) > 0:
@@ -112,7 +112,7 @@ func some(names []string) string {
 	if len(names) <= mostNamed {
 		return strings.Join(names, "; ")
 	}
-	return fmt.Sprintf("%s and %d more of those looked at", strings.Join(names[:mostNamed], "; "), len(names)-mostNamed)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], "; "), len(names)-mostNamed)
 }
 
 // sight finds that the account cannot see whether users are protected, without which no password is set.

@@ -168,6 +168,23 @@ func TestUsersWhoInheritNothingAreNamed(t *testing.T) {
 	})
 }
 
+func TestContainersThatHideTheirPermissionsAreNamed(t *testing.T) {
+	onSamba(t, func(w *world) { // reading is not decided by access lists in the embedded directory
+		w.delegated(w.ou)
+		hide := delegation.Entry{Mask: delegation.ReadControl, Deny: true}
+		w.grant(w.other, hide)
+		found := rights.Reset(w.Context(), w.connection, []string{w.ou})
+		w.wants("one hides them", found)
+		if !slices.ContainsFunc(found, func(f rights.Finding) bool {
+			return f.Code == rights.Unknown && f.Level == rights.Note && strings.Contains(f.Text, w.other)
+		}) {
+			w.Errorf("%+v", found)
+		}
+		w.grant(w.ou, hide)
+		w.wants("its own does", rights.Reset(w.Context(), w.connection, []string{w.ou}), rights.Unknown)
+	})
+}
+
 // "User cannot change password" on one user is meant; where nobody may, changes cannot work.
 func TestChangePasswordIsMissedWhereNoUserHasIt(t *testing.T) {
 	everywhere(t, func(w *world) {

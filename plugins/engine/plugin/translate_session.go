@@ -55,7 +55,7 @@ func configOut(c engine.Config) *enginepb.ConfigureRequest {
 	return to
 }
 
-// accountsOut leaves out an account whose password was wiped: nobody could sign in with it.
+// accountsOut leaves out an account whose password was wiped: no sign-in is possible with it.
 func accountsOut(accounts map[scoping.Purpose]engine.Account) (to []*enginepb.Account) {
 	for _, p := range slices.Sorted(maps.Keys(accounts)) {
 		a := accounts[p]

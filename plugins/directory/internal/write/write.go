@@ -1,5 +1,5 @@
-// Package write is what a directory session is asked to change. It lies where only packages below plugins/directory can import it: nobody else can make a
-// [Modification], so what writes to Active Directory is found by looking there.
+// Package write is what a directory session is asked to change. Only packages below plugins/directory can import it, so no other package can make a
+// [Modification]: all code that writes to Active Directory is found there.
 package write
 
 import "github.com/tandem-sync/tandem/scoping"
