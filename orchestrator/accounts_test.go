@@ -7,12 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"github.com/tandem-sync/tandem/examples/lab/delegation"
-	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/orchestrator"
-	"github.com/tandem-sync/tandem/plugins/directory/drsr"
 	"github.com/tandem-sync/tandem/plugins/directory/rights"
 )
 
@@ -66,15 +62,9 @@ func TestEachMistakeOfAnAccountIsToldWithItsPlace(t *testing.T) {
 // service adds an account without rights and returns its SID.
 func (w *world) service(name string) []byte {
 	w.t.Helper()
-	dn := "CN=" + name + ",CN=Users," + w.site.base
-	r := ldap.NewAddRequest(dn, nil)
-	for k, v := range map[string]string{"objectClass": "user", "sAMAccountName": name, "userAccountControl": "512", "unicodePwd": labdirectory.EncodePassword(w.site.password)} {
-		r.Attribute(k, []string{v})
-	}
-	w.must(w.conn.Add(r))
-	res, err := w.conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"objectSid"}, nil))
+	_, sid, err := delegation.Account(w.conn, "CN=Users,"+w.site.base, name, w.site.password)
 	w.must(err)
-	return res.Entries[0].GetRawAttributeValue("objectSid")
+	return sid
 }
 
 // checked are the findings of the accounts, as NAME CODE SEVERITY.
@@ -117,8 +107,8 @@ func TestCheckNamesWhatEachAccountLacksAndWhatItMayTooMuch(t *testing.T) {
 		for _, e := range delegation.Reset {
 			w.must(delegation.Grant(w.conn, "OU=Sales,"+s.base, reset, e))
 		}
-		for _, right := range []string{drsr.GetChanges, drsr.GetChangesAll} {
-			w.must(delegation.Grant(w.conn, s.base, hash, delegation.Entry{Mask: delegation.ControlAccess, About: right}))
+		for _, e := range delegation.Replicate {
+			w.must(delegation.Grant(w.conn, s.base, hash, e))
 		}
 		got, _ = w.checked()
 		if !slices.Contains(got, "reset ready ok") || s.replication != 0 && (!slices.Contains(got, "replicate ready ok") || !slices.Contains(got, "replicate tier-0 note")) {

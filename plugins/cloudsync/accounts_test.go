@@ -1,13 +1,17 @@
 package cloudsync_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	lab "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/agent"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -148,4 +152,38 @@ func TestEmbeddedAgentsHaveTheAccountsOfTheConfiguration(t *testing.T) {
 	w.config.Settings = []byte(embedded)
 	check(t, w.engine.Configure(t.Context(), w.config))
 	w.waitHealth(func(h engine.Health) bool { return h.OK && strings.Contains(h.Message, "lacks \"Reset Password\"") })
+}
+
+// Several agents may hold one account: were each to try a wrong password every few minutes, it would be locked out.
+func TestAnAccountThatWasRefusedIsNotTriedAgainSoon(t *testing.T) {
+	w := newWorld(t, 1, cloudsync.Options{}, noEmbedded)
+	user, _ := w.resetter()
+	check(t, w.model.Modify(w.model.Base(), lab.Change{Kind: lab.Replace, Attribute: "lockoutThreshold", Values: []string{"100"}}))
+	id := w.enrol()
+	id.Accounts = map[scoping.Purpose]directory.Account{scoping.Reset: {User: user, Password: secret.Take([]byte("Wrong-Passw0rd!"))}}
+	var looks atomic.Int64
+	enough := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- agent.Run(ctx, id, agent.Options{Wait: func(ctx context.Context, d time.Duration) error {
+			if d == 10*time.Minute { // how often rights are looked at while something is wrong with them
+				n := looks.Add(1)
+				if n < 20 {
+					return nil
+				}
+				close(enough)
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+	}()
+	<-enough
+	cancel()
+	check(t, <-ended)
+	e, err := w.model.Lookup(user)
+	check(t, err)
+	if n := e.Attributes["badPwdCount"]; len(n) != 1 || n[0] != "1" {
+		t.Errorf("%v wrong passwords after %d looks", n, looks.Load())
+	}
 }

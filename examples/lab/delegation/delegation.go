@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"unicode/utf16"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -116,6 +117,35 @@ func (e Entry) encode(sid []byte) ([]byte, error) {
 	return b, nil
 }
 
+// Account adds a user that may do nothing to a container, with a password that never expires, and returns its DN and objectSid.
+func Account(conn *ldap.Conn, container, name, password string) (dn string, sid []byte, err error) {
+	dn = "CN=" + name + "," + container
+	r := ldap.NewAddRequest(dn, nil)
+	for _, a := range [][2]string{{"objectClass", "user"}, {"sAMAccountName", name}, {"userAccountControl", "66048"}, {"unicodePwd", quoted(password)}} {
+		r.Attribute(a[0], []string{a[1]})
+	}
+	if err := conn.Add(r); err != nil {
+		return "", nil, fmt.Errorf("add the account %s: %w", dn, err)
+	}
+	res, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"objectSid"}, nil))
+	if err != nil {
+		return "", nil, fmt.Errorf("read the account %s: %w", dn, err)
+	}
+	if len(res.Entries) != 1 {
+		return "", nil, fmt.Errorf("the account %s is not there", dn)
+	}
+	return dn, res.Entries[0].GetRawAttributeValue("objectSid"), nil
+}
+
+// quoted is the form in which unicodePwd takes a password (MS-ADTS 3.1.1.3.1.5).
+func quoted(password string) string {
+	var b []byte
+	for _, u := range utf16.Encode([]rune(`"` + password + `"`)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return string(b)
+}
+
 // Grant puts entries for an account before the access list of dn.
 func Grant(conn *ldap.Conn, dn string, sid []byte, entries ...Entry) error {
 	before, err := Read(conn, dn)
@@ -127,6 +157,12 @@ func Grant(conn *ldap.Conn, dn string, sid []byte, entries ...Entry) error {
 		return err
 	}
 	return Write(conn, dn, after)
+}
+
+// Replicate is what an account needs on the domain's head to read password hashes, by the names of its parts.
+var Replicate = map[string]Entry{
+	"Replicating Directory Changes":     {Mask: ControlAccess, About: "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2"},
+	"Replicating Directory Changes All": {Mask: ControlAccess, About: "1131f6ad-9c07-11d1-f79f-00c04fc2dcd2"},
 }
 
 // Reset is what an account needs to reset passwords of users below a container and to unlock them, by the names of its parts.

@@ -144,11 +144,23 @@ func (r *knowledge) lookAtAccounts(ctx context.Context, from *reader) {
 	}
 }
 
+// complete reports whether every account was looked at.
+func (r *knowledge) complete(from *reader) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range from.accounts {
+		if _, looked := r.accounts[p]; !looked {
+			return false
+		}
+	}
+	return true
+}
+
 // keep looks at the rights from time to time until ctx ends.
 func (r *knowledge) keep(ctx context.Context, from *reader, wait func(context.Context, time.Duration) error) {
 	for {
 		d := rightsFine
-		if lacks, known := r.get(); !known {
+		if lacks, known := r.get(); !known || !r.complete(from) {
 			d = rightsUnknown
 		} else if lacks != "" {
 			d = rightsLacking

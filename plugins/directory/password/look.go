@@ -45,7 +45,7 @@ const (
 )
 
 var looked = []string{"objectClass", "objectSid", "tokenGroups", "adminCount", "primaryGroupID", "userAccountControl", "sAMAccountType", "lockoutTime", "pwdLastSet",
-	"msDS-ResultantPSO", "sAMAccountName", "displayName"}
+	"msDS-ResultantPSO", "sAMAccountName", "displayName", "sIDHistory"}
 
 // Look reads a user, and whether it is protected. It fails with directory.ErrNoSuchObject for one that is not there, with [ErrBlind] where the
 // account lacks the sight of groups or access lists, with [ErrReadOnly], and with what reading fails with.
@@ -102,8 +102,13 @@ func protection(user, root directory.Entry, own []access.SID) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	former, err := historyOf(user)
+	if err != nil {
+		return "", err
+	}
+	groups = append(groups, former...)
 	if g, is := access.FirstProtected(append(groups, sid)); is {
-		return fmt.Sprintf("it is in %s, directly, through other groups, or by its primary group", g.Name), nil
+		return fmt.Sprintf("it is in %s, directly, through other groups, by its primary group, or by its sIDHistory", g.Name), nil
 	}
 	if n, _ := user.Int("adminCount"); n != 0 {
 		return "it is or was in a group that the directory protects (adminCount)", nil
@@ -130,6 +135,27 @@ func groupsOf(user directory.Entry, sid access.SID) ([]access.SID, error) {
 	}
 	return groups, nil
 }
+
+// historyOf returns the SIDs that a user had in other domains, which count as its own when it signs in; tokenGroups does not hold them. A built-in account of
+// another domain is returned as its Domain Admins.
+func historyOf(user directory.Entry) ([]access.SID, error) {
+	var out []access.SID
+	for _, raw := range user.Texts("sIDHistory") {
+		sid, err := access.SIDFromBytes([]byte(raw))
+		if err != nil {
+			return nil, fmt.Errorf("%w: a value of sIDHistory is %w", ErrBlind, err)
+		}
+		if _, is := access.BuiltIn(sid); is {
+			domain, _, _ := sid.RID()
+			sid = domain.With(domainAdmins)
+		}
+		out = append(out, sid)
+	}
+	return out, nil
+}
+
+// domainAdmins is the last part of that group's SID.
+const domainAdmins = 512
 
 // notAPerson returns what an object is instead of a user's account; empty: it is one.
 func notAPerson(user directory.Entry) string {

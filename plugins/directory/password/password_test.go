@@ -152,6 +152,14 @@ func protectedUsers(w *world) map[string]string {
 	w.add(out["a computer"], "objectClass", "computer", "sAMAccountName", "pc"+w.suffix+"$")
 	out["a group"] = w.group("plain")
 	out["an OU"] = w.ou
+	if !w.samba { // Samba lets nobody write it over LDAP
+		for name, sid := range map[string]string{"one who was an administrator elsewhere": "S-1-5-21-1-2-3-519", "one who was the Administrator elsewhere": "S-1-5-21-1-2-3-500"} {
+			former, err := access.ParseSID(sid)
+			w.ok(err)
+			out[name] = add("former" + sid[len(sid)-3:])
+			w.put(out[name], "sIDHistory", string(former))
+		}
+	}
 	if w.samba { // the embedded directory does not have the class
 		out["a managed service account"] = "CN=msa," + w.ou
 		w.add(out["a managed service account"], "objectClass", "msDS-ManagedServiceAccount", "sAMAccountName", "msa"+w.suffix+"$")
