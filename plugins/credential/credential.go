@@ -33,11 +33,20 @@ const (
 // HashSize is the length of an NT hash in bytes.
 const HashSize = md4.Size
 
+// How many iterations a credential may name. The lower bound is what Microsoft's engines began with; the upper one bounds the
+// work that somebody else's credential can cause.
+const (
+	MinIterations = 100
+	MaxIterations = 10_000
+)
+
 // The kinds of errors. None of them tells anything of the value.
 var (
-	ErrHash     = errors.New("an NT hash has 16 bytes")
-	ErrSalt     = errors.New("the salt of a credential has 10 bytes")
-	ErrPassword = errors.New("the password is not valid UTF-8")
+	ErrHash       = errors.New("an NT hash has 16 bytes")
+	ErrSalt       = errors.New("the salt of a credential has 10 bytes")
+	ErrPassword   = errors.New("the password is not valid UTF-8")
+	ErrIterations = fmt.Errorf("a credential has %d to %d iterations", MinIterations, MaxIterations)
+	ErrForm       = errors.New("not a credential of the form v1;PPH1_MD4,<salt>,<iterations>,<key>;")
 )
 
 // between is nil; tests set it, to panic while plain values are at hand.
@@ -91,30 +100,44 @@ func UTF16(b []byte) ([]byte, error) {
 // a secret as well, since weak passwords can be guessed from it. The caller wipes it. Errors are [ErrHash], [ErrSalt] and
 // [secret.ErrWiped].
 func Derive(hash *secret.Value, salt []byte) (*secret.Value, error) {
-	return deriveWith(hash, salt, Iterations)
+	return DeriveWith(hash, salt, Iterations)
 }
 
-func deriveWith(hash *secret.Value, salt []byte, iterations int) (*secret.Value, error) {
+// DeriveWith is [Derive] with another number of iterations, for credentials that are not sent to anybody. Its errors are those
+// of Derive and [ErrIterations].
+func DeriveWith(hash *secret.Value, salt []byte, iterations int) (*secret.Value, error) {
 	if len(salt) != SaltSize {
 		return nil, ErrSalt
 	}
+	if iterations < MinIterations || iterations > MaxIterations {
+		return nil, ErrIterations
+	}
 	var out *secret.Value
 	err := hash.Use(func(b []byte) error {
-		if len(b) != HashSize {
-			return ErrHash
-		}
-		digits := wideDigits(b)
-		defer clear(digits)
-		key, err := pbkdf2.Key(sha256.New, string(digits), salt, iterations, keySize)
+		key, err := keyOf(b, salt, iterations)
 		defer clear(key)
 		if err != nil {
-			return fmt.Errorf("derive a credential: %w", err)
+			return err
 		}
 		reached()
 		out = secret.Take(text(salt, key, iterations))
 		return nil
 	})
 	return out, err
+}
+
+// keyOf returns the key of a credential. The caller clears it.
+func keyOf(hash, salt []byte, iterations int) ([]byte, error) {
+	if len(hash) != HashSize {
+		return nil, ErrHash
+	}
+	digits := wideDigits(hash)
+	defer clear(digits)
+	key, err := pbkdf2.Key(sha256.New, string(digits), salt, iterations, keySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive a credential: %w", err)
+	}
+	return key, nil
 }
 
 // wideDigits returns the hash in upper-case hexadecimal, in UTF-16LE.
