@@ -73,7 +73,7 @@ var arrows = map[string][]string{
 	"cmd/tandem/bench":               {"examples/lab", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
 	"cmd/tandem-agent":               {"plugins/cloudsync/agent", "plugins/directory", "plugins/secret", "scoping"},
 	"examples/engine-minimal":        {"plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping"},
-	"examples/lab":                   {"examples/lab", "plugins/directory/access", "scoping"},
+	"examples/lab":                   {"examples/lab", "plugins/credential", "plugins/directory/access", "plugins/secret", "scoping"},
 }
 
 // pkg is one package of the module, by its path below the module's.

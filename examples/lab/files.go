@@ -31,7 +31,9 @@ type info struct {
 	ClientID          string `json:"clientId"`
 	ClientSecret      string `json:"clientSecret"`
 	CAFile            string `json:"caFile"`
-	LabToken          string `json:"labToken"` // for the tenant's paths below /lab/
+	LabToken          string `json:"labToken"`      // for the tenant's paths below /lab/
+	AdminUser         string `json:"adminUser"`     // may do in the tenant what Graph does for people only: reset passwords
+	AdminPassword     string `json:"adminPassword"` // for the token endpoint with grant_type=password
 }
 
 const configText = `# The lab's configuration: written by tandem lab up.
@@ -107,7 +109,8 @@ func (l *Lab) write(o Options) error {
 		return fmt.Errorf("the lab's folder: %w", err)
 	}
 	i := info{DirectoryURL: l.site.url, DirectoryBase: l.site.base, DirectoryUser: l.site.reader, DirectoryAdmin: l.site.admin, DirectoryPassword: l.site.password,
-		GraphEndpoint: t.GraphEndpoint(), Authority: t.Authority(), TenantID: t.TenantID, ClientID: t.ClientID, ClientSecret: t.ClientSecret, CAFile: ca, LabToken: t.LabToken}
+		GraphEndpoint: t.GraphEndpoint(), Authority: t.Authority(), TenantID: t.TenantID, ClientID: t.ClientID, ClientSecret: t.ClientSecret, CAFile: ca, LabToken: t.LabToken,
+		AdminUser: l.admin.user, AdminPassword: l.admin.password}
 	if o.Directory == NoDirectory {
 		i.DirectoryURL = ""
 	}

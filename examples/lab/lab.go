@@ -20,6 +20,7 @@ import (
 	"github.com/tandem-sync/tandem/examples/lab/samba"
 	"github.com/tandem-sync/tandem/examples/lab/seed"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
 // The kinds of directories.
@@ -52,6 +53,7 @@ type Lab struct {
 
 	domain string
 	site   site
+	admin  admin
 	close  []func() error
 }
 
@@ -60,6 +62,9 @@ type site struct {
 	url, base, admin, reader, password string
 	ca                                 []byte
 }
+
+// admin is an administrator of the tenant, a person that no directory has.
+type admin struct{ id, user, password string }
 
 // Up starts a lab and writes its files once everything accepts connections.
 func Up(ctx context.Context, o Options) (*Lab, error) {
@@ -84,6 +89,9 @@ func (l *Lab) up(ctx context.Context, o Options) error {
 		return fmt.Errorf("starting the lab's tenant: %w", err)
 	}
 	l.close = append(l.close, l.Tenant.Close)
+	if err := l.administrator(); err != nil {
+		return err
+	}
 	l.World = seed.Plan(o.Users, o.Seed, o.Domain)
 	switch o.Directory {
 	case "", Embedded:
@@ -99,6 +107,14 @@ func (l *Lab) up(ctx context.Context, o Options) error {
 		return err
 	}
 	return l.write(o)
+}
+
+func (l *Lab) administrator() error {
+	domains := l.Model.Domains()
+	l.admin = admin{user: "lab-administrator@" + domains[len(domains)-1], password: "aA1!" + rand.Text()}
+	o, err := l.Model.AddAdministrator(l.admin.user, "Lab Administrator", secret.Take([]byte(l.admin.password)))
+	l.admin.id = o.ID
+	return err
 }
 
 func (l *Lab) embedded(ctx context.Context) error {

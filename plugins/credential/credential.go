@@ -34,7 +34,7 @@ const (
 const HashSize = md4.Size
 
 // How many iterations a credential may name. The lower bound is what Microsoft's engines began with; the upper one bounds the
-// work that somebody else's credential can cause.
+// work that a foreign credential can cause.
 const (
 	MinIterations = 100
 	MaxIterations = 10_000

@@ -59,7 +59,9 @@ func TestWhatIsDerivedMatches(t *testing.T) {
 
 func TestOneSpellingOfACredentialIsTaken(t *testing.T) {
 	salt, key := strings.Repeat("0a", 10), strings.Repeat("b1", 32)
-	of := func(salt, iterations, key string) string { return fmt.Sprintf("v1;PPH1_MD4,%s,%s,%s;", salt, iterations, key) }
+	of := func(salt, iterations, key string) string {
+		return fmt.Sprintf("v1;PPH1_MD4,%s,%s,%s;", salt, iterations, key)
+	}
 	for name, c := range map[string]struct {
 		text string
 		want error

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrText is returned for what cannot be a secret in a JSON document. It tells nothing of the value.
+// ErrText is returned for what cannot be a secret in a JSON document. It holds nothing of the value.
 var ErrText = errors.New("a secret in JSON is a string of valid Unicode text")
 
 // Text is a secret in a JSON document that is read: json.Unmarshal sets a field of this type from a string, without a copy

@@ -166,7 +166,7 @@ func (c *call) partCall(p batchPart) *call {
 	for k, v := range p.Headers {
 		header.Set(k, v)
 	}
-	part := &call{ctx: c.ctx, method: strings.ToUpper(p.Method), path: path, query: values, header: header, base: c.base, part: true}
+	part := &call{ctx: c.ctx, person: c.person, method: strings.ToUpper(p.Method), path: path, query: values, header: header, base: c.base, part: true, lab: c.lab}
 	if hasBody(p) {
 		part.body = p.Body
 	}

@@ -16,13 +16,15 @@ import (
 // call is one Graph request, whether it came alone or as a part of a $batch.
 type call struct {
 	ctx    context.Context
+	person string // id of the user whose token it carries; "" is the application
 	method string
-	path   string // below the version: /users/…
+	path   string // below the version, or below /lab: /users/…
 	query  url.Values
 	header http.Header
 	body   []byte
 	base   string // https://host/v1.0, for links
 	part   bool   // of a $batch
+	lab    bool   // at the lab's door, and not at Graph
 	ghost  bool   // its answer was lost earlier
 	args   []string
 }

@@ -78,6 +78,7 @@ func (m *Model) purge(o *object) {
 	v := o.latest().next()
 	v.life = purged
 	m.write(o, v)
+	o.passwords.wipe()
 }
 
 func (m *Model) deletedItem(id string, at uint64) (*object, error) {

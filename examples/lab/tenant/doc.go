@@ -6,9 +6,14 @@
 // the organization and the service principal of the application. It refuses what Graph refuses, in Graph's words,
 // and it keeps nothing that Graph would not show (so a group has no source anchor).
 //
+// It keeps passwords as credentials, signs people in by them, and lets a person do what a directory role allows: read /me and
+// reset the passwords of others. What Entra does with private services has doors of the lab's own, with the application's
+// access token: credentials that a directory's engine hands in, and a relay that hands out password changes, for the engine that
+// writes them into the directory (door.go). The portal where people change their own passwords is modelled too (portal.go).
+//
 // It does not promise Graph's permissions (every application may do everything), Graph's indexes' delays unless they
 // are switched on, or anything outside the paths it names: those are answered with a clear error.
 //
-// What the lab needs beyond Graph stands under /lab/ on the same listener, behind the lab's own token: seeding of
+// What the lab itself needs beyond Graph stands under /lab/ on the same listener, behind the lab's own token: seeding of
 // synced objects and role assignments, faults, counters and canonical state. See lab.go.
 package tenant

@@ -155,6 +155,9 @@ func (s *standingFault) hits(c *call, r *route) bool {
 // address is what a fault's Path is matched against.
 func (c *call) address() string {
 	a := "/v1.0" + c.path
+	if c.lab {
+		a = "/lab" + c.path
+	}
 	if len(c.query) > 0 {
 		a += "?" + c.query.Encode()
 	}

@@ -27,6 +27,7 @@ type front struct {
 	throttle throttle
 	log      requestLog
 	hand     inHand
+	relay    *relay
 }
 
 // bodyLimit is the largest request read, in bytes.
@@ -43,7 +44,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/":
 		f.home(w)
 	case strings.HasPrefix(path, "/v1.0/"):
-		f.graph(w, r, strings.TrimPrefix(path, "/v1.0"))
+		f.graph(w, r, strings.TrimPrefix(path, "/v1.0"), false)
+	case strings.HasPrefix(path, "/lab/") && atDoor(strings.TrimPrefix(path, "/lab")) && !f.isLab(r):
+		f.graph(w, r, strings.TrimPrefix(path, "/lab"), true)
 	case strings.HasPrefix(path, "/lab/"):
 		f.lab(w, r)
 	case strings.HasPrefix(path, "/beta/"):
@@ -53,9 +56,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// graph answers one request to Graph.
-func (f *front) graph(w http.ResponseWriter, r *http.Request, path string) {
-	if !f.tokens.valid(bearer(r), f.model.now()) {
+// graph answers one request of the application or a person: to Graph, or at the lab's door.
+func (f *front) graph(w http.ResponseWriter, r *http.Request, path string, lab bool) {
+	g, ok := f.tokens.find(bearer(r), f.model.now())
+	if !ok || !f.enabled(g.person) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="", authorization_uri="https://`+r.Host+`/common/oauth2/authorize", client_id="00000003-0000-0000-c000-000000000000"`)
 		writeError(w, r, tokenError(bearer(r)))
 		return
@@ -68,8 +72,18 @@ func (f *front) graph(w http.ResponseWriter, r *http.Request, path string) {
 	f.model.Expire()
 	f.runGhosts(false)
 	f.log.request()
-	c := &call{ctx: r.Context(), method: r.Method, path: path, query: r.URL.Query(), header: r.Header, body: body, base: "https://" + r.Host + "/v1.0"}
+	c := &call{ctx: r.Context(), person: g.person, method: r.Method, path: path, query: r.URL.Query(), header: r.Header, body: body, base: "https://" + r.Host + "/v1.0", lab: lab}
 	write(w, r, f.perform(c))
+}
+
+// enabled reports whether a token's person may still use it; the application always may.
+func (f *front) enabled(person string) bool {
+	if person == "" {
+		return true
+	}
+	o, err := f.model.Get(User, person)
+	enabled, _ := o.Properties["accountEnabled"].(bool)
+	return err == nil && enabled
 }
 
 func tokenError(token string) *Error {
@@ -132,7 +146,10 @@ func (f *front) perform(c *call) reply {
 
 // execute performs the operation and logs it.
 func (f *front) execute(c *call, r *route, fault string, lost bool) reply {
-	out, err := r.serve(f, c)
+	out, err := reply{}, r.admits(c)
+	if err == nil {
+		out, err = r.serve(f, c)
+	}
 	if err != nil {
 		out = failed(err)
 	}

@@ -16,7 +16,7 @@ import (
 //	GET    /lab/faults                   faults in force, with how often they struck
 //	POST   /lab/faults                   one Fault, or an array of them
 //	DELETE /lab/faults[/{id}]
-//	POST   /lab/settings                 {readLagMillis, throttling (bool or Limits), tokenLifeSeconds}
+//	POST   /lab/settings                 {readLagMillis, throttling (bool or Limits), tokenLifeSeconds, passwordLifeSeconds}
 //	POST   /lab/expire-delta-tokens
 //	POST   /lab/revoke-tokens            every access token given out is refused from now on
 //	POST   /lab/run-ghosts               late effects happen now
@@ -25,8 +25,15 @@ import (
 //	POST   /lab/groups/{id}/members      {member}: also of synced groups
 //	POST   /lab/roles                    {principalId, roleId, eligible}
 //	DELETE /lab/roles/{id}
+//	GET    /lab/credentials/{id}         {changedAt, by, mustChange, log, number} of the credential handed in last; 404 without one
+//	POST   /lab/sspr/change|reset|unlock {user, oldPassword, newPassword}: what people do in the portal, see portal.go
+//	POST   /lab/writeback-faults         one WritebackFault
+//	DELETE /lab/writeback-faults
+//	GET    /lab/writeback-events         the events of password writeback, without passwords
+//
+// With the application's token instead of the lab's, the same address serves what Microsoft's engines do through interfaces of their own: see doorRoutes.
 func (f *front) lab(w http.ResponseWriter, r *http.Request) {
-	if subtle.ConstantTimeCompare([]byte(bearer(r)), []byte(f.labToken)) != 1 {
+	if !f.isLab(r) {
 		writeError(w, r, &Error{Status: http.StatusUnauthorized, Code: "InvalidAuthenticationToken", Message: "The lab's door needs the lab token as a bearer."})
 		return
 	}
@@ -45,6 +52,11 @@ func (f *front) lab(w http.ResponseWriter, r *http.Request) {
 	default:
 		sendJSON(w, http.StatusOK, out)
 	}
+}
+
+// isLab reports whether a request carries the lab's own token.
+func (f *front) isLab(r *http.Request) bool {
+	return subtle.ConstantTimeCompare([]byte(bearer(r)), []byte(f.labToken)) == 1
 }
 
 type labAction func(f *front, r *http.Request, arg string, body []byte) (any, error)
@@ -78,12 +90,28 @@ var labActions = map[string]labAction{
 	"PATCH objects": labSeedUpdate,
 	"POST groups":   labMember,
 	"POST roles":    labRole,
-	"DELETE roles":  func(f *front, _ *http.Request, id string, _ []byte) (any, error) { return nil, f.model.RevokeRole(id) },
+	"GET ": func(*front, *http.Request, string, []byte) (any, error) {
+		return map[string]any{"doors": doorNames}, nil
+	},
+	"GET credentials": func(f *front, _ *http.Request, id string, _ []byte) (any, error) {
+		f.runGhosts(false)
+		return f.model.Credential(id)
+	},
+	"POST sspr":               labPortal,
+	"POST writeback-faults":   labWritebackFault,
+	"DELETE writeback-faults": labClearWritebackFaults,
+	"GET writeback-events": func(f *front, _ *http.Request, _ string, _ []byte) (any, error) {
+		return map[string]any{"events": f.relay.records(f.model.now())}, nil
+	},
+	"DELETE roles": func(f *front, _ *http.Request, id string, _ []byte) (any, error) { return nil, f.model.RevokeRole(id) },
 }
 
 func (f *front) labAct(r *http.Request, body []byte) (any, error) {
 	name, arg, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/lab/"), "/")
 	act := labActions[r.Method+" "+name]
+	if act == nil && atDoor(strings.TrimPrefix(r.URL.Path, "/lab")) {
+		return nil, denied(r.Method + " /lab/" + name + " takes the application's access token, not the lab's.")
+	}
 	if act == nil {
 		return nil, &Error{Status: http.StatusNotFound, Code: "ResourceNotFound", Message: "The lab has no " + r.Method + " /lab/" + name + "."}
 	}
@@ -127,6 +155,8 @@ func labSettings(f *front, _ *http.Request, _ string, body []byte) (any, error) 
 		ReadLagMillis    *int64          `json:"readLagMillis"`
 		TokenLifeSeconds *int64          `json:"tokenLifeSeconds"`
 		Throttling       json.RawMessage `json:"throttling"`
+
+		PasswordLifeSeconds *int64 `json:"passwordLifeSeconds"`
 	}
 	if err := decode(body, &in); err != nil {
 		return nil, err
@@ -136,6 +166,9 @@ func labSettings(f *front, _ *http.Request, _ string, body []byte) (any, error) 
 	}
 	if in.TokenLifeSeconds != nil {
 		f.tokens.setLife(time.Duration(*in.TokenLifeSeconds) * time.Second)
+	}
+	if in.PasswordLifeSeconds != nil {
+		f.model.SetPasswordValidity(time.Duration(*in.PasswordLifeSeconds) * time.Second)
 	}
 	if in.Throttling == nil {
 		return nil, nil

@@ -18,6 +18,7 @@ type Options struct {
 	Domain string           // the verified custom domain; default contoso.test
 	Clock  func() time.Time // default time.Now
 	Rand   io.Reader        // ids; default crypto/rand. With a seeded reader ids repeat from run to run
+	Salts  io.Reader        // of passwords; default crypto/rand. It is read by several goroutines at once
 
 	DeletedAnchorBlocks  bool          // a soft-deleted user's onPremisesImmutableId still blocks a new user's
 	GroupsNotRestorable  bool          // deleting a security group is final
@@ -50,7 +51,8 @@ type Model struct {
 	roles    map[string]*assignment
 
 	lag        time.Duration
-	generation string // of delta tokens; a new one voids all issued
+	validity   time.Duration // of passwords that were set in the tenant; 0 is endless
+	generation string        // of delta tokens; a new one voids all issued
 }
 
 type change struct {
@@ -73,6 +75,9 @@ func NewModel(o Options) *Model {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
+	}
+	if o.Salts == nil {
+		o.Salts = rand.Reader
 	}
 	if o.DeltaTokenLife == 0 {
 		o.DeltaTokenLife = 7 * 24 * time.Hour

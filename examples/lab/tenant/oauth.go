@@ -19,9 +19,15 @@ import (
 // tokenStore remembers the access tokens it gave out until they expire.
 type tokenStore struct {
 	mu     sync.Mutex
-	expiry map[string]time.Time
+	grants map[string]grant
 	order  []string // by issue
 	life   time.Duration
+}
+
+// grant is what an access token stands for.
+type grant struct {
+	person string // id of the user who signed in; "" is the application itself
+	until  time.Time
 }
 
 func (s *tokenStore) setLife(life time.Duration) {
@@ -36,30 +42,31 @@ func newToken() string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-func (s *tokenStore) issue(now time.Time) (token string, life time.Duration) {
+func (s *tokenStore) issue(person string, now time.Time) (token string, life time.Duration) {
 	token = newToken()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.order) > 0 && !s.expiry[s.order[0]].After(now) {
-		delete(s.expiry, s.order[0])
+	for len(s.order) > 0 && !s.grants[s.order[0]].until.After(now) {
+		delete(s.grants, s.order[0])
 		s.order = s.order[1:]
 	}
-	s.expiry[token] = now.Add(s.life)
+	s.grants[token] = grant{person, now.Add(s.life)}
 	s.order = append(s.order, token)
 	return token, s.life
 }
 
-func (s *tokenStore) valid(token string, now time.Time) bool {
+// find returns what a token stands for while it is valid.
+func (s *tokenStore) find(token string, now time.Time) (grant, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	until, ok := s.expiry[token]
-	return ok && now.Before(until)
+	g, ok := s.grants[token]
+	return g, ok && now.Before(g.until)
 }
 
 func (s *tokenStore) revokeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expiry, s.order = map[string]time.Time{}, nil
+	s.grants, s.order = map[string]grant{}, nil
 }
 
 // authority serves what an OAuth 2 client asks of login.microsoftonline.com.
@@ -91,7 +98,7 @@ func (f *front) openID(base string) map[string]any {
 	return map[string]any{"issuer": at + "/v2.0", "authorization_endpoint": at + "/oauth2/v2.0/authorize", "token_endpoint": at + "/oauth2/v2.0/token",
 		"jwks_uri": at + "/discovery/v2.0/keys", "token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"},
 		"response_types_supported": []string{"token"}, "subject_types_supported": []string{"pairwise"},
-		"id_token_signing_alg_values_supported": []string{"RS256"}, "grant_types_supported": []string{"client_credentials"},
+		"id_token_signing_alg_values_supported": []string{"RS256"}, "grant_types_supported": []string{"client_credentials", "password"},
 		"tenant_region_scope": "EU", "cloud_instance_name": "lab", "msgraph_host": strings.TrimPrefix(base, "https://")}
 }
 
@@ -101,8 +108,8 @@ func (f *front) instance(base string, r *http.Request) map[string]any {
 		"metadata": []any{map[string]any{"preferred_network": host, "preferred_cache": host, "aliases": []string{host}}}}
 }
 
-// token answers the client credentials grant, secret in the body or as Basic.
-// See https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow.
+// token answers the client credentials grant and a person's password, the client's secret in the body or as Basic.
+// See https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow and v2-oauth-ropc.
 func (f *front) token(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 	if err := r.ParseForm(); err != nil {
@@ -113,8 +120,9 @@ func (f *front) token(w http.ResponseWriter, r *http.Request) {
 	if user, pass, ok := r.BasicAuth(); ok {
 		id, secret = formDecoded(user), formDecoded(pass) // RFC 6749 §2.3.1
 	}
+	personal := r.PostForm.Get("grant_type") == "password"
 	switch {
-	case r.PostForm.Get("grant_type") != "client_credentials":
+	case r.PostForm.Get("grant_type") != "client_credentials" && !personal:
 		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", 70003, fmt.Sprintf("The app requested an unsupported grant type '%s'.", r.PostForm.Get("grant_type")))
 	case id == "":
 		oauthError(w, http.StatusBadRequest, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'.")
@@ -122,10 +130,12 @@ func (f *front) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, http.StatusBadRequest, "unauthorized_client", 700016, fmt.Sprintf("Application with identifier '%s' was not found in the directory '%s'.", id, f.tenantID))
 	case subtle.ConstantTimeCompare([]byte(secret), []byte(f.secret)) != 1:
 		oauthError(w, http.StatusUnauthorized, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '"+id+"'.")
+	case personal:
+		f.signIn(w, r)
 	case !defaultScope(r.PostForm.Get("scope")):
 		oauthError(w, http.StatusBadRequest, "invalid_scope", 1002012, "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).")
 	default:
-		token, life := f.tokens.issue(f.model.now())
+		token, life := f.tokens.issue("", f.model.now())
 		seconds := int(life / time.Second)
 		sendJSON(w, http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token})
 	}

@@ -31,6 +31,8 @@ type object struct {
 	versions []*version // by rising seq
 	members  *memberSet // groups only
 	changes  []uint64   // numbers of all changes, of properties and of members
+
+	passwords passwords // users only; of no version
 }
 
 func (o *object) latest() *version {

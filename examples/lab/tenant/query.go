@@ -19,7 +19,7 @@ func (m *Model) object(o *object) Object { return m.objectAt(o, m.head()) }
 
 func (m *Model) objectAt(o *object, at uint64) Object {
 	v := o.at(at)
-	return Object{Kind: o.kind, ID: o.id, Properties: v.props, Manager: m.livingManager(v, at)}
+	return Object{Kind: o.kind, ID: o.id, Properties: withPasswordTime(o, v.props), Manager: m.livingManager(v, at)}
 }
 
 func (m *Model) livingManager(v *version, at uint64) string {

@@ -14,19 +14,48 @@ type route struct {
 	units   int      // resource units, before modifiers
 	write   bool
 	serve   func(*front, *call) (reply, error)
+	who     callers
 }
 
+// callers says whose tokens an operation takes.
+type callers uint8
+
+const (
+	applications callers = iota
+	people               // who signed in themselves
+	anybody
+)
+
 func get(pattern string, units int, serve func(*front, *call) (reply, error)) route {
-	return route{http.MethodGet, strings.Split(pattern, "/"), units, false, serve}
+	return route{method: http.MethodGet, pattern: strings.Split(pattern, "/"), units: units, serve: serve}
 }
 
 func writes(method, pattern string, serve func(*front, *call) (reply, error)) route {
-	return route{method, strings.Split(pattern, "/"), 1, true, serve}
+	return route{method: method, pattern: strings.Split(pattern, "/"), units: 1, write: true, serve: serve}
 }
 
 // asks is a POST that reads.
 func asks(pattern string, units int, serve func(*front, *call) (reply, error)) route {
-	return route{http.MethodPost, strings.Split(pattern, "/"), units, false, serve}
+	return route{method: http.MethodPost, pattern: strings.Split(pattern, "/"), units: units, serve: serve}
+}
+
+// by is the route for other callers than applications.
+func (r route) by(who callers) route {
+	r.who = who
+	return r
+}
+
+// admits returns an error if the operation does not take the caller: a person's token is never the application's, and gives only
+// the rights that the operation finds in the person's roles.
+func (r *route) admits(c *call) error {
+	if r.who == anybody || (r.who == people) == (c.person != "") {
+		return nil
+	}
+	return denied("Insufficient privileges to complete the operation.")
+}
+
+func denied(message string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: message}
 }
 
 func (r *route) match(segments []string) (args []string, ok bool) {
@@ -86,8 +115,12 @@ func unqualified(s string) string {
 func routeFor(c *call) (*route, error) {
 	parts := segments(c.path)
 	known := false
-	for i := range routes {
-		r := &routes[i]
+	served := routes
+	if c.lab {
+		served = doorRoutes
+	}
+	for i := range served {
+		r := &served[i]
 		args, ok := r.match(parts)
 		if !ok {
 			continue
@@ -107,9 +140,10 @@ func routeFor(c *call) (*route, error) {
 var routes []route
 
 func init() {
-	routes = append(routes, route{http.MethodPost, []string{"$batch"}, 0, false, batch})
+	routes = append(routes, asks("$batch", 0, batch).by(anybody))
 	routes = append(routes, objectRoutes("users", User)...)
 	routes = append(routes, userRoutes...)
+	routes = append(routes, personRoutes...)
 	routes = append(routes, objectRoutes("groups", Group)...)
 	routes = append(routes, groupRoutes...)
 	routes = append(routes, objectRoutes("contacts", Contact)...)

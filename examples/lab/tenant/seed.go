@@ -1,7 +1,5 @@
 package tenant
 
-import "maps"
-
 // Seed makes an object as no Graph client could: any kind, any property that the kind shows, synced or mail-enabled.
 // Uniqueness is still enforced; everything else is taken as it stands.
 func (m *Model) Seed(kind Kind, properties map[string]any) (Object, error) {
@@ -14,9 +12,17 @@ func (m *Model) Seed(kind Kind, properties map[string]any) (Object, error) {
 	if err := m.seedUnique(nil, kind, changes); err != nil {
 		return Object{}, err
 	}
+	pass, _ := changes["passwordProfile"].(profile)
+	k, given, err := m.prepare(pass)
+	if err != nil {
+		return Object{}, err
+	}
+	delete(changes, "passwordProfile")
 	v := &version{props: map[string]any{}}
 	merge(v.props, changes)
-	return m.object(m.add(kind, v)), nil
+	o := m.add(kind, v)
+	m.setProfile(o, pass, k, given)
+	return m.object(o), nil
 }
 
 // SeedUpdate changes any property of a living object, such as onPremisesSyncEnabled; a null clears.
@@ -37,9 +43,16 @@ func (m *Model) SeedUpdate(ref string, properties map[string]any) error {
 	if err := m.seedUnique(o, o.kind, changes); err != nil {
 		return err
 	}
+	pass, _ := changes["passwordProfile"].(profile)
+	k, given, err := m.prepare(pass)
+	if err != nil {
+		return err
+	}
+	delete(changes, "passwordProfile")
 	v := o.latest().next()
 	merge(v.props, changes)
 	m.writeIfChanged(o, v)
+	m.setProfile(o, pass, k, given)
 	return nil
 }
 
@@ -80,8 +93,7 @@ func seedValues(kind Kind, properties map[string]any) (map[string]any, error) {
 		}
 		out[name] = v
 	}
-	delete(out, "passwordProfile")
-	return maps.Clone(out), nil
+	return out, nil
 }
 
 func (m *Model) seedUnique(o *object, kind Kind, changes map[string]any) error {

@@ -26,6 +26,9 @@ type ServeOptions struct {
 	TokenLife    time.Duration // of access tokens, on the model's clock; default 1 h
 	Throttling   bool          // Entra's documented limits from the start
 	TLS          *tls.Config   // with certificates of the caller's; then CAPEM is empty
+
+	// After waits for the relay of password writeback, on the same clock as the model's; default time.After.
+	After func(time.Duration) <-chan time.Time
 }
 
 // Server is a running wire front.
@@ -58,8 +61,11 @@ func Serve(ctx context.Context, m *Model, o ServeOptions) (*Server, error) {
 	if o.TokenLife <= 0 {
 		o.TokenLife = time.Hour
 	}
+	if o.After == nil {
+		o.After = time.After
+	}
 	s.front = &front{model: m, tenantID: s.TenantID, clientID: s.ClientID, secret: s.ClientSecret, labToken: s.LabToken,
-		tokens: &tokenStore{expiry: map[string]time.Time{}, life: o.TokenLife}}
+		tokens: &tokenStore{grants: map[string]grant{}, life: o.TokenLife}, relay: newRelay(o.After)}
 	if o.Throttling {
 		s.front.throttle.set(EntraLimits(), m.now())
 	}
@@ -167,7 +173,7 @@ func (s *Server) RevokeTokens() { s.front.tokens.revokeAll() }
 
 // IssueToken gives out an access token without a sign-in, for tests that are not about signing in.
 func (s *Server) IssueToken() string {
-	token, _ := s.front.tokens.issue(s.front.model.now())
+	token, _ := s.front.tokens.issue("", s.front.model.now())
 	return token
 }
 

@@ -11,8 +11,6 @@ const syncedMessage = "Unable to update the specified properties for on-premises
 // CreateUser makes a cloud user from a Graph body.
 // See https://learn.microsoft.com/graph/api/user-post-users.
 func (m *Model) CreateUser(body map[string]any) (Object, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if err := missing(User, body, "accountEnabled", "displayName", "mailNickname", "userPrincipalName", "passwordProfile"); err != nil {
 		return Object{}, err
 	}
@@ -20,9 +18,16 @@ func (m *Model) CreateUser(body map[string]any) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	if given, _ := changes["passwordProfile"].(bool); !given {
+	pass, _ := changes["passwordProfile"].(profile)
+	k, given, err := m.prepare(pass)
+	if err != nil {
+		return Object{}, err
+	}
+	if !given {
 		return Object{}, weakPassword()
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	v := &version{props: map[string]any{"userType": "Member"}}
 	if err := m.applyUser(nil, v, changes); err != nil {
 		return Object{}, err
@@ -30,7 +35,9 @@ func (m *Model) CreateUser(body map[string]any) (Object, error) {
 	if v.manager, err = m.boundManager(body, ""); err != nil {
 		return Object{}, err
 	}
-	return m.object(m.add(User, v)), nil
+	o := m.add(User, v)
+	m.setProfile(o, pass, k, true)
+	return m.object(o), nil
 }
 
 // UpdateUser changes a user named by id or userPrincipalName; a null clears.
@@ -49,6 +56,11 @@ func (m *Model) UpdateUser(ref string, body map[string]any) error {
 	if err := refuseSynced(o, changes); err != nil {
 		return err
 	}
+	pass, _ := changes["passwordProfile"].(profile)
+	k, given, err := m.prepare(pass)
+	if err != nil {
+		return err
+	}
 	v := o.latest().next()
 	if err := m.applyUser(o, v, changes); err != nil {
 		return err
@@ -57,6 +69,7 @@ func (m *Model) UpdateUser(ref string, body map[string]any) error {
 		return err
 	}
 	m.writeIfChanged(o, v)
+	m.setProfile(o, pass, k, given)
 	return nil
 }
 
@@ -96,7 +109,7 @@ func (m *Model) applyUser(o *object, v *version, changes map[string]any) error {
 	if nick, ok := changes["mailNickname"].(string); ok && !validNickname(nick) {
 		return invalidValue(User, "mailNickname")
 	}
-	if given, ok := changes["passwordProfile"].(bool); ok && given {
+	if p, ok := changes["passwordProfile"].(profile); ok && p.password != nil {
 		v.props["lastPasswordChangeDateTime"] = stampTime(m.now())
 	}
 	changes = maps.Clone(changes)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
 // patch reads a request's body into property values: nil clears. It refuses unknown and read-only properties and wrong types.
@@ -158,21 +160,28 @@ func (p *Property) complex(kind Kind, v any) (any, error) {
 	return out, nil
 }
 
-// password checks a passwordProfile and keeps nothing of it but that it was given.
+// password checks a passwordProfile; the value is a profile.
 func password(v any) (any, error) {
-	profile, ok := v.(map[string]any)
+	fields, ok := v.(map[string]any)
 	if !ok {
 		return nil, invalidValue(User, "passwordProfile")
 	}
-	for name, field := range profile {
+	var out profile
+	for _, name := range sortedKeys(fields) {
 		switch name {
 		case "password":
-			if s, isText := field.(string); !isText || !strongPassword(s) {
+			s, isText := fields[name].(string)
+			if !isText || !strongPassword(s) {
 				return nil, weakPassword()
 			}
+			out.password = secret.Take([]byte(s))
 		case "forceChangePasswordNextSignIn", "forceChangePasswordNextSignInWithMfa":
-			if _, isBool := field.(bool); field != nil && !isBool {
+			force, isBool := fields[name].(bool)
+			if fields[name] != nil && !isBool {
 				return nil, invalidValue(User, "passwordProfile")
+			}
+			if force = force || out.mustChange != nil && *out.mustChange; isBool {
+				out.mustChange = &force
 			}
 		default:
 			if !strings.HasPrefix(name, "@") {
@@ -180,8 +189,7 @@ func password(v any) (any, error) {
 			}
 		}
 	}
-	_, given := profile["password"]
-	return given, nil
+	return out, nil
 }
 
 func weakPassword() *Error {

@@ -30,7 +30,7 @@ func TestSigningInAsEntraDoes(t *testing.T) {
 	}{
 		"wrong secret": {form(s.ClientID, "no"), s.TenantID, 401, "AADSTS7000215"}, "unknown app": {form("no", "no"), s.TenantID, 400, "AADSTS700016"},
 		"unknown tenant": {form(s.ClientID, s.ClientSecret), "elsewhere.test", 400, "AADSTS90002"},
-		"other grant":    {url.Values{"grant_type": {"password"}}, s.TenantID, 400, "AADSTS70003"}, "by domain": {form(s.ClientID, s.ClientSecret), "contoso.test", 200, ""},
+		"other grant":    {url.Values{"grant_type": {"device_code"}}, s.TenantID, 400, "AADSTS70003"}, "by domain": {form(s.ClientID, s.ClientSecret), "contoso.test", 200, ""},
 		"no scope": {url.Values{"grant_type": {"client_credentials"}, "client_id": {s.ClientID}, "client_secret": {s.ClientSecret}}, s.TenantID, 400, "AADSTS1002012"},
 	} {
 		status, body := w.grant(c.form, c.tenant)

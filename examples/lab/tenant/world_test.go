@@ -9,6 +9,7 @@ import (
 	"math/rand"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,13 +20,54 @@ import (
 
 // clock is a clock that tests move.
 type clock struct {
-	mu sync.Mutex
-	at time.Time
+	mu     sync.Mutex
+	at     time.Time
+	timers []timer
+
+	awaited *sync.Cond // there is one more timer
+}
+
+type timer struct {
+	at    time.Time
+	fires chan time.Time
 }
 
 func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
 
-func (c *clock) pass(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.at = c.at.Add(d) }
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+	left := c.timers[:0]
+	for _, t := range c.timers {
+		if t.at.After(c.at) {
+			left = append(left, t)
+			continue
+		}
+		t.fires <- c.at
+	}
+	c.timers = left
+}
+
+// after is time.After on this clock.
+func (c *clock) after(d time.Duration) <-chan time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := timer{c.at.Add(d), make(chan time.Time, 1)}
+	c.timers = append(c.timers, t)
+	c.awaited.Broadcast()
+	return t.fires
+}
+
+// passAwaited lets time pass once somebody waits for no more than that.
+func (c *clock) passAwaited(d time.Duration) {
+	c.mu.Lock()
+	for !slices.ContainsFunc(c.timers, func(t timer) bool { return !t.at.After(c.at.Add(d)) }) {
+		c.awaited.Wait()
+	}
+	c.mu.Unlock()
+	c.pass(d)
+}
 
 // world is a running tenant and a client that has signed in.
 type world struct {
@@ -40,8 +82,9 @@ type world struct {
 func newWorld(t *testing.T, options ...func(*tenant.Options, *tenant.ServeOptions)) *world {
 	t.Helper()
 	c := &clock{at: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)}
+	c.awaited = sync.NewCond(&c.mu)
 	o := tenant.Options{Domain: "contoso.test", Clock: c.now, Rand: rand.New(rand.NewSource(1))}
-	so := tenant.ServeOptions{}
+	so := tenant.ServeOptions{After: c.after}
 	for _, f := range options {
 		f(&o, &so)
 	}

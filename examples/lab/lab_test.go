@@ -1,0 +1,71 @@
+package lab_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tandem-sync/tandem/examples/lab"
+)
+
+// What outside tools find in lab.json is enough to act as an administrator of the tenant.
+func TestTheAdministratorInLabJSONResetsPasswords(t *testing.T) {
+	l, err := lab.Up(t.Context(), lab.Options{Dir: t.TempDir(), Directory: lab.NoDirectory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	raw, err := os.ReadFile(filepath.Join(l.Dir, "lab.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct{ GraphEndpoint, Authority, TenantID, ClientID, ClientSecret, AdminUser, AdminPassword string }
+	if err := json.Unmarshal(raw, &said); err != nil {
+		t.Fatal(err)
+	}
+	client := l.Tenant.HTTPClient()
+	defer client.CloseIdleConnections()
+	grant, err := client.PostForm(said.Authority+"/"+said.TenantID+"/oauth2/v2.0/token", url.Values{"grant_type": {"password"}, "client_id": {said.ClientID}, "client_secret": {said.ClientSecret},
+		"scope": {said.GraphEndpoint + "/.default"}, "username": {said.AdminUser}, "password": {said.AdminPassword}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer grant.Body.Close()
+	var token struct {
+		Access string `json:"access_token"`
+	}
+	if err := json.NewDecoder(grant.Body).Decode(&token); err != nil || grant.StatusCode != http.StatusOK {
+		t.Fatalf("signing in: %d, %v", grant.StatusCode, err)
+	}
+	ann, err := l.Model.CreateUser(map[string]any{"accountEnabled": true, "displayName": "Ann", "mailNickname": "ann", "userPrincipalName": "ann@" + l.Domain(),
+		"passwordProfile": map[string]any{"password": "Passw0rd!ann"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, said.GraphEndpoint+"/v1.0/users/"+ann.ID+"/authentication/methods/28c10230-6103-485e-b985-444c60001490/resetPassword",
+		strings.NewReader(`{"newPassword":"Temporary-1"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token.Access)
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusAccepted {
+		t.Errorf("%d", answer.StatusCode)
+	}
+	objects, err := l.Objects()
+	if err != nil || len(objects) != 1 {
+		t.Errorf("the lab counts its own administrator: %v, %v", objects, err)
+	}
+}
