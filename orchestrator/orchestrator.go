@@ -139,20 +139,9 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	configured := x.config.identify()
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
-		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: refused(x.tenant), Patience: x.options.Patience, Progress: x.progress,
+		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: x.tenant.Refused, Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
 	return err
-}
-
-// refused says what the tenant does not take, and why.
-func refused(t *tenant.Client) map[scoping.Feature]string {
-	out := map[scoping.Feature]string{}
-	for _, c := range t.Capabilities() {
-		if !c.Present && !t.Can(c.Feature) {
-			out[c.Feature] = c.Why
-		}
-	}
-	return out
 }
 
 func newID() string {

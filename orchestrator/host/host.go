@@ -69,8 +69,8 @@ type Options struct {
 	Patience time.Duration
 	// Survey looks at the directories as a whole, for plans; nil: plans do not count references that cross engines.
 	Survey func(context.Context) (*assess.Survey, error)
-	// Refused says what the tenant does not take, and why: no engine that writes through the gate can be given it (rule J4).
-	Refused map[scoping.Feature]string
+	// Refused returns what the tenant does not take, and why: no engine that writes through the gate can be given it (rule J4). nil: it takes everything.
+	Refused func(context.Context) map[scoping.Feature]string
 	// Progress tells people what goes on; nil: nobody.
 	Progress func(run.Progress)
 	// Identity tells this host from others that may feed the tenant; Renew gives the state folder an identity of its own at a take-over, nil: it

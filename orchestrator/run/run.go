@@ -64,7 +64,8 @@ type Options struct {
 	// Save keeps what may be lost but is slow to make again. Ease does so between two batches, where that became much.
 	Save, Ease func(context.Context) error
 
-	Refused  map[scoping.Feature]string // what the tenant does not take, and why
+	// Refused returns what the tenant does not take, and why; nil: it takes everything.
+	Refused  func(context.Context) map[scoping.Feature]string
 	Progress func(Progress)
 	Log      func(msg string, args ...any)
 }
@@ -104,12 +105,16 @@ func (r *Runner) Number() uint64 {
 // Capabilities asks every configured engine what it can do.
 func (r *Runner) Capabilities(ctx context.Context) (map[string]scoping.EngineCaps, error) {
 	out := map[string]scoping.EngineCaps{}
+	var refused map[scoping.Feature]string
+	if r.o.Refused != nil {
+		refused = r.o.Refused(ctx)
+	}
 	for _, n := range r.o.Engines.Names() {
 		d, err := r.o.Engines.Describe(ctx, n)
 		if err != nil {
 			return nil, fmt.Errorf("asking engine %s what it can do: %w", n, err)
 		}
-		out[n] = scoping.EngineCaps{Kind: d.Kind, Features: d.Features, Refused: r.o.Refused}
+		out[n] = scoping.EngineCaps{Kind: d.Kind, Features: d.Features, Refused: refused}
 	}
 	return out, nil
 }

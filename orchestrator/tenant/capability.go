@@ -1,6 +1,11 @@
 package tenant
 
-import "github.com/tandem-sync/tandem/scoping"
+import (
+	"context"
+	"slices"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
 
 // Capability is something that an engine might want of the tenant, and whether this tenant can do it (rule J4).
 type Capability struct {
@@ -24,19 +29,53 @@ var capabilities = []Capability{
 	{"contacts", scoping.Contacts, false, "Graph only reads organizational contacts"},
 	{"devices", scoping.Devices, false, "Graph creates no hybrid-joined devices"},
 	{"proxy-addresses", scoping.ExchangeHybrid, false, "proxyAddresses are read-only in Graph"},
-	{"password-hash", scoping.PasswordHash, false, "Graph takes no password hashes"},
+	{"password-hash", scoping.PasswordHash, false, noHashes},
+	{"password-writeback", scoping.PasswordWriteback, false, noWriteback},
 	{"mark-as-synced", scoping.Users, false, "what Graph writes stays cloud-managed"},
 }
 
-// Capabilities says what the public Graph can do, and for what it cannot, why. It is data and asks nobody.
-func (c *Client) Capabilities() []Capability { return append([]Capability(nil), capabilities...) }
+// Who does it instead: https://learn.microsoft.com/entra/identity/hybrid/connect/whatis-phs and
+// https://learn.microsoft.com/entra/identity/authentication/concept-sspr-writeback.
+const (
+	noHashes    = "Graph takes no password hashes: Entra Connect Sync or Cloud Sync send them, through a private service"
+	noWriteback = "Graph hands out no password changes: Entra Connect Sync or Cloud Sync write them back, through a private relay"
+)
 
-// Can says whether the tenant has everything that a feature needs in order to be written at all.
-func (c *Client) Can(f scoping.Feature) bool {
-	for _, x := range capabilities {
-		if x.Feature == f && x.Present {
-			return true
+// doorOf are the capabilities that a tenant has through a door of its own.
+var doorOf = map[string]string{"password-hash": DoorCredentials, "password-writeback": DoorWriteback}
+
+// Capabilities returns what this tenant can do, and for what it cannot, why: what public Graph can, and what a door beside it adds. Where the tenant cannot be asked
+// for its doors, what hangs on them is absent for that reason.
+func (c *Client) Capabilities(ctx context.Context) []Capability {
+	out := slices.Clone(capabilities)
+	for i, x := range out {
+		door, hangs := doorOf[x.Name]
+		if !hangs {
+			continue
+		}
+		switch open, err := c.Door(ctx, door); {
+		case err != nil:
+			out[i].Why = "the tenant could not be asked whether it has this: " + err.Error()
+		case open:
+			out[i].Present, out[i].Why = true, ""
 		}
 	}
-	return false
+	return out
+}
+
+// Can reports whether the tenant takes anything of a feature.
+func (c *Client) Can(ctx context.Context, f scoping.Feature) bool {
+	return slices.ContainsFunc(c.Capabilities(ctx), func(x Capability) bool { return x.Feature == f && x.Present })
+}
+
+// Refused returns the features of which the tenant takes nothing, and why.
+func (c *Client) Refused(ctx context.Context) map[scoping.Feature]string {
+	out, can := map[scoping.Feature]string{}, map[scoping.Feature]bool{}
+	for _, x := range c.Capabilities(ctx) {
+		can[x.Feature] = can[x.Feature] || x.Present
+		if out[x.Feature] = x.Why; can[x.Feature] {
+			delete(out, x.Feature)
+		}
+	}
+	return out
 }

@@ -64,7 +64,7 @@ type Client struct {
 	requests, writes, throttled atomic.Uint64
 	skew                        atomic.Int64 // ours minus theirs, as last seen, in nanoseconds
 	noManager                   atomic.Bool  // delta does not track managers here
-
+	doors                       doors
 }
 
 // Open makes a client. It checks the configuration and sends nothing: the first request, or Check, tells whether it works.
@@ -142,7 +142,7 @@ type onceTransport struct {
 }
 
 func (t onceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := t.next.RoundTrip(r)
+	answer, err := t.next.RoundTrip(watch(r))
 	if err == nil {
 		answer.Header.Del("WWW-Authenticate")
 		t.client.noteDate(answer.Header)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	abs "github.com/microsoft/kiota-abstractions-go"
+
+	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
 // maxAnswer bounds the memory that one answer can take.
@@ -52,11 +54,15 @@ func (c *Client) request(method abs.HttpMethod, path string, body []byte) (*abs.
 
 // exchange sends a request once through the SDK's adapter and reads the whole answer, whatever its status.
 func (c *Client) exchange(ctx context.Context, r *abs.RequestInformation) (*answer, error) {
+	return c.exchangeWith(ctx, r, readAnswer)
+}
+
+func (c *Client) exchangeWith(ctx context.Context, r *abs.RequestInformation, read func(*http.Response) (*answer, error)) (*answer, error) {
 	c.requests.Add(1)
 	var got *answer
 	handler := abs.NewRequestHandlerOption()
 	handler.SetResponseHandler(func(response any, _ abs.ErrorMappings) (any, error) {
-		a, err := readAnswer(response.(*http.Response))
+		a, err := read(response.(*http.Response))
 		got = a
 		return nil, err
 	})
@@ -83,6 +89,21 @@ func readAnswer(r *http.Response) (*answer, error) {
 	return &answer{Status: r.StatusCode, Header: r.Header, Body: body}, nil
 }
 
+// readSecretAnswer reads an answer that holds secrets: its body is the only copy, which the caller clears.
+func readSecretAnswer(r *http.Response) (*answer, error) {
+	defer r.Body.Close()
+	var body secret.Buffer
+	_, err := body.ReadFrom(io.LimitReader(r.Body, maxAnswer+1))
+	if err == nil && len(body.Bytes()) > maxAnswer {
+		err = fmt.Errorf("longer than %d bytes", maxAnswer)
+	}
+	if err != nil {
+		body.Wipe()
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return &answer{Status: r.StatusCode, Header: r.Header, Body: body.Bytes()}, nil
+}
+
 // noteDate keeps the difference between this host's clock and the tenant's.
 func (c *Client) noteDate(h http.Header) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
@@ -94,11 +115,13 @@ func (c *Client) noteDate(h http.Header) {
 type reader struct {
 	*Client
 	attempts int
+	longer   time.Duration // than the client's timeout each may take
+	secret   bool          // the answer holds secrets: its body is not copied
 }
 
 // patient reads are repeated after throttling and passing trouble; a glance is one attempt, for reads on the heels of a write.
-func (c *Client) patient() reader { return reader{c, 5} }
-func (c *Client) glance() reader  { return reader{c, 1} }
+func (c *Client) patient() reader { return reader{Client: c, attempts: 5} }
+func (c *Client) glance() reader  { return reader{Client: c, attempts: 1} }
 
 // read sends a read, and sends it again after throttling and passing trouble. op says what is being done, for errors; need is the
 // permission that it takes; build makes the request anew for each attempt.
@@ -121,14 +144,18 @@ func (c reader) read(ctx context.Context, op, need string, build func() (*abs.Re
 	}
 }
 
-func (c *Client) readOnce(ctx context.Context, op, need string, build func() (*abs.RequestInformation, error)) (*answer, error) {
+func (c reader) readOnce(ctx context.Context, op, need string, build func() (*abs.RequestInformation, error)) (*answer, error) {
 	r, err := build()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout+c.longer)
 	defer cancel()
-	a, err := c.exchange(ctx, r)
+	read := readAnswer
+	if c.secret {
+		read = readSecretAnswer
+	}
+	a, err := c.exchangeWith(ctx, r, read)
 	if err != nil {
 		return nil, unreachable(op, err)
 	}

@@ -1,0 +1,115 @@
+package tenant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	abs "github.com/microsoft/kiota-abstractions-go"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/secret"
+)
+
+// How answering a password event can come too late, for errors.Is.
+var (
+	ErrEventAnswered = errors.New("the event was answered already")
+	ErrEventExpired  = errors.New("the event's deadline is past")
+)
+
+// maxEventWait is the longest wait that the tenant takes.
+const maxEventWait = time.Minute
+
+// PasswordEvents returns the password changes that wait to be written into the directory, up to 30 of them; if there are none it waits
+// for some, up to wait in whole seconds, and returns none after that. Each event comes again until it is answered or its deadline
+// is past. The caller wipes the events.
+func (c *Client) PasswordEvents(ctx context.Context, wait time.Duration) ([]cloud.PasswordEvent, error) {
+	const op = "ask for password changes"
+	if err := c.open(ctx, DoorWriteback); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	wait = min(max(wait, 0), maxEventWait)
+	r := c.patient()
+	r.longer, r.secret = wait, true
+	address := c.labPath("/writeback?wait=" + strconv.Itoa(int(wait/time.Second)))
+	a, err := r.read(ctx, op, "", func() (*abs.RequestInformation, error) { return c.request(abs.GET, address, nil) })
+	if err != nil {
+		return nil, err
+	}
+	defer clear(a.Body)
+	events, err := parseEvents(a.Body)
+	if err != nil {
+		return nil, garbage(op, a, err)
+	}
+	return events, nil
+}
+
+// parseEvents reads a document of events. Its errors quote nothing of it.
+func parseEvents(body []byte) ([]cloud.PasswordEvent, error) {
+	var doc struct {
+		Events *[]struct {
+			ID           string           `json:"id"`
+			Tenant       string           `json:"tenant"`
+			Installation string           `json:"installation"`
+			User         string           `json:"user"`
+			Op           cloud.PasswordOp `json:"op"`
+			OldPassword  secret.Text      `json:"oldPassword"`
+			NewPassword  secret.Text      `json:"newPassword"`
+			MustChange   bool             `json:"mustChange"`
+			Deadline     time.Time        `json:"deadline"`
+		} `json:"events"`
+	}
+	err := json.Unmarshal(body, &doc)
+	var out []cloud.PasswordEvent
+	if doc.Events != nil {
+		for _, x := range *doc.Events {
+			out = append(out, cloud.PasswordEvent{ID: x.ID, Tenant: x.Tenant, Installation: x.Installation, CloudID: x.User, Op: x.Op, OldPassword: x.OldPassword.Value,
+				NewPassword: x.NewPassword.Value, MustChange: x.MustChange, Deadline: x.Deadline})
+		}
+	}
+	if err == nil && doc.Events != nil {
+		return out, nil
+	}
+	for _, e := range out {
+		e.Wipe()
+	}
+	return nil, errors.New("it is no list of password changes")
+}
+
+// AnswerPasswordEvent tells the tenant how writing an event into the directory ended; message is for the tenant's journal, and no
+// user reads it. It is repeated after throttling and passing trouble, which is harmless: the first answer counts. Errors are
+// ErrEventAnswered and ErrEventExpired, ErrNotFound for an event that the tenant does not know, and those of reads.
+func (c *Client) AnswerPasswordEvent(ctx context.Context, id string, answer cloud.PasswordAnswer, message string) error {
+	op := "answer the password change " + id
+	if err := c.open(ctx, DoorWriteback); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	body, err := json.Marshal(map[string]string{"code": string(answer), "message": message})
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	attempts := 0
+	_, err = c.patient().read(ctx, op, "", func() (*abs.RequestInformation, error) {
+		attempts++
+		return c.request(abs.POST, c.labPath("/writeback/"+url.PathEscape(id)), body)
+	})
+	var e *GraphError
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.HTTP {
+	case http.StatusConflict:
+		if attempts > 1 {
+			return nil // an earlier attempt of this call got through, and its answer was lost
+		}
+		e.Kind = ErrEventAnswered
+	case http.StatusGone:
+		e.Kind = ErrEventExpired
+	}
+	return err
+}
