@@ -48,7 +48,7 @@ func (c Code) Advice() string {
 	case Kerberos:
 		return "Tandem signs in to replication by NTLM only: take the account out of Protected Users, or allow NTLM at this controller"
 	case Ports:
-		return "open TCP 135 and the RPC ports 49152 to 65535 of the controller to this machine, or give the controller a fixed port ('TCP/IP Port' under NTDS\\Parameters) and name it"
+		return "open TCP 135 and the RPC ports 49152 to 65535 of the controller to this machine, or give the controller a fixed port ('TCP/IP Port' under NTDS\\Parameters) and name it (replicate.port, or --replicate-port)"
 	case ReadOnly:
 		return "name a writable controller whose outbound replication is on"
 	case Encryption:
