@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 )
 
@@ -43,6 +44,9 @@ func (*DC) URL() string { return "" }
 
 // PlainURL is empty.
 func (*DC) PlainURL() string { return "" }
+
+// Dial fails.
+func (*DC) Dial(int) (net.Conn, error) { return nil, Available() }
 
 // ReplicationPort is 0.
 func (*DC) ReplicationPort() int { return 0 }
