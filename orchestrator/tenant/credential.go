@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
 
 	abs "github.com/microsoft/kiota-abstractions-go"
 
@@ -34,7 +33,7 @@ func (c *Client) SendCredentials(ctx context.Context, items []cloud.CredentialIt
 	}
 	var body secret.Buffer
 	defer body.Wipe()
-	if err := writeCredentials(&body, items); err != nil {
+	if err := cloud.WriteCredentials(&body, items); err != nil {
 		return nil, fmt.Errorf("send credentials: %w", err)
 	}
 	outer, a := c.sendSecret(ctx, c.labPath("/credentials"), &body, len(items))
@@ -50,35 +49,6 @@ func all(items []cloud.CredentialItem, r cloud.Result) []cloud.Result {
 		out[i] = r
 	}
 	return out
-}
-
-// writeCredentials writes the body of the request.
-func writeCredentials(to *secret.Buffer, items []cloud.CredentialItem) error {
-	to.WriteString(`{"credentials":[`)
-	for i, x := range items {
-		if i > 0 {
-			to.WriteString(",")
-		}
-		to.WriteString(`{"credential":`)
-		if err := to.WriteSecret(x.Credential); err != nil {
-			return fmt.Errorf("credential of user %s: %w", x.CloudID, err)
-		}
-		plain, err := json.Marshal(struct {
-			User       string    `json:"user"`
-			ChangedAt  time.Time `json:"changedAt"`
-			By         string    `json:"by"`
-			MustChange bool      `json:"mustChange"`
-			Log        string    `json:"log"`
-			Number     int64     `json:"number"`
-		}{x.CloudID, x.ChangedAt.UTC(), x.By, x.MustChange, x.Log, x.Number})
-		if err != nil {
-			return fmt.Errorf("credential of user %s: %w", x.CloudID, err)
-		}
-		to.WriteString(",")
-		to.WriteString(string(plain[1:])) // it ends the item
-	}
-	to.WriteString("]}")
-	return nil
 }
 
 // sendSecret posts a body once. Either it ended without an answer of 200 (outer), or a is the answer. When it returns, the body is

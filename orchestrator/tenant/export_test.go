@@ -2,7 +2,6 @@ package tenant
 
 // The seams that tests look through.
 var (
-	ParseEvents = parseEvents
-	GuardBody   = guardBody
-	Watch       = watch
+	GuardBody = guardBody
+	Watch     = watch
 )

@@ -18,7 +18,6 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/secret"
-	"github.com/tandem-sync/tandem/plugins/secret/secrettest"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -380,48 +379,6 @@ func TestAPollEndsWithItsContext(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-}
-
-func TestEventsThatCannotBeReadShowNothing(t *testing.T) {
-	password := "correct horse battery staple"
-	for _, body := range []string{
-		`{"events":[{"id":"1","newPassword":"` + password + `"},{"id":2}]}`, `{"events":[{"id":"1","newPassword":"` + password + `"}`, `{"events":[{"mustChange":"` + password + `"}]}`,
-		`{"events":{"` + password + `":1}}`, `{"` + password + `":[]}`, `"` + password + `"`, ``, `{"events":[{"op":"` + password + `\ud800"`,
-	} {
-		events, err := tenant.ParseEvents([]byte(body))
-		if err == nil || len(events) != 0 {
-			t.Errorf("%s was read", body)
-			continue
-		}
-		secrettest.Absent(t, []byte(err.Error()), []byte(password))
-	}
-}
-
-func TestEventsDoNotLeanOnTheDocumentTheyCameIn(t *testing.T) {
-	body := []byte(`{"events":[{"id":"1","user":"u","op":"change","oldPassword":"old \u00e9","newPassword":"new","deadline":"2026-11-29T06:00:00Z"}]}`)
-	events, err := tenant.ParseEvents(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clear(body)
-	if e := events[0]; e.ID != "1" || e.CloudID != "u" || e.Op != cloud.ChangePassword || !e.OldPassword.Equal(word("old é")) || !e.NewPassword.Equal(word("new")) {
-		t.Errorf("%+v", e)
-	}
-}
-
-func FuzzParseEvents(f *testing.F) {
-	f.Add([]byte(`{"events":[{"id":"1","newPassword":"correct horse battery staple"}]}`))
-	f.Add([]byte(`{"events":[]}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		whole := bytes.Clone(body)
-		events, err := tenant.ParseEvents(body)
-		if !bytes.Equal(body, whole) {
-			t.Error("the document was changed")
-		}
-		if err != nil && (len(events) != 0 || err.Error() != "it is no list of password changes") {
-			t.Errorf("%d events and %v", len(events), err)
-		}
-	})
 }
 
 // late closes the body of a request only when it is told to, as net/http may after the answer.

@@ -13,7 +13,6 @@ import (
 	abs "github.com/microsoft/kiota-abstractions-go"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
-	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
 // How answering a password event can come too late, for errors.Is.
@@ -42,43 +41,11 @@ func (c *Client) PasswordEvents(ctx context.Context, wait time.Duration) ([]clou
 		return nil, err
 	}
 	defer clear(a.Body)
-	events, err := parseEvents(a.Body)
+	events, err := cloud.ParsePasswordEvents(a.Body)
 	if err != nil {
 		return nil, garbage(op, a, err)
 	}
 	return events, nil
-}
-
-// parseEvents reads a document of events. Its errors quote nothing of it.
-func parseEvents(body []byte) ([]cloud.PasswordEvent, error) {
-	var doc struct {
-		Events *[]struct {
-			ID           string           `json:"id"`
-			Tenant       string           `json:"tenant"`
-			Installation string           `json:"installation"`
-			User         string           `json:"user"`
-			Op           cloud.PasswordOp `json:"op"`
-			OldPassword  secret.Text      `json:"oldPassword"`
-			NewPassword  secret.Text      `json:"newPassword"`
-			MustChange   bool             `json:"mustChange"`
-			Deadline     time.Time        `json:"deadline"`
-		} `json:"events"`
-	}
-	err := json.Unmarshal(body, &doc)
-	var out []cloud.PasswordEvent
-	if doc.Events != nil {
-		for _, x := range *doc.Events {
-			out = append(out, cloud.PasswordEvent{ID: x.ID, Tenant: x.Tenant, Installation: x.Installation, CloudID: x.User, Op: x.Op, OldPassword: x.OldPassword.Value,
-				NewPassword: x.NewPassword.Value, MustChange: x.MustChange, Deadline: x.Deadline})
-		}
-	}
-	if err == nil && doc.Events != nil {
-		return out, nil
-	}
-	for _, e := range out {
-		e.Wipe()
-	}
-	return nil, errors.New("it is no list of password changes")
 }
 
 // AnswerPasswordEvent tells the tenant how writing an event into the directory ended; message is for the tenant's journal, and no
