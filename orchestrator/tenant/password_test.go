@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/plugins/secret/secrettest"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -379,6 +381,43 @@ func TestAPollEndsWithItsContext(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestNeitherLogNorErrorsShowASecret(t *testing.T) {
+	w := newWorld(t)
+	var out bytes.Buffer
+	w.client = w.open(func(c *tenant.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	id := w.people("ann")[0]
+	item, password := w.item(id, "x", 1), "correct horse battery staple"
+	var text []byte
+	if err := item.Credential.Use(func(b []byte) error { text = bytes.Clone(b); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []lab.Fault{{Kind: lab.LostAfter}, {Kind: lab.Throttled}, {Kind: lab.Garbage}, {Kind: lab.Garbage, Body: string(text)}, {Kind: lab.Status, Status: 400}} {
+		f.Path = "^/lab/credentials$"
+		w.fault(f)
+		fmt.Fprintf(&out, "%+v\n", w.sendCredentials(item))
+	}
+	fmt.Fprintf(&out, "%+v %#v %s\n", item, item, item)
+	if _, err := w.server.AddWritebackFault(lab.WritebackFault{Kind: "forge", User: id, NewPassword: password}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []lab.Fault{{Kind: lab.Throttled}, {Kind: lab.Garbage, Body: `{"events":[{"id":1,"newPassword":"` + password + `"}]}`}} {
+		f.Path = "^/lab/writeback"
+		w.fault(f)
+	}
+	_, err := w.client.PasswordEvents(w.ctx, 0)
+	if !errors.Is(err, tenant.ErrGarbage) {
+		t.Errorf("%v", err)
+	}
+	e := w.event()
+	fmt.Fprintf(&out, "%v %+v %#v\n", err, e, e)
+	if out.Len() < 1000 {
+		t.Errorf("only this came out: %s", &out)
+	}
+	secrettest.Absent(t, out.Bytes(), text, text[12:32], []byte(password))
 }
 
 // late closes the body of a request only when it is told to, as net/http may after the answer.

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/secret"
 )
@@ -80,19 +78,20 @@ func (m *Model) PutCredential(c Credential) error {
 		p.numbers = map[string]int64{}
 	}
 	p.numbers[c.Log] = c.Number
-	p.upload(kept{credential: c.Value, mustChange: c.MustChange, stored: m.now(), changed: c.ChangedAt, by: c.By, log: c.Log, number: c.Number}, m.lag)
+	p.upload(kept{credential: c.Value, mustChange: c.MustChange, stored: m.now(), changed: c.ChangedAt, by: c.By, log: c.Log, number: c.Number})
 	return nil
 }
 
-// Credential returns the state of the credential that was handed in last for a user, living or deleted, as readers see it. ErrNotFound: there is none.
-func (m *Model) Credential(id string) (CredentialState, error) {
+// Credential returns the state of the credential that was handed in last for a user, as readers see it: a living one by id or
+// userPrincipalName, a deleted one by id. ErrNotFound: there is none.
+func (m *Model) Credential(ref string) (CredentialState, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	none := notFound(id)
-	if _, err := uuid.Parse(id); err != nil {
-		return CredentialState{}, none
+	none := notFound(ref)
+	o := m.objects[strings.ToLower(ref)]
+	if o == nil {
+		o, _ = m.find(User, ref, m.visible())
 	}
-	o := m.objects[strings.ToLower(id)]
 	if o == nil || o.kind != User || o.latest().life == purged {
 		return CredentialState{}, none
 	}

@@ -21,7 +21,7 @@ const (
 // purging wipes them. Passwords themselves are kept nowhere.
 type passwords struct {
 	cloud    *kept            // set in the tenant itself
-	uploaded []kept           // handed in, oldest first; all but the last only for lagging readers
+	uploaded []kept           // handed in, oldest first; of all but the last only the state is left, for lagging readers
 	numbers  map[string]int64 // the last accepted number of each log
 	wrong    int              // wrong passwords in a row
 	locked   time.Time        // no password is looked at before
@@ -60,12 +60,10 @@ func (p *passwords) current() *kept {
 	return p.cloud
 }
 
-// upload stores a password that was handed in. What lagging readers cannot see any more is wiped.
-func (p *passwords) upload(k kept, lag time.Duration) {
-	limit := k.stored.Add(-lag)
-	for len(p.uploaded) > 1 && !p.uploaded[1].stored.After(limit) {
-		p.uploaded[0].credential.Wipe()
-		p.uploaded = p.uploaded[1:]
+// upload stores a password that was handed in, and wipes the one that it replaces.
+func (p *passwords) upload(k kept) {
+	if n := len(p.uploaded); n > 0 {
+		p.uploaded[n-1].credential.Wipe()
 	}
 	p.uploaded = append(p.uploaded, k)
 	p.wrong, p.locked = 0, time.Time{}

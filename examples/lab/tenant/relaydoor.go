@@ -97,7 +97,7 @@ func (m *Model) writtenBack(user string, password *secret.Value, mustChange bool
 		o.passwords.wrong, o.passwords.locked = 0, time.Time{}
 	default:
 		k.stored, k.changed = m.now(), m.now()
-		o.passwords.upload(k, m.lag)
+		o.passwords.upload(k)
 	}
 	return nil
 }
