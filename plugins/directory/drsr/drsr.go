@@ -30,7 +30,6 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory/drsr/ntlm"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr/rpc"
 	"github.com/tandem-sync/tandem/plugins/secret"
-	"github.com/tandem-sync/tandem/scoping"
 )
 
 // dialTimeout bounds connecting to one port.
@@ -238,47 +237,4 @@ func (s *Session) end() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-}
-
-// Stamp is the replication stamp of an attribute: which change of it the directory shows, the same at every controller
-// (MS-DRSR 5, PROPERTY_META_DATA_EXT). The zero value is that of an attribute that was never set.
-type Stamp struct {
-	Version    uint32       // counts changes of the attribute of this object
-	Changed    time.Time    // by the clock of the controller where it was changed, to the second
-	Invocation scoping.GUID // of that controller
-	USN        uint64       // of that controller
-}
-
-// IsZero reports whether the attribute was never set.
-func (s Stamp) IsZero() bool { return s.Version == 0 && s.USN == 0 && s.Invocation.IsZero() }
-
-// Compare returns -1, 0 or 1, as s is older than, the same as, or newer than o. The order is that by which controllers
-// themselves agree about changes that were made at two of them (MS-ADTS 3.1.1.1.9): version, time, controller.
-func (s Stamp) Compare(o Stamp) int {
-	switch {
-	case s.Version != o.Version:
-		return order(s.Version < o.Version)
-	case !s.Changed.Equal(o.Changed):
-		return order(s.Changed.Before(o.Changed))
-	case s.Invocation != o.Invocation:
-		return s.Invocation.Compare(o.Invocation)
-	case s.USN != o.USN:
-		return order(s.USN < o.USN)
-	}
-	return 0
-}
-
-func order(less bool) int {
-	if less {
-		return -1
-	}
-	return 1
-}
-
-// String is for people.
-func (s Stamp) String() string {
-	if s.IsZero() {
-		return "never set"
-	}
-	return fmt.Sprintf("version %d of %s, USN %d of %s", s.Version, s.Changed.Format(time.RFC3339), s.USN, s.Invocation)
 }

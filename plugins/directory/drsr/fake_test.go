@@ -14,6 +14,7 @@ import (
 	"time"
 
 	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
+	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr/ndr"
@@ -176,7 +177,7 @@ type row struct {
 type cell struct {
 	id     uint32
 	values [][]byte
-	stamp  drsr.Stamp
+	stamp  credential.Stamp
 }
 
 // answer is a reply to IDL_DRSGetNCChanges.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
+	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr/ntlm/ntlmtest"
@@ -24,7 +25,7 @@ var (
 	annID    = uint32(0x04030201)
 	annSID   = binary.LittleEndian.AppendUint32([]byte{1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0}, annID)
 	annHash  = []byte("sixteen of hash.")
-	annStamp = drsr.Stamp{Version: 3, Changed: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC), Invocation: scoping.GUID{7}, USN: 1234}
+	annStamp = credential.Stamp{Version: 3, Changed: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC), Invocation: scoping.GUID{7}, USN: 1234}
 )
 
 // ann is Ann as a reply shows her.
@@ -215,10 +216,15 @@ func TestEveryoneGoesOnFromReplyToReply(t *testing.T) {
 		return a.marshal()
 	}
 	var got []byte
-	f.must(f.session().Everyone(t.Context(), func(scoping.GUID) drsr.Depth { return drsr.WithHash }, func(u drsr.User) error {
+	s := f.session()
+	w, err := s.Everyone(t.Context(), func(scoping.GUID) drsr.Depth { return drsr.WithHash }, func(u drsr.User) error {
 		got = append(got, u.GUID[0])
 		return nil
-	}))
+	})
+	f.must(err)
+	if again, err := drsr.ParseWatermark(w.Encode()); err != nil || again != w || w.Invocation != s.Controller().InvocationID {
+		t.Errorf("%v, read again %v (%v)", w, again, err)
+	}
 	if !bytes.Equal(got, []byte{1, 2, 3, 4, 5}) {
 		t.Errorf("%v", got)
 	}
@@ -249,7 +255,7 @@ func TestAHostileControllerIsRefused(t *testing.T) {
 			s := f.session()
 			err := s.Users(t.Context(), []scoping.GUID{annGUID}, drsr.WithHash, func(drsr.User) error { return nil })
 			if name == "more without end" {
-				err = s.Everyone(t.Context(), func(scoping.GUID) drsr.Depth { return drsr.WithHash }, func(drsr.User) error { return nil })
+				_, err = s.Everyone(t.Context(), func(scoping.GUID) drsr.Depth { return drsr.WithHash }, func(drsr.User) error { return nil })
 			}
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v", err)
@@ -291,12 +297,12 @@ func TestStampsAreOrderedAsControllersOrderThem(t *testing.T) {
 	time2.Changed, time2.USN = base.Changed.Add(time.Second), 1
 	controller.Invocation, controller.USN = scoping.GUID{7, 1}, 1
 	usn.USN++
-	for _, newer := range []drsr.Stamp{version, time2, controller, usn} {
+	for _, newer := range []credential.Stamp{version, time2, controller, usn} {
 		if newer.Compare(base) != 1 || base.Compare(newer) != -1 || newer.Compare(newer) != 0 {
 			t.Errorf("%v and %v", newer, base)
 		}
 	}
-	if !(drsr.Stamp{}).IsZero() || base.IsZero() || (drsr.Stamp{}).String() != "never set" || base.String() == "" {
+	if !(credential.Stamp{}).IsZero() || base.IsZero() || (credential.Stamp{}).String() != "never set" || base.String() == "" {
 		t.Error("zero stamp")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -25,12 +26,12 @@ const (
 // User is what was read of a user.
 type User struct {
 	GUID           scoping.GUID
-	Name           string    // sAMAccountName
-	Deleted        bool      // a tombstone
-	AccountControl uint32    // userAccountControl (MS-ADTS 2.2.16)
-	PasswordSet    time.Time // pwdLastSet; zero: the password has to be changed at the next sign-in, or was never set
-	Stamp          Stamp     // of unicodePwd, of the same reply as the hash
-	HasHash        bool      // the directory keeps an NT hash
+	Name           string           // sAMAccountName
+	Deleted        bool             // a tombstone
+	AccountControl uint32           // userAccountControl (MS-ADTS 2.2.16)
+	PasswordSet    time.Time        // pwdLastSet; zero: the password has to be changed at the next sign-in, or was never set
+	Stamp          credential.Stamp // of unicodePwd, of the same reply as the hash
+	HasHash        bool             // the directory keeps an NT hash
 	// Hash is the NT hash, with [WithHash] and where the directory keeps one, else nil. Whoever gets the user wipes it.
 	Hash *secret.Value
 }
@@ -75,25 +76,9 @@ func (s *Session) Users(ctx context.Context, guids []scoping.GUID, d Depth, each
 }
 
 // Everyone goes through the whole naming context, and calls each for the objects of which depth wants something. One that
-// changes meanwhile may come twice. Errors are those of [Session.Users].
-func (s *Session) Everyone(ctx context.Context, depth func(scoping.GUID) Depth, each func(User) error) error {
-	q := request{target: s.controller.Root}
-	for {
-		r, err := s.ask(ctx, q)
-		if err != nil {
-			return s.classify(ctx, fmt.Errorf("read all passwords: %w", err))
-		}
-		if err := s.tell(r, depth, each); err != nil {
-			return err
-		}
-		if !r.more {
-			return nil
-		}
-		if r.to == q.from {
-			return s.classify(ctx, fmt.Errorf("read all passwords: %w: there is more, and it does not go on", ErrProtocol))
-		}
-		q.from = r.to
-	}
+// changes meanwhile may come twice. What changes from then on [Session.Changed] tells. Errors are those of [Session.Users].
+func (s *Session) Everyone(ctx context.Context, depth func(scoping.GUID) Depth, each func(User) error) (Watermark, error) {
+	return s.since(ctx, usns{}, func(r reply) error { return s.tell(r, depth, each) })
 }
 
 // tell makes users of a reply.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr/ndr"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -24,7 +25,7 @@ type object struct {
 	guid   scoping.GUID
 	sid    []byte // from its name; nil where it has none
 	values map[key][]byte
-	stamps map[key]Stamp
+	stamps map[key]credential.Stamp
 }
 
 // parseReply reads the results of IDL_DRSGetNCChanges. A status that is not 0 comes as a [Status].
@@ -204,7 +205,7 @@ func readValues(r *ndr.Reader, said int) (first []byte) {
 }
 
 // readStamps reads a PROPERTY_META_DATA_EXT_VECTOR (MS-DRSR 5), which has one element for each attribute, in its order.
-func readStamps(r *ndr.Reader, order []uint32, known map[uint32]key) map[key]Stamp {
+func readStamps(r *ndr.Reader, order []uint32, known map[uint32]key) map[key]credential.Stamp {
 	const size = 40
 	said := r.Count(size)
 	r.Align(8)
@@ -212,10 +213,10 @@ func readStamps(r *ndr.Reader, order []uint32, known map[uint32]key) map[key]Sta
 	if r.Err() == nil && (n != said || n != len(order)) {
 		r.Fail("%d and %d stamps of %d attributes", said, n, len(order))
 	}
-	stamps := map[key]Stamp{}
+	stamps := map[key]credential.Stamp{}
 	for _, id := range order {
 		r.Align(8)
-		s := Stamp{Version: r.Uint32(), Changed: fromDSTime(r.Uint64())}
+		s := credential.Stamp{Version: r.Uint32(), Changed: fromDSTime(r.Uint64())}
 		copy(s.Invocation[:], r.UUID())
 		s.USN = r.Uint64()
 		if r.Err() != nil {

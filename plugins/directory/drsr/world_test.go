@@ -217,7 +217,7 @@ func (w *world) sees(u drsr.User, password string) {
 }
 
 // stampOverLDAP reads the stamp of unicodePwd from replPropertyMetaData (MS-ADTS 3.1.1.1.14): version, time, controller, USN.
-func (w *world) stampOverLDAP(dn string) drsr.Stamp {
+func (w *world) stampOverLDAP(dn string) credential.Stamp {
 	w.Helper()
 	const head, row, unicodePwd = 16, 48, 0x9005a
 	b := w.read(dn, "replPropertyMetaData")
@@ -227,10 +227,10 @@ func (w *world) stampOverLDAP(dn string) drsr.Stamp {
 		}
 		g, err := scoping.GUIDFromBytes(b[at+16 : at+32])
 		w.ok(err)
-		return drsr.Stamp{Version: binary.LittleEndian.Uint32(b[at+4:]), Changed: time.Unix(int64(binary.LittleEndian.Uint64(b[at+8:]))-11644473600, 0).UTC(),
+		return credential.Stamp{Version: binary.LittleEndian.Uint32(b[at+4:]), Changed: time.Unix(int64(binary.LittleEndian.Uint64(b[at+8:]))-11644473600, 0).UTC(),
 			Invocation: g, USN: binary.LittleEndian.Uint64(b[at+32:])}
 	}
-	return drsr.Stamp{}
+	return credential.Stamp{}
 }
 
 // daclOnly asks for an access list without owner and audit entries (MS-ADTS 3.1.1.3.4.1.11).
