@@ -39,7 +39,7 @@ func ParseWatermark(b []byte) (Watermark, error) {
 }
 
 // Changed calls each for the objects of which a password, or what decides whether it is sent, changed since a watermark of the same controller; one that
-// changes meanwhile may come twice. A watermark of another controller is [ErrOther]: numbers of two controllers do not compare. Other errors are those of
+// changes meanwhile may come twice, and one of which something else changed may be among them. A watermark of another controller is [ErrOther]: numbers of two controllers do not compare. Other errors are those of
 // [Session.Users].
 func (s *Session) Changed(ctx context.Context, since Watermark, each func(scoping.GUID) error) (Watermark, error) {
 	if since.Invocation != s.controller.InvocationID {
