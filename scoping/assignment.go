@@ -94,6 +94,8 @@ type Defaults struct {
 	Leaving         Leaving   `json:"leaving"`
 	Members         string    `json:"members,omitempty"`   // exclusive: memberships that Tandem did not write are removed (rule D3); keep, or empty: they stay
 	Conflicts       string    `json:"conflicts,omitempty"` // quarantine: a new person whose address somebody else has is made without it; refuse, or empty: is not made
+	// TemporaryPasswords: passwords that have to be changed at the next sign-in are handed over too, as such.
+	TemporaryPasswords bool `json:"temporaryPasswords,omitempty"`
 }
 
 // MembersRule is [Defaults.Members] with the usual value spelled out.

@@ -17,7 +17,7 @@ var fields = [...]struct {
 	{ExchangeHybrid, User, 0}, {ExchangeHybrid, Group, 1}, {ExchangeHybrid, Contact, 2},
 	{Extensions, User, 0}, {Extensions, Group, 1}, {Extensions, Contact, 2},
 	{PasswordHash, User, 0},
-	{PasswordWriteback, User, 15}, {GroupProvisioning, Group, 16}, {UserProvisioning, User, 17},
+	{PasswordWriteback, User, 0}, {GroupProvisioning, Group, 16}, {UserProvisioning, User, 17},
 }
 
 // kinds in the order of the base features, whose fields come first.

@@ -88,6 +88,7 @@ func defaultsChanges(was, is Defaults) (out []Change) {
 		{"defaults: deleteThreshold percent", fmt.Sprint(was.DeleteThreshold.Percent), fmt.Sprint(is.DeleteThreshold.Percent)},
 		{"defaults: upn unverifiedSuffix", was.UPN.UnverifiedSuffix, is.UPN.UnverifiedSuffix},
 		{"defaults: upn changes", was.UPN.Changes, is.UPN.Changes},
+		{"defaults: temporaryPasswords", fmt.Sprint(was.TemporaryPasswords), fmt.Sprint(is.TemporaryPasswords)},
 		{"defaults: leaving", string(was.Leaving), string(is.Leaving)},
 	} {
 		if c.From != c.To {

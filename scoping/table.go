@@ -56,7 +56,7 @@ var featureTable = []FeatureRow{
 		Support{true, "of users and groups"}, guide + "; " + reference + "; rule F2"},
 	{8, PasswordHash, "password hash synchronization", []Kind{User}, []Feature{Users}, false, true, Support{true, "not of inetOrgPerson"},
 		Support{true, "not of inetOrgPerson"}, cannot("Graph takes no password hashes"), guide + "; rule F3"},
-	{9, PasswordWriteback, "password writeback", []Kind{User}, []Feature{PasswordHash}, true, false, can, can,
+	{9, PasswordWriteback, "password writeback", []Kind{User}, []Feature{Users}, false, true, Support{true, "of a whole domain"}, Support{true, "of a whole domain"},
 		cannot("Graph tells nobody of changed passwords"), guide + "; rule F3"},
 	{10, GroupProvisioning, "provisioning of groups to Active Directory", []Kind{Group}, nil, true, false,
 		cannot("Connect provisions no groups to Active Directory (its group writeback ended)"), can, can, guide + " (group provisioning to AD)"},

@@ -45,7 +45,7 @@ func (c *compiler) checkFollower(t *territory, n int32, f field, say func(assign
 				fmt.Sprintf("give %q of that subtree to another engine or to none by an assignment of its own", f.feature()))
 		}
 	}
-	if f.feature() != PasswordHash {
+	if f.feature() != PasswordHash && f.feature() != PasswordWriteback {
 		return
 	}
 	dec := decider{lists: [][]clause{t.part.list(n, f), t.part.list(n, f.base())}, choices: t.part.choices, spans: t.part.tree.spans(n),
@@ -54,10 +54,10 @@ func (c *compiler) checkFollower(t *territory, n int32, f field, say func(assign
 		if x.owners[0] == outside || x.owners[1] == outside {
 			continue
 		}
-		hash, users := &c.policy.Assignments[x.owners[0]-1], &c.policy.Assignments[x.owners[1]-1]
-		if hash.Engine != users.Engine && hash.Engine != None {
-			say(x.owners[0]-1, fmt.Sprintf("assignment %q gives %s under %s to engine %q, but assignment %q gives the users there to %q: the hash belongs to the engine that has the user (rule F3)",
-				hash.Name, PasswordHash, name, hash.Engine, users.Name, users.Engine), "give both to one engine, or the hash to none")
+		password, users := &c.policy.Assignments[x.owners[0]-1], &c.policy.Assignments[x.owners[1]-1]
+		if password.Engine != users.Engine && password.Engine != None {
+			say(x.owners[0]-1, fmt.Sprintf("assignment %q gives %s under %s to engine %q, but assignment %q gives the users there to %q: passwords belong to the engine that has the user (rule F3)",
+				password.Name, f.feature(), name, password.Engine, users.Name, users.Engine), fmt.Sprintf("give both to one engine, or %s to none", f.feature()))
 		}
 	}
 }
@@ -84,8 +84,7 @@ func (c *compiler) checkChosen(t *territory) {
 	}
 }
 
-// checkDomain judges features that belong to a whole directory: each needs an owner, and passwords are written back by the
-// engine that has their hashes.
+// checkDomain judges features that belong to a whole directory: each needs an owner.
 func (c *compiler) checkDomain(t *territory) {
 	for _, r := range featureTable {
 		f, ok := fieldOf(r.Kinds[0], r.Feature)
@@ -102,26 +101,6 @@ func (c *compiler) checkDomain(t *territory) {
 			c.mistakes.Add(c.policy.Pos, fmt.Sprintf("nobody owns %s of directory %s", r.Feature, t.part.name),
 				"add it to an assignment of the directory's root, with an engine or with \"engine: none\"")
 			continue
-		}
-		if r.Feature == PasswordWriteback && c.policy.Assignments[owner].Engine != None {
-			c.checkWriteback(t, &c.policy.Assignments[owner])
-		}
-	}
-}
-
-func (c *compiler) checkWriteback(t *territory, w *Assignment) {
-	hash, _ := fieldOf(User, PasswordHash)
-	for n := range t.part.tree.nodes {
-		for _, x := range t.part.list(int32(n), hash) {
-			if x.owner == outside {
-				continue
-			}
-			if h := &c.policy.Assignments[x.owner-1]; h.Engine != w.Engine && h.Engine != None {
-				c.mistakes.Add(w.Pos, fmt.Sprintf("assignment %q gives %s of directory %s to engine %q, but assignment %q%s gives password hashes under %s to %q: passwords are written back by the engine that has their hashes (rule F3)",
-					w.Name, PasswordWriteback, w.Directory, w.Engine, h.Name, at(h.Pos), t.part.tree.name(int32(n)), h.Engine),
-					"give password hashes of the whole directory to one engine, or password writeback to none")
-				return
-			}
 		}
 	}
 }

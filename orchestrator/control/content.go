@@ -193,7 +193,7 @@ func putJSON(tx state.Tx, bucket, key string, v any) error {
 
 // authority derives who may write what from control: a pure function of its content.
 func (c *Content) authority() gate.Authority {
-	a := gate.Authority{Partition: c.Partition, Epoch: c.Head.Epoch, Adopting: maps.Clone(c.Head.Adopting), ReadOnly: c.Head.ReadOnly}
+	a := gate.Authority{Partition: c.Partition, Epoch: c.Head.Epoch, Adopting: maps.Clone(c.Head.Adopting), ReadOnly: c.Head.ReadOnly, Installation: c.Head.Installation}
 	for _, id := range slices.Sorted(maps.Keys(c.Waves)) {
 		w := c.Waves[id]
 		name, epoch, ok := w.ShadowGrant()

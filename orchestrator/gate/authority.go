@@ -43,6 +43,8 @@ type Authority struct {
 	// Adopting are the engines whose first full run was not accepted yet (rule J5), and when their adoption began.
 	Adopting map[string]scoping.Epoch
 	ReadOnly string // why nothing may be written at all (rules H1, H2), or ""
+	// Installation is whose state this is: by it the tenant tells the passwords that one log numbers from those of another.
+	Installation string
 }
 
 // Grants gives what an engine is granted, with ids that are stable within this authority: own scopes first. They are whole

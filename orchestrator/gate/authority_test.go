@@ -11,7 +11,11 @@ import (
 // partition gives everything to connect but what lies under other, which is owner's.
 func partition(t *testing.T, owner string) *scoping.Partition {
 	t.Helper()
-	features := []scoping.Feature{scoping.Users, scoping.Groups}
+	return partitionOf(t, []scoping.Feature{scoping.Users, scoping.Groups}, owner)
+}
+
+func partitionOf(t *testing.T, features []scoping.Feature, owner string) *scoping.Partition {
+	t.Helper()
 	pin := func(g scoping.GUID, dn string, up ...scoping.GUID) scoping.Pin {
 		return scoping.Pin{GUID: g, DN: dn, Ancestors: up}
 	}

@@ -31,6 +31,7 @@ type Standing struct {
 	Frozen        bool
 	Stopped       string // why writing is stopped, or ""
 	Restores      string // the wave whose values the host takes back in the owner's name, or ""
+	Log           string // of which installation the log is, by which passwords are numbered
 	Leaving       string // what happens to one who arrives at none: disable, remove, keep
 }
 
@@ -61,6 +62,7 @@ type Rules struct {
 	UPNHold       bool // changes: hold
 	Exclusive     bool // members: exclusive
 	Quarantine    bool // conflicts: quarantine
+	Temporary     bool // temporaryPasswords: those that have to be changed are handed over too
 	Verified      map[string]bool
 	InitialDomain string
 	Objects       int // deleteThreshold

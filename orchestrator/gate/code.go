@@ -96,6 +96,15 @@ const (
 	CodeJoinRefused        Code = "join-refused"
 )
 
+// What is said of passwords.
+const (
+	CodePasswordWanted    Code = "password-wanted"   // it is to be proposed with its credential
+	CodePasswordLeftOut   Code = "password-left-out" // by the engine's rules
+	CodeTemporaryPassword Code = "temporary-password"
+	CodeTenantHasOlder    Code = "tenant-has-older-password" // and keeps it, since the newer one is left out
+	CodeOlderPassword     Code = "older-password"            // than the tenant's: the engine's controller is behind
+)
+
 // What is said of references.
 const (
 	CodeWaitsForBase     Code = "waits-for-base"    // the object itself is not in the tenant yet

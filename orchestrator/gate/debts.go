@@ -177,7 +177,7 @@ func (g *Gate) compare(name string, id scoping.ObjectID) (found []table.Finding)
 	if base == "" {
 		return nil
 	}
-	for _, feature := range [...]scoping.Feature{base, scoping.References} {
+	for _, feature := range g.featuresOf(kind, base) {
 		f := g.o.Without.compares(g.factsOf(name, ledger.Key{Object: id, Feature: feature}, kind, row, sight))
 		x := table.Finding{Feature: feature, Debt: standing.Of(f)}
 		if f.Claim != nil {
@@ -216,7 +216,9 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	case sight.Gone:
 		f.Last = OwnerOfGone(led, g.auth, row, sight)
 	}
-	if c := f.Claim; c != nil && row != nil && row.CloudID != "" {
+	if k.Feature == scoping.PasswordHash {
+		f.Target, f.Temporary = agreedPassword(row), g.rules.Temporary
+	} else if c := f.Claim; c != nil && row != nil && row.CloudID != "" {
 		f.Target = g.digest(row.CloudID, c)
 	}
 	return f

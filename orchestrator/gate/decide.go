@@ -32,11 +32,17 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 		return v
 	}
 	v = wanted(c, p)
-	return asMode(c, p, v, final)
+	return read(p, asMode(c, p, v, final))
 }
 
 // malformed refuses what no engine may propose, whoever owns the object.
 func malformed(c Case, p engine.Proposal) (Verdict, bool) {
+	if p.Feature == scoping.PasswordHash {
+		return malformedPassword(c, p)
+	}
+	if p.Password != nil {
+		return other(engine.Refused, CodeSecret, fmt.Sprintf("a password in a proposal of feature %s", p.Feature)), true
+	}
 	attrs := attribute.OfFeature(p.Feature)
 	if len(attrs) == 0 {
 		return other(engine.Refused, CodeUnknownFeature, fmt.Sprintf("no feature %q is switched on", p.Feature)), true
@@ -78,7 +84,7 @@ func misplaced(c Case, p engine.Proposal) (Verdict, bool) {
 		v := settle(engine.Deferred, CodeGone, "the host sees that this object is deleted")
 		v.NeedSight = true
 		return v, true
-	case p.Parent != s.Parent && p.Want == engine.Present:
+	case p.Parent != s.Parent && p.Want == engine.Present && (p.Feature != scoping.PasswordHash || !p.Parent.IsZero()): // of a password the place says nothing
 		v := settle(engine.Deferred, CodePlace, "engine and census see this object in different places")
 		v.NeedSight = true
 		return v, true
@@ -121,6 +127,9 @@ func entitled(c Case, p engine.Proposal) (Verdict, bool) {
 
 // wanted works out what the proposal asks for, as if the proposer were the owner.
 func wanted(c Case, p engine.Proposal) Verdict {
+	if p.Feature == scoping.PasswordHash {
+		return password(c, p)
+	}
 	switch p.Want {
 	case engine.OutOfScope:
 		if c.Standing.Ceiling == engine.ModeShadow || c.Standing.Engine != c.Standing.Owner {

@@ -92,7 +92,7 @@ func TestMalformedProposalsAreRefused(t *testing.T) {
 		{"the anchor, which is the host's (F2)", nil, set(cloud.ImmutableID, text("x")), engine.Refused, "foreign-attribute"},
 		{"a reference in the base feature (F2)", nil, func(p *engine.Proposal) { p.Refs = map[string]engine.Refs{cloud.Members: {}} }, engine.Refused, "foreign-attribute"},
 		{"a secret (X4)", nil, set("city", engine.Value{Text: []string{"x"}, Secret: true}), engine.Refused, "secret"},
-		{"a feature that is not switched on", nil, func(p *engine.Proposal) { p.Feature = scoping.PasswordHash }, engine.Refused, "unknown-feature"},
+		{"a feature that is not switched on", nil, func(p *engine.Proposal) { p.Feature = scoping.ExchangeHybrid }, engine.Refused, "unknown-feature"},
 		{"a feature of another kind", nil, func(p *engine.Proposal) { p.Feature, p.Desired = scoping.Groups, nil }, engine.Refused, "wrong-feature"},
 		{"another kind than the directory's", func(c *gate.Case) { c.Sight.Kind = scoping.Group }, nil, engine.Refused, "wrong-kind"},
 		{"a want that nobody knows", nil, func(p *engine.Proposal) { p.Want = 99 }, engine.Refused, "unknown-want"},

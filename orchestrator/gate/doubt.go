@@ -124,6 +124,9 @@ func (g *Gate) EndDoubts(ctx context.Context) (open int, err error) {
 
 func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	w := o.Record.Intent.Write
+	if w.Op == cloud.SetPassword {
+		return g.endPasswordDoubt(ctx, o)
+	}
 	found, err := g.findFor(ctx, w)
 	if err != nil {
 		return false, err

@@ -39,6 +39,8 @@ type Tenant interface {
 	Find(ctx context.Context, k cloud.Key) ([]cloud.Object, error)
 	// Powerful says which of the objects hold or may activate a directory role, and why; others have an empty text.
 	Powerful(ctx context.Context, ids []string) (map[string]string, error)
+	// Credential says which credential the tenant keeps of a user; false: none.
+	Credential(ctx context.Context, id string) (cloud.Credential, bool, error)
 }
 
 // Census is what the gate needs of the host's own view of the directory.
@@ -368,7 +370,7 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	place := PlaceOf(p.Object, sight, row)
 	owner := g.auth.Owner(place, p.Kind, p.Feature)
 	st := Standing{Engine: s.engine, Owner: owner.Engine, Assignment: owner.Assignment, Epoch: owner.Epoch, Leaving: string(owner.Leaving),
-		Ceiling: s.ceiling, Farewell: s.farewell[p.Object], Restores: s.o.Restores}
+		Log: g.auth.Installation, Ceiling: s.ceiling, Farewell: s.farewell[p.Object], Restores: s.o.Restores}
 	if st.Owner == "" {
 		st.Owner = scoping.None
 	}

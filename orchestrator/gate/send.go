@@ -156,6 +156,7 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 		return nil, nil, err
 	}
 	for i, it := range sent {
+		writes[i] = it.withCredential(writes[i], g.o.Ledger.Seq-uint64(len(sent)-1-i))
 		it.paired = true
 		g.wire[writes[i].ID] = onWire{object: it.p.Object, place: it.place, kind: it.p.Kind, feature: it.p.Feature}
 	}
@@ -216,7 +217,7 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 		return settle(engine.Deferred, CodeStopped, st.Stopped), true
 	case st.Frozen:
 		return settle(engine.Deferred, CodeFrozen, "the scope changes hands"), true
-	case it.p.Feature == scoping.References && row != nil && row.State == ledger.DeletedByTandem: // a moment ago, in this session: its links went with it
+	case it.p.Feature != scoping.Base(it.p.Kind) && row != nil && row.State == ledger.DeletedByTandem: // a moment ago, in this session: its links went with it
 		return settle(engine.Unchanged, CodeNotLinked, ""), true
 	case !g.o.Without.checksAttempts(), st.Farewell && owner == scoping.None:
 	case owner != s.engine:
@@ -236,6 +237,11 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	}
 	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && max(row.Quiet[ledger.QuietDelete], row.Quiet[it.p.Feature]) > g.steady() {
 		return settle(engine.Deferred, CodeQuiet, "an earlier request about this object may still arrive"), true
+	}
+	if it.v.Writes[it.next].Op == cloud.SetPassword {
+		if v, bad := outdated(row, it.p); bad { // another engine had its newer one taken meanwhile
+			return v, true
+		}
 	}
 	if left := g.o.Tenure(); left < g.o.RequestTime {
 		return settle(engine.Deferred, CodeTenure, fmt.Sprintf("only %s of the right to write are left", left)), true

@@ -71,6 +71,12 @@ var sentences = map[Code]string{
 	CodeLinkedElsewhere:    "the tenant object belongs to another object of the directory",
 	CodeJoinRefused:        "the tenant object is one that nobody may join",
 
+	CodePasswordWanted:    "its engine was asked for the password and did not bring it; the next run asks again",
+	CodePasswordLeftOut:   "it has no password that could be handed over",
+	CodeTemporaryPassword: "its password has to be changed at the next sign-in, and is not handed over before that",
+	CodeTenantHasOlder:    "its password is not handed over, and the tenant keeps the one before it",
+	CodeOlderPassword:     "the controller that its engine reads shows an older password than the tenant has; the next run reads it again",
+
 	CodeWaitsForBase:     "the object itself is not in the tenant yet",
 	CodeReferenceMissing: "an object that it refers to is not in the tenant yet",
 	CodeReferenceLater:   "an object that it refers to may come into the tenant later",

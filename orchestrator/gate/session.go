@@ -17,6 +17,7 @@ import (
 // SessionOptions say for whom and how a session judges.
 type SessionOptions struct {
 	Engine   string
+	Stream   engine.Stream // what its engine speaks of
 	Run      uint64
 	Wave     string
 	Ceiling  engine.Mode               // ModeShadow: everything is only judged
@@ -100,14 +101,15 @@ func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch 
 	if s.claimed[p.Object] {
 		return s.g.auth.Epoch
 	}
-	gr, ok := s.grants[p.Grant]
-	if !ok {
+	var newest scoping.Epoch
+	if gr, ok := s.grants[p.Grant]; ok {
+		if p.Epoch.Compare(gr.Epoch) < 0 {
+			return p.Epoch
+		}
+		newest = gr.Epoch
+	} else if p.Feature != scoping.PasswordHash { // whoever reads passwords need not know where their objects lie
 		return scoping.Epoch{}
 	}
-	if p.Epoch.Compare(gr.Epoch) < 0 {
-		return p.Epoch
-	}
-	newest := gr.Epoch
 	for _, other := range s.grants {
 		if other.Epoch.Compare(newest) > 0 && other.Scope.Writes(p.Kind, p.Feature) && other.Scope.Covers(place) {
 			newest = other.Epoch
@@ -149,6 +151,7 @@ type item struct {
 // Propose decides a batch, carries out what is to be written at once, and gives the decisions in the order of the proposals. When it
 // returns an error nothing more may be proposed.
 func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
+	defer wipe(batch)
 	out := make([]engine.Decision, len(batch))
 	var taken []engine.Proposal
 	var at []int

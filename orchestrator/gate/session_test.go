@@ -35,12 +35,15 @@ type world struct {
 	answers []cloud.Result                         // of the writes to come, in order; then Done
 	reply   func(cloud.Write) (cloud.Result, bool) // answers a write, if it has an answer of its own
 	sent    []cloud.Write
-	during  func(cloud.Write)         // called while a write is on the wire
-	resting func()                    // called while the gate waits
-	found   []cloud.Object            // what a direct reading finds
-	append  func(ledger.Record) error // what the journal says to a record
-	sights  map[scoping.ObjectID]gate.Sight
-	life    gate.Life
+	during  func(cloud.Write) // called while a write is on the wire
+	resting func()            // called while the gate waits
+	found   []cloud.Object    // what a direct reading finds
+
+	credentials map[string]cloud.Credential // that the tenant keeps
+	unanswered  error                       // to whoever asks for one
+	append      func(ledger.Record) error   // what the journal says to a record
+	sights      map[scoping.ObjectID]gate.Sight
+	life        gate.Life
 
 	evidence gate.Evidence
 	reread   func(scoping.ObjectID) error // called for each object that is read again
@@ -120,6 +123,11 @@ func (w *world) Find(context.Context, cloud.Key) ([]cloud.Object, error) { retur
 
 func (w *world) Powerful(context.Context, []string) (map[string]string, error) {
 	return map[string]string{}, nil
+}
+
+func (w *world) Credential(_ context.Context, id string) (cloud.Credential, bool, error) {
+	c, there := w.credentials[id]
+	return c, there, w.unanswered
 }
 
 func (w *world) Sight(o scoping.ObjectID) gate.Sight            { return w.sights[o] }

@@ -107,10 +107,15 @@ func TestTheGateMakesOnlyValidWrites(t *testing.T) {
 	check := func(t *rapid.T) {
 		k := rapid.SampledFrom([]scoping.Kind{scoping.User, scoping.Group}).Draw(t, "kind")
 		c, p := drawCase(t, k), propose()
-		p.Kind, p.Feature = k, rapid.SampledFrom([]scoping.Feature{scoping.Base(k), scoping.References}).Draw(t, "feature")
+		c.Standing.Log = "home"
+		p.Kind, p.Feature = k, rapid.SampledFrom([]scoping.Feature{scoping.Base(k), scoping.References, scoping.PasswordHash}).Draw(t, "feature")
 		p.Want = rapid.SampledFrom([]engine.Want{engine.Present, engine.Present, engine.Present, engine.Gone, engine.Excluded}).Draw(t, "want")
 		p.Desired, p.Refs = nil, nil
 		switch {
+		case p.Feature == scoping.PasswordHash:
+			c.Sight.Gone = false
+			p.Password = hash(uint32(rapid.IntRange(0, 3).Draw(t, "version")), true).Password
+			p.Password.MustChange = rapid.Bool().Draw(t, "must change")
 		case p.Want == engine.Gone:
 			p.Feature = scoping.Base(k)
 		case p.Want == engine.Excluded:

@@ -81,6 +81,13 @@ func (s *Session) claim(it *item) {
 			x.At = g.o.Clock.Now().UnixMilli()
 		}
 		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), it.saw.waits, it.saw.signIn
+		if it.p.Feature == scoping.PasswordHash {
+			x.Target = agreedPassword(g.o.Ledger.Rows.Get(k.Object))
+			if it.p.Password == nil || !it.p.Password.MustChange || g.rules.Temporary {
+				x.Attrs = []string{string(scoping.PasswordHash)}
+			}
+			break
+		}
 		x.Target = standing.Digest(after(it.saw.there, it.v.Writes[:min(it.next, len(it.v.Writes))]), x.Attrs)
 	}
 	g.o.Claims.Put(s.engine, k, x)
@@ -182,7 +189,7 @@ func (s *Session) Unheard(ctx context.Context) error {
 	g := s.g
 	g.mu.Lock()
 	g.o.Claims.DropWhere(func(name string, k ledger.Key) bool {
-		if name != s.engine || s.Seen(k) || g.o.Claims.Get(name, k).Want == engine.Unknown {
+		if name != s.engine || engine.StreamOf(k.Feature) != s.o.Stream || s.Seen(k) || g.o.Claims.Get(name, k).Want == engine.Unknown {
 			return false
 		}
 		sight := g.o.Census.Brief(k.Object)

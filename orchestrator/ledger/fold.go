@@ -37,7 +37,7 @@ func (s *State) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return
 func (s *State) fold(seq uint64, r Record) error {
 	switch r.Type {
 	case IntentType:
-		return s.foldIntent(r)
+		return s.foldIntent(seq, r)
 	case SettleType:
 		return s.foldSettle(seq, r)
 	case DecisionType:
@@ -62,10 +62,11 @@ func (s *State) fold(seq uint64, r Record) error {
 		return s.foldDoubt(seq, r)
 	case ControlType:
 		if r.Op == "run" && len(r.Detail) > 0 {
-			if s.Runs[r.Engine] == nil { // whatever it owns it may be asked for from now on
+			key := RunKey(r.Engine, r.Feature)
+			if s.Runs[key] == nil { // whatever it owns it may be asked for from now on
 				s.Rows.news.NoteAll()
 			}
-			s.Runs[r.Engine] = r.Detail
+			s.Runs[key] = r.Detail
 			s.Troubles.forgetAll(r.At)
 		}
 	case BaselineType, WaveType:
@@ -101,11 +102,11 @@ func (s *State) clean(k Key) {
 	}
 }
 
-func (s *State) foldIntent(r Record) error {
+func (s *State) foldIntent(seq uint64, r Record) error {
 	if r.Intent == nil || r.Object == nil {
 		return fmt.Errorf("no intent in it")
 	}
-	s.Intents[r.Intent.Write.ID] = &Open{Record: r}
+	s.Intents[r.Intent.Write.ID] = &Open{Record: r, Seq: seq}
 	s.wait(*r.Object, r.Intent.Write.ID)
 	return nil
 }
@@ -171,6 +172,9 @@ func (s *State) done(seq uint64, r Record, cloudID string, told Record) {
 	}
 	s.claim(seq, r, c, in.Final)
 	row := s.Rows.change(*r.Object)
+	if in.Write.Op == cloud.Restore { // what was handed over once need not have come back
+		delete(row.Features, scoping.PasswordHash)
+	}
 	row.Wrote = told.Moment()
 	row.wroteLinks(in.Write)
 	if in.Pair != nil {
@@ -222,6 +226,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 		delete(s.Unsettled, *r.Object) // nothing of it can be asked for any more
 		s.Troubles.drop(*r.Object)
 		row.Transit = nil
+		delete(row.Features, scoping.PasswordHash)
 	}
 	owner := c.Owner
 	if owner == "" {
@@ -263,6 +268,7 @@ func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 func (s *State) relink(row *Row, c Claim) {
 	if c.CloudID != "" && c.CloudID != row.CloudID {
 		row.Links = nil
+		delete(row.Features, scoping.PasswordHash) // it was handed over to another one
 		if c.Tracks {
 			row.Links = &Links{} // what a new object has, or one that was there before, nobody of us wrote
 		}

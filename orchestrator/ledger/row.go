@@ -76,6 +76,7 @@ type Open struct {
 	Doubt  bool   `json:"doubt,omitempty"`
 	Until  int64  `json:"until,omitempty"` // when the doubt ends, in ms on the steady scale
 	Tries  int    `json:"tries,omitempty"` // how often it was prolonged
+	Seq    uint64 `json:"seq,omitempty"`   // of the intent in the log
 }
 
 // HeldAnswer begins the code of a key about which a person answered since its engine was asked last.
@@ -125,6 +126,14 @@ type State struct {
 	anew    bool                          // nothing of it is on the shelf
 	pending map[scoping.ObjectID][]string // object -> open intent ids, sorted
 	held    map[scoping.ObjectID][]string // object -> held sets that name it, by age
+}
+
+// RunKey is the key in State.Runs of an engine's last report: of its objects without a feature, or of a feature that has a stream of its own.
+func RunKey(engine string, f scoping.Feature) string {
+	if f == "" {
+		return engine
+	}
+	return engine + " " + string(f)
 }
 
 // New gives an empty ledger.

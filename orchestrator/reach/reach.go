@@ -73,14 +73,15 @@ type Notes struct {
 
 // kept is what one process leaves to the next.
 type kept struct {
-	Tries map[string]Tries  `json:"reach"`
-	Full  map[string]Full   `json:"full"`           // by engine
-	Idle  map[string][]byte `json:"idle,omitempty"` // by engine: the report of its last run, if nothing happened in it
+	Tries map[string]Tries             `json:"reach"`
+	Full  map[string]Full              `json:"full"`            // by engine
+	Idle  map[string][]byte            `json:"idle,omitempty"`  // by engine: the report of its last run, if nothing happened in it
+	Since map[string]map[string][]byte `json:"since,omitempty"` // by engine and stream, then directory: where the next run of the stream goes on
 }
 
 // New takes up what earlier processes knew. What cannot be read was not known. k may be nil.
 func New(ctx context.Context, k Keeper, now func() time.Time) *Notes {
-	n := &Notes{now: now, keeper: k, kept: kept{Tries: map[string]Tries{}, Full: map[string]Full{}, Idle: map[string][]byte{}}, deleted: map[string]sight{}}
+	n := &Notes{now: now, keeper: k, kept: kept{Tries: map[string]Tries{}, Full: map[string]Full{}, Idle: map[string][]byte{}, Since: map[string]map[string][]byte{}}, deleted: map[string]sight{}}
 	if k == nil {
 		return n
 	}
@@ -89,6 +90,7 @@ func New(ctx context.Context, k Keeper, now func() time.Time) *Notes {
 		maps.Copy(n.kept.Tries, old.Tries)
 		maps.Copy(n.kept.Full, old.Full)
 		maps.Copy(n.kept.Idle, old.Idle)
+		maps.Copy(n.kept.Since, old.Since)
 	}
 	return n
 }
@@ -136,6 +138,25 @@ func (n *Notes) LastFull(engine string) *Full {
 		return &f
 	}
 	return nil
+}
+
+// NoteSince remembers where an engine's stream goes on in directories. Lost, everything is read once more.
+func (n *Notes) NoteSince(stream string, since map[string][]byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next := maps.Clone(n.kept.Since[stream])
+	if next == nil {
+		next = map[string][]byte{}
+	}
+	maps.Copy(next, since)
+	n.kept.Since[stream] = next
+}
+
+// Since returns where an engine's stream goes on, by directory. The caller must not change it.
+func (n *Notes) Since(stream string) map[string][]byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.kept.Since[stream]
 }
 
 // NoteIdle remembers the report of a run in which nothing happened, so that the log has no record of it.

@@ -18,10 +18,11 @@ const manyUnasked = 1000
 // owed returns the keys for which an engine is to be asked, in order, without those of which it never said anything by its present rules where that is most of what
 // it owns: it has its first full run to make, or to make to its end. many says that there are such (standing S2a). What changed since it spoke does not count: it brings
 // that by itself.
-func (r *Runner) owed(name string) (keys []ledger.Key, many bool) {
+func (r *Runner) owed(name string, stream engine.Stream) (keys []ledger.Key, many bool) {
 	var unasked []ledger.Key
 	for k, d := range r.o.View.Owed() {
 		switch {
+		case engine.StreamOf(k.Feature) != stream:
 		case d.To != standing.Owner || d.Engine != name || d.Code == standing.Leaves:
 		case d.Code == standing.Unasked && !d.News:
 			unasked = append(unasked, k)
@@ -45,7 +46,7 @@ const maxRounds = 3
 func (c *conversation) askOwed(ctx context.Context) (answered bool, err error) {
 	asked := map[scoping.ObjectID]bool{}
 	for range maxRounds {
-		owed, _ := c.r.owed(c.q.Engine)
+		owed, _ := c.r.owed(c.q.Engine, c.q.Stream)
 		owed = slices.DeleteFunc(owed, func(k ledger.Key) bool { return c.session.Seen(k) || asked[k.Object] })
 		if owed, err = c.able(ctx, owed); err != nil {
 			return false, err
@@ -91,7 +92,7 @@ func (c *conversation) able(ctx context.Context, keys []ledger.Key) ([]ledger.Ke
 // owing returns the keys of which a debt of one kind is addressed to the engine, in order.
 func (c *conversation) owing(code standing.Code) (keys []ledger.Key) {
 	for k, d := range c.r.o.View.Owed() {
-		if d.Code == code && d.Engine == c.q.Engine {
+		if d.Code == code && d.Engine == c.q.Engine && engine.StreamOf(k.Feature) == c.q.Stream {
 			keys = append(keys, k)
 		}
 	}

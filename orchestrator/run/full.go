@@ -66,7 +66,7 @@ func (r *Runner) fullDue(name, rules string, every time.Duration) string {
 }
 
 // profile chooses the profile of a run for which none was asked. The rules that it returns are noted when the run is a complete full one.
-func (r *Runner) profile(ctx context.Context, name string, o *SyncOptions) (rules string, err error) {
+func (r *Runner) profile(ctx context.Context, name string, stream engine.Stream, o *SyncOptions) (rules string, err error) {
 	if rules, err = r.rulesOf(ctx, name); err != nil || o.Profile != "" {
 		return rules, err
 	}
@@ -74,8 +74,8 @@ func (r *Runner) profile(ctx context.Context, name string, o *SyncOptions) (rule
 	if o.Under != "" {
 		return rules, nil
 	}
-	why := r.fullDue(name, rules, o.FullEvery)
-	if _, many := r.owed(name); many && why == "" {
+	why := r.fullDue(keyOf(name, stream), rules, o.FullEvery)
+	if _, many := r.owed(name, stream); many && why == "" {
 		why = "of most of what it owns it did not say yet what it wants"
 	}
 	if why != "" {

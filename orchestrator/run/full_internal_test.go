@@ -45,7 +45,7 @@ func TestAFullRunIsMadeWhenRulesChangedAndWeekly(t *testing.T) {
 	r := New(Options{Engines: e, Clock: w, Gate: door, View: objects.New(objects.Options{Gate: door, Census: none}), Sweep: func() {}, Notes: reach.New(t.Context(), nil, w.Now)})
 	run := func(o SyncOptions, complete bool) string {
 		t.Helper()
-		rules, err := r.profile(t.Context(), "connect", &o)
+		rules, err := r.profile(t.Context(), "connect", engine.Objects, &o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,6 +31,7 @@ type Problem struct {
 // Report is the result of one run. Each object is counted once, under the gravest outcome of its features.
 type Report struct {
 	Engine     string           `json:"engine"`
+	Stream     engine.Stream    `json:"stream,omitempty"`
 	Profile    string           `json:"profile"`
 	Read       int              `json:"read"`
 	Proposed   int              `json:"proposed"` // objects whose wanted state differs from the tenant's
@@ -179,7 +180,7 @@ func (c *conversation) report(out *Report) {
 	out.Errors = append(out.Errors, c.Problems...)
 	out.count(c.Summary)
 	for j := range c.Summary.All() {
-		if j.Code == gate.CodeAddressQuarantined && len(out.Findings) < maxProblems {
+		if (j.Code == gate.CodeAddressQuarantined || j.Code == gate.CodeTenantHasOlder) && len(out.Findings) < maxProblems {
 			out.Findings = append(out.Findings, Problem{Object: j.Name, Code: string(j.Code), Message: j.Reason})
 		}
 		if len(j.Foreign) == 0 || len(out.Findings) >= maxProblems {

@@ -136,6 +136,7 @@ var ErrBusy = errors.New("the engine is running")
 // Request is one conversation with one engine.
 type Request struct {
 	Engine  string
+	Stream  engine.Stream
 	Profile string
 	Scopes  []scoping.Scope    // choices and all: the engine is asked for the subtrees that they lie in
 	Objects []scoping.ObjectID // of profile objects
@@ -192,13 +193,15 @@ type conversation struct {
 	r    *Runner
 	q    Request
 	read int
+
+	since map[string][]byte // of a stream: where its next run goes on, by directory
 }
 
 // begin opens a session; told hears how many proposals it has had, and may be nil.
 func (r *Runner) begin(q Request, told func(int)) *conversation {
-	c := &conversation{r: r, q: q, Heard: Heard{Run: r.Number()}}
+	c := &conversation{r: r, q: q, Heard: Heard{Run: r.Number()}, since: map[string][]byte{}}
 	r.o.Gate.Read(func(s *ledger.State) { c.From = s.Seq })
-	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Manages: q.Manages, Asked: q.asked, Farewell: q.farewell, Progress: told})
+	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Stream: q.Stream, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Manages: q.Manages, Asked: q.asked, Farewell: q.farewell, Progress: told})
 	return c
 }
 
@@ -214,8 +217,9 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		reads[k] = x.Attributes
 	}
 	r.o.Census.Watch(c.q.Engine, reads)
-	q := engine.RunRequest{Run: c.Run, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling}
+	q := engine.RunRequest{Run: c.Run, Stream: c.q.Stream, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling}
 	r.point(&q)
+	c.resume(&q)
 	reports, err := r.o.Engines.Run(ctx, c.q.Engine, q, engine.Conversation{Begin: func(b engine.RunBegin) error {
 		err := begins(q, b)
 		if err == nil {
@@ -223,7 +227,7 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		}
 		return err
 	}, Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
-		ds, err := c.session.Propose(ctx, batch)
+		ds, err := c.propose(ctx, batch)
 		if err == nil {
 			err = r.o.Ease(ctx)
 		}
@@ -246,6 +250,9 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		}
 		for _, e := range x.Errors {
 			c.Problems = append(c.Problems, Problem{Object: r.o.View.Name(e.Object), Code: e.Code, Message: e.Message})
+		}
+		if x.Complete && x.Since != nil && profile != engine.ProfileObjects {
+			c.since[x.Directory] = x.Since
 		}
 	}
 	return complete, nil

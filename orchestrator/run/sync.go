@@ -46,7 +46,7 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 		r.note(name, began, Report{}, err)
 		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
 	}
-	rules, err := r.profile(ctx, name, &o)
+	rules, err := r.profile(ctx, name, engine.Objects, &o)
 	if err != nil {
 		r.note(name, began, Report{}, err)
 		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
@@ -84,15 +84,16 @@ func (r *Runner) remember(ctx context.Context, x Report, failed error, from uint
 	if err != nil {
 		return fmt.Errorf("keeping the run's report: %w", err)
 	}
-	if last, logged := r.logged(x.Engine); logged && failed == nil && r.seq() == from && short.says(last) {
-		r.o.Notes.NoteIdle(x.Engine, b)
+	key := keyOf(x.Engine, x.Stream)
+	if last, logged := r.logged(key); logged && failed == nil && r.seq() == from && short.says(last) {
+		r.o.Notes.NoteIdle(key, b)
 		return nil
 	}
 	outcome := engine.Applied
 	if failed != nil || !x.Complete {
 		outcome = engine.Failed
 	}
-	return r.o.Gate.Record(ctx, ledger.Record{Type: ledger.ControlType, Engine: x.Engine, Op: "run", Outcome: outcome, Code: x.Profile,
+	return r.o.Gate.Record(ctx, ledger.Record{Type: ledger.ControlType, Engine: x.Engine, Feature: scoping.Feature(x.Stream), Op: "run", Outcome: outcome, Code: x.Profile,
 		Reason: fmt.Sprintf("%d applied, %d held, %d failed", x.Applied, x.Held, x.Failed), Detail: b})
 }
 

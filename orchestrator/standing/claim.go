@@ -19,7 +19,7 @@ type Claim struct {
 	Want    engine.Want        // Unknown: the engine was asked, or read everything, and said nothing
 	Agrees  bool               // what it wants was in the target when it was said, or was written then
 	Target  uint64             // Digest of the target then
-	Attrs   []string           // what Target is about, sorted
+	Attrs   []string           // what Target is about, sorted; none of a password that was left out since it has to be changed
 	Reading uint64             // the host's reading that was the newest when the run began
 	Rules   uint64             // RulesOf the engine in that run; 0: it did not say
 	Person  bool               // it does not agree, and waits for others: its engine says the same until source or target change
@@ -76,6 +76,9 @@ func Digest(o *cloud.Object, attrs []string) uint64 {
 	}
 	return max(d, 1)
 }
+
+// Agreed sums what was agreed with an object of the target about what no reading of it shows: a password.
+func Agreed(cloudID, agreement string) uint64 { return max(sum(sum(offset, cloudID), agreement), 1) }
 
 // FNV-1a, 64 bits: the sum has to be the same in the next process, and nobody attacks it.
 const (

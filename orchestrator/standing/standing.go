@@ -35,11 +35,12 @@ type Facts struct {
 	Partial  bool // all of it is in the target but what an end keeps back that died in the source and is not deleted in the target yet
 	Answered bool // a person answered about it since its engine was asked
 
-	Claim  *Claim                          // of the owner, nil for none
-	Rules  uint64                          // the owner's rules, as it said last; 0: it did not say yet
-	Target uint64                          // Digest over the claim's attributes of the linked object, as the target shows it
-	SignIn func(domain string) (as string) // what the host makes of the domain of a sign-in name now; nil: nothing
-	End    func(scoping.ObjectID) End      // of references that were not in the target
+	Claim     *Claim                          // of the owner, nil for none
+	Rules     uint64                          // the owner's rules, as it said last; 0: it did not say yet
+	Target    uint64                          // Digest over the claim's attributes of the linked object, as the target shows it
+	Temporary bool                            // of a password: also one that has to be changed at the next sign-in is handed over
+	SignIn    func(domain string) (as string) // what the host makes of the domain of a sign-in name now; nil: nothing
+	End       func(scoping.ObjectID) End      // of references that were not in the target
 }
 
 // End says what can be done about an end of a reference that was not in the target when its claim was made (rule S6).
@@ -149,6 +150,8 @@ func living(f Facts, base bool) Debt {
 	case c.Want == engine.Unknown:
 		return Debt{Code: Unclaimed, To: Person, Engine: f.Owner, Timed: true}
 	case f.SignIn != nil && c.SignIn.Domain != "" && f.SignIn(c.SignIn.Domain) != c.SignIn.As:
+		return ask(Unasked)
+	case f.Temporary && c.Want == engine.Present && c.Agrees && len(c.Attrs) == 0: // it was left out, by another policy
 		return ask(Unasked)
 	case c.Want == engine.Excluded && c.Agrees:
 		return Debt{}

@@ -101,7 +101,7 @@ type Status struct {
 // Supervisor runs one engine. It is safe for use by several goroutines.
 type Supervisor struct {
 	o       Options
-	running chan struct{} // holds a token while a run is open
+	running map[engine.Stream]chan struct{} // each holds a token while a run of its stream is open
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
@@ -134,7 +134,7 @@ func New(o Options) *Supervisor {
 	if o.Clock == nil {
 		o.Clock = systemClock{}
 	}
-	return &Supervisor{o: o, config: o.Config, running: make(chan struct{}, 1), changed: make(chan struct{}),
+	return &Supervisor{o: o, config: o.Config, running: map[engine.Stream]chan struct{}{engine.Objects: make(chan struct{}, 1), engine.Passwords: make(chan struct{}, 1)}, changed: make(chan struct{}),
 		status: Status{Name: o.Name, State: Closed, Since: o.Clock.Now()}}
 }
 
@@ -255,12 +255,12 @@ func orNone(err error) error {
 	return err
 }
 
-// Run makes one run: see engine.Drive. Runs of one engine follow one another: a second one waits for the first, so c must not
+// Run makes one run: see engine.Drive. Runs of one stream of an engine follow one another: a second one waits for the first, so c must not
 // start one. An engine that dies ends the run with engine.ErrEngineDied; the next run has a new session.
 func (s *Supervisor) Run(ctx context.Context, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	select {
-	case s.running <- struct{}{}:
-		defer func() { <-s.running }()
+	case s.running[r.Stream] <- struct{}{}:
+		defer func() { <-s.running[r.Stream] }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the running run of engine %s: %w", s.o.Name, context.Cause(ctx))
 	}

@@ -9,6 +9,8 @@ package engine
 import (
 	"context"
 
+	"github.com/tandem-sync/tandem/plugins/credential"
+	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -89,6 +91,23 @@ type Proposal struct {
 	Reason  string           // for Excluded and Unknown: a code such as "no-upn", "critical-system-object", "not-found"
 	Desired map[string]Value // tenant names; an empty value clears, an absent attribute is unmanaged
 	Refs    map[string]Refs  // "members" of groups, "manager" of users: only in proposals of feature references
+	// Password is what a present proposal of feature password-hash is about, and of no other.
+	Password *Password
+}
+
+// Password says which change of an object's password the directory shows. What the tenant is to keep of it comes when the host asked for it, by the outcome
+// Wanted of a proposal without it: so of passwords that the tenant has, and in shadow, nothing is decrypted.
+type Password struct {
+	Stamp      credential.Stamp // from the same answer of the directory as what the credential is made of
+	MustChange bool             // it has to be changed at the next sign-in
+	Credential *secret.Value    // nil: not read. Whoever is given the proposal wipes it
+}
+
+// Wipe ends the credential, if there is one.
+func (p *Password) Wipe() {
+	if p != nil {
+		p.Credential.Wipe()
+	}
 }
 
 // Outcome is the gate's answer to a proposal.
@@ -108,6 +127,7 @@ const (
 	Partial   Outcome = "partial" // applied but for references that are not in the tenant yet
 	InDoubt   Outcome = "in-doubt"
 	Failed    Outcome = "failed"
+	Wanted    Outcome = "wanted" // of a password without its credential: it is to be proposed again in this run, with it
 )
 
 // Settles says whether the outcome ends the matter (rule P1).
@@ -140,14 +160,36 @@ const (
 //
 // DC and AsOf are no advice: an engine reads the controller that DC names, and one that lacks what AsOf names has nothing to
 // say. Such a run proposes nothing of the directory, keeps its watermark, and reports CodeBehind.
+//
+// A run of a stream is about the features of that stream alone, and about whatever of the directory has them: an engine need not place what it reads. Since is
+// where its last complete run ended; without it, with ProfileDelta too, everything is read.
 type RunRequest struct {
 	Run     uint64
+	Stream  Stream
 	Profile string
 	Scopes  []scoping.Scope
 	Objects []scoping.ObjectID // for ProfileObjects
 	Ceiling Mode
 	DC      map[string]string // directory -> URL of the controller that the host reads (rule V1); absent: any
 	AsOf    map[string]AsOf   // directory -> what the controller that is read must have; absent: whatever it has
+	Since   map[string][]byte // of a stream: directory -> RunReport.Since of its last complete run; the engine's own, the host keeps it
+}
+
+// Stream is what has runs of its own, beside others of the same engine: a long full run does not hold them up.
+type Stream string
+
+// The streams.
+const (
+	Objects   Stream = ""
+	Passwords Stream = "password-hash"
+)
+
+// StreamOf returns the stream that proposes a feature.
+func StreamOf(f scoping.Feature) Stream {
+	if f == scoping.PasswordHash {
+		return Passwords
+	}
+	return Objects
 }
 
 // CodeBehind is the error in a report of an engine whose controller lacks what RunRequest.AsOf names: nothing was proposed of the directory.
@@ -179,7 +221,8 @@ type RunReport struct {
 	Read      int          // directory objects read
 	Complete  bool
 	Errors    []ObjectError
-	More      bool // another directory's proposals and report follow; false in the last report of a run
+	More      bool   // another directory's proposals and report follow; false in the last report of a run
+	Since     []byte // of a stream: what RunRequest.Since is to be in the next run, if this one is complete; nil: as it was
 }
 
 // ObjectError is a failure that concerns one object (zero: the run).
@@ -305,7 +348,7 @@ type TenantChange struct {
 	Removed bool
 }
 
-// Engine is what a plugin serves. The host has at most one Run open at a time; the other methods may be called beside it.
+// Engine is what a plugin serves. The host has at most one Run of each stream open at a time; the other methods may be called beside it.
 // Each value on the channel of Grants is the complete set and replaces the earlier one.
 //
 // Every method ends when its context ends; the process ends itself when its session ends.

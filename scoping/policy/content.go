@@ -68,7 +68,9 @@ func (r *reader) defaults(d *scoping.Defaults) value {
 		entry{"members", "What becomes of memberships that Tandem did not write: kept and reported, or removed (exclusive).", false,
 			oneOf(r, "members", &d.Members, scoping.KeepMembers, scoping.ExclusiveMembers).of(preset(was.MembersRule()))},
 		entry{"conflicts", "What is done with a new user whose mail address somebody else has: the user is not made, or made without the address.", false,
-			oneOf(r, "conflicts", &d.Conflicts, scoping.RefuseConflicts, scoping.QuarantineConflicts).of(preset(was.ConflictsRule()))})
+			oneOf(r, "conflicts", &d.Conflicts, scoping.RefuseConflicts, scoping.QuarantineConflicts).of(preset(was.ConflictsRule()))},
+		entry{"temporaryPasswords", "Whether a password that has to be changed at the next sign-in is handed over to the tenant, which asks for the change then.", false,
+			r.truth("temporaryPasswords", &d.TemporaryPasswords).of(preset(was.TemporaryPasswords))})
 }
 
 func inline(s *schema) { s.flow = true }

@@ -42,7 +42,7 @@ func (t tree) Resolve(_ context.Context, _ string, dn scoping.DN) (scoping.Pin, 
 func engines(context.Context) (map[string]scoping.EngineCaps, error) {
 	return map[string]scoping.EngineCaps{
 		"connect":   {Kind: "connect", Features: everything()["connect"].Features, Refused: map[scoping.Feature]string{scoping.Contacts: "Graph only reads organizational contacts"}},
-		"cloudsync": {Kind: "cloudsync", Features: []scoping.Feature{scoping.Users, scoping.References, scoping.PasswordHash, scoping.PasswordWriteback}},
+		"cloudsync": {Kind: "cloudsync", Features: []scoping.Feature{scoping.Users, scoping.References, scoping.PasswordHash, scoping.PasswordWriteback, scoping.UserProvisioning}},
 	}, nil
 }
 

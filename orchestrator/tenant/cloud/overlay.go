@@ -37,7 +37,7 @@ func (c *Cache) Settled(w Write, r Result, at time.Time) {
 	if id == "" {
 		id = r.CloudID
 	}
-	if r.Status != Done || id == "" {
+	if r.Status != Done || id == "" || w.Op == SetPassword { // no reading shows a credential
 		return
 	}
 	c.mu.Lock()

@@ -31,6 +31,7 @@ var shapes = map[Op]shape{
 	RemoveMember: {kinds: []scoping.Kind{scoping.Group}, min: 1, max: 1},
 	SetManager:   {kinds: []scoping.Kind{scoping.User}, min: 1, max: 1},
 	ClearManager: {kinds: []scoping.Kind{scoping.User}}, // DELETE /users/{id}/manager/$ref names nobody
+	SetPassword:  {kinds: []scoping.Kind{scoping.User}, condition: withPassword},
 }
 
 // Ops lists the operations, sorted.
@@ -59,6 +60,8 @@ func (w Write) Valid() error {
 		return fmt.Errorf("%s is no operation of a %s", w.Op, w.Kind)
 	case s.fresh != (w.CloudID == ""):
 		return fmt.Errorf("%s with cloud id %q", w.Op, w.CloudID)
+	case w.Password != nil && w.Op != SetPassword:
+		return fmt.Errorf("%s with a password", w.Op)
 	case len(w.Refs) < s.min || len(w.Refs) > s.max:
 		return fmt.Errorf("%s with %d references: it takes %s", w.Op, len(w.Refs), s.takes())
 	}
@@ -181,6 +184,18 @@ func keyedByAnchor(w Write) error {
 		return errors.New("a group under another uniqueName than its anchor's: a second attempt would make a second one")
 	case w.Kind == scoping.User && w.Key != "":
 		return errors.New("a user with a uniqueName")
+	}
+	return nil
+}
+
+// withPassword: what a credential is of has to be known, or nothing could tell an old one from a new one.
+func withPassword(w Write) error {
+	p := w.Password
+	switch {
+	case p == nil || p.Stamp == "":
+		return errors.New("a password without its stamp")
+	case p.By == "" || p.Log == "":
+		return errors.New("a password of nobody: neither engine nor installation is named")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -20,12 +21,14 @@ const (
 	RemoveMember Op = "remove-member" // exactly one of Refs; 404 is done
 	SetManager   Op = "set-manager"   // exactly one of Refs
 	ClearManager Op = "clear-manager"
+	SetPassword  Op = "set-password" // hands over the credential of a user's password
 )
 
 // MaxMembers is how many members Graph takes in one request.
 const MaxMembers = 20
 
-// Write is one request to the tenant. No secret is in it: the password of a new user is made when it is sent (rule X4).
+// Write is one request to the tenant. Nothing secret of it is ever written down: the password of a new user is made when it is sent, and a credential is lent to
+// whoever sends it (rule X4).
 type Write struct {
 	ID      string       `json:"id"` // of the intent, unique in the log
 	Op      Op           `json:"op"`
@@ -35,7 +38,32 @@ type Write struct {
 	Key     string       `json:"key,omitempty"`     // groups: uniqueName
 	Set     Values       `json:"set,omitempty"`     // no values: clear
 	Refs    []string     `json:"refs,omitempty"`    // cloud ids
+
+	Password *Password `json:"password,omitempty"` // of SetPassword
 }
+
+// Password is what SetPassword writes, and under which number: the tenant refuses one that comes after one with a higher number of the same log, so that a
+// request that is late changes nothing.
+type Password struct {
+	Stamp      string `json:"stamp"`   // credential.Stamp.Text of the change that the credential is of
+	Changed    int64  `json:"changed"` // when it was changed, Unix seconds
+	MustChange bool   `json:"mustChange,omitempty"`
+	By         string `json:"by"`  // the engine
+	Log        string `json:"log"` // of which installation the number is
+	// Number is that of the intent in the log; nobody knows it before the intent is written.
+	Number     uint64        `json:"-"`
+	Credential *secret.Value `json:"-"` // wiped by whoever proposed it; nil once that is done
+}
+
+// Credential is what the tenant says of the password that it keeps of a user.
+type Credential struct {
+	By     string
+	Log    string
+	Number uint64
+}
+
+// Has reports whether the tenant's credential is the one of a write that was numbered, or one that was written after it.
+func (c Credential) Has(p *Password) bool { return c.Log == p.Log && c.Number >= p.Number }
 
 // UniqueNameOf gives the key under which Tandem creates the group with this anchor (rule J3).
 func UniqueNameOf(anchor []byte) string {

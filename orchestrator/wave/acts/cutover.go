@@ -45,6 +45,9 @@ func (d *Driver) changedFor(w wave.Wave) (ids []scoping.ObjectID) {
 	d.o.Gate.Read(func(s *ledger.State) {
 		for k, x := range debts {
 			judged := x.Code == standing.Differs || x.Code == standing.Died || x.Code == standing.Moved
+			if engine.StreamOf(k.Feature) != engine.Objects {
+				continue // of passwords nothing is judged: whoever takes over reads them when it owns them
+			}
 			if x.To == standing.Owner && !judged && s.Rows.Get(k.Object) != nil && !d.o.Census.Sight(k.Object).Gone {
 				ids = append(ids, k.Object)
 			}
@@ -165,7 +168,7 @@ func (d *Driver) actCatchUp(ctx context.Context, w wave.Wave) (wave.Evidence, er
 	if w.To == scoping.None {
 		return wave.Evidence{OK: true}, nil // a policy of none parks and lists; it never deletes (rule T4)
 	}
-	r, err := d.o.Run.Sync(ctx, w.To, run.SyncOptions{Wave: w.ID})
+	r, err := d.o.Run.SyncAll(ctx, w.To, run.SyncOptions{Wave: w.ID})
 	if err != nil {
 		return wave.Evidence{}, err
 	}

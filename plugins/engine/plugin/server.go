@@ -126,9 +126,11 @@ func sendRunEvent(e engine.RunEvent, send func(*enginepb.RunEvent) error) error 
 	case e.Report != nil:
 		return send(&enginepb.RunEvent{Is: &enginepb.RunEvent_Report{Report: reportOut(*e.Report)}})
 	}
+	defer forget(e.Proposals)
 	batch, size := &enginepb.Proposals{}, 0
 	flush := func() error {
 		full := &enginepb.RunEvent{Is: &enginepb.RunEvent_Proposals{Proposals: batch}}
+		defer forgetSent(batch.Proposals)
 		batch, size = &enginepb.Proposals{}, 0
 		return send(full)
 	}

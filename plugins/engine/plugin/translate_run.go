@@ -51,7 +51,7 @@ func proposalOut(p engine.Proposal) (*enginepb.Proposal, error) {
 	}
 	to := &enginepb.Proposal{Seq: p.Seq, Object: objectOut(p.Object), Kind: string(p.Kind), Name: strings.ToValidUTF8(p.Name, "\uFFFD"),
 		Parent: guidOut(p.Parent), Version: p.Version, Feature: string(p.Feature), Grant: p.Grant, Epoch: epochOut(p.Epoch),
-		Want: enginepb.Want(p.Want), Reason: p.Reason, Desired: valuesOut(p.Desired)}
+		Want: enginepb.Want(p.Want), Reason: p.Reason, Desired: valuesOut(p.Desired), Password: passwordOut(p.Password)}
 	if len(p.Refs) > 0 {
 		to.Refs = make(map[string]*enginepb.Refs, len(p.Refs))
 	}
@@ -68,11 +68,12 @@ func proposalIn(p *enginepb.Proposal) (engine.Proposal, error) {
 	to := engine.Proposal{Seq: p.Seq, Object: object, Kind: scoping.Kind(p.Kind), Name: p.Name, Parent: parent, Version: p.Version,
 		Feature: scoping.Feature(p.Feature), Grant: p.Grant, Epoch: epochIn(p.Epoch), Want: engine.Want(p.Want), Reason: p.Reason,
 		Desired: valuesIn(p.Desired), Refs: refs}
-	var err4 error
+	var err4, err5 error
+	to.Password, err5 = passwordIn(p.Password)
 	if p.Want < enginepb.Want_WANT_PRESENT || p.Want > enginepb.Want_WANT_UNKNOWN {
 		err4 = engine.ContractError("want %d is unknown", p.Want)
 	}
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return engine.Proposal{}, fmt.Errorf("proposal %d for %s: %w", p.Seq, object, err)
 	}
 	return to, nil
@@ -96,7 +97,7 @@ func refsIn(refs map[string]*enginepb.Refs) (map[string]engine.Refs, error) {
 }
 
 func requestOut(r engine.RunRequest) *enginepb.RunStart {
-	to := &enginepb.RunStart{Run: r.Run, Profile: r.Profile, Objects: objectsOut(r.Objects), Ceiling: enginepb.Mode(r.Ceiling), Dc: r.DC}
+	to := &enginepb.RunStart{Run: r.Run, Profile: r.Profile, Objects: objectsOut(r.Objects), Ceiling: enginepb.Mode(r.Ceiling), Dc: r.DC, Stream: string(r.Stream), Since: r.Since}
 	for name, p := range r.AsOf {
 		if to.AsOf == nil {
 			to.AsOf = map[string]*enginepb.AsOf{}
@@ -112,7 +113,7 @@ func requestOut(r engine.RunRequest) *enginepb.RunStart {
 func requestIn(r *enginepb.RunStart) (engine.RunRequest, error) {
 	objects, err1 := objectsIn(r.Objects)
 	ceiling, err2 := modeIn(r.Ceiling)
-	to := engine.RunRequest{Run: r.Run, Profile: r.Profile, Objects: objects, Ceiling: ceiling, DC: r.Dc}
+	to := engine.RunRequest{Run: r.Run, Profile: r.Profile, Objects: objects, Ceiling: ceiling, DC: r.Dc, Stream: engine.Stream(r.Stream), Since: r.Since}
 	err := errors.Join(err1, err2)
 	for name, p := range r.AsOf {
 		invocation, e := guidIn(p.GetInvocation())
@@ -151,7 +152,7 @@ func progressOut(p engine.Progress) *enginepb.Progress {
 }
 
 func reportOut(r engine.RunReport) *enginepb.RunReport {
-	to := &enginepb.RunReport{Directory: r.Directory, Dc: guidOut(r.DC), Usn: r.USN, Read: uint32(r.Read), Complete: r.Complete, More: r.More}
+	to := &enginepb.RunReport{Directory: r.Directory, Dc: guidOut(r.DC), Usn: r.USN, Read: uint32(r.Read), Complete: r.Complete, More: r.More, Since: r.Since}
 	for _, e := range r.Errors {
 		to.Errors = append(to.Errors, &enginepb.ObjectError{Object: objectOut(e.Object), Code: e.Code,
 			Message: strings.ToValidUTF8(e.Message, "\uFFFD")})
@@ -161,7 +162,7 @@ func reportOut(r engine.RunReport) *enginepb.RunReport {
 
 func reportIn(r *enginepb.RunReport) (engine.RunReport, error) {
 	dc, err := guidIn(r.Dc)
-	to := engine.RunReport{Directory: r.Directory, DC: dc, USN: r.Usn, Read: int(r.Read), Complete: r.Complete, More: r.More}
+	to := engine.RunReport{Directory: r.Directory, DC: dc, USN: r.Usn, Read: int(r.Read), Complete: r.Complete, More: r.More, Since: r.Since}
 	for _, e := range r.Errors {
 		o, err2 := objectIn(e.Object)
 		err = errors.Join(err, err2)

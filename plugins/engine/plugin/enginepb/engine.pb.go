@@ -1299,7 +1299,11 @@ type RunStart struct {
 	Objects []*Objects `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`                             // for profile objects
 	Ceiling Mode       `protobuf:"varint,5,opt,name=ceiling,proto3,enum=tandem.engine.v1.Mode" json:"ceiling,omitempty"` // SHADOW: nothing of this run will be applied, and scopes may be named for which there is no grant
 	// The host names both for every directory that it has read, and they are no advice.
-	Dc            map[string]string `protobuf:"bytes,6,rep,name=dc,proto3" json:"dc,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`                 // directory -> URL of the controller that the host reads (V1); absent: any
+	Dc map[string]string `protobuf:"bytes,6,rep,name=dc,proto3" json:"dc,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> URL of the controller that the host reads (V1); absent: any
+	// "": objects and references. "password-hash": passwords alone, beside a run of the other stream; the engine need not know where their
+	// objects lie, says nothing of others than those that have a password, and of objects that were asked for singly UNKNOWN where it cannot say.
+	Stream        string            `protobuf:"bytes,8,opt,name=stream,proto3" json:"stream,omitempty"`
+	Since         map[string][]byte `protobuf:"bytes,9,rep,name=since,proto3" json:"since,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`           // of a stream: directory -> RunReport.since of its last complete run; without one everything is read
 	AsOf          map[string]*AsOf  `protobuf:"bytes,7,rep,name=as_of,json=asOf,proto3" json:"as_of,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> what the controller that is read must have. One that lacks it is behind what was already seen: such
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1377,6 +1381,20 @@ func (x *RunStart) GetDc() map[string]string {
 	return nil
 }
 
+func (x *RunStart) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+func (x *RunStart) GetSince() map[string][]byte {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 func (x *RunStart) GetAsOf() map[string]*AsOf {
 	if x != nil {
 		return x.AsOf
@@ -1433,7 +1451,8 @@ type Decision struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Seq     uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	Outcome string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // settled: unchanged, applied, released, refused. Else: shadowed, parked, held, deferred, stale,
-	// partial, in-doubt, failed. An engine has nothing to do for either: the debt is the host's
+	// partial, in-doubt, failed. An engine has nothing to do for either: the debt is the host's. "wanted", of a
+	// password: propose it again in this run with its credential
 	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // for people
 	Owner         string `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`   // who owns it, where that is the reason
@@ -1753,6 +1772,7 @@ type Proposal struct {
 	Reason        string                 `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`                                                                             // for EXCLUDED and UNKNOWN, required: a short code such as "no-upn"
 	Desired       map[string]*Value      `protobuf:"bytes,12,rep,name=desired,proto3" json:"desired,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // by tenant name, only names of DescribeResponse.writes; an absent one is unmanaged
 	Refs          map[string]*Refs       `protobuf:"bytes,13,rep,name=refs,proto3" json:"refs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`       // "members", "manager": in proposals of feature "references" only
+	Password      *Password              `protobuf:"bytes,14,opt,name=password,proto3" json:"password,omitempty"`                                                                         // in present proposals of feature "password-hash", and in these always
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1878,6 +1898,144 @@ func (x *Proposal) GetRefs() map[string]*Refs {
 	return nil
 }
 
+func (x *Proposal) GetPassword() *Password {
+	if x != nil {
+		return x.Password
+	}
+	return nil
+}
+
+// Password says which change of an object's password the directory shows. It comes first without its credential; where the host
+// decides "wanted", it is proposed again in the same run, with it.
+type Password struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stamp         *Stamp                 `protobuf:"bytes,1,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	MustChange    bool                   `protobuf:"varint,2,opt,name=must_change,json=mustChange,proto3" json:"must_change,omitempty"` // at the next sign-in
+	Credential    []byte                 `protobuf:"bytes,3,opt,name=credential,proto3" json:"credential,omitempty"`                    // SECRET: v1;PPH1_MD4,<salt>,1000,<key>; derived from the NT hash of the answer that had the stamp
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Password) Reset() {
+	*x = Password{}
+	mi := &file_engine_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Password) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Password) ProtoMessage() {}
+
+func (x *Password) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Password.ProtoReflect.Descriptor instead.
+func (*Password) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Password) GetStamp() *Stamp {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+func (x *Password) GetMustChange() bool {
+	if x != nil {
+		return x.MustChange
+	}
+	return false
+}
+
+func (x *Password) GetCredential() []byte {
+	if x != nil {
+		return x.Credential
+	}
+	return nil
+}
+
+// Stamp is the replication stamp of unicodePwd: the same at every controller (MS-DRSR 5, PROPERTY_META_DATA_EXT).
+type Stamp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Changed       int64                  `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`      // Unix seconds
+	Invocation    []byte                 `protobuf:"bytes,3,opt,name=invocation,proto3" json:"invocation,omitempty"` // of the controller where it was changed, 16 bytes
+	Usn           uint64                 `protobuf:"varint,4,opt,name=usn,proto3" json:"usn,omitempty"`              // of that controller
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stamp) Reset() {
+	*x = Stamp{}
+	mi := &file_engine_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stamp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stamp) ProtoMessage() {}
+
+func (x *Stamp) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stamp.ProtoReflect.Descriptor instead.
+func (*Stamp) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Stamp) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Stamp) GetChanged() int64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *Stamp) GetInvocation() []byte {
+	if x != nil {
+		return x.Invocation
+	}
+	return nil
+}
+
+func (x *Stamp) GetUsn() uint64 {
+	if x != nil {
+		return x.Usn
+	}
+	return 0
+}
+
 // Value is what an attribute should be.
 type Value struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1889,7 +2047,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +2059,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[24]
+	mi := &file_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +2072,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{24}
+	return file_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Value) GetText() []string {
@@ -1944,7 +2102,7 @@ type Refs struct {
 
 func (x *Refs) Reset() {
 	*x = Refs{}
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2114,7 @@ func (x *Refs) String() string {
 func (*Refs) ProtoMessage() {}
 
 func (x *Refs) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[25]
+	mi := &file_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2127,7 @@ func (x *Refs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refs.ProtoReflect.Descriptor instead.
 func (*Refs) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{25}
+	return file_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Refs) GetWhole() bool {
@@ -2011,7 +2169,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2181,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[26]
+	mi := &file_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2194,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{26}
+	return file_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Progress) GetPhase() string {
@@ -2069,14 +2227,15 @@ type RunReport struct {
 	Read          uint32                 `protobuf:"varint,4,opt,name=read,proto3" json:"read,omitempty"`         // directory objects read
 	Complete      bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"` // EVERY object was answered: of the scopes (full), that changed (delta), that was asked for (objects); or it is named in errors
 	Errors        []*ObjectError         `protobuf:"bytes,6,rep,name=errors,proto3" json:"errors,omitempty"`
-	More          bool                   `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"` // another directory's proposals and report follow
+	More          bool                   `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"`  // another directory's proposals and report follow
+	Since         []byte                 `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"` // of a stream: where the next run goes on if this one is complete; the host keeps it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RunReport) Reset() {
 	*x = RunReport{}
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2247,7 @@ func (x *RunReport) String() string {
 func (*RunReport) ProtoMessage() {}
 
 func (x *RunReport) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[27]
+	mi := &file_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2260,7 @@ func (x *RunReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunReport.ProtoReflect.Descriptor instead.
 func (*RunReport) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{27}
+	return file_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RunReport) GetDirectory() string {
@@ -2153,6 +2312,13 @@ func (x *RunReport) GetMore() bool {
 	return false
 }
 
+func (x *RunReport) GetSince() []byte {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // ObjectError is a failure that concerns one object (unset: the run). It does not end the run, but it is not complete.
 type ObjectError struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2165,7 +2331,7 @@ type ObjectError struct {
 
 func (x *ObjectError) Reset() {
 	*x = ObjectError{}
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2343,7 @@ func (x *ObjectError) String() string {
 func (*ObjectError) ProtoMessage() {}
 
 func (x *ObjectError) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[28]
+	mi := &file_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2356,7 @@ func (x *ObjectError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectError.ProtoReflect.Descriptor instead.
 func (*ObjectError) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{28}
+	return file_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ObjectError) GetObject() *Object {
@@ -2222,7 +2388,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2400,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[29]
+	mi := &file_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2413,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{29}
+	return file_engine_proto_rawDescGZIP(), []int{31}
 }
 
 type HealthEvent struct {
@@ -2262,7 +2428,7 @@ type HealthEvent struct {
 
 func (x *HealthEvent) Reset() {
 	*x = HealthEvent{}
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2440,7 @@ func (x *HealthEvent) String() string {
 func (*HealthEvent) ProtoMessage() {}
 
 func (x *HealthEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[30]
+	mi := &file_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2453,7 @@ func (x *HealthEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthEvent.ProtoReflect.Descriptor instead.
 func (*HealthEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{30}
+	return file_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HealthEvent) GetOk() bool {
@@ -2328,7 +2494,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2340,7 +2506,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[31]
+	mi := &file_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2353,7 +2519,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{31}
+	return file_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CallRequest) GetVerb() string {
@@ -2379,7 +2545,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2557,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[32]
+	mi := &file_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2570,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{32}
+	return file_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CallResponse) GetData() []byte {
@@ -2427,7 +2593,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2605,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[33]
+	mi := &file_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2618,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{33}
+	return file_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Event) GetId() string {
@@ -2500,7 +2666,7 @@ type EventResult struct {
 
 func (x *EventResult) Reset() {
 	*x = EventResult{}
-	mi := &file_engine_proto_msgTypes[34]
+	mi := &file_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2678,7 @@ func (x *EventResult) String() string {
 func (*EventResult) ProtoMessage() {}
 
 func (x *EventResult) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[34]
+	mi := &file_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2691,7 @@ func (x *EventResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventResult.ProtoReflect.Descriptor instead.
 func (*EventResult) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{34}
+	return file_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *EventResult) GetCode() string {
@@ -2551,7 +2717,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_engine_proto_msgTypes[35]
+	mi := &file_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +2729,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[35]
+	mi := &file_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +2742,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{35}
+	return file_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ObserveRequest) GetChanges() []*TenantChange {
@@ -2599,7 +2765,7 @@ type TenantChange struct {
 
 func (x *TenantChange) Reset() {
 	*x = TenantChange{}
-	mi := &file_engine_proto_msgTypes[36]
+	mi := &file_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2611,7 +2777,7 @@ func (x *TenantChange) String() string {
 func (*TenantChange) ProtoMessage() {}
 
 func (x *TenantChange) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[36]
+	mi := &file_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2624,7 +2790,7 @@ func (x *TenantChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantChange.ProtoReflect.Descriptor instead.
 func (*TenantChange) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{36}
+	return file_engine_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TenantChange) GetCloudId() string {
@@ -2670,7 +2836,7 @@ type ObserveResponse struct {
 
 func (x *ObserveResponse) Reset() {
 	*x = ObserveResponse{}
-	mi := &file_engine_proto_msgTypes[37]
+	mi := &file_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2848,7 @@ func (x *ObserveResponse) String() string {
 func (*ObserveResponse) ProtoMessage() {}
 
 func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[37]
+	mi := &file_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2861,7 @@ func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
 func (*ObserveResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{37}
+	return file_engine_proto_rawDescGZIP(), []int{39}
 }
 
 var File_engine_proto protoreflect.FileDescriptor
@@ -2794,18 +2960,24 @@ const file_engine_proto_rawDesc = "" +
 	"\n" +
 	"invocation\x18\x01 \x01(\fR\n" +
 	"invocation\x12\x10\n" +
-	"\x03usn\x18\x02 \x01(\x04R\x03usn\"\xc5\x03\n" +
+	"\x03usn\x18\x02 \x01(\x04R\x03usn\"\xd4\x04\n" +
 	"\bRunStart\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\x04R\x03run\x12\x18\n" +
 	"\aprofile\x18\x02 \x01(\tR\aprofile\x12/\n" +
 	"\x06scopes\x18\x03 \x03(\v2\x17.tandem.engine.v1.ScopeR\x06scopes\x123\n" +
 	"\aobjects\x18\x04 \x03(\v2\x19.tandem.engine.v1.ObjectsR\aobjects\x120\n" +
 	"\aceiling\x18\x05 \x01(\x0e2\x16.tandem.engine.v1.ModeR\aceiling\x122\n" +
-	"\x02dc\x18\x06 \x03(\v2\".tandem.engine.v1.RunStart.DcEntryR\x02dc\x129\n" +
+	"\x02dc\x18\x06 \x03(\v2\".tandem.engine.v1.RunStart.DcEntryR\x02dc\x12\x16\n" +
+	"\x06stream\x18\b \x01(\tR\x06stream\x12;\n" +
+	"\x05since\x18\t \x03(\v2%.tandem.engine.v1.RunStart.SinceEntryR\x05since\x129\n" +
 	"\x05as_of\x18\a \x03(\v2$.tandem.engine.v1.RunStart.AsOfEntryR\x04asOf\x1a5\n" +
 	"\aDcEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aO\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a8\n" +
+	"\n" +
+	"SinceEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\x1aO\n" +
 	"\tAsOfEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.tandem.engine.v1.AsOfR\x05value:\x028\x01\"E\n" +
@@ -2829,7 +3001,7 @@ const file_engine_proto_rawDesc = "" +
 	"\x03usn\x18\x03 \x01(\x04R\x03usn\x12\x14\n" +
 	"\x05rules\x18\x04 \x01(\fR\x05rules\"E\n" +
 	"\tProposals\x128\n" +
-	"\tproposals\x18\x01 \x03(\v2\x1a.tandem.engine.v1.ProposalR\tproposals\"\xee\x04\n" +
+	"\tproposals\x18\x01 \x03(\v2\x1a.tandem.engine.v1.ProposalR\tproposals\"\xa6\x05\n" +
 	"\bProposal\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x120\n" +
 	"\x06object\x18\x02 \x01(\v2\x18.tandem.engine.v1.ObjectR\x06object\x12\x12\n" +
@@ -2844,13 +3016,28 @@ const file_engine_proto_rawDesc = "" +
 	" \x01(\x0e2\x16.tandem.engine.v1.WantR\x04want\x12\x16\n" +
 	"\x06reason\x18\v \x01(\tR\x06reason\x12A\n" +
 	"\adesired\x18\f \x03(\v2'.tandem.engine.v1.Proposal.DesiredEntryR\adesired\x128\n" +
-	"\x04refs\x18\r \x03(\v2$.tandem.engine.v1.Proposal.RefsEntryR\x04refs\x1aS\n" +
+	"\x04refs\x18\r \x03(\v2$.tandem.engine.v1.Proposal.RefsEntryR\x04refs\x126\n" +
+	"\bpassword\x18\x0e \x01(\v2\x1a.tandem.engine.v1.PasswordR\bpassword\x1aS\n" +
 	"\fDesiredEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
 	"\x05value\x18\x02 \x01(\v2\x17.tandem.engine.v1.ValueR\x05value:\x028\x01\x1aO\n" +
 	"\tRefsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
-	"\x05value\x18\x02 \x01(\v2\x16.tandem.engine.v1.RefsR\x05value:\x028\x01\"3\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.tandem.engine.v1.RefsR\x05value:\x028\x01\"z\n" +
+	"\bPassword\x12-\n" +
+	"\x05stamp\x18\x01 \x01(\v2\x17.tandem.engine.v1.StampR\x05stamp\x12\x1f\n" +
+	"\vmust_change\x18\x02 \x01(\bR\n" +
+	"mustChange\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x03 \x01(\fR\n" +
+	"credential\"m\n" +
+	"\x05Stamp\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\x03R\achanged\x12\x1e\n" +
+	"\n" +
+	"invocation\x18\x03 \x01(\fR\n" +
+	"invocation\x12\x10\n" +
+	"\x03usn\x18\x04 \x01(\x04R\x03usn\"3\n" +
 	"\x05Value\x12\x12\n" +
 	"\x04text\x18\x01 \x03(\tR\x04text\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\bR\x06secret\"\xb7\x01\n" +
@@ -2862,7 +3049,7 @@ const file_engine_proto_rawDesc = "" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\rR\x04done\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\rR\x05total\"\xc6\x01\n" +
+	"\x05total\x18\x03 \x01(\rR\x05total\"\xdc\x01\n" +
 	"\tRunReport\x12\x1c\n" +
 	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x0e\n" +
 	"\x02dc\x18\x02 \x01(\fR\x02dc\x12\x10\n" +
@@ -2870,7 +3057,8 @@ const file_engine_proto_rawDesc = "" +
 	"\x04read\x18\x04 \x01(\rR\x04read\x12\x1a\n" +
 	"\bcomplete\x18\x05 \x01(\bR\bcomplete\x125\n" +
 	"\x06errors\x18\x06 \x03(\v2\x1d.tandem.engine.v1.ObjectErrorR\x06errors\x12\x12\n" +
-	"\x04more\x18\a \x01(\bR\x04more\"m\n" +
+	"\x04more\x18\a \x01(\bR\x04more\x12\x14\n" +
+	"\x05since\x18\b \x01(\fR\x05since\"m\n" +
 	"\vObjectError\x120\n" +
 	"\x06object\x18\x01 \x01(\v2\x18.tandem.engine.v1.ObjectR\x06object\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -2947,7 +3135,7 @@ func file_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_engine_proto_goTypes = []any{
 	(Mode)(0),                 // 0: tandem.engine.v1.Mode
 	(Want)(0),                 // 1: tandem.engine.v1.Want
@@ -2975,29 +3163,32 @@ var file_engine_proto_goTypes = []any{
 	(*RunBegin)(nil),          // 23: tandem.engine.v1.RunBegin
 	(*Proposals)(nil),         // 24: tandem.engine.v1.Proposals
 	(*Proposal)(nil),          // 25: tandem.engine.v1.Proposal
-	(*Value)(nil),             // 26: tandem.engine.v1.Value
-	(*Refs)(nil),              // 27: tandem.engine.v1.Refs
-	(*Progress)(nil),          // 28: tandem.engine.v1.Progress
-	(*RunReport)(nil),         // 29: tandem.engine.v1.RunReport
-	(*ObjectError)(nil),       // 30: tandem.engine.v1.ObjectError
-	(*HealthRequest)(nil),     // 31: tandem.engine.v1.HealthRequest
-	(*HealthEvent)(nil),       // 32: tandem.engine.v1.HealthEvent
-	(*CallRequest)(nil),       // 33: tandem.engine.v1.CallRequest
-	(*CallResponse)(nil),      // 34: tandem.engine.v1.CallResponse
-	(*Event)(nil),             // 35: tandem.engine.v1.Event
-	(*EventResult)(nil),       // 36: tandem.engine.v1.EventResult
-	(*ObserveRequest)(nil),    // 37: tandem.engine.v1.ObserveRequest
-	(*TenantChange)(nil),      // 38: tandem.engine.v1.TenantChange
-	(*ObserveResponse)(nil),   // 39: tandem.engine.v1.ObserveResponse
-	nil,                       // 40: tandem.engine.v1.DescribeResponse.WritesEntry
-	nil,                       // 41: tandem.engine.v1.DescribeResponse.ReadsEntry
-	nil,                       // 42: tandem.engine.v1.RunStart.DcEntry
-	nil,                       // 43: tandem.engine.v1.RunStart.AsOfEntry
-	nil,                       // 44: tandem.engine.v1.Proposal.DesiredEntry
-	nil,                       // 45: tandem.engine.v1.Proposal.RefsEntry
-	nil,                       // 46: tandem.engine.v1.HealthEvent.DetailsEntry
-	nil,                       // 47: tandem.engine.v1.Event.ValuesEntry
-	nil,                       // 48: tandem.engine.v1.TenantChange.ValuesEntry
+	(*Password)(nil),          // 26: tandem.engine.v1.Password
+	(*Stamp)(nil),             // 27: tandem.engine.v1.Stamp
+	(*Value)(nil),             // 28: tandem.engine.v1.Value
+	(*Refs)(nil),              // 29: tandem.engine.v1.Refs
+	(*Progress)(nil),          // 30: tandem.engine.v1.Progress
+	(*RunReport)(nil),         // 31: tandem.engine.v1.RunReport
+	(*ObjectError)(nil),       // 32: tandem.engine.v1.ObjectError
+	(*HealthRequest)(nil),     // 33: tandem.engine.v1.HealthRequest
+	(*HealthEvent)(nil),       // 34: tandem.engine.v1.HealthEvent
+	(*CallRequest)(nil),       // 35: tandem.engine.v1.CallRequest
+	(*CallResponse)(nil),      // 36: tandem.engine.v1.CallResponse
+	(*Event)(nil),             // 37: tandem.engine.v1.Event
+	(*EventResult)(nil),       // 38: tandem.engine.v1.EventResult
+	(*ObserveRequest)(nil),    // 39: tandem.engine.v1.ObserveRequest
+	(*TenantChange)(nil),      // 40: tandem.engine.v1.TenantChange
+	(*ObserveResponse)(nil),   // 41: tandem.engine.v1.ObserveResponse
+	nil,                       // 42: tandem.engine.v1.DescribeResponse.WritesEntry
+	nil,                       // 43: tandem.engine.v1.DescribeResponse.ReadsEntry
+	nil,                       // 44: tandem.engine.v1.RunStart.DcEntry
+	nil,                       // 45: tandem.engine.v1.RunStart.SinceEntry
+	nil,                       // 46: tandem.engine.v1.RunStart.AsOfEntry
+	nil,                       // 47: tandem.engine.v1.Proposal.DesiredEntry
+	nil,                       // 48: tandem.engine.v1.Proposal.RefsEntry
+	nil,                       // 49: tandem.engine.v1.HealthEvent.DetailsEntry
+	nil,                       // 50: tandem.engine.v1.Event.ValuesEntry
+	nil,                       // 51: tandem.engine.v1.TenantChange.ValuesEntry
 }
 var file_engine_proto_depIdxs = []int32{
 	5,  // 0: tandem.engine.v1.Grant.scope:type_name -> tandem.engine.v1.Scope
@@ -3005,8 +3196,8 @@ var file_engine_proto_depIdxs = []int32{
 	4,  // 2: tandem.engine.v1.Grant.epoch:type_name -> tandem.engine.v1.Epoch
 	6,  // 3: tandem.engine.v1.GrantsRequest.grants:type_name -> tandem.engine.v1.Grant
 	4,  // 4: tandem.engine.v1.Ack.epoch:type_name -> tandem.engine.v1.Epoch
-	40, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
-	41, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
+	42, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
+	43, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
 	14, // 7: tandem.engine.v1.ConfigureRequest.directories:type_name -> tandem.engine.v1.Directory
 	15, // 8: tandem.engine.v1.Directory.accounts:type_name -> tandem.engine.v1.Account
 	19, // 9: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
@@ -3014,58 +3205,61 @@ var file_engine_proto_depIdxs = []int32{
 	5,  // 11: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
 	3,  // 12: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
 	0,  // 13: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
-	42, // 14: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
-	43, // 15: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
-	21, // 16: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
-	24, // 17: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
-	28, // 18: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
-	29, // 19: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
-	23, // 20: tandem.engine.v1.RunEvent.begin:type_name -> tandem.engine.v1.RunBegin
-	25, // 21: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
-	2,  // 22: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
-	4,  // 23: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
-	1,  // 24: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
-	44, // 25: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
-	45, // 26: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
-	3,  // 27: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
-	3,  // 28: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
-	3,  // 29: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
-	30, // 30: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
-	2,  // 31: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
-	46, // 32: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
-	2,  // 33: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
-	47, // 34: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
-	38, // 35: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
-	2,  // 36: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
-	48, // 37: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
-	12, // 38: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
-	11, // 39: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
-	18, // 40: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
-	26, // 41: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
-	27, // 42: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
-	26, // 43: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	26, // 44: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	9,  // 45: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
-	13, // 46: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
-	7,  // 47: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
-	17, // 48: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
-	31, // 49: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
-	33, // 50: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
-	35, // 51: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
-	37, // 52: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
-	10, // 53: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
-	16, // 54: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
-	8,  // 55: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
-	22, // 56: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
-	32, // 57: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
-	34, // 58: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
-	36, // 59: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
-	39, // 60: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
-	53, // [53:61] is the sub-list for method output_type
-	45, // [45:53] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	44, // 14: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
+	45, // 15: tandem.engine.v1.RunStart.since:type_name -> tandem.engine.v1.RunStart.SinceEntry
+	46, // 16: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
+	21, // 17: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
+	24, // 18: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
+	30, // 19: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
+	31, // 20: tandem.engine.v1.RunEvent.report:type_name -> tandem.engine.v1.RunReport
+	23, // 21: tandem.engine.v1.RunEvent.begin:type_name -> tandem.engine.v1.RunBegin
+	25, // 22: tandem.engine.v1.Proposals.proposals:type_name -> tandem.engine.v1.Proposal
+	2,  // 23: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
+	4,  // 24: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
+	1,  // 25: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
+	47, // 26: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
+	48, // 27: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
+	26, // 28: tandem.engine.v1.Proposal.password:type_name -> tandem.engine.v1.Password
+	27, // 29: tandem.engine.v1.Password.stamp:type_name -> tandem.engine.v1.Stamp
+	3,  // 30: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
+	3,  // 31: tandem.engine.v1.Refs.added:type_name -> tandem.engine.v1.Objects
+	3,  // 32: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
+	32, // 33: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
+	2,  // 34: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
+	49, // 35: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
+	2,  // 36: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
+	50, // 37: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
+	40, // 38: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
+	2,  // 39: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
+	51, // 40: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
+	12, // 41: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
+	11, // 42: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
+	18, // 43: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
+	28, // 44: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
+	29, // 45: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
+	28, // 46: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	28, // 47: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	9,  // 48: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
+	13, // 49: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
+	7,  // 50: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
+	17, // 51: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
+	33, // 52: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
+	35, // 53: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
+	37, // 54: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
+	39, // 55: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
+	10, // 56: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
+	16, // 57: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
+	8,  // 58: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
+	22, // 59: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
+	34, // 60: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
+	36, // 61: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
+	38, // 62: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
+	41, // 63: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
+	56, // [56:64] is the sub-list for method output_type
+	48, // [48:56] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_engine_proto_init() }
@@ -3089,7 +3283,7 @@ func file_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_proto_rawDesc), len(file_engine_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   47,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
