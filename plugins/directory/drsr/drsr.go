@@ -45,6 +45,8 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Random is crypto/rand.Reader if nil.
 	Random io.Reader
+	// AsOf is what the controller must have; nil: whatever it has. One that lacks it is directory.ErrBehind.
+	AsOf *directory.AsOf
 	// Now is the clock for controllers that do not tell theirs, time.Now if nil.
 	Now func() time.Time
 }
@@ -129,6 +131,11 @@ func (s *Session) prove(ctx context.Context) error {
 	s.controller = l.Controller()
 	if s.controller.ReadOnly {
 		return s.fail(ReadOnly, "it is a read-only controller", nil)
+	}
+	if s.config.AsOf != nil {
+		if err := l.Reached(ctx, *s.config.AsOf); err != nil {
+			return fmt.Errorf("%s: read passwords: %w", s.controller.URL, err)
+		}
 	}
 	if s.host, _, err = net.SplitHostPort(l.Address().String()); err != nil {
 		return fmt.Errorf("%s: its address: %w", s.controller.URL, err)
