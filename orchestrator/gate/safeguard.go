@@ -40,6 +40,9 @@ const (
 	MovedCompared   Safeguard = "whom a cutover gave is adopted"        // S5
 	ReadingCompared Safeguard = "claims of older readings are not good" // S2
 	SourceWatched   Safeguard = "what engines read is watched"          // S2
+	PasswordOrder   Safeguard = "no older password after a newer one"   // flows §1
+	PasswordDoubts  Safeguard = "the tenant ends doubts of passwords"   // P6
+	PasswordLinks   Safeguard = "a password belongs to its object"      // flows §1
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -65,6 +68,10 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 		f.Changed = 0
 	case MovedCompared:
 		f.Record = f.Owner
+	case PasswordLinks:
+		if f.Feature == scoping.PasswordHash && f.Claim != nil {
+			f.Target = f.Claim.Target
+		}
 	}
 	return f
 }
@@ -107,6 +114,12 @@ func (w Safeguard) restoresFirst() bool { return w != RestoreFirst }
 
 // heedsChoices reports whether an engine that owns others of a subtree does not own those that choices give away.
 func (w Safeguard) heedsChoices() bool { return w != ChosenOnly }
+
+// ordersPasswords reports whether a password that is older than the tenant's is put off.
+func (w Safeguard) ordersPasswords() bool { return w != PasswordOrder }
+
+// asksPasswords reports whether a password in doubt counts as handed over only where the tenant says so.
+func (w Safeguard) asksPasswords() bool { return w != PasswordDoubts }
 
 // leavesAlone reports whether a value that does not last in the tenant is not written for ever.
 func (w Safeguard) leavesAlone() bool { return w != LeftAlone }

@@ -239,7 +239,7 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 		return settle(engine.Deferred, CodeQuiet, "an earlier request about this object may still arrive"), true
 	}
 	if it.v.Writes[it.next].Op == cloud.SetPassword {
-		if v, bad := outdated(row, it.p); bad { // another engine had its newer one taken meanwhile
+		if v, bad := outdated(row, it.p); bad && g.o.Without.ordersPasswords() { // another engine had its newer one taken meanwhile
 			return v, true
 		}
 	}

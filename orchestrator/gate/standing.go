@@ -69,6 +69,9 @@ func (s *Session) claim(it *item) {
 		return
 	case it.v.Outcome == engine.Refused && it.v.Quietly, it.p.Want == engine.Unknown: // malformed, or not known: it was asked, and asking again leads nowhere
 		x.Want, x.At = engine.Unknown, g.o.Clock.Now().UnixMilli()
+	case it.p.Feature == scoping.PasswordHash && it.v.Code == CodeWaitsForBase: // when that is there, it is asked for
+		g.o.Claims.Drop(s.engine, k)
+		return
 	case it.p.Feature == scoping.References && it.v.Code == CodeWaitsForBase && g.o.Ledger.Rows.Get(k.Object) == nil:
 		return // the base answers for it
 	default:

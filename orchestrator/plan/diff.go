@@ -53,7 +53,7 @@ func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, o
 			return engineName, 0, nil, err
 		}
 	} else {
-		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: withReferences(r.o.Gate.Authority().Partition, r.o.Gate.Authority().Partition.Features())}}
+		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: withFollowers(r.o.Gate.Authority().Partition, r.o.Gate.Authority().Partition.Features())}}
 	}
 	mine := func(scoping.ObjectID, scoping.Feature) bool { return true }
 	if o.Engine == "" { // it reads whole subtrees, and owns what choices leave it

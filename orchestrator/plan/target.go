@@ -31,7 +31,7 @@ func (r *Planner) TargetFor(ctx context.Context, under, to string, features []sc
 			return nil, problem.Refuse("feature %q is not switched on in the policy (on: %v)", f, cur.Features())
 		}
 	}
-	features = withReferences(cur, features)
+	features = withFollowers(cur, features)
 	dir, guid, chain, err := r.o.View.Resolve(ctx, under)
 	if err != nil {
 		return nil, err
@@ -50,15 +50,21 @@ func (r *Planner) TargetFor(ctx context.Context, under, to string, features []sc
 	return r.handAll(cur, scope, r.nameOfContainer(scope, under), chain, to)
 }
 
-// withReferences adds the references, which follow their base feature unless the policy assigns them apart (rule F2).
-func withReferences(p *scoping.Partition, features []scoping.Feature) []scoping.Feature {
+// withFollowers adds what goes with features: the references, unless the policy assigns them apart (rule F2), and, with users, what belongs to their passwords (rule F3).
+func withFollowers(p *scoping.Partition, features []scoping.Feature) []scoping.Feature {
 	apart := slices.ContainsFunc(p.Regions(), func(r scoping.Region) bool {
 		return slices.Equal(r.Scope.Features, []scoping.Feature{scoping.References}) // owned in another way than what they belong to
 	})
-	if apart || slices.Contains(features, scoping.References) {
-		return features
+	out := slices.Clone(features)
+	if !apart && !slices.Contains(out, scoping.References) {
+		out = append(out, scoping.References)
 	}
-	return append(slices.Clone(features), scoping.References)
+	for _, f := range []scoping.Feature{scoping.PasswordHash, scoping.PasswordWriteback} {
+		if slices.Contains(out, scoping.Users) && p.On(f) && !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // handAll hands what other engines own in a scope, which people call name, to one engine.

@@ -67,6 +67,8 @@ func (w *world) next() {
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	case n < 78:
 		w.waves()
+	case w.eyes[Passwords] && n < 81:
+		w.handPasswords()
 	case n < 84:
 		w.foreignWrite()
 	case n < 92:
@@ -119,6 +121,8 @@ func (w *world) interleaveAt(percent int) {
 	case n < 70:
 		w.person()
 	case w.preparing:
+	case w.eyes[Passwords] && n < 76:
+		w.handPasswords()
 	case n < 85:
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	default:
@@ -130,6 +134,11 @@ func (w *world) interleaveAt(percent int) {
 // free says whether no run of the engines is open on the stack; "" and none are none.
 func (w *world) free(engines ...string) bool {
 	return !slices.ContainsFunc(engines, func(e string) bool { return w.engines[e] != nil && (w.locked[e] > 0 || w.engines[e].busy) })
+}
+
+// freeAll is free, of passwords as well.
+func (w *world) freeAll(engines ...string) bool {
+	return w.free(engines...) && !slices.ContainsFunc(engines, func(e string) bool { return w.locked[passwordsOf(e)] > 0 })
 }
 
 // sync lets an engine run.
@@ -150,6 +159,9 @@ func (w *world) syncAs(name, profile string) (r run.Report, err error) {
 	w.call([]string{name}, func() {
 		r, err = w.host.Sync(context.Background(), name, run.SyncOptions{Profile: profile})
 	})
+	if w.eyes[Passwords] && !w.faults && err == nil {
+		r, err = w.handPasswordsOf(name, profile, r)
+	}
 	w.log("} sync %s: complete %v applied %d deferred %d held %d failed %d unclaimed %d: %v %v", name, r.Complete, r.Applied, r.Deferred, r.Held, r.Failed, r.Unclaimed, r.Errors, err)
 	if w.o.Trace {
 		w.log("  staged %v, frozen %v", w.census.Staged(), w.census.Frozen())
@@ -213,7 +225,7 @@ func (w *world) attend(id string) {
 // migrate plans and begins a wave.
 func (w *world) migrate() {
 	to := []string{connect, cloudsync}[w.r.IntN(2)]
-	if !w.free(to, other(to)) || len(w.driving) > 1 {
+	if !w.freeAll(to, other(to)) || len(w.driving) > 1 {
 		return
 	}
 	at := []string{"Sales", "Sales", "Alpha", "Inner", "North", "Contractors", "Beta"}[w.r.IntN(7)]
@@ -231,7 +243,7 @@ func (w *world) migrate() {
 	o := w.applyOptions()
 	w.counts["migrate"]++
 	w.log("migrate %s to %s except %v {", dn, to, except)
-	w.call([]string{to, other(to)}, func() {
+	w.call(withPasswordsOf(to, other(to)), func() {
 		_, ws, err := w.host.Migrate(context.Background(), dn, to, features, except, o)
 		for _, x := range ws {
 			delete(w.book.frozen, x.ID)
@@ -256,7 +268,7 @@ func summary(ws []wave.Wave) (out []string) {
 
 // drive lets a wave go on.
 func (w *world) drive(x wave.Wave) {
-	if !w.free(x.To) {
+	if !w.freeAll(x.To) {
 		return
 	}
 	stop := wave.Phase("")
@@ -277,7 +289,7 @@ func (w *world) drive(x wave.Wave) {
 	w.driving[x.ID] = true
 	defer delete(w.driving, x.ID)
 	w.log("drive %s from %s {", x.ID, x.Phase)
-	w.call(locks, func() {
+	w.call(withPasswordsOf(locks...), func() {
 		y, err := w.host.DriveUntil(context.Background(), x.ID, stop)
 		delete(w.book.frozen, x.ID) // a freeze is nobody's when nobody drives the wave any more
 		w.log("} drive: %s %v", summary([]wave.Wave{y}), err)

@@ -43,6 +43,10 @@ const (
 	OwnUnshown       Broken = "own writes that a lagging tenant hides"        // S7
 	MovedUnseen      Broken = "whom a cutover gave and nobody adopts"         // S5
 	NewsUnseen       Broken = "news that engines lose and nobody misses"      // S2
+	OlderPasswords   Broken = "an older password over a newer one"            // flows §1
+	NeverArrived     Broken = "a password settled that never arrived"         // P6
+	KeptThroughBin   Broken = "a password that is believed restored"          // flows §1
+	SecretsWritten   Broken = "a secret in a record"                          // X4
 )
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
@@ -65,6 +69,10 @@ var caught = map[Broken]struct {
 	RulesIgnored:     {NewRules, valueDiffers},
 	NewsUnseen:       {Losses, valueDiffers},
 	ReadingsIgnored:  {Losses, valueDiffers},
+	OlderPasswords:   {Passwords, olderPassword},
+	NeverArrived:     {Passwords, passwordDiffers},
+	KeptThroughBin:   {Passwords, passwordDiffers},
+	SecretsWritten:   {Passwords, secretWritten},
 }
 
 // Notices says that a violation is how the loss of a safeguard shows.
@@ -85,7 +93,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, KeptThroughBin, SecretsWritten}
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -96,5 +104,5 @@ var without = map[Broken]gate.Safeguard{
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
-	OwnUnshown: gate.OwnWritesLaid, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
+	OwnUnshown: gate.OwnWritesLaid, OlderPasswords: gate.PasswordOrder, NeverArrived: gate.PasswordDoubts, KeptThroughBin: gate.PasswordLinks, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
 }

@@ -40,6 +40,8 @@ type entry struct {
 	valued  uint64 // when one of its values changed last, as a USN
 	managed uint64 // when its manager changed last, as a USN
 	moved   uint64 // when it moved last, as a USN; 0: never
+	secret  password
+	keyed   uint64 // when its password, or whether it is handed over, changed last, as a USN
 	filled  uint64 // when a group said something again that had vanished or was empty, as a USN; 0: never
 	usn     uint64 // uSNChanged
 }
@@ -129,6 +131,9 @@ func (d *domain) put(e entry) *entry {
 	if old == nil || old.values() != e.values() {
 		e.valued = e.usn
 	}
+	if old == nil || old.secret != e.secret {
+		e.keyed = e.usn
+	}
 	if old == nil || old.manager != e.manager {
 		e.managed = e.usn
 	}
@@ -209,6 +214,7 @@ func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) direc
 	if whole || e.valued > since {
 		s.tellValues(e, &out, asked)
 	}
+	s.tellPassword(e, &out, asked, since, whole)
 	if !whole && asked("manager") && e.managed > since {
 		out.Links["manager"] = s.links(slices.DeleteFunc([]scoping.GUID{e.manager}, scoping.GUID.IsZero))
 	}

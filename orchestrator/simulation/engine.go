@@ -62,8 +62,8 @@ func (x engines) Describe(_ context.Context, name string) (engine.Description, e
 }
 
 func description(name string) engine.Description {
-	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References},
-		Reads: map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"cn", "displayName", "userPrincipalName", "userAccountControl", "department", "title", "manager"}},
+	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.PasswordHash},
+		Reads: map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"cn", "displayName", "userPrincipalName", "userAccountControl", "department", "title", "manager", "pwdLastSet"}},
 			scoping.Group: {Attributes: []string{"cn", "displayName", "member"}}},
 		CanShadow: true, Release: "clean"}
 }
@@ -101,6 +101,9 @@ func (x engines) Run(_ context.Context, name string, r engine.RunRequest, c engi
 	w.alive()
 	w.preparing = false
 	e := w.engines[name]
+	if r.Stream == engine.Passwords {
+		return (&passwordRun{engineRun{e: e, w: w, q: r, talk: c}}).do()
+	}
 	e.busy = true
 	defer func() { e.busy = false }()
 	if r.Profile == engine.ProfileObjects {

@@ -246,6 +246,11 @@ func (t otherTenant) Powerful(context.Context, []string) (map[string]string, err
 	return map[string]string{}, nil
 }
 
+func (t otherTenant) Credential(ctx context.Context, id string) (cloud.Credential, bool, error) {
+	k, there := t.x.w.tenant.keys[id]
+	return k.Credential, there, nil
+}
+
 func (t otherTenant) Domains(context.Context) ([]string, string, error) {
 	return slices.Clone(t.x.w.verified), initialDomain, nil
 }

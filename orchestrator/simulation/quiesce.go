@@ -222,6 +222,7 @@ func (w *world) checkObject(e *entry) {
 	default:
 		w.checkAdopted(e, owner.Engine)
 		w.checkValues(e, a, owner.Engine)
+		w.checkPassword(e, a)
 		refs := w.owner(w.restPlace(e), e.kind, scoping.References)
 		if refs.Engine != scoping.None {
 			w.checkLinks(e, a)

@@ -125,6 +125,10 @@ func (w *world) addGroup() {
 // changeDirectory is one change by the directory's administrators.
 func (w *world) changeDirectory() {
 	w.counts["directory"]++
+	if w.eyes[Passwords] && w.r.IntN(4) == 0 {
+		w.changePassword()
+		return
+	}
 	if w.chooses && w.r.IntN(4) == 0 {
 		w.changeChosen()
 		return

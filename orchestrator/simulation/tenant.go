@@ -61,6 +61,7 @@ type tenant struct {
 	wire     map[string]string // cloud id or anchor -> engine, of requests being answered now
 	flying   []flight          // requests that were sent and have not taken effect
 	marks    []signed          // of which host feeds it
+	keys     map[string]key    // by account
 	doing    *cloud.Write      // what takes effect now; nil: somebody else's change
 }
 
@@ -71,7 +72,7 @@ type flight struct {
 }
 
 func newTenant(w *world) *tenant {
-	return &tenant{w: w, accounts: map[string]*account{}, wire: map[string]string{}}
+	return &tenant{w: w, accounts: map[string]*account{}, keys: map[string]key{}, wire: map[string]string{}}
 }
 
 var errTenant = errors.New("simulated: the tenant does not answer")
@@ -152,7 +153,7 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 	}
 	defer w.onWire(ws)()
 	for _, x := range ws {
-		t.flying = append(t.flying, flight{w.now, x})
+		t.flying = append(t.flying, flight{w.now, keeps(x)})
 	}
 	for i, x := range ws {
 		w.crashAt("tenant.send.before")
@@ -218,7 +219,7 @@ func (t *tenant) attempt(x cloud.Write) cloud.Result {
 	case 2:
 		return lost
 	case 3:
-		t.ghosts = append(t.ghosts, ghost{w.now.Add(time.Duration(1+w.r.IntN(int(ghostLife/time.Second)-1)) * time.Second), x})
+		t.ghosts = append(t.ghosts, ghost{w.now.Add(time.Duration(1+w.r.IntN(int(ghostLife/time.Second)-1)) * time.Second), keeps(x)})
 		return lost
 	case 4:
 		t.effect(x)
@@ -260,6 +261,9 @@ func (t *tenant) effect(x cloud.Write) cloud.Result {
 			return done(x.CloudID)
 		}
 		return rejected(404, "Request_ResourceNotFound")
+	}
+	if x.Op == cloud.SetPassword {
+		return t.setPassword(a, x)
 	}
 	o := a.truth().Clone()
 	switch x.Op {
