@@ -42,7 +42,6 @@ const (
 	SourceWatched   Safeguard = "what engines read is watched"          // S2
 	PasswordOrder   Safeguard = "no older password after a newer one"   // flows §1
 	PasswordDoubts  Safeguard = "the tenant ends doubts of passwords"   // P6
-	PasswordLinks   Safeguard = "a password belongs to its object"      // flows §1
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -68,10 +67,6 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 		f.Changed = 0
 	case MovedCompared:
 		f.Record = f.Owner
-	case PasswordLinks:
-		if f.Feature == scoping.PasswordHash && f.Claim != nil {
-			f.Target = f.Claim.Target
-		}
 	}
 	return f
 }

@@ -48,6 +48,9 @@ func (w *world) next() {
 	w.replicate()
 	w.followOrphans()
 	w.moreHosts()
+	if w.eyes[Passwords] && w.r.IntN(3) == 0 {
+		w.handPasswords()
+	}
 	if len(w.flappers) > 0 && w.fault(25) {
 		w.pass(2 * delay)
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
@@ -67,8 +70,6 @@ func (w *world) next() {
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	case n < 78:
 		w.waves()
-	case w.eyes[Passwords] && n < 81:
-		w.handPasswords()
 	case n < 84:
 		w.foreignWrite()
 	case n < 92:

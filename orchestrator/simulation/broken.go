@@ -1,6 +1,10 @@
 package simulation
 
-import "github.com/tandem-sync/tandem/orchestrator/gate"
+import (
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+)
 
 // The broken variants. Each takes one safeguard out: some at a seam of the simulator, some by gate.Safeguard. A simulation that does not notice is worth
 // nothing.
@@ -45,7 +49,6 @@ const (
 	NewsUnseen       Broken = "news that engines lose and nobody misses"      // S2
 	OlderPasswords   Broken = "an older password over a newer one"            // flows §1
 	NeverArrived     Broken = "a password settled that never arrived"         // P6
-	KeptThroughBin   Broken = "a password that is believed restored"          // flows §1
 	SecretsWritten   Broken = "a secret in a record"                          // X4
 )
 
@@ -53,26 +56,26 @@ const (
 var caught = map[Broken]struct {
 	eye   Eye
 	shape string
+	also  Eye // that has to be open besides
 }{
-	OthersUnheard:    {Flapping, valueDiffers},
-	NeverLeftAlone:   {Flapping, notLeftAlone},
-	ClockBelieved:    {ClockSteps, soakTooShort},
-	StepsEndDoubts:   {ClockSteps, mayTakeEffect},
-	DoubtsForgotten:  {InFlight, mayTakeEffect},
-	FailureIsSuccess: {FailingSteps, withoutIntent},
-	NoThreshold:      {BigWorlds, aboveLimit},
-	HollowBelieved:   {Thaws, chosenNoMore},
-	DomainsUnheard:   {Domains, valueDiffers},
-	TenantUnmarked:   {OtherHosts, otherWrites},
-	NothingPutBack:   {BeforeImages, notPutBack},
-	ApprovalResumes:  {Deciders, whilePaused},
-	RulesIgnored:     {NewRules, valueDiffers},
-	NewsUnseen:       {Losses, valueDiffers},
-	ReadingsIgnored:  {Losses, valueDiffers},
-	OlderPasswords:   {Passwords, olderPassword},
-	NeverArrived:     {Passwords, passwordDiffers},
-	KeptThroughBin:   {Passwords, passwordDiffers},
-	SecretsWritten:   {Passwords, secretWritten},
+	OthersUnheard:    {Flapping, valueDiffers, ""},
+	NeverLeftAlone:   {Flapping, notLeftAlone, ""},
+	ClockBelieved:    {ClockSteps, soakTooShort, ""},
+	StepsEndDoubts:   {ClockSteps, mayTakeEffect, ""},
+	DoubtsForgotten:  {InFlight, mayTakeEffect, ""},
+	FailureIsSuccess: {FailingSteps, withoutIntent, ""},
+	NoThreshold:      {BigWorlds, aboveLimit, ""},
+	HollowBelieved:   {Thaws, chosenNoMore, ""},
+	DomainsUnheard:   {Domains, valueDiffers, ""},
+	TenantUnmarked:   {OtherHosts, otherWrites, ""},
+	NothingPutBack:   {BeforeImages, notPutBack, ""},
+	ApprovalResumes:  {Deciders, whilePaused, ""},
+	RulesIgnored:     {NewRules, valueDiffers, ""},
+	NewsUnseen:       {Losses, valueDiffers, ""},
+	ReadingsIgnored:  {Losses, valueDiffers, ""},
+	OlderPasswords:   {Passwords, olderPassword, Laggards},
+	NeverArrived:     {Passwords, passwordDiffers, ""},
+	SecretsWritten:   {Passwords, secretWritten, ""},
 }
 
 // Notices says that a violation is how the loss of a safeguard shows.
@@ -84,7 +87,7 @@ func (b Broken) Notices(v *Violation) bool {
 // Needs gives the eyes that have to be open for the loss of a safeguard to show.
 func (b Broken) Needs() []Eye {
 	if c, special := caught[b]; special {
-		return []Eye{c.eye}
+		return slices.DeleteFunc([]Eye{c.eye, c.also}, func(e Eye) bool { return e == "" })
 	}
 	return nil
 }
@@ -93,7 +96,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, KeptThroughBin, SecretsWritten}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, SecretsWritten}
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -104,5 +107,5 @@ var without = map[Broken]gate.Safeguard{
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
-	OwnUnshown: gate.OwnWritesLaid, OlderPasswords: gate.PasswordOrder, NeverArrived: gate.PasswordDoubts, KeptThroughBin: gate.PasswordLinks, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
+	OwnUnshown: gate.OwnWritesLaid, OlderPasswords: gate.PasswordOrder, NeverArrived: gate.PasswordDoubts, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
 }

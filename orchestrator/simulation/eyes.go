@@ -44,7 +44,7 @@ func opened(seed uint64, o Options) map[Eye]bool {
 		for i := range 8 {
 			_, _ = h.Write([]byte{byte(seed >> (8 * i))})
 		}
-		out[e] = !o.Plain && h.Sum64()>>20%1000 < shares[e] || slices.Contains(o.Eyes, e) || caught[o.Break].eye == e
+		out[e] = !o.Plain && h.Sum64()>>20%1000 < shares[e] || slices.Contains(o.Eyes, e) || slices.Contains(o.Break.Needs(), e)
 	}
 	return out
 }
