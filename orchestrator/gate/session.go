@@ -290,7 +290,7 @@ func (s *Session) verdicts(items []*item) {
 		if it.p.Want == engine.Gone && c.Row != nil && c.Row.Name != "" {
 			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
 		}
-		if it.p.Name == "" && it.p.Want == engine.Unknown { // an engine need not see what it was asked for
+		if it.p.Name == "" && (it.p.Want == engine.Unknown || it.p.Feature == scoping.PasswordHash) { // an engine need not see what it was asked for
 			it.p.Name = nameOf(it.p.Object, c)
 		}
 		it.place, it.known = PlaceOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil

@@ -66,6 +66,9 @@ func (w *world) replicate() {
 
 // answering chooses the controller that answers: the one that is asked for, or any.
 func (w *world) answering(asked string) controller {
+	if w.apart && asked == "" {
+		return w.dir.second()
+	}
 	if !w.eyes[Laggards] || !w.faults || w.dir.behind == nil || asked == w.dir.first().url || (asked == "" && w.r.IntN(4) > 0) {
 		return w.dir.first()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,12 +102,42 @@ func (w *world) handPasswords() {
 	if w.preparing || w.locked[passwordsOf(name)] > 0 {
 		return
 	}
+	if w.eyes[Laggards] && w.depth == 0 && w.opens(Passwords, 15) {
+		w.handFromBehind(name)
+		return
+	}
 	profile := ""
 	if w.r.IntN(6) == 0 {
 		profile = engine.ProfileFull
 	}
 	w.saw(Passwords)
 	_, _ = w.handPasswordsOf(name, profile, run.Report{Complete: true}) // its errors are in the log of events
+}
+
+// handFromBehind: two agents read two controllers, and the one that is behind reads last. The host reads that one all the time, so that nothing of what it has seen
+// is missing there.
+func (w *world) handFromBehind(name string) {
+	users := slices.DeleteFunc(w.living(scoping.User), func(e *entry) bool {
+		return !e.secret.handed() || w.owner(w.placeNow(e.guid), scoping.User, scoping.PasswordHash).Engine != name
+	})
+	u, ok := pick(w, users)
+	if !ok || w.near != nil {
+		return
+	}
+	now := w.dir.now
+	w.dir.behind = &now
+	defer func() { w.near, w.apart = nil, false }()
+	w.apart = true
+	for _, dc := range []controller{w.dir.second(), w.dir.first(), w.dir.second()} {
+		w.near = &dc
+		_, _ = w.handPasswordsOf(name, engine.ProfileFull, run.Report{})
+		if dc.shift > 0 {
+			e := *w.dir.now.objects[u.guid]
+			e.secret.version, e.secret.lastSet = e.secret.version+1, uint64(e.secret.version+1)
+			w.dir.put(e)
+			w.log("directory: %s has a new password that the second controller does not have: %d", e.name, e.secret.version)
+		}
+	}
 }
 
 func (w *world) handPasswordsOf(name, profile string, with run.Report) (run.Report, error) {
@@ -134,6 +165,9 @@ func (r *passwordRun) do() ([]engine.RunReport, error) {
 	r.dc = w.answering(r.q.DC[dirName])
 	if w.eyes[Laggards] && w.faults && w.dir.behind != nil { // an agent reads the controller that is near it, if that has what the host has seen
 		r.dc = []controller{w.dir.first(), w.dir.second()}[w.r.IntN(2)]
+	}
+	if w.near != nil {
+		r.dc = *w.near
 	}
 	r.view = r.dc.snapshot(w.dir)
 	report := engine.RunReport{Directory: dirName, DC: r.dc.invocation, USN: r.view.usn + r.dc.shift}

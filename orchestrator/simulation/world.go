@@ -39,6 +39,8 @@ type world struct {
 	now  time.Time // elapsed; see Now
 
 	dir     *domain
+	near    *controller // that is read for passwords; nil: any
+	apart   bool        // the host reads the second one
 	tenant  *tenant
 	engines map[string]*simEngine
 	names   int
