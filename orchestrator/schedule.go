@@ -22,7 +22,7 @@ var defaultSchedule = map[string]time.Duration{KindConnect: 30 * time.Minute, Ki
 func (x *Orchestrator) RunSchedules(ctx context.Context) error {
 	var engines []schedule.Engine
 	for _, e := range x.config.Engines {
-		engines = append(engines, schedule.Engine{Name: e.Name, Every: every(e)})
+		engines = append(engines, schedule.Engine{Name: e.Name, Every: every(e), Passwords: min(every(e), passwordsEvery)})
 	}
 	return x.loops.Run(ctx, engines)
 }
@@ -32,6 +32,10 @@ func (x *Orchestrator) Loops() []schedule.Loop { return x.loops.Loops() }
 
 // Standing says which of the loops stand still.
 func (x *Orchestrator) Standing() []string { return x.loops.Standing() }
+
+// passwordsEvery is how soon a changed password is handed over: Microsoft's engines look every two minutes (Entra documentation, "How password hash synchronization
+// works").
+const passwordsEvery = 2 * time.Minute
 
 func every(e EngineConfig) time.Duration {
 	if e.Schedule > 0 {
@@ -56,6 +60,7 @@ func (x *Orchestrator) fullEvery(name string) time.Duration {
 func (x *Orchestrator) progress(p run.Progress) {
 	if p.Engine != "" {
 		x.loops.Beat(schedule.EngineLoop(p.Engine))
+		x.loops.Beat(schedule.PasswordsLoop(p.Engine))
 	}
 	if p.Wave != "" {
 		x.loops.Beat(schedule.WaveLoop(p.Wave))
@@ -86,6 +91,26 @@ func (s scheduled) Run(ctx context.Context, name string) error {
 		return err
 	}
 	s.x.log.Info("run", "engine", name, "read", r.Read, "applied", r.Applied, "held", r.Held, "failed", r.Failed)
+	if !r.Complete {
+		return fmt.Errorf("%w: %s", errIncomplete, r.FirstProblem())
+	}
+	return nil
+}
+
+// Passwords implements schedule.Work. An engine that owns none has nothing to do.
+func (s scheduled) Passwords(ctx context.Context, name string) error {
+	if !s.x.host.HandsOver(name) {
+		return nil
+	}
+	r, err := s.x.host.Passwords(ctx, name, run.SyncOptions{FullEvery: s.x.fullEvery(name)})
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case err != nil:
+		s.x.log.Error("passwords could not be handed over", "engine", name, "error", err)
+		return err
+	}
+	s.x.log.Info("passwords", "engine", name, "read", r.Read, "applied", r.Applied, "failed", r.Failed)
 	if !r.Complete {
 		return fmt.Errorf("%w: %s", errIncomplete, r.FirstProblem())
 	}

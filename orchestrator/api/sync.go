@@ -42,7 +42,7 @@ func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	if q.Profile != "" && q.Profile != engine.ProfileDelta && q.Profile != engine.ProfileFull {
 		return nil, Outcome{}, Usage("--profile %q is neither delta nor full", q.Profile)
 	}
-	r, err := c.h.o.Host().Sync(ctx, q.Engine, run.SyncOptions{Profile: q.Profile, Under: q.Under, By: c.by})
+	r, err := c.h.o.Host().SyncAll(ctx, q.Engine, run.SyncOptions{Profile: q.Profile, Under: q.Under, By: c.by})
 	if err != nil {
 		return nil, Outcome{}, err
 	}

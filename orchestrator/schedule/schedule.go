@@ -38,10 +38,12 @@ type Clock interface {
 	After(time.Duration) <-chan time.Time
 }
 
-// Work is what the loops cause. Its methods are called by several goroutines, Run by one at a time for each engine.
+// Work is what the loops cause. Its methods are called by several goroutines, Run and Passwords each by one at a time for each engine.
 type Work interface {
 	// Run lets an engine run once.
 	Run(ctx context.Context, engine string) error
+	// Passwords lets an engine hand passwords over, beside its run.
+	Passwords(ctx context.Context, engine string) error
 	// Waves returns the waves that are to go on by themselves. first is set for the first look after the start.
 	Waves(ctx context.Context, first bool) ([]string, error)
 	// TakeUp goes on with a wave until it is over or waits; one that somebody else drives is left alone.
@@ -56,6 +58,8 @@ type Work interface {
 type Engine struct {
 	Name  string
 	Every time.Duration // from the end of one run to the beginning of the next
+	// Passwords is Every for passwords; 0: it has none.
+	Passwords time.Duration
 }
 
 // Loop is one loop as it is at a moment.
@@ -123,6 +127,11 @@ func (s *Scheduler) Run(ctx context.Context, engines []Engine) error {
 		loops.Go(func() {
 			s.loop(ctx, EngineLoop(e.Name), e.Every, over, func(ctx context.Context) error { return s.work.Run(ctx, e.Name) })
 		})
+		if e.Passwords > 0 {
+			loops.Go(func() {
+				s.loop(ctx, PasswordsLoop(e.Name), e.Passwords, over, func(ctx context.Context) error { return s.work.Passwords(ctx, e.Name) })
+			})
+		}
 	}
 	loops.Go(func() { s.loop(ctx, "rights", 24*time.Hour, over, s.work.Rights) })
 	loops.Go(func() { s.waves(ctx, over) })
@@ -137,6 +146,9 @@ func (s *Scheduler) Run(ctx context.Context, engines []Engine) error {
 
 // EngineLoop names the loop of an engine.
 func EngineLoop(name string) string { return "engine " + name }
+
+// PasswordsLoop names the loop of an engine's passwords.
+func PasswordsLoop(name string) string { return "passwords " + name }
 
 // WaveLoop names the loop of a wave.
 func WaveLoop(id string) string { return "wave " + id }

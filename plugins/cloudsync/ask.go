@@ -15,6 +15,8 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/passwordhash"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // errLost says that an agent died, fell silent, or left before its answer was whole.
@@ -66,15 +68,30 @@ func failureOf(l *live, f *linepb.Failure) error {
 	return &failureError{Agent: l.ID, Code: f.Code, Message: f.Message}
 }
 
+// PasswordCode is the code of a failure to read passwords.
+func (e *failureError) PasswordCode() string {
+	if e.Code == line.CodeNoAccount || strings.HasPrefix(e.Code, "drs-") {
+		return e.Code
+	}
+	return ""
+}
+
+// Is matches what an agent cannot say otherwise over the line.
+func (e *failureError) Is(target error) bool {
+	return e.Code == line.CodeBehind && target == directory.ErrBehind || e.Code == line.CodeNoAccount && target == passwordhash.ErrNoAccount
+}
+
 // final says that another agent would answer the same.
 func (e *failureError) final() bool { return e.Code == line.CodeCookie || e.Code == line.CodeNotFound }
 
 // reading is one request and where its answer goes.
 type reading struct {
 	request *linepb.Request
-	begin   func(*linepb.Start) error   // the answer begins, perhaps anew: what came before does not count
-	entry   func(directory.Entry) error // nil: no entries are expected
-	pinned  func(*live) bool            // agents that read the controller meant: others are asked when these cannot serve; nil: all alike
+	begin   func(*linepb.Start) error       // the answer begins, perhaps anew: what came before does not count
+	entry   func(directory.Entry) error     // nil: no entries are expected
+	users   func([]passwordhash.User) error // nil: none are expected
+	needs   scoping.Purpose                 // of the account without which an agent is not asked; "": none
+	pinned  func(*live) bool                // agents that read the controller meant: others are asked when these cannot serve; nil: all alike
 }
 
 // call is a request under way with one agent.

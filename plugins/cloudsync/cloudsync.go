@@ -34,7 +34,7 @@ import (
 const Version = "1.0.0"
 
 // features are what the engine synchronizes. The public Graph makes neither contacts nor devices (rule J4).
-var features = []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}
+var features = []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.PasswordHash}
 
 // errUnconfigured is what everything answers that needs a configuration.
 var errUnconfigured = errors.New("the engine has no configuration yet")
@@ -271,6 +271,12 @@ func (e *Engine) Health(ctx context.Context, out chan<- engine.Health) error {
 
 // Run does one run: all directories of the request, one after the other, with a report for each.
 func (e *Engine) Run(ctx context.Context, r engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
+	if r.Stream == engine.Passwords {
+		if s := e.current(); s != nil {
+			return s.passwords(ctx, r, in, out)
+		}
+		return errUnconfigured
+	}
 	if err := e.acquire(ctx); err != nil {
 		return err
 	}

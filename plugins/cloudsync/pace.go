@@ -51,6 +51,8 @@ func stepOf(r *linepb.Request) step {
 		return stepChanges
 	case *linepb.Request_Containers:
 		return stepEverything
+	case *linepb.Request_Passwords:
+		return stepEverything // it may be everybody, whatever was asked for
 	}
 	return stepObjects
 }

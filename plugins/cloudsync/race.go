@@ -11,6 +11,8 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/passwordhash"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // The limits of a race.
@@ -166,6 +168,7 @@ func (rc *race) choose() *live {
 	for _, again := range []bool{false, true} {
 		for _, l := range agents {
 			switch {
+			case rc.reading.needs != "" && !slices.Contains(rc.record(l.ID).purposes, string(rc.reading.needs)):
 			case running(l), rc.tries[l.ID] >= mostTries, rc.asked[l] != again:
 			case again && len(rc.runners) > 0:
 			case len(rc.runners) > 0 && !rc.mayLeave(l):
@@ -247,7 +250,9 @@ func (rc *race) take(s said) (*linepb.End, error) {
 			return rc.lose(r, fmt.Errorf("%w (%s begins its answer twice)", errLost, r.agent.ID))
 		}
 		r.begun, r.toStart = true, now.Sub(r.began)
-		rc.reached(r.agent, is.Start)
+		if rc.reading.needs == "" { // passwords are read from another connection than everything else
+			rc.reached(r.agent, is.Start)
+		}
 		if r != rc.runners[0] {
 			r.start = is.Start
 			r.goOn(now)
@@ -282,6 +287,13 @@ func (rc *race) accept(r *runner, p *linepb.Part) (*linepb.End, error) {
 			return rc.lose(r, err)
 		case err != nil:
 			return nil, err // the taker's own
+		}
+	case *linepb.Part_Users:
+		switch err := takeUsers(r.agent, rc.reading, is.Users.Users); {
+		case errors.Is(err, errLost):
+			return rc.lose(r, err)
+		case err != nil:
+			return nil, err
 		}
 	case *linepb.Part_End:
 		rc.won(r)
@@ -369,6 +381,9 @@ func (rc *race) drop(r *runner) {
 
 // nobody is the error when no agent is left that could be asked.
 func (rc *race) nobody() error {
+	if len(rc.failures) == 0 && rc.reading.needs == scoping.Replicate {
+		rc.failures = []error{passwordhash.ErrNoAccount}
+	}
 	return &NoAgentError{Directory: rc.directory, Needs: 1, Failures: rc.failures, elsewhere: rc.elsewhere}
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/passwordhash"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -47,14 +48,15 @@ type Engine struct {
 
 	running chan struct{} // holds one token: a run, or a change of configuration, takes it
 
-	mu     sync.Mutex
-	config engine.Config
-	store  Store
-	path   string
-	grants []engine.Grant
-	told   bool // a set of grants came in this session
-	health engine.Health
-	news   chan struct{} // closed and replaced when health changes
+	mu        sync.Mutex
+	config    engine.Config
+	store     Store
+	path      string
+	passwords []passwordhash.Directory
+	grants    []engine.Grant
+	told      bool // a set of grants came in this session
+	health    engine.Health
+	news      chan struct{} // closed and replaced when health changes
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -80,7 +82,7 @@ func New(o Options) *Engine {
 func (e *Engine) Describe(context.Context) (engine.Description, error) {
 	return engine.Description{
 		Kind: "connect", Version: Version, Contract: engine.ContractVersion,
-		Features:  []scoping.Feature{scoping.Users, scoping.Groups, scoping.References},
+		Features:  []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.PasswordHash},
 		Writes:    writes(),
 		Reads:     reads(),
 		CanShadow: true,
@@ -117,8 +119,12 @@ func (e *Engine) Configure(ctx context.Context, c engine.Config) error {
 		}
 		e.store, e.path = store, path
 	}
+	readers, err := passwordReaders(c)
+	if err != nil {
+		return err
+	}
 	e.mu.Lock()
-	e.config = c
+	e.config, e.passwords = c, readers
 	e.mu.Unlock()
 	e.setHealth(engine.Health{OK: true, Message: "ready"})
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/passwordhash"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -38,6 +39,12 @@ type part struct {
 // Run reads the directories and proposes, as engine.Engine says. A directory that cannot be read is told in its report, which
 // is then not complete; the error of Run itself tells that the engine or its host failed.
 func (e *Engine) Run(ctx context.Context, request engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
+	if request.Stream == engine.Passwords {
+		e.mu.Lock()
+		readers := e.passwords
+		e.mu.Unlock()
+		return passwordhash.Run(ctx, request, readers, in, out)
+	}
 	if err := e.acquire(ctx); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/secret"
@@ -109,6 +110,18 @@ func (p *Password) Wipe() {
 		p.Credential.Wipe()
 	}
 }
+
+// errKept is why a password is in no file.
+var errKept = errors.New("a password is never written down")
+
+// GobEncode refuses: proposals that an engine keeps for later have none.
+func (*Password) GobEncode() ([]byte, error) { return nil, errKept }
+
+// GobDecode refuses as well.
+func (*Password) GobDecode([]byte) error { return errKept }
+
+// MarshalJSON refuses as well.
+func (*Password) MarshalJSON() ([]byte, error) { return nil, errKept }
 
 // Outcome is the gate's answer to a proposal.
 type Outcome string

@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -17,7 +18,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Direct reads a controller from this process.
+// Direct reads a controller from this process. It may be used by several goroutines at once; each Read is a connection of its own.
 type Direct struct {
 	// Account is the directory, with the account that may replicate; without a user there is none.
 	Account directory.Connection
@@ -25,6 +26,12 @@ type Direct struct {
 	Port int
 	// Random is where salts come from; nil: crypto/rand.
 	Random io.Reader
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	refused error // the last sign-in
+	until   time.Time
 
 	open func(context.Context, drsr.Config) (session, error) // nil: drsr.Dial
 }
@@ -43,7 +50,7 @@ type session interface {
 const everyoneFrom = 2000
 
 // Read implements Reader.
-func (d Direct) Read(ctx context.Context, q Query, begin func(Reading) error, each func([]User) error) (Reading, error) {
+func (d *Direct) Read(ctx context.Context, q Query, begin func(Reading) error, each func([]User) error) (Reading, error) {
 	if d.Account.User == "" {
 		return Reading{}, fmt.Errorf("directory %s: %w", d.Account.Name, ErrNoAccount)
 	}
@@ -68,7 +75,34 @@ func (d Direct) Read(ctx context.Context, q Query, begin func(Reading) error, ea
 	return r, b.flush()
 }
 
-func (d Direct) dial(ctx context.Context, q Query) (session, error) {
+// refusedRest is how long no sign-in is tried after one that was refused: more of them would lock the account.
+const refusedRest = 30 * time.Minute
+
+func (d *Direct) now() time.Time {
+	if d.Now == nil {
+		return time.Now()
+	}
+	return d.Now()
+}
+
+func (d *Direct) dial(ctx context.Context, q Query) (session, error) {
+	d.mu.Lock()
+	refused, until := d.refused, d.until
+	d.mu.Unlock()
+	if refused != nil && d.now().Before(until) {
+		return nil, fmt.Errorf("%w (not tried again before %s, lest the account be locked)", refused, until.UTC().Format(time.RFC3339))
+	}
+	s, err := d.connect(ctx, q)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refused = nil
+	if errors.Is(err, directory.ErrCredentials) {
+		d.refused, d.until = err, d.now().Add(refusedRest)
+	}
+	return s, err
+}
+
+func (d *Direct) connect(ctx context.Context, q Query) (session, error) {
 	config := drsr.Config{Connection: d.Account, Port: d.Port, AsOf: q.AsOf}
 	if q.Controller != "" {
 		config.Connection.URLs = []string{q.Controller}

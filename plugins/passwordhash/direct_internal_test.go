@@ -88,11 +88,11 @@ func controllerOf(n int) *controller {
 	return c
 }
 
-func (c *controller) reader() Direct {
-	return Direct{Account: directory.Connection{Name: "contoso", User: "svc-hash"}, open: func(context.Context, drsr.Config) (session, error) { return c, nil }}
+func (c *controller) reader() *Direct {
+	return &Direct{Account: directory.Connection{Name: "contoso", User: "svc-hash"}, open: func(context.Context, drsr.Config) (session, error) { return c, nil }}
 }
 
-func readAll(t *testing.T, d Direct, q Query) (users []User, r Reading) {
+func readAll(t *testing.T, d *Direct, q Query) (users []User, r Reading) {
 	t.Helper()
 	r, err := d.Read(t.Context(), q, func(Reading) error { return nil }, func(us []User) error {
 		if len(us) > engine.MaxBatch {
@@ -203,7 +203,25 @@ func TestWhatIsHandedOverOfAUser(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	if _, err := (Direct{}).Read(t.Context(), Query{}, nil, nil); !errors.Is(err, ErrNoAccount) {
+	if _, err := new(Direct).Read(t.Context(), Query{}, nil, nil); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("without an account: %v", err)
+	}
+}
+
+// More sign-ins would lock the account.
+func TestARefusedSignInIsNotTriedAgainSoon(t *testing.T) {
+	now, tries := time.Unix(0, 0), 0
+	d := &Direct{Account: directory.Connection{User: "svc-hash"}, Now: func() time.Time { return now }, open: func(context.Context, drsr.Config) (session, error) {
+		tries++
+		return nil, directory.ErrCredentials
+	}}
+	for range 3 {
+		if _, err := d.Read(t.Context(), Query{}, nil, nil); !errors.Is(err, directory.ErrCredentials) {
+			t.Error(err)
+		}
+	}
+	now = now.Add(refusedRest)
+	if _, err := d.Read(t.Context(), Query{}, nil, nil); !errors.Is(err, directory.ErrCredentials) || tries != 2 {
+		t.Errorf("%d tries, %v", tries, err)
 	}
 }

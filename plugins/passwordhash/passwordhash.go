@@ -57,5 +57,18 @@ type Reader interface {
 	Read(ctx context.Context, q Query, begin func(Reading) error, each func([]User) error) (Reading, error)
 }
 
+// DirectTo returns a Reader of a directory whose account is known where this runs; of the zero Account it is one that says that there is none.
+func DirectTo(c directory.Connection, a directory.Account) (*Direct, error) {
+	if a.User == "" {
+		c.User = ""
+		return &Direct{Account: c}, nil
+	}
+	as, err := c.As(a)
+	if err != nil {
+		return nil, err
+	}
+	return &Direct{Account: as, Port: a.Port}, nil
+}
+
 // ErrNoAccount means that nobody was given the account by which passwords are read.
 var ErrNoAccount = errors.New("there is no account that may read password hashes: name one under replicate of the directory in tandem.yaml, or at the enrolment of its agents")

@@ -95,9 +95,16 @@ func (s *stream) run(ctx context.Context, ds []Directory) error {
 	return nil
 }
 
+// coded is an error that came over a wire, with its code; "" if it is none of passwords.
+type coded interface{ PasswordCode() string }
+
+// CodeOf names what kept passwords from being read, for programs.
+func CodeOf(err error) string { return codeOf(err) }
+
 // codeOf names what kept a directory's passwords from being read.
 func codeOf(err error) string {
 	var e *drsr.Error
+	var c coded
 	switch {
 	case errors.Is(err, ErrNoAccount):
 		return "no-account"
@@ -105,6 +112,8 @@ func codeOf(err error) string {
 		return engine.CodeBehind
 	case errors.As(err, &e):
 		return string(e.Code)
+	case errors.As(err, &c) && c.PasswordCode() != "":
+		return c.PasswordCode()
 	case errors.Is(err, directory.ErrCredentials):
 		return "credentials"
 	case errors.Is(err, directory.ErrUnreachable):

@@ -24,6 +24,8 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
+	"github.com/tandem-sync/tandem/plugins/passwordhash"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // ErrRemoved says that the service no longer knows this agent: it was removed there, and must be enrolled again.
@@ -101,7 +103,12 @@ func Run(ctx context.Context, id Identity, o Options) error {
 	if _, err := cryptorand.Read(process); err != nil {
 		return fmt.Errorf("name this process: %w", err)
 	}
-	r := &runner{id: id, options: o, process: process}
+	passwords, err := passwordhash.DirectTo(id.Connection, id.Accounts[scoping.Replicate])
+	if err != nil {
+		return err
+	}
+	passwords.Now = o.Now
+	r := &runner{id: id, options: o, process: process, passwords: passwords}
 	back := minBackOff
 	for ctx.Err() == nil {
 		begun := o.Now()
@@ -129,9 +136,10 @@ func Run(ctx context.Context, id Identity, o Options) error {
 
 // runner is a running agent.
 type runner struct {
-	options Options
-	process []byte // tells this run of the program from any other
-	rights  knowledge
+	options   Options
+	process   []byte // tells this run of the program from any other
+	rights    knowledge
+	passwords *passwordhash.Direct
 
 	mu sync.Mutex
 	id Identity // changes when its certificate is renewed
@@ -163,7 +171,7 @@ func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 		return false, err
 	}
 	defer conn.Close()
-	reader := &reader{connection: id.Connection, accounts: id.Accounts, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
+	reader := &reader{connection: id.Connection, accounts: id.Accounts, passwords: r.passwords, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
 	defer reader.close()
 	hello, err := reader.hello(ctx)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/directory/drsr"
+	"github.com/tandem-sync/tandem/plugins/passwordhash"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -50,6 +52,9 @@ func answer(ctx context.Context, client linepb.LineClient, r *reader, request *l
 
 // read does what the request asks, between the Start that it sends and the End that it returns.
 func read(ctx context.Context, r *reader, request *linepb.Request, p *parts) (*linepb.End, error) {
+	if request.GetPasswords() != nil {
+		return passwords(ctx, r, request, p)
+	}
 	if c := request.GetChanges(); c != nil && len(c.Cookie) > 0 {
 		if s, usn := r.trusted(request.Controller, c.Invocation); s != nil && !has(s, usn, request.AsOf) {
 			r.release(s, usn) // the host has seen something newer: how far the controller is has to be asked
@@ -192,7 +197,12 @@ func resolve(ctx context.Context, s *directory.Session, reference string, attrs 
 
 func failureOf(err error) *linepb.Failure {
 	code := line.CodeDirectory
+	var replication *drsr.Error
 	switch {
+	case errors.As(err, &replication):
+		code = string(replication.Code)
+	case errors.Is(err, passwordhash.ErrNoAccount):
+		code = line.CodeNoAccount
 	case errors.Is(err, directory.ErrCookie):
 		code = line.CodeCookie
 	case errors.Is(err, errOther):

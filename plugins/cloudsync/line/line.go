@@ -47,6 +47,7 @@ const (
 	CodeBehind          = "behind"           // the controller lacks what was already seen of the directory
 	CodeNotFound        = "not-found"        // Resolve found nothing
 	CodeDirectory       = "directory"        // anything else that the directory said
+	CodeNoAccount       = "no-account"       // the agent has no account for it
 	CodeRequest         = "request"          // the agent does not know the request: it is older than the service
 )
 

@@ -351,6 +351,7 @@ type Request struct {
 	//	*Request_Resolve
 	//	*Request_Ping
 	//	*Request_Cancel
+	//	*Request_Passwords
 	Is            isRequest_Is `protobuf_oneof:"is"`
 	Controller    string       `protobuf:"bytes,8,opt,name=controller,proto3" json:"controller,omitempty"` // URL of the controller that must be read; empty: the agent's choice
 	Attributes    []string     `protobuf:"bytes,9,rep,name=attributes,proto3" json:"attributes,omitempty"`
@@ -457,6 +458,15 @@ func (x *Request) GetCancel() *Cancel {
 	return nil
 }
 
+func (x *Request) GetPasswords() *Passwords {
+	if x != nil {
+		if x, ok := x.Is.(*Request_Passwords); ok {
+			return x.Passwords
+		}
+	}
+	return nil
+}
+
 func (x *Request) GetController() string {
 	if x != nil {
 		return x.Controller
@@ -506,6 +516,10 @@ type Request_Cancel struct {
 	Cancel *Cancel `protobuf:"bytes,7,opt,name=cancel,proto3,oneof"`
 }
 
+type Request_Passwords struct {
+	Passwords *Passwords `protobuf:"bytes,11,opt,name=passwords,proto3,oneof"`
+}
+
 func (*Request_Changes) isRequest_Is() {}
 
 func (*Request_Containers) isRequest_Is() {}
@@ -517,6 +531,8 @@ func (*Request_Resolve) isRequest_Is() {}
 func (*Request_Ping) isRequest_Is() {}
 
 func (*Request_Cancel) isRequest_Is() {}
+
+func (*Request_Passwords) isRequest_Is() {}
 
 // AsOf is everything that the controller with this invocationId had at this USN.
 type AsOf struct {
@@ -825,11 +841,82 @@ func (*Cancel) Descriptor() ([]byte, []int) {
 	return file_line_proto_rawDescGZIP(), []int{11}
 }
 
+// Passwords asks for stamps of passwords, or for credentials, with the account "replicate"; an agent without one fails with code "no-account". Without objects
+// it is for everybody, or, with since, for those whose password may have changed after that. Other failures have the codes of package drsr.
+type Passwords struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Named         bool                   `protobuf:"varint,1,opt,name=named,proto3" json:"named,omitempty"`             // guids are meant, even if there are none
+	Guids         []byte                 `protobuf:"bytes,2,opt,name=guids,proto3" json:"guids,omitempty"`              // 16 bytes each
+	Since         []byte                 `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`              // End.cookie of an earlier one
+	Credentials   bool                   `protobuf:"varint,4,opt,name=credentials,proto3" json:"credentials,omitempty"` // derived by the agent: a hash never leaves it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Passwords) Reset() {
+	*x = Passwords{}
+	mi := &file_line_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Passwords) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Passwords) ProtoMessage() {}
+
+func (x *Passwords) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Passwords.ProtoReflect.Descriptor instead.
+func (*Passwords) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Passwords) GetNamed() bool {
+	if x != nil {
+		return x.Named
+	}
+	return false
+}
+
+func (x *Passwords) GetGuids() []byte {
+	if x != nil {
+		return x.Guids
+	}
+	return nil
+}
+
+func (x *Passwords) GetSince() []byte {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Passwords) GetCredentials() bool {
+	if x != nil {
+		return x.Credentials
+	}
+	return false
+}
+
 type Part struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Request uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
 	// Types that are valid to be assigned to Is:
 	//
+	//	*Part_Users
 	//	*Part_Start
 	//	*Part_Entries
 	//	*Part_End
@@ -842,7 +929,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_line_proto_msgTypes[12]
+	mi := &file_line_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +941,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[12]
+	mi := &file_line_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +954,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{12}
+	return file_line_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Part) GetRequest() uint64 {
@@ -880,6 +967,15 @@ func (x *Part) GetRequest() uint64 {
 func (x *Part) GetIs() isPart_Is {
 	if x != nil {
 		return x.Is
+	}
+	return nil
+}
+
+func (x *Part) GetUsers() *Users {
+	if x != nil {
+		if x, ok := x.Is.(*Part_Users); ok {
+			return x.Users
+		}
 	}
 	return nil
 }
@@ -933,6 +1029,10 @@ type isPart_Is interface {
 	isPart_Is()
 }
 
+type Part_Users struct {
+	Users *Users `protobuf:"bytes,7,opt,name=users,proto3,oneof"`
+}
+
 type Part_Start struct {
 	Start *Start `protobuf:"bytes,2,opt,name=start,proto3,oneof"`
 }
@@ -952,6 +1052,8 @@ type Part_Failure struct {
 type Part_Alive struct {
 	Alive *Alive `protobuf:"bytes,6,opt,name=alive,proto3,oneof"` // nothing to say yet, but at work
 }
+
+func (*Part_Users) isPart_Is() {}
 
 func (*Part_Start) isPart_Is() {}
 
@@ -978,7 +1080,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_line_proto_msgTypes[13]
+	mi := &file_line_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1092,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[13]
+	mi := &file_line_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1105,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{13}
+	return file_line_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Start) GetInvocation() []byte {
@@ -1058,7 +1160,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1172,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1185,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{14}
+	return file_line_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Entries) GetEntries() [][]byte {
@@ -1093,16 +1195,169 @@ func (x *Entries) GetEntries() [][]byte {
 	return nil
 }
 
+// Users are what was read of passwords.
+type Users struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []*User                `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"` // at most 256
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Users) Reset() {
+	*x = Users{}
+	mi := &file_line_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Users) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Users) ProtoMessage() {}
+
+func (x *Users) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Users.ProtoReflect.Descriptor instead.
+func (*Users) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Users) GetUsers() []*User {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+type User struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Guid          []byte                 `protobuf:"bytes,1,opt,name=guid,proto3" json:"guid,omitempty"`
+	Gone          bool                   `protobuf:"varint,2,opt,name=gone,proto3" json:"gone,omitempty"`            // a tombstone
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`         // why there is nothing to hand over; empty: there is
+	Version       uint32                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`      // of the stamp of unicodePwd, with the next three
+	Changed       int64                  `protobuf:"varint,5,opt,name=changed,proto3" json:"changed,omitempty"`      // Unix seconds
+	Invocation    []byte                 `protobuf:"bytes,6,opt,name=invocation,proto3" json:"invocation,omitempty"` // 16 bytes
+	Usn           uint64                 `protobuf:"varint,7,opt,name=usn,proto3" json:"usn,omitempty"`
+	MustChange    bool                   `protobuf:"varint,8,opt,name=must_change,json=mustChange,proto3" json:"must_change,omitempty"` // at the next sign-in
+	Credential    []byte                 `protobuf:"bytes,9,opt,name=credential,proto3" json:"credential,omitempty"`                    // SECRET: if it was asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *User) Reset() {
+	*x = User{}
+	mi := &file_line_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *User) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*User) ProtoMessage() {}
+
+func (x *User) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use User.ProtoReflect.Descriptor instead.
+func (*User) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *User) GetGuid() []byte {
+	if x != nil {
+		return x.Guid
+	}
+	return nil
+}
+
+func (x *User) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *User) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *User) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *User) GetChanged() int64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *User) GetInvocation() []byte {
+	if x != nil {
+		return x.Invocation
+	}
+	return nil
+}
+
+func (x *User) GetUsn() uint64 {
+	if x != nil {
+		return x.Usn
+	}
+	return 0
+}
+
+func (x *User) GetMustChange() bool {
+	if x != nil {
+		return x.MustChange
+	}
+	return false
+}
+
+func (x *User) GetCredential() []byte {
+	if x != nil {
+		return x.Credential
+	}
+	return nil
+}
+
 type End struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cookie        []byte                 `protobuf:"bytes,1,opt,name=cookie,proto3" json:"cookie,omitempty"` // for Changes
+	Cookie        []byte                 `protobuf:"bytes,1,opt,name=cookie,proto3" json:"cookie,omitempty"` // for Changes and Passwords
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1369,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1382,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{15}
+	return file_line_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *End) GetCookie() []byte {
@@ -1149,7 +1404,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1416,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1429,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{16}
+	return file_line_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Failure) GetCode() string {
@@ -1199,7 +1454,7 @@ type Alive struct {
 
 func (x *Alive) Reset() {
 	*x = Alive{}
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1466,7 @@ func (x *Alive) String() string {
 func (*Alive) ProtoMessage() {}
 
 func (x *Alive) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1479,7 @@ func (x *Alive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alive.ProtoReflect.Descriptor instead.
 func (*Alive) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{17}
+	return file_line_proto_rawDescGZIP(), []int{20}
 }
 
 type Received struct {
@@ -1235,7 +1490,7 @@ type Received struct {
 
 func (x *Received) Reset() {
 	*x = Received{}
-	mi := &file_line_proto_msgTypes[18]
+	mi := &file_line_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1502,7 @@ func (x *Received) String() string {
 func (*Received) ProtoMessage() {}
 
 func (x *Received) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[18]
+	mi := &file_line_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1515,7 @@ func (x *Received) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Received.ProtoReflect.Descriptor instead.
 func (*Received) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{18}
+	return file_line_proto_rawDescGZIP(), []int{21}
 }
 
 var File_line_proto protoreflect.FileDescriptor
@@ -1297,7 +1552,7 @@ const file_line_proto_rawDesc = "" +
 	"\atrouble\x18\b \x01(\tR\atrouble\x12\x14\n" +
 	"\x05lacks\x18\t \x01(\tR\x05lacks\x12\x1a\n" +
 	"\bpurposes\x18\n" +
-	" \x03(\tR\bpurposes\"\xc5\x03\n" +
+	" \x03(\tR\bpurposes\"\x80\x04\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
 	"\achanges\x18\x02 \x01(\v2\x17.tandem.line.v1.ChangesH\x00R\achanges\x12<\n" +
@@ -1307,7 +1562,8 @@ const file_line_proto_rawDesc = "" +
 	"\aobjects\x18\x04 \x01(\v2\x17.tandem.line.v1.ObjectsH\x00R\aobjects\x123\n" +
 	"\aresolve\x18\x05 \x01(\v2\x17.tandem.line.v1.ResolveH\x00R\aresolve\x12*\n" +
 	"\x04ping\x18\x06 \x01(\v2\x14.tandem.line.v1.PingH\x00R\x04ping\x120\n" +
-	"\x06cancel\x18\a \x01(\v2\x16.tandem.line.v1.CancelH\x00R\x06cancel\x12\x1e\n" +
+	"\x06cancel\x18\a \x01(\v2\x16.tandem.line.v1.CancelH\x00R\x06cancel\x129\n" +
+	"\tpasswords\x18\v \x01(\v2\x19.tandem.line.v1.PasswordsH\x00R\tpasswords\x12\x1e\n" +
 	"\n" +
 	"controller\x18\b \x01(\tR\n" +
 	"controller\x12\x1e\n" +
@@ -1334,9 +1590,15 @@ const file_line_proto_rawDesc = "" +
 	"\aResolve\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\"\x06\n" +
 	"\x04Ping\"\b\n" +
-	"\x06Cancel\"\x97\x02\n" +
+	"\x06Cancel\"o\n" +
+	"\tPasswords\x12\x14\n" +
+	"\x05named\x18\x01 \x01(\bR\x05named\x12\x14\n" +
+	"\x05guids\x18\x02 \x01(\fR\x05guids\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\fR\x05since\x12 \n" +
+	"\vcredentials\x18\x04 \x01(\bR\vcredentials\"\xc6\x02\n" +
 	"\x04Part\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12-\n" +
+	"\x05users\x18\a \x01(\v2\x15.tandem.line.v1.UsersH\x00R\x05users\x12-\n" +
 	"\x05start\x18\x02 \x01(\v2\x15.tandem.line.v1.StartH\x00R\x05start\x123\n" +
 	"\aentries\x18\x03 \x01(\v2\x17.tandem.line.v1.EntriesH\x00R\aentries\x12'\n" +
 	"\x03end\x18\x04 \x01(\v2\x13.tandem.line.v1.EndH\x00R\x03end\x123\n" +
@@ -1355,7 +1617,24 @@ const file_line_proto_rawDesc = "" +
 	"\x05lacks\x18\x05 \x01(\tR\x05lacks\x12\x18\n" +
 	"\areached\x18\x06 \x01(\bR\areached\"#\n" +
 	"\aEntries\x12\x18\n" +
-	"\aentries\x18\x01 \x03(\fR\aentries\"\x1d\n" +
+	"\aentries\x18\x01 \x03(\fR\aentries\"3\n" +
+	"\x05Users\x12*\n" +
+	"\x05users\x18\x01 \x03(\v2\x14.tandem.line.v1.UserR\x05users\"\xed\x01\n" +
+	"\x04User\x12\x12\n" +
+	"\x04guid\x18\x01 \x01(\fR\x04guid\x12\x12\n" +
+	"\x04gone\x18\x02 \x01(\bR\x04gone\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\rR\aversion\x12\x18\n" +
+	"\achanged\x18\x05 \x01(\x03R\achanged\x12\x1e\n" +
+	"\n" +
+	"invocation\x18\x06 \x01(\fR\n" +
+	"invocation\x12\x10\n" +
+	"\x03usn\x18\a \x01(\x04R\x03usn\x12\x1f\n" +
+	"\vmust_change\x18\b \x01(\bR\n" +
+	"mustChange\x12\x1e\n" +
+	"\n" +
+	"credential\x18\t \x01(\fR\n" +
+	"credential\"\x1d\n" +
 	"\x03End\x12\x16\n" +
 	"\x06cookie\x18\x01 \x01(\fR\x06cookie\"7\n" +
 	"\aFailure\x12\x12\n" +
@@ -1382,7 +1661,7 @@ func file_line_proto_rawDescGZIP() []byte {
 	return file_line_proto_rawDescData
 }
 
-var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_line_proto_goTypes = []any{
 	(*EnrollRequest)(nil), // 0: tandem.line.v1.EnrollRequest
 	(*EnrollReply)(nil),   // 1: tandem.line.v1.EnrollReply
@@ -1396,13 +1675,16 @@ var file_line_proto_goTypes = []any{
 	(*Resolve)(nil),       // 9: tandem.line.v1.Resolve
 	(*Ping)(nil),          // 10: tandem.line.v1.Ping
 	(*Cancel)(nil),        // 11: tandem.line.v1.Cancel
-	(*Part)(nil),          // 12: tandem.line.v1.Part
-	(*Start)(nil),         // 13: tandem.line.v1.Start
-	(*Entries)(nil),       // 14: tandem.line.v1.Entries
-	(*End)(nil),           // 15: tandem.line.v1.End
-	(*Failure)(nil),       // 16: tandem.line.v1.Failure
-	(*Alive)(nil),         // 17: tandem.line.v1.Alive
-	(*Received)(nil),      // 18: tandem.line.v1.Received
+	(*Passwords)(nil),     // 12: tandem.line.v1.Passwords
+	(*Part)(nil),          // 13: tandem.line.v1.Part
+	(*Start)(nil),         // 14: tandem.line.v1.Start
+	(*Entries)(nil),       // 15: tandem.line.v1.Entries
+	(*Users)(nil),         // 16: tandem.line.v1.Users
+	(*User)(nil),          // 17: tandem.line.v1.User
+	(*End)(nil),           // 18: tandem.line.v1.End
+	(*Failure)(nil),       // 19: tandem.line.v1.Failure
+	(*Alive)(nil),         // 20: tandem.line.v1.Alive
+	(*Received)(nil),      // 21: tandem.line.v1.Received
 }
 var file_line_proto_depIdxs = []int32{
 	6,  // 0: tandem.line.v1.Request.changes:type_name -> tandem.line.v1.Changes
@@ -1411,25 +1693,28 @@ var file_line_proto_depIdxs = []int32{
 	9,  // 3: tandem.line.v1.Request.resolve:type_name -> tandem.line.v1.Resolve
 	10, // 4: tandem.line.v1.Request.ping:type_name -> tandem.line.v1.Ping
 	11, // 5: tandem.line.v1.Request.cancel:type_name -> tandem.line.v1.Cancel
-	5,  // 6: tandem.line.v1.Request.as_of:type_name -> tandem.line.v1.AsOf
-	13, // 7: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
-	14, // 8: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
-	15, // 9: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
-	16, // 10: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
-	17, // 11: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
-	0,  // 12: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
-	2,  // 13: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
-	3,  // 14: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
-	12, // 15: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
-	1,  // 16: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
-	1,  // 17: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
-	4,  // 18: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
-	18, // 19: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 6: tandem.line.v1.Request.passwords:type_name -> tandem.line.v1.Passwords
+	5,  // 7: tandem.line.v1.Request.as_of:type_name -> tandem.line.v1.AsOf
+	16, // 8: tandem.line.v1.Part.users:type_name -> tandem.line.v1.Users
+	14, // 9: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
+	15, // 10: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
+	18, // 11: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
+	19, // 12: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
+	20, // 13: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
+	17, // 14: tandem.line.v1.Users.users:type_name -> tandem.line.v1.User
+	0,  // 15: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
+	2,  // 16: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
+	3,  // 17: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
+	13, // 18: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
+	1,  // 19: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
+	1,  // 20: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
+	4,  // 21: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
+	21, // 22: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_line_proto_init() }
@@ -1444,8 +1729,10 @@ func file_line_proto_init() {
 		(*Request_Resolve)(nil),
 		(*Request_Ping)(nil),
 		(*Request_Cancel)(nil),
+		(*Request_Passwords)(nil),
 	}
-	file_line_proto_msgTypes[12].OneofWrappers = []any{
+	file_line_proto_msgTypes[13].OneofWrappers = []any{
+		(*Part_Users)(nil),
 		(*Part_Start)(nil),
 		(*Part_Entries)(nil),
 		(*Part_End)(nil),
@@ -1458,7 +1745,7 @@ func file_line_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_line_proto_rawDesc), len(file_line_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
