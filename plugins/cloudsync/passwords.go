@@ -10,17 +10,18 @@ import (
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/passwordhash"
+	"github.com/tandem-sync/tandem/plugins/passwordhash/handover"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
 // passwords does a run of the stream of passwords.
 func (s *service) passwords(ctx context.Context, r engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
-	var all []passwordhash.Directory
+	var all []handover.Directory
 	for _, j := range s.jobs {
-		all = append(all, passwordhash.Directory{Name: j.config.Name, Reader: passwordReader{hub: s.hub, name: j.config.Name, audience: j.audience}})
+		all = append(all, handover.Directory{Name: j.config.Name, Reader: passwordReader{hub: s.hub, name: j.config.Name, audience: j.audience}})
 	}
-	return passwordhash.Run(ctx, r, all, in, out)
+	return handover.Run(ctx, r, all, in, out)
 }
 
 // passwordReader reads passwords by the agents that have an account for it.

@@ -23,7 +23,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
-	"github.com/tandem-sync/tandem/plugins/passwordhash"
+	"github.com/tandem-sync/tandem/plugins/passwordhash/handover"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -52,7 +52,7 @@ type Engine struct {
 	config    engine.Config
 	store     Store
 	path      string
-	passwords []passwordhash.Directory
+	passwords []handover.Directory
 	grants    []engine.Grant
 	told      bool // a set of grants came in this session
 	health    engine.Health

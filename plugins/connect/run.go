@@ -8,7 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
-	"github.com/tandem-sync/tandem/plugins/passwordhash"
+	"github.com/tandem-sync/tandem/plugins/passwordhash/handover"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -43,7 +43,7 @@ func (e *Engine) Run(ctx context.Context, request engine.RunRequest, in <-chan [
 		e.mu.Lock()
 		readers := e.passwords
 		e.mu.Unlock()
-		return passwordhash.Run(ctx, request, readers, in, out)
+		return handover.Run(ctx, request, readers, in, out)
 	}
 	if err := e.acquire(ctx); err != nil {
 		return err

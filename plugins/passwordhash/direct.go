@@ -13,7 +13,6 @@ import (
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr"
-	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -165,7 +164,7 @@ type batch struct {
 
 func (b *batch) add(u drsr.User) error {
 	b.read = append(b.read, u)
-	if len(b.read) < engine.MaxBatch {
+	if len(b.read) < MaxBatch {
 		return nil
 	}
 	return b.flush()

@@ -10,7 +10,6 @@ import (
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr"
-	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -95,7 +94,7 @@ func (c *controller) reader() *Direct {
 func readAll(t *testing.T, d *Direct, q Query) (users []User, r Reading) {
 	t.Helper()
 	r, err := d.Read(t.Context(), q, func(Reading) error { return nil }, func(us []User) error {
-		if len(us) > engine.MaxBatch {
+		if len(us) > MaxBatch {
 			t.Errorf("a batch of %d", len(us))
 		}
 		users = append(users, us...)

@@ -1,5 +1,6 @@
-// Package passwordhash is what engines need to hand passwords over: the run of stream engine.Passwords over a [Reader], and the Reader that reads a controller by
-// its replication protocol, where the process that has the account for it runs.
+// Package passwordhash reads what engines hand over of passwords: a [Reader] tells which users have one, by which change, and, asked for it, the credential that the
+// tenant is to keep. [Direct] reads a controller by its replication protocol, where the process that has the account for it runs. Package handover below it serves an
+// engine's runs.
 //
 // Whoever reads an NT hash derives the credential from it and wipes it: the hash never leaves the process (flows §1). Nothing is decrypted before the host has
 // asked for it.
@@ -42,6 +43,9 @@ const (
 	SmartCard  = "smart-card" // a smart card is required: the password is nobody's
 )
 
+// MaxBatch is the largest number of users that a Reader tells at once.
+const MaxBatch = 256
+
 // Reading says by which controller a query was answered.
 type Reading struct {
 	DC    scoping.GUID // its invocationId
@@ -51,7 +55,7 @@ type Reading struct {
 
 // Reader reads the passwords of one directory.
 type Reader interface {
-	// Read calls each for what it reads, in batches of at most engine.MaxBatch; an error of each ends it and is returned. What the controller does not have is
+	// Read calls each for what it reads, in batches of at most [MaxBatch]; an error of each ends it and is returned. What the controller does not have is
 	// missing, which proves nothing. Begin is called before the first batch, and again where the reading begins anew with another controller: what came
 	// before is said again then. Errors match [ErrNoAccount] and those of directory and drsr.
 	Read(ctx context.Context, q Query, begin func(Reading) error, each func([]User) error) (Reading, error)

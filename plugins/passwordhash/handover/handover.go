@@ -1,4 +1,5 @@
-package passwordhash
+// Package handover serves stream engine.Passwords of an engine over Readers of package passwordhash.
+package handover
 
 import (
 	"context"
@@ -9,13 +10,14 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/drsr"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/passwordhash"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Directory is one whose passwords are read in a run.
 type Directory struct {
 	Name   string
-	Reader Reader
+	Reader passwordhash.Reader
 }
 
 // Run serves a run of stream engine.Passwords, as engine.Engine says: it proposes by stamps, and what the host wants of that once more with its credential.
@@ -106,7 +108,7 @@ func codeOf(err error) string {
 	var e *drsr.Error
 	var c coded
 	switch {
-	case errors.Is(err, ErrNoAccount):
+	case errors.Is(err, passwordhash.ErrNoAccount):
 		return "no-account"
 	case errors.Is(err, directory.ErrBehind), errors.Is(err, directory.ErrUnproved):
 		return engine.CodeBehind
@@ -128,13 +130,13 @@ func (s *stream) directory(ctx context.Context, d Directory) (engine.RunReport, 
 	open := map[uint64]scoping.GUID{}
 	seen := map[scoping.GUID]bool{}
 	begun := false
-	r, err := d.Reader.Read(ctx, q, func(r Reading) error {
+	r, err := d.Reader.Read(ctx, q, func(r passwordhash.Reading) error {
 		if begun {
 			return nil
 		}
 		begun = true
 		return s.send(ctx, engine.RunEvent{Begin: &engine.RunBegin{Directory: d.Name, DC: r.DC, USN: r.USN, Rules: Rules}})
-	}, func(users []User) error {
+	}, func(users []passwordhash.User) error {
 		return s.propose(ctx, d.Name, s.fresh(users, seen), open)
 	})
 	report := engine.RunReport{DC: r.DC, USN: r.USN, Read: len(seen), Since: r.Since}
@@ -152,8 +154,8 @@ func (s *stream) directory(ctx context.Context, d Directory) (engine.RunReport, 
 }
 
 // query is what a run reads of a directory first: stamps.
-func (s *stream) query(name string) Query {
-	q := Query{Controller: s.request.DC[name]}
+func (s *stream) query(name string) passwordhash.Query {
+	q := passwordhash.Query{Controller: s.request.DC[name]}
 	if p, named := s.request.AsOf[name]; named {
 		at := directory.AsOf(p)
 		q.AsOf = &at
@@ -173,8 +175,8 @@ func (s *stream) query(name string) Query {
 }
 
 // fresh returns the users that were not read before in this run, and wipes what came again.
-func (s *stream) fresh(users []User, seen map[scoping.GUID]bool) []User {
-	return slices.DeleteFunc(users, func(u User) bool {
+func (s *stream) fresh(users []passwordhash.User, seen map[scoping.GUID]bool) []passwordhash.User {
+	return slices.DeleteFunc(users, func(u passwordhash.User) bool {
 		again := seen[u.GUID]
 		seen[u.GUID] = true
 		if again {
@@ -185,7 +187,7 @@ func (s *stream) fresh(users []User, seen map[scoping.GUID]bool) []User {
 }
 
 // propose sends proposals about users; open gets those whose decision tells whether the credential is wanted.
-func (s *stream) propose(ctx context.Context, name string, users []User, open map[uint64]scoping.GUID) error {
+func (s *stream) propose(ctx context.Context, name string, users []passwordhash.User, open map[uint64]scoping.GUID) error {
 	var batch []engine.Proposal
 	for _, u := range users {
 		p := s.proposal(name, u)
@@ -204,7 +206,7 @@ func (s *stream) propose(ctx context.Context, name string, users []User, open ma
 }
 
 // proposal says what is wanted of a user. Of one that is gone the base feature answers; asked for singly, there has to be an answer.
-func (s *stream) proposal(name string, u User) engine.Proposal {
+func (s *stream) proposal(name string, u passwordhash.User) engine.Proposal {
 	p := engine.Proposal{Object: scoping.ObjectID{Directory: name, GUID: u.GUID}, Kind: scoping.User, Feature: scoping.PasswordHash}
 	switch {
 	case u.Gone && s.request.Profile == engine.ProfileObjects:
@@ -263,10 +265,10 @@ func (s *stream) await(ctx context.Context, open map[uint64]scoping.GUID) (wante
 }
 
 // credentials proposes once more what is wanted, with credentials.
-func (s *stream) credentials(ctx context.Context, d Directory, q Query, wanted []scoping.GUID) error {
+func (s *stream) credentials(ctx context.Context, d Directory, q passwordhash.Query, wanted []scoping.GUID) error {
 	q.Objects, q.Since, q.Credentials = wanted, nil, true
 	open, seen, done := map[uint64]scoping.GUID{}, map[scoping.GUID]bool{}, 0
-	_, err := d.Reader.Read(ctx, q, func(Reading) error { return nil }, func(users []User) error {
+	_, err := d.Reader.Read(ctx, q, func(passwordhash.Reading) error { return nil }, func(users []passwordhash.User) error {
 		if err := s.propose(ctx, d.Name, s.fresh(users, seen), open); err != nil {
 			return err
 		}

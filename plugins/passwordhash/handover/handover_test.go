@@ -1,4 +1,4 @@
-package passwordhash_test
+package handover_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory/drsr"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/passwordhash"
+	"github.com/tandem-sync/tandem/plugins/passwordhash/handover"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -64,10 +65,10 @@ func user(n byte) passwordhash.User {
 }
 
 // talk runs a stream against a host that wants the credentials of what wants says, and returns what was said, in words.
-func talk(t *testing.T, r engine.RunRequest, d []passwordhash.Directory, wants func(engine.Proposal) bool) (said []string, reports []engine.RunReport) {
+func talk(t *testing.T, r engine.RunRequest, d []handover.Directory, wants func(engine.Proposal) bool) (said []string, reports []engine.RunReport) {
 	t.Helper()
 	served := served{run: func(ctx context.Context, r engine.RunRequest, in <-chan []engine.Decision, out chan<- engine.RunEvent) error {
-		return passwordhash.Run(ctx, r, d, in, out)
+		return handover.Run(ctx, r, d, in, out)
 	}}
 	reports, err := engine.Drive(t.Context(), served, r, engine.Conversation{
 		Begin: func(b engine.RunBegin) error {
@@ -112,7 +113,7 @@ func TestOnlyWhatIsWantedIsReadWithItsCredential(t *testing.T) {
 	r := &reader{users: []passwordhash.User{user(2), user(3), user(4)}, twice: true}
 	r.users = append(r.users, passwordhash.User{GUID: scoping.GUID{5}, Reason: passwordhash.SmartCard}, passwordhash.User{GUID: scoping.GUID{6}, Gone: true})
 	said, reports := talk(t, engine.RunRequest{Stream: engine.Passwords, Profile: engine.ProfileDelta, Scopes: everywhere, Since: map[string][]byte{"contoso": []byte("before")}},
-		[]passwordhash.Directory{{Name: "contoso", Reader: r}, {Name: "elsewhere"}}, func(p engine.Proposal) bool { return p.Object.GUID[0] != 3 })
+		[]handover.Directory{{Name: "contoso", Reader: r}, {Name: "elsewhere"}}, func(p engine.Proposal) bool { return p.Object.GUID[0] != 3 })
 	want := []string{"begin contoso 42", "2 want 1 version 2", "3 want 1 version 3", "4 want 1 version 4", "5 want 4 smart-card", "2 want 1 version 2 with credential", "4 want 1 version 4 with credential"}
 	if d := cmp.Diff(want, said); d != "" {
 		t.Error(d)
@@ -134,7 +135,7 @@ func TestWhoIsAskedForSinglyGetsOneAnswer(t *testing.T) {
 	r := &reader{users: []passwordhash.User{user(2), {GUID: scoping.GUID{6}, Gone: true}}}
 	id := func(n byte) scoping.ObjectID { return scoping.ObjectID{Directory: "contoso", GUID: scoping.GUID{n}} }
 	said, _ := talk(t, engine.RunRequest{Stream: engine.Passwords, Profile: engine.ProfileObjects, Scopes: everywhere, Objects: []scoping.ObjectID{id(2), id(6), id(9), id(2)}},
-		[]passwordhash.Directory{{Name: "contoso", Reader: r}}, func(engine.Proposal) bool { return false })
+		[]handover.Directory{{Name: "contoso", Reader: r}}, func(engine.Proposal) bool { return false })
 	want := []string{"begin contoso 42", "2 want 1 version 2", "6 want 5 not-found", "9 want 5 not-found"}
 	if d := cmp.Diff(want, said); d != "" {
 		t.Error(d)
@@ -144,7 +145,7 @@ func TestWhoIsAskedForSinglyGetsOneAnswer(t *testing.T) {
 func TestADirectoryThatCannotBeReadIsToldAndKeepsItsPlace(t *testing.T) {
 	for code, err := range map[string]error{"no-account": passwordhash.ErrNoAccount, engine.CodeBehind: directory.ErrBehind, "drs-rights": &drsr.Error{Code: drsr.Rights}} {
 		_, reports := talk(t, engine.RunRequest{Stream: engine.Passwords, Profile: engine.ProfileFull, Scopes: everywhere},
-			[]passwordhash.Directory{{Name: "contoso", Reader: &reader{fail: fmt.Errorf("contoso: %w", err)}}}, nil)
+			[]handover.Directory{{Name: "contoso", Reader: &reader{fail: fmt.Errorf("contoso: %w", err)}}}, nil)
 		r := reports[0]
 		if r.Complete || r.Since != nil || len(r.Errors) != 1 || r.Errors[0].Code != code || !strings.Contains(r.Errors[0].Message, "contoso") {
 			t.Errorf("%s: %+v", code, r)
