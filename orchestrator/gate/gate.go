@@ -40,7 +40,7 @@ type Tenant interface {
 	// Powerful says which of the objects hold or may activate a directory role, and why; others have an empty text.
 	Powerful(ctx context.Context, ids []string) (map[string]string, error)
 	// Credential says which credential the tenant keeps of a user; false: none.
-	Credential(ctx context.Context, id string) (cloud.Credential, bool, error)
+	Credential(ctx context.Context, id string) (cloud.CredentialState, bool, error)
 }
 
 // Census is what the gate needs of the host's own view of the directory.

@@ -163,10 +163,10 @@ func TestTheTenantEndsTheDoubtAboutAPassword(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			w.unanswered = nil
-			n := w.sent[0].Password.Number
-			w.credentials = map[string]cloud.Credential{"c-ann": {By: mine, Log: "home", Number: n - 1}}
+			n := int64(w.sent[0].Password.Number)
+			w.credentials = map[string]cloud.CredentialState{"c-ann": {By: mine, Log: "home", Number: n - 1}}
 			if arrived {
-				w.credentials["c-ann"] = cloud.Credential{By: mine, Log: "home", Number: n}
+				w.credentials["c-ann"] = cloud.CredentialState{By: mine, Log: "home", Number: n}
 			}
 			if open, err := w.g.EndDoubts(context.Background()); open != 0 || err != nil {
 				t.Fatal(open, err)

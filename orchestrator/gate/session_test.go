@@ -39,9 +39,9 @@ type world struct {
 	resting func()            // called while the gate waits
 	found   []cloud.Object    // what a direct reading finds
 
-	credentials map[string]cloud.Credential // that the tenant keeps
-	unanswered  error                       // to whoever asks for one
-	append      func(ledger.Record) error   // what the journal says to a record
+	credentials map[string]cloud.CredentialState // that the tenant keeps
+	unanswered  error                            // to whoever asks for one
+	append      func(ledger.Record) error        // what the journal says to a record
 	sights      map[scoping.ObjectID]gate.Sight
 	life        gate.Life
 
@@ -125,7 +125,7 @@ func (w *world) Powerful(context.Context, []string) (map[string]string, error) {
 	return map[string]string{}, nil
 }
 
-func (w *world) Credential(_ context.Context, id string) (cloud.Credential, bool, error) {
+func (w *world) Credential(_ context.Context, id string) (cloud.CredentialState, bool, error) {
 	c, there := w.credentials[id]
 	return c, there, w.unanswered
 }

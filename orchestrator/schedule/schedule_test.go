@@ -57,7 +57,9 @@ func (w *work) Run(ctx context.Context, name string) error {
 	return w.do(ctx, name)
 }
 
-func (w *work) Passwords(ctx context.Context, name string) error { return w.Run(ctx, "passwords of "+name) }
+func (w *work) Passwords(ctx context.Context, name string) error {
+	return w.Run(ctx, "passwords of "+name)
+}
 
 func (w *work) Rights(context.Context) error { return nil }
 

@@ -246,9 +246,9 @@ func (t otherTenant) Powerful(context.Context, []string) (map[string]string, err
 	return map[string]string{}, nil
 }
 
-func (t otherTenant) Credential(ctx context.Context, id string) (cloud.Credential, bool, error) {
+func (t otherTenant) Credential(ctx context.Context, id string) (cloud.CredentialState, bool, error) {
 	k, there := t.x.w.tenant.keys[id]
-	return k.Credential, there, nil
+	return k.CredentialState, there, nil
 }
 
 func (t otherTenant) Domains(context.Context) ([]string, string, error) {

@@ -42,7 +42,7 @@ const secretMark = "PPH1-of-the-simulation"
 
 // key is the credential that the tenant has of an account.
 type key struct {
-	cloud.Credential
+	cloud.CredentialState
 	stamp credential.Stamp
 	text  string
 }
@@ -298,28 +298,28 @@ func (t *tenant) setPassword(a *account, x cloud.Write) cloud.Result {
 		w.failAbout(g, nothingLost, "%s gets %q, which is not %q", a.id, text, want)
 	}
 	old, had := t.keys[a.id]
-	if had && old.Log == p.Log && p.Number < old.Number {
+	if had && old.Log == p.Log && int64(p.Number) < old.Number {
 		return rejected(409, "older")
 	}
 	if had && s.Compare(old.stamp) < 0 {
 		w.failAbout(g, nothingLost, olderPassword, a.id, p.By, s, old.stamp)
 	}
 	w.counts["password"]++
-	t.keys[a.id] = key{cloud.Credential{By: p.By, Log: p.Log, Number: p.Number}, s, text}
+	t.keys[a.id] = key{cloud.CredentialState{By: p.By, Log: p.Log, Number: int64(p.Number)}, s, text}
 	return done(a.id)
 }
 
 // Credential implements gate.Tenant.
-func (t *tenant) Credential(_ context.Context, id string) (cloud.Credential, bool, error) {
+func (t *tenant) Credential(_ context.Context, id string) (cloud.CredentialState, bool, error) {
 	w := t.w
 	w.alive()
 	t.settle()
 	if w.fault(3) {
-		return cloud.Credential{}, false, errTenant
+		return cloud.CredentialState{}, false, errTenant
 	}
 	w.interleave()
 	k, there := t.keys[id]
-	return k.Credential, there, nil
+	return k.CredentialState, there, nil
 }
 
 // checkPassword: at rest the tenant has the password that the directory has, if it is one that is handed over.

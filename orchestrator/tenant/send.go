@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -27,6 +28,13 @@ func (c *Client) Send(ctx context.Context, writes []cloud.Write) []cloud.Result 
 	parts, from := c.parts(writes, results)
 	places := make(chan struct{}, sendParallel)
 	var all sync.WaitGroup
+	for some := range slices.Chunk(passwordsIn(writes, results), cloud.MaxCredentials) {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			c.sendPasswords(ctx, writes, results, some)
+		})
+	}
 	for start := 0; start < len(parts); start += maxBatch {
 		end := min(start+maxBatch, len(parts))
 		places <- struct{}{}
@@ -43,6 +51,9 @@ func (c *Client) Send(ctx context.Context, writes []cloud.Write) []cloud.Result 
 func (c *Client) parts(writes []cloud.Write, results []cloud.Result) (parts []part, from []int) {
 	busy := map[string]bool{}
 	for i, w := range writes {
+		if w.Op == cloud.SetPassword {
+			continue // these have a door of their own
+		}
 		p, err := c.partOf(w)
 		if err != nil {
 			results[i] = cloud.Result{Status: cloud.Rejected, Code: cloud.CodeImpossible, Message: err.Error()}

@@ -153,6 +153,11 @@ func (t *atOnce) Powerful(context.Context, []string) (map[string]string, error) 
 	return map[string]string{}, nil
 }
 
+// Credential implements gate.Tenant.
+func (t *atOnce) Credential(context.Context, string) (cloud.CredentialState, bool, error) {
+	return cloud.CredentialState{}, false, nil
+}
+
 // wall is the system's clock.
 type wall struct{}
 

@@ -33,6 +33,9 @@ type CredentialState struct {
 	Number     int64     `json:"number"`
 }
 
+// Has reports whether the credential is the one of a write that was numbered, or one that was written after it.
+func (s CredentialState) Has(p *Password) bool { return s.Log == p.Log && s.Number >= int64(p.Number) }
+
 // PasswordOp is what a person wants done to a password.
 type PasswordOp string
 

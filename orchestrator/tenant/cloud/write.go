@@ -55,16 +55,6 @@ type Password struct {
 	Credential *secret.Value `json:"-"` // wiped by whoever proposed it; nil once that is done
 }
 
-// Credential is what the tenant says of the password that it keeps of a user.
-type Credential struct {
-	By     string
-	Log    string
-	Number uint64
-}
-
-// Has reports whether the tenant's credential is the one of a write that was numbered, or one that was written after it.
-func (c Credential) Has(p *Password) bool { return c.Log == p.Log && c.Number >= p.Number }
-
 // UniqueNameOf gives the key under which Tandem creates the group with this anchor (rule J3).
 func UniqueNameOf(anchor []byte) string {
 	const hexDigits = "0123456789abcdef"

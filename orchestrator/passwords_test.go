@@ -1,0 +1,203 @@
+package orchestrator_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-sync/tandem/examples/lab/delegation"
+	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
+	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/plugins/secret"
+)
+
+const passwordPolicy = "version: 1\nfeatures: [users, groups, password-hash]\nassignments:\n  - {name: everything, under: %q, engine: connect, features: [users, groups, password-hash]}\n"
+
+// withPasswords is a world over Samba in which passwords are handed over, with an account that has exactly the two rights for it.
+func withPasswords(t *testing.T, s site) *world {
+	w := emptyWorld(t, s)
+	name := "svc-hash"
+	_, sid, err := delegation.Account(w.conn, "CN=Users,"+s.base, name, "Replicating-Passw0rd!")
+	w.must(err)
+	w.must(delegation.Grant(w.conn, s.base, sid, delegation.Replicate["Replicating Directory Changes"], delegation.Replicate["Replicating Directory Changes All"]))
+	w.file("hash-password", "Replicating-Passw0rd!\n")
+	w.more = "    replicate: {user: " + name + "@" + s.domain + ", passwordFile: ./hash-password, port: " + itoa(s.replication) + "}\n"
+	for _, ou := range []string{"Sales", "Lab"} {
+		w.add("OU="+ou+","+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
+	}
+	w.write()
+	w.open()
+	return w
+}
+
+func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+// signsIn fails the test unless a person signs in to the tenant with a password, or is refused with a code.
+func (w *world) signsIn(upn, password, code string) {
+	w.t.Helper()
+	_, err := w.model.SignIn(upn, secret.Take([]byte(password)))
+	var refused *tenant.SignInError
+	switch {
+	case code == "" && err == nil:
+	case code != "" && errors.As(err, &refused) && strings.Contains(err.Error(), code):
+	default:
+		w.t.Errorf("%s signs in with %q: %v, not %q", upn, password, err, code)
+	}
+}
+
+// hands lets an engine hand passwords over and returns how many.
+func (w *world) hands(name string) int {
+	w.t.Helper()
+	r, err := w.tandem.Host().Passwords(w.t.Context(), name, run.SyncOptions{})
+	if err != nil || !r.Complete || r.Failed+r.Refused > 0 {
+		w.t.Fatalf("passwords of %s: %v %+v", name, err, r)
+	}
+	return r.Applied
+}
+
+func (w *world) set(dn, password string) {
+	w.t.Helper()
+	w.modify(dn, "unicodePwd", labdirectory.EncodePassword(password))
+}
+
+func TestAPasswordFollowsItsUserThroughAWaveAndBack(t *testing.T) {
+	onSamba(t, func(t *testing.T, s site) {
+		w := withPasswords(t, s)
+		ann, annUPN := w.person("ann", "OU=Sales,"+s.base)
+		ben, benUPN := w.person("ben", "OU=Lab,"+s.base)
+		_ = ben
+		w.importText(passwordPolicy)
+		r, err := w.tandem.Host().SyncAll(t.Context(), "connect", run.SyncOptions{})
+		if err != nil || !r.Complete || r.Failed > 0 {
+			t.Fatalf("%v %+v", err, r)
+		}
+		w.signsIn(annUPN, "Some-Passw0rd!", "")
+		w.signsIn(benUPN, "Some-Passw0rd!", "")
+		w.signsIn(annUPN, "Wrong-Passw0rd!", "50126")
+		if n := w.hands("connect"); n != 0 {
+			t.Errorf("an idle cycle handed %d passwords over", n)
+		}
+		w.set(ann, "Second-Passw0rd!")
+		if n := w.hands("connect"); n != 1 {
+			t.Errorf("%d passwords handed over", n)
+		}
+		w.signsIn(annUPN, "Second-Passw0rd!", "")
+		w.signsIn(annUPN, "Some-Passw0rd!", "50126")
+
+		// The same password again, two resets with must change, and no must any more.
+		w.set(ann, "Second-Passw0rd!")
+		if n := w.hands("connect"); n != 1 {
+			t.Errorf("the same password again: %d handed over", n)
+		}
+		for _, p := range []string{"Third-Passw0rd!", "Fourth-Passw0rd!"} {
+			w.set(ann, p)
+			w.modify(ann, "pwdLastSet", "0")
+			if n := w.hands("connect"); n != 0 {
+				t.Errorf("a temporary password: %d handed over", n)
+			}
+			w.signsIn(annUPN, "Second-Passw0rd!", "")
+		}
+		w.modify(ann, "pwdLastSet", "-1")
+		if n := w.hands("connect"); n != 1 {
+			t.Errorf("not temporary any more: %d handed over", n)
+		}
+		w.signsIn(annUPN, "Fourth-Passw0rd!", "")
+
+		// A wave moves its user; a password set while it soaks, and one after the way back.
+		x := w.migrate("OU=Sales,"+s.base, "cloudsync")
+		w.signsIn(annUPN, "Fourth-Passw0rd!", "")
+		w.set(ann, "Fifth-Passw0rd!")
+		if n := w.hands("connect"); n != 0 {
+			t.Errorf("connect handed %d passwords of cloudsync's over", n)
+		}
+		w.signsIn(annUPN, "Fourth-Passw0rd!", "")
+		if n := w.hands("cloudsync"); n != 1 {
+			t.Errorf("cloudsync handed %d passwords over", n)
+		}
+		w.signsIn(annUPN, "Fifth-Passw0rd!", "")
+		w.rollback(x)
+		w.signsIn(annUPN, "Fifth-Passw0rd!", "")
+		w.set(ann, "Sixth-Passw0rd!")
+		if n, m := w.hands("cloudsync"), w.hands("connect"); n != 0 || m != 1 {
+			t.Errorf("after the rollback cloudsync handed %d passwords over, connect %d", n, m)
+		}
+		w.signsIn(annUPN, "Sixth-Passw0rd!", "")
+
+		// Deleted and restored: whatever the tenant kept, it is handed over.
+		w.asPython(annUPN, "Sixth-Passw0rd!")
+		w.noSecretIn(w.dir, "Some-Passw0rd!", "Second-Passw0rd!", "Third-Passw0rd!", "Fourth-Passw0rd!", "Fifth-Passw0rd!", "Sixth-Passw0rd!", "PPH1_MD4")
+	})
+}
+
+// What reads the account's right away names it, in the run that meets it.
+func TestARunNamesTheRightThatReplicationLacks(t *testing.T) {
+	onSamba(t, func(t *testing.T, s site) {
+		w := withPasswords(t, s)
+		w.person("ann", "OU=Sales,"+s.base)
+		w.importText(passwordPolicy)
+		w.file("hash-password", "Other-Passw0rd!\n")
+		w.close()
+		w.write()
+		w.open()
+		r, err := w.tandem.Host().Passwords(t.Context(), "connect", run.SyncOptions{})
+		if err != nil || r.Complete || len(r.Errors) != 1 || r.Errors[0].Code != "credentials" || !strings.Contains(r.Errors[0].Message, "svc-hash") {
+			t.Errorf("a wrong password: %v %+v", err, r)
+		}
+	})
+}
+
+// asPython compares a credential with what another program makes of the password.
+func (w *world) asPython(upn, password string) {
+	w.t.Helper()
+	value, err := w.graph.CredentialOf(upn)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	script := `
+import hashlib,sys
+from samba.crypto import md4_hash_blob
+text,password=sys.argv[1],sys.argv[2]
+kind,salt,rounds,key=text[len("v1;"):-1].split(",")
+nt=md4_hash_blob(password.encode("utf-16-le")).hex().upper()
+made=hashlib.pbkdf2_hmac("sha256",nt.encode("utf-16-le"),bytes.fromhex(salt),int(rounds),32).hex()
+print("same" if kind=="PPH1_MD4" and made==key else "differs: "+made)
+`
+	out, err := exec.CommandContext(w.t.Context(), "python3", "-c", script, value, password).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "same" {
+		w.t.Errorf("another program makes another credential: %v %s", err, out)
+	}
+}
+
+// noSecretIn fails the test if a file below a folder has one of some texts, plain or in UTF-16.
+func (w *world) noSecretIn(dir string, texts ...string) {
+	w.t.Helper()
+	w.must(filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, text := range texts {
+			if bytes.Contains(b, []byte(text)) || bytes.Contains(b, []byte(labdirectory.EncodePassword(text))[2:2*len(text)]) {
+				w.t.Errorf("%s has %q in it", path, text)
+			}
+		}
+		return nil
+	}))
+}
+
+var _ = url.Parse
+var _ = time.Second
+var _ = wave.Soak
