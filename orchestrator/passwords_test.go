@@ -2,19 +2,18 @@ package orchestrator_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tandem-sync/tandem/examples/lab/delegation"
 	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
+	"github.com/tandem-sync/tandem/examples/lab/samba"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -31,7 +30,7 @@ func withPasswords(t *testing.T, s site) *world {
 	w.must(err)
 	w.must(delegation.Grant(w.conn, s.base, sid, delegation.Replicate["Replicating Directory Changes"], delegation.Replicate["Replicating Directory Changes All"]))
 	w.file("hash-password", "Replicating-Passw0rd!\n")
-	w.more = "    replicate: {user: " + name + "@" + s.domain + ", passwordFile: ./hash-password, port: " + itoa(s.replication) + "}\n"
+	w.more = "    replicate: {user: " + name + "@" + s.domain + ", passwordFile: ./hash-password, port: " + strconv.Itoa(s.replication) + "}\n"
 	for _, ou := range []string{"Sales", "Lab"} {
 		w.add("OU="+ou+","+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
 	}
@@ -40,7 +39,31 @@ func withPasswords(t *testing.T, s site) *world {
 	return w
 }
 
-func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+// overSamba runs a story over Samba alone: the lab's own directory has no replication.
+func overSamba(t *testing.T, f func(s site)) {
+	if samba.LeftOut() {
+		t.Log("not checked: TANDEM_NO_SAMBA=1")
+		return
+	}
+	f(sambaSite(t))
+}
+
+func (w *world) importText(policy string) {
+	w.t.Helper()
+	if _, err := w.tandem.Host().Import(w.t.Context(), "policy.yaml", []byte(policy), "test"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) rollback(x wave.Wave) {
+	w.t.Helper()
+	if _, err := w.tandem.Host().DecideWave(w.t.Context(), x.ID, wave.RollBack, "test", "because"); err != nil {
+		w.t.Fatal(err)
+	}
+	if back, err := w.tandem.Host().Drive(w.t.Context(), x.ID); err != nil || back.State != wave.RolledBack {
+		w.t.Fatalf("the rollback: %v %+v", err, back)
+	}
+}
 
 // signsIn fails the test unless a person signs in to the tenant with a password, or is refused with a code.
 func (w *world) signsIn(upn, password, code string) {
@@ -71,12 +94,12 @@ func (w *world) set(dn, password string) {
 }
 
 func TestAPasswordFollowsItsUserThroughAWaveAndBack(t *testing.T) {
-	onSamba(t, func(t *testing.T, s site) {
+	overSamba(t, func(s site) {
 		w := withPasswords(t, s)
 		ann, annUPN := w.person("ann", "OU=Sales,"+s.base)
 		ben, benUPN := w.person("ben", "OU=Lab,"+s.base)
 		_ = ben
-		w.importText(passwordPolicy)
+		w.importText(fmt.Sprintf(passwordPolicy, s.base))
 		r, err := w.tandem.Host().SyncAll(t.Context(), "connect", run.SyncOptions{})
 		if err != nil || !r.Complete || r.Failed > 0 {
 			t.Fatalf("%v %+v", err, r)
@@ -133,18 +156,16 @@ func TestAPasswordFollowsItsUserThroughAWaveAndBack(t *testing.T) {
 		}
 		w.signsIn(annUPN, "Sixth-Passw0rd!", "")
 
-		// Deleted and restored: whatever the tenant kept, it is handed over.
-		w.asPython(annUPN, "Sixth-Passw0rd!")
 		w.noSecretIn(w.dir, "Some-Passw0rd!", "Second-Passw0rd!", "Third-Passw0rd!", "Fourth-Passw0rd!", "Fifth-Passw0rd!", "Sixth-Passw0rd!", "PPH1_MD4")
 	})
 }
 
 // What reads the account's right away names it, in the run that meets it.
 func TestARunNamesTheRightThatReplicationLacks(t *testing.T) {
-	onSamba(t, func(t *testing.T, s site) {
+	overSamba(t, func(s site) {
 		w := withPasswords(t, s)
 		w.person("ann", "OU=Sales,"+s.base)
-		w.importText(passwordPolicy)
+		w.importText(fmt.Sprintf(passwordPolicy, s.base))
 		w.file("hash-password", "Other-Passw0rd!\n")
 		w.close()
 		w.write()
@@ -154,28 +175,6 @@ func TestARunNamesTheRightThatReplicationLacks(t *testing.T) {
 			t.Errorf("a wrong password: %v %+v", err, r)
 		}
 	})
-}
-
-// asPython compares a credential with what another program makes of the password.
-func (w *world) asPython(upn, password string) {
-	w.t.Helper()
-	value, err := w.graph.CredentialOf(upn)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	script := `
-import hashlib,sys
-from samba.crypto import md4_hash_blob
-text,password=sys.argv[1],sys.argv[2]
-kind,salt,rounds,key=text[len("v1;"):-1].split(",")
-nt=md4_hash_blob(password.encode("utf-16-le")).hex().upper()
-made=hashlib.pbkdf2_hmac("sha256",nt.encode("utf-16-le"),bytes.fromhex(salt),int(rounds),32).hex()
-print("same" if kind=="PPH1_MD4" and made==key else "differs: "+made)
-`
-	out, err := exec.CommandContext(w.t.Context(), "python3", "-c", script, value, password).CombinedOutput()
-	if err != nil || strings.TrimSpace(string(out)) != "same" {
-		w.t.Errorf("another program makes another credential: %v %s", err, out)
-	}
 }
 
 // noSecretIn fails the test if a file below a folder has one of some texts, plain or in UTF-16.
@@ -197,7 +196,3 @@ func (w *world) noSecretIn(dir string, texts ...string) {
 		return nil
 	}))
 }
-
-var _ = url.Parse
-var _ = time.Second
-var _ = wave.Soak

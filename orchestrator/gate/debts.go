@@ -208,7 +208,7 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	_, f.InFlight = led.Pending(k.Object)
 	_, f.Left = led.Excluded[k.Object]
 	f.Record, f.Recorded = led.OwnerOfRecord(k.Object, k.Feature)
-	f.Claim, f.Rules = g.o.Claims.Get(f.Owner, k), g.ruled[ruledBy{f.Owner, k.Object.Directory}]
+	f.Claim, f.Rules = g.o.Claims.Get(f.Owner, k), g.ruled[ruledBy{f.Owner, engine.StreamOf(k.Feature), k.Object.Directory}]
 	f.SignIn = g.rules.signsIn
 	switch {
 	case row == nil:

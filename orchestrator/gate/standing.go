@@ -35,8 +35,12 @@ func (g *Gate) Forget(ctx context.Context, keys []ledger.Key) error {
 	return g.commitClaims(ctx)
 }
 
-// ruledBy names an engine and the directory that it reads.
-type ruledBy struct{ engine, directory string }
+// ruledBy names a stream of an engine and the directory that it reads.
+type ruledBy struct {
+	engine    string
+	stream    engine.Stream
+	directory string
+}
 
 // Begins notes by which rules the engine makes values of what it reads of a directory now. Of what it said by others it is asked again (standing S2).
 func (s *Session) Begins(b engine.RunBegin) {
@@ -44,7 +48,7 @@ func (s *Session) Begins(b engine.RunBegin) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s.ruled[b.Directory] = rules
-	if by := (ruledBy{s.engine, b.Directory}); g.ruled[by] != rules {
+	if by := (ruledBy{s.engine, s.o.Stream, b.Directory}); g.ruled[by] != rules {
 		g.ruled[by] = rules
 		g.note(nil, true)
 	}

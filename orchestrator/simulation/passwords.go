@@ -175,7 +175,8 @@ func (r *passwordRun) do() ([]engine.RunReport, error) {
 		report.Errors = []engine.ObjectError{{Code: engine.CodeBehind}}
 		return []engine.RunReport{report}, nil
 	}
-	if err := r.talk.Begin(r.e.begin(report.DC, report.USN)); err != nil {
+	begin := engine.RunBegin{Directory: dirName, DC: report.DC, USN: report.USN, Rules: engine.FingerprintOf([]byte("passwords"))}
+	if err := r.talk.Begin(begin); err != nil {
 		return nil, err
 	}
 	report.Since = fmt.Appendf(nil, "%s:%d", r.dc.invocation, r.view.usn)
