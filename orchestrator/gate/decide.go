@@ -84,7 +84,7 @@ func misplaced(c Case, p engine.Proposal) (Verdict, bool) {
 		v := settle(engine.Deferred, CodeGone, "the host sees that this object is deleted")
 		v.NeedSight = true
 		return v, true
-	case p.Parent != s.Parent && p.Want == engine.Present && (p.Feature != scoping.PasswordHash || !p.Parent.IsZero()): // of a password the place says nothing
+	case p.Parent != s.Parent && (p.Want == engine.Present || p.Want == engine.Excluded && c.seenOff()) && (p.Feature != scoping.PasswordHash || !p.Parent.IsZero()): // of a password the place says nothing
 		v := settle(engine.Deferred, CodePlace, "engine and census see this object in different places")
 		v.NeedSight = true
 		return v, true
