@@ -42,6 +42,7 @@ func (s *story) tell() (demoResult, error) {
 	}{
 		{"the policy is put in force, and connect fills the tenant", s.fill},
 		{"Sales moves to cloudsync, its contractors stay", s.migrate},
+		{"passwords are set in the directory on both sides of the line", s.passwords},
 		{"the directory changes on both sides of the line", s.change},
 		{"somebody moves across the line, and back", s.cross},
 		{"somebody leaves", s.leave},
@@ -99,7 +100,7 @@ func (s *story) fill() error {
 		return err
 	}
 	s.ids = now
-	s.check("first sync creates everything", first.Applied == len(now) && len(now) > 0 && first.Failed+first.Held == 0, "%d objects written, %d in the tenant, %d failed, %d held", first.Applied, len(now), first.Failed, first.Held)
+	s.check("first sync creates everything", first.Creates == len(now) && len(now) > 0 && first.Failed+first.Held == 0, "%d objects written, %d in the tenant, %d failed, %d held", first.Creates, len(now), first.Failed, first.Held)
 	before := s.lab.Writes()
 	second, err := s.sync("connect", "full")
 	s.check("second sync writes nothing", second.Applied == 0 && s.lab.Writes() == before, "%d applied, %d requests to write", second.Applied, s.lab.Writes()-before)
@@ -292,6 +293,52 @@ func (s *story) change() error {
 	return s.unchanged("changes keep every tenant object")
 }
 
+// passwords sets passwords in the directory and signs in to the tenant with them. A directory without replication has no hashes to read.
+func (s *story) passwords() error {
+	if !s.lab.Replicates() {
+		return nil
+	}
+	return s.signIns("Changed-Passw0rd!", "cloudsync")
+}
+
+// signIns sets one password for somebody of each side, and checks that it signs in to the tenant, and that the one before does not.
+func (s *story) signIns(password, sales string) error {
+	for _, side := range []struct{ ou, engine string }{{s.lab.OU("Sales"), sales}, {s.lab.OU("Engineering"), "connect"}} {
+		ps, err := s.people(side.ou, 1)
+		if err != nil {
+			return err
+		}
+		p := ps[0]
+		before := "Before-" + password
+		for _, set := range []string{before, password} {
+			if err := s.set(p, "unicodePwd", lab.EncodePassword(set)); err != nil {
+				return err
+			}
+			if err := s.both(); err != nil {
+				return err
+			}
+			if set == before {
+				if err := s.lab.SignIn(p.upn, before); err != nil {
+					s.check("a password set under "+side.ou+" signs in", false, "%s: %v", p.upn, err)
+					return nil
+				}
+			}
+		}
+		old, now := s.lab.SignIn(p.upn, before), s.lab.SignIn(p.upn, password)
+		by, err := s.lab.PasswordBy(p.upn)
+		s.check("a password set under "+side.ou+" signs in to the tenant, by "+side.engine, err == nil && old != nil && now == nil && by == side.engine,
+			"%s: now %v; with the one before: %v; handed over by %s", p.upn, orOK(now), old, by)
+	}
+	return nil
+}
+
+func orOK(err error) string {
+	if err == nil {
+		return "yes"
+	}
+	return err.Error()
+}
+
 // move puts somebody into another OU.
 func (s *story) move(p person, from, to string) (person, error) {
 	rdn := strings.TrimSuffix(p.dn, ","+from)
@@ -385,6 +432,11 @@ func (s *story) rollBack() error {
 		return err
 	}
 	s.check("after the rollback connect writes again", n == 1, "%s%s", ps[0].upn, why)
+	if s.lab.Replicates() {
+		if err := s.signIns("Returned-Passw0rd!", "connect"); err != nil {
+			return err
+		}
+	}
 	return s.owners("owners after the rollback", "connect")
 }
 

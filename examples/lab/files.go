@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // The lab's files.
@@ -45,7 +47,7 @@ directories:
     base: %q
     bind: {user: %q, passwordFile: ./ad-password}
     tls: {caFile: ./lab-ca.pem}
-tenant:
+%stenant:
   endpoint: %s
   authority: %s
   tenantId: %s
@@ -71,18 +73,18 @@ engines:
 
 const policyText = `# Who owns what, to begin with: written by tandem lab up.
 version: 1
-features: [users, groups]
+features: [%[1]s]
 assignments:
   - name: everything
-    under: %q
+    under: %[2]q
     engine: connect
-    features: [users, groups]
+    features: [%[1]s]
 `
 
 const servicePolicy = `  - name: service accounts
     under: %q
     engine: none
-    features: [users, groups]
+    features: [%s]
 `
 
 // write puts the lab's files into its folder; lab.json comes last, so that whoever waits for it finds everything.
@@ -99,9 +101,17 @@ func (l *Lab) write(o Options) error {
 		}
 	}
 	t := l.Tenant
-	policy := fmt.Sprintf(policyText, l.site.base)
+	features := "users, groups"
+	if l.Replicates() {
+		features += ", password-hash"
+	}
+	policy := fmt.Sprintf(policyText, features, l.site.base)
 	if o.Directory != NoDirectory {
-		policy += fmt.Sprintf(servicePolicy, l.OU("Service"))
+		policy += fmt.Sprintf(servicePolicy, l.OU("Service"), features)
+	}
+	services, err := l.services()
+	if err != nil {
+		return err
 	}
 	l.ConfigFile, l.PolicyFile = filepath.Join(l.Dir, configFile), filepath.Join(l.Dir, policyFile)
 	ca, err := filepath.Abs(filepath.Join(l.Dir, caFile))
@@ -124,7 +134,7 @@ func (l *Lab) write(o Options) error {
 	}
 	for _, f := range []struct{ name, text string }{
 		{caFile, string(l.site.ca) + string(t.CAPEM())}, {passwordFile, password + "\n"}, {secretFile, t.ClientSecret + "\n"}, {policyFile, policy},
-		{configFile, fmt.Sprintf(configText, name, l.site.url, l.site.base, l.site.reader, t.GraphEndpoint(), t.Authority(), t.TenantID, t.ClientID, listen)},
+		{configFile, fmt.Sprintf(configText, name, l.site.url, l.site.base, l.site.reader, services, t.GraphEndpoint(), t.Authority(), t.TenantID, t.ClientID, listen)},
 		{infoFile, string(b) + "\n"},
 	} {
 		if err := put(filepath.Join(l.Dir, f.name), f.text); err != nil {
@@ -132,6 +142,22 @@ func (l *Lab) write(o Options) error {
 		}
 	}
 	return nil
+}
+
+// services writes the passwords of the accounts by purpose, and returns their lines of tandem.yaml.
+func (l *Lab) services() (lines string, err error) {
+	for _, s := range l.site.services {
+		file := "ad-password-" + string(s.purpose)
+		port := ""
+		if s.purpose == scoping.Replicate {
+			port = fmt.Sprintf(", port: %d", l.site.replication)
+		}
+		lines += fmt.Sprintf("    %s: {user: %q, passwordFile: ./%s%s}\n", s.purpose, s.user, file, port)
+		if err := put(filepath.Join(l.Dir, file), s.password+"\n"); err != nil {
+			return "", err
+		}
+	}
+	return lines, nil
 }
 
 // put writes a file as a whole, readable by this user alone: nobody finds half of it.

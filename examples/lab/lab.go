@@ -11,16 +11,20 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/tandem-sync/tandem/examples/lab/delegation"
 	"github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/examples/lab/samba"
 	"github.com/tandem-sync/tandem/examples/lab/seed"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // The kinds of directories.
@@ -61,6 +65,15 @@ type Lab struct {
 type site struct {
 	url, base, admin, reader, password string
 	ca                                 []byte
+	replication                        int // TCP port of it; 0: the directory has none
+	services                           []service
+}
+
+// service is an account for one purpose beside reading, with the rights for that alone.
+type service struct {
+	purpose  scoping.Purpose
+	user     string
+	password string
 }
 
 // admin is an administrator of the tenant, a person that no directory has.
@@ -135,12 +148,36 @@ func (l *Lab) samba(ctx context.Context) error {
 	}
 	l.close = append(l.close, d.Stop)
 	l.site = site{url: d.URL(), base: d.Base(), admin: d.AdminUser(), reader: d.ReadOnlyUser(), password: d.AdminPassword(), ca: d.CAPEM()}
+	l.site.replication = d.ReplicationPort()
 	c, err := l.Dial()
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.World.Apply(ctx, c), c.Close())
+	return errors.Join(l.World.Apply(ctx, c), l.delegate(c), c.Close())
 }
+
+// delegate makes the accounts by purpose.
+func (l *Lab) delegate(c *ldap.Conn) error {
+	for _, p := range []struct {
+		purpose scoping.Purpose
+		name    string
+		rights  map[string]delegation.Entry
+	}{{scoping.Replicate, "svc-hash", delegation.Replicate}, {scoping.Reset, "svc-reset", delegation.Reset}} {
+		password := "aA1!" + rand.Text()
+		_, sid, err := delegation.Account(c, "CN=Users,"+l.site.base, p.name, password)
+		if err == nil {
+			err = delegation.Grant(c, l.site.base, sid, slices.Collect(maps.Values(p.rights))...)
+		}
+		if err != nil {
+			return fmt.Errorf("the lab's account for %s: %w", p.purpose, err)
+		}
+		l.site.services = append(l.site.services, service{p.purpose, p.name + "@" + l.domain, password})
+	}
+	return nil
+}
+
+// Replicates reports whether password hashes can be read from the lab's directory.
+func (l *Lab) Replicates() bool { return l.site.replication != 0 }
 
 // Base is the domain's distinguished name.
 func (l *Lab) Base() string { return l.site.base }

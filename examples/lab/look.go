@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
 // Object is a living or deleted object of the lab's tenant.
@@ -83,3 +85,18 @@ func (l *Lab) Writes() int64 {
 	_, c := l.Tenant.Requests()
 	return c.Writes
 }
+
+// SignIn signs a person in to the tenant with a password, and returns why that is refused.
+func (l *Lab) SignIn(upn, password string) error {
+	_, err := l.Model.SignIn(upn, secret.Take([]byte(password)))
+	return err
+}
+
+// PasswordBy returns which engine handed over the password that the tenant has of a person.
+func (l *Lab) PasswordBy(upn string) (string, error) {
+	c, err := l.Model.Credential(upn)
+	return c.By, err
+}
+
+// EncodePassword returns a password in the form in which a directory takes it as unicodePwd.
+func EncodePassword(password string) string { return directory.EncodePassword(password) }
