@@ -9,6 +9,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/secret"
@@ -340,17 +341,69 @@ type Health struct {
 	Details map[string]string
 }
 
-// Event is something to be written INTO a directory (capability Description.Delivers).
-type Event struct {
-	ID      string
-	Feature scoping.Feature
-	Object  scoping.ObjectID
-	Values  map[string]Value
-	Expires int64 // Unix milliseconds; checked before the write
+// Delivery is something to be written INTO a directory (capability Description.Delivers). What is to be written comes later, with the permit.
+type Delivery struct {
+	ID         string // of this one alone, for ever
+	Feature    scoping.Feature
+	Object     scoping.ObjectID
+	Op         DeliveryOp
+	MustChange bool     // with Reset: the password has to be changed at the next sign-in
+	Unlock     bool     // with Reset: a lock-out ends as well
+	Own        []string // sign-in names of accounts that work for Tandem: their passwords are never set
 }
 
-// EventResult answers an Event.
-type EventResult struct{ Code, Message string }
+// DeliveryOp says what is done to a password.
+type DeliveryOp string
+
+// The operations.
+const (
+	ResetPassword  DeliveryOp = "reset"  // set it, whatever it was
+	ChangePassword DeliveryOp = "change" // set it, if the old one is right
+	UnlockAccount  DeliveryOp = "unlock" // end a lock-out after wrong passwords
+)
+
+// Permit is the host's answer to the engine that is ready to write. There is one for a delivery, once.
+type Permit struct {
+	ID        string
+	Refused   string        // a code: nothing may be written; empty: it may be
+	Remaining time.Duration // from when it arrives: what has not begun by then is not begun, and what has is not waited for
+	New, Old  *secret.Value // UTF-8; New but for an unlock, Old for a change only. The engine wipes them
+}
+
+// Wipe ends the permit's secrets.
+func (p *Permit) Wipe() {
+	p.New.Wipe()
+	p.Old.Wipe()
+}
+
+// DeliverEvent is one thing that an engine says of a delivery: exactly one field is set.
+type DeliverEvent struct {
+	Ready  *Ready          // at most once: a connection to the directory is open and signed in, nothing was written, and the permit is asked for
+	Result *DeliveryResult // once, and last
+}
+
+// Ready asks for the permit of a delivery.
+type Ready struct{ ID string }
+
+// DeliveryResult is how a delivery ended. Reason and Diagnostic are for administrators, and hold no secret.
+type DeliveryResult struct {
+	ID         string
+	Code       string // the codes of package password, or one of those below
+	Reason     string // more than the code says
+	Diagnostic string // what the controller said
+}
+
+// The codes of results that every engine knows. After DeliveryOK the directory has it, after DeliveryInDoubt it may; after every other one, also one that is not known here,
+// nothing was changed.
+const (
+	DeliveryOK       = "ok"
+	DeliveryInDoubt  = "in-doubt"
+	DeliveryExpired  = "expired"  // it did not begin in time
+	DeliveryRefused  = "refused"  // the permit was
+	DeliveryRepeated = "repeated" // the engine was given this id before
+	DeliveryNoAgent  = "no-agent" // nobody holds the account that writes
+	DeliveryFailed   = "failed"
+)
 
 // TenantChange is a change of a cloud object, for engines with a tenant connector space (capability Description.Observes).
 type TenantChange struct {
@@ -375,6 +428,9 @@ type Engine interface {
 	Run(ctx context.Context, r RunRequest, in <-chan []Decision, out chan<- RunEvent) error
 	Health(ctx context.Context, out chan<- Health) error
 	Call(ctx context.Context, verb string, args []byte, out chan<- []byte) error
-	Deliver(ctx context.Context, e Event) (EventResult, error)
+	// Deliver carries one delivery out. The engine, or an agent behind it, opens the connection over which it will write and signs in; then it asks for the permit (Ready), gets
+	// one answer on in, writes at most once, and says how that ended. A delivery is given to one agent, and to no other after that. An end without a
+	// Result leaves in doubt what was permitted. The host closes in after the permit.
+	Deliver(ctx context.Context, d Delivery, in <-chan Permit, out chan<- DeliverEvent) error
 	Observe(ctx context.Context, in <-chan TenantChange) error
 }

@@ -11,8 +11,8 @@ func (Unimplemented) Call(context.Context, string, []byte, chan<- []byte) error 
 }
 
 // Deliver answers ErrUnsupported.
-func (Unimplemented) Deliver(context.Context, Event) (EventResult, error) {
-	return EventResult{}, ErrUnsupported
+func (Unimplemented) Deliver(context.Context, Delivery, <-chan Permit, chan<- DeliverEvent) error {
+	return ErrUnsupported
 }
 
 // Observe answers ErrUnsupported.

@@ -140,12 +140,31 @@ func (c *client) Call(ctx context.Context, verb string, args []byte, out chan<- 
 	return fault(ctx, "Call "+verb, listen(ctx, recv, out))
 }
 
-func (c *client) Deliver(ctx context.Context, e engine.Event) (engine.EventResult, error) {
-	r, err := c.api.Deliver(ctx, eventOut(e))
+func (c *client) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.api.Deliver(ctx)
 	if err != nil {
-		return engine.EventResult{}, fault(ctx, "Deliver", err)
+		return fault(ctx, "Deliver", err)
 	}
-	return engine.EventResult{Code: r.Code, Message: r.Message}, nil
+	start := &enginepb.DeliverMessage{Is: &enginepb.DeliverMessage_Delivery{Delivery: deliveryOut(d)}}
+	if err := stream.Send(start); err != nil && err != io.EOF { // io.EOF: Recv says why
+		return fault(ctx, "Deliver", err)
+	}
+	send := func(p engine.Permit) error {
+		message := permitOut(p)
+		defer forgetPermit(message)
+		p.Wipe()
+		return stream.Send(&enginepb.DeliverMessage{Is: &enginepb.DeliverMessage_Permit{Permit: message}})
+	}
+	recv := func() (engine.DeliverEvent, error) {
+		e, err := stream.Recv()
+		if err != nil {
+			return engine.DeliverEvent{}, err
+		}
+		return deliverEventIn(e)
+	}
+	return fault(ctx, "Deliver", converse(ctx, in, send, stream.CloseSend, recv, out))
 }
 
 func (c *client) Observe(ctx context.Context, in <-chan engine.TenantChange) error {

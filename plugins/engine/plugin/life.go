@@ -82,12 +82,8 @@ func (m *mortal) Call(ctx context.Context, verb string, args []byte, out chan<- 
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Call(ctx, verb, args, out) })
 }
 
-func (m *mortal) Deliver(ctx context.Context, e engine.Event) (r engine.EventResult, err error) {
-	err = m.during(ctx, func(ctx context.Context) error {
-		r, err = m.inner.Deliver(ctx, e)
-		return err
-	})
-	return r, err
+func (m *mortal) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
+	return m.during(ctx, func(ctx context.Context) error { return m.inner.Deliver(ctx, d, in, out) })
 }
 
 func (m *mortal) Observe(ctx context.Context, in <-chan engine.TenantChange) error {

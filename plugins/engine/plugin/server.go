@@ -164,16 +164,29 @@ func (s *server) Call(r *enginepb.CallRequest, stream grpc.ServerStreamingServer
 	})
 }
 
-func (s *server) Deliver(ctx context.Context, r *enginepb.Event) (*enginepb.EventResult, error) {
-	e, err := eventIn(r)
+func (s *server) Deliver(stream grpc.BidiStreamingServer[enginepb.DeliverMessage, enginepb.DeliverEvent]) error {
+	first, err := stream.Recv()
 	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
+		return err
 	}
-	result, err := s.impl.Deliver(ctx, e)
+	if first.GetDelivery() == nil {
+		return status.Error(codes.InvalidArgument, "a delivery is told before its permit")
+	}
+	d, err := deliveryIn(first.GetDelivery())
 	if err != nil {
-		return nil, statusOf(ctx, err)
+		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	return &enginepb.EventResult{Code: result.Code, Message: result.Message}, nil
+	recv := func() (engine.Permit, error) {
+		m, err := stream.Recv()
+		if err == nil && m.GetPermit() == nil {
+			err = engine.ContractError("a delivery has one beginning")
+		}
+		return permitIn(m.GetPermit()), err
+	}
+	send := func(e engine.DeliverEvent) error { return stream.Send(deliverEventOut(e)) }
+	return exchange(stream.Context(), recv, send, func(ctx context.Context, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
+		return s.impl.Deliver(ctx, d, in, out)
+	})
 }
 
 func (s *server) Observe(stream grpc.ClientStreamingServer[enginepb.ObserveRequest, enginepb.ObserveResponse]) error {

@@ -105,15 +105,6 @@ func healthIn(h *enginepb.HealthEvent) engine.Health {
 	return engine.Health{OK: h.Ok, Message: h.Message, Agents: int(h.Agents), Details: h.Details}
 }
 
-func eventOut(e engine.Event) *enginepb.Event {
-	return &enginepb.Event{Id: e.ID, Feature: string(e.Feature), Object: objectOut(e.Object), Values: valuesOut(e.Values), Expires: e.Expires}
-}
-
-func eventIn(e *enginepb.Event) (engine.Event, error) {
-	o, err := objectIn(e.Object)
-	return engine.Event{ID: e.Id, Feature: scoping.Feature(e.Feature), Object: o, Values: valuesIn(e.Values), Expires: e.Expires}, err
-}
-
 func changeOut(c engine.TenantChange) *enginepb.TenantChange {
 	return &enginepb.TenantChange{CloudId: c.CloudID, Kind: string(c.Kind), Object: objectOut(c.Object), Values: valuesOut(c.Values), Removed: c.Removed}
 }

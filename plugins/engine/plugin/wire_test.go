@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -238,7 +239,7 @@ func TestHugeGroupsAndBatchesCrossInPieces(t *testing.T) {
 
 func TestUnsupportedCallsSaySo(t *testing.T) {
 	wire := enginetest.Wire(t, &echo{})
-	if _, err := wire.Deliver(t.Context(), engine.Event{ID: "1"}); !errors.Is(err, engine.ErrUnsupported) {
+	if _, permitted, err := engine.Deliver(t.Context(), wire, engine.Delivery{ID: "1"}, nil); permitted || !errors.Is(err, engine.ErrUnsupported) {
 		t.Errorf("Deliver: %v", err)
 	}
 	if err := wire.Observe(t.Context(), make(chan engine.TenantChange)); !errors.Is(err, engine.ErrUnsupported) {
@@ -252,13 +253,17 @@ func TestUnsupportedCallsSaySo(t *testing.T) {
 // deliverer supports what echo does not.
 type deliverer struct {
 	echo
-	event   engine.Event
-	changes []engine.TenantChange
+	delivery engine.Delivery
+	permit   engine.Permit
+	changes  []engine.TenantChange
 }
 
-func (d *deliverer) Deliver(_ context.Context, e engine.Event) (engine.EventResult, error) {
-	d.event = e
-	return engine.EventResult{Code: "done", Message: "m"}, nil
+func (d *deliverer) Deliver(_ context.Context, x engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
+	d.delivery = x
+	out <- engine.DeliverEvent{Ready: &engine.Ready{ID: x.ID}}
+	d.permit = <-in
+	out <- engine.DeliverEvent{Result: &engine.DeliveryResult{ID: x.ID, Code: engine.DeliveryOK, Reason: "r", Diagnostic: "\xff"}}
+	return nil
 }
 
 func (d *deliverer) Observe(_ context.Context, in <-chan engine.TenantChange) error {
@@ -277,12 +282,22 @@ func (d *deliverer) Call(_ context.Context, verb string, args []byte, out chan<-
 func TestDeliverObserveAndCallCrossTheWire(t *testing.T) {
 	d := &deliverer{}
 	wire := enginetest.Wire(t, d)
-	event := engine.Event{ID: "i", Feature: "f", Object: object(1), Values: map[string]engine.Value{"p": {Text: []string{"x"}, Secret: true}}, Expires: -4}
-	if r, err := wire.Deliver(t.Context(), event); err != nil || r != (engine.EventResult{Code: "done", Message: "m"}) {
-		t.Errorf("Deliver: %v %v", r, err)
+	delivery := engine.Delivery{ID: "i", Feature: "f", Object: object(1), Op: engine.ChangePassword, MustChange: true, Unlock: true, Own: []string{"svc@contoso.test"}}
+	fresh, old := secret.Take([]byte("new word")), secret.Take([]byte("old word"))
+	r, permitted, err := engine.Deliver(t.Context(), wire, delivery, func(context.Context) (engine.Permit, error) {
+		return engine.Permit{Remaining: 1500 * time.Millisecond, New: fresh, Old: old}, nil
+	})
+	if err != nil || !permitted || r != (engine.DeliveryResult{ID: "i", Code: engine.DeliveryOK, Reason: "r", Diagnostic: "\uFFFD"}) {
+		t.Errorf("Deliver: %v %v %v", r, permitted, err)
 	}
-	if diff := cmp.Diff(event, d.event); diff != "" {
+	if diff := cmp.Diff(delivery, d.delivery); diff != "" {
 		t.Error(diff)
+	}
+	if p := d.permit; p.ID != "i" || p.Refused != "" || p.Remaining != 1500*time.Millisecond || !p.New.Equal(secret.Take([]byte("new word"))) || !p.Old.Equal(secret.Take([]byte("old word"))) {
+		t.Errorf("%+v", p)
+	}
+	if fresh.Use(func([]byte) error { return nil }) == nil || old.Use(func([]byte) error { return nil }) == nil {
+		t.Error("the host's own copy is not wiped when it was sent")
 	}
 	change := engine.TenantChange{CloudID: "c", Kind: scoping.User, Object: object(1), Values: map[string]engine.Value{"a": {Text: []string{"b"}}}, Removed: true}
 	in := make(chan engine.TenantChange, 2)

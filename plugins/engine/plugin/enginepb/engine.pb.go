@@ -2580,31 +2580,32 @@ func (x *CallResponse) GetData() []byte {
 	return nil
 }
 
-type Event struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Feature       string                 `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
-	Object        *Object                `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
-	Values        map[string]*Value      `protobuf:"bytes,4,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Expires       int64                  `protobuf:"varint,5,opt,name=expires,proto3" json:"expires,omitempty"` // Unix milliseconds
+// DeliverMessage is what the host says of a delivery.
+type DeliverMessage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Is:
+	//
+	//	*DeliverMessage_Delivery
+	//	*DeliverMessage_Permit
+	Is            isDeliverMessage_Is `protobuf_oneof:"is"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Event) Reset() {
-	*x = Event{}
+func (x *DeliverMessage) Reset() {
+	*x = DeliverMessage{}
 	mi := &file_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Event) String() string {
+func (x *DeliverMessage) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Event) ProtoMessage() {}
+func (*DeliverMessage) ProtoMessage() {}
 
-func (x *Event) ProtoReflect() protoreflect.Message {
+func (x *DeliverMessage) ProtoReflect() protoreflect.Message {
 	mi := &file_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2616,69 +2617,172 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Event.ProtoReflect.Descriptor instead.
-func (*Event) Descriptor() ([]byte, []int) {
+// Deprecated: Use DeliverMessage.ProtoReflect.Descriptor instead.
+func (*DeliverMessage) Descriptor() ([]byte, []int) {
 	return file_engine_proto_rawDescGZIP(), []int{35}
 }
 
-func (x *Event) GetId() string {
+func (x *DeliverMessage) GetIs() isDeliverMessage_Is {
+	if x != nil {
+		return x.Is
+	}
+	return nil
+}
+
+func (x *DeliverMessage) GetDelivery() *Delivery {
+	if x != nil {
+		if x, ok := x.Is.(*DeliverMessage_Delivery); ok {
+			return x.Delivery
+		}
+	}
+	return nil
+}
+
+func (x *DeliverMessage) GetPermit() *Permit {
+	if x != nil {
+		if x, ok := x.Is.(*DeliverMessage_Permit); ok {
+			return x.Permit
+		}
+	}
+	return nil
+}
+
+type isDeliverMessage_Is interface {
+	isDeliverMessage_Is()
+}
+
+type DeliverMessage_Delivery struct {
+	Delivery *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3,oneof"` // first, and once
+}
+
+type DeliverMessage_Permit struct {
+	Permit *Permit `protobuf:"bytes,2,opt,name=permit,proto3,oneof"` // once, after DeliverEvent.ready
+}
+
+func (*DeliverMessage_Delivery) isDeliverMessage_Is() {}
+
+func (*DeliverMessage_Permit) isDeliverMessage_Is() {}
+
+// Delivery is something to be written into a directory, without its value.
+type Delivery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of this one alone, for ever
+	Feature       string                 `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
+	Object        *Object                `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	Op            string                 `protobuf:"bytes,4,opt,name=op,proto3" json:"op,omitempty"`                                    // of passwords: "reset", "change", "unlock"
+	MustChange    bool                   `protobuf:"varint,5,opt,name=must_change,json=mustChange,proto3" json:"must_change,omitempty"` // with "reset": at the next sign-in
+	Unlock        bool                   `protobuf:"varint,6,opt,name=unlock,proto3" json:"unlock,omitempty"`                           // with "reset": a lock-out ends as well
+	Own           []string               `protobuf:"bytes,7,rep,name=own,proto3" json:"own,omitempty"`                                  // sign-in names of accounts that work for Tandem: their passwords are never set
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_engine_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Delivery) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *Event) GetFeature() string {
+func (x *Delivery) GetFeature() string {
 	if x != nil {
 		return x.Feature
 	}
 	return ""
 }
 
-func (x *Event) GetObject() *Object {
+func (x *Delivery) GetObject() *Object {
 	if x != nil {
 		return x.Object
 	}
 	return nil
 }
 
-func (x *Event) GetValues() map[string]*Value {
+func (x *Delivery) GetOp() string {
 	if x != nil {
-		return x.Values
+		return x.Op
+	}
+	return ""
+}
+
+func (x *Delivery) GetMustChange() bool {
+	if x != nil {
+		return x.MustChange
+	}
+	return false
+}
+
+func (x *Delivery) GetUnlock() bool {
+	if x != nil {
+		return x.Unlock
+	}
+	return false
+}
+
+func (x *Delivery) GetOwn() []string {
+	if x != nil {
+		return x.Own
 	}
 	return nil
 }
 
-func (x *Event) GetExpires() int64 {
-	if x != nil {
-		return x.Expires
-	}
-	return 0
+// Permit allows one write, or says why there is none.
+type Permit struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Refused         string                 `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`                                         // a code; empty: it may be written
+	RemainingMillis int64                  `protobuf:"varint,3,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when it arrives, by the engine's own clock: what has not begun by then is not begun
+	New             []byte                 `protobuf:"bytes,4,opt,name=new,proto3" json:"new,omitempty"`                                                 // SECRET, UTF-8: the password to be set
+	Old             []byte                 `protobuf:"bytes,5,opt,name=old,proto3" json:"old,omitempty"`                                                 // SECRET, UTF-8: of "change"
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
-type EventResult struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *EventResult) Reset() {
-	*x = EventResult{}
-	mi := &file_engine_proto_msgTypes[36]
+func (x *Permit) Reset() {
+	*x = Permit{}
+	mi := &file_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *EventResult) String() string {
+func (x *Permit) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*EventResult) ProtoMessage() {}
+func (*Permit) ProtoMessage() {}
 
-func (x *EventResult) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[36]
+func (x *Permit) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,21 +2793,240 @@ func (x *EventResult) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use EventResult.ProtoReflect.Descriptor instead.
-func (*EventResult) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{36}
+// Deprecated: Use Permit.ProtoReflect.Descriptor instead.
+func (*Permit) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{37}
 }
 
-func (x *EventResult) GetCode() string {
+func (x *Permit) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Permit) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *Permit) GetRemainingMillis() int64 {
+	if x != nil {
+		return x.RemainingMillis
+	}
+	return 0
+}
+
+func (x *Permit) GetNew() []byte {
+	if x != nil {
+		return x.New
+	}
+	return nil
+}
+
+func (x *Permit) GetOld() []byte {
+	if x != nil {
+		return x.Old
+	}
+	return nil
+}
+
+// DeliverEvent is what the engine says of a delivery.
+type DeliverEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Is:
+	//
+	//	*DeliverEvent_Ready
+	//	*DeliverEvent_Result
+	Is            isDeliverEvent_Is `protobuf_oneof:"is"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliverEvent) Reset() {
+	*x = DeliverEvent{}
+	mi := &file_engine_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliverEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliverEvent) ProtoMessage() {}
+
+func (x *DeliverEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliverEvent.ProtoReflect.Descriptor instead.
+func (*DeliverEvent) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *DeliverEvent) GetIs() isDeliverEvent_Is {
+	if x != nil {
+		return x.Is
+	}
+	return nil
+}
+
+func (x *DeliverEvent) GetReady() *Ready {
+	if x != nil {
+		if x, ok := x.Is.(*DeliverEvent_Ready); ok {
+			return x.Ready
+		}
+	}
+	return nil
+}
+
+func (x *DeliverEvent) GetResult() *DeliveryResult {
+	if x != nil {
+		if x, ok := x.Is.(*DeliverEvent_Result); ok {
+			return x.Result
+		}
+	}
+	return nil
+}
+
+type isDeliverEvent_Is interface {
+	isDeliverEvent_Is()
+}
+
+type DeliverEvent_Ready struct {
+	Ready *Ready `protobuf:"bytes,1,opt,name=ready,proto3,oneof"` // at most once
+}
+
+type DeliverEvent_Result struct {
+	Result *DeliveryResult `protobuf:"bytes,2,opt,name=result,proto3,oneof"` // once, and last
+}
+
+func (*DeliverEvent_Ready) isDeliverEvent_Is() {}
+
+func (*DeliverEvent_Result) isDeliverEvent_Is() {}
+
+type Ready struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ready) Reset() {
+	*x = Ready{}
+	mi := &file_engine_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ready) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ready) ProtoMessage() {}
+
+func (x *Ready) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ready.ProtoReflect.Descriptor instead.
+func (*Ready) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Ready) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DeliveryResult is how it ended. No field holds the value or a part of it.
+type DeliveryResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Code  string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"` // "ok": the directory has it; "in-doubt": it may; every other one: nothing was changed, as "expired", "refused", "repeated", "no-agent", "failed",
+	// and of passwords "history", "length", "complexity", "minimum-age", "policy", "wrong-old-password", "locked-out", "not-allowed", "gone", "no-rights",
+	// "unreachable-before-send"
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`         // for administrators
+	Diagnostic    string `protobuf:"bytes,4,opt,name=diagnostic,proto3" json:"diagnostic,omitempty"` // what the directory said
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryResult) Reset() {
+	*x = DeliveryResult{}
+	mi := &file_engine_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryResult) ProtoMessage() {}
+
+func (x *DeliveryResult) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryResult.ProtoReflect.Descriptor instead.
+func (*DeliveryResult) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *DeliveryResult) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeliveryResult) GetCode() string {
 	if x != nil {
 		return x.Code
 	}
 	return ""
 }
 
-func (x *EventResult) GetMessage() string {
+func (x *DeliveryResult) GetReason() string {
 	if x != nil {
-		return x.Message
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeliveryResult) GetDiagnostic() string {
+	if x != nil {
+		return x.Diagnostic
 	}
 	return ""
 }
@@ -2717,7 +3040,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_engine_proto_msgTypes[37]
+	mi := &file_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +3052,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[37]
+	mi := &file_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +3065,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{37}
+	return file_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ObserveRequest) GetChanges() []*TenantChange {
@@ -2765,7 +3088,7 @@ type TenantChange struct {
 
 func (x *TenantChange) Reset() {
 	*x = TenantChange{}
-	mi := &file_engine_proto_msgTypes[38]
+	mi := &file_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +3100,7 @@ func (x *TenantChange) String() string {
 func (*TenantChange) ProtoMessage() {}
 
 func (x *TenantChange) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[38]
+	mi := &file_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +3113,7 @@ func (x *TenantChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantChange.ProtoReflect.Descriptor instead.
 func (*TenantChange) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{38}
+	return file_engine_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *TenantChange) GetCloudId() string {
@@ -2836,7 +3159,7 @@ type ObserveResponse struct {
 
 func (x *ObserveResponse) Reset() {
 	*x = ObserveResponse{}
-	mi := &file_engine_proto_msgTypes[39]
+	mi := &file_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2848,7 +3171,7 @@ func (x *ObserveResponse) String() string {
 func (*ObserveResponse) ProtoMessage() {}
 
 func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[39]
+	mi := &file_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2861,7 +3184,7 @@ func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
 func (*ObserveResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{39}
+	return file_engine_proto_rawDescGZIP(), []int{43}
 }
 
 var File_engine_proto protoreflect.FileDescriptor
@@ -3076,19 +3399,39 @@ const file_engine_proto_rawDesc = "" +
 	"\x04verb\x18\x01 \x01(\tR\x04verb\x12\x12\n" +
 	"\x04args\x18\x02 \x01(\fR\x04args\"\"\n" +
 	"\fCallResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x8e\x02\n" +
-	"\x05Event\x12\x0e\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x84\x01\n" +
+	"\x0eDeliverMessage\x128\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1a.tandem.engine.v1.DeliveryH\x00R\bdelivery\x122\n" +
+	"\x06permit\x18\x02 \x01(\v2\x18.tandem.engine.v1.PermitH\x00R\x06permitB\x04\n" +
+	"\x02is\"\xc1\x01\n" +
+	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\afeature\x18\x02 \x01(\tR\afeature\x120\n" +
-	"\x06object\x18\x03 \x01(\v2\x18.tandem.engine.v1.ObjectR\x06object\x12;\n" +
-	"\x06values\x18\x04 \x03(\v2#.tandem.engine.v1.Event.ValuesEntryR\x06values\x12\x18\n" +
-	"\aexpires\x18\x05 \x01(\x03R\aexpires\x1aR\n" +
-	"\vValuesEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
-	"\x05value\x18\x02 \x01(\v2\x17.tandem.engine.v1.ValueR\x05value:\x028\x01\";\n" +
-	"\vEventResult\x12\x12\n" +
-	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"J\n" +
+	"\x06object\x18\x03 \x01(\v2\x18.tandem.engine.v1.ObjectR\x06object\x12\x0e\n" +
+	"\x02op\x18\x04 \x01(\tR\x02op\x12\x1f\n" +
+	"\vmust_change\x18\x05 \x01(\bR\n" +
+	"mustChange\x12\x16\n" +
+	"\x06unlock\x18\x06 \x01(\bR\x06unlock\x12\x10\n" +
+	"\x03own\x18\a \x03(\tR\x03own\"\x81\x01\n" +
+	"\x06Permit\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\tR\arefused\x12)\n" +
+	"\x10remaining_millis\x18\x03 \x01(\x03R\x0fremainingMillis\x12\x10\n" +
+	"\x03new\x18\x04 \x01(\fR\x03new\x12\x10\n" +
+	"\x03old\x18\x05 \x01(\fR\x03old\"\x81\x01\n" +
+	"\fDeliverEvent\x12/\n" +
+	"\x05ready\x18\x01 \x01(\v2\x17.tandem.engine.v1.ReadyH\x00R\x05ready\x12:\n" +
+	"\x06result\x18\x02 \x01(\v2 .tandem.engine.v1.DeliveryResultH\x00R\x06resultB\x04\n" +
+	"\x02is\"\x17\n" +
+	"\x05Ready\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"l\n" +
+	"\x0eDeliveryResult\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1e\n" +
+	"\n" +
+	"diagnostic\x18\x04 \x01(\tR\n" +
+	"diagnostic\"J\n" +
 	"\x0eObserveRequest\x128\n" +
 	"\achanges\x18\x01 \x03(\v2\x1e.tandem.engine.v1.TenantChangeR\achanges\"\xa1\x02\n" +
 	"\fTenantChange\x12\x19\n" +
@@ -3111,15 +3454,15 @@ const file_engine_proto_rawDesc = "" +
 	"\tWANT_GONE\x10\x02\x12\x15\n" +
 	"\x11WANT_OUT_OF_SCOPE\x10\x03\x12\x11\n" +
 	"\rWANT_EXCLUDED\x10\x04\x12\x10\n" +
-	"\fWANT_UNKNOWN\x10\x052\xe6\x04\n" +
+	"\fWANT_UNKNOWN\x10\x052\xf4\x04\n" +
 	"\x06Engine\x12Q\n" +
 	"\bDescribe\x12!.tandem.engine.v1.DescribeRequest\x1a\".tandem.engine.v1.DescribeResponse\x12T\n" +
 	"\tConfigure\x12\".tandem.engine.v1.ConfigureRequest\x1a#.tandem.engine.v1.ConfigureResponse\x12D\n" +
 	"\x06Grants\x12\x1f.tandem.engine.v1.GrantsRequest\x1a\x15.tandem.engine.v1.Ack(\x010\x01\x12C\n" +
 	"\x03Run\x12\x1c.tandem.engine.v1.RunMessage\x1a\x1a.tandem.engine.v1.RunEvent(\x010\x01\x12J\n" +
 	"\x06Health\x12\x1f.tandem.engine.v1.HealthRequest\x1a\x1d.tandem.engine.v1.HealthEvent0\x01\x12G\n" +
-	"\x04Call\x12\x1d.tandem.engine.v1.CallRequest\x1a\x1e.tandem.engine.v1.CallResponse0\x01\x12A\n" +
-	"\aDeliver\x12\x17.tandem.engine.v1.Event\x1a\x1d.tandem.engine.v1.EventResult\x12P\n" +
+	"\x04Call\x12\x1d.tandem.engine.v1.CallRequest\x1a\x1e.tandem.engine.v1.CallResponse0\x01\x12O\n" +
+	"\aDeliver\x12 .tandem.engine.v1.DeliverMessage\x1a\x1e.tandem.engine.v1.DeliverEvent(\x010\x01\x12P\n" +
 	"\aObserve\x12 .tandem.engine.v1.ObserveRequest\x1a!.tandem.engine.v1.ObserveResponse(\x01B>Z<github.com/tandem-sync/tandem/plugins/engine/plugin/enginepbb\x06proto3"
 
 var (
@@ -3135,7 +3478,7 @@ func file_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_engine_proto_goTypes = []any{
 	(Mode)(0),                 // 0: tandem.engine.v1.Mode
 	(Want)(0),                 // 1: tandem.engine.v1.Want
@@ -3174,21 +3517,24 @@ var file_engine_proto_goTypes = []any{
 	(*HealthEvent)(nil),       // 34: tandem.engine.v1.HealthEvent
 	(*CallRequest)(nil),       // 35: tandem.engine.v1.CallRequest
 	(*CallResponse)(nil),      // 36: tandem.engine.v1.CallResponse
-	(*Event)(nil),             // 37: tandem.engine.v1.Event
-	(*EventResult)(nil),       // 38: tandem.engine.v1.EventResult
-	(*ObserveRequest)(nil),    // 39: tandem.engine.v1.ObserveRequest
-	(*TenantChange)(nil),      // 40: tandem.engine.v1.TenantChange
-	(*ObserveResponse)(nil),   // 41: tandem.engine.v1.ObserveResponse
-	nil,                       // 42: tandem.engine.v1.DescribeResponse.WritesEntry
-	nil,                       // 43: tandem.engine.v1.DescribeResponse.ReadsEntry
-	nil,                       // 44: tandem.engine.v1.RunStart.DcEntry
-	nil,                       // 45: tandem.engine.v1.RunStart.SinceEntry
-	nil,                       // 46: tandem.engine.v1.RunStart.AsOfEntry
-	nil,                       // 47: tandem.engine.v1.Proposal.DesiredEntry
-	nil,                       // 48: tandem.engine.v1.Proposal.RefsEntry
-	nil,                       // 49: tandem.engine.v1.HealthEvent.DetailsEntry
-	nil,                       // 50: tandem.engine.v1.Event.ValuesEntry
-	nil,                       // 51: tandem.engine.v1.TenantChange.ValuesEntry
+	(*DeliverMessage)(nil),    // 37: tandem.engine.v1.DeliverMessage
+	(*Delivery)(nil),          // 38: tandem.engine.v1.Delivery
+	(*Permit)(nil),            // 39: tandem.engine.v1.Permit
+	(*DeliverEvent)(nil),      // 40: tandem.engine.v1.DeliverEvent
+	(*Ready)(nil),             // 41: tandem.engine.v1.Ready
+	(*DeliveryResult)(nil),    // 42: tandem.engine.v1.DeliveryResult
+	(*ObserveRequest)(nil),    // 43: tandem.engine.v1.ObserveRequest
+	(*TenantChange)(nil),      // 44: tandem.engine.v1.TenantChange
+	(*ObserveResponse)(nil),   // 45: tandem.engine.v1.ObserveResponse
+	nil,                       // 46: tandem.engine.v1.DescribeResponse.WritesEntry
+	nil,                       // 47: tandem.engine.v1.DescribeResponse.ReadsEntry
+	nil,                       // 48: tandem.engine.v1.RunStart.DcEntry
+	nil,                       // 49: tandem.engine.v1.RunStart.SinceEntry
+	nil,                       // 50: tandem.engine.v1.RunStart.AsOfEntry
+	nil,                       // 51: tandem.engine.v1.Proposal.DesiredEntry
+	nil,                       // 52: tandem.engine.v1.Proposal.RefsEntry
+	nil,                       // 53: tandem.engine.v1.HealthEvent.DetailsEntry
+	nil,                       // 54: tandem.engine.v1.TenantChange.ValuesEntry
 }
 var file_engine_proto_depIdxs = []int32{
 	5,  // 0: tandem.engine.v1.Grant.scope:type_name -> tandem.engine.v1.Scope
@@ -3196,8 +3542,8 @@ var file_engine_proto_depIdxs = []int32{
 	4,  // 2: tandem.engine.v1.Grant.epoch:type_name -> tandem.engine.v1.Epoch
 	6,  // 3: tandem.engine.v1.GrantsRequest.grants:type_name -> tandem.engine.v1.Grant
 	4,  // 4: tandem.engine.v1.Ack.epoch:type_name -> tandem.engine.v1.Epoch
-	42, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
-	43, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
+	46, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
+	47, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
 	14, // 7: tandem.engine.v1.ConfigureRequest.directories:type_name -> tandem.engine.v1.Directory
 	15, // 8: tandem.engine.v1.Directory.accounts:type_name -> tandem.engine.v1.Account
 	19, // 9: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
@@ -3205,9 +3551,9 @@ var file_engine_proto_depIdxs = []int32{
 	5,  // 11: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
 	3,  // 12: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
 	0,  // 13: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
-	44, // 14: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
-	45, // 15: tandem.engine.v1.RunStart.since:type_name -> tandem.engine.v1.RunStart.SinceEntry
-	46, // 16: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
+	48, // 14: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
+	49, // 15: tandem.engine.v1.RunStart.since:type_name -> tandem.engine.v1.RunStart.SinceEntry
+	50, // 16: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
 	21, // 17: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
 	24, // 18: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
 	30, // 19: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
@@ -3217,8 +3563,8 @@ var file_engine_proto_depIdxs = []int32{
 	2,  // 23: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
 	4,  // 24: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
 	1,  // 25: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
-	47, // 26: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
-	48, // 27: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
+	51, // 26: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
+	52, // 27: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
 	26, // 28: tandem.engine.v1.Proposal.password:type_name -> tandem.engine.v1.Password
 	27, // 29: tandem.engine.v1.Password.stamp:type_name -> tandem.engine.v1.Stamp
 	3,  // 30: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
@@ -3226,40 +3572,42 @@ var file_engine_proto_depIdxs = []int32{
 	3,  // 32: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
 	32, // 33: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
 	2,  // 34: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
-	49, // 35: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
-	2,  // 36: tandem.engine.v1.Event.object:type_name -> tandem.engine.v1.Object
-	50, // 37: tandem.engine.v1.Event.values:type_name -> tandem.engine.v1.Event.ValuesEntry
-	40, // 38: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
-	2,  // 39: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
-	51, // 40: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
-	12, // 41: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
-	11, // 42: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
-	18, // 43: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
-	28, // 44: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
-	29, // 45: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
-	28, // 46: tandem.engine.v1.Event.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	28, // 47: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	9,  // 48: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
-	13, // 49: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
-	7,  // 50: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
-	17, // 51: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
-	33, // 52: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
-	35, // 53: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
-	37, // 54: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.Event
-	39, // 55: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
-	10, // 56: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
-	16, // 57: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
-	8,  // 58: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
-	22, // 59: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
-	34, // 60: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
-	36, // 61: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
-	38, // 62: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.EventResult
-	41, // 63: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
-	56, // [56:64] is the sub-list for method output_type
-	48, // [48:56] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	53, // 35: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
+	38, // 36: tandem.engine.v1.DeliverMessage.delivery:type_name -> tandem.engine.v1.Delivery
+	39, // 37: tandem.engine.v1.DeliverMessage.permit:type_name -> tandem.engine.v1.Permit
+	2,  // 38: tandem.engine.v1.Delivery.object:type_name -> tandem.engine.v1.Object
+	41, // 39: tandem.engine.v1.DeliverEvent.ready:type_name -> tandem.engine.v1.Ready
+	42, // 40: tandem.engine.v1.DeliverEvent.result:type_name -> tandem.engine.v1.DeliveryResult
+	44, // 41: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
+	2,  // 42: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
+	54, // 43: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
+	12, // 44: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
+	11, // 45: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
+	18, // 46: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
+	28, // 47: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
+	29, // 48: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
+	28, // 49: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	9,  // 50: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
+	13, // 51: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
+	7,  // 52: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
+	17, // 53: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
+	33, // 54: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
+	35, // 55: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
+	37, // 56: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.DeliverMessage
+	43, // 57: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
+	10, // 58: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
+	16, // 59: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
+	8,  // 60: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
+	22, // 61: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
+	34, // 62: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
+	36, // 63: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
+	40, // 64: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.DeliverEvent
+	45, // 65: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
+	58, // [58:66] is the sub-list for method output_type
+	50, // [50:58] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_engine_proto_init() }
@@ -3277,13 +3625,21 @@ func file_engine_proto_init() {
 		(*RunEvent_Report)(nil),
 		(*RunEvent_Begin)(nil),
 	}
+	file_engine_proto_msgTypes[35].OneofWrappers = []any{
+		(*DeliverMessage_Delivery)(nil),
+		(*DeliverMessage_Permit)(nil),
+	}
+	file_engine_proto_msgTypes[38].OneofWrappers = []any{
+		(*DeliverEvent_Ready)(nil),
+		(*DeliverEvent_Result)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_proto_rawDesc), len(file_engine_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   50,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -101,10 +101,15 @@ type EngineClient interface {
 	// Call is the side door for an engine's own verbs (those of its Description, such as inviting an agent, tracing one
 	// object, saving and loading what a backup must hold). Arguments and answers are the verb's own. Not retried by the host.
 	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CallResponse], error)
-	// Deliver hands over something to be written INTO a directory (written-back passwords and the like). UNIMPLEMENTED unless
-	// the Description names features in "delivers". Event.expires is checked immediately before the write: an expired event is
-	// answered with code "expired" and not written. Idempotent by Event.id within a session.
-	Deliver(ctx context.Context, in *Event, opts ...grpc.CallOption) (*EventResult, error)
+	// Deliver hands over one thing to be written INTO a directory (a password that somebody changed in the tenant, and the like). UNIMPLEMENTED unless
+	// the Description names features in "delivers". The first message is the delivery, WITHOUT the value to be written. The engine, or an
+	// agent behind it, opens the connection over which it will write and signs in, and only then says "ready"; the host then checks anew whether it may be
+	// written, and answers with one permit, which holds the value and how much time is left, or with why there is none. Then the engine
+	// writes, once, and says the result. Checks that need no permit (a protected user, no account) are answered without asking for one.
+	//
+	// A delivery is given to ONE agent and never to another. An id that came before in the session is answered with code "repeated". Never
+	// retried by the host: an end without a result after the permit leaves the delivery in doubt.
+	Deliver(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[DeliverMessage, DeliverEvent], error)
 	// Observe streams changes of cloud objects to engines with a tenant connector space. UNIMPLEMENTED unless the Description
 	// says "observes". The same change may come again; the last one for a cloud id counts.
 	Observe(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ObserveRequest, ObserveResponse], error)
@@ -202,19 +207,22 @@ func (c *engineClient) Call(ctx context.Context, in *CallRequest, opts ...grpc.C
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Engine_CallClient = grpc.ServerStreamingClient[CallResponse]
 
-func (c *engineClient) Deliver(ctx context.Context, in *Event, opts ...grpc.CallOption) (*EventResult, error) {
+func (c *engineClient) Deliver(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[DeliverMessage, DeliverEvent], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(EventResult)
-	err := c.cc.Invoke(ctx, Engine_Deliver_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[4], Engine_Deliver_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[DeliverMessage, DeliverEvent]{ClientStream: stream}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Engine_DeliverClient = grpc.BidiStreamingClient[DeliverMessage, DeliverEvent]
 
 func (c *engineClient) Observe(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ObserveRequest, ObserveResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[4], Engine_Observe_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[5], Engine_Observe_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -266,10 +274,15 @@ type EngineServer interface {
 	// Call is the side door for an engine's own verbs (those of its Description, such as inviting an agent, tracing one
 	// object, saving and loading what a backup must hold). Arguments and answers are the verb's own. Not retried by the host.
 	Call(*CallRequest, grpc.ServerStreamingServer[CallResponse]) error
-	// Deliver hands over something to be written INTO a directory (written-back passwords and the like). UNIMPLEMENTED unless
-	// the Description names features in "delivers". Event.expires is checked immediately before the write: an expired event is
-	// answered with code "expired" and not written. Idempotent by Event.id within a session.
-	Deliver(context.Context, *Event) (*EventResult, error)
+	// Deliver hands over one thing to be written INTO a directory (a password that somebody changed in the tenant, and the like). UNIMPLEMENTED unless
+	// the Description names features in "delivers". The first message is the delivery, WITHOUT the value to be written. The engine, or an
+	// agent behind it, opens the connection over which it will write and signs in, and only then says "ready"; the host then checks anew whether it may be
+	// written, and answers with one permit, which holds the value and how much time is left, or with why there is none. Then the engine
+	// writes, once, and says the result. Checks that need no permit (a protected user, no account) are answered without asking for one.
+	//
+	// A delivery is given to ONE agent and never to another. An id that came before in the session is answered with code "repeated". Never
+	// retried by the host: an end without a result after the permit leaves the delivery in doubt.
+	Deliver(grpc.BidiStreamingServer[DeliverMessage, DeliverEvent]) error
 	// Observe streams changes of cloud objects to engines with a tenant connector space. UNIMPLEMENTED unless the Description
 	// says "observes". The same change may come again; the last one for a cloud id counts.
 	Observe(grpc.ClientStreamingServer[ObserveRequest, ObserveResponse]) error
@@ -301,8 +314,8 @@ func (UnimplementedEngineServer) Health(*HealthRequest, grpc.ServerStreamingServ
 func (UnimplementedEngineServer) Call(*CallRequest, grpc.ServerStreamingServer[CallResponse]) error {
 	return status.Error(codes.Unimplemented, "method Call not implemented")
 }
-func (UnimplementedEngineServer) Deliver(context.Context, *Event) (*EventResult, error) {
-	return nil, status.Error(codes.Unimplemented, "method Deliver not implemented")
+func (UnimplementedEngineServer) Deliver(grpc.BidiStreamingServer[DeliverMessage, DeliverEvent]) error {
+	return status.Error(codes.Unimplemented, "method Deliver not implemented")
 }
 func (UnimplementedEngineServer) Observe(grpc.ClientStreamingServer[ObserveRequest, ObserveResponse]) error {
 	return status.Error(codes.Unimplemented, "method Observe not implemented")
@@ -400,23 +413,12 @@ func _Engine_Call_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Engine_CallServer = grpc.ServerStreamingServer[CallResponse]
 
-func _Engine_Deliver_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Event)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(EngineServer).Deliver(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Engine_Deliver_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(EngineServer).Deliver(ctx, req.(*Event))
-	}
-	return interceptor(ctx, in, info, handler)
+func _Engine_Deliver_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(EngineServer).Deliver(&grpc.GenericServerStream[DeliverMessage, DeliverEvent]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Engine_DeliverServer = grpc.BidiStreamingServer[DeliverMessage, DeliverEvent]
 
 func _Engine_Observe_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(EngineServer).Observe(&grpc.GenericServerStream[ObserveRequest, ObserveResponse]{ServerStream: stream})
@@ -439,10 +441,6 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _Engine_Configure_Handler,
-		},
-		{
-			MethodName: "Deliver",
-			Handler:    _Engine_Deliver_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
@@ -467,6 +465,12 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Call",
 			Handler:       _Engine_Call_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Deliver",
+			Handler:       _Engine_Deliver_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 		{
 			StreamName:    "Observe",

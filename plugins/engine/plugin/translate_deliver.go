@@ -1,0 +1,76 @@
+package plugin
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/engine/plugin/enginepb"
+	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+func deliveryOut(d engine.Delivery) *enginepb.Delivery {
+	return &enginepb.Delivery{Id: d.ID, Feature: string(d.Feature), Object: objectOut(d.Object), Op: string(d.Op), MustChange: d.MustChange, Unlock: d.Unlock, Own: d.Own}
+}
+
+func deliveryIn(d *enginepb.Delivery) (engine.Delivery, error) {
+	o, err := objectIn(d.Object)
+	return engine.Delivery{ID: d.Id, Feature: scoping.Feature(d.Feature), Object: o, Op: engine.DeliveryOp(d.Op), MustChange: d.MustChange, Unlock: d.Unlock, Own: d.Own}, err
+}
+
+// permitOut copies the secrets into the message; forgetPermit clears the copies when it is sent.
+func permitOut(p engine.Permit) *enginepb.Permit {
+	return &enginepb.Permit{Id: p.ID, Refused: p.Refused, RemainingMillis: p.Remaining.Milliseconds(), New: copyOf(p.New), Old: copyOf(p.Old)}
+}
+
+// copyOf copies a secret; nil for one that is not there, or was wiped.
+func copyOf(v *secret.Value) (out []byte) {
+	_ = v.Use(func(b []byte) error { out = bytes.Clone(b); return nil })
+	return out
+}
+
+// forgetPermit clears the secrets of a message that was sent. What gRPC made of it is not reached.
+func forgetPermit(p *enginepb.Permit) {
+	clear(p.New)
+	clear(p.Old)
+}
+
+// permitIn takes the secrets over from the message.
+func permitIn(p *enginepb.Permit) engine.Permit {
+	to := engine.Permit{ID: p.GetId(), Refused: p.GetRefused(), Remaining: time.Duration(p.GetRemainingMillis()) * time.Millisecond}
+	if len(p.GetNew()) > 0 {
+		to.New = secret.Take(p.New)
+	}
+	if len(p.GetOld()) > 0 {
+		to.Old = secret.Take(p.Old)
+	}
+	return to
+}
+
+func deliverEventOut(e engine.DeliverEvent) *enginepb.DeliverEvent {
+	if r := e.Result; r != nil {
+		return &enginepb.DeliverEvent{Is: &enginepb.DeliverEvent_Result{Result: &enginepb.DeliveryResult{Id: valid(r.ID), Code: valid(r.Code), Reason: valid(r.Reason),
+			Diagnostic: valid(r.Diagnostic)}}}
+	}
+	to := &enginepb.DeliverEvent{}
+	if e.Ready != nil {
+		to.Is = &enginepb.DeliverEvent_Ready{Ready: &enginepb.Ready{Id: valid(e.Ready.ID)}}
+	}
+	return to
+}
+
+func deliverEventIn(e *enginepb.DeliverEvent) (engine.DeliverEvent, error) {
+	switch is := e.Is.(type) {
+	case *enginepb.DeliverEvent_Ready:
+		return engine.DeliverEvent{Ready: &engine.Ready{ID: is.Ready.GetId()}}, nil
+	case *enginepb.DeliverEvent_Result:
+		r := is.Result
+		return engine.DeliverEvent{Result: &engine.DeliveryResult{ID: r.GetId(), Code: r.GetCode(), Reason: r.GetReason(), Diagnostic: r.GetDiagnostic()}}, nil
+	}
+	return engine.DeliverEvent{}, engine.ContractError("an event of a delivery says nothing")
+}
+
+// valid is a text as protobuf takes it.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
