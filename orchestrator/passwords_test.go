@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,21 +161,66 @@ func TestAPasswordFollowsItsUserThroughAWaveAndBack(t *testing.T) {
 	})
 }
 
-// What reads the account's right away names it, in the run that meets it.
-func TestARunNamesTheRightThatReplicationLacks(t *testing.T) {
+// Each right that replication lacks is named by the run that meets it; nothing is lost by that.
+func TestARunNamesWhatReplicationLacks(t *testing.T) {
 	overSamba(t, func(s site) {
 		w := withPasswords(t, s)
-		w.person("ann", "OU=Sales,"+s.base)
+		_, upn := w.person("ann", "OU=Sales,"+s.base)
 		w.importText(fmt.Sprintf(passwordPolicy, s.base))
+		before, err := delegation.Read(w.conn, s.base)
+		w.must(err)
+		for i, missing := range []string{"Replicating Directory Changes", "Replicating Directory Changes All"} {
+			_, sid, err := delegation.Account(w.conn, "CN=Users,"+s.base, "svc-part"+strconv.Itoa(i), "Replicating-Passw0rd!")
+			w.must(err)
+			var have []delegation.Entry
+			for name, e := range delegation.Replicate {
+				if name != missing {
+					have = append(have, e)
+				}
+			}
+			w.must(delegation.Grant(w.conn, s.base, sid, have...))
+			w.more = "    replicate: {user: svc-part" + strconv.Itoa(i) + "@" + s.domain + ", passwordFile: ./hash-password, port: " + strconv.Itoa(s.replication) + "}\n"
+			w.again()
+			for _, name := range []string{"connect", "connect"} { // the first sync makes the users
+				r, err := w.tandem.Host().SyncAll(t.Context(), name, run.SyncOptions{})
+				if err != nil || r.Complete || len(r.Errors) != 1 || r.Errors[0].Code != "drs-rights" || !strings.Contains(r.Errors[0].Message, "svc-part"+strconv.Itoa(i)) {
+					t.Errorf("without %s: %v %+v", missing, err, r)
+				}
+			}
+		}
+		w.must(delegation.Write(w.conn, s.base, before))
 		w.file("hash-password", "Other-Passw0rd!\n")
-		w.close()
-		w.write()
-		w.open()
+		w.more = "    replicate: {user: svc-hash@" + s.domain + ", passwordFile: ./hash-password, port: " + strconv.Itoa(s.replication) + "}\n"
+		w.again()
 		r, err := w.tandem.Host().Passwords(t.Context(), "connect", run.SyncOptions{})
 		if err != nil || r.Complete || len(r.Errors) != 1 || r.Errors[0].Code != "credentials" || !strings.Contains(r.Errors[0].Message, "svc-hash") {
 			t.Errorf("a wrong password: %v %+v", err, r)
 		}
+		st, err := w.tandem.Host().Status(t.Context())
+		if err != nil || !slices.ContainsFunc(st.Trouble(), func(s string) bool { return strings.HasPrefix(s, "engine connect did not hand passwords over") }) {
+			t.Errorf("%v: %v", err, st.Trouble())
+		}
+		w.more = ""
+		w.again()
+		r, err = w.tandem.Host().Passwords(t.Context(), "connect", run.SyncOptions{})
+		if err != nil || r.Complete || len(r.Errors) != 1 || r.Errors[0].Code != "no-account" {
+			t.Errorf("without an account: %v %+v", err, r)
+		}
+		w.signsIn(upn, "Some-Passw0rd!", "AADSTS")
+		w.file("hash-password", "Replicating-Passw0rd!\n")
+		w.more = "    replicate: {user: svc-hash@" + s.domain + ", passwordFile: ./hash-password, port: " + strconv.Itoa(s.replication) + "}\n"
+		w.again()
+		w.hands("connect")
+		w.signsIn(upn, "Some-Passw0rd!", "")
 	})
+}
+
+// again opens Tandem with its configuration as it is now.
+func (w *world) again() {
+	w.t.Helper()
+	w.close()
+	w.write()
+	w.open()
 }
 
 // noSecretIn fails the test if a file below a folder has one of some texts, plain or in UTF-16.

@@ -110,6 +110,13 @@ func engineTable(w io.Writer, es []api.Engine) {
 			last = fmt.Sprintf("%s, %d applied, %d failed, %s", e.Last.Profile, e.Last.Applied, e.Last.Failed, e.Last.At)
 		}
 		rows = append(rows, []string{e.Name, health, fmt.Sprint(e.Scopes), fmt.Sprint(e.Errors), last})
+		if p := e.Passwords; p != nil {
+			last := "–"
+			if p.Last != nil {
+				last = fmt.Sprintf("%s, %d handed over, %d failed, %s", p.Last.Profile, p.Last.Applied, p.Last.Failed, p.Last.At)
+			}
+			rows = append(rows, []string{"  passwords", "", "", "", last})
+		}
 	}
 	table(w, "ENGINE|HEALTH|SCOPES|UNSETTLED|LAST RUN", rows)
 }
@@ -174,6 +181,13 @@ func showObject(w io.Writer, o api.Object) {
 	}
 	for _, f := range slices.Sorted(maps.Keys(o.Record)) {
 		fmt.Fprintf(w, "owner of record of %s: %s\n", f, o.Record[f])
+	}
+	if p := o.Password; p != nil {
+		must := ""
+		if p.MustChange {
+			must = ", to be changed at the next sign-in"
+		}
+		fmt.Fprintf(w, "the tenant has the password that was set in the directory at %s%s\n", p.SetAt, must)
 	}
 	fmt.Fprintln(w, bold("\ndirectory"))
 	for _, k := range slices.Sorted(maps.Keys(o.Values)) {

@@ -51,6 +51,14 @@ type EngineStatus struct {
 	Reach   *reach.Tries // nil: it was not tried
 	Full    *reach.Full  // nil: none is known
 	Process Process
+	// Passwords is how it hands passwords over; nil: it owns none.
+	Passwords *Passwords
+}
+
+// Passwords is what is known of the runs in which an engine hands passwords over.
+type Passwords struct {
+	Last  *run.Report  // nil: no run is known
+	Reach *reach.Tries // nil: it was not tried
 }
 
 // DirectoryStatus is what the census knows of a directory.
@@ -113,6 +121,12 @@ func (a *Desk) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 		e.Last = &r
 	}
 	e.Reach, e.Full = a.o.Notes.Of(reach.Engine(n)), a.o.Notes.LastFull(n)
+	if a.o.Run.HandsOver(n) {
+		e.Passwords = &Passwords{Reach: a.o.Notes.Of(reach.Engine(ledger.RunKey(n, scoping.PasswordHash)))}
+		if r, ok := a.o.Run.LastPasswords(n); ok {
+			e.Passwords.Last = &r
+		}
+	}
 	if p, ok := a.o.Engines.(Processes); ok {
 		e.Process = p.Process(n)
 	}
@@ -142,6 +156,9 @@ func (s Status) Trouble() []string {
 	for _, e := range s.Engines {
 		if e.Reach != nil && e.Reach.Failures > 0 {
 			out = append(out, "engine "+e.Name+" did not complete a run "+e.Reach.Failed())
+		}
+		if p := e.Passwords; p != nil && p.Reach != nil && p.Reach.Failures > 0 {
+			out = append(out, "engine "+e.Name+" did not hand passwords over "+p.Reach.Failed())
 		}
 		if e.Health != nil && !e.Health.OK {
 			out = append(out, "engine "+e.Name+" says: "+e.Health.Message)

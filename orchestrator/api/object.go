@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
@@ -13,6 +14,7 @@ type Object struct {
 	Explained
 	Link     *Link                      `json:"link"` // null: not in the tenant by Tandem's doing
 	Record   map[scoping.Feature]string `json:"ownerOfRecord"`
+	Password *Password                  `json:"password"` // that was handed over to the tenant; null: none was
 	Values   map[string][]string        `json:"directoryValues"`
 	Tenant   *cloud.Object              `json:"tenant"`
 	Foreign  []string                   `json:"foreignReferences"`  // members or manager in the tenant that Tandem did not write
@@ -31,6 +33,14 @@ type Link struct {
 	Transit *ledger.Transit `json:"transit,omitempty"`
 }
 
+// Password says which password the tenant has; nothing of what it is.
+type Password struct {
+	SetAt      string `json:"setAt"`  // in the directory
+	Engine     string `json:"engine"` // that owns it now, by the record
+	MustChange bool   `json:"mustChange"`
+	Version    uint32 `json:"version"` // how often it was set
+}
+
 func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	r, err := c.h.o.Host().Object(ctx, q.Ref)
 	if err != nil {
@@ -39,6 +49,9 @@ func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	out := Object{Explained: explainedOf(r.Explained), Record: r.Record, Values: r.Directory, Tenant: r.Cloud, Foreign: r.Foreign, Excluded: r.Excluded, Errors: []Debt{}, Journal: []Record{}}
 	if r.Row != nil {
 		out.Link = &Link{CloudID: r.Row.CloudID, Anchor: r.Row.Anchor, Origin: r.Row.Origin, State: r.Row.State, Transit: r.Row.Transit}
+	}
+	if s, must, ok := gate.HandedOver(r.Row); ok {
+		out.Password = &Password{SetAt: stamp(s.Changed.UnixMilli()), Engine: r.Record[scoping.PasswordHash], MustChange: must, Version: s.Version}
 	}
 	for _, d := range r.Debts {
 		out.Errors = append(out.Errors, debtOf(d))

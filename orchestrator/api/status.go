@@ -91,12 +91,20 @@ type Engine struct {
 	Lag      *int64                       `json:"lagMillis"` // since its last run here
 	Last     *Sync                        `json:"lastRun"`
 
+	Passwords *Passwords `json:"passwords"` // how it hands passwords over; null: it owns none
+
 	LastFull *string `json:"lastFullRun"` // the end of its last complete full run; null: none is known
 
 	Reached               // how its tries to run went
 	NextRun      *string  `json:"nextRun"`      // null where nobody serves, or while it runs
 	RunningSince *string  `json:"runningSince"` // null: it does not run
 	Process      *Process `json:"process"`      // null: not known
+}
+
+// Passwords is how an engine hands passwords over.
+type Passwords struct {
+	Last *Sync `json:"lastRun"`
+	Reached
 }
 
 func engineOf(e answer.EngineStatus, now time.Time) Engine {
@@ -112,6 +120,12 @@ func engineOf(e answer.EngineStatus, now time.Time) Engine {
 	}
 	if e.Last != nil {
 		out.Last, out.Lag = ptr(syncOf(*e.Last)), ptr(now.UnixMilli()-e.Last.At)
+	}
+	if p := e.Passwords; p != nil {
+		out.Passwords = &Passwords{Reached: reachedOf(p.Reach)}
+		if p.Last != nil {
+			out.Passwords.Last = ptr(syncOf(*p.Last))
+		}
 	}
 	for _, g := range e.Grants {
 		if g.Mode == engine.ModeOwn {

@@ -36,6 +36,14 @@ func agreedStamp(row *ledger.Row) (credential.Stamp, bool) {
 	return s, err == nil
 }
 
+// HandedOver returns which change of its password the tenant has of a linked user, and whether it has to be changed there; false: none was handed over.
+func HandedOver(row *ledger.Row) (s credential.Stamp, mustChange, ok bool) {
+	if s, ok = agreedStamp(row); ok {
+		mustChange = strings.HasSuffix(row.Features[scoping.PasswordHash].Hash, temporaryMark)
+	}
+	return s, mustChange, ok
+}
+
 // agreedPassword sums what is agreed about the password of a cloud object; 0: nothing.
 func agreedPassword(row *ledger.Row) uint64 {
 	if row == nil || row.CloudID == "" || row.Features[scoping.PasswordHash] == nil {

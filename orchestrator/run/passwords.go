@@ -68,6 +68,11 @@ func (r *Runner) Passwords(ctx context.Context, name string, o SyncOptions) (Rep
 	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(context.WithoutCancel(ctx)))
 }
 
+// LastPasswords returns an engine's last report of passwords, of whichever process; false: none is known.
+func (r *Runner) LastPasswords(name string) (Report, bool) {
+	return r.Last(keyOf(name, engine.Passwords))
+}
+
 // SyncAll is Sync, and after it Passwords, in one report. What is cut down to a part of a directory has no passwords.
 func (r *Runner) SyncAll(ctx context.Context, name string, o SyncOptions) (Report, error) {
 	out, err := r.Sync(ctx, name, o)

@@ -113,6 +113,9 @@ func (r *Report) count(sum gate.Summary) {
 }
 
 func (r *Report) add(j gate.Judgement) {
+	if j.Key.Feature == scoping.PasswordHash && j.Code == gate.CodeWaitsForBase {
+		return // of whom is not in the tenant, nothing is to be said
+	}
 	if j.Outcome == engine.Deferred && j.Code == gate.CodeStopped && r.ReadOnly == "" {
 		r.Stopped = j.Reason
 	}

@@ -13,8 +13,12 @@ import (
 // passwordReaders reads the passwords of each directory in this process, with the account that tandem.yaml names for it.
 func passwordReaders(c engine.Config) (out []handover.Directory, err error) {
 	for _, d := range c.Directories {
-		conn := directory.Connection{Name: d.Name, URLs: d.URLs, Base: d.Base, CA: d.CA, Insecure: d.Insecure}
-		reader, err := passwordhash.DirectTo(conn, directory.Account(d.Accounts[scoping.Replicate]))
+		conn := directory.Connection{Name: d.Name, URLs: d.URLs, Base: d.Base, User: d.User, CA: d.CA, Insecure: d.Insecure}
+		accounts := map[scoping.Purpose]directory.Account{}
+		for p, a := range d.Accounts {
+			accounts[p] = directory.Account(a)
+		}
+		reader, err := passwordhash.DirectTo(conn, accounts)
 		if err != nil {
 			return nil, fmt.Errorf("the account that reads password hashes: %w", err)
 		}

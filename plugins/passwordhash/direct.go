@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,8 @@ type Direct struct {
 	Account directory.Connection
 	// Port is the controllers' TCP port for replication; 0 asks their endpoint mappers.
 	Port int
+	// Own are the names of accounts of Tandem's own, in small letters: their passwords are nothing for the tenant.
+	Own []string
 	// Random is where salts come from; nil: crypto/rand.
 	Random io.Reader
 	// Now is the clock; nil: time.Now.
@@ -63,7 +67,7 @@ func (d *Direct) Read(ctx context.Context, q Query, begin func(Reading) error, e
 	if err := begin(r); err != nil {
 		return r, err
 	}
-	b := &batch{random: d.Random, credentials: q.Credentials, each: each}
+	b := &batch{random: d.Random, credentials: q.Credentials, own: d.Own, each: each}
 	if b.random == nil {
 		b.random = rand.Reader
 	}
@@ -157,6 +161,7 @@ func read(ctx context.Context, s session, q Query, b *batch) (since []byte, err 
 type batch struct {
 	random      io.Reader
 	credentials bool
+	own         []string
 	each        func([]User) error
 
 	read []drsr.User
@@ -183,7 +188,9 @@ func (b *batch) flush() error {
 	}
 	out := make([]User, len(b.read))
 	for i, u := range b.read {
-		out[i] = userOf(u)
+		if out[i] = userOf(u); slices.Contains(b.own, strings.ToLower(u.Name)) {
+			out[i].Reason = OwnAccount
+		}
 	}
 	defer b.wipe()
 	if b.credentials {

@@ -202,6 +202,13 @@ func TestWhatIsHandedOverOfAUser(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+	c := controllerOf(3)
+	d := c.reader()
+	d.Own = []string{nameOf("1@contoso.test"), nameOf(`CONTOSO\2`)}
+	users, _ := readAll(t, d, Query{Credentials: true})
+	if len(users) != 3 || users[0].Reason != "" || users[1].Reason != OwnAccount || users[2].Reason != OwnAccount || users[1].Credential != nil {
+		t.Errorf("own accounts: %+v", users)
+	}
 	if _, err := new(Direct).Read(t.Context(), Query{}, nil, nil); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("without an account: %v", err)
 	}

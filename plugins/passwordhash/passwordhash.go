@@ -9,6 +9,7 @@ package passwordhash
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -39,8 +40,9 @@ type User struct {
 // The reasons why a user's password is not handed over.
 const (
 	NoPassword = "no-password"
-	NoNTHash   = "no-nt-hash" // the directory keeps none (Samba's nt hash store = never)
-	SmartCard  = "smart-card" // a smart card is required: the password is nobody's
+	NoNTHash   = "no-nt-hash"  // the directory keeps none (Samba's nt hash store = never)
+	OwnAccount = "own-account" // by it Tandem works in the directory: nobody signs in to the tenant as it
+	SmartCard  = "smart-card"  // a smart card is required: the password is nobody's
 )
 
 // MaxBatch is the largest number of users that a Reader tells at once.
@@ -61,9 +63,14 @@ type Reader interface {
 	Read(ctx context.Context, q Query, begin func(Reading) error, each func([]User) error) (Reading, error)
 }
 
-// DirectTo returns a Reader of a directory whose account is known where this runs; of the zero Account it is one that says that there is none.
-func DirectTo(c directory.Connection, a directory.Account) (*Direct, error) {
-	if a.User == "" {
+// DirectTo returns a Reader of a directory with the account for it among those that are known where this runs; without one, one that says that there is none.
+func DirectTo(c directory.Connection, accounts map[scoping.Purpose]directory.Account) (*Direct, error) {
+	own := []string{nameOf(c.User)}
+	for _, a := range accounts {
+		own = append(own, nameOf(a.User))
+	}
+	a, there := accounts[scoping.Replicate]
+	if !there {
 		c.User = ""
 		return &Direct{Account: c}, nil
 	}
@@ -71,7 +78,20 @@ func DirectTo(c directory.Connection, a directory.Account) (*Direct, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Direct{Account: as, Port: a.Port}, nil
+	return &Direct{Account: as, Port: a.Port, Own: own}, nil
+}
+
+// nameOf returns the account name of a login: of NAME@DOMAIN, DOMAIN\NAME, or a DN whose first part is its name.
+func nameOf(login string) string {
+	if _, name, down := strings.Cut(login, `\`); down {
+		login = name
+	}
+	login, _, _ = strings.Cut(login, "@")
+	login, _, _ = strings.Cut(login, ",")
+	if _, name, dn := strings.Cut(login, "="); dn {
+		login = name
+	}
+	return strings.ToLower(login)
 }
 
 // ErrNoAccount means that nobody was given the account by which passwords are read.

@@ -25,7 +25,6 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/passwordhash"
-	"github.com/tandem-sync/tandem/scoping"
 )
 
 // ErrRemoved says that the service no longer knows this agent: it was removed there, and must be enrolled again.
@@ -103,7 +102,7 @@ func Run(ctx context.Context, id Identity, o Options) error {
 	if _, err := cryptorand.Read(process); err != nil {
 		return fmt.Errorf("name this process: %w", err)
 	}
-	passwords, err := passwordhash.DirectTo(id.Connection, id.Accounts[scoping.Replicate])
+	passwords, err := passwordhash.DirectTo(id.Connection, id.Accounts)
 	if err != nil {
 		return err
 	}
