@@ -256,7 +256,8 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 	sight := g.o.Census.Sight(*r.Object)
 	place := PlaceOf(*r.Object, sight, g.o.Ledger.Rows.Get(*r.Object))
 	own := g.auth.Owner(place, r.Kind, r.Feature)
-	same := own.Engine == r.Engine && r.Epoch.Compare(own.Epoch) >= 0
+	leaver := r.Intent.Claim.Owner == scoping.None // its last values are not meant for one who came back
+	same := own.Engine == r.Engine && r.Epoch.Compare(own.Epoch) >= 0 && !leaver
 	alive := sight.Known && !sight.Gone
 	if r.Intent.Write.Op == cloud.Delete {
 		alive = !alive

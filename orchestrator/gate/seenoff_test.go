@@ -1,9 +1,12 @@
 package gate_test
 
 import (
+	"time"
+
 	"testing"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -34,5 +37,47 @@ func TestLeaversThatRulesLeaveOutAreSeenOff(t *testing.T) {
 	check(t, v, engine.Unchanged, "")
 	if len(v.Writes) > 0 || !v.Closed {
 		t.Errorf("%+v", v)
+	}
+}
+
+// One who comes back while the request that removes or disables it is tried again is left alone (seed 18529).
+func TestWhoComesBackBetweenTwoAttemptsIsNotSeenOff(t *testing.T) {
+	for _, leaving := range []scoping.Leaving{scoping.Remove, scoping.Disable} {
+		w := newWorld(t)
+		p := partition(t, scoping.None)
+		policy := p.Policy()
+		policy.Defaults.Leaving = leaving
+		for i := range policy.Assignments {
+			policy.Assignments[i].Leaving = ""
+		}
+		again, err := scoping.Compile(policy, map[string]scoping.EngineCaps{mine: {Features: policy.Features}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.g.SetAuthority(gate.Authority{Partition: again.Succeed(nil, epoch(5)), Epoch: epoch(5)}, usual)
+		w.account(ann, "ann")
+		home := w.sights[ann]
+		away := home
+		away.Parent, away.Chain = other, []scoping.GUID{other, root}
+		w.sights[ann] = away
+		w.evidence = gate.Evidence{Life: gate.Living}
+		w.answers = []cloud.Result{{Status: cloud.Throttled, RetryAfter: time.Second}}
+		w.resting = func() { w.sights[ann] = home }
+		s := w.g.Begin(gate.SessionOptions{Engine: mine, Run: 1, Farewell: map[scoping.ObjectID]bool{ann: true}})
+		last := propose()
+		last.Parent = other
+		if _, err := s.Propose(t.Context(), []engine.Proposal{last}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.End(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.sent) != 1 {
+			t.Errorf("%s: %d requests were sent, the second one after it came back: %+v", leaving, len(w.sent), w.sent)
+		}
+		w.ran()
+		if d := w.debt(ann, scoping.Users); d.To != standing.Owner {
+			t.Errorf("%s: nobody looks at it: %+v", leaving, d)
+		}
 	}
 }

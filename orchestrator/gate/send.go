@@ -220,6 +220,8 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	case it.p.Feature != scoping.Base(it.p.Kind) && row != nil && row.State == ledger.DeletedByTandem: // a moment ago, in this session: its links went with it
 		return settle(engine.Unchanged, CodeNotLinked, ""), true
 	case !g.o.Without.checksAttempts(), st.Farewell && owner == scoping.None:
+	case st.Farewell && it.p.Want != engine.Gone: // its last values, or its end, are not meant for one who lives here
+		return settle(engine.Deferred, CodePlace, "it came back while it was seen off"), true
 	case owner != s.engine:
 		return other(engine.Released, CodeMoved, "the object belongs to "+owner+" now"), true
 	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:
