@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/run"
@@ -64,13 +65,13 @@ func TestChangedDefaultsAloneArePlannedAndPutInForce(t *testing.T) {
 	if len(p.Waves) != 0 || p.Settings == nil || p.Settings.Defaults == nil || p.Settings.Defaults.From.DeleteThreshold.Objects != 500 || p.Settings.Defaults.To.DeleteThreshold.Objects != 3 {
 		t.Fatalf("the plan: %+v, %+v", p.Waves, p.Settings)
 	}
-	if d := w.partition().Defaults(); d != scoping.DefaultDefaults() {
+	if d := w.partition().Defaults(); !d.Equal(scoping.DefaultDefaults()) {
 		t.Fatalf("planning alone changed the policy: %+v", d)
 	}
 	for range 2 { // repeated it is done already
 		w.applied(p)
 		cur := w.partition()
-		if d := cur.Defaults(); d != p.Target.Defaults() || cur.Revision() != 2 {
+		if d := cur.Defaults(); !d.Equal(p.Target.Defaults()) || cur.Revision() != 2 {
 			t.Fatalf("in force: %+v, revision %d", d, cur.Revision())
 		}
 	}
@@ -292,7 +293,7 @@ func TestAManagerOfOthersIsKept(t *testing.T) {
 	annDN, ann := w.person("ann", sales)
 	_, bob := w.person("bob", sales)
 	w.sync("connect", engine.ProfileFull)
-	if err := w.model.SetManager(w.mustUser(ann).ID, w.mustUser(bob).ID); err != nil {
+	if err := w.model.SetManager(tenant.User, w.mustUser(ann).ID, w.mustUser(bob).ID); err != nil {
 		t.Fatal(err)
 	}
 	w.modify(annDN, "title", "Chief")

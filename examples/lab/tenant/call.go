@@ -102,7 +102,7 @@ func (c *call) selected(kind Kind, extra ...string) ([]string, error) {
 	var out []string
 	for _, name := range strings.Split(text, ",") {
 		name = strings.TrimSpace(name)
-		if schemas[kind].byName[name] == nil && !slices.Contains(extra, name) {
+		if schemas[kind].byName[name] == nil && !slices.Contains(extra, name) && !(kind == User && isExtension(name)) { // Graph leaves out extensions that it does not know
 			return nil, plainBadRequest("Parsing OData Select and Expand failed: Could not find a property named '" + name + "' on type 'microsoft.graph." + string(kind) + "'.")
 		}
 		out = append(out, name)

@@ -247,10 +247,11 @@ func TestOnlyTheApplicationSendsCredentials(t *testing.T) {
 	w.refused(403, "Authorization_RequestDenied", "", "POST", w.door("/credentials"), body, bearer(token)...)
 	w.refused(403, "Authorization_RequestDenied", "", "GET", w.door("/writeback"), nil, bearer(token)...)
 	w.refused(403, "Authorization_RequestDenied", "application", "GET", w.door("/writeback"), nil, bearer(w.server.LabToken)...)
+	w.refused(403, "Authorization_RequestDenied", "", "GET", w.door("/contacts"), nil, bearer(token)...)
 	w.refused(401, "InvalidAuthenticationToken", "", "POST", w.door("/credentials"), body, bearer("rubbish")...)
 	w.refused(401, "InvalidAuthenticationToken", "", "POST", w.door("/credentials"), body, "Authorization", "")
 	for _, by := range []string{w.server.LabToken, w.token} {
-		if got := fmt.Sprint(w.do(200, "GET", w.door("/"), nil, bearer(by)...)); got != "map[doors:[credentials writeback]]" {
+		if got := fmt.Sprint(w.do(200, "GET", w.door("/"), nil, bearer(by)...)); got != "map[doors:[contacts credentials writeback]]" {
 			t.Errorf("doors: %s", got)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 // deltaLink's and nothing else counts.
 // See https://learn.microsoft.com/graph/delta-query-overview.
 type DeltaRequest struct {
-	Select  []string // tracked and returned properties, with members (groups) or manager (users); none is the default set
+	Select  []string // tracked and returned properties, with members (groups) or manager (users and contacts); none is the default set
 	IDs     []string // only these objects; none is all
 	Latest  bool     // start from now, without data
 	Token   string
@@ -180,7 +180,7 @@ func (d *round) properties(item map[string]any, o *object, v, before *version) b
 			item[name] = shown(schemas[o.kind].byName[name], value)
 		}
 	}
-	if d.t.Kind == User && d.t.tracks("manager") {
+	if d.t.Kind != Group && d.t.tracks("manager") {
 		changed = d.manager(item, v, before) || changed
 	}
 	return changed

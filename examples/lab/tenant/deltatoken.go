@@ -41,6 +41,11 @@ func (t *deltaToken) properties() []string {
 			out = append(out, p.Name)
 		}
 	}
+	for _, name := range t.Select {
+		if isExtension(name) {
+			out = append(out, name)
+		}
+	}
 	return out
 }
 

@@ -71,7 +71,7 @@ func (c *call) deltaRequest(kind Kind) (DeltaRequest, error) {
 	if r.Token != "" {
 		return r, nil
 	}
-	extra := map[Kind][]string{User: {"manager"}, Group: {"members"}}[kind]
+	extra := map[Kind][]string{User: {"manager"}, Contact: {"manager"}, Group: {"members"}}[kind]
 	selected, err := c.selected(kind, extra...)
 	if err != nil {
 		return r, err

@@ -16,6 +16,7 @@ var directoryRoutes = []route{
 	writes(http.MethodDelete, "directory/deletedItems/{}", func(f *front, c *call) (reply, error) { return answer(f.model.Purge(c.args[0])) }),
 	writes(http.MethodPost, "directory/deletedItems/{}/restore", restore),
 	asks("directoryObjects/getByIds", 3, getByIDs),
+	asks("directoryObjects/getAvailableExtensionProperties", 2, availableExtensions),
 	get("directoryObjects/{}", 1, directoryObject),
 	get("servicePrincipals(appId)/{}", 1, func(f *front, c *call) (reply, error) {
 		return read(f, c, ServicePrincipal, "servicePrincipals", func() (Object, error) { return f.model.GetByKey(ServicePrincipal, "appId", c.args[0]) })

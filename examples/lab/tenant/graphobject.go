@@ -130,14 +130,14 @@ func (c *call) order(kind Kind, q *Query) error {
 	return nil
 }
 
-// expands reads $expand: manager on users, members on groups, memberOf on both; nested options may only be $select.
+// expands reads $expand: manager on users and contacts, members on groups, memberOf on all; nested options may only be $select.
 func (c *call) expands(kind Kind) ([]string, error) {
 	text := c.option("expand")
 	if text == "" {
 		return nil, nil
 	}
 	name, nested, _ := strings.Cut(text, "(")
-	allowed := map[Kind][]string{User: {"manager", "memberOf"}, Group: {"members", "memberOf"}}[kind]
+	allowed := map[Kind][]string{User: {"manager", "memberOf"}, Contact: {"manager", "memberOf"}, Group: {"members", "memberOf"}}[kind]
 	if !slices.Contains(allowed, name) || nested != "" && (!strings.HasPrefix(nested, "$select=") || strings.ContainsAny(nested, ";")) {
 		return nil, unsupportedQuery("The $expand of '%s' is not supported.", text)
 	}

@@ -6,11 +6,17 @@ var userRoutes = []route{
 	writes(http.MethodPost, "users", createUser),
 	writes(http.MethodPatch, "users/{}", func(f *front, c *call) (reply, error) { return update(c, f.model.UpdateUser) }),
 	writes(http.MethodDelete, "users/{}", func(f *front, c *call) (reply, error) { return answer(f.model.Delete(User, c.args[0])) }),
-	get("users/{}/manager", 1, manager),
-	get("users/{}/manager/$ref", 1, managerRef),
-	writes(http.MethodPut, "users/{}/manager/$ref", putManager),
-	writes(http.MethodDelete, "users/{}/manager/$ref", func(f *front, c *call) (reply, error) { return answer(f.model.ClearManager(c.args[0])) }),
-	get("users/{}/directReports", 1, func(f *front, c *call) (reply, error) { return listRelated(f, c, User, DirectReports, "") }),
+	writes(http.MethodPut, "users/{}/manager/$ref", func(f *front, c *call) (reply, error) { return putManager(f, c, User) }),
+	writes(http.MethodDelete, "users/{}/manager/$ref", func(f *front, c *call) (reply, error) { return answer(f.model.ClearManager(User, c.args[0])) }),
+}
+
+// managerRoutes are how the manager of users and contacts, and those whose manager they are, are read.
+func managerRoutes(collection string, kind Kind) []route {
+	return []route{
+		get(collection+"/{}/manager", 1, func(f *front, c *call) (reply, error) { return manager(f, c, kind) }),
+		get(collection+"/{}/manager/$ref", 1, func(f *front, c *call) (reply, error) { return managerRef(f, c, kind) }),
+		get(collection+"/{}/directReports", 1, func(f *front, c *call) (reply, error) { return listRelated(f, c, kind, DirectReports, "") }),
+	}
 }
 
 func answer(err error) (reply, error) { return noContent, err }
@@ -42,8 +48,8 @@ func (c *call) created(o Object, collection string) reply {
 	return reply{status: http.StatusCreated, body: body, header: map[string]string{"Location": c.base + "/" + collection + "/" + o.ID}}
 }
 
-func findManager(f *front, c *call) (Object, error) {
-	o, err := f.model.Get(User, c.args[0])
+func findManager(f *front, c *call, kind Kind) (Object, error) {
+	o, err := f.model.Get(kind, c.args[0])
 	if err != nil {
 		return Object{}, err
 	}
@@ -53,8 +59,8 @@ func findManager(f *front, c *call) (Object, error) {
 	return f.model.Get("", o.Manager)
 }
 
-func manager(f *front, c *call) (reply, error) {
-	boss, err := findManager(f, c)
+func manager(f *front, c *call, kind Kind) (reply, error) {
+	boss, err := findManager(f, c, kind)
 	if err != nil {
 		return reply{}, err
 	}
@@ -67,20 +73,20 @@ func manager(f *front, c *call) (reply, error) {
 	return reply{status: http.StatusOK, body: body}, nil
 }
 
-func managerRef(f *front, c *call) (reply, error) {
-	boss, err := findManager(f, c)
+func managerRef(f *front, c *call, kind Kind) (reply, error) {
+	boss, err := findManager(f, c, kind)
 	if err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusOK, body: map[string]any{"@odata.context": c.base + "/$metadata#$ref", "@odata.id": c.base + "/directoryObjects/" + boss.ID}}, nil
 }
 
-func putManager(f *front, c *call) (reply, error) {
+func putManager(f *front, c *call, kind Kind) (reply, error) {
 	link, err := c.reference()
 	if err != nil {
 		return reply{}, err
 	}
-	return answer(f.model.SetManager(c.args[0], link))
+	return answer(f.model.SetManager(kind, c.args[0], link))
 }
 
 // reference reads the body of a $ref write.

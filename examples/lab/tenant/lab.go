@@ -25,6 +25,8 @@ import (
 //	POST   /lab/groups/{id}/members      {member}: also of synced groups
 //	POST   /lab/roles                    {principalId, roleId, eligible}
 //	DELETE /lab/roles/{id}
+//	POST   /lab/extensions               {appId, name}: registers a text extension of users, and gives its name
+//	GET    /lab/contacts[?sourceAnchor=]  all contacts with their anchors
 //	GET    /lab/credentials/{id}         {changedAt, by, mustChange, log, number} of the credential handed in last; 404 without one
 //	POST   /lab/sspr/change|reset|unlock {user, oldPassword, newPassword}: what people do in the portal, see portal.go
 //	POST   /lab/writeback-faults         one WritebackFault
@@ -85,6 +87,20 @@ var labActions = map[string]labAction{
 	},
 	"POST run-ghosts": func(f *front, _ *http.Request, _ string, _ []byte) (any, error) {
 		return map[string]any{"run": f.runGhosts(true)}, nil
+	},
+	"POST extensions": func(f *front, _ *http.Request, _ string, body []byte) (any, error) {
+		var in struct {
+			AppID string `json:"appId"`
+			Name  string `json:"name"`
+		}
+		if err := decode(body, &in); err != nil {
+			return nil, err
+		}
+		return map[string]any{"name": f.model.RegisterExtension(in.AppID, in.Name)}, nil
+	},
+	"GET contacts": func(f *front, r *http.Request, _ string, _ []byte) (any, error) {
+		out, err := listContacts(f, &call{query: r.URL.Query()})
+		return out.body, err
 	},
 	"POST objects":  labSeed,
 	"PATCH objects": labSeedUpdate,

@@ -47,9 +47,11 @@ type Model struct {
 	log      []change
 	index    map[string][]string // kind, property, value → ids that ever had it; checked against the version on use
 	memberOf map[string][]string // member → groups that ever had it
+	anchors  map[string][]string // source anchor → contacts that ever had it
 	bin      []binEntry          // soft-deleted objects, oldest first
 	roles    map[string]*assignment
 
+	extensions []string // registered ones of users, in the order of their registration
 	lag        time.Duration
 	validity   time.Duration // of passwords that were set in the tenant; 0 is endless
 	generation string        // of delta tokens; a new one voids all issued
@@ -91,7 +93,7 @@ func NewModel(o Options) *Model {
 	domain := strings.ToLower(o.Domain)
 	name, _, _ := strings.Cut(domain, ".")
 	m := &Model{opts: o, verified: []string{domain, name + ".onmicrosoft.com"}, objects: map[string]*object{}, order: map[Kind][]*object{},
-		index: map[string][]string{}, memberOf: map[string][]string{}, roles: map[string]*assignment{}}
+		index: map[string][]string{}, memberOf: map[string][]string{}, anchors: map[string][]string{}, roles: map[string]*assignment{}}
 	m.created = m.now()
 	m.tenantID = m.newID()
 	m.generation = m.newID()
@@ -169,11 +171,14 @@ func (m *Model) add(kind Kind, v *version) *object {
 	v.props["createdDateTime"] = stampTime(m.now())
 	v.props["securityIdentifier"] = cloudSID(o.id)
 	for name := range v.props {
-		if schemas[kind].byName[name] == nil {
+		if schemas[kind].byName[name] == nil && !isExtension(name) {
 			delete(v.props, name)
 		}
 	}
 	m.objects[o.id] = o
+	if v.anchor != "" {
+		m.anchors[v.anchor] = append(m.anchors[v.anchor], o.id)
+	}
 	m.order[kind] = append(m.order[kind], o)
 	m.write(o, v)
 	return o

@@ -20,6 +20,7 @@ type version struct {
 	seq       uint64
 	props     map[string]any // string, bool, []string, map[string]any; absent is null
 	manager   string
+	anchor    string // of a contact: its source anchor, which Graph does not show
 	life      life
 	deletedAt time.Time
 	leftIn    []string // groups that it was taken from by its own deletion, to be put back by a restore

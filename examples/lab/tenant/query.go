@@ -260,9 +260,11 @@ func (m *Model) Related(kind Kind, ref string, r Relation) ([]Object, []Role, er
 
 func (m *Model) reportsOf(id string, at uint64) []*object {
 	var out []*object
-	for _, o := range m.order[User] {
-		if v := o.at(at); v != nil && v.life == live && v.manager == id {
-			out = append(out, o)
+	for _, kind := range []Kind{User, Contact} {
+		for _, o := range m.order[kind] {
+			if v := o.at(at); v != nil && v.life == live && v.manager == id {
+				out = append(out, o)
+			}
 		}
 	}
 	return out

@@ -78,7 +78,7 @@ var keyed = regexp.MustCompile(`^([A-Za-z]+)\((?:([A-Za-z]+)=)?'(.*)'\)$`)
 
 // bare are the functions and casts that may carry a namespace and empty parentheses.
 var bare = map[string]bool{"user": true, "group": true, "orgcontact": true, "directoryrole": true, "serviceprincipal": true, "delta": true,
-	"restore": true, "getbyids": true, "getmembergroups": true, "getmemberobjects": true, "checkmembergroups": true,
+	"restore": true, "getbyids": true, "getavailableextensionproperties": true, "getmembergroups": true, "getmemberobjects": true, "checkmembergroups": true,
 	"checkmemberobjects": true}
 
 // segments splits a path below the version into decoded segments, keys apart from their collections.
@@ -142,10 +142,12 @@ var routes []route
 func init() {
 	routes = append(routes, asks("$batch", 0, batch).by(anybody))
 	routes = append(routes, objectRoutes("users", User)...)
+	routes = append(routes, managerRoutes("users", User)...)
 	routes = append(routes, userRoutes...)
 	routes = append(routes, personRoutes...)
 	routes = append(routes, objectRoutes("groups", Group)...)
 	routes = append(routes, groupRoutes...)
+	routes = append(routes, managerRoutes("contacts", Contact)...)
 	routes = append(routes, objectRoutes("contacts", Contact)...)
 	routes = append(routes, objectRoutes("servicePrincipals", ServicePrincipal)...)
 	routes = append(routes, directoryRoutes...)

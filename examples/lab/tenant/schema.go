@@ -118,12 +118,12 @@ var groupRows = []row{
 	{"serviceProvisioningErrors", "Collection(graph.serviceProvisioningError)", "rs", 0},
 }
 
-// contactRows: https://learn.microsoft.com/graph/api/resources/orgcontact; Graph cannot write them.
+// contactRows: https://learn.microsoft.com/graph/api/resources/orgcontact. Graph cannot write them: what is not read only here, the lab's door takes.
 var contactRows = []row{
-	{"id", edmString, "rsf", 0}, {"deletedDateTime", edmTime, "r", 0}, {"companyName", edmString, "sf", 0}, {"department", edmString, "sf", 0},
-	{"displayName", edmString, "snf", 256}, {"givenName", edmString, "sf", 0}, {"jobTitle", edmString, "sf", 0}, {"mail", edmString, "sf", 0},
-	{"mailNickname", edmString, "sf", 0}, {"onPremisesLastSyncDateTime", edmTime, "rsf", 0}, {"onPremisesSyncEnabled", edmBool, "rsf", 0},
-	{"proxyAddresses", edmStrings, "rsf", 0}, {"surname", edmString, "sf", 0},
+	{"id", edmString, "rsf", 0}, {"deletedDateTime", edmTime, "r", 0}, {"companyName", edmString, "sf", 64}, {"department", edmString, "sf", 64},
+	{"displayName", edmString, "snf", 256}, {"givenName", edmString, "sf", 64}, {"jobTitle", edmString, "sf", 128}, {"mail", edmString, "sf", 0},
+	{"mailNickname", edmString, "sf", 64}, {"onPremisesLastSyncDateTime", edmTime, "rsf", 0}, {"onPremisesSyncEnabled", edmBool, "rsf", 0},
+	{"proxyAddresses", edmStrings, "rsf", 0}, {"surname", edmString, "sf", 64},
 }
 
 // servicePrincipalRows: https://learn.microsoft.com/graph/api/resources/serviceprincipal.

@@ -81,6 +81,9 @@ func (m *Model) stateOf(o *object, name func(string) string, natural bool) State
 	for k, value := range v.props {
 		s.Properties[k] = value
 	}
+	if v.anchor != "" {
+		s.Properties[AnchorProperty] = v.anchor
+	}
 	if natural {
 		for _, k := range volatile {
 			delete(s.Properties, k)

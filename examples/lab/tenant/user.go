@@ -14,6 +14,10 @@ func (m *Model) CreateUser(body map[string]any) (Object, error) {
 	if err := missing(User, body, "accountEnabled", "displayName", "mailNickname", "userPrincipalName", "passwordProfile"); err != nil {
 		return Object{}, err
 	}
+	extensions, body, err := m.takeExtensions(body)
+	if err != nil {
+		return Object{}, err
+	}
 	changes, err := patch(User, body)
 	if err != nil {
 		return Object{}, err
@@ -35,6 +39,7 @@ func (m *Model) CreateUser(body map[string]any) (Object, error) {
 	if v.manager, err = m.boundManager(body, ""); err != nil {
 		return Object{}, err
 	}
+	merge(v.props, extensions)
 	o := m.add(User, v)
 	m.setProfile(o, pass, k, true)
 	return m.object(o), nil
@@ -46,6 +51,10 @@ func (m *Model) UpdateUser(ref string, body map[string]any) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o, err := m.find(User, ref, m.head())
+	if err != nil {
+		return err
+	}
+	extensions, body, err := m.takeExtensions(body)
 	if err != nil {
 		return err
 	}
@@ -68,6 +77,7 @@ func (m *Model) UpdateUser(ref string, body map[string]any) error {
 	if v.manager, err = m.boundManager(body, v.manager); err != nil {
 		return err
 	}
+	merge(v.props, extensions)
 	m.writeIfChanged(o, v)
 	m.setProfile(o, pass, k, given)
 	return nil
@@ -246,35 +256,35 @@ func (m *Model) managerOf(link string) (string, error) {
 	return o.id, nil
 }
 
-// SetManager sets a user's manager from an @odata.id link or a bare id.
+// SetManager sets the manager of a user or contact from an @odata.id link or a bare id.
 // See https://learn.microsoft.com/graph/api/user-post-manager.
-func (m *Model) SetManager(ref, link string) error {
+func (m *Model) SetManager(kind Kind, ref, link string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id, err := m.managerOf(link)
 	if err != nil {
 		return err
 	}
-	return m.setManager(ref, id)
+	return m.setManager(kind, ref, id)
 }
 
-// ClearManager takes a user's manager away; a user without one is answered not found, as Graph does.
+// ClearManager takes the manager of a user or contact away; one without is answered not found, as Graph does.
 // See https://learn.microsoft.com/graph/api/user-delete-manager.
-func (m *Model) ClearManager(ref string) error {
+func (m *Model) ClearManager(kind Kind, ref string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o, err := m.find(User, ref, m.head())
+	o, err := m.find(kind, ref, m.head())
 	if err != nil {
 		return err
 	}
 	if o.latest().manager == "" {
 		return notFound("manager")
 	}
-	return m.setManager(ref, "")
+	return m.setManager(kind, ref, "")
 }
 
-func (m *Model) setManager(ref, id string) error {
-	o, err := m.find(User, ref, m.head())
+func (m *Model) setManager(kind Kind, ref, id string) error {
+	o, err := m.find(kind, ref, m.head())
 	if err != nil {
 		return err
 	}
