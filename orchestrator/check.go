@@ -51,6 +51,7 @@ func (x *Orchestrator) Check(ctx context.Context) []Finding {
 		out = append(out, Finding{Name: "tenant " + f.Subject, OK: f.Level != tenant.Failure, Severity: string(f.Level), Message: f.Text, Hint: f.Hint})
 	}
 	out = append(out, x.checkInstallation(ctx))
+	out = append(out, x.checkFeatures(ctx)...)
 	for _, n := range x.engines.Names() {
 		out = append(out, x.checkEngine(ctx, n))
 	}
@@ -129,6 +130,23 @@ func (x *Orchestrator) checkInstallation(ctx context.Context) Finding {
 		return fine("installation", "no policy is in force: nothing is written to the tenant")
 	}
 	return fine("installation", "this host may write to the tenant")
+}
+
+// checkFeatures looks for features that the policy in force switches on and the tenant does not take.
+func (x *Orchestrator) checkFeatures(ctx context.Context) []Finding {
+	p := x.host.Gate().Authority().Partition
+	if p == nil {
+		return nil
+	}
+	var out []Finding
+	refused := x.tenant.Refused(ctx)
+	for _, f := range p.Features() {
+		if why := refused[f]; why != "" {
+			out = append(out, Finding{Name: "feature " + string(f), Severity: "failure", Message: "the policy in force switches it on, and the tenant does not take it: " + why,
+				Hint: "give it to none, or take it out of the policy's features"})
+		}
+	}
+	return out
 }
 
 func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {

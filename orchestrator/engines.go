@@ -57,7 +57,8 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 		if string(settings) == "null" {
 			settings = []byte("{}")
 		}
-		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.PasswordHash}}
+		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings,
+			Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash}}
 		e.names = append(e.names, ec.Name)
 		e.all[ec.Name] = &supervised{settings: settings, saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf, Accounts: accountsOf(ec),
 			OnChange: func(s supervisor.Status) { logStatus(o.Logger, s) }})}

@@ -3,6 +3,8 @@ package scoping
 import (
 	"cmp"
 	"fmt"
+	"reflect"
+	"slices"
 )
 
 // Pos is a place in a policy file. The zero Pos is nowhere: the thing was not read from a file.
@@ -95,7 +97,29 @@ type Defaults struct {
 	Members         string    `json:"members,omitempty"`   // exclusive: memberships that Tandem did not write are removed (rule D3); keep, or empty: they stay
 	Conflicts       string    `json:"conflicts,omitempty"` // quarantine: a new person whose address somebody else has is made without it; refuse, or empty: is not made
 	// TemporaryPasswords: passwords that have to be changed at the next sign-in are handed over too, as such.
-	TemporaryPasswords bool `json:"temporaryPasswords,omitempty"`
+	TemporaryPasswords bool              `json:"temporaryPasswords,omitempty"`
+	Extensions         []string          `json:"extensions,omitempty"` // what feature extensions writes, by the tenant's names
+	Attributes         AttributesDefault `json:"attributes,omitzero"`
+}
+
+// AttributesDefault is what holds for single attributes.
+type AttributesDefault struct {
+	LeaveOut []string `json:"leaveOut,omitempty"` // not managed: written by no engine and cleared by none; the tenant's names, or the directory's
+}
+
+// IsZero reports whether nothing is said of any attribute.
+func (a AttributesDefault) IsZero() bool { return len(a.LeaveOut) == 0 }
+
+// Equal reports whether two policies have the same defaults. The order of lists does not matter.
+func (d Defaults) Equal(o Defaults) bool {
+	same := func(a, b []string) bool {
+		return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	}
+	if !same(d.Extensions, o.Extensions) || !same(d.Attributes.LeaveOut, o.Attributes.LeaveOut) {
+		return false
+	}
+	d.Extensions, d.Attributes, o.Extensions, o.Attributes = nil, AttributesDefault{}, nil, AttributesDefault{}
+	return reflect.DeepEqual(d, o)
 }
 
 // MembersRule is [Defaults.Members] with the usual value spelled out.
@@ -130,6 +154,9 @@ type Policy struct {
 
 	Pos        Pos   // the file
 	FeaturePos []Pos // beside Features; may be shorter
+
+	ExtensionPos []Pos // beside Defaults.Extensions; may be shorter
+	LeaveOutPos  []Pos // beside Defaults.Attributes.LeaveOut; may be shorter
 }
 
 // posAt gives the i-th position, or the fallback where there is none.

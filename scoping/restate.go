@@ -3,6 +3,7 @@ package scoping
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Change is one thing that a policy says otherwise than the one in force, and that hands nothing over. It is in words, for people.
@@ -90,6 +91,8 @@ func defaultsChanges(was, is Defaults) (out []Change) {
 		{"defaults: upn changes", was.UPN.Changes, is.UPN.Changes},
 		{"defaults: temporaryPasswords", fmt.Sprint(was.TemporaryPasswords), fmt.Sprint(is.TemporaryPasswords)},
 		{"defaults: leaving", string(was.Leaving), string(is.Leaving)},
+		{"defaults: extensions", strings.Join(slices.Sorted(slices.Values(was.Extensions)), ", "), strings.Join(slices.Sorted(slices.Values(is.Extensions)), ", ")},
+		{"defaults: attributes leaveOut", strings.Join(slices.Sorted(slices.Values(was.Attributes.LeaveOut)), ", "), strings.Join(slices.Sorted(slices.Values(is.Attributes.LeaveOut)), ", ")},
 	} {
 		if c.From != c.To {
 			out = append(out, c)

@@ -124,7 +124,7 @@ func TestALaterPolicyIsPutInForceWithoutHandOvers(t *testing.T) {
 	if d := cmp.Diff(want, said(changes)); d != "" {
 		t.Error(d)
 	}
-	if p.Defaults() != later.Defaults || p.Matches() != later.Matches || p.Policy().Assignments[1].Under.DN != w.name[1] {
+	if !p.Defaults().Equal(later.Defaults) || p.Matches() != later.Matches || p.Policy().Assignments[1].Under.DN != w.name[1] {
 		t.Errorf("in force: %+v, %q, %v", p.Defaults(), p.Matches(), p.Policy().Assignments)
 	}
 	if o := p.Owner(w.container(3), scoping.User, scoping.Users); o.Leaving != scoping.Remove {

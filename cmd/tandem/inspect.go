@@ -152,6 +152,12 @@ func showExplained(w io.Writer, e api.Explained) {
 			fmt.Fprintf(w, "  not %s of %q: %s\n", l.Engine, l.Assignment, l.Because)
 		}
 	}
+	if len(e.Extensions) > 0 {
+		fmt.Fprintf(w, "carried as extensions: %s\n", strings.Join(e.Extensions, ", "))
+	}
+	if len(e.LeftOut) > 0 {
+		fmt.Fprintf(w, "managed by nobody: %s\n", strings.Join(e.LeftOut, ", "))
+	}
 	for _, x := range e.Waits {
 		fmt.Fprintf(w, "%s %s\n", bold("held:"), x)
 	}

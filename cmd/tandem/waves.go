@@ -52,6 +52,9 @@ func planCommand() *cli.Command {
 
 func showPlan(w io.Writer, p api.Plan) {
 	showChanges(w, p.Changes)
+	for _, e := range p.Effects {
+		showEffect(w, e)
+	}
 	if len(p.Waves) == 0 {
 		fmt.Fprintln(w, "nothing changes hands")
 		return
@@ -72,6 +75,23 @@ func showPlan(w io.Writer, p api.Plan) {
 		}
 		showCrossing(w, x)
 	}
+}
+
+// showEffect tells what a change of managed attributes does to one attribute in one scope.
+func showEffect(w io.Writer, e api.Effect) {
+	fmt.Fprintf(w, "  %s under %s (%s): ", e.Attribute, e.Under, e.Engine)
+	switch {
+	case e.Basis != "":
+		fmt.Fprintf(w, "%s did not run, so what it would write is not known", e.Engine)
+	case e.Kept > 0:
+		fmt.Fprintf(w, "%d values in the tenant are left alone from now on", e.Kept)
+	default:
+		fmt.Fprintf(w, "%d values would be written and %d cleared", e.Written, e.Cleared)
+	}
+	if len(e.Examples) > 0 {
+		fmt.Fprintf(w, ", such as of %s", e.Examples[0])
+	}
+	fmt.Fprintln(w)
 }
 
 // showChanges tells what a policy says otherwise without handing anything over.

@@ -20,6 +20,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -55,6 +56,9 @@ type Explained struct {
 	Gone     bool
 	Features []scoping.Explanation
 	Waits    []string // what of it waits for a person's answer
+	// Of the attributes that belong to the features, by the tenant's names, sorted.
+	Extensions []string // that the policy's defaults let the owner of extensions manage
+	LeftOut    []string // that they let nobody manage
 }
 
 // Explain returns who owns an object under a partition, the one in force if nil.
@@ -90,7 +94,46 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 		return e, problem.Refuse("%s is a container or something else that is not synchronized", sight.Name)
 	}
 	e.Features, e.Waits = p.Explain(sight.Place(id.Directory), sight.Kind), a.waits(id)
+	e.manages(p)
 	return e, nil
+}
+
+// manages says which attributes a partition's defaults let the owners of the object's features manage, beyond and without what those always do.
+func (e *Explained) manages(p *scoping.Partition) {
+	m := gate.ManagedBy(p.Defaults())
+	for n := range m.LeaveOut {
+		if m.Leaves(e.Kind, n) && e.has(attribute.FeatureOf(e.Kind, n)) {
+			e.LeftOut = append(e.LeftOut, n)
+		}
+	}
+	for n := range m.Extensions {
+		if e.has(attribute.FeatureOf(e.Kind, n)) {
+			e.Extensions = append(e.Extensions, n)
+		}
+	}
+	slices.Sort(e.LeftOut)
+	slices.Sort(e.Extensions)
+}
+
+func (e *Explained) has(f scoping.Feature) bool {
+	return slices.ContainsFunc(e.Features, func(x scoping.Explanation) bool { return x.Feature == f })
+}
+
+// sources are the directory's attributes of which engines make what the partition lets them manage of the object.
+func (e *Explained) sources() []string {
+	names := slices.Clone(e.Extensions)
+	for _, a := range attribute.Values(e.Kind) {
+		if e.has(a.Feature) && a.Feature != scoping.Extensions {
+			names = append(names, a.Name)
+		}
+	}
+	var out []string
+	for _, n := range names {
+		if s := attribute.Source(n); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // ObjectReport is everything that is known of one object.
@@ -123,6 +166,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	auth, debts := a.o.Gate.Authority(), a.o.Gate.DebtsOf(id)
 	if p := auth.Partition; p != nil && scoping.Base(sight.Kind) != "" {
 		out.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
+		out.manages(p)
 	}
 	a.o.Gate.Read(func(s *ledger.State) {
 		out.Unsettled, out.Excluded, out.Record = map[scoping.Feature]ledger.Unsettled{}, s.Excluded[id], map[scoping.Feature]string{}
@@ -145,7 +189,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	})
 	out.Foreign = a.foreignReferences(out.Row, out.Cloud)
 	out.Findings = a.o.View.Findings(&id)
-	out.Directory, err = a.o.Census.Values(ctx, id)
+	out.Directory, err = a.o.Census.Values(ctx, id, out.sources()...)
 	if err != nil {
 		return out, err
 	}

@@ -24,10 +24,14 @@ type Explained struct {
 	Gone      bool                  `json:"gone,omitempty"`
 	Features  []scoping.Explanation `json:"features"`
 	Waits     []string              `json:"waits,omitempty"` // changes of its owners that wait for an answer, in words
+	// What the policy's defaults say of attributes of these features, by the tenant's names.
+	Extensions []string `json:"extensions,omitempty"` // carried by the owner of extensions
+	LeftOut    []string `json:"leftOut,omitempty"`    // managed by nobody
 }
 
 func explainedOf(e answer.Explained) Explained {
-	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features, Waits: e.Waits}
+	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features, Waits: e.Waits,
+		Extensions: e.Extensions, LeftOut: e.LeftOut}
 	if out.Features == nil {
 		out.Features = []scoping.Explanation{}
 	}

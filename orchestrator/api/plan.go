@@ -29,6 +29,9 @@ type PlanReply struct {
 // PolicyChange is something that a policy says otherwise without handing anything over.
 type PolicyChange = scoping.Change
 
+// Effect is what another list of managed attributes does to one attribute of one scope.
+type Effect = plan.Effect
+
 // Plan is what would change hands, wave by wave, and what the policy says otherwise beside that.
 type Plan struct {
 	FromRevision uint64                 `json:"fromRevision"`
@@ -36,6 +39,7 @@ type Plan struct {
 	Defaults     *plan.DefaultsChange   `json:"defaults"` // null: they stay
 	Matches      *plan.MatchFilesChange `json:"matches"`  // the name of the file of matches; null: it stays
 	Changes      []scoping.Change       `json:"changes"`  // everything that changes without changing hands, in words; applied in one transaction
+	Effects      []Effect               `json:"effects"`  // what attributes that are managed, or not, from now on change, by scope
 	Waves        []PlannedWave          `json:"waves"`
 }
 
@@ -55,9 +59,9 @@ type PlannedWave struct {
 }
 
 func planOf(p *plan.Plan) Plan {
-	out := Plan{FromRevision: p.FromRevision, Fingerprint: p.Fingerprint, Waves: []PlannedWave{}, Changes: []scoping.Change{}}
+	out := Plan{FromRevision: p.FromRevision, Fingerprint: p.Fingerprint, Waves: []PlannedWave{}, Changes: []scoping.Change{}, Effects: []Effect{}}
 	if s := p.Settings; s != nil {
-		out.Defaults, out.Matches, out.Changes = s.Defaults, s.Files, orEmpty(s.Changes)
+		out.Defaults, out.Matches, out.Changes, out.Effects = s.Defaults, s.Files, orEmpty(s.Changes), orEmpty(s.Effects)
 	}
 	for _, w := range p.Waves {
 		v := PlannedWave{ID: w.ID, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects, Basis: w.Basis,

@@ -410,13 +410,13 @@ func (c *Census) Brief(id scoping.ObjectID) gate.Sight {
 	return t.brief(o)
 }
 
-// Expected implements gate.Census: users and groups that are not critical system objects come into the tenant; contacts, computers and others
-// do not, through the public Graph (rule J4).
+// Expected implements gate.Census: users, groups and contacts that are not critical system objects come into the tenant, if the policy gives them to an engine;
+// computers and others do not (rule J4).
 func (c *Census) Expected(id scoping.ObjectID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, o := c.known(id)
-	return o != nil && !o.Gone && !o.Critical && (o.Kind == scoping.User || o.Kind == scoping.Group)
+	return o != nil && !o.Gone && !o.Critical && (o.Kind == scoping.User || o.Kind == scoping.Group || o.Kind == scoping.Contact)
 }
 
 // Reread implements gate.Census.
@@ -557,6 +557,19 @@ func (c *Census) Resolve(ctx context.Context, name, dn string) (guid scoping.GUI
 	return guid, canonical, ancestors, err
 }
 
+// Lacks returns which attributes the schema of a directory does not have; none where its reader cannot tell.
+func (c *Census) Lacks(ctx context.Context, name string, attributes []string) (missing []string, err error) {
+	err = c.with(ctx, name, func(r Reader) error {
+		if s, tells := r.(interface {
+			Lacks(ctx context.Context, names []string) ([]string, error)
+		}); tells {
+			missing, err = s.Lacks(ctx, attributes)
+		}
+		return err
+	})
+	return missing, err
+}
+
 // Tree lets f look at a directory's tree; f must not keep it.
 func (c *Census) Tree(name string, f func(*Tree)) {
 	c.mu.Lock()
@@ -578,8 +591,8 @@ func (c *Census) USN(name string) uint64 {
 
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 
-// Values reads what the directory holds of one object, as text, for people: deleted objects too.
-func (c *Census) Values(ctx context.Context, id scoping.ObjectID) (map[string][]string, error) {
+// Values reads what the directory holds of one object, as text, for people: deleted objects too. more are attributes beside those that always are of interest.
+func (c *Census) Values(ctx context.Context, id scoping.ObjectID, more ...string) (map[string][]string, error) {
 	out := map[string][]string{}
 	c.mu.Lock()
 	_, read := c.trees[id.Directory]
@@ -587,8 +600,8 @@ func (c *Census) Values(ctx context.Context, id scoping.ObjectID) (map[string][]
 	if !read {
 		return out, nil
 	}
-	attrs := []string{"objectClass", "displayName", "givenName", "sn", "userPrincipalName", "sAMAccountName", "mail", "department", "title", "description",
-		"userAccountControl", "mS-DS-ConsistencyGuid", "isDeleted", "member", "manager"}
+	attrs := append([]string{"objectClass", "displayName", "givenName", "sn", "userPrincipalName", "sAMAccountName", "mail", "department", "title", "description",
+		"userAccountControl", "mS-DS-ConsistencyGuid", "isDeleted", "member", "manager"}, more...)
 	err := c.with(ctx, id.Directory, func(r Reader) error {
 		found, err := r.ByGUID(ctx, []scoping.GUID{id.GUID}, attrs, true)
 		if err != nil {

@@ -179,7 +179,8 @@ func (k *Control) rules(c *Content) gate.Rules {
 		d = c.Partition.Defaults()
 	}
 	r := gate.Rules{SoftMatch: d.SoftMatch, UPNRefuse: d.UPN.UnverifiedSuffix == "refuse", UPNHold: d.UPN.Changes == "hold", Exclusive: d.MembersRule() == scoping.ExclusiveMembers,
-		Quarantine: d.ConflictsRule() == scoping.QuarantineConflicts, Temporary: d.TemporaryPasswords, Objects: d.DeleteThreshold.Objects, Percent: d.DeleteThreshold.Percent, Irrevocable: 10}
+		Quarantine: d.ConflictsRule() == scoping.QuarantineConflicts, Temporary: d.TemporaryPasswords, Objects: d.DeleteThreshold.Objects, Percent: d.DeleteThreshold.Percent, Irrevocable: 10,
+		Managed: gate.ManagedBy(d)}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.verified) > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Standing is what the partition, the grants and the ledger say about a proposer, one object and one feature.
@@ -57,18 +58,44 @@ func (s Sight) Place(directory string) scoping.Place {
 
 // Rules are the parts of the policy that the gate needs.
 type Rules struct {
-	SoftMatch     bool
-	UPNRefuse     bool // unverifiedSuffix: refuse
-	UPNHold       bool // changes: hold
-	Exclusive     bool // members: exclusive
-	Quarantine    bool // conflicts: quarantine
-	Temporary     bool // temporaryPasswords: those that have to be changed are handed over too
+	SoftMatch  bool
+	UPNRefuse  bool // unverifiedSuffix: refuse
+	UPNHold    bool // changes: hold
+	Exclusive  bool // members: exclusive
+	Quarantine bool // conflicts: quarantine
+	Temporary  bool // temporaryPasswords: those that have to be changed are handed over too
+	Managed
 	Verified      map[string]bool
 	InitialDomain string
 	Objects       int // deleteThreshold
 	Percent       int
 	Irrevocable   int // threshold for kinds that the tenant cannot restore
 	AllowFiltered bool
+}
+
+// Managed says which attributes engines manage at all, by the tenant's names.
+type Managed struct {
+	LeaveOut   map[string]bool // none of them, whatever their engines say
+	Extensions map[string]bool // those of the feature extensions
+}
+
+// ManagedBy returns what a policy's defaults let engines manage.
+func ManagedBy(d scoping.Defaults) (m Managed) {
+	for _, name := range d.Attributes.LeaveOut {
+		for _, n := range attribute.Named(name) {
+			if m.LeaveOut == nil {
+				m.LeaveOut = map[string]bool{}
+			}
+			m.LeaveOut[n] = true
+		}
+	}
+	for _, n := range d.Extensions {
+		if m.Extensions == nil {
+			m.Extensions = map[string]bool{}
+		}
+		m.Extensions[n] = true
+	}
+	return m
 }
 
 // RefState says what can be done about a reference's other end.
@@ -80,6 +107,7 @@ const (
 	RefWaits           // it will be in the tenant, and is not yet
 	RefLater           // it is nobody's now, left out, deleted, or not seen yet: it is remembered who wants it, and asked again when it comes
 	RefNever           // it will not be: another kind
+	RefOff             // as RefNever, for as long as the policy does not switch on the feature that brings its kind
 )
 
 // Case is everything that the decision about one proposal depends on. It is a snapshot: nothing in it changes while Decide reads.

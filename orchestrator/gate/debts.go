@@ -190,6 +190,15 @@ func (g *Gate) compare(name string, id scoping.ObjectID) (found []table.Finding)
 	return found
 }
 
+// rulesWith joins the rules by which an engine makes values with those by which the host cuts them, for whoever asks whether a claim is good; 0: the engine's are
+// not known. Of a password nothing is cut. The lock is held.
+func (g *Gate) rulesWith(f scoping.Feature, engines uint64) uint64 {
+	if engines == 0 || engine.StreamOf(f) != engine.Objects {
+		return engines
+	}
+	return engines ^ g.rules.Managed.fingerprint()
+}
+
 // factsOf reads what is known of a key from all memories. The lock is held.
 func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger.Row, sight Sight) standing.Facts {
 	led := g.o.Ledger
@@ -208,7 +217,7 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	_, f.InFlight = led.Pending(k.Object)
 	_, f.Left = led.Excluded[k.Object]
 	f.Record, f.Recorded = led.OwnerOfRecord(k.Object, k.Feature)
-	f.Claim, f.Rules = g.o.Claims.Get(f.Owner, k), g.ruled[ruledBy{f.Owner, engine.StreamOf(k.Feature), k.Object.Directory}]
+	f.Claim, f.Rules = g.o.Claims.Get(f.Owner, k), g.rulesWith(k.Feature, g.ruled[ruledBy{f.Owner, engine.StreamOf(k.Feature), k.Object.Directory}])
 	f.SignIn = g.rules.signsIn
 	switch {
 	case row == nil:

@@ -44,20 +44,21 @@ func malformed(c Case, p engine.Proposal) (Verdict, bool) {
 		return other(engine.Refused, CodeSecret, fmt.Sprintf("a password in a proposal of feature %s", p.Feature)), true
 	}
 	attrs := attribute.OfFeature(p.Feature)
+	owned := func(name string) bool { return attribute.FeatureOf(p.Kind, name) == p.Feature }
 	if len(attrs) == 0 {
 		return other(engine.Refused, CodeUnknownFeature, fmt.Sprintf("no feature %q is switched on", p.Feature)), true
 	}
 	if c.Sight.Known && c.Sight.Kind != p.Kind {
 		return other(engine.Refused, CodeWrongKind, fmt.Sprintf("the directory says that it is a %s, not a %s", c.Sight.Kind, p.Kind)), true
 	}
-	if p.Feature != scoping.References && p.Feature != scoping.Base(p.Kind) {
+	if p.Feature != scoping.References && p.Feature != scoping.Base(p.Kind) && !(p.Feature == scoping.Extensions && p.Kind == scoping.User) {
 		return other(engine.Refused, CodeWrongFeature, fmt.Sprintf("feature %s is not one of a %s", p.Feature, p.Kind)), true
 	}
 	if p.Want == engine.Excluded && p.Feature != scoping.Base(p.Kind) { // who owns references alone could have whole objects deleted
 		return other(engine.Refused, CodeWrongFeature, "only a base feature can be left out, and that answers for "+string(p.Feature)+" too"), true
 	}
 	for _, name := range sortedKeys(p.Desired) {
-		if !slices.Contains(attrs, name) {
+		if !owned(name) {
 			return other(engine.Refused, CodeForeignAttribute, fmt.Sprintf("attribute %s does not belong to feature %s", name, p.Feature)), true
 		}
 		if p.Desired[name].Secret {
@@ -146,8 +147,11 @@ func wanted(c Case, p engine.Proposal) Verdict {
 		}
 		return excluded(c, p)
 	case engine.Present:
-		if p.Feature == scoping.References {
+		switch p.Feature {
+		case scoping.References:
 			return references(c, p)
+		case scoping.Extensions:
+			return extensions(c, p)
 		}
 		return present(c, p)
 	}

@@ -276,7 +276,7 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 		return setApart(out, v.Parts, v.Waits)
 	}
 	v.Class, v.Op = ledger.Memberships, "members"
-	if p.Kind == scoping.User {
+	if p.Kind != scoping.Group {
 		v.Op, v.Before = "manager", pair(proved[0])
 		v.Writes = append(v.Writes, cloud.Write{Op: cloud.ClearManager, Kind: p.Kind, CloudID: c.Row.CloudID})
 		v.Graves = []ledger.Grave{parting(c, v.Op, proved[0])}

@@ -13,9 +13,9 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// byAnchor finds candidates in the cache: users by their immutable id, groups by the key that Tandem creates them under (rule J3).
+// byAnchor finds candidates in the cache: users and contacts by their anchor, groups by the key that Tandem creates them under (rule J3).
 func (g *Gate) byAnchor(k scoping.Kind, anchor string) (live, bin []cloud.Object) {
-	if k == scoping.User {
+	if k != scoping.Group {
 		return g.o.Cache.ByAnchor(k, anchor), g.o.Cache.DeletedByAnchor(k, anchor)
 	}
 	raw, err := base64.StdEncoding.DecodeString(anchor)
@@ -29,7 +29,7 @@ func (g *Gate) byAnchor(k scoping.Kind, anchor string) (live, bin []cloud.Object
 }
 
 func anchorKeys(k scoping.Kind, anchor string) []cloud.Key {
-	if k == scoping.User {
+	if k != scoping.Group {
 		return []cloud.Key{{Kind: k, Anchor: anchor}}
 	}
 	raw, err := base64.StdEncoding.DecodeString(anchor)

@@ -167,6 +167,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 			continue
 		}
 		seen[k] = true
+		p = s.trimmed(p)
 		c := s.g.caseOf(s, p)
 		proof := evidence[k]
 		it := &item{p: p, v: Judge(c, p, proof), proof: &proof, known: true, place: PlaceOf(p.Object, c.Sight, c.Row), epoch: s.g.auth.Epoch}

@@ -355,14 +355,23 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone || led.CreateRejected(id) {
 		return "", RefLater // also the dead: with one who returns his links return, and nobody is told of them
 	}
-	if !g.o.Census.Expected(id) {
+	switch {
+	case !g.o.Census.Expected(id):
 		return "", RefNever
+	case !g.brings(sight.Kind):
+		return "", RefOff
 	}
 	o := g.auth.Owner(sight.Place(id.Directory), sight.Kind, scoping.Base(sight.Kind))
 	if o.Engine == scoping.None {
 		return "", RefLater
 	}
 	return "", RefWaits
+}
+
+// brings reports whether objects of a kind come into the tenant at all: the policy switches their base feature on. Users and groups always may, since a policy
+// that leaves them out can be followed by one that does not. The lock is held.
+func (g *Gate) brings(k scoping.Kind) bool {
+	return k == scoping.User || k == scoping.Group || g.auth.Partition != nil && g.auth.Partition.On(scoping.Base(k))
 }
 
 // standing works out what the proposer may do. The lock is held.

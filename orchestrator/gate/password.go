@@ -172,11 +172,17 @@ func (g *Gate) endPasswordDoubt(ctx context.Context, o ledger.Open) (bool, error
 	return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "expired"})
 }
 
-// featuresOf returns the features of a kind's objects for which something may be owed.
+// featuresOf returns the features of a kind's objects for which something may be owed: its base feature, its references, and what else of it engines write and the
+// policy switches on. The lock is held.
 func (g *Gate) featuresOf(kind scoping.Kind, base scoping.Feature) []scoping.Feature {
 	out := []scoping.Feature{base, scoping.References}
-	if kind == scoping.User && g.auth.Partition != nil && g.auth.Partition.On(scoping.PasswordHash) {
-		out = append(out, scoping.PasswordHash)
+	if kind != scoping.User || g.auth.Partition == nil {
+		return out
+	}
+	for _, f := range []scoping.Feature{scoping.Extensions, scoping.PasswordHash} {
+		if g.auth.Partition.On(f) {
+			out = append(out, f)
+		}
 	}
 	return out
 }

@@ -153,7 +153,7 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 		return create(c, p, want, claim) // beyond the tenant's retention
 	case c.Cloud == nil:
 		return vanished(c)
-	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && !c.Without.restoresFirst():
+	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && (!c.Without.restoresFirst() || !cloud.Restore.Takes(p.Kind)):
 		return create(c, p, want, claim)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
 		return restore(c, p, *c.Cloud, want, claim)
@@ -257,7 +257,7 @@ func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Cla
 	if len(c.Live) > 0 {
 		return firstAdoption(c, join(c, p, c.Live, ledger.HardMatch, want, claim))
 	}
-	if len(c.Bin) > 0 {
+	if len(c.Bin) > 0 && cloud.Restore.Takes(p.Kind) {
 		return recover(c, p, want, claim)
 	}
 	if c.Matched != nil {

@@ -14,21 +14,8 @@ import (
 // references answers a proposal about members or manager. Additions are written at once; removals wait for the end of the run and for
 // evidence that the directory says so (rule D3).
 func references(c Case, p engine.Proposal) Verdict {
-	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
-		if c.Standing.Ceiling == engine.ModeShadow {
-			v := settle(engine.Unchanged, CodeWaitsForBase, "")
-			v.Nothing = true
-			return v // in a plan the base feature's create says it all
-		}
-		if c.Standing.Farewell && c.Standing.Owner == scoping.None {
-			return settle(engine.Unchanged, CodeLeft, "")
-		}
-		if c.Excluded != "" {
-			v := settle(engine.Unchanged, CodeExcluded, c.Excluded)
-			v.Nothing = true
-			return v
-		}
-		return settle(engine.Partial, CodeWaitsForBase, "the object itself is not in the tenant yet")
+	if v, waits := besideBase(c); waits {
+		return v
 	}
 	if c.Cloud.Synced || c.Cloud.Mailed {
 		return settle(engine.Failed, CodeSynced, "Graph refuses to write the references of object "+c.Row.CloudID)
@@ -52,7 +39,7 @@ func resolve(c Case, p engine.Proposal, ids []scoping.ObjectID) ends {
 	for _, id := range ids {
 		cid, s := c.Resolve(id)
 		switch {
-		case id == p.Object && p.Kind == scoping.Group, s == RefNever:
+		case id == p.Object && p.Kind == scoping.Group, s == RefNever, s == RefOff:
 			e.never = append(e.never, id)
 		case s == RefLinked:
 			e.found = append(e.found, cid)

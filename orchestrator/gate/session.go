@@ -26,6 +26,7 @@ type SessionOptions struct {
 	Asked    bool                      // a person asked: pauses after refusals do not count
 	Farewell map[scoping.ObjectID]bool // objects whose last values the old owner may write (T2)
 	Restores string                    // the wave whose values are taken back: no threshold counts these writes, and they settle nothing of the engine's own
+	Managed  *Managed                  // instead of what the policy in force lets engines manage, for plans; only with Silent
 	Progress func(done int)
 }
 
@@ -286,6 +287,7 @@ func (s *Session) verdicts(items []*item) {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	for _, it := range items {
+		it.p = s.trimmed(it.p)
 		c := s.g.caseOf(s, it.p)
 		if it.p.Want == engine.Gone && c.Row != nil && c.Row.Name != "" {
 			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
@@ -299,6 +301,22 @@ func (s *Session) verdicts(items []*item) {
 		it.removes, it.lacks = it.v.Outcome == engine.Parked && len(it.v.Removed) > 0, it.v.Waiting > 0
 		it.watched = c.Standing.Shadow && c.Standing.Engine != c.Standing.Owner
 	}
+}
+
+// managed returns what engines manage by the rules of the session. The lock is held.
+func (s *Session) managed() Managed {
+	if s.o.Managed != nil {
+		return *s.o.Managed
+	}
+	return s.g.rules.Managed
+}
+
+// trimmed returns a proposal without what is not managed; values that a wave's way back restores are the host's own to write. The lock is held.
+func (s *Session) trimmed(p engine.Proposal) engine.Proposal {
+	if s.o.Restores != "" {
+		return p
+	}
+	return s.managed().trim(p)
 }
 
 // nameOf returns the best name of an object for people.

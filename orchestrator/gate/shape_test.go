@@ -105,10 +105,14 @@ func drawCase(t *rapid.T, k scoping.Kind) gate.Case {
 func TestTheGateMakesOnlyValidWrites(t *testing.T) {
 	made := map[string]int{}
 	check := func(t *rapid.T) {
-		k := rapid.SampledFrom([]scoping.Kind{scoping.User, scoping.Group}).Draw(t, "kind")
+		k := rapid.SampledFrom([]scoping.Kind{scoping.User, scoping.Group, scoping.Contact}).Draw(t, "kind")
+		features := []scoping.Feature{scoping.Base(k), scoping.References, scoping.PasswordHash}
+		if k == scoping.User {
+			features = append(features, scoping.Extensions)
+		}
 		c, p := drawCase(t, k), propose()
 		c.Standing.Log = "home"
-		p.Kind, p.Feature = k, rapid.SampledFrom([]scoping.Feature{scoping.Base(k), scoping.References, scoping.PasswordHash}).Draw(t, "feature")
+		p.Kind, p.Feature = k, rapid.SampledFrom(features).Draw(t, "feature")
 		p.Want = rapid.SampledFrom([]engine.Want{engine.Present, engine.Present, engine.Present, engine.Gone, engine.Excluded}).Draw(t, "want")
 		p.Desired, p.Refs = nil, nil
 		switch {
@@ -119,14 +123,14 @@ func TestTheGateMakesOnlyValidWrites(t *testing.T) {
 		case p.Want == engine.Gone:
 			p.Feature = scoping.Base(k)
 		case p.Want == engine.Excluded:
-			c.Sight.Gone = false
+			c.Sight.Gone, p.Feature = false, scoping.Base(k)
 		case p.Feature == scoping.References:
 			c.Sight.Gone = false
-			name := map[scoping.Kind]string{scoping.User: cloud.Manager, scoping.Group: cloud.Members}[k]
-			refs := engine.Refs{Whole: k == scoping.User || rapid.Bool().Draw(t, "whole")}
+			name := map[scoping.Kind]string{scoping.User: cloud.Manager, scoping.Group: cloud.Members, scoping.Contact: cloud.Manager}[k]
+			refs := engine.Refs{Whole: k != scoping.Group || rapid.Bool().Draw(t, "whole")}
 			if refs.Whole {
 				refs.Targets = drawEnds(t, p.Object, "targets")
-				if k == scoping.User {
+				if k != scoping.Group {
 					refs.Targets = refs.Targets[:min(rapid.IntRange(0, 1).Draw(t, "managers"), len(refs.Targets))]
 				}
 			} else {

@@ -60,23 +60,25 @@ func (s *Session) claim(it *item) {
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
 	sight := g.o.Census.Brief(it.p.Object)
 	switch {
-	case s.o.Restores != "", s.farewell[it.p.Object], s.claimed[it.p.Object]: // the host speaks, or the engine of what it owns no more
+	case s.o.Restores != "", s.farewell[it.p.Object], s.claimed[it.p.Object], s.o.Managed != nil: // the host speaks, or the engine of what it owns no more, or by rules not in force
 		return
 	case !sight.Known, sight.Gone, !g.covers(g.auth, s.engine, k, it.p.Kind, sight):
 		return
 	}
-	x := standing.Claim{Want: it.p.Want, Reading: s.reading, Rules: s.ruled[k.Object.Directory]}
+	x := standing.Claim{Want: it.p.Want, Reading: s.reading, Rules: g.rulesWith(k.Feature, s.ruled[k.Object.Directory])}
 	switch {
 	case it.v.NeedSight, it.p.Want == engine.OutOfScope, it.p.Want == engine.Gone: // engine and host see different things: whoever is right, it is asked again
 		g.o.Claims.Drop(s.engine, k)
-		g.o.Claims.Drop(s.engine, ledger.Key{Object: k.Object, Feature: scoping.References}) // of which it says nothing more by itself
+		for _, f := range []scoping.Feature{scoping.References, scoping.Extensions} { // of which it says nothing more by itself
+			g.o.Claims.Drop(s.engine, ledger.Key{Object: k.Object, Feature: f})
+		}
 		return
 	case it.v.Outcome == engine.Refused && it.v.Quietly, it.p.Want == engine.Unknown: // malformed, or not known: it was asked, and asking again leads nowhere
 		x.Want, x.At = engine.Unknown, g.o.Clock.Now().UnixMilli()
 	case it.p.Feature == scoping.PasswordHash && it.v.Code == CodeWaitsForBase: // when that is there, it is asked for
 		g.o.Claims.Drop(s.engine, k)
 		return
-	case it.p.Feature == scoping.References && it.v.Code == CodeWaitsForBase && g.o.Ledger.Rows.Get(k.Object) == nil:
+	case it.p.Feature != scoping.Base(it.p.Kind) && it.v.Code == CodeWaitsForBase && g.o.Ledger.Rows.Get(k.Object) == nil:
 		return // the base answers for it
 	default:
 		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References && !it.v.Dying && it.v.Code != CodeWaitsForBase || it.v.Outcome == engine.Unchanged && it.v.Judged
@@ -171,7 +173,7 @@ func (c Case) saw(p engine.Proposal, v Verdict) view {
 func (c Case) waits(p engine.Proposal) (out []scoping.ObjectID) {
 	for _, name := range sortedKeys(p.Refs) {
 		for _, id := range p.Refs[name].Targets {
-			if _, st := c.Resolve(id); st == RefWaits || st == RefLater {
+			if _, st := c.Resolve(id); st == RefWaits || st == RefLater || st == RefOff {
 				out = append(out, id)
 			}
 		}
@@ -218,7 +220,7 @@ func (s *Session) unsaid(ctx context.Context, keys []ledger.Key, x standing.Clai
 		if !g.o.Without.keepsSilence() || s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
 			continue
 		}
-		x.Reading, x.Rules = s.reading, s.ruled[k.Object.Directory]
+		x.Reading, x.Rules = s.reading, s.g.rulesWith(k.Feature, s.ruled[k.Object.Directory])
 		g.o.Claims.Put(s.engine, k, x)
 	}
 	g.mu.Unlock()

@@ -71,6 +71,8 @@ type Options struct {
 	Survey func(context.Context) (*assess.Survey, error)
 	// Refused returns what the tenant does not take, and why: no engine that writes through the gate can be given it (rule J4). nil: it takes everything.
 	Refused func(context.Context) map[scoping.Feature]string
+	// Unregistered returns which extensions of users the tenant does not have; nil: it has all.
+	Unregistered func(ctx context.Context, names []string) ([]string, error)
 	// Progress tells people what goes on; nil: nobody.
 	Progress func(run.Progress)
 	// Identity tells this host from others that may feed the tenant; Renew gives the state folder an identity of its own at a take-over, nil: it
@@ -192,7 +194,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Runner = run.New(run.Options{Gate: h.gate, Census: o.Census, View: h.View, Control: h.control, Notes: h.Notes, Engines: o.Engines, Clock: o.Clock, Prepare: h.prepare,
 		Seen: h.Seen, Sweep: func() { h.Sweep() }, Save: h.Save, Ease: h.ease, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
-		Look: h.ensureCensus, Survey: o.Survey, Without: o.Without})
+		Look: h.ensureCensus, Unregistered: o.Unregistered, Survey: o.Survey, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
 		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
 	h.Desk = answer.New(answer.Options{Gate: h.gate, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,

@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // domainsLife is how long the tenant's domains are believed.
@@ -93,6 +94,11 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 // readTenant takes what the tenant shows into the cache. What somebody else changed there is found by comparison.
 func (h *Host) readTenant(ctx context.Context) error {
 	began, steady := h.now(), time.UnixMilli(h.steady.now())
+	for n := range h.gate.Rules().Extensions {
+		if attribute.Registered(n) {
+			h.o.Cache.Track(n)
+		}
+	}
 	_, err := h.o.Tenant.Refresh(ctx, h.o.Cache, steady)
 	h.noteTenant(began, err)
 	if err != nil {

@@ -102,7 +102,7 @@ func (v *View) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Fin
 		words = append(words, fmt.Sprintf("%d more", more))
 	}
 	what := cloud.Members
-	if kind == scoping.User {
+	if kind != scoping.Group {
 		what = cloud.Manager
 	}
 	f.Message = fmt.Sprintf("its %s in the directory cannot be referred to in the tenant through public Graph, and is left out: %s", what, strings.Join(words, ", "))
@@ -116,7 +116,7 @@ func (v *View) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Fin
 func (v *View) kindWord(id scoping.ObjectID) string {
 	s := v.census.Sight(id)
 	switch {
-	case s.Kind == scoping.Contact:
+	case s.Kind == scoping.Contact: // where the policy does not have contacts
 		return "contact"
 	case s.Kind == scoping.Device:
 		return "computer or service account"

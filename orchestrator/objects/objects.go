@@ -61,8 +61,12 @@ func (v *View) Name(id scoping.ObjectID) string {
 
 // Owner returns the engine that owns an object's base feature at its place.
 func (v *View) Owner(auth gate.Authority, id scoping.ObjectID, k scoping.Kind) string {
-	sight := v.census.Brief(id)
-	return auth.Owner(sight.Place(id.Directory), k, scoping.Base(k)).Engine
+	return v.OwnerOf(auth, id, k, scoping.Base(k))
+}
+
+// OwnerOf returns the engine that owns a feature of an object at its place.
+func (v *View) OwnerOf(auth gate.Authority, id scoping.ObjectID, k scoping.Kind, f scoping.Feature) string {
+	return auth.Owner(v.census.Brief(id).Place(id.Directory), k, f).Engine
 }
 
 // Cloud returns the cloud object of a row, which may be nil.

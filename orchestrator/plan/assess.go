@@ -67,6 +67,11 @@ func (r *Planner) assessEngines(ctx context.Context, w wave.Wave, c *collector) 
 		if err != nil {
 			return fmt.Errorf("asking engine %s what it can do: %w", name, err)
 		}
+		if name == w.To {
+			if err := r.assessTenant(ctx, w, c); err != nil {
+				return err
+			}
+		}
 		if name == w.To && !d.CanShadow {
 			c.add(wave.Blocker, codeCannotShadow, "engine "+name+" cannot be judged before it owns: its wave cannot be verified")
 		}
@@ -75,6 +80,23 @@ func (r *Planner) assessEngines(ctx context.Context, w wave.Wave, c *collector) 
 		}
 		if hl, running := r.health(ctx, name); running && !hl.OK {
 			c.add(wave.Blocker, codeUnhealthy, "engine "+name+" says: "+hl.Message)
+		}
+	}
+	return nil
+}
+
+// assessTenant looks for features of a wave that the tenant does not take from its target: a policy that names them does not compile, but one in force may be
+// older than what the tenant says today, and a wave of one scope takes whatever is switched on.
+func (r *Planner) assessTenant(ctx context.Context, w wave.Wave, c *collector) error {
+	caps, err := r.o.Run.Capabilities(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range w.HandOvers {
+		for _, f := range h.Scope.Features {
+			if why := caps[w.To].Refused[f]; why != "" {
+				c.add(wave.Blocker, codeTenantCannot+wave.Code(f), "the tenant does not take "+string(f)+": "+why)
+			}
 		}
 	}
 	return nil

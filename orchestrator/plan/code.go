@@ -12,6 +12,7 @@ const (
 	codeCannotShadow  wave.Code = "cannot-shadow"
 	codeUnhealthy     wave.Code = "engine-unhealthy"
 	codeIncompleteRun wave.Code = "incomplete-run" // of the target, under shadow
+	codeTenantCannot  wave.Code = "tenant-cannot-" // with the feature that it does not take
 
 	codeWaveRunning   wave.Code = "wave-running"
 	codeRevertsWave   wave.Code = "reverts-wave"

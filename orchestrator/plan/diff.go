@@ -39,9 +39,10 @@ func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, o
 	engineName = o.Engine
 	here := scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{guid}, chain...)}
 	if engineName == "" {
-		engineName = r.o.Gate.Authority().Owner(here, scoping.User, scoping.Users).Engine
-		if engineName == scoping.None || engineName == "" {
-			engineName = r.o.Gate.Authority().Owner(here, scoping.Group, scoping.Groups).Engine
+		for _, k := range scoping.Kinds() { // the first that has an owner there
+			if engineName = r.o.Gate.Authority().Owner(here, k, scoping.Base(k)).Engine; engineName != scoping.None && engineName != "" {
+				break
+			}
 		}
 	}
 	if !slices.Contains(r.o.Engines.Names(), engineName) {
@@ -85,7 +86,7 @@ func (r *Planner) within(scopes []scoping.Scope) func(scoping.ObjectID, scoping.
 type Wanted struct {
 	Objects     int // that it names
 	Differences []gate.Judgement
-	Manages     map[scoping.ObjectID][]string // by object that it names: the attributes of the base feature
+	Manages     map[scoping.ObjectID][]string // by object that it names: its attributes
 }
 
 // Wants lets an engine propose everything in exact scopes. Nothing is written; what the look finds is owed as by Diff.
@@ -97,8 +98,8 @@ func (r *Planner) Wants(ctx context.Context, engineName string, scopes []scoping
 	}
 	out.Objects, out.Differences = r.differing(h, scopes, r.within(scopes))
 	for j := range h.Summary.All() {
-		if j.Key.Feature == scoping.Base(j.Kind) {
-			out.Manages[j.Key.Object] = j.Manages
+		if j.Key.Feature != scoping.References {
+			out.Manages[j.Key.Object] = append(out.Manages[j.Key.Object], j.Manages...)
 		}
 	}
 	return out, nil

@@ -34,6 +34,8 @@ type Options struct {
 	Clock   gate.Clock
 	// Look reads the directories if nothing is known of them yet.
 	Look func(context.Context) error
+	// Unregistered returns which extensions of users the tenant does not have; nil: it has all.
+	Unregistered func(ctx context.Context, names []string) ([]string, error)
 	// Survey looks at the directories as a whole; nil: plans do not count references that cross engines.
 	Survey  func(context.Context) (*assess.Survey, error)
 	Without gate.Safeguard // for simulations only
@@ -87,6 +89,8 @@ type PlanOptions struct {
 	Target      *scoping.Partition
 	AllowRevert bool
 	NoShadow    bool // do not run the target (basis "not-run")
+
+	managed *gate.Managed // what the target lets engines manage; nil: what is managed now
 }
 
 // Plan computes what would change hands, wave by wave, with a shadow run of each target. It writes nothing but the engines' own state.
@@ -104,7 +108,10 @@ func (r *Planner) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 			return nil, err
 		}
 	}
-	o.Target = target
+	o.Target, o.managed = target, r.managed(target)
+	if err := r.track(ctx, o.managed); err != nil {
+		return nil, err
+	}
 	if err := r.o.View.ChoosePlanned(ctx, target); err != nil {
 		return nil, err
 	}
@@ -123,6 +130,11 @@ func (r *Planner) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	from := cur
 	if o.Text != nil {
 		from, p.Settings = r.settingsOf(cur, target, matches)
+	}
+	if p.Settings != nil && o.managed != nil {
+		if p.Settings.Effects, err = r.effects(ctx, cur, compareManaged(r.o.Gate.Rules().Managed, *o.managed), !o.NoShadow); err != nil {
+			return nil, err
+		}
 	}
 	for _, g := range group(scoping.Diff(from, target)) {
 		w, err := r.planWave(ctx, g, o)
@@ -188,7 +200,7 @@ func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOpt
 	if o.NoShadow || slices.ContainsFunc(findings, keepsFromRunning) {
 		return out, nil
 	}
-	ev, err := r.Shadow(ctx, w, true)
+	ev, err := r.shadow(ctx, w, true, o.managed)
 	if err != nil {
 		return out, fmt.Errorf("shadow run of %s: %w", w.To, err)
 	}

@@ -21,7 +21,7 @@ type PolicyFile struct {
 
 // Compile is CompileFile for a policy whose file of matches does not matter.
 func (r *Planner) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
-	p, err := policy.Compile(ctx, file, text, r.o.Census.Names(), pinner{r.o.Census}, r.o.Run.Capabilities)
+	p, err := policy.Compile(ctx, file, text, r.o.Census.Names(), pinner{r.o.Census, r.o.Unregistered}, r.o.Run.Capabilities)
 	return p, r.withExamples(ctx, err)
 }
 
@@ -60,8 +60,24 @@ func (r *Planner) withExamples(ctx context.Context, err error) error {
 	return ms.Err()
 }
 
-// pinner resolves a policy's DNs through the census.
-type pinner struct{ census *census.Census }
+// pinner resolves a policy's DNs, and the names of its extensions, through the census and the tenant.
+type pinner struct {
+	census *census.Census
+	tenant func(ctx context.Context, names []string) ([]string, error) // nil: it has every extension
+}
+
+// Lacks implements policy.SchemaReader.
+func (p pinner) Lacks(ctx context.Context, dir string, names []string) ([]string, error) {
+	return p.census.Lacks(ctx, dir, names)
+}
+
+// Unregistered implements policy.SchemaReader.
+func (p pinner) Unregistered(ctx context.Context, names []string) ([]string, error) {
+	if p.tenant == nil {
+		return nil, nil
+	}
+	return p.tenant(ctx, names)
+}
 
 // Resolve implements policy.Resolver.
 func (p pinner) Resolve(ctx context.Context, dir string, dn scoping.DN) (scoping.Pin, error) {

@@ -14,6 +14,7 @@ type Settings struct {
 	Defaults *DefaultsChange   `json:"defaults,omitempty"` // nil: they stay
 	Matches  *[]scoping.Match  `json:"matches,omitempty"`  // nil: they stay
 	Files    *MatchFilesChange `json:"files,omitempty"`    // nil: its name stays
+	Effects  []Effect          `json:"effects,omitempty"`  // what attributes that are managed, or not, from now on change, by scope
 }
 
 // DefaultsChange is the policy's defaults before and after.
@@ -33,7 +34,7 @@ type MatchFilesChange struct {
 func (r *Planner) settingsOf(cur, target *scoping.Partition, matches []scoping.Match) (*scoping.Partition, *Settings) {
 	next, changes := cur.Restate(target)
 	s := &Settings{Changes: changes}
-	if is, was := spelledOut(target.Defaults()), spelledOut(cur.Defaults()); is != was {
+	if is, was := spelledOut(target.Defaults()), spelledOut(cur.Defaults()); !is.Equal(was) {
 		s.Defaults = &DefaultsChange{From: was, To: is}
 	}
 	if cur.Matches() != target.Matches() {

@@ -16,6 +16,11 @@ import (
 
 // Shadow lets the target of a wave propose every object of its scopes, and counts what would happen. Silent: nothing is recorded (plan).
 func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Evidence, error) {
+	return r.shadow(ctx, w, silent, nil)
+}
+
+// shadow is Shadow, by other rules of what engines manage than those in force; nil: by these.
+func (r *Planner) shadow(ctx context.Context, w wave.Wave, silent bool, managed *gate.Managed) (wave.Evidence, error) {
 	ev := wave.Evidence{OK: true}
 	if w.To == scoping.None {
 		ev.Counts.Unchanged = len(r.o.View.In(w.Scopes()))
@@ -23,7 +28,7 @@ func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Ev
 	}
 	behind := map[ledger.Key]bool{}
 	r.behind(w, behind)
-	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow, Wave: w.ID, Silent: silent, Phase: "shadow"})
+	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow, Wave: w.ID, Silent: silent, Managed: managed, Phase: "shadow"})
 	if err != nil {
 		return ev, err
 	}

@@ -141,7 +141,7 @@ func (c *conversation) farewells(ctx context.Context, out *Report) error {
 		leaving[id] = true
 		ids = append(ids, id)
 		s := scopes[id.Directory]
-		s.Directory, s.Features = id.Directory, []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}
+		s.Directory, s.Features = id.Directory, []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions}
 		chain := c.r.o.Census.Brief(id).Chain
 		s.Under = chain[len(chain)-1]
 		scopes[id.Directory] = s

@@ -21,7 +21,7 @@ type Fingerprints interface {
 }
 
 // rulesOf returns the fingerprint of everything that makes an engine's values, or lets the host change them: the engine's kind, version, features and
-// mapping, its settings, the tenant's verified domains and the policy's rules for sign-in names.
+// mapping, its settings, the tenant's verified domains, and the policy's rules for sign-in names and of what is managed.
 func (r *Runner) rulesOf(ctx context.Context, name string) (string, error) {
 	d, err := r.o.Engines.Describe(ctx, name)
 	if err != nil {
@@ -36,7 +36,9 @@ func (r *Runner) rulesOf(ctx context.Context, name string) (string, error) {
 		Verified          []string
 		Initial           string
 		Refuse, Hold, Own bool
-	}{d.Kind, d.Version, d.Features, d.Writes, "", slices.Sorted(maps.Keys(in.Verified)), in.InitialDomain, in.UPNRefuse, in.UPNHold, in.Exclusive}
+		LeaveOut, Extend  []string `json:",omitempty"`
+	}{d.Kind, d.Version, d.Features, d.Writes, "", slices.Sorted(maps.Keys(in.Verified)), in.InitialDomain, in.UPNRefuse, in.UPNHold, in.Exclusive,
+		slices.Sorted(maps.Keys(in.LeaveOut)), extensions(in.Managed)}
 	if f, ok := r.o.Engines.(Fingerprints); ok {
 		rules.Settings = string(f.Settings(name))
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Engines runs engines.
@@ -141,11 +143,12 @@ type Request struct {
 	Scopes  []scoping.Scope    // choices and all: the engine is asked for the subtrees that they lie in
 	Objects []scoping.ObjectID // of profile objects
 	Ceiling engine.Mode
-	Wave    string // "": it is for none
-	Silent  bool   // nothing of it is recorded
-	Manages bool   // judgements name the attributes that the engine manages
-	Phase   string // under which its progress is told; "": it is not
-	Try     bool   // not to wait while the engine runs otherwise: ErrBusy
+	Wave    string        // "": it is for none
+	Silent  bool          // nothing of it is recorded
+	Manages bool          // judgements name the attributes that the engine manages
+	Managed *gate.Managed // instead of what the policy in force lets engines manage, for plans; only with Silent
+	Phase   string        // under which its progress is told; "": it is not
+	Try     bool          // not to wait while the engine runs otherwise: ErrBusy
 
 	asked    bool
 	farewell map[scoping.ObjectID]bool
@@ -201,7 +204,8 @@ type conversation struct {
 func (r *Runner) begin(q Request, told func(int)) *conversation {
 	c := &conversation{r: r, q: q, Heard: Heard{Run: r.Number()}, since: map[string][]byte{}}
 	r.o.Gate.Read(func(s *ledger.State) { c.From = s.Seq })
-	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Stream: q.Stream, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Manages: q.Manages, Asked: q.asked, Farewell: q.farewell, Progress: told})
+	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Stream: q.Stream, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Manages: q.Manages, Managed: q.Managed, Asked: q.asked,
+		Farewell: q.farewell, Progress: told})
 	return c
 }
 
@@ -212,12 +216,9 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 	if err != nil {
 		return false, fmt.Errorf("asking engine %s what it reads: %w", c.q.Engine, err)
 	}
-	reads := map[scoping.Kind][]string{}
-	for k, x := range d.Reads {
-		reads[k] = x.Attributes
-	}
-	r.o.Census.Watch(c.q.Engine, reads)
-	q := engine.RunRequest{Run: c.Run, Stream: c.q.Stream, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling}
+	r.o.Census.Watch(c.q.Engine, r.reads(d))
+	q := engine.RunRequest{Run: c.Run, Stream: c.q.Stream, Profile: profile, Scopes: whole(c.q.Scopes), Objects: ids, Ceiling: c.q.Ceiling,
+		Extensions: extensions(c.q.managed(r.o.Gate.Rules()))}
 	r.point(&q)
 	c.resume(&q)
 	reports, err := r.o.Engines.Run(ctx, c.q.Engine, q, engine.Conversation{Begin: func(b engine.RunBegin) error {
@@ -256,6 +257,34 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		}
 	}
 	return complete, nil
+}
+
+// managed returns what engines manage in a conversation.
+func (q Request) managed(in gate.Rules) gate.Managed {
+	if q.Managed != nil {
+		return *q.Managed
+	}
+	return in.Managed
+}
+
+// extensions lists what the feature of that name manages.
+func extensions(m gate.Managed) []string { return slices.Sorted(maps.Keys(m.Extensions)) }
+
+// reads returns what an engine reads of the directory: what it says of itself, and what the extensions of the policy in force are made of, which it learns in each run.
+func (r *Runner) reads(d engine.Description) map[scoping.Kind][]string {
+	out := map[scoping.Kind][]string{}
+	for k, x := range d.Reads {
+		out[k] = x.Attributes
+	}
+	if !slices.Contains(d.Features, scoping.Extensions) {
+		return out
+	}
+	for _, n := range extensions(r.o.Gate.Rules().Managed) {
+		if of := attribute.Source(n); !slices.Contains(out[scoping.User], of) {
+			out[scoping.User] = append(slices.Clone(out[scoping.User]), of)
+		}
+	}
+	return out
 }
 
 // point tells an engine which controllers the host reads, and what it has seen of them: a run over one that lacks some of it would propose old values,

@@ -26,7 +26,7 @@ var capabilities = []Capability{
 	{"restore-security-groups", scoping.Groups, false, "Microsoft's pages contradict each other on whether deleted security groups can be restored"},
 	{"mail-enabled-security-groups", scoping.Groups, false, "Graph creates security and Microsoft 365 groups only"},
 	{"distribution-groups", scoping.Groups, false, "Graph creates security and Microsoft 365 groups only"},
-	{"contacts", scoping.Contacts, false, "Graph only reads organizational contacts"},
+	{"contacts", scoping.Contacts, false, noContacts},
 	{"devices", scoping.Devices, false, "Graph creates no hybrid-joined devices"},
 	{"proxy-addresses", scoping.ExchangeHybrid, false, "proxyAddresses are read-only in Graph"},
 	{"password-hash", scoping.PasswordHash, false, noHashes},
@@ -34,15 +34,16 @@ var capabilities = []Capability{
 	{"mark-as-synced", scoping.Users, false, "what Graph writes stays cloud-managed"},
 }
 
-// Who does it instead: https://learn.microsoft.com/entra/identity/hybrid/connect/whatis-phs and
+// Who does it instead: graph.md §13 (https://learn.microsoft.com/graph/api/resources/orgcontact), https://learn.microsoft.com/entra/identity/hybrid/connect/whatis-phs and
 // https://learn.microsoft.com/entra/identity/authentication/concept-sspr-writeback.
 const (
+	noContacts  = "public Graph only reads contacts: Entra Connect Sync, Cloud Sync or Exchange Online make and change them"
 	noHashes    = "Graph takes no password hashes: Entra Connect Sync or Cloud Sync send them, through a private service"
 	noWriteback = "Graph hands out no password changes: Entra Connect Sync or Cloud Sync write them back, through a private relay"
 )
 
 // doorOf are the capabilities that a tenant has through a door of its own.
-var doorOf = map[string]string{"password-hash": DoorCredentials, "password-writeback": DoorWriteback}
+var doorOf = map[string]string{"contacts": DoorContacts, "password-hash": DoorCredentials, "password-writeback": DoorWriteback}
 
 // Capabilities returns what this tenant can do, and for what it cannot, why: what public Graph can, and what a door beside it adds. Where the tenant cannot be asked
 // for its doors, what hangs on them is absent for that reason.

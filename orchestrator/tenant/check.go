@@ -50,6 +50,7 @@ func (c *Client) Check(ctx context.Context) []Finding {
 	out = append(out, Finding{Subject: "connection", Level: Fine, Text: "TLS to " + c.config.Endpoint + ", trusted"}, c.checkClock())
 	out = append(out, c.checkOrganization(org, err), c.checkDomains(ctx))
 	out = append(out, c.checkReads(ctx)...)
+	out = append(out, c.checkDoors(ctx)...)
 	out = append(out, checkRoles(token)...)
 	return append(out, c.checkMarker(ctx))
 }
@@ -131,6 +132,22 @@ func (c *Client) checkReads(ctx context.Context) []Finding {
 		default:
 			out = append(out, failure(r.subject, err))
 		}
+	}
+	return out
+}
+
+// checkDoors says what this tenant takes beside public Graph, and who can do what it does not take.
+func (c *Client) checkDoors(ctx context.Context) []Finding {
+	var out []Finding
+	for _, x := range c.Capabilities(ctx) {
+		if _, hangs := doorOf[x.Name]; !hangs {
+			continue
+		}
+		f := Finding{Subject: x.Name, Level: Fine, Text: "the tenant takes them at a door of the lab"}
+		if !x.Present {
+			f.Level, f.Text = Note, x.Why
+		}
+		out = append(out, f)
 	}
 	return out
 }

@@ -65,6 +65,7 @@ type Client struct {
 	skew                        atomic.Int64 // ours minus theirs, as last seen, in nanoseconds
 	noManager                   atomic.Bool  // delta does not track managers here
 	doors                       doors
+	extensions                  atomic.Pointer[[]string] // registered ones of users that are read as well
 }
 
 // Open makes a client. It checks the configuration and sends nothing: the first request, or Check, tells whether it works.

@@ -37,8 +37,12 @@ func (c *Client) Find(ctx context.Context, key cloud.Key) ([]cloud.Object, error
 
 // find reads without the members of groups.
 func (c reader) find(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
-	if key.Kind != scoping.User && key.Kind != scoping.Group {
-		return nil, fmt.Errorf("find a %s: the tenant client finds users and groups", key.Kind)
+	switch key.Kind {
+	case scoping.User, scoping.Group:
+	case scoping.Contact:
+		return c.findContact(ctx, key)
+	default:
+		return nil, fmt.Errorf("find a %s: the tenant client finds users, groups and contacts", key.Kind)
 	}
 	if key.Kind == scoping.Group && key.Anchor != "" {
 		anchor, err := base64.StdEncoding.DecodeString(key.Anchor)
@@ -62,9 +66,22 @@ func (c reader) find(ctx context.Context, key cloud.Key) ([]cloud.Object, error)
 	return nil, fmt.Errorf("find a %s: no key is set that it has", key.Kind)
 }
 
+// findContact finds a contact at the lab's door, where its anchor shows. Deleted contacts are nowhere.
+func (c reader) findContact(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
+	switch {
+	case key.Deleted:
+		return nil, nil
+	case key.ID != "":
+		return c.one(ctx, key.Kind, false, c.labPath("/contacts/"+url.PathEscape(key.ID)))
+	case key.Anchor != "":
+		return c.objects(ctx, key.Kind, false, c.labPath("/contacts?"+cloud.SourceAnchor+"="+url.QueryEscape(key.Anchor)))
+	}
+	return nil, fmt.Errorf("find a %s: no key is set that it has", key.Kind)
+}
+
 // query is the query of reads of whole objects.
-func query(kind scoping.Kind, deleted bool) string {
-	q := "$select=" + selection(kind)
+func (c *Client) query(kind scoping.Kind, deleted bool) string {
+	q := "$select=" + c.selection(kind)
 	if kind == scoping.User && !deleted {
 		q += "&$expand=manager($select=id)"
 	}
@@ -72,8 +89,11 @@ func query(kind scoping.Kind, deleted bool) string {
 }
 
 func permissionOf(kind scoping.Kind) string {
-	if kind == scoping.User {
+	switch kind {
+	case scoping.User:
 		return permUser
+	case scoping.Contact:
+		return permContact
 	}
 	return permGroup
 }
@@ -81,7 +101,7 @@ func permissionOf(kind scoping.Kind) string {
 // one reads an object by its address; 404 is an empty answer.
 func (c reader) one(ctx context.Context, kind scoping.Kind, deleted bool, path string) ([]cloud.Object, error) {
 	var r raw
-	err := c.get(ctx, "read "+path, permissionOf(kind), path+"?"+query(kind, deleted), &r)
+	err := c.get(ctx, "read "+path, permissionOf(kind), path+"?"+c.query(kind, deleted), &r)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -97,7 +117,7 @@ func (c reader) one(ctx context.Context, kind scoping.Kind, deleted bool, path s
 
 // filtered reads the living objects whose property has a value.
 func (c reader) filtered(ctx context.Context, kind scoping.Kind, name, value string) ([]cloud.Object, error) {
-	return c.objects(ctx, kind, false, collection(kind)+"?"+query(kind, false)+"&$filter="+equals(name, value))
+	return c.objects(ctx, kind, false, collection(kind)+"?"+c.query(kind, false)+"&$filter="+equals(name, value))
 }
 
 func equals(name, value string) string {
@@ -119,8 +139,8 @@ func (c reader) objects(ctx context.Context, kind scoping.Kind, deleted bool, pa
 	return out, nil
 }
 
-func deletedPath(kind scoping.Kind) string {
-	return "/directory/deletedItems/microsoft.graph." + string(kind) + "?" + query(kind, true)
+func (c *Client) deletedPath(kind scoping.Kind) string {
+	return "/directory/deletedItems/microsoft.graph." + string(kind) + "?" + c.query(kind, true)
 }
 
 // findDeleted looks among the deleted items, by filter, or through all of them where Graph refuses the filter: which properties
@@ -138,13 +158,13 @@ func (c reader) findDeleted(ctx context.Context, key cloud.Key) ([]cloud.Object,
 		return nil, fmt.Errorf("find a deleted %s: no key is set that it has", key.Kind)
 	}
 	if name != cloud.UPN {
-		found, err := c.objects(ctx, key.Kind, true, deletedPath(key.Kind)+"&$filter="+equals(name, value))
+		found, err := c.objects(ctx, key.Kind, true, c.deletedPath(key.Kind)+"&$filter="+equals(name, value))
 		var refused *GraphError
 		if err == nil || !errors.As(err, &refused) || refused.HTTP != http.StatusBadRequest {
 			return found, err
 		}
 	}
-	all, err := c.objects(ctx, key.Kind, true, deletedPath(key.Kind))
+	all, err := c.objects(ctx, key.Kind, true, c.deletedPath(key.Kind))
 	return slices.DeleteFunc(all, func(o cloud.Object) bool {
 		switch name {
 		case "id":

@@ -49,6 +49,9 @@ func (c *Client) holder(ctx context.Context, w cloud.Write, code string) string 
 	if w.Kind == scoping.User && upn != "" && blamed(cloud.UPN) {
 		keys = append(keys, cloud.Key{Kind: w.Kind, UPN: upn})
 	}
+	if w.Kind == scoping.Contact && anchor != "" && blamed(cloud.SourceAnchor) {
+		keys = append(keys, cloud.Key{Kind: w.Kind, Anchor: anchor})
+	}
 	if w.Kind == scoping.Group && w.Key != "" && blamed(cloud.UniqueName) {
 		keys = append(keys, cloud.Key{Kind: w.Kind, UniqueName: w.Key, Deleted: true})
 	}

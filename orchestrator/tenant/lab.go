@@ -7,10 +7,13 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 )
 
 // The doors of the lab's tenant: what Microsoft's engines write through interfaces of their own, for which public Graph has no call.
 const (
+	DoorContacts    = "contacts"
 	DoorCredentials = "credentials" // password hashes
 	DoorWriteback   = "writeback"   // password changes that people make in the tenant
 )
@@ -72,3 +75,19 @@ func (c *Client) open(ctx context.Context, name string) error {
 
 // labPath is an address at the lab's door.
 func (c *Client) labPath(path string) string { return c.config.Endpoint + "/lab" + path }
+
+// readAnchors gives contacts their source anchors, which Graph does not show. anchors has those that are known, by id; they are read anew if one is missing.
+func (c *Client) readAnchors(ctx context.Context, anchors map[string]string, contacts []cloud.Upsert) error {
+	if slices.ContainsFunc(contacts, func(u cloud.Upsert) bool { _, known := anchors[u.ID]; return !known }) {
+		err := list(ctx, c.patient(), "read the anchors of contacts", "", c.labPath("/contacts"), func(r raw) { anchors[r.text("id")] = r.text(cloud.SourceAnchor) })
+		if err != nil {
+			return err
+		}
+	}
+	for _, u := range contacts {
+		if a := anchors[u.ID]; a != "" {
+			u.Values[cloud.SourceAnchor] = []string{a}
+		}
+	}
+	return nil
+}

@@ -12,6 +12,8 @@ import (
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 	"github.com/microsoftgraph/msgraph-sdk-go/models/odataerrors"
 	"github.com/microsoftgraph/msgraph-sdk-go/serviceprincipalswithappid"
+
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // Domain is a verified domain of the tenant.
@@ -69,6 +71,33 @@ func (c *Client) sdkError(op, need string, err error) error {
 		e.Hint = fmt.Sprintf(consent, need)
 	}
 	return e
+}
+
+// Unregistered returns which extensions of users the tenant does not have as a text of one value: of extensionAttribute1 to 15 none
+// (https://learn.microsoft.com/graph/api/directoryobject-getavailableextensionproperties).
+func (c *Client) Unregistered(ctx context.Context, names []string) ([]string, error) {
+	missing := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !attribute.Registered(n) })
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	var said struct {
+		Value []struct {
+			Name    string   `json:"name"`
+			Type    string   `json:"dataType"`
+			Many    bool     `json:"isMultiValued"`
+			Targets []string `json:"targetObjects"`
+		} `json:"value"`
+	}
+	err := c.patient().post(ctx, "read the registered extensions", permUser, "/directoryObjects/getAvailableExtensionProperties", map[string]any{}, &said)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range said.Value {
+		if x.Type == "String" && !x.Many && slices.Contains(x.Targets, "User") {
+			missing = slices.DeleteFunc(missing, func(n string) bool { return n == x.Name })
+		}
+	}
+	return missing, nil
 }
 
 func deref[T any](p *T) T {

@@ -19,6 +19,7 @@ type part struct {
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    json.RawMessage   `json:"body,omitempty"`
+	lab     bool              // of a batch at the lab's door, and not of Graph's
 }
 
 // partOf makes the request of a write. An error means that the write can never be sent.
@@ -26,6 +27,12 @@ func (c *Client) partOf(w cloud.Write) (part, error) {
 	if err := w.Valid(); err != nil {
 		return part{}, err
 	}
+	p, err := c.requestOf(w)
+	p.lab = w.Kind == scoping.Contact
+	return p, err
+}
+
+func (c *Client) requestOf(w cloud.Write) (part, error) {
 	object := collection(w.Kind) + "/" + url.PathEscape(w.CloudID)
 	switch w.Op {
 	case cloud.Create:
@@ -74,8 +81,12 @@ func withBody(method, path string, body map[string]any) (part, error) {
 // create is idempotent under a key that the tenant enforces (rule J3).
 func (c *Client) create(w cloud.Write) (part, error) {
 	body := encodeValues(w.Kind, w.Set)
-	if w.Kind == scoping.Group {
+	switch w.Kind {
+	case scoping.Group:
 		return createGroup(w, body)
+	case scoping.Contact:
+		body[cloud.SourceAnchor] = w.Anchor
+		return withBody("POST", "/contacts", body)
 	}
 	body[cloud.ImmutableID] = w.Anchor
 	// Nobody ever knows this password. Demanding a change at the next sign-in would outlive a password hash that is synchronized

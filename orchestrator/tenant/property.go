@@ -14,18 +14,26 @@ import (
 const extensionsName = "onPremisesExtensionAttributes"
 
 // selection is the $select of a kind, with extra names.
-func selection(kind scoping.Kind, extra ...string) string {
+func (c *Client) selection(kind scoping.Kind, extra ...string) string {
 	names := append([]string{"id", "onPremisesSyncEnabled"}, extra...)
 	for _, p := range attribute.Values(kind) {
-		if p.Form == attribute.Extension {
+		if p.Form == attribute.Extension || p.Name == attribute.SourceAnchor { // which is none of Graph's
 			continue
 		}
 		names = append(names, p.Name)
 	}
 	if kind == scoping.User {
-		names = append(names, extensionsName)
+		names = append(append(names, extensionsName), c.registered()...)
 	}
 	return strings.Join(names, ",")
+}
+
+// registered returns the registered extensions of users that are read.
+func (c *Client) registered() []string {
+	if p := c.extensions.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // encodeValues writes the Set of a valid write as a JSON object.
@@ -109,7 +117,24 @@ func (r raw) values(kind scoping.Kind) (cloud.Values, error) {
 		}
 		out[p.Name] = v
 	}
+	for name, x := range r {
+		if _, extends := attribute.Find(kind, name); extends && attribute.Registered(name) {
+			out[name] = extensionText(x)
+		}
+	}
 	return out, nil
+}
+
+// extensionText returns the value of a registered extension. One that is no text, which nothing here writes, is shown as its JSON.
+func extensionText(x json.RawMessage) []string {
+	var s string
+	if json.Unmarshal(x, &s) != nil {
+		s = string(x)
+	}
+	if s == "" || string(x) == "null" {
+		return nil
+	}
+	return []string{s}
 }
 
 func decodeValue(p attribute.Attribute, x json.RawMessage) ([]string, error) {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -15,8 +16,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// refreshed are the kinds that a refresh reads, in this order: groups refer to users.
-var refreshed = []scoping.Kind{scoping.User, scoping.Group}
+// refreshed returns the kinds that a refresh reads, in this order: groups refer to the others. Contacts are read only where they can be written: nothing else in
+// Tandem is about them, and reading them takes a permission of its own.
+func (c *Client) refreshed(ctx context.Context) ([]scoping.Kind, error) {
+	contacts, err := c.Door(ctx, DoorContacts)
+	if err != nil || !contacts {
+		return []scoping.Kind{scoping.User, scoping.Group}, err
+	}
+	return []scoping.Kind{scoping.User, scoping.Contact, scoping.Group}, nil
+}
 
 // A full reading is an outage and not news if the cache has more than outageFloor objects of the kind and the tenant shows less
 // than one in outageShare of them (rule D2).
@@ -30,16 +38,22 @@ const (
 // refresh begins; it gives the ids that somebody else changed, as Cache.Commit does.
 func (c *Client) Refresh(ctx context.Context, cache *cloud.Cache, now time.Time) (changed []string, err error) {
 	r := cloud.Refresh{Began: now, Tokens: map[string]string{}}
-	for _, kind := range refreshed {
+	tracked := cache.Tracked()
+	c.extensions.Store(&tracked)
+	kinds, err := c.refreshed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range kinds {
 		removed, full, err := c.round(ctx, cache, kind, &r)
 		if err != nil {
 			return nil, err
 		}
-		if !removed && !full {
+		if !removed && !full || !cloud.Restore.Takes(kind) {
 			continue
 		}
 		// What was deleted shows its values only among the deleted items.
-		deleted, err := c.patient().objects(ctx, kind, true, deletedPath(kind)+"&$top=999")
+		deleted, err := c.patient().objects(ctx, kind, true, c.deletedPath(kind)+"&$top=999")
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +65,9 @@ func (c *Client) Refresh(ctx context.Context, cache *cloud.Cache, now time.Time)
 // round reads one delta round of a kind into r. It says whether anything was removed, and whether the round was a full one.
 func (c *Client) round(ctx context.Context, cache *cloud.Cache, kind scoping.Kind, r *cloud.Refresh) (removed, full bool, err error) {
 	name := collection(kind)[1:]
+	if kind == scoping.User && len(c.registered()) > 0 { // a link tracks what was selected when its first round began
+		name += "+" + strings.Join(c.registered(), "+")
+	}
 	link := cache.Token(name)
 	pages, next, err := c.delta(ctx, kind, link)
 	if link != "" && forgotten(err) {
@@ -113,6 +130,7 @@ func (c *Client) delta(ctx context.Context, kind scoping.Kind, link string) (pag
 	byPage := c.noManager.Load() && kind == scoping.User
 	path := linkOr(link, c.firstRound(kind, byPage))
 	op := "read the changes of all " + string(kind) + "s"
+	anchors := map[string]string{} // of contacts
 	for {
 		var d deltaPage
 		err := c.patient().get(ctx, op, permissionOf(kind), path, &d)
@@ -129,6 +147,11 @@ func (c *Client) delta(ctx context.Context, kind scoping.Kind, link string) (pag
 		}
 		if byPage {
 			if err := c.readManagers(ctx, page.Upserts); err != nil {
+				return nil, "", err
+			}
+		}
+		if kind == scoping.Contact {
+			if err := c.readAnchors(ctx, anchors, page.Upserts); err != nil {
 				return nil, "", err
 			}
 		}
@@ -159,7 +182,7 @@ func (c *Client) firstRound(kind scoping.Kind, withoutManager bool) string {
 	case !withoutManager:
 		extra = []string{cloud.Manager}
 	}
-	return collection(kind) + "/delta?$select=" + selection(kind, extra...)
+	return collection(kind) + "/delta?$select=" + c.selection(kind, extra...)
 }
 
 // refusesManager says that the tenant does not track managers by delta.

@@ -69,7 +69,7 @@ func TestRefreshBringsEverythingAndThenChangesOnly(t *testing.T) {
 		t.Errorf("the deleted user is %+v", o)
 	}
 	before := w.client.Counters().Requests
-	if changed := w.refresh(c); len(changed) != 0 || w.client.Counters().Requests != before+2 {
+	if changed := w.refresh(c); len(changed) != 0 || w.client.Counters().Requests != before+3 {
 		t.Errorf("without a change: %v changed, %d requests", changed, w.client.Counters().Requests-before)
 	}
 	for _, x := range s.writes { // unknown to the cache: somebody else's
@@ -205,7 +205,7 @@ func TestReadsArePatient(t *testing.T) {
 func TestManagersAreReadOneByOneWhereDeltaDoesNotTrackThem(t *testing.T) {
 	w := newWorld(t)
 	s := w.scene()
-	w.fault(lab.Fault{Kind: lab.Status, Status: 400, Message: "Tracking changes to manager is not supported", Path: "delta.*manager", Count: -1})
+	w.fault(lab.Fault{Kind: lab.Status, Status: 400, Message: "Tracking changes to manager is not supported", Path: "users/delta.*manager", Count: -1})
 	c := cloud.NewCache(lag)
 	w.fault(lab.Fault{Kind: lab.Throttled, Path: "/manager", RetryAfter: "1"})
 	w.refresh(c)

@@ -25,7 +25,7 @@ const (
 // not sent. What was not answered by the time the context ends is in doubt, or not sent if it certainly never left.
 func (c *Client) Send(ctx context.Context, writes []cloud.Write) []cloud.Result {
 	results := make([]cloud.Result, len(writes))
-	parts, from := c.parts(writes, results)
+	batches := c.batches(ctx, writes, results)
 	places := make(chan struct{}, sendParallel)
 	var all sync.WaitGroup
 	for some := range slices.Chunk(passwordsIn(writes, results), cloud.MaxCredentials) {
@@ -35,20 +35,46 @@ func (c *Client) Send(ctx context.Context, writes []cloud.Write) []cloud.Result 
 			c.sendPasswords(ctx, writes, results, some)
 		})
 	}
-	for start := 0; start < len(parts); start += maxBatch {
-		end := min(start+maxBatch, len(parts))
+	for _, b := range batches {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			c.sendBatch(ctx, writes, results, parts[start:end], from[start:end])
+			c.sendBatch(ctx, writes, results, b)
 		})
 	}
 	all.Wait()
 	return results
 }
 
+// outgoing is one $batch that is to be sent.
+type outgoing struct {
+	path  string
+	parts []part
+	from  []int // the write of each
+}
+
+// batches makes the requests of the writes that can be sent, in batches for Graph and for the lab's door, and settles the others.
+func (c *Client) batches(ctx context.Context, writes []cloud.Write, results []cloud.Result) (out []outgoing) {
+	parts, from := c.parts(ctx, writes, results)
+	for _, b := range []outgoing{{path: "/$batch"}, {path: c.labPath("/$batch")}} {
+		for i, p := range parts {
+			if p.lab != (b.path != "/$batch") {
+				continue
+			}
+			if b.parts, b.from = append(b.parts, p), append(b.from, from[i]); len(b.parts) == maxBatch {
+				out = append(out, b)
+				b.parts, b.from = nil, nil
+			}
+		}
+		if len(b.parts) > 0 {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
 // parts makes the requests of the writes that can be sent, and settles the others. from says to which write each belongs.
-func (c *Client) parts(writes []cloud.Write, results []cloud.Result) (parts []part, from []int) {
+func (c *Client) parts(ctx context.Context, writes []cloud.Write, results []cloud.Result) (parts []part, from []int) {
 	busy := map[string]bool{}
 	for i, w := range writes {
 		if w.Op == cloud.SetPassword {
@@ -57,6 +83,10 @@ func (c *Client) parts(writes []cloud.Write, results []cloud.Result) (parts []pa
 		p, err := c.partOf(w)
 		if err != nil {
 			results[i] = cloud.Result{Status: cloud.Rejected, Code: cloud.CodeImpossible, Message: err.Error()}
+			continue
+		}
+		if refused := c.barred(ctx, p); refused != nil {
+			results[i] = *refused
 			continue
 		}
 		if object := w.CloudID + w.Anchor + w.Key; busy[object] {
@@ -71,10 +101,24 @@ func (c *Client) parts(writes []cloud.Write, results []cloud.Result) (parts []pa
 	return parts, from
 }
 
+// barred returns why a request cannot be sent to this tenant; nil: it can.
+func (c *Client) barred(ctx context.Context, p part) *cloud.Result {
+	if !p.lab {
+		return nil
+	}
+	switch open, err := c.Door(ctx, DoorContacts); {
+	case err != nil:
+		return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}
+	case !open:
+		return &cloud.Result{Status: cloud.Rejected, Code: cloud.CodeImpossible, Message: noContacts}
+	}
+	return nil
+}
+
 // sendBatch sends one $batch and settles its writes.
-func (c *Client) sendBatch(ctx context.Context, writes []cloud.Write, results []cloud.Result, parts []part, from []int) {
-	outer, answers := c.attempt(ctx, parts)
-	for _, i := range from {
+func (c *Client) sendBatch(ctx context.Context, writes []cloud.Write, results []cloud.Result, b outgoing) {
+	outer, answers := c.attempt(ctx, b)
+	for _, i := range b.from {
 		if outer != nil {
 			results[i] = *outer
 			continue
@@ -86,7 +130,7 @@ func (c *Client) sendBatch(ctx context.Context, writes []cloud.Write, results []
 		}
 		results[i] = c.classify(writes[i], a)
 	}
-	for _, i := range from {
+	for _, i := range b.from {
 		c.followUp(ctx, writes[i], &results[i])
 	}
 }
@@ -100,21 +144,21 @@ type partAnswer struct {
 }
 
 // attempt sends a batch of writes once. Either all parts end alike (outer), or each has its answer.
-func (c *Client) attempt(ctx context.Context, parts []part) (outer *cloud.Result, answers map[string]partAnswer) {
+func (c *Client) attempt(ctx context.Context, b outgoing) (outer *cloud.Result, answers map[string]partAnswer) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	if _, err := c.tokens.get(ctx); err != nil {
 		return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}, nil
 	}
-	body, err := json.Marshal(map[string]any{"requests": parts})
+	body, err := json.Marshal(map[string]any{"requests": b.parts})
 	if err != nil {
 		return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}, nil
 	}
-	r, err := c.request(abs.POST, "/$batch", body)
+	r, err := c.request(abs.POST, b.path, body)
 	if err != nil {
 		return &cloud.Result{Status: cloud.NotSent, Message: err.Error()}, nil
 	}
-	c.writes.Add(uint64(len(parts)))
+	c.writes.Add(uint64(len(b.parts)))
 	var d departure
 	a, err := c.exchange(d.trace(ctx), r)
 	if err != nil {
@@ -124,7 +168,7 @@ func (c *Client) attempt(ctx context.Context, parts []part) (outer *cloud.Result
 		return &cloud.Result{Status: cloud.InDoubt, Message: err.Error()}, nil
 	}
 	if a.Status != http.StatusOK {
-		return c.wholeBatch(a, len(parts)), nil
+		return c.wholeBatch(a, len(b.parts)), nil
 	}
 	answers, err = readBatch(a.Body)
 	if err != nil {

@@ -56,7 +56,8 @@ func TestTheLabTakesEveryValidShape(t *testing.T) {
 		}
 	}
 	ann, bob, staff, board := taken(whole).ID, taken(createUser("bob")).ID, taken(createGroup("staff")).ID, taken(createGroup("board")).ID
-	for kind, id := range map[scoping.Kind]string{scoping.User: bob, scoping.Group: staff} {
+	pat := taken(createContact("pat")).ID
+	for kind, id := range map[scoping.Kind]string{scoping.User: bob, scoping.Group: staff, scoping.Contact: pat} {
 		for _, name := range attribute.With(kind, attribute.Writable) {
 			p, _ := attribute.Find(kind, name)
 			update := cloud.Write{Op: cloud.Update, Kind: kind, CloudID: id, Set: cloud.Values{name: sample(p)}}
@@ -73,21 +74,28 @@ func TestTheLabTakesEveryValidShape(t *testing.T) {
 	for _, name := range []string{cloud.UPN, cloud.Mail} {
 		taken(cloud.Write{Op: cloud.Update, Kind: scoping.User, CloudID: bob, Set: cloud.Values{name: {"bob2@contoso.test"}}})
 	}
-	for _, refs := range [][]string{{ann}, {bob, board}} {
+	for _, refs := range [][]string{{ann}, {bob, board, pat}} {
 		taken(cloud.Write{Op: cloud.AddMembers, Kind: scoping.Group, CloudID: staff, Refs: refs})
 	}
 	taken(cloud.Write{Op: cloud.RemoveMember, Kind: scoping.Group, CloudID: staff, Refs: []string{ann}})
 	taken(cloud.Write{Op: cloud.SetManager, Kind: scoping.User, CloudID: ann, Refs: []string{bob}})
+	taken(cloud.Write{Op: cloud.SetManager, Kind: scoping.User, CloudID: ann, Refs: []string{pat}})
 	taken(cloud.Write{Op: cloud.ClearManager, Kind: scoping.User, CloudID: ann})
+	taken(cloud.Write{Op: cloud.SetManager, Kind: scoping.Contact, CloudID: pat, Refs: []string{bob}})
+	taken(cloud.Write{Op: cloud.ClearManager, Kind: scoping.Contact, CloudID: pat})
 	for _, again := range []cloud.Values{nil, {cloud.UPN: {"ann3@contoso.test"}}} {
 		taken(cloud.Write{Op: cloud.Delete, Kind: scoping.User, CloudID: ann})
 		taken(cloud.Write{Op: cloud.Restore, Kind: scoping.User, CloudID: ann, Set: again})
 	}
 	taken(cloud.Write{Op: cloud.Delete, Kind: scoping.Group, CloudID: board})
 	taken(cloud.Write{Op: cloud.Restore, Kind: scoping.Group, CloudID: board})
+	if r := w.send(cloud.Write{Op: cloud.Delete, Kind: scoping.Contact, CloudID: pat}); r.Status != cloud.Done || len(w.find(cloud.Key{Kind: scoping.Contact, ID: pat})) > 0 {
+		t.Errorf("delete of a contact: %+v", r)
+	}
+	sent["delete contact"] = true
 	for _, op := range cloud.Ops() {
-		for _, kind := range []scoping.Kind{scoping.User, scoping.Group} {
-			if op.Takes(kind) && !sent[fmt.Sprintf("%s %s", op, kind)] {
+		for _, kind := range []scoping.Kind{scoping.User, scoping.Group, scoping.Contact} {
+			if op.Takes(kind) && op != cloud.SetPassword && !sent[fmt.Sprintf("%s %s", op, kind)] {
 				t.Errorf("%s of a %s is not tried", op, kind)
 			}
 		}
@@ -102,7 +110,7 @@ func TestWritesWithoutAValidShapeAreNotSent(t *testing.T) {
 	for _, x := range []cloud.Write{
 		{Op: cloud.ClearManager, Kind: scoping.User, CloudID: s.boss, Refs: []string{s.user}},
 		{Op: cloud.Update, Kind: scoping.User, CloudID: s.boss, Set: cloud.Values{cloud.UPN: nil}},
-		{Op: cloud.Delete, Kind: scoping.Contact, CloudID: s.boss},
+		{Op: cloud.Restore, Kind: scoping.Contact, CloudID: s.boss},
 	} {
 		if r := w.send(x); r.Status != cloud.Rejected || r.Code != cloud.CodeImpossible {
 			t.Errorf("%s: %+v", x.Op, r)

@@ -182,7 +182,7 @@ func newScripted(t *testing.T, answer http.HandlerFunc) (*scripted, *tenant.Clie
 	t.Helper()
 	s := &scripted{}
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1.0/") {
+		if strings.HasPrefix(r.URL.Path, "/v1.0/") || strings.HasPrefix(r.URL.Path, "/lab/") {
 			answer(w, s.note(r))
 			return
 		}

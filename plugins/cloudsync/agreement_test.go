@@ -1,6 +1,7 @@
 package cloudsync_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/connect"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // awkward seeds objects at the edges of the mappings.
@@ -44,7 +46,19 @@ func awkward(w *world) {
 		"member": {w.dn("CN=sales1,OU=Sales")}})
 	w.add("CN=nested,OU=Sales", "group", lab.Attributes{"sAMAccountName": {"nested"}, "groupType": {"-2147483646"},
 		"member": {w.dn("CN=empty,OU=Sales"), w.dn("CN=sales1,OU=Sales")}})
+	for name, attrs := range map[string]lab.Attributes{
+		"Pat":     {"proxyAddresses": {"smtp:second@partner.test", "SMTP:pat@partner.test"}, "mail": {"x@partner.test"}, "title": {long}, "manager": {w.dn("CN=sales1,OU=Sales")}},
+		"Post":    {"proxyAddresses": {"X500:/o=old"}, "mail": {" mailed@partner.test "}, "displayName": {" Mailed "}, "company": {"Partner"}},
+		"None":    {"mail": {"none@partner.test"}},
+		"Nowhere": {"proxyAddresses": {"X500:/o=old"}},
+	} {
+		w.add("CN="+name+",OU=Sales", "contact", attrs)
+	}
 	w.set("CN=sales1,OU=Sales", "manager", w.dn("CN=sales2,OU=Sales"))
+	w.set("CN=sales3,OU=Sales", "manager", w.dn("CN=Pat,OU=Sales"))
+	w.set("CN=sales3,OU=Sales", "extensionAttribute2", " two ")
+	w.set("CN=sales3,OU=Sales", "employeeNumber", long)
+	w.set("CN=nested,OU=Sales", "member", w.dn("CN=empty,OU=Sales"), w.dn("CN=Pat,OU=Sales"))
 }
 
 // TestBothEnginesProposeTheSame compares value by value: an object that changes hands must not change.
@@ -52,8 +66,11 @@ func TestBothEnginesProposeTheSame(t *testing.T) {
 	w := newWorld(t, 8, cloudsync.Options{}, embedded)
 	awkward(w)
 	all := w.everything()
+	all.Features = append(all.Features, scoping.Extensions)
 	w.grant(all)
-	mine := w.run(w.full(all))
+	request := w.full(all)
+	request.Extensions = []string{"extensionAttribute15", "extensionAttribute2", "extension_0123456789abcdef0123456789abcdef_employeeNumber"}
+	mine := w.run(request)
 	mustComplete(t, mine)
 
 	other := connect.New(connect.Options{})
@@ -65,14 +82,39 @@ func TestBothEnginesProposeTheSame(t *testing.T) {
 	in <- []engine.Grant{{ID: 1, Scope: all, Mode: engine.ModeOwn, Epoch: scoping.Epoch{Incarnation: 1, N: 10}}}
 	close(in)
 	check(t, other.Grants(t.Context(), in, acks))
-	theirs := proposalsOf(t, other, w.full(all))
+	theirs := proposalsOf(t, other, request)
 
 	a, b := byFeature(mine.proposals), byFeature(theirs)
 	if diff := cmp.Diff(b, a); diff != "" {
 		t.Errorf("connect (-) and cloudsync (+) differ:\n%s", diff)
 	}
-	if len(a) < 40 {
-		t.Errorf("only %d proposals were compared", len(a))
+	extended := 0
+	for k, p := range a {
+		if k.Feature == scoping.Extensions && len(p.Desired["extensionAttribute2"].Text)+len(p.Desired[request.Extensions[2]].Text) == 2 {
+			extended++
+		}
+	}
+	if len(a) < 40 || extended != 1 {
+		t.Errorf("only %d proposals were compared, %d of them with extensions", len(a), extended)
+	}
+}
+
+// Names that people know from the directory are understood in policies, so the table of attributes has to know what each is made of.
+func TestAttributesAreMadeOfWhatTheTableSays(t *testing.T) {
+	made := 0
+	for _, r := range connect.Inbound {
+		for _, f := range r.Flows {
+			source := attribute.Source(f.Target)
+			if f.Function == "" && source != f.From[0] || source != "" && len(f.From) > 0 && !slices.Contains(f.From, source) {
+				t.Errorf("%s: %s is made of %v, and the table says %q", r.Name, f.Target, f.From, source)
+			}
+			if source != "" {
+				made++
+			}
+		}
+	}
+	if made < 30 {
+		t.Errorf("only %d flows were looked at", made)
 	}
 }
 

@@ -33,8 +33,8 @@ import (
 // Version is the engine's version, told in its Description.
 const Version = "1.0.0"
 
-// features are what the engine synchronizes. The public Graph makes neither contacts nor devices (rule J4).
-var features = []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.PasswordHash}
+// features are what the engine synchronizes. Whether the tenant takes them is not its business (rule J4).
+var features = []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash}
 
 // errUnconfigured is what everything answers that needs a configuration.
 var errUnconfigured = errors.New("the engine has no configuration yet")

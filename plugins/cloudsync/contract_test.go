@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	lab "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/conformance"
@@ -18,11 +19,18 @@ func TestEngineKeepsTheContract(t *testing.T) {
 	expect := []conformance.Expected{{Object: w.id("CN=sales4,OU=Sales"), Feature: scoping.Users, Want: engine.Excluded},
 		{Object: w.id("CN=Sales all,OU=Sales"), Feature: scoping.Groups, Want: engine.Present},
 		{Object: w.id("CN=Sales all,OU=Sales"), Feature: scoping.References, Want: engine.Present}}
+	w.add("CN=Pat,OU=Sales", "contact", lab.Attributes{"proxyAddresses": {"SMTP:pat@partner.test"}, "manager": {w.dn("CN=sales1,OU=Sales")}})
+	for _, f := range []scoping.Feature{scoping.Contacts, scoping.References} {
+		expect = append(expect, conformance.Expected{Object: w.id("CN=Pat,OU=Sales"), Feature: f, Want: engine.Present})
+	}
 	for i := range 4 {
-		for _, f := range []scoping.Feature{scoping.Users, scoping.References} {
+		for _, f := range []scoping.Feature{scoping.Users, scoping.References, scoping.Extensions} {
 			expect = append(expect, conformance.Expected{Object: w.id(fmt.Sprintf("CN=sales%d,OU=Sales", i)), Feature: f, Want: engine.Present})
 		}
 	}
+	scope := w.scope("OU=Sales")
+	scope.Features = append(scope.Features, scoping.Extensions)
+	w.set("CN=sales2,OU=Sales", "extensionAttribute1", "one")
 	config := w.config
 	config.DataDir = ""
 	title := "a"
@@ -37,11 +45,12 @@ func TestEngineKeepsTheContract(t *testing.T) {
 			return enginetest.Wire(t, e)
 		},
 		Config: config, Mistaken: engine.Config{Settings: []byte(`{"agents":{"minimum":0,"embedded":99}}`)}, Mistakes: 2,
-		Scopes: []scoping.Scope{w.scope("OU=Sales")}, Expect: expect,
+		Scopes: []scoping.Scope{scope}, Expect: expect, Extensions: []string{"extensionAttribute1", "extension_0123456789abcdef0123456789abcdef_employeeNumber"},
 		Change: func(testing.TB) []scoping.ObjectID {
 			title += "a"
 			w.set("CN=sales1,OU=Sales", "title", title)
-			return []scoping.ObjectID{w.id("CN=sales1,OU=Sales")}
+			w.set("CN=Pat,OU=Sales", "title", title)
+			return []scoping.ObjectID{w.id("CN=sales1,OU=Sales"), w.id("CN=Pat,OU=Sales")}
 		},
 	})
 }

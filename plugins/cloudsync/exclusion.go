@@ -14,7 +14,7 @@ const maxGroupMembers = 50000
 
 // excludedBy are the attributes that exclusions read.
 var excludedBy = []string{"isCriticalSystemObject", "name", "sAMAccountName", "adminDescription", "mailNickname",
-	"msExchRecipientTypeDetails", "groupType", "proxyAddresses", "mail"}
+	"msExchRecipientTypeDetails", "groupType", "proxyAddresses", "mail", "displayName", "msExchHideFromAddressLists"}
 
 // The bits of groupType and msExchRecipientTypeDetails that exclusions look at.
 const (
@@ -32,6 +32,8 @@ func exclusion(e directory.Entry) string {
 		return "critical-system-object"
 	case strings.Contains(e.Text("name"), replicationConflict):
 		return "replication-victim"
+	case e.Kind() == scoping.Contact:
+		return contactExclusion(e)
 	case e.Text("sAMAccountName") == "":
 		return "no-account-name"
 	case e.Kind() == scoping.Group:
@@ -51,6 +53,20 @@ func userExclusion(e directory.Entry) string {
 		return "system-mailbox"
 	case expression.LinkedMailbox(e.Text("msExchRecipientTypeDetails")):
 		return "linked-mailbox"
+	}
+	return ""
+}
+
+func contactExclusion(e directory.Entry) string {
+	switch {
+	case startsWith(e.Text("mailNickname"), "CAS_{"):
+		return "system-mailbox"
+	case expression.Hidden(e.Text("displayName"), e.Text("msExchHideFromAddressLists")):
+		return expression.HiddenMSOL
+	case e.Text("proxyAddresses") == "":
+		return expression.NotMailEnabled
+	case expression.ContactAddress(e.Texts("proxyAddresses"), e.Text("mail")) == "":
+		return expression.NoAddress
 	}
 	return ""
 }

@@ -11,7 +11,7 @@ import (
 const (
 	indexName    = "directories"
 	indexFormat  = "tandem-cloudsync-directories"
-	indexVersion = 1
+	indexVersion = 2 // 1 had no contacts
 )
 
 // indexFile is the Store on disk: one index in a state folder of the engine's own.

@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // MappingType says where a mapping's value comes from.
@@ -76,6 +77,18 @@ var groupMappings = []Mapping{
 	{Target: "securityEnabled", Type: Constant, Value: "true"},
 }
 
+// contactMappings are the defaults for contacts. The anchor is the host's to compute, as for every kind.
+var contactMappings = []Mapping{
+	computed("displayName", "no-display-name", "Coalesce", "displayName", "name"),
+	computed("mail", expression.NoAddress, "ContactAddress", "proxyAddresses", "mail"),
+	computed("mailNickname", "", "MailNickname", "mailNickname", "mail", "%Object.GUID%"),
+	direct("givenName", "givenName"),
+	direct("surname", "sn"),
+	direct("jobTitle", "title"),
+	direct("department", "department"),
+	direct("companyName", "company"),
+}
+
 // functions are what expressions may use, on the first value of each source attribute. Package expression holds their
 // meaning: the other engine's rules use the same.
 var functions = map[string]func(target string, in []string) string{
@@ -86,8 +99,18 @@ var functions = map[string]func(target string, in []string) string{
 	"UsageLocation":     func(_ string, in []string) string { return expression.UsageLocation(in[0]) },
 }
 
+// ofAll are the functions that look at all values of their first source.
+var ofAll = map[string]func(first []string, in []string) string{
+	"ContactAddress": func(first, in []string) string { return expression.ContactAddress(first, in[1]) },
+}
+
+// functionNames lists the functions that expressions may use, sorted.
+func functionNames() []string {
+	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(functions)), slices.Collect(maps.Keys(ofAll))...)))
+}
+
 // arity is how many sources a function takes; those that are not here take one or more.
-var arity = map[string]int{"AccountEnabled": 1, "UserPrincipalName": 3, "UsageLocation": 1}
+var arity = map[string]int{"AccountEnabled": 1, "UserPrincipalName": 3, "UsageLocation": 1, "ContactAddress": 2}
 
 func (m Mapping) value(e directory.Entry, domain string) string {
 	switch m.Type {
@@ -99,6 +122,9 @@ func (m Mapping) value(e directory.Entry, domain string) string {
 	in := make([]string, len(m.Source))
 	for i, name := range m.Source {
 		in[i] = sourceOf(e, domain, name)
+	}
+	if all := ofAll[m.Function]; all != nil {
+		return expression.Fit(m.Target, all(e.Texts(m.Source[0]), in))
 	}
 	return functions[m.Function](m.Target, in)
 }
@@ -117,7 +143,7 @@ func sourceOf(e directory.Entry, domain, name string) string {
 type schema map[scoping.Kind][]Mapping
 
 func defaultSchema() schema {
-	return schema{scoping.User: slices.Clone(userMappings), scoping.Group: slices.Clone(groupMappings)}
+	return schema{scoping.User: slices.Clone(userMappings), scoping.Group: slices.Clone(groupMappings), scoping.Contact: slices.Clone(contactMappings)}
 }
 
 // desired makes the whole wanted state of an object; reason is the code that leaves it out instead.
@@ -139,7 +165,7 @@ func (s schema) desired(e directory.Entry, domain string) (values map[string]eng
 
 // writes is the engine's table of tenant attributes per feature (rule F2).
 func (s schema) writes() map[scoping.Feature][]string {
-	out := map[scoping.Feature][]string{scoping.References: {"manager", "members"}}
+	out := map[scoping.Feature][]string{scoping.References: {"manager", "members"}, scoping.Extensions: attribute.OfFeature(scoping.Extensions)}
 	for kind, mappings := range s {
 		for _, m := range mappings {
 			out[scoping.Base(kind)] = append(out[scoping.Base(kind)], m.Target)
@@ -148,9 +174,12 @@ func (s schema) writes() map[scoping.Feature][]string {
 	return out
 }
 
-// attributes are what the directory is asked for: all that mappings and exclusions read, and the links.
-func (s schema) attributes() []string {
+// attributes are what the directory is asked for: all that mappings and exclusions read, the links, and what extensions are made of.
+func (s schema) attributes(extensions []string) []string {
 	names := map[string]bool{"member": true, "manager": true}
+	for _, n := range expression.ExtensionSources(extensions) {
+		names[n] = true
+	}
 	for kind := range s {
 		for _, n := range s.readOf(kind, nil) {
 			names[n] = true
@@ -161,9 +190,12 @@ func (s schema) attributes() []string {
 
 // reads is what proposals depend on, per kind. Settings may map more: what they say comes after the engine has described itself.
 func (s schema) reads() map[scoping.Kind]engine.Reads {
+	users := append(s.readOf(scoping.User, []string{"manager"}), attribute.OfFeature(scoping.Extensions)...)
+	slices.Sort(users)
 	return map[scoping.Kind]engine.Reads{
-		scoping.User:  {Attributes: s.readOf(scoping.User, []string{"manager"}), More: true},
-		scoping.Group: {Attributes: s.readOf(scoping.Group, []string{"member"}), More: true},
+		scoping.User:    {Attributes: users, More: true},
+		scoping.Group:   {Attributes: s.readOf(scoping.Group, []string{"member"}), More: true},
+		scoping.Contact: {Attributes: s.readOf(scoping.Contact, []string{"manager"}), More: true},
 	}
 }
 
@@ -183,13 +215,29 @@ func (s schema) readOf(kind scoping.Kind, links []string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// fingerprint tells these value rules apart from those of other settings and versions.
-func (s schema) fingerprint() engine.Fingerprint {
-	b, err := json.Marshal(map[string]any{"mappings": s, "expressions": expression.Revision})
+// fingerprint tells these value rules apart from those of other settings, extensions and versions.
+func (s schema) fingerprint(extensions []string) engine.Fingerprint {
+	rules := map[string]any{"mappings": s, "expressions": expression.Revision}
+	if len(extensions) > 0 {
+		rules["extensions"] = slices.Sorted(slices.Values(extensions))
+	}
+	b, err := json.Marshal(rules)
 	if err != nil {
 		return engine.Fingerprint{}
 	}
 	return engine.FingerprintOf([]byte("cloudsync"), []byte(Version), b)
+}
+
+// extensionsOf gives the extensions of a user that are asked for, empty where it has none.
+func extensionsOf(e directory.Entry, names []string) map[string]engine.Value {
+	out := make(map[string]engine.Value, len(names))
+	for n, v := range expression.Extensions(names, e.Text) {
+		out[n] = engine.Value{}
+		if v != "" {
+			out[n] = engine.Value{Text: []string{v}}
+		}
+	}
+	return out
 }
 
 // references gives the whole wanted sets of references.

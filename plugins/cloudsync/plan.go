@@ -2,6 +2,7 @@ package cloudsync
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -51,6 +52,14 @@ type regions struct {
 	grants    []engine.Grant // with a mode that allows something
 }
 
+// featuresOf are the features of objects of a kind, the base feature first.
+func featuresOf(k scoping.Kind) []scoping.Feature {
+	if k == scoping.User {
+		return []scoping.Feature{scoping.Users, scoping.References, scoping.Extensions}
+	}
+	return []scoping.Feature{scoping.Base(k), scoping.References}
+}
+
 func covers(scopes []scoping.Scope, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
 	for _, s := range scopes {
 		if s.Writes(k, f) && s.Covers(p) {
@@ -63,14 +72,14 @@ func covers(scopes []scoping.Scope, p scoping.Place, k scoping.Kind, f scoping.F
 // inRun says whether the run wants anything of an object of the kind that lies below ancestors.
 func (r regions) inRun(k scoping.Kind, ancestors []scoping.GUID) bool {
 	p := scoping.Place{Directory: r.directory, Ancestors: ancestors}
-	return covers(r.run, p, k, scoping.Base(k)) || covers(r.run, p, k, scoping.References)
+	return slices.ContainsFunc(featuresOf(k), func(f scoping.Feature) bool { return covers(r.run, p, k, f) })
 }
 
 // granted says whether any grant covers an object of the kind that lies below ancestors.
 func (r regions) granted(k scoping.Kind, ancestors []scoping.GUID) bool {
 	p := scoping.Place{Directory: r.directory, Ancestors: ancestors}
 	for _, g := range r.grants {
-		if (g.Scope.Writes(k, scoping.Base(k)) || g.Scope.Writes(k, scoping.References)) && g.Scope.Covers(p) {
+		if g.Scope.Covers(p) && slices.ContainsFunc(featuresOf(k), func(f scoping.Feature) bool { return g.Scope.Writes(k, f) }) {
 			return true
 		}
 	}

@@ -193,43 +193,39 @@ func (r *jobRun) living(e directory.Entry, c *change) error {
 	return nil
 }
 
-// present proposes what the run's scopes want of the object: its base feature, its references, or both.
+// present proposes what the run's scopes want of the object: its base feature, what stands beside it, or both.
 func (r *jobRun) present(e directory.Entry, kind scoping.Kind, up []scoping.GUID, c *change) error {
 	place := scoping.Place{Directory: r.config.Name, Ancestors: up}
-	base := covers(r.regions.run, place, kind, scoping.Base(kind))
-	refs := r.regions.wantsReferences(kind, place)
+	base, beside := r.regions.wanted(kind, place)
 	values, reason := map[string]engine.Value(nil), exclusion(e)
 	if reason == "" {
 		values, reason = r.schema.desired(e, r.domain)
 	}
-	want := engine.Present
+	want, said := engine.Present, beside
 	if reason != "" {
-		want, refs = engine.Excluded, refs && expression.KeepsMembers(reason)
+		want = engine.Excluded
+		said = slices.DeleteFunc(slices.Clone(beside), func(f scoping.Feature) bool { return f != scoping.References || !expression.KeepsMembers(reason) })
 	}
-	n := 0
+	n := len(said)
 	if base {
 		n++
 	}
-	if refs {
-		n++
-	}
-	if n == 0 { // only references were asked for, of an object that the rules leave out: that is for its base feature to say
+	if n == 0 { // only what stands beside it was asked for, of an object that the rules leave out: that is for its base feature to say
 		r.unmark(e.GUID, c)
-		if r.strict {
-			p := r.proposal(e, kind, e.Parent, up, scoping.References)
-			p.Want, p.Reason = engine.Unknown, reason
-			r.stream.owe(p.Object, engine.Unknown, 1)
-			return r.stream.propose(p)
-		}
-		return nil
+		return r.leftOut(e, kind, up, beside, reason)
 	}
 	r.stream.owe(r.id(e.GUID), want, n)
-	if r.regions.partly(kind, place, base) {
+	if r.regions.partly(kind, place, base, beside) {
 		r.stream.leave(r.id(e.GUID))
 	}
-	if refs {
-		p := r.proposal(e, kind, e.Parent, up, scoping.References)
-		p.Want, p.Refs = engine.Present, references(r.config.Name, e)
+	for _, f := range said {
+		p := r.proposal(e, kind, e.Parent, up, f)
+		p.Want = engine.Present
+		if f == scoping.References {
+			p.Refs = references(r.config.Name, e)
+		} else {
+			p.Desired = extensionsOf(e, r.request.Extensions)
+		}
 		if err := r.spool.add(p); err != nil {
 			return err
 		}
@@ -240,6 +236,22 @@ func (r *jobRun) present(e directory.Entry, kind scoping.Kind, up []scoping.GUID
 	p := r.proposal(e, kind, e.Parent, up, scoping.Base(kind))
 	p.Want, p.Reason, p.Desired = want, reason, values
 	return r.stream.propose(p)
+}
+
+// leftOut answers for an object that the rules leave out and of which the base feature was not asked for.
+func (r *jobRun) leftOut(e directory.Entry, kind scoping.Kind, up []scoping.GUID, asked []scoping.Feature, reason string) error {
+	if !r.strict {
+		return nil
+	}
+	for _, f := range asked {
+		p := r.proposal(e, kind, e.Parent, up, f)
+		p.Want, p.Reason = engine.Unknown, reason
+		r.stream.owe(p.Object, engine.Unknown, 1)
+		if err := r.stream.propose(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // outOfScope is stamped with the grant of the place that the object has left, if there is one: only that engine's record can be
@@ -266,19 +278,25 @@ func (r *jobRun) proposal(e directory.Entry, kind scoping.Kind, parent scoping.G
 		Grant: g.ID, Epoch: g.Epoch}
 }
 
-// partly reports whether the run leaves out a feature of an object that is granted, base or references.
-func (r regions) partly(k scoping.Kind, p scoping.Place, base bool) bool {
-	left := scoping.References
-	switch {
-	case !base:
-		left = scoping.Base(k)
-	case r.wantsReferences(k, p):
-		return false
+// wanted returns what the run wants of an object: its base feature, and which of those that stand beside it.
+func (r regions) wanted(k scoping.Kind, p scoping.Place) (base bool, beside []scoping.Feature) {
+	for i, f := range featuresOf(k) {
+		switch is := covers(r.run, p, k, f); {
+		case i == 0:
+			base = is
+		case is:
+			beside = append(beside, f)
+		}
 	}
-	return slices.ContainsFunc(r.grants, func(g engine.Grant) bool { return g.Scope.Writes(k, left) && g.Scope.Covers(p) })
+	return base, beside
 }
 
-// wantsReferences says whether the run wants an object's references.
-func (r regions) wantsReferences(k scoping.Kind, p scoping.Place) bool {
-	return covers(r.run, p, k, scoping.References)
+// partly reports whether the run leaves out a feature of an object that is granted.
+func (r regions) partly(k scoping.Kind, p scoping.Place, base bool, beside []scoping.Feature) bool {
+	return slices.ContainsFunc(featuresOf(k), func(f scoping.Feature) bool {
+		if f == scoping.Base(k) && base || slices.Contains(beside, f) {
+			return false
+		}
+		return slices.ContainsFunc(r.grants, func(g engine.Grant) bool { return g.Scope.Writes(k, f) && g.Scope.Covers(p) })
+	})
 }

@@ -179,7 +179,7 @@ func anew(err error) bool {
 func (r *jobRun) listSince(ctx context.Context, w *watermark) (*listing, error) {
 	changes, attrs := &linepb.Changes{}, []string{"objectClass"}
 	if w != nil {
-		changes.Cookie, changes.Invocation, attrs = w.Cookie, w.Invocation[:], r.schema.attributes()
+		changes.Cookie, changes.Invocation, attrs = w.Cookie, w.Invocation[:], r.schema.attributes(r.request.Extensions)
 	}
 	l := &listing{whole: w == nil}
 	end, err := r.ask(ctx, reading{
@@ -285,14 +285,14 @@ func (r *jobRun) begin() error {
 		return nil
 	}
 	r.begun = true
-	return r.stream.send(engine.RunEvent{Begin: &engine.RunBegin{Directory: r.config.Name, DC: r.report.DC, USN: r.report.USN, Rules: r.schema.fingerprint()}})
+	return r.stream.send(engine.RunEvent{Begin: &engine.RunBegin{Directory: r.config.Name, DC: r.report.DC, USN: r.report.USN, Rules: r.schema.fingerprint(r.request.Extensions)}})
 }
 
 // readObjects reads objects whole, tombstones too. An answer that begins anew replaces what came of the lost one.
 func (r *jobRun) readObjects(ctx context.Context, guids []scoping.GUID) (map[scoping.GUID]directory.Entry, error) {
 	var found map[scoping.GUID]directory.Entry
 	_, err := r.ask(ctx, reading{
-		request: &linepb.Request{Is: &linepb.Request_Objects{Objects: &linepb.Objects{Guids: line.Pack(guids)}}, Attributes: r.schema.attributes()},
+		request: &linepb.Request{Is: &linepb.Request_Objects{Objects: &linepb.Objects{Guids: line.Pack(guids)}}, Attributes: r.schema.attributes(r.request.Extensions)},
 		begin: func(s *linepb.Start) error {
 			found = make(map[scoping.GUID]directory.Entry, len(guids))
 			return r.started(s)

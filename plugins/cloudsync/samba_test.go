@@ -57,7 +57,7 @@ func TestRunsAgainstSamba(t *testing.T) {
 		check(t, err)
 		return scoping.ObjectID{Directory: "contoso", GUID: g}
 	}
-	sales := scoping.Scope{Directory: "contoso", Under: id("OU=Sales").GUID, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
+	sales := scoping.Scope{Directory: "contoso", Under: id("OU=Sales").GUID, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References}}
 	w.grant(sales)
 
 	o := w.run(w.full(sales))

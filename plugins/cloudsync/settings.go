@@ -148,9 +148,9 @@ func (s settings) schema() (schema, []string) {
 	out := defaultSchema()
 	var p []string
 	for _, group := range slices.Sorted(maps.Keys(s.Mappings)) {
-		kind := map[string]scoping.Kind{"users": scoping.User, "groups": scoping.Group}[group]
+		kind := map[string]scoping.Kind{"users": scoping.User, "groups": scoping.Group, "contacts": scoping.Contact}[group]
 		if kind == "" {
-			p = append(p, fmt.Sprintf("settings.mappings.%s: unknown; known here: users, groups", group))
+			p = append(p, fmt.Sprintf("settings.mappings.%s: unknown; known here: users, groups, contacts", group))
 			continue
 		}
 		for i, m := range s.Mappings[group] {
@@ -184,8 +184,8 @@ func (m Mapping) mistake() string {
 			return "a constant mapping has a value and nothing else"
 		}
 	case Expression:
-		if functions[m.Function] == nil {
-			return fmt.Sprintf("function %q: known are %s", m.Function, strings.Join(slices.Sorted(maps.Keys(functions)), ", "))
+		if functions[m.Function] == nil && ofAll[m.Function] == nil {
+			return fmt.Sprintf("function %q: known are %s", m.Function, strings.Join(functionNames(), ", "))
 		}
 		if n := arity[m.Function]; len(m.Source) == 0 || (n > 0 && len(m.Source) != n) {
 			return fmt.Sprintf("function %s does not take %d source attributes", m.Function, len(m.Source))
@@ -242,7 +242,7 @@ func mistakes(c engine.Config) (settings, []string) {
 	}
 	for _, f := range c.Features {
 		if !slices.Contains(features, f) {
-			p = append(p, fmt.Sprintf("feature %q: this engine synchronizes users, groups and references", f))
+			p = append(p, fmt.Sprintf("feature %q: this engine synchronizes users, groups, contacts, references and extensions", f))
 		}
 	}
 	s, more := parseSettings(c.Settings)

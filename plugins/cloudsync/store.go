@@ -186,7 +186,7 @@ func putJSON(tx state.Tx, key string, v any) error {
 }
 
 // kindBytes are how kinds stand in the store.
-var kindBytes = map[scoping.Kind]byte{directory.OU: 'o', scoping.User: 'u', scoping.Group: 'g'}
+var kindBytes = map[scoping.Kind]byte{directory.OU: 'o', scoping.User: 'u', scoping.Group: 'g', scoping.Contact: 'c'}
 
 func (n *node) encode() []byte {
 	b := append([]byte{kindBytes[n.Kind], 0}, n.Parent[:]...)

@@ -83,7 +83,7 @@ type tracer struct {
 func (t *tracer) trace(ctx context.Context, request *linepb.Request) error {
 	var start *linepb.Start
 	var found *directory.Entry
-	request.Attributes = t.schema.attributes()
+	request.Attributes = t.schema.attributes(nil)
 	_, err := t.hub.ask(ctx, t.config.Name, t.audience, reading{request: request,
 		begin: func(s *linepb.Start) error { start, found = s, nil; return nil },
 		entry: func(e directory.Entry) error { found = &e; return nil }})

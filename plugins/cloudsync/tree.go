@@ -26,7 +26,9 @@ func newTree() *tree { return &tree{nodes: map[scoping.GUID]node{}} }
 func holds(k scoping.Kind) bool { return k == directory.OU }
 
 // kept says whether objects of the kind stand in the tree.
-func kept(k scoping.Kind) bool { return holds(k) || k == scoping.User || k == scoping.Group }
+func kept(k scoping.Kind) bool {
+	return holds(k) || k == scoping.User || k == scoping.Group || k == scoping.Contact
+}
 
 // ancestors gives the objectGUIDs above an object whose parent is given, the parent first; missing is the first one that the
 // tree does not know, zero if the chain reaches the root.

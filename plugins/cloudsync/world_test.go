@@ -116,7 +116,7 @@ func (w *world) id(rdns string) scoping.ObjectID {
 
 func (w *world) scope(rdns string) scoping.Scope {
 	w.t.Helper()
-	return scoping.Scope{Directory: "contoso", Under: w.guid(rdns), Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
+	return scoping.Scope{Directory: "contoso", Under: w.guid(rdns), Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References}}
 }
 
 func (w *world) everything() scoping.Scope { return w.scope(w.model.Base()) }

@@ -82,7 +82,7 @@ func New(o Options) *Engine {
 func (e *Engine) Describe(context.Context) (engine.Description, error) {
 	return engine.Description{
 		Kind: "connect", Version: Version, Contract: engine.ContractVersion,
-		Features:  []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.PasswordHash},
+		Features:  []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash},
 		Writes:    writes(),
 		Reads:     reads(),
 		CanShadow: true,

@@ -15,16 +15,17 @@ func TestEngineKeepsTheContract(t *testing.T) {
 		t.Run(l.name, func(t *testing.T) {
 			w := newWorld(t, l)
 			ann := w.addUser("Ann", w.ou)
-			bob := w.addUser("Bob", w.ou, "manager", ann)
-			crew := w.addGroup("Crew", w.ou, ann, bob)
+			bob := w.addUser("Bob", w.ou, "manager", ann, "employeeNumber", "17")
+			pat := w.addContact("Pat", w.ou, "manager", ann)
+			crew := w.addGroup("Crew", w.ou, ann, bob, pat)
 			id := func(dn string) scoping.ObjectID { return scoping.ObjectID{Directory: "contoso", GUID: w.guid(dn)} }
 			var expect []conformance.Expected
-			for _, dn := range []string{ann, bob, crew} {
-				base := scoping.Users
-				if dn == crew {
-					base = scoping.Groups
+			for dn, base := range map[string]scoping.Feature{ann: scoping.Users, bob: scoping.Users, crew: scoping.Groups, pat: scoping.Contacts} {
+				features := []scoping.Feature{base, scoping.References}
+				if base == scoping.Users {
+					features = append(features, scoping.Extensions)
 				}
-				for _, f := range []scoping.Feature{base, scoping.References} {
+				for _, f := range features {
 					expect = append(expect, conformance.Expected{Object: id(dn), Feature: f, Want: engine.Present})
 				}
 			}
@@ -33,6 +34,8 @@ func TestEngineKeepsTheContract(t *testing.T) {
 			mistaken := config
 			mistaken.Settings = []byte(`{"a":1,"b":2}`)
 			title := "a"
+			scope := w.scope(w.ou)
+			scope.Features = append(scope.Features, scoping.Extensions)
 			conformance.Run(t, conformance.Options{
 				Start: func(t testing.TB) engine.Engine {
 					e := connect.New(connect.Options{})
@@ -43,11 +46,13 @@ func TestEngineKeepsTheContract(t *testing.T) {
 					})
 					return enginetest.Wire(t, e)
 				},
-				Config: config, Mistaken: mistaken, Mistakes: 2, Scopes: []scoping.Scope{w.scope(w.ou)}, Expect: expect,
+				Config: config, Mistaken: mistaken, Mistakes: 2, Scopes: []scoping.Scope{scope}, Expect: expect,
+				Extensions: []string{"extensionAttribute1", "extension_0123456789abcdef0123456789abcdef_employeeNumber"},
 				Change: func(testing.TB) []scoping.ObjectID {
 					title += "a"
 					w.set(ann, "title", title)
-					return []scoping.ObjectID{id(ann)}
+					w.set(pat, "title", title)
+					return []scoping.ObjectID{id(ann), id(pat)}
 				},
 			})
 		})

@@ -16,7 +16,7 @@ import (
 
 // importFilter takes what the engine synchronizes and what it needs to know places by. It names no attribute that AD strips
 // from tombstones. Computers are users to it; the import stage leaves them out.
-const importFilter = "(|(objectClass=user)(objectClass=group)(objectClass=organizationalUnit)(objectClass=container)" +
+const importFilter = "(|(objectClass=user)(objectClass=group)(objectClass=contact)(objectClass=organizationalUnit)(objectClass=container)" +
 	"(objectClass=builtinDomain)(objectClass=domainDNS)(objectClass=lostAndFound))"
 
 // stageBatch is how many changes go into one transaction.
@@ -37,6 +37,7 @@ type importer struct {
 	source   Source
 	name     string // of the directory
 	maxBytes int
+	names    []string // of what the directory is asked for
 	read     int
 	progress func(read int) error // told after each batch
 
@@ -47,8 +48,8 @@ type importer struct {
 	parents    map[scoping.GUID]bool // parents of what was staged
 }
 
-func newImporter(store Store, source Source, name string, maxBytes int) *importer {
-	return &importer{store: store, source: source, name: name, maxBytes: maxBytes,
+func newImporter(store Store, source Source, name string, maxBytes int, names []string) *importer {
+	return &importer{store: store, source: source, name: name, maxBytes: maxBytes, names: names,
 		reread: map[scoping.GUID]bool{}, parents: map[scoping.GUID]bool{}}
 }
 
@@ -61,7 +62,7 @@ func (im *importer) view(ctx context.Context, f func(space) error) error {
 }
 
 // fingerprint changes when the import stage asks for other things than before: a cookie knows only what was asked for.
-func fingerprint() string { return importFilter + strings.Join(imported(), ",") }
+func (im *importer) fingerprint() string { return importFilter + strings.Join(im.names, ",") }
 
 // delta reads what changed since the watermark. It reads everything when there is none, when it belongs to another
 // controller, or when the controller refuses it.
@@ -72,7 +73,7 @@ func (im *importer) delta(ctx context.Context) error {
 		return err
 	}
 	at := im.source.Controller()
-	if len(w.Cookie) == 0 || w.Controller != at.InvocationID || w.Root != at.Root || w.Rules != fingerprint() {
+	if len(w.Cookie) == 0 || w.Controller != at.InvocationID || w.Root != at.Root || w.Rules != im.fingerprint() {
 		return im.everything(ctx)
 	}
 	im.generation = w.Generation
@@ -104,7 +105,7 @@ func (im *importer) everything(ctx context.Context) error {
 
 // changes stages what DirSync tells and then, in the transaction that moves the watermark, the last of it.
 func (im *importer) changes(ctx context.Context, cookie []byte) error {
-	q := directory.SyncQuery{Filter: importFilter, Attrs: imported(), MaxBytes: im.maxBytes}
+	q := directory.SyncQuery{Filter: importFilter, Attrs: im.names, MaxBytes: im.maxBytes}
 	next, err := im.source.Sync(ctx, cookie, q, func(e directory.Entry) error {
 		im.read++
 		im.batch = append(im.batch, e)
@@ -156,7 +157,7 @@ func (im *importer) finish(ctx context.Context, whole map[scoping.GUID]directory
 			return err
 		}
 		return s.setWatermark(watermark{Version: watermarkVersion, Cookie: cookie, Controller: at.InvocationID, Root: at.Root,
-			Domain: expression.Domain(at.RootDN), Rules: fingerprint(), Generation: im.generation})
+			Domain: expression.Domain(at.RootDN), Rules: im.fingerprint(), Generation: im.generation})
 	})
 	if err != nil {
 		return fmt.Errorf("store what was imported from %s: %w", im.name, err)
@@ -218,7 +219,7 @@ func (im *importer) readWhole(ctx context.Context) (map[scoping.GUID]directory.E
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	found, err := im.source.ByGUID(ctx, asked, append(imported(), "memberOf", "directReports"), true)
+	found, err := im.source.ByGUID(ctx, asked, append(slices.Clone(im.names), "memberOf", "directReports"), true)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +236,7 @@ func (im *importer) readWhole(ctx context.Context) (map[scoping.GUID]directory.E
 			}
 		}
 	}
-	more, err := im.source.ByGUID(ctx, linking, imported(), true)
+	more, err := im.source.ByGUID(ctx, linking, im.names, true)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +248,7 @@ func (im *importer) readWhole(ctx context.Context) (map[scoping.GUID]directory.E
 // objects reads the given objects and stages them as they are now. It gives those that the directory neither has nor
 // remembers as deleted; they stay in the space as they were.
 func (im *importer) objects(ctx context.Context, guids []scoping.GUID) (absent []scoping.GUID, err error) {
-	found, err := im.source.ByGUID(ctx, guids, imported(), true)
+	found, err := im.source.ByGUID(ctx, guids, im.names, true)
 	if err != nil {
 		return nil, err
 	}

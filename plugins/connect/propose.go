@@ -40,12 +40,20 @@ func (r *run) export(ctx context.Context, p *part, pass byte, x *exporter) error
 		if len(next.proposals) < pageSize && i < len(prefixes)-1 {
 			continue
 		}
-		if err := x.page(ctx, p.directory.Name, next, pass); err != nil {
+		if err := x.page(ctx, p.directory.Name, next, r.bits(pass)); err != nil {
 			return err
 		}
 		next = page{}
 	}
 	return nil
+}
+
+// bits are what a pass takes off marks: where nobody is asked for extensions, they are settled with the base feature.
+func (r *run) bits(pass byte) byte {
+	if pass == pendingBase && !r.extends {
+		return pendingBase | pendingExtensions
+	}
+	return pass
 }
 
 // prepare makes the proposals of the objects whose objectGUID begins with prefix.
@@ -119,9 +127,9 @@ func (r *run) propose(s space, p *part, g scoping.GUID, pass byte, out *page) er
 	if !owed && (r.request.Profile == engine.ProfileDelta || (e.Deleted && r.request.Profile == engine.ProfileFull)) {
 		return nil
 	}
-	feature := scoping.Base(e.Kind())
-	if pass == pendingReferences {
-		feature = scoping.References
+	feature := featureOf(pass, e.Kind())
+	if feature == scoping.Extensions && e.Kind() != scoping.User {
+		return nil
 	}
 	at, err := r.placing(s, p, e, m, feature)
 	if err != nil {
@@ -137,9 +145,9 @@ func (r *run) propose(s space, p *part, g scoping.GUID, pass byte, out *page) er
 		r.unplaced(p, e)
 	}
 	made := r.want(s, p, e, at, feature)
-	silent := made.Want == 0 || (pass == pendingReferences && made.Want != engine.Present)
-	if r.referencesAlone(e, at) {
-		silent = pass == pendingBase
+	silent := made.Want == 0 || (pass != pendingBase && made.Want != engine.Present)
+	if r.besideAlone(e, at) {
+		silent = pass == pendingBase || !at.covered
 		if made.Want == engine.Excluded && !silent { // what the rules leave out is for the base feature to say, and that was not asked for
 			made.Want = engine.Unknown
 		}
@@ -169,7 +177,7 @@ func (r *run) unseen(p *part, g scoping.GUID, there bool, e directory.Entry) str
 	switch {
 	case p.absent[g]: // known once perhaps, but neither living nor deleted now
 		return engine.NotFound
-	case !there, e.Kind() != scoping.User && e.Kind() != scoping.Group:
+	case !there, !synchronizes(e.Kind()):
 		return engine.NotSynchronized
 	}
 	return ""
@@ -179,16 +187,16 @@ func (r *run) unseen(p *part, g scoping.GUID, there bool, e directory.Entry) str
 func (r *run) unknown(p *part, g scoping.GUID, e directory.Entry, reason string) engine.Proposal {
 	made := engine.Proposal{Object: scoping.ObjectID{Directory: p.directory.Name, GUID: g}, Name: e.DN, Parent: parentOf(e),
 		Version: p.report.USN, Want: engine.Unknown, Reason: reason}
-	if k := e.Kind(); k == scoping.User || k == scoping.Group {
+	if k := e.Kind(); synchronizes(k) {
 		made.Kind, made.Feature = k, scoping.Base(k)
 	}
 	return made
 }
 
-// referencesAlone reports whether an object was asked for its references and for nothing else.
-func (r *run) referencesAlone(e directory.Entry, at placing) bool {
+// besideAlone reports whether an object was asked for its references or extensions, and not for its base feature.
+func (r *run) besideAlone(e directory.Entry, at placing) bool {
 	return r.request.Profile == engine.ProfileObjects && !e.Deleted && !r.covered(at.now, e.Kind(), scoping.Base(e.Kind())) &&
-		r.covered(at.now, e.Kind(), scoping.References)
+		(r.covered(at.now, e.Kind(), scoping.References) || r.covered(at.now, e.Kind(), scoping.Extensions))
 }
 
 // placing is where an object is, and was, among the scopes.
@@ -278,6 +286,8 @@ func (r *run) fill(made *engine.Proposal, s space, e directory.Entry, domain str
 	switch {
 	case result.Excluded != "" && (made.Feature != scoping.References || !expression.KeepsMembers(result.Excluded)):
 		made.Want, made.Reason = engine.Excluded, result.Excluded
+	case made.Feature == scoping.Extensions:
+		made.Want, made.Desired = engine.Present, extensionsOf(e, r.request.Extensions)
 	case made.Feature == scoping.References:
 		made.Want = engine.Present
 		made.Refs = referencesOf(e, func(g scoping.GUID) scoping.ObjectID { return r.locate(s, made.Object.Directory, g) })

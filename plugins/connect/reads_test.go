@@ -23,7 +23,7 @@ func TestProposalsDependOnWhatIsDescribed(t *testing.T) {
 	for _, r := range d.Reads {
 		all = append(all, r.Attributes...)
 	}
-	for kind, plain := range map[scoping.Kind]func(...string) directory.Entry{scoping.User: user, scoping.Group: group} {
+	for kind, plain := range map[scoping.Kind]func(...string) directory.Entry{scoping.User: user, scoping.Group: group, scoping.Contact: contact} {
 		r := d.ReadsOf(kind)
 		if r.More {
 			t.Errorf("%s: it reads more than it names", kind)
@@ -46,7 +46,7 @@ func TestProposalsDependOnWhatIsDescribed(t *testing.T) {
 			t.Errorf("%s: only %d attributes were tried", kind, silent)
 		}
 	}
-	if r := d.ReadsOf(scoping.Contact); !r.More {
+	if r := d.ReadsOf(scoping.Device); !r.More {
 		t.Error("a kind that is not described is said to depend on nothing")
 	}
 }

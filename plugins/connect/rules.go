@@ -59,7 +59,11 @@ type Flow struct {
 
 // operators are what clauses may use.
 var operators = []string{"EQUAL", "NOTEQUAL", "NOTSTARTSWITH", "NOTCONTAINS", "ISNOTNULL", "ISNULL", "ISIN", "ISNOTIN", "ISBITSET",
-	"ISBITNOTSET", "COUNTATMOST", "NOTLINKEDMAILBOX", "NOTMAILENABLED"}
+	"ISBITNOTSET", "COUNTATMOST", "NOTLINKEDMAILBOX", "NOTMAILENABLED",
+	"ISADDRESSED", "NOTHIDDEN"}
+
+// pairing are the operators whose value names another attribute.
+var pairing = []string{"NOTMAILENABLED", "ISADDRESSED", "NOTHIDDEN"}
 
 // Problems tells what is wrong with a rule: operators and functions that do not exist, and a Provision rule whose clause does
 // not say why it leaves an object out.
@@ -137,6 +141,10 @@ func (c Clause) holds(src source) bool {
 		return !expression.LinkedMailbox(value)
 	case "NOTMAILENABLED": // Value names the attribute that counts where there are no addresses
 		return !expression.MailEnabled(values, first(src(c.Value)))
+	case "ISADDRESSED":
+		return expression.ContactAddress(values, first(src(c.Value))) != ""
+	case "NOTHIDDEN":
+		return !expression.Hidden(value, first(src(c.Value)))
 	}
 	return false
 }
@@ -162,6 +170,9 @@ var functions = map[string]func(target string, in [][]string) []string{
 	"AccountEnabled": func(_ string, in [][]string) []string { return one(expression.AccountEnabled(first(in[0]))) },
 	"UserPrincipalName": func(_ string, in [][]string) []string {
 		return one(expression.UserPrincipalName(first(in[0]), first(in[1]), first(in[2])))
+	},
+	"ContactAddress": func(_ string, in [][]string) []string {
+		return one(expression.ContactAddress(in[0], first(in[1])))
 	},
 	"MailNickname":  func(_ string, in [][]string) []string { return one(expression.MailNickname(firsts(in)...)) },
 	"UsageLocation": func(_ string, in [][]string) []string { return one(expression.UsageLocation(first(in[0]))) },

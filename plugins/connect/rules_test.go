@@ -30,6 +30,10 @@ func group(more ...string) directory.Entry {
 	return object("group", append([]string{"samaccountname", "crew", "name", "Crew", "grouptype", "-2147483646"}, more...)...)
 }
 
+func contact(more ...string) directory.Entry {
+	return object("contact", append([]string{"name", "Pat", "proxyaddresses", "SMTP:pat@partner.test"}, more...)...)
+}
+
 func without(e directory.Entry, attr string) directory.Entry {
 	delete(e.Attrs, attr)
 	return e
@@ -77,6 +81,17 @@ func TestRulesLeaveOutWhatConnectLeavesOut(t *testing.T) {
 		{"group at the limit", "", full},
 		{"group above the limit", "too-many-members", big},
 		{"no account state", "no-account-state", without(user(), "useraccountcontrol")},
+		{"contact", "", contact()},
+		{"contact without addresses", "not-mail-enabled", object("contact", "name", "Pat", "mail", "pat@partner.test")},
+		{"contact without a primary address, with a mail", "", object("contact", "name", "Pat", "proxyaddresses", "smtp:x@partner.test", "mail", "pat@partner.test")},
+		{"contact without a primary address or a mail", "no-address", object("contact", "name", "Pat", "proxyaddresses", "smtp:x@partner.test")},
+		{"contact with a primary address of another kind", "no-address", object("contact", "name", "Pat", "proxyaddresses", "X400:c=cz", "mail", "nobody")},
+		{"contact of an earlier synchronization", "hidden-msol", contact("displayname", "Pat (MSOL)", "msexchhidefromaddresslists", "TRUE")},
+		{"contact that only looks like one", "", contact("displayname", "Pat (MSOL)")},
+		{"hidden contact", "", contact("msexchhidefromaddresslists", "TRUE")},
+		{"contact of a system mailbox", "system-mailbox", contact("mailnickname", "CAS_{1}")},
+		{"critical contact", "critical-system-object", contact("iscriticalsystemobject", "TRUE")},
+		{"contact that lost a conflict", "replication-victim", without(contact(), "name").Apply(object("contact", "name", "Pat\nCNF:0123"))},
 	}
 	for _, c := range cases {
 		if got := connect.Evaluate(c.entry, "contoso.test"); got.Excluded != c.code {
@@ -108,6 +123,23 @@ func TestUserAttributesBecomeTheTenants(t *testing.T) {
 	}
 	if d := cmp.Diff(want, flat); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestContactAttributesBecomeTheTenants(t *testing.T) {
+	e := contact("displayname", "Pat Roe", "mail", "other@partner.test", "givenname", "Pat", "sn", "Roe", "title", "Buyer", "department", "Trade", "company", "Partner",
+		"telephonenumber", "1", "samaccountname", "x")
+	want := map[string]engine.Value{"displayName": {Text: []string{"Pat Roe"}}, "mail": {Text: []string{"pat@partner.test"}}, "mailNickname": {Text: []string{"other"}},
+		"givenName": {Text: []string{"Pat"}}, "surname": {Text: []string{"Roe"}}, "jobTitle": {Text: []string{"Buyer"}}, "department": {Text: []string{"Trade"}}, "companyName": {Text: []string{"Partner"}}}
+	if d := cmp.Diff(want, connect.Evaluate(e, "contoso.test").Desired); d != "" {
+		t.Error(d)
+	}
+	plain := connect.Evaluate(contact(), "contoso.test")
+	if v, managed := plain.Desired["jobTitle"]; !managed || len(v.Text) > 0 {
+		t.Errorf("an absent value does not clear: %v %v", v, managed)
+	}
+	if plain.Anchor != connect.Evaluate(user(), "contoso.test").Anchor {
+		t.Errorf("anchors: %s", plain.Anchor)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // maxGroupMembers is Connect's limit; larger groups are not created, or stay as they are until they shrink.
@@ -19,10 +20,12 @@ const maxGroupMembers = "250000"
 var commonScope = []Clause{
 	{"isCriticalSystemObject", "NOTEQUAL", "TRUE", "critical-system-object"},
 	{"name", "NOTCONTAINS", "\nCNF:", "replication-victim"},
-	{"sAMAccountName", "ISNOTNULL", "", "no-account-name"},
 }
 
-var userScope = append(slices.Clone(commonScope),
+// accountScope is commonScope for what has an account name.
+var accountScope = append(slices.Clone(commonScope), Clause{"sAMAccountName", "ISNOTNULL", "", "no-account-name"})
+
+var userScope = append(slices.Clone(accountScope),
 	Clause{"adminDescription", "NOTSTARTSWITH", "User_", "written-back"},
 	Clause{"sAMAccountName", "NOTEQUAL", "SUPPORT_388945a0", "reserved-account"},
 	Clause{"sAMAccountName", "NOTSTARTSWITH", "AAD_", "reserved-account"},
@@ -34,7 +37,14 @@ var userScope = append(slices.Clone(commonScope),
 	Clause{"msExchRecipientTypeDetails", "NOTLINKEDMAILBOX", "", "linked-mailbox"},
 )
 
-var groupScope = append(slices.Clone(commonScope),
+var contactScope = append(slices.Clone(commonScope),
+	Clause{"mailNickname", "NOTSTARTSWITH", "CAS_{", "system-mailbox"},
+	Clause{"displayName", "NOTHIDDEN", "msExchHideFromAddressLists", expression.HiddenMSOL},
+	Clause{"proxyAddresses", "ISNOTNULL", "", expression.NotMailEnabled},
+	Clause{"proxyAddresses", "ISADDRESSED", "mail", expression.NoAddress},
+)
+
+var groupScope = append(slices.Clone(accountScope),
 	Clause{"adminDescription", "NOTSTARTSWITH", "Group_", "written-back"},
 	Clause{"sAMAccountName", "NOTEQUAL", "MSOL_AD_Sync_RichCoexistence", "reserved-account"},
 	Clause{"msExchRecipientTypeDetails", "ISBITNOTSET", "0x40000000", "role-group"},
@@ -84,6 +94,19 @@ var Inbound = []Rule{
 		{"mailEnabled", "False", nil},
 		{"securityEnabled", "True", nil},
 	}},
+	{Name: "In from AD – Contact Join", Precedence: 120, Kind: scoping.Contact, Link: Provision, Scope: contactScope, Flows: []Flow{
+		{"sourceAnchor", "SourceAnchor", []string{"mS-DS-ConsistencyGuid", "objectGUID"}},
+	}},
+	{Name: "In from AD – Contact Common", Precedence: 121, Kind: scoping.Contact, Link: Join, Flows: []Flow{
+		{"displayName", "Coalesce", []string{"displayName", "name"}},
+		{"mail", "ContactAddress", []string{"proxyAddresses", "mail"}},
+		{"mailNickname", "MailNickname", []string{"mailNickname", "mail", "%Object.GUID%"}},
+		{"givenName", "", []string{"givenName"}},
+		{"surname", "", []string{"sn"}},
+		{"jobTitle", "", []string{"title"}},
+		{"department", "", []string{"department"}},
+		{"companyName", "", []string{"company"}},
+	}},
 }
 
 // Outbound is the built-in rule set from the metaverse to the tenant, in order of precedence. What a rule's flows name is
@@ -103,6 +126,16 @@ var Outbound = []Rule{
 		{"displayName", "ISNOTNULL", "", "no-display-name"},
 		{"mailNickname", "ISNOTNULL", "", "no-mail-nickname"},
 	}, Flows: direct("displayName", "description", "mailNickname", "mailEnabled", "securityEnabled")},
+	{Name: "Out to tenant – Contact Join", Precedence: 220, Kind: scoping.Contact, Link: Provision, Scope: []Clause{
+		{"sourceAnchor", "ISNOTNULL", "", "no-anchor"},
+		{"displayName", "ISNOTNULL", "", "no-display-name"},
+		{"mail", "ISNOTNULL", "", expression.NoAddress},
+	}, Flows: direct("displayName", "mail", "mailNickname", "givenName", "surname", "jobTitle", "department", "companyName")},
+}
+
+// synchronizes reports whether the rules are for objects of a kind.
+func synchronizes(k scoping.Kind) bool {
+	return k == scoping.User || k == scoping.Group || k == scoping.Contact
 }
 
 // optional attributes are not managed for an object that has no value for them in the directory.
@@ -116,9 +149,12 @@ func direct(names ...string) []Flow {
 	return flows
 }
 
-// imported are the attributes that the import stage asks the directory for: all that the inbound rules read, and the links.
-func imported() []string {
+// imported are the attributes that the import stage asks the directory for: all that the inbound rules read, the links, and what extensions are made of.
+func imported(extensions []string) []string {
 	names := map[string]bool{}
+	for _, n := range expression.ExtensionSources(extensions) {
+		names[n] = true
+	}
 	for _, r := range reads() {
 		for _, n := range r.Attributes {
 			names[n] = true
@@ -129,9 +165,12 @@ func imported() []string {
 
 // reads is what proposals depend on, per kind: what its inbound rules read, and the link from which its references come.
 func reads() map[scoping.Kind]engine.Reads {
+	users := append(readOf(scoping.User, "manager"), attribute.OfFeature(scoping.Extensions)...) // registered ones come with a run's request, and the host knows them
+	slices.Sort(users)
 	return map[scoping.Kind]engine.Reads{
-		scoping.User:  {Attributes: readOf(scoping.User, "manager")},
-		scoping.Group: {Attributes: readOf(scoping.Group, "member")},
+		scoping.User:    {Attributes: users},
+		scoping.Group:   {Attributes: readOf(scoping.Group, "member")},
+		scoping.Contact: {Attributes: readOf(scoping.Contact, "manager")},
 	}
 }
 
@@ -143,7 +182,7 @@ func readOf(kind scoping.Kind, link string) []string {
 		}
 		for _, c := range r.Scope {
 			names[c.Attribute] = true
-			if c.Operator == "NOTMAILENABLED" { // the one operator whose value names an attribute
+			if slices.Contains(pairing, c.Operator) {
 				names[c.Value] = true
 			}
 		}
@@ -159,8 +198,12 @@ func readOf(kind scoping.Kind, link string) []string {
 
 // rulesFingerprint tells this engine's value rules apart from those of other versions: the rules, and the code that applies
 // them.
-func rulesFingerprint() engine.Fingerprint {
-	b, err := json.Marshal(map[string]any{"inbound": Inbound, "outbound": Outbound, "optional": optional, "expressions": expression.Revision})
+func rulesFingerprint(extensions []string) engine.Fingerprint {
+	rules := map[string]any{"inbound": Inbound, "outbound": Outbound, "optional": optional, "expressions": expression.Revision}
+	if len(extensions) > 0 {
+		rules["extensions"] = slices.Sorted(slices.Values(extensions))
+	}
+	b, err := json.Marshal(rules)
 	if err != nil {
 		return engine.Fingerprint{}
 	}
@@ -169,7 +212,7 @@ func rulesFingerprint() engine.Fingerprint {
 
 // writes is the engine's table of tenant attributes per feature (rule F2), from the outbound rules.
 func writes() map[scoping.Feature][]string {
-	out := map[scoping.Feature][]string{scoping.References: {"manager", "members"}}
+	out := map[scoping.Feature][]string{scoping.References: {"manager", "members"}, scoping.Extensions: attribute.OfFeature(scoping.Extensions)}
 	for _, r := range Outbound {
 		base := scoping.Base(r.Kind)
 		for _, f := range r.Flows {

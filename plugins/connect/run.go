@@ -21,6 +21,7 @@ type run struct {
 	grants  []engine.Grant // as they were when the run began to read (rule P5)
 	told    bool           // grants are known: what none of them covers is none of the engine's business
 	parts   []*part
+	extends bool // some scope or grant is about extensions
 }
 
 // part is what a run does with one directory.
@@ -58,6 +59,8 @@ func (e *Engine) Run(ctx context.Context, request engine.RunRequest, in <-chan [
 	if err := r.plan(); err != nil {
 		return err
 	}
+	r.extends = slices.ContainsFunc(r.request.Scopes, func(s scoping.Scope) bool { return s.Has(scoping.Extensions) }) ||
+		slices.ContainsFunc(r.grants, func(g engine.Grant) bool { return g.Scope.Has(scoping.Extensions) })
 	x := newExporter(e.store, out)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -121,8 +124,12 @@ func (r *run) do(ctx context.Context, x *exporter) error {
 			r.fail(p, err)
 		}
 	}
-	// References come after every base proposal, so that both ends of a new link exist by then.
-	for _, pass := range []byte{pendingBase, pendingReferences} {
+	// References and extensions come after every base proposal, so that both ends of a new link exist by then.
+	passes := []byte{pendingBase, pendingReferences}
+	if r.extends {
+		passes = append(passes, pendingExtensions)
+	}
+	for _, pass := range passes {
 		for _, p := range r.parts {
 			if p.failed {
 				continue
@@ -187,7 +194,7 @@ func (r *run) readDirectory(ctx context.Context, p *part, x *exporter) error {
 	}
 	at := source.Controller()
 	p.report.DC, p.report.USN, p.root = at.InvocationID, at.HighestUSN, at.Root
-	err = x.event(ctx, engine.RunEvent{Begin: &engine.RunBegin{Directory: p.directory.Name, DC: p.report.DC, USN: p.report.USN, Rules: rulesFingerprint()}})
+	err = x.event(ctx, engine.RunEvent{Begin: &engine.RunBegin{Directory: p.directory.Name, DC: p.report.DC, USN: p.report.USN, Rules: rulesFingerprint(r.request.Extensions)}})
 	if err != nil {
 		return err
 	}
@@ -212,7 +219,7 @@ func (r *run) readDirectory(ctx context.Context, p *part, x *exporter) error {
 }
 
 func (r *run) importFrom(ctx context.Context, source Source, p *part, x *exporter) error {
-	im := newImporter(r.engine.store, source, p.directory.Name, r.engine.options.MaxBytes)
+	im := newImporter(r.engine.store, source, p.directory.Name, r.engine.options.MaxBytes, imported(r.request.Extensions))
 	im.progress = func(read int) error {
 		return x.event(ctx, engine.RunEvent{Progress: &engine.Progress{Phase: "import " + p.directory.Name, Done: read}})
 	}

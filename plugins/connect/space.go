@@ -90,7 +90,7 @@ func (s space) drop(e directory.Entry) error {
 	if err := s.putJoin(e, directory.Entry{GUID: e.GUID}); err != nil {
 		return err
 	}
-	if err := s.clear(e.GUID, pendingBase|pendingReferences); err != nil {
+	if err := s.clear(e.GUID, pendingAll); err != nil {
 		return err
 	}
 	return s.tx.Delete(s.bucket("o"), string(e.GUID[:]))
@@ -138,7 +138,7 @@ func (s space) linkedFrom(g scoping.GUID) ([]scoping.GUID, error) {
 
 // anchorOf gives the source anchor of an object that takes part in the metaverse, else "".
 func anchorOf(e directory.Entry) string {
-	if e.Deleted || e.GUID.IsZero() || (e.Kind() != scoping.User && e.Kind() != scoping.Group) {
+	if e.Deleted || e.GUID.IsZero() || !synchronizes(e.Kind()) {
 		return ""
 	}
 	return Evaluate(e, "").Anchor
@@ -174,7 +174,21 @@ func (s space) joined(anchor string) ([]string, error) {
 const (
 	pendingBase       = 1 << iota // its base feature
 	pendingReferences             // its references
+	pendingExtensions             // its extensions, of users
+
+	pendingAll = pendingBase | pendingReferences | pendingExtensions
 )
+
+// featureOf returns the feature that a pass is about.
+func featureOf(pass byte, k scoping.Kind) scoping.Feature {
+	switch pass {
+	case pendingReferences:
+		return scoping.References
+	case pendingExtensions:
+		return scoping.Extensions
+	}
+	return scoping.Base(k)
+}
 
 // mark is what is still to be proposed, and where the object was when that began, to tell an object that left the scopes.
 type mark struct {

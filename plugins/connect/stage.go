@@ -32,7 +32,7 @@ func compact(e directory.Entry) directory.Entry {
 }
 
 // kept says whether the space holds objects of this kind: those that are proposed, and those that others lie in.
-func kept(k scoping.Kind) bool { return k == scoping.User || k == scoping.Group || k == directory.OU }
+func kept(k scoping.Kind) bool { return synchronizes(k) || k == directory.OU }
 
 // stage stores an object as it is after a change, and what therefore has to be proposed. onto is what the change is put onto:
 // the object as known, or nothing when the change tells the whole object.
@@ -81,12 +81,16 @@ func (s space) oweChange(before, after directory.Entry) error {
 		from = parentOf(after)
 	}
 	if !after.Deleted {
-		return s.owe(after.GUID, pendingBase|pendingReferences, from)
+		owed := byte(pendingBase | pendingReferences)
+		if after.Kind() == scoping.User {
+			owed = pendingAll
+		}
+		return s.owe(after.GUID, owed, from)
 	}
 	if err := s.owe(after.GUID, pendingBase, from); err != nil {
 		return err
 	}
-	if err := s.clear(after.GUID, pendingReferences); err != nil {
+	if err := s.clear(after.GUID, pendingReferences|pendingExtensions); err != nil {
 		return err
 	}
 	sources, err := s.linkedFrom(after.GUID)

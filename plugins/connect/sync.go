@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -60,7 +61,7 @@ func desired(kind scoping.Kind, tenant attributes) map[string]engine.Value {
 func referencesOf(e directory.Entry, name func(scoping.GUID) scoping.ObjectID) map[string]engine.Refs {
 	attribute, tenantName := "manager", "manager"
 	switch e.Kind() {
-	case scoping.User:
+	case scoping.User, scoping.Contact:
 	case scoping.Group:
 		attribute, tenantName = "member", "members"
 	default:
@@ -71,6 +72,15 @@ func referencesOf(e directory.Entry, name func(scoping.GUID) scoping.ObjectID) m
 		refs.Targets = append(refs.Targets, name(t.GUID))
 	}
 	return map[string]engine.Refs{tenantName: refs}
+}
+
+// extensionsOf gives the extensions of a user that are asked for, empty where it has none.
+func extensionsOf(e directory.Entry, names []string) map[string]engine.Value {
+	out := make(map[string]engine.Value, len(names))
+	for n, v := range expression.Extensions(names, e.Text) {
+		out[n] = engine.Value{Text: one(v)}
+	}
+	return out
 }
 
 // step is one line of a trace.

@@ -184,6 +184,17 @@ func (w *world) addGroup(name, parent string, members ...string) string {
 	return w.add("CN="+ldap.EscapeDN(name)+","+parent, attrs)
 }
 
+// addContact adds a mail-enabled contact; more holds attributes as name, value pairs.
+func (w *world) addContact(name, parent string, more ...string) string {
+	w.Helper()
+	address := strings.ToLower(name) + "@partner.test"
+	attrs := map[string][]string{"objectClass": {"contact"}, "mail": {address}, "proxyAddresses": {"SMTP:" + address}}
+	for i := 0; i < len(more); i += 2 {
+		attrs[more[i]] = []string{more[i+1]}
+	}
+	return w.add("CN="+ldap.EscapeDN(name)+","+parent, attrs)
+}
+
 // account makes an account name that is unique among the tests and holds nothing that AD forbids.
 func (w *world) account(name string) string {
 	plain := strings.Map(func(r rune) rune {
@@ -250,7 +261,7 @@ func (w *world) guid(dn string) scoping.GUID {
 
 func (w *world) scope(dn string, except ...string) scoping.Scope {
 	w.Helper()
-	s := scoping.Scope{Directory: "contoso", Under: w.guid(dn), Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References}}
+	s := scoping.Scope{Directory: "contoso", Under: w.guid(dn), Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References}}
 	for _, x := range except {
 		s.Except = append(s.Except, w.guid(x))
 	}

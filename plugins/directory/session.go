@@ -37,6 +37,7 @@ type Session struct {
 	conn           *ldap.Conn
 	controller     Controller
 	controls       []string // OIDs that rootDSE lists
+	schemaDN       string   // the naming context of the schema
 	highest        uint64   // highestCommittedUSN as last read
 	objectSecurity bool     // DirSync only with the caller's own rights
 	closing        sync.Once
@@ -123,11 +124,11 @@ func (s *Session) readBase(ctx context.Context, dn string, attrs []string, contr
 // learn reads what the session has to know of its controller.
 func (s *Session) learn(ctx context.Context) error {
 	root, err := s.readBase(ctx, "", []string{"highestCommittedUSN", "dsServiceName", "dnsHostName", "supportedControl",
-		"namingContexts", "currentTime"})
+		"namingContexts", "currentTime", "schemaNamingContext"})
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.controller.URL, err)
 	}
-	s.controls = root.GetAttributeValues("supportedControl")
+	s.controls, s.schemaDN = root.GetAttributeValues("supportedControl"), root.GetAttributeValue("schemaNamingContext")
 	s.controller.DNSName = root.GetAttributeValue("dnsHostName")
 	s.controller.Time, _ = time.Parse("20060102150405.0Z", root.GetAttributeValue("currentTime"))
 	if s.controller.HighestUSN, err = strconv.ParseUint(root.GetAttributeValue("highestCommittedUSN"), 10, 64); err != nil {

@@ -339,6 +339,23 @@ func TestResolveTakesAnySpellingAndGivesTheServers(t *testing.T) {
 	})
 }
 
+func TestTheSchemaSaysWhatItLacks(t *testing.T) {
+	onEveryLab(t, func(w *world) {
+		missing, err := w.s.Lacks(w.Context(), []string{"employeeNumber", "extensionAttribute1", "no such", "mail)(x=*"})
+		w.ok(err)
+		want := []string{"no such", "mail)(x=*"}
+		if w.lab.name == "samba" { // it has the schema of a directory without Exchange
+			want = slices.Insert(want, 0, "extensionAttribute1")
+		}
+		if !slices.Equal(missing, want) {
+			t.Errorf("the schema lacks %q", missing)
+		}
+		if missing, err = w.s.Lacks(w.Context(), nil); len(missing) > 0 || err != nil {
+			t.Errorf("%v %v", missing, err)
+		}
+	})
+}
+
 func TestDialTellsWhatIsWrong(t *testing.T) {
 	expired := expiredServer(t)
 	onEveryLab(t, func(w *world) {

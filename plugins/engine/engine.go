@@ -170,7 +170,8 @@ const (
 //
 // With ProfileObjects each object gets exactly one answer for each feature that Scopes ask for it: a proposal. Of an object
 // outside of Scopes, of a dead one, of one that is left out and of one that the engine cannot say anything of, the answer for
-// the base feature answers for all. An object that is named twice is one question.
+// the base feature answers for all. An object that is named twice is one question. Extensions, like
+// references, are Present or Unknown.
 //
 // DC and AsOf are no advice: an engine reads the controller that DC names, and one that lacks what AsOf names has nothing to
 // say. Such a run proposes nothing of the directory, keeps its watermark, and reports CodeBehind.
@@ -187,6 +188,9 @@ type RunRequest struct {
 	DC      map[string]string // directory -> URL of the controller that the host reads (rule V1); absent: any
 	AsOf    map[string]AsOf   // directory -> what the controller that is read must have; absent: whatever it has
 	Since   map[string][]byte // of a stream: directory -> RunReport.Since of its last complete run; the engine's own, the host keeps it
+	// Extensions are what the feature of that name manages, by the tenant's names: an engine that has it names each of them for every present user. They belong to
+	// the rules of which RunBegin.Rules is the fingerprint.
+	Extensions []string
 }
 
 // Stream is what has runs of its own, beside others of the same engine: a long full run does not hold them up.

@@ -32,6 +32,33 @@ func MailEnabled(proxyAddresses []string, mail string) bool {
 	})
 }
 
+// Codes with which both engines leave contacts out.
+const (
+	NotMailEnabled = "not-mail-enabled" // it has no proxyAddresses
+	NoAddress      = "no-address"       // neither a primary address nor a mail with an @
+	HiddenMSOL     = "hidden-msol"      // made by an earlier directory synchronization
+)
+
+// ContactAddress returns the address of a contact: its primary address among proxyAddresses, which is the one with the type in capitals, else its mail. Either needs
+// an @; "" is no address. A contact without one, or without proxyAddresses at all, is not synchronized
+// (https://learn.microsoft.com/entra/identity/hybrid/connect/concept-azure-ad-connect-sync-default-configuration, "Contact out-of-box rules").
+func ContactAddress(proxyAddresses []string, mail string) string {
+	for _, a := range proxyAddresses {
+		if address, primary := strings.CutPrefix(strings.TrimSpace(a), "SMTP:"); primary && strings.Contains(address, "@") {
+			return strings.TrimSpace(address)
+		}
+	}
+	if mail = strings.TrimSpace(mail); strings.Contains(mail, "@") {
+		return mail
+	}
+	return ""
+}
+
+// Hidden reports whether a contact is one that an earlier directory synchronization made and hid: "(MSOL)" stands in its display name, and lists do not show it.
+func Hidden(displayName, hideFromAddressLists string) bool {
+	return strings.Contains(displayName, "(MSOL)") && strings.EqualFold(strings.TrimSpace(hideFromAddressLists), "TRUE")
+}
+
 // linkedMailbox is the recipient type of a disabled account whose mailbox is used from another forest.
 const linkedMailbox = 2
 

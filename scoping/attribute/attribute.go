@@ -7,6 +7,7 @@ package attribute
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -67,10 +68,65 @@ func (a Attribute) Check(values []string) error {
 // Values returns the attributes of a kind that are values of the object itself, in the order in which they are selected. The caller must not change the list.
 func Values(kind scoping.Kind) []Attribute { return values[kind] }
 
-// Find returns an attribute of a kind that is a value of the object itself.
+// Find returns an attribute of a kind that is a value of the object itself. Registered extensions of users are known by the form of their names.
 func Find(kind scoping.Kind, name string) (Attribute, bool) {
 	a, ok := index[kind][name]
+	if !ok && kind == scoping.User && Registered(name) {
+		return Attribute{Name: name, Kind: kind, Feature: scoping.Extensions, Form: Text, Limit: registeredLimit, Traits: Writable}, true
+	}
 	return a, ok && a.Form != Reference
+}
+
+// Registered reports whether a name is one of a directory extension that an application registered: extension_<application id without hyphens>_<name>
+// (https://learn.microsoft.com/graph/api/resources/extensionproperty).
+func Registered(name string) bool {
+	_, _, ok := registered(name)
+	return ok
+}
+
+func registered(name string) (app, of string, ok bool) {
+	rest, is := strings.CutPrefix(name, "extension_")
+	app, of, cut := strings.Cut(rest, "_")
+	return app, of, is && cut && len(app) == 32 && of != ""
+}
+
+// Source returns the directory's attribute of which engines make one of the tenant's, "" where that is not one. A registered extension is made of the attribute
+// whose name it ends with, as Entra Connect names it (https://learn.microsoft.com/entra/identity/hybrid/connect/how-to-connect-sync-feature-directory-extensions).
+func Source(name string) string {
+	if _, of, ok := registered(name); ok {
+		return of
+	}
+	if a, ok := index[scoping.User][name]; ok && a.Form == Extension {
+		return name
+	}
+	return sources[name]
+}
+
+// Named returns the tenant's attributes that a name stands for, in whichever case: the tenant's own name, or the directory's name of what they are made of. Only
+// values that base features write are meant; none is no such attribute.
+func Named(name string) (out []string) {
+	for _, n := range Leavable() {
+		if strings.EqualFold(n, name) || strings.EqualFold(sources[n], name) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Leavable returns the names of the values that base features write, of whichever kind, sorted.
+func Leavable() []string {
+	var out []string
+	for _, k := range scoping.Kinds() {
+		out = append(out, features[scoping.Base(k)]...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// FeatureOf returns the feature whose engine proposes a value of a kind; "" where none does.
+func FeatureOf(kind scoping.Kind, name string) scoping.Feature {
+	a, _ := Find(kind, name)
+	return a.Feature
 }
 
 // OfFeature returns the names of the attributes that the engine of a feature proposes, sorted; none for a feature that the table does not know. The caller must
@@ -85,7 +141,16 @@ func With(kind scoping.Kind, t Trait) []string { return slices.Clip(traits[kind]
 func Keys() []string { return slices.Clip(keys) }
 
 // Limit returns the longest value of an attribute in characters; 0 where none is known. Kinds agree about it.
-func Limit(name string) int { return limits[name] }
+func Limit(name string) int {
+	if n := limits[name]; n != 0 || !Registered(name) {
+		return n
+	}
+	return registeredLimit
+}
+
+// registeredLimit is how long the text of a registered extension may be
+// (https://learn.microsoft.com/graph/extensibility-overview, directory extensions).
+const registeredLimit = 256
 
 // Mask is a set of attributes of one kind. What a bit stands for does not change: it can be stored.
 type Mask uint64

@@ -13,6 +13,7 @@ const (
 	UPN             = "userPrincipalName"
 	ImmutableID     = "onPremisesImmutableId" // users only: the source anchor, base64
 	UniqueName      = "uniqueName"            // groups only: Tandem's key
+	SourceAnchor    = "sourceAnchor"          // contacts only: base64; no property of Graph's, and shown where contacts can be written
 	Enabled         = "accountEnabled"
 	Mail            = "mail"
 	Nickname        = "mailNickname"
@@ -62,8 +63,8 @@ func users() []Attribute {
 		{Name: "onPremisesSecurityIdentifier", Form: Text},
 		{Name: "onPremisesSamAccountName", Form: Text},
 	}
-	for i := range 15 {
-		out = append(out, Attribute{Name: fmt.Sprintf("extensionAttribute%d", i+1), Form: Extension, Traits: Writable})
+	for i := range 15 { // https://learn.microsoft.com/graph/api/resources/onpremisesextensionattributes
+		out = append(out, Attribute{Name: fmt.Sprintf("extensionAttribute%d", i+1), Feature: scoping.Extensions, Form: Extension, Limit: 1024, Traits: Writable})
 	}
 	return append(out, Attribute{Name: Manager, Feature: scoping.References, Form: Reference, Traits: Writable})
 }
@@ -86,17 +87,29 @@ var groups = []Attribute{
 	{Name: Members, Feature: scoping.References, Form: Reference, Traits: Writable},
 }
 
-// contacts: https://learn.microsoft.com/graph/api/resources/orgcontact; public Graph writes none of them.
+// contacts: https://learn.microsoft.com/graph/api/resources/orgcontact. Public Graph writes none of them: Writable says what the interface takes by which
+// Microsoft's engines write contacts, which in the lab is a door of its own (rule J4).
 var contacts = []Attribute{
-	{Name: DisplayName, Form: Text, Limit: 256},
-	{Name: Mail, Form: Text, Traits: Unique | Made},
-	{Name: Nickname, Form: Text, Limit: 64, Traits: Unique | Made},
-	{Name: "givenName", Form: Text, Limit: 64},
-	{Name: "surname", Form: Text, Limit: 64},
-	{Name: "jobTitle", Form: Text, Limit: 128},
-	{Name: "department", Form: Text, Limit: 64},
-	{Name: "companyName", Form: Text, Limit: 64},
+	{Name: DisplayName, Feature: scoping.Contacts, Form: Text, Limit: 256, Traits: Writable | Required},
+	{Name: Mail, Feature: scoping.Contacts, Form: Text, Traits: Writable | Required | Unique},
+	{Name: Nickname, Feature: scoping.Contacts, Form: Text, Limit: 64, Traits: Writable | Unique | Made},
+	{Name: "givenName", Feature: scoping.Contacts, Form: Text, Limit: 64, Traits: Writable},
+	{Name: "surname", Feature: scoping.Contacts, Form: Text, Limit: 64, Traits: Writable},
+	{Name: "jobTitle", Feature: scoping.Contacts, Form: Text, Limit: 128, Traits: Writable},
+	{Name: "department", Feature: scoping.Contacts, Form: Text, Limit: 64, Traits: Writable},
+	{Name: "companyName", Feature: scoping.Contacts, Form: Text, Limit: 64, Traits: Writable},
 	{Name: ProxyAddresses, Form: Texts, Traits: Unique},
+	{Name: SourceAnchor, Form: Text, Traits: Unique},
+	{Name: Manager, Feature: scoping.References, Form: Reference, Traits: Writable},
+}
+
+// sources are the directory's attributes of which both engines make one of the tenant's, where they make it of that one alone or fall back to others. A test of the
+// engines holds their rules to it.
+var sources = map[string]string{
+	Enabled: "userAccountControl", UPN: "userPrincipalName", DisplayName: "displayName", Nickname: "mailNickname", Mail: "mail",
+	"givenName": "givenName", "surname": "sn", "jobTitle": "title", "department": "department", "companyName": "company", "employeeId": "employeeID",
+	"officeLocation": "physicalDeliveryOfficeName", "streetAddress": "streetAddress", "city": "l", "state": "st", "postalCode": "postalCode", "country": "co",
+	"mobilePhone": "mobile", "businessPhones": "telephoneNumber", "usageLocation": "msExchUsageLocation", "description": "description",
 }
 
 // What is looked up often is worked out once.
@@ -124,7 +137,7 @@ func init() {
 					}
 				}
 			}
-			if a.Feature != "" {
+			if a.Feature != "" && !slices.Contains(features[a.Feature], a.Name) { // references of several kinds have one name
 				features[a.Feature] = append(features[a.Feature], a.Name)
 			}
 			if a.Limit != 0 {

@@ -19,6 +19,16 @@ func Compile(ctx context.Context, file string, text []byte, directories []string
 	}
 	pinned, err := Pin(ctx, p, directories, r)
 	places := mistakesOf(err)
+	if schema, is := r.(SchemaReader); is && (err == nil || places != nil) {
+		missing, failed := lacking(ctx, pinned, schema)
+		if failed != nil {
+			return nil, failed
+		}
+		if len(missing) > 0 {
+			places = append(places, missing...)
+			err = places
+		}
+	}
 	switch {
 	case err == nil || places != nil:
 		p = pinned

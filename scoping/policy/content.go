@@ -15,7 +15,7 @@ func (r *reader) policy(p *scoping.Policy) value {
 		entry{"version", "The version of this file's format.", true, r.version()},
 		entry{"features", "What is switched on at all. Every object under an assignment needs an owner, or none, for each of these.", true,
 			r.features("features", &p.Features, &p.FeaturePos).of(examples([]string{"users", "groups"}))},
-		entry{"defaults", "What holds for all assignments.", false, r.defaults(&p.Defaults)},
+		entry{"defaults", "What holds for all assignments.", false, r.defaults(p)},
 		entry{"matches", "A file that says which object of the tenant belongs to which of the directory, for the first adoption; its name is relative to this file's.", false,
 			r.text("matches", &p.Matches).of(examples("./matches.csv"))},
 		entry{"assignments", "Who owns what. The deepest subtree wins; of one subtree, what is narrowed wins over what is not, and then the higher priority.", true,
@@ -48,8 +48,8 @@ func featureNames() (names []string) {
 	return names
 }
 
-func (r *reader) defaults(d *scoping.Defaults) value {
-	was := scoping.DefaultDefaults()
+func (r *reader) defaults(p *scoping.Policy) value {
+	d, was := &p.Defaults, scoping.DefaultDefaults()
 	return r.mapping(called("defaults"),
 		entry{"softMatch", "Whether an object of the tenant without an anchor is taken for a user of the directory with the same sign-in name or address.", false,
 			r.truth("softMatch", &d.SoftMatch).of(preset(was.SoftMatch))},
@@ -70,7 +70,28 @@ func (r *reader) defaults(d *scoping.Defaults) value {
 		entry{"conflicts", "What is done with a new user whose mail address somebody else has: the user is not made, or made without the address.", false,
 			oneOf(r, "conflicts", &d.Conflicts, scoping.RefuseConflicts, scoping.QuarantineConflicts).of(preset(was.ConflictsRule()))},
 		entry{"temporaryPasswords", "Whether a password that has to be changed at the next sign-in is handed over to the tenant, which asks for the change then.", false,
-			r.truth("temporaryPasswords", &d.TemporaryPasswords).of(preset(was.TemporaryPasswords))})
+			r.truth("temporaryPasswords", &d.TemporaryPasswords).of(preset(was.TemporaryPasswords))},
+		entry{"extensions", "What the feature extensions writes: extensionAttribute1 to extensionAttribute15, and registered directory extensions by their names in the tenant.", false,
+			r.names("extensions", &d.Extensions, &p.ExtensionPos).of(examples([]string{"extensionAttribute1"})).of(func(s *schema) { s.Items.Pattern = extensionPattern })},
+		entry{"attributes", "What holds for single attributes.", false, r.mapping(called("attributes"),
+			entry{"leaveOut", "Attributes that no engine writes and none clears: whatever the tenant has of them stays. They are named as the tenant or as the directory names them.", false,
+				r.names("leaveOut", &d.Attributes.LeaveOut, &p.LeaveOutPos).of(examples([]string{"mobile"}))},
+		).of(inline)})
+}
+
+// extensionPattern is how an extension is named: one of Exchange's fifteen, or a registered one with the id of the application that registered it, without hyphens
+// (https://learn.microsoft.com/graph/api/resources/extensionproperty).
+const extensionPattern = `^(extensionAttribute([1-9]|1[0-5])|extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_-]+)$`
+
+// names is a list of names whose places are remembered.
+func (r *reader) names(what string, to *[]string, pos *[]scoping.Pos) value {
+	item := r.text("a name in "+what, new(string))
+	item.read = func(n *yaml.Node) {
+		if s, ok := r.scalar("a name in "+what, n); ok {
+			*to, *pos = append(*to, s), append(*pos, r.at(n))
+		}
+	}
+	return r.list(what, item).of(func(s *schema) { s.UniqueItems, s.flow = true, true })
 }
 
 func inline(s *schema) { s.flow = true }

@@ -21,7 +21,7 @@ func FormatWith(p scoping.Policy, head string, about []string) ([]byte, error) {
 	for i := 0; i < len(root.Content); i += 2 {
 		switch key, value := root.Content[i], root.Content[i+1]; key.Value {
 		case "defaults":
-			if p.Defaults == scoping.DefaultDefaults() {
+			if p.Defaults.Equal(scoping.DefaultDefaults()) {
 				root.Content = append(root.Content[:i], root.Content[i+2:]...)
 				i -= 2
 			}
@@ -77,6 +77,14 @@ func defaultsNode(d scoping.Defaults) *yaml.Node {
 	put(n, "leaving", text(string(d.Leaving)))
 	optional(n, "members", d.Members)
 	optional(n, "conflicts", d.Conflicts)
+	if len(d.Extensions) > 0 {
+		put(n, "extensions", flow(texts(d.Extensions)))
+	}
+	if !d.Attributes.IsZero() {
+		a := &yaml.Node{Kind: yaml.MappingNode}
+		put(a, "leaveOut", flow(texts(d.Attributes.LeaveOut)))
+		put(n, "attributes", flow(a))
+	}
 	return n
 }
 

@@ -22,6 +22,7 @@ func Parse(file string, data []byte) (scoping.Policy, error) {
 	p := scoping.Policy{Defaults: scoping.DefaultDefaults(), Pos: scoping.Pos{File: file, Line: 1, Column: 1}}
 	if root := r.document(data); root != nil {
 		r.policy(&p).read(root)
+		r.mistakes = append(r.mistakes, attributeMistakes(p)...)
 	}
 	return p, r.mistakes.Err()
 }

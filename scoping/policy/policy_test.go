@@ -61,7 +61,7 @@ func mustParse(t *testing.T, text string) scoping.Policy {
 
 func TestExampleIsRead(t *testing.T) {
 	p := mustParse(t, example)
-	if len(p.Assignments) != 4 || p.Matches != "./matches.csv" || p.Defaults != scoping.DefaultDefaults() {
+	if len(p.Assignments) != 4 || p.Matches != "./matches.csv" || !p.Defaults.Equal(scoping.DefaultDefaults()) {
 		t.Fatalf("%+v", p)
 	}
 	both := []scoping.Feature{scoping.Users, scoping.Groups}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -20,10 +21,32 @@ var searchScenarios = []scenario{
 	{"OnlyAskedAttributesComeInTheSchemasSpelling", asked},
 	{"ObjectsCarryWhatSynchronizationNeeds", standardAttributes},
 	{"CompareTellsTrueFromFalse", comparing},
+	{"TheSchemaTellsItsAttributes", schemaAttributes},
 }
 
 // pagingScenarios come last, since so many objects slow down whatever comes after.
 var pagingScenarios = []scenario{{"PagesGiveEachOf2500EntriesOnce", paging}}
+
+func schemaAttributes(c *client) {
+	r, err := c.conn.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"schemaNamingContext"}, nil))
+	if err != nil || len(r.Entries) != 1 {
+		c.Fatal(err)
+	}
+	nc := r.Entries[0].GetAttributeValue("schemaNamingContext")
+	filter := "(&(objectClass=attributeSchema)(|(lDAPDisplayName=EMPLOYEENUMBER)(lDAPDisplayName=mail)(lDAPDisplayName=noSuchAttribute)))"
+	r, err = c.conn.Search(ldap.NewSearchRequest(nc, ldap.ScopeSingleLevel, 0, 0, 0, false, filter, []string{"lDAPDisplayName"}, nil))
+	if err != nil {
+		c.Fatal(err)
+	}
+	var names []string
+	for _, e := range r.Entries {
+		names = append(names, e.GetAttributeValue("lDAPDisplayName"))
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, []string{"employeeNumber", "mail"}) {
+		c.Errorf("the schema has %v", names)
+	}
+}
 
 func scopes(c *client) {
 	c.addOU(c.in("OU=Inner"))

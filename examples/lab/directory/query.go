@@ -26,9 +26,14 @@ func (c *session) search(r request, err error) bool {
 	case s.base == "":
 		err = refuse(ldap.LDAPResultNoSuchObject, "00002030: empty base DN")
 	default:
-		if err = c.signedIn(); err == nil {
-			answer, more, err = c.searchEntries(r, s)
+		if err = c.signedIn(); err != nil {
+			break
 		}
+		if c.server.model.isSchema(s.base) && r.controls.dirSync == nil {
+			more = c.sendEntries(r.id, c.server.model.schemaEntries(s), s.typesOnly)
+			break
+		}
+		answer, more, err = c.searchEntries(r, s)
 	}
 	if !more {
 		return false

@@ -31,6 +31,7 @@ type Cache struct {
 	laid    *entry            // within change: the overlay that was laid last, and whose; nil: none
 	laidAt  string
 	tokens  map[string]string
+	tracked []string // registered extensions of users that a refresh reads as well, sorted
 	loaded  map[scoping.Kind]bool
 	dirty   map[string]bool // ids whose saved records are out of date
 	headers bool            // tokens, loaded kinds or upTo changed since the last save
@@ -81,6 +82,22 @@ func (c *Cache) Reached(seq uint64) {
 	}
 }
 
+// Track lets refreshes read registered extensions of users, too. What was tracked stays so.
+func (c *Cache) Track(names ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := slices.Concat(c.tracked, names)
+	slices.Sort(next)
+	c.tracked = slices.Compact(next)
+}
+
+// Tracked returns the registered extensions of users that refreshes read, sorted. The caller must not change the list.
+func (c *Cache) Tracked() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.tracked
+}
+
 // Delay is the time within which the tenant shows every write.
 func (c *Cache) Delay() time.Duration { return c.delay }
 
@@ -109,7 +126,7 @@ func (c *Cache) Changed() (ids map[string]struct{}, all bool) {
 	return c.changed.Take()
 }
 
-// ByAnchor gives the living objects of a kind that carry the anchor (base64): users by onPremisesImmutableId, groups by
+// ByAnchor gives the living objects of a kind that carry the anchor (base64): users by onPremisesImmutableId, contacts by theirs, groups by
 // the uniqueName that Tandem makes of the anchor (rule J3). They are in id order; more than one is a conflict for the caller.
 func (c *Cache) ByAnchor(kind scoping.Kind, anchor string) []Object {
 	return c.byAnchor(kind, anchor, false)
@@ -122,7 +139,10 @@ func (c *Cache) DeletedByAnchor(kind scoping.Kind, anchor string) []Object {
 
 func (c *Cache) byAnchor(kind scoping.Kind, anchor string, deleted bool) []Object {
 	field, value := ImmutableID, anchor
-	if kind == scoping.Group {
+	switch kind {
+	case scoping.Contact:
+		field = SourceAnchor
+	case scoping.Group:
 		raw, err := base64.StdEncoding.DecodeString(anchor)
 		if err != nil {
 			return nil

@@ -7,7 +7,7 @@ import (
 )
 
 // indexed are the fields by which objects are found; members are indexed apart.
-var indexed = []string{UPN, ImmutableID, UniqueName, Nickname, Mail, DisplayName}
+var indexed = []string{UPN, ImmutableID, UniqueName, Nickname, Mail, DisplayName, SourceAnchor}
 
 // index finds slots by the hash of a field and a value. Hits are candidates: the caller compares. The seed is random, so
 // nobody who can name objects in the tenant can make two names collide; no result depends on it.
@@ -23,7 +23,7 @@ func newIndex() index {
 
 // foldKey is how values of a field compare: anchors by bytes, all else without case.
 func foldKey(field, value string) string {
-	if field == ImmutableID || field == Members {
+	if field == ImmutableID || field == SourceAnchor || field == Members {
 		return value
 	}
 	return strings.ToLower(value)

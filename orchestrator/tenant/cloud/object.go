@@ -14,15 +14,16 @@ import (
 
 // Names of attributes that Tandem treats apart, from the table of attributes.
 const (
-	UPN         = attribute.UPN
-	ImmutableID = attribute.ImmutableID
-	UniqueName  = attribute.UniqueName
-	Enabled     = attribute.Enabled
-	Mail        = attribute.Mail
-	Nickname    = attribute.Nickname
-	DisplayName = attribute.DisplayName
-	Manager     = attribute.Manager
-	Members     = attribute.Members
+	UPN          = attribute.UPN
+	ImmutableID  = attribute.ImmutableID
+	UniqueName   = attribute.UniqueName
+	SourceAnchor = attribute.SourceAnchor
+	Enabled      = attribute.Enabled
+	Mail         = attribute.Mail
+	Nickname     = attribute.Nickname
+	DisplayName  = attribute.DisplayName
+	Manager      = attribute.Manager
+	Members      = attribute.Members
 )
 
 // Values are attributes in canonical text: booleans "true" and "false", several values sorted. An absent name is not set.
@@ -51,7 +52,7 @@ type Object struct {
 	Kind    scoping.Kind `json:"kind"`
 	Values  Values       `json:"values"`
 	Members []string     `json:"members,omitempty"` // ids, sorted; groups only
-	Manager string       `json:"manager,omitempty"` // id; users only
+	Manager string       `json:"manager,omitempty"` // id; users and contacts only
 	Deleted bool         `json:"deleted,omitempty"` // in the deleted items
 	Synced  bool         `json:"synced,omitempty"`  // Microsoft's engines own it (onPremisesSyncEnabled)
 	Guest   bool         `json:"guest,omitempty"`
@@ -59,8 +60,13 @@ type Object struct {
 	Role    bool         `json:"role,omitempty"`   // a role-assignable group
 }
 
-// Anchor gives the user's onPremisesImmutableId, "" for other kinds.
-func (o Object) Anchor() string { return o.Values.First(ImmutableID) }
+// Anchor returns the source anchor that the tenant keeps of an object, base64: a user's onPremisesImmutableId, a contact's where contacts can be written.
+func (o Object) Anchor() string {
+	if o.Kind == scoping.Contact {
+		return o.Values.First(SourceAnchor)
+	}
+	return o.Values.First(ImmutableID)
+}
 
 // Clone copies o deeply.
 func (o Object) Clone() Object {

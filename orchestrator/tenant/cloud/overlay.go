@@ -115,6 +115,9 @@ func createdValues(w Write) Values {
 	if w.Kind == scoping.User && w.Anchor != "" {
 		v[ImmutableID] = []string{w.Anchor}
 	}
+	if w.Kind == scoping.Contact && w.Anchor != "" {
+		v[SourceAnchor] = []string{w.Anchor}
+	}
 	if w.Kind == scoping.Group && w.Key != "" {
 		v[UniqueName] = []string{w.Key}
 	}

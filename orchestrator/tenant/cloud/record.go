@@ -26,6 +26,7 @@ var recordNames = []string{
 	"extensionAttribute3", "extensionAttribute4", "extensionAttribute5", "extensionAttribute6", "extensionAttribute7",
 	"extensionAttribute8", "extensionAttribute9", "extensionAttribute10", "extensionAttribute11", "extensionAttribute12",
 	"extensionAttribute13", "extensionAttribute14", "extensionAttribute15", "onPremisesDistinguishedName", "onPremisesDomainName",
+	SourceAnchor,
 }
 
 var recordCodes = func() map[string]uint64 {

@@ -20,17 +20,22 @@ type shape struct {
 	condition func(w Write) error // what else has to be true before it is sent
 }
 
-var both = []scoping.Kind{scoping.User, scoping.Group}
+// What the tenant takes writes of: contacts only where the tenant has a door for them (rule J4), which is a capability and no matter of shape.
+var (
+	written     = []scoping.Kind{scoping.User, scoping.Group, scoping.Contact}
+	restored    = []scoping.Kind{scoping.User, scoping.Group} // deleted contacts do not lie in the deleted items
+	withManager = []scoping.Kind{scoping.User, scoping.Contact}
+)
 
 var shapes = map[Op]shape{
-	Create:       {kinds: both, fresh: true, sets: creates, condition: keyedByAnchor},
-	Update:       {kinds: both, sets: updates},
-	Delete:       {kinds: both},
-	Restore:      {kinds: both, sets: restores},
+	Create:       {kinds: written, fresh: true, sets: creates, condition: keyedByAnchor},
+	Update:       {kinds: written, sets: updates},
+	Delete:       {kinds: written},
+	Restore:      {kinds: restored, sets: restores},
 	AddMembers:   {kinds: []scoping.Kind{scoping.Group}, min: 1, max: MaxMembers, condition: notItself},
 	RemoveMember: {kinds: []scoping.Kind{scoping.Group}, min: 1, max: 1},
-	SetManager:   {kinds: []scoping.Kind{scoping.User}, min: 1, max: 1},
-	ClearManager: {kinds: []scoping.Kind{scoping.User}}, // DELETE /users/{id}/manager/$ref names nobody
+	SetManager:   {kinds: withManager, min: 1, max: 1},
+	ClearManager: {kinds: withManager}, // DELETE /users/{id}/manager/$ref names nobody
 	SetPassword:  {kinds: []scoping.Kind{scoping.User}, condition: withPassword},
 }
 
@@ -54,8 +59,8 @@ func (w Write) Valid() error {
 	switch {
 	case !known:
 		return fmt.Errorf("unknown operation %q", w.Op)
-	case w.Kind != scoping.User && w.Kind != scoping.Group:
-		return fmt.Errorf("public Graph cannot write a %s", w.Kind)
+	case !slices.Contains(written, w.Kind):
+		return fmt.Errorf("the tenant takes no write of a %s", w.Kind)
 	case !w.Op.Takes(w.Kind):
 		return fmt.Errorf("%s is no operation of a %s", w.Op, w.Kind)
 	case s.fresh != (w.CloudID == ""):
@@ -182,8 +187,8 @@ func keyedByAnchor(w Write) error {
 		return fmt.Errorf("a %s without anchor: a second attempt would make a second one", w.Kind)
 	case w.Kind == scoping.Group && w.Key != UniqueNameOf(anchor):
 		return errors.New("a group under another uniqueName than its anchor's: a second attempt would make a second one")
-	case w.Kind == scoping.User && w.Key != "":
-		return errors.New("a user with a uniqueName")
+	case w.Kind != scoping.Group && w.Key != "":
+		return fmt.Errorf("a %s with a uniqueName", w.Kind)
 	}
 	return nil
 }

@@ -23,15 +23,18 @@ func usual(op cloud.Op, kind scoping.Kind) cloud.Write {
 		for _, name := range attribute.With(kind, attribute.Required) {
 			w.Set[name] = []string{"x"}
 		}
-		if kind == scoping.User {
+		switch kind {
+		case scoping.User:
 			w.Set[cloud.Enabled] = []string{"true"}
-		} else {
+		case scoping.Group:
 			w.Key = cloud.UniqueNameOf(anchor)
 		}
 	case cloud.Update:
 		w.Set = cloud.Values{cloud.DisplayName: {"x"}}
 	case cloud.AddMembers, cloud.RemoveMember, cloud.SetManager:
 		w.Refs = []string{"end"}
+	case cloud.SetPassword:
+		w.Password = &cloud.Password{Stamp: "1", By: "connect", Log: "home"}
 	}
 	return w
 }
@@ -44,7 +47,7 @@ func TestEveryOperationHasItsUsualShape(t *testing.T) {
 			}
 		}
 	}
-	if n := len(cloud.Ops()); n != 8 {
+	if n := len(cloud.Ops()); n != 9 {
 		t.Errorf("%d operations", n)
 	}
 }
@@ -107,7 +110,7 @@ func TestAUserMayBeRestoredUnderAnotherSignInName(t *testing.T) {
 }
 
 func TestWritableAttributesTakeAValueAndItsAbsence(t *testing.T) {
-	for _, kind := range []scoping.Kind{scoping.User, scoping.Group} {
+	for _, kind := range []scoping.Kind{scoping.User, scoping.Group, scoping.Contact} {
 		for _, name := range attribute.With(kind, attribute.Writable) {
 			p, _ := attribute.Find(kind, name)
 			v := []string{"x"}
@@ -124,7 +127,7 @@ func TestWritableAttributesTakeAValueAndItsAbsence(t *testing.T) {
 			}
 		}
 	}
-	if len(attribute.With(scoping.Contact, attribute.Writable)) != 0 {
-		t.Error("public Graph writes no contacts")
+	if w := (cloud.Write{Op: cloud.Update, Kind: scoping.Device, CloudID: "object", Set: cloud.Values{cloud.DisplayName: {"x"}}}); w.Valid() == nil {
+		t.Error("no tenant takes devices")
 	}
 }

@@ -13,7 +13,7 @@ type Op string
 
 // The operations.
 const (
-	Create       Op = "create"        // users by POST with the anchor; groups by upsert on uniqueName (rule J3)
+	Create       Op = "create"        // users and contacts by POST with the anchor; groups by upsert on uniqueName (rule J3)
 	Update       Op = "update"        // PATCH of Set
 	Delete       Op = "delete"        // DELETE by id; 404 is done (rule X3)
 	Restore      Op = "restore"       // from the deleted items by id

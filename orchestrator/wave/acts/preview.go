@@ -80,10 +80,9 @@ func (d *Driver) toPutBack(row *ledger.Row, id scoping.ObjectID, name string, t 
 	if !shown || now.Deleted {
 		return nil
 	}
-	mine := attribute.OfFeature(scoping.Base(t.kind)) // anchors and keys are the link's, which stays
 	for _, k := range slices.Sorted(maps.Keys(t.values)) {
 		x := t.values[k]
-		if slices.Contains(mine, k) && !slices.Contains(managed, k) && !slices.Equal(now.Values[k], x.before) && x.holds(now.Values[k]) {
+		if attribute.FeatureOf(t.kind, k) != "" && !slices.Contains(managed, k) && !slices.Equal(now.Values[k], x.before) && x.holds(now.Values[k]) {
 			out = append(out, Returned{Object: id, Name: name, Attribute: k, Now: now.Values[k], Before: x.before})
 		}
 	}

@@ -95,7 +95,9 @@ func (d *Driver) account(ctx context.Context, w wave.Wave, asked bool) (*account
 	}
 	a := &account{wave: w, wrote: hs, asked: asked, names: map[scoping.ObjectID]string{}, debts: d.o.View.Owed(), manages: map[scoping.ObjectID][]string{}}
 	for id, t := range hs {
-		a.manages[id] = d.o.Gate.Manages(w.From, ledger.Key{Object: id, Feature: scoping.Base(t.kind)})
+		for _, f := range t.features() {
+			a.manages[id] = append(a.manages[id], d.o.Gate.Manages(w.From, ledger.Key{Object: id, Feature: f})...)
+		}
 	}
 	auth := d.o.Gate.Authority()
 	d.o.Gate.Read(func(s *ledger.State) {
@@ -103,42 +105,44 @@ func (d *Driver) account(ctx context.Context, w wave.Wave, asked bool) (*account
 			t := hs[id]
 			a.names[id] = t.name
 			d.references(a, s, id, t)
-			if len(t.values) > 0 && d.answerable(a, s, auth, id, t) {
-				d.values(a, s.Rows.Get(id), id, t)
+			for _, f := range t.features() {
+				if d.answerable(a, s, auth, id, t, f) {
+					d.values(a, s.Rows.Get(id), id, t, f)
+				}
 			}
 		}
 	})
 	return a, nil
 }
 
-// answerable reports whether something can be said of an object's single values; if not, it says why of the whole object.
-func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id scoping.ObjectID, t *trail) bool {
+// answerable reports whether something can be said of the single values of an object's feature; if not, it says why of all of them.
+func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id scoping.ObjectID, t *trail, f scoping.Feature) bool {
 	row, sight := s.Rows.Get(id), d.o.Census.Sight(id)
 	if _, pending := s.Pending(id); pending {
 		a.later(id, "a request about it has no answer yet", true)
 		return false
 	}
 	now, shown := d.o.View.Cloud(row)
-	owner := d.o.View.Owner(auth, id, t.kind)
-	k := ledger.Key{Object: id, Feature: scoping.Base(t.kind)}
+	owner := d.o.View.OwnerOf(auth, id, t.kind, f)
+	k := ledger.Key{Object: id, Feature: f}
 	x, owed := a.debts[k]
 	switch {
 	case row == nil || row.CloudID == "":
-		a.all(id, ledger.NotRestorable, "it is not linked to a tenant object any more")
+		a.all(k, ledger.NotRestorable, "it is not linked to a tenant object any more")
 	case !sight.Known || sight.Gone:
-		a.all(id, ledger.BySource, "it was deleted in the directory")
+		a.all(k, ledger.BySource, "it was deleted in the directory")
 	case !shown && row.Wrote > d.o.Steady()-d.o.Cache.Delay().Milliseconds():
 		a.later(id, "the tenant does not show it yet", true)
 	case !shown || now.Deleted:
-		a.all(id, ledger.NotRestorable, "tenant object "+row.CloudID+" is deleted")
+		a.all(k, ledger.NotRestorable, "tenant object "+row.CloudID+" is deleted")
 	case owner == scoping.None && a.wave.From != scoping.None:
-		a.all(id, ledger.NotRestorable, "it belongs to no engine now")
+		a.all(k, ledger.NotRestorable, "it belongs to no engine now")
 	case owner != a.wave.From:
-		a.all(id, ledger.BySource, "it belongs to "+owner+" now")
+		a.all(k, ledger.BySource, "it belongs to "+owner+" now")
 	case a.wave.From != scoping.None && owed:
 		a.unheard(s, k, x)
 	case a.wave.From == scoping.None && t.created:
-		a.all(id, ledger.NotRestorable, "the wave made it, and no engine owns it now: a rollback deletes nothing")
+		a.all(k, ledger.NotRestorable, "the wave made it, and no engine owns it now: a rollback deletes nothing")
 	default:
 		return true
 	}
@@ -154,15 +158,15 @@ func (a *account) unheard(s *ledger.State, k ledger.Key, owed standing.Debt) {
 	}
 	switch {
 	case owed.Code == standing.Unclaimed && a.asked:
-		a.all(k.Object, ledger.NotRestorable, from+" does not name it when it is asked for it")
+		a.all(k, ledger.NotRestorable, from+" does not name it when it is asked for it")
 	case outcome == engine.Held && d.Reason == string(gate.CodeThreshold):
 		a.later(k.Object, "what "+from+" wants to write is held: `tandem held list`", false)
 	case outcome == engine.Held:
-		a.all(k.Object, ledger.NotRestorable, "what "+from+" wants is held: "+d.Reason)
+		a.all(k, ledger.NotRestorable, "what "+from+" wants is held: "+d.Reason)
 	case !a.asked:
 		a.ask = append(a.ask, k)
 	case (outcome == engine.Failed || outcome == engine.Refused) && !passing(d.Reason):
-		a.all(k.Object, ledger.NotRestorable, from+" cannot settle it: "+d.Reason)
+		a.all(k, ledger.NotRestorable, from+" cannot settle it: "+d.Reason)
 	default:
 		a.later(k.Object, from+" has not settled it: "+cmp.Or(strings.TrimSpace(string(outcome)+" "+d.Reason), owed.Code.Sentence()), d.Reason != string(gate.CodeStopped))
 	}
@@ -174,15 +178,13 @@ func passing(code string) bool {
 }
 
 // values says of each value that the wave wrote what is to become of it.
-func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail) {
+func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail, f scoping.Feature) {
 	now, _ := d.o.View.Cloud(row)
-	base := scoping.Base(t.kind)
-	mine := attribute.OfFeature(base) // anchors and keys are the link's, which stays
 	desired := map[string]engine.Value{}
 	for _, k := range slices.Sorted(maps.Keys(t.values)) {
 		x := t.values[k]
 		switch {
-		case !slices.Contains(mine, k):
+		case attribute.FeatureOf(t.kind, k) != f: // anchors and keys are the link's, which stays
 		case slices.Equal(now.Values[k], x.before):
 			a.line(id, k, ledger.PutBack, x.before, "")
 		case a.wave.From != scoping.None && slices.Contains(a.manages[id], k):
@@ -195,7 +197,7 @@ func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *tra
 	}
 	if len(desired) > 0 {
 		sight := d.o.Census.Sight(id)
-		a.back = append(a.back, engine.Proposal{Object: id, Kind: t.kind, Name: row.Name, Parent: sight.Parent, Feature: base, Want: engine.Present, Desired: desired})
+		a.back = append(a.back, engine.Proposal{Object: id, Kind: t.kind, Name: row.Name, Parent: sight.Parent, Feature: f, Want: engine.Present, Desired: desired})
 	}
 }
 
@@ -269,18 +271,20 @@ func (a *account) line(id scoping.ObjectID, attr string, how ledger.Return, valu
 	a.lines = append(a.lines, ledger.Restoration{Object: id, Attribute: attr, Outcome: how, Value: value, Reason: why})
 }
 
-// all ends every value of an object alike.
-func (a *account) all(id scoping.ObjectID, how ledger.Return, why string) {
-	mine := attribute.OfFeature(scoping.Base(a.wrote[id].kind))
-	for _, k := range slices.Sorted(maps.Keys(a.wrote[id].values)) {
-		if slices.Contains(mine, k) {
-			a.line(id, k, how, a.wrote[id].values[k].before, why)
+// all ends every value of an object's feature alike.
+func (a *account) all(k ledger.Key, how ledger.Return, why string) {
+	t := a.wrote[k.Object]
+	for _, name := range slices.Sorted(maps.Keys(t.values)) {
+		if attribute.FeatureOf(t.kind, name) == k.Feature {
+			a.line(k.Object, name, how, t.values[name].before, why)
 		}
 	}
 }
 
 func (a *account) later(id scoping.ObjectID, why string, soon bool) {
-	a.wait = append(a.wait, waitFor{id, why, soon})
+	if x := (waitFor{id, why, soon}); !slices.Contains(a.wait, x) { // of two features of one object it is said once
+		a.wait = append(a.wait, x)
+	}
 }
 
 // maxNotes is how many reasons a wave's own record holds.

@@ -9,6 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
 // trail is what a wave's target wrote of one object between cutover and flip-back.
@@ -24,6 +25,17 @@ type trail struct {
 type writtenValue struct {
 	before []string   // from before the first write
 	wrote  [][]string // every value that was written: a late request may show any of them
+}
+
+// features returns the features of which values were written, sorted.
+func (t *trail) features() (out []scoping.Feature) {
+	for name := range t.values {
+		if f := attribute.FeatureOf(t.kind, name); f != "" && !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // history is everything that has to be taken back, by object.

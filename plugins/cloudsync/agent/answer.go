@@ -19,7 +19,7 @@ import (
 
 // The filters of what is read. Changes must not filter by attributes that tombstones lose.
 const (
-	changesFilter    = "(|(objectClass=user)(objectClass=group)" + holders + ")"
+	changesFilter    = "(|(objectClass=user)(objectClass=group)(objectClass=contact)" + holders + ")"
 	containersFilter = "(|" + holders + ")"
 	holders          = "(objectClass=organizationalUnit)(objectClass=container)(objectClass=builtinDomain)(objectClass=domainDNS)" +
 		"(objectClass=lostAndFound)(objectClass=msExchSystemObjectsContainer)"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -202,17 +203,54 @@ func answeredFully(scopes []scoping.Scope, proposals []engine.Proposal) error {
 	}
 	var errs []error
 	for _, p := range proposals {
-		refs, spoken := said[key{p.Object, scoping.References}]
-		switch base := p.Feature == scoping.Base(p.Kind); {
-		case p.Feature == scoping.References && p.Want != engine.Present && p.Want != engine.Unknown:
-			errs = append(errs, fmt.Errorf("%s (%s): references cannot be wanted %d: that is for the base feature to say", p.Object, p.Name, p.Want))
-		case base && spoken && refs == engine.Present && p.Want != engine.Present && p.Want != engine.Excluded:
-			errs = append(errs, fmt.Errorf("%s (%s): its base feature is wanted %d, and its references are named", p.Object, p.Name, p.Want))
-		case base && !spoken && p.Want == engine.Present && asks(scopes, scoping.References):
-			errs = append(errs, fmt.Errorf("%s (%s): there is no answer for its references", p.Object, p.Name))
+		if beside := p.Feature != scoping.Base(p.Kind); beside {
+			if p.Want != engine.Present && p.Want != engine.Unknown {
+				errs = append(errs, fmt.Errorf("%s (%s): %s cannot be wanted %d: that is for the base feature to say", p.Object, p.Name, p.Feature, p.Want))
+			}
+			continue
+		}
+		for _, f := range besides(p.Kind) {
+			want, spoken := said[key{p.Object, f}]
+			switch {
+			case spoken && want == engine.Present && p.Want != engine.Present && p.Want != engine.Excluded:
+				errs = append(errs, fmt.Errorf("%s (%s): its base feature is wanted %d, and its %s are named", p.Object, p.Name, p.Want, f))
+			case !spoken && p.Want == engine.Present && asks(scopes, f):
+				errs = append(errs, fmt.Errorf("%s (%s): there is no answer for its %s", p.Object, p.Name, f))
+			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// besides are the features that objects of a kind have beside their base feature.
+func besides(k scoping.Kind) []scoping.Feature {
+	if k == scoping.User {
+		return []scoping.Feature{scoping.References, scoping.Extensions}
+	}
+	return []scoping.Feature{scoping.References}
+}
+
+func namesExtensions(ctx context.Context, b *bench) error {
+	return b.full(ctx, func(_ engine.Description, o outcome) error {
+		want := slices.Sorted(slices.Values(b.Extensions))
+		var errs []error
+		named := map[scoping.ObjectID]bool{}
+		for _, p := range o.proposals {
+			if p.Feature != scoping.Extensions || p.Want != engine.Present {
+				continue
+			}
+			named[p.Object] = true
+			if got := slices.Sorted(maps.Keys(p.Desired)); !slices.Equal(got, want) || p.Kind != scoping.User {
+				errs = append(errs, fmt.Errorf("%s (%s), a %s: %q are named and %q were asked for", p.Object, p.Name, p.Kind, got, want))
+			}
+		}
+		for _, p := range o.proposals {
+			if p.Feature == scoping.Users && p.Want == engine.Present && !named[p.Object] {
+				errs = append(errs, fmt.Errorf("%s (%s): its extensions are not named", p.Object, p.Name))
+			}
+		}
+		return errors.Join(errs...)
+	})
 }
 
 // asks reports whether any scope asks for a feature.
@@ -246,7 +284,7 @@ func namesReferences(ctx context.Context, b *bench) error {
 
 // refers reports whether an engine writes references of a kind.
 func refers(d engine.Description, k scoping.Kind) bool {
-	name := map[scoping.Kind]string{scoping.User: "manager", scoping.Group: "members"}[k]
+	name := map[scoping.Kind]string{scoping.User: "manager", scoping.Group: "members", scoping.Contact: "manager"}[k]
 	return name != "" && slices.Contains(d.Writes[scoping.References], name)
 }
 
@@ -294,15 +332,17 @@ func parts(scopes []scoping.Scope) (out [][]scoping.Scope) {
 	if len(scopes) > 1 {
 		out = append(out, scopes[:1])
 	}
-	var refs []scoping.Scope
-	for _, s := range scopes {
-		if s.Has(scoping.References) && len(s.Features) > 1 {
-			s.Features = []scoping.Feature{scoping.References}
-			refs = append(refs, s)
+	for _, f := range []scoping.Feature{scoping.References, scoping.Extensions} {
+		var alone []scoping.Scope
+		for _, s := range scopes {
+			if s.Has(f) && len(s.Features) > 1 {
+				s.Features = []scoping.Feature{f}
+				alone = append(alone, s)
+			}
 		}
-	}
-	if len(refs) > 0 {
-		out = append(out, refs)
+		if len(alone) > 0 {
+			out = append(out, alone)
+		}
 	}
 	return out
 }

@@ -45,6 +45,9 @@ type Options struct {
 	Scopes []scoping.Scope
 	Expect []Expected
 
+	// Extensions are what every run asks of the feature of that name, if the scopes have it.
+	Extensions []string
+
 	// Change changes values of objects of the scopes in the directory, and returns those that a delta run then has to propose
 	// for their base features. Without it the rules about news are not asked.
 	Change func(testing.TB) []scoping.ObjectID

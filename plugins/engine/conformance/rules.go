@@ -41,6 +41,8 @@ var rules = []rule{
 		why: "a base feature that is Gone, OutOfScope or Unknown answers for all features, and an Excluded one for those that have no answer of their own"},
 	{name: "names_references_whole", check: namesReferences, asked: func(o Options) bool { return asks(o.Scopes, scoping.References) },
 		why: "a full run names the references of every present object, also where there are none, and names them whole"},
+	{name: "names_extensions", check: namesExtensions, asked: func(o Options) bool { return asks(o.Scopes, scoping.Extensions) },
+		why: "a full run names every extension that it is asked for of every present user, also where there is no value, and no other"},
 	{name: "keeps_news_of_granted_places", check: keepsNews, asked: func(o Options) bool { return o.Change != nil },
 		why: "news are kept from the moment a grant is acknowledged, whatever runs over other scopes or features, and restarts, come in between"},
 	{name: "cancels_promptly", check: cancels,
@@ -230,7 +232,7 @@ func sound(d engine.Description, p engine.Proposal) (err error) {
 	say(!slices.Contains(d.Features, p.Feature) && (p.Feature != "" || p.Want != engine.Unknown), "feature %q is not described", p.Feature)
 	say(len(p.Refs) > 0 && p.Feature != scoping.References, "references under feature %q", p.Feature)
 	for name := range p.Desired {
-		say(!slices.Contains(d.Writes[p.Feature], name), "attribute %q is not among what feature %q writes", name, p.Feature)
+		say(!slices.Contains(d.Writes[p.Feature], name) && p.Feature != scoping.Extensions, "attribute %q is not among what feature %q writes", name, p.Feature)
 	}
 	for name := range p.Refs {
 		say(!slices.Contains(d.Writes[p.Feature], name), "reference %q is not among what feature %q writes", name, p.Feature)

@@ -120,6 +120,7 @@ func (b *bench) run(ctx context.Context, e engine.Engine, r engine.RunRequest, e
 	if r.Scopes == nil {
 		r.Scopes = b.Scopes
 	}
+	r.Extensions = b.Extensions
 	if r.Ceiling == engine.ModeNone {
 		r.Ceiling = engine.ModeOwn
 	}

@@ -97,7 +97,8 @@ func refsIn(refs map[string]*enginepb.Refs) (map[string]engine.Refs, error) {
 }
 
 func requestOut(r engine.RunRequest) *enginepb.RunStart {
-	to := &enginepb.RunStart{Run: r.Run, Profile: r.Profile, Objects: objectsOut(r.Objects), Ceiling: enginepb.Mode(r.Ceiling), Dc: r.DC, Stream: string(r.Stream), Since: r.Since}
+	to := &enginepb.RunStart{Run: r.Run, Profile: r.Profile, Objects: objectsOut(r.Objects), Ceiling: enginepb.Mode(r.Ceiling), Dc: r.DC, Stream: string(r.Stream), Since: r.Since,
+		Extensions: r.Extensions}
 	for name, p := range r.AsOf {
 		if to.AsOf == nil {
 			to.AsOf = map[string]*enginepb.AsOf{}
@@ -113,7 +114,7 @@ func requestOut(r engine.RunRequest) *enginepb.RunStart {
 func requestIn(r *enginepb.RunStart) (engine.RunRequest, error) {
 	objects, err1 := objectsIn(r.Objects)
 	ceiling, err2 := modeIn(r.Ceiling)
-	to := engine.RunRequest{Run: r.Run, Profile: r.Profile, Objects: objects, Ceiling: ceiling, DC: r.Dc, Stream: engine.Stream(r.Stream), Since: r.Since}
+	to := engine.RunRequest{Run: r.Run, Profile: r.Profile, Objects: objects, Ceiling: ceiling, DC: r.Dc, Stream: engine.Stream(r.Stream), Since: r.Since, Extensions: r.Extensions}
 	err := errors.Join(err1, err2)
 	for name, p := range r.AsOf {
 		invocation, e := guidIn(p.GetInvocation())

@@ -186,7 +186,7 @@ func TestRunCrossesTheWire(t *testing.T) {
 	}}
 	request := engine.RunRequest{Run: 4, Profile: engine.ProfileObjects, Scopes: []scoping.Scope{scope()},
 		Objects: []scoping.ObjectID{object(1), object(2)}, Ceiling: engine.ModeShadow, DC: map[string]string{"contoso": "ldap://dc1"},
-		AsOf: map[string]engine.AsOf{"contoso": {Invocation: guid(8), USN: 9}}}
+		AsOf: map[string]engine.AsOf{"contoso": {Invocation: guid(8), USN: 9}}, Extensions: []string{"extensionAttribute1"}}
 	events, err := drive(t.Context(), enginetest.Wire(t, e), request)
 	if err != nil {
 		t.Fatal(err)

@@ -1302,9 +1302,12 @@ type RunStart struct {
 	Dc map[string]string `protobuf:"bytes,6,rep,name=dc,proto3" json:"dc,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> URL of the controller that the host reads (V1); absent: any
 	// "": objects and references. "password-hash": passwords alone, beside a run of the other stream; the engine need not know where their
 	// objects lie, says nothing of others than those that have a password, and of objects that were asked for singly UNKNOWN where it cannot say.
-	Stream        string            `protobuf:"bytes,8,opt,name=stream,proto3" json:"stream,omitempty"`
-	Since         map[string][]byte `protobuf:"bytes,9,rep,name=since,proto3" json:"since,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`           // of a stream: directory -> RunReport.since of its last complete run; without one everything is read
-	AsOf          map[string]*AsOf  `protobuf:"bytes,7,rep,name=as_of,json=asOf,proto3" json:"as_of,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> what the controller that is read must have. One that lacks it is behind what was already seen: such
+	Stream string            `protobuf:"bytes,8,opt,name=stream,proto3" json:"stream,omitempty"`
+	Since  map[string][]byte `protobuf:"bytes,9,rep,name=since,proto3" json:"since,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`           // of a stream: directory -> RunReport.since of its last complete run; without one everything is read
+	AsOf   map[string]*AsOf  `protobuf:"bytes,7,rep,name=as_of,json=asOf,proto3" json:"as_of,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // directory -> what the controller that is read must have. One that lacks it is behind what was already seen: such
+	// a run has no RunBegin of the directory, proposes nothing of it, keeps its watermark, and its report is not
+	// complete (error "behind"). A RunBegin of the same controller at a lower USN ends the run with that error
+	Extensions    []string `protobuf:"bytes,10,rep,name=extensions,proto3" json:"extensions,omitempty"` // what feature "extensions" manages, by the tenant's names: an engine with that feature names each of them for every
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1398,6 +1401,13 @@ func (x *RunStart) GetSince() map[string][]byte {
 func (x *RunStart) GetAsOf() map[string]*AsOf {
 	if x != nil {
 		return x.AsOf
+	}
+	return nil
+}
+
+func (x *RunStart) GetExtensions() []string {
+	if x != nil {
+		return x.Extensions
 	}
 	return nil
 }
@@ -3283,7 +3293,7 @@ const file_engine_proto_rawDesc = "" +
 	"\n" +
 	"invocation\x18\x01 \x01(\fR\n" +
 	"invocation\x12\x10\n" +
-	"\x03usn\x18\x02 \x01(\x04R\x03usn\"\xd4\x04\n" +
+	"\x03usn\x18\x02 \x01(\x04R\x03usn\"\xf4\x04\n" +
 	"\bRunStart\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\x04R\x03run\x12\x18\n" +
 	"\aprofile\x18\x02 \x01(\tR\aprofile\x12/\n" +
@@ -3293,7 +3303,11 @@ const file_engine_proto_rawDesc = "" +
 	"\x02dc\x18\x06 \x03(\v2\".tandem.engine.v1.RunStart.DcEntryR\x02dc\x12\x16\n" +
 	"\x06stream\x18\b \x01(\tR\x06stream\x12;\n" +
 	"\x05since\x18\t \x03(\v2%.tandem.engine.v1.RunStart.SinceEntryR\x05since\x129\n" +
-	"\x05as_of\x18\a \x03(\v2$.tandem.engine.v1.RunStart.AsOfEntryR\x04asOf\x1a5\n" +
+	"\x05as_of\x18\a \x03(\v2$.tandem.engine.v1.RunStart.AsOfEntryR\x04asOf\x12\x1e\n" +
+	"\n" +
+	"extensions\x18\n" +
+	" \x03(\tR\n" +
+	"extensions\x1a5\n" +
 	"\aDcEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a8\n" +
