@@ -179,6 +179,11 @@ func (w *world) hollowNow(x scoping.Choice) stays {
 			s.taken[e.guid] = true
 		}
 	}
+	for g := range s.taken { // a group that said nothing and speaks again may not take everybody who was held fast meanwhile
+		if !w.dir.now.hollow(x.MemberOf.GUID) && !w.dir.now.takes(x, w.dir.now.objects[g]) {
+			s.moved[g] = true
+		}
+	}
 	for _, c := range w.census.Staged() {
 		s.moved[c.Object.GUID] = true
 	}
