@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
+	"github.com/tandem-sync/tandem/orchestrator/writeback"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 	"github.com/tandem-sync/tandem/scoping"
@@ -41,7 +42,10 @@ type supervised struct {
 	loaded bool
 }
 
-var _ run.Engines = (*engines)(nil)
+var (
+	_ run.Engines       = (*engines)(nil)
+	_ writeback.Engines = (*engines)(nil)
+)
 
 func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error) {
 	e := &engines{all: map[string]*supervised{}, desc: map[string]engine.Description{}}
@@ -58,7 +62,7 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 			settings = []byte("{}")
 		}
 		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings,
-			Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash}}
+			Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash, scoping.PasswordWriteback}}
 		e.names = append(e.names, ec.Name)
 		e.all[ec.Name] = &supervised{settings: settings, saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf, Accounts: accountsOf(ec),
 			OnChange: func(s supervisor.Status) { logStatus(o.Logger, s) }})}
@@ -198,6 +202,19 @@ func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, c e
 		return nil, err
 	}
 	return s.Run(ctx, r, c)
+}
+
+// Deliver implements writeback.Engines.
+func (e *engines) Deliver(ctx context.Context, name string, d engine.Delivery, permit func(context.Context) (engine.Permit, error)) (engine.DeliveryResult, bool, error) {
+	s, err := e.get(ctx, name)
+	if err != nil {
+		return engine.DeliveryResult{}, false, err
+	}
+	impl, _, err := s.Engine(ctx)
+	if err != nil {
+		return engine.DeliveryResult{}, false, err
+	}
+	return engine.Deliver(ctx, impl, d, permit)
 }
 
 func awaitGrants(ctx context.Context, s *supervised, name string) error {

@@ -117,6 +117,15 @@ func (s scheduled) Passwords(ctx context.Context, name string) error {
 	return nil
 }
 
+// Writeback implements schedule.Work.
+func (s scheduled) Writeback(ctx context.Context) error {
+	err := s.x.host.SetPasswords().Poll(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.x.log.Error("changed passwords could not be asked for", "error", err)
+	}
+	return err
+}
+
 // Waves implements schedule.Work.
 func (s scheduled) Waves(ctx context.Context, first bool) ([]string, error) {
 	if left := s.x.store.Control.Tenure().Remaining(); left <= 0 {

@@ -93,7 +93,7 @@ func (g *Gate) Recover(ctx context.Context) (int, error) {
 		r.Intent, r.Claim = nil, nil
 		rs = append(rs, r)
 	}
-	return len(rs), g.record(ctx, rs)
+	return len(rs), g.record(ctx, append(rs, g.recoverDeliveries()...))
 }
 
 // EndDoubts tries to end the doubts (rules P6, X3): the tenant shows the write's effect; or the same idempotent write, still entitled,

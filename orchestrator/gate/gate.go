@@ -240,7 +240,7 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 			rs[i].At = now
 		}
 		switch rs[i].Type {
-		case ledger.IntentType, ledger.SettleType, ledger.DoubtType:
+		case ledger.IntentType, ledger.SettleType, ledger.DoubtType, ledger.DeliveryType:
 			rs[i].Steady = steady
 		}
 		if g.auth.Partition != nil && rs[i].Revision == 0 {

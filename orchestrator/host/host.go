@@ -30,6 +30,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
+	"github.com/tandem-sync/tandem/orchestrator/writeback"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -51,6 +52,11 @@ type Options struct {
 	Cache     *cloud.Cache
 	Claims    *table.Claims // what engines said last; nil: not kept from one process to the next
 	Engines   run.Engines
+	Deliverer writeback.Engines // nil: nothing is written into directories
+	Relay     writeback.Relay   // nil: the tenant hands out no changed passwords
+	// Own are, of each directory, the sign-in names of accounts that work for Tandem: nobody sets their passwords by it.
+	Own       map[string][]string
+	Alive     func(context.Context) // shows that a poll of the relay goes on; nil: nobody watches
 	Clock     gate.Clock
 	NewID     func() string
 	GhostLife time.Duration
@@ -105,6 +111,8 @@ type Host struct {
 	*plan.Planner
 	*acts.Driver
 	*answer.Desk
+
+	passwords *writeback.Desk // nil where nothing is written into directories
 
 	o       Options
 	gate    *gate.Gate
@@ -199,8 +207,15 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
 	h.Desk = answer.New(answer.Options{Gate: h.gate, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
 		Store: o.Store, Shelf: shelf, Look: h.ensureCensus})
+	if o.Deliverer != nil {
+		h.passwords = writeback.New(writeback.Options{Gate: h.gate, Census: o.Census, Engines: o.Deliverer, Tenant: o.Tenant, Relay: o.Relay, Clock: o.Clock, Entitle: h.Entitle, Own: o.Own,
+			NewID: o.NewID, Alive: o.Alive, Log: h.say})
+	}
 	return nil
 }
+
+// SetPasswords returns what carries changes of passwords into the directories; nil where this host does not.
+func (h *Host) SetPasswords() *writeback.Desk { return h.passwords }
 
 // waiting tells people how long a command has waited for another host's silence.
 func (h *Host) waiting(phase string, done, whole time.Duration) {

@@ -255,6 +255,11 @@ func (s *State) check() error {
 			return fmt.Errorf("held set %s is damaged", id)
 		}
 	}
+	for id, d := range s.Deliveries {
+		if d == nil || d.ID != id {
+			return fmt.Errorf("delivery %s is damaged", id)
+		}
+	}
 	for o, fs := range s.Unsettled {
 		if fs == nil {
 			return fmt.Errorf("what did not settle of %s is damaged", o)

@@ -69,6 +69,8 @@ func (s *State) fold(seq uint64, r Record) error {
 			s.Runs[key] = r.Detail
 			s.Troubles.forgetAll(r.At)
 		}
+	case DeliveryType:
+		return s.foldDelivery(r)
 	case BaselineType, WaveType:
 	default:
 		return fmt.Errorf("unknown type")

@@ -39,6 +39,7 @@ const (
 	BaselineType Type = "baseline" // tenant state before a wave
 	WaveType     Type = "wave"     // a wave entered or left a phase, or a person decided about it
 	ControlType  Type = "control"  // import, stop, start, and other acts of people on the whole
+	DeliveryType Type = "delivery" // a write into the directory was asked for: it was permitted, refused, or has ended
 )
 
 // Record is one entry of the log. Which fields are set depends on Type; the first block is common.
@@ -81,6 +82,7 @@ type Record struct {
 	Doubt    *DoubtEnd         `json:"doubt,omitempty"`
 	Baseline []BaselineEntry   `json:"baseline,omitempty"`
 	Restored []Restoration     `json:"restored,omitempty"`
+	Delivery *Delivery         `json:"delivery,omitempty"`
 	Phase    string            `json:"phase,omitempty"`
 	Detail   json.RawMessage   `json:"detail,omitempty"`
 }

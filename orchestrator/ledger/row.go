@@ -120,6 +120,9 @@ type State struct {
 
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
 
+	// Deliveries are the writes into the directory that were permitted, by id, for a day: none is permitted twice.
+	Deliveries map[string]*Delivered `json:"deliveries,omitempty"`
+
 	since   uint64                        // the first record of which the shelf knows what objects it is about
 	records map[scoping.ObjectID][]uint64 // about which objects the records since the last checkpoint are
 	storing *Checkpoint                   // of which it is not known yet whether it was stored

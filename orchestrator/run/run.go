@@ -116,7 +116,7 @@ func (r *Runner) Capabilities(ctx context.Context) (map[string]scoping.EngineCap
 		if err != nil {
 			return nil, fmt.Errorf("asking engine %s what it can do: %w", n, err)
 		}
-		out[n] = scoping.EngineCaps{Kind: d.Kind, Features: d.Features, Refused: refused}
+		out[n] = scoping.EngineCaps{Kind: d.Kind, Features: slices.Concat(d.Features, d.Delivers), Refused: refused}
 	}
 	return out, nil
 }

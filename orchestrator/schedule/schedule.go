@@ -44,6 +44,8 @@ type Work interface {
 	Run(ctx context.Context, engine string) error
 	// Passwords lets an engine hand passwords over, beside its run.
 	Passwords(ctx context.Context, engine string) error
+	// Writeback takes what changed of passwords in the tenant, and waits for more. It returns at once where there is nothing to take.
+	Writeback(ctx context.Context) error
 	// Waves returns the waves that are to go on by themselves. first is set for the first look after the start.
 	Waves(ctx context.Context, first bool) ([]string, error)
 	// TakeUp goes on with a wave until it is over or waits; one that somebody else drives is left alone.
@@ -135,6 +137,7 @@ func (s *Scheduler) Run(ctx context.Context, engines []Engine) error {
 	}
 	loops.Go(func() { s.loop(ctx, "rights", 24*time.Hour, over, s.work.Rights) })
 	loops.Go(func() { s.waves(ctx, over) })
+	loops.Go(func() { s.writeback(ctx, over) })
 	loops.Wait()
 	select {
 	case err := <-fatal:
@@ -153,7 +156,24 @@ func PasswordsLoop(name string) string { return "passwords " + name }
 // WaveLoop names the loop of a wave.
 func WaveLoop(id string) string { return "wave " + id }
 
-const wavesLoop = "waves"
+const (
+	wavesLoop     = "waves"
+	writebackLoop = "writeback"
+)
+
+// The pauses of the loop of writeback: each question waits by itself, and a person waits for each answer. After failures it doubles.
+const (
+	writebackPause = time.Second
+	writebackMost  = 30 * time.Second
+)
+
+// writeback is the loop that takes changed passwords from the tenant.
+func (s *Scheduler) writeback(ctx context.Context, over func(error)) {
+	for ctx.Err() == nil {
+		failures := s.step(ctx, writebackLoop, over, s.work.Writeback)
+		s.rest(ctx, writebackLoop, min(writebackPause<<min(failures, 10), writebackMost))
+	}
+}
 
 // loop does a step again and again, sooner after one that failed.
 func (s *Scheduler) loop(ctx context.Context, name string, every time.Duration, over func(error), f func(context.Context) error) {

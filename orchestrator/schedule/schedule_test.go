@@ -57,6 +57,8 @@ func (w *work) Run(ctx context.Context, name string) error {
 	return w.do(ctx, name)
 }
 
+func (w *work) Writeback(context.Context) error { return nil }
+
 func (w *work) Passwords(ctx context.Context, name string) error {
 	return w.Run(ctx, "passwords of "+name)
 }

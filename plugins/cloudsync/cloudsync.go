@@ -10,8 +10,8 @@
 // An agent that dies in the middle of an answer costs nothing: the request goes to another agent as a whole. The service
 // refuses to run when fewer agents are live than the settings demand.
 //
-// The engine writes nothing anywhere but to its own folder, and never deletes or moves anything in the tenant by itself: it
-// proposes, and does not know whether it owns a scope or shadows it.
+// The engine writes nothing anywhere but to its own folder, and passwords into the directory by one agent, each with a permit of the host. It never
+// deletes or moves anything in the tenant by itself: it proposes, and does not know whether it owns a scope or shadows it.
 package cloudsync
 
 import (
@@ -35,6 +35,9 @@ const Version = "1.0.0"
 
 // features are what the engine synchronizes. Whether the tenant takes them is not its business (rule J4).
 var features = []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash}
+
+// delivers are what it writes into directories.
+var delivers = []scoping.Feature{scoping.PasswordWriteback}
 
 // errUnconfigured is what everything answers that needs a configuration.
 var errUnconfigured = errors.New("the engine has no configuration yet")
@@ -63,7 +66,9 @@ type Engine struct {
 	service *service
 	grants  []engine.Grant
 	running bool
-	news    chan struct{} // closed and replaced when health or running changes
+
+	delivered engine.Once
+	news      chan struct{} // closed and replaced when health or running changes
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -90,7 +95,7 @@ func New(o Options) *Engine {
 // Describe says what the engine is and can do.
 func (e *Engine) Describe(context.Context) (engine.Description, error) {
 	return engine.Description{Kind: "cloudsync", Version: Version, Contract: engine.ContractVersion,
-		Features: slices.Clone(features), Writes: defaultSchema().writes(), Reads: defaultSchema().reads(), CanShadow: true, Release: "clean",
+		Features: slices.Clone(features), Writes: defaultSchema().writes(), Reads: defaultSchema().reads(), CanShadow: true, Release: "clean", Delivers: slices.Clone(delivers),
 		Verbs: []string{"agents", "invite", "remove", "trace", "provision-on-demand", "save", "load"}}, nil
 }
 

@@ -123,7 +123,9 @@ func (h *hub) Attend(r *linepb.AttendRequest, stream grpc.ServerStreamingServer[
 			_, _, err := h.attendant(stream.Context())
 			return err
 		case request := <-l.requests:
-			if err := stream.Send(request); err != nil {
+			err := stream.Send(request)
+			forgetPermit(request.GetPermit())
+			if err != nil {
 				return err
 			}
 		}

@@ -241,7 +241,7 @@ func mistakes(c engine.Config) (settings, []string) {
 		bases[strings.ToLower(d.Base)] = d.Name
 	}
 	for _, f := range c.Features {
-		if !slices.Contains(features, f) {
+		if !slices.Contains(features, f) && !slices.Contains(delivers, f) {
 			p = append(p, fmt.Sprintf("feature %q: this engine synchronizes users, groups, contacts, references and extensions", f))
 		}
 	}

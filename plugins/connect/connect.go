@@ -5,7 +5,7 @@
 // inbound rules (directory to metaverse) and the outbound rules (metaverse to tenant), which are data; it is pure. Export
 // proposes: base features first, references after them.
 //
-// The engine writes nothing anywhere but to its own file. It does not know whether it owns or shadows a scope.
+// The engine writes nothing anywhere but to its own file, and passwords into the directory, each with a permit of the host. It does not know whether it owns or shadows a scope.
 package connect
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/directory/password"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/passwordhash/handover"
 	"github.com/tandem-sync/tandem/scoping"
@@ -53,6 +54,8 @@ type Engine struct {
 	store     Store
 	path      string
 	passwords []handover.Directory
+	writers   map[string]*password.Writer // by directory
+	delivered engine.Once
 	grants    []engine.Grant
 	told      bool // a set of grants came in this session
 	health    engine.Health
@@ -86,6 +89,7 @@ func (e *Engine) Describe(context.Context) (engine.Description, error) {
 		Writes:    writes(),
 		Reads:     reads(),
 		CanShadow: true,
+		Delivers:  []scoping.Feature{scoping.PasswordWriteback},
 		Release:   "clean",
 		Verbs:     []string{"trace", "rules", "save", "load"},
 	}, nil
@@ -124,7 +128,7 @@ func (e *Engine) Configure(ctx context.Context, c engine.Config) error {
 		return err
 	}
 	e.mu.Lock()
-	e.config, e.passwords = c, readers
+	e.config, e.passwords, e.writers = c, readers, passwordWriters(c)
 	e.mu.Unlock()
 	e.setHealth(engine.Health{OK: true, Message: "ready"})
 	return nil

@@ -129,3 +129,31 @@ func (o *Once) First(id string) bool {
 	}
 	return true
 }
+
+// Ask says that the engine is ready to write, and waits for the permit. The error says that none came: nothing may be written.
+func Ask(ctx context.Context, id string, in <-chan Permit, out chan<- DeliverEvent) (Permit, error) {
+	select {
+	case out <- DeliverEvent{Ready: &Ready{ID: id}}:
+	case <-ctx.Done():
+		return Permit{}, context.Cause(ctx)
+	}
+	select {
+	case p, open := <-in:
+		if !open {
+			return Permit{}, errors.New("the host gave no permit")
+		}
+		return p, nil
+	case <-ctx.Done():
+		return Permit{}, context.Cause(ctx)
+	}
+}
+
+// Tell says the result of a delivery.
+func Tell(ctx context.Context, out chan<- DeliverEvent, r DeliveryResult) error {
+	select {
+	case out <- DeliverEvent{Result: &r}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -41,6 +41,8 @@ var portalWords = map[string]portalWord{
 	"history":       {http.StatusBadRequest, "You have used this password before. Choose one that you haven't used."},
 	"length":        {http.StatusBadRequest, "This password is shorter than your organization allows. Choose a longer one."},
 	codeComplexity:  {http.StatusBadRequest, "This password is too easy to guess for your organization. Mix capital and small letters, numbers and symbols, and leave your name out of it."},
+	"policy":        {http.StatusBadRequest, "Your organization's rules don't allow this password. Choose a longer one that you haven't used."},
+	"locked-out":    {http.StatusForbidden, "Your account is locked in your organization's directory. Unlock it, or try again later."},
 	"minimum-age":   {http.StatusBadRequest, "Your password was changed too recently to be changed again. Try again tomorrow."},
 	codeOldPassword: {http.StatusBadRequest, "Your current password is wrong."},
 	codeNotAllowed:  {http.StatusForbidden, contact},

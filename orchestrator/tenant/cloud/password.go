@@ -77,7 +77,9 @@ const (
 	PasswordLength     PasswordAnswer = "length"
 	PasswordComplexity PasswordAnswer = "complexity"
 	PasswordMinimumAge PasswordAnswer = "minimum-age"
+	PasswordPolicy     PasswordAnswer = "policy" // some rule of the directory's, which does not say which
 	PasswordWrongOld   PasswordAnswer = "wrong-old-password"
+	PasswordLockedOut  PasswordAnswer = "locked-out" // in the directory, after wrong passwords
 	PasswordNotAllowed PasswordAnswer = "not-allowed"
 	PasswordNotInScope PasswordAnswer = "not-in-scope"
 	PasswordNoAgent    PasswordAnswer = "no-agent"

@@ -1,5 +1,5 @@
 // Package agent is the light half of the cloudsync engine: it sits next to a domain controller, dials out to the service, and
-// reads the directory when asked.
+// reads the directory when asked, and sets passwords there when that is permitted.
 //
 // An agent keeps no state of the directory: whatever it is asked, it reads and streams, holding no more than a few batches.
 // The directory password stays on the agent's host. An agent that loses the service dials again, with a growing and random
@@ -24,6 +24,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
+	"github.com/tandem-sync/tandem/plugins/directory/password"
 	"github.com/tandem-sync/tandem/plugins/passwordhash"
 )
 
@@ -107,7 +108,7 @@ func Run(ctx context.Context, id Identity, o Options) error {
 		return err
 	}
 	passwords.Now = o.Now
-	r := &runner{id: id, options: o, process: process, passwords: passwords}
+	r := &runner{id: id, options: o, process: process, passwords: passwords, writer: writerOf(id, o.Now)}
 	back := minBackOff
 	for ctx.Err() == nil {
 		begun := o.Now()
@@ -139,6 +140,7 @@ type runner struct {
 	process   []byte // tells this run of the program from any other
 	rights    knowledge
 	passwords *passwordhash.Direct
+	writer    *password.Writer
 
 	mu sync.Mutex
 	id Identity // changes when its certificate is renewed
@@ -170,7 +172,7 @@ func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 		return false, err
 	}
 	defer conn.Close()
-	reader := &reader{connection: id.Connection, accounts: id.Accounts, passwords: r.passwords, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
+	reader := &reader{connection: id.Connection, accounts: id.Accounts, passwords: r.passwords, writer: r.writer, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
 	defer reader.close()
 	hello, err := reader.hello(ctx)
 	if err != nil {
@@ -186,7 +188,7 @@ func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 	if err != nil {
 		return false, refusal(err)
 	}
-	s := &server{client: client, reader: reader, log: r.options.Logger, running: map[uint64]context.CancelFunc{}}
+	s := &server{client: client, reader: reader, log: r.options.Logger, running: map[uint64]work{}}
 	defer s.work.Wait()
 	defer cancel()
 	s.work.Go(func() { r.keepRenewed(ctx) })
@@ -215,7 +217,13 @@ type server struct {
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
-	running map[uint64]context.CancelFunc
+	running map[uint64]work
+}
+
+// work is a request under way.
+type work struct {
+	end    context.CancelFunc
+	permit chan *linepb.Permit // of a write: has room for the one
 }
 
 func (s *server) serve(ctx context.Context, receive func() (*linepb.Request, error)) error {
@@ -229,6 +237,8 @@ func (s *server) serve(ctx context.Context, receive func() (*linepb.Request, err
 			return refusal(err)
 		case r.GetCancel() != nil:
 			s.cancel(r.Id)
+		case r.GetPermit() != nil:
+			s.permit(r.Id, r.GetPermit())
 		default:
 			s.start(ctx, r)
 		}
@@ -237,12 +247,13 @@ func (s *server) serve(ctx context.Context, receive func() (*linepb.Request, err
 
 func (s *server) start(ctx context.Context, r *linepb.Request) {
 	ctx, cancel := context.WithCancel(ctx)
+	w := work{end: cancel, permit: make(chan *linepb.Permit, 1)}
 	s.mu.Lock()
-	s.running[r.Id] = cancel
+	s.running[r.Id] = w
 	s.mu.Unlock()
 	s.work.Go(func() {
 		defer s.cancel(r.Id)
-		if err := answer(ctx, s.client, s.reader, r); err != nil && ctx.Err() == nil {
+		if err := answer(ctx, s.client, s.reader, r, w.permit); err != nil && ctx.Err() == nil {
 			s.log.Warn("an answer could not be given", "request", r.Id, "error", err)
 		}
 	})
@@ -251,8 +262,27 @@ func (s *server) start(ctx context.Context, r *linepb.Request) {
 func (s *server) cancel(request uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if end := s.running[request]; end != nil {
-		end()
+	if w, there := s.running[request]; there {
+		w.end()
 		delete(s.running, request)
+		select {
+		case p := <-w.permit: // nobody took it
+			forget(p)
+		default:
+		}
 	}
+}
+
+// permit passes a permit on to the write that waits for it. One that nobody waits for is forgotten.
+func (s *server) permit(request uint64, p *linepb.Permit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w, there := s.running[request]; there {
+		select {
+		case w.permit <- p:
+			return
+		default: // it has one
+		}
+	}
+	forget(p)
 }

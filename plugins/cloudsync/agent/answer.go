@@ -26,14 +26,14 @@ const (
 )
 
 // answer serves one request. Its error says that the line broke; what the directory refuses is an answer (Failure).
-func answer(ctx context.Context, client linepb.LineClient, r *reader, request *linepb.Request) error {
+func answer(ctx context.Context, client linepb.LineClient, r *reader, request *linepb.Request, permit <-chan *linepb.Permit) error {
 	stream, err := client.Answer(ctx)
 	if err != nil {
 		return err
 	}
 	p := &parts{stream: stream, request: request.Id}
 	stop := p.alive()
-	end, failure := read(ctx, r, request, p)
+	end, failure := read(ctx, r, request, permit, p)
 	stop()
 	if p.broken != nil {
 		return p.broken
@@ -51,7 +51,10 @@ func answer(ctx context.Context, client linepb.LineClient, r *reader, request *l
 }
 
 // read does what the request asks, between the Start that it sends and the End that it returns.
-func read(ctx context.Context, r *reader, request *linepb.Request, p *parts) (*linepb.End, error) {
+func read(ctx context.Context, r *reader, request *linepb.Request, permit <-chan *linepb.Permit, p *parts) (*linepb.End, error) {
+	if d := request.GetDeliver(); d != nil {
+		return &linepb.End{}, deliver(ctx, r.writer, d, permit, p)
+	}
 	if request.GetPasswords() != nil {
 		return passwords(ctx, r, request, p)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/directory/password"
 	"github.com/tandem-sync/tandem/plugins/passwordhash"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -33,6 +34,7 @@ type reader struct {
 	connection directory.Connection
 	accounts   map[scoping.Purpose]directory.Account
 	passwords  *passwordhash.Direct
+	writer     *password.Writer
 	rights     *knowledge
 	log        *slog.Logger
 	now        func() time.Time

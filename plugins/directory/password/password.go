@@ -29,6 +29,8 @@ type Setter struct {
 	Session *directory.Session
 	// Own are the SIDs of Tandem's own accounts, which it must not change: see [directory.Session.Token], and rights.SIDOf.
 	Own []access.SID
+	// Unlocks lets a Reset end a lock-out as well, in the same modification.
+	Unlocks bool
 }
 
 // Reset replaces the user's password, as an administrator does; it needs the right Reset Password. With mustChange the user has to change it at the next sign-in, which
@@ -40,6 +42,9 @@ func (s Setter) Reset(ctx context.Context, user scoping.GUID, fresh *secret.Valu
 		m.Changes = []write.Change{{Op: write.Replace, Attr: "unicodePwd", Values: [][]byte{value}}}
 		if mustChange {
 			m.Changes = append(m.Changes, write.Change{Op: write.Replace, Attr: "pwdLastSet", Values: [][]byte{[]byte("0")}})
+		}
+		if s.Unlocks {
+			m.Changes = append(m.Changes, unlocked())
 		}
 		m.Controls = s.hints()
 		return m, err
@@ -60,8 +65,12 @@ func (s Setter) Change(ctx context.Context, user scoping.GUID, old, fresh *secre
 // Unlock ends a lock-out after wrong passwords; it needs the right to write lockoutTime. Without a lock-out it changes nothing.
 func (s Setter) Unlock(ctx context.Context, user scoping.GUID) Result {
 	return s.write(ctx, user, func() (write.Modification, error) {
-		return write.Modification{Changes: []write.Change{{Op: write.Replace, Attr: "lockoutTime", Values: [][]byte{[]byte("0")}}}}, nil
+		return write.Modification{Changes: []write.Change{unlocked()}}, nil
 	}, attempt{})
+}
+
+func unlocked() write.Change {
+	return write.Change{Op: write.Replace, Attr: "lockoutTime", Values: [][]byte{[]byte("0")}}
 }
 
 // attempt is what was tried, to explain its failure.

@@ -27,6 +27,11 @@ const (
 	Unreachable Code = "unreachable-before-send"
 	InDoubt     Code = "in-doubt" // it was sent, and no answer came
 	Failed      Code = "failed"   // anything else; nothing was changed
+
+	// Of a [Writer], before anything was sent:
+	NoAccount Code = "no-agent" // there is no account that sets passwords
+	Expired   Code = "expired"  // it could not begin in time
+	Refused   Code = "refused"  // the permit was
 )
 
 // Result is how it ended. Reason, Diagnostic and Cause are for administrators and logs, and hold no password; the person whose password it is
@@ -46,17 +51,25 @@ func (r Result) Err() error {
 	return &Error{r}
 }
 
+// Why says for administrators why it is no success; empty where the code says it all.
+func (r Result) Why() string {
+	switch {
+	case r.Reason != "" && r.Cause != nil:
+		return r.Reason + ": " + r.Cause.Error()
+	case r.Cause != nil:
+		return r.Cause.Error()
+	}
+	return r.Reason
+}
+
 // Error is a [Result] that is no success.
 type Error struct{ Result Result }
 
 // Error says what failed, for administrators.
 func (e *Error) Error() string {
 	s := "set the password: " + string(e.Result.Code)
-	if e.Result.Reason != "" {
-		s += ": " + e.Result.Reason
-	}
-	if e.Result.Cause != nil {
-		s += ": " + e.Result.Cause.Error()
+	if why := e.Result.Why(); why != "" {
+		s += ": " + why
 	}
 	return s
 }

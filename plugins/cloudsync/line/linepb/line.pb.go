@@ -6,8 +6,8 @@
 // The agent opens Attend and keeps it open: on it the service hands out requests. For each request the agent opens Answer
 // and streams what it reads; HTTP/2 flow control holds the agent back when the service is slower, so neither side ever holds
 // more than a few batches. When a stream breaks, whatever was answered on it does not count: the service gives the whole
-// request to another agent. All requests are reads, so that is always safe. The service may also ask a second agent while the
-// first is slow, take the answer that comes first, and cancel the other.
+// request to another agent. All requests but Deliver are reads, so that is always safe. The service may also ask a second agent while the
+// first is slow, take the answer that comes first, and cancel the other. A Deliver is given to one agent and to no other.
 //
 // Before a client has shown a certificate of the service's authority it may call Enroll alone, with messages of at most 16 KiB.
 // The status codes of a refusal: PERMISSION_DENIED says that a person removed the agent, which then ends for good. Every other
@@ -352,6 +352,8 @@ type Request struct {
 	//	*Request_Ping
 	//	*Request_Cancel
 	//	*Request_Passwords
+	//	*Request_Deliver
+	//	*Request_Permit
 	Is            isRequest_Is `protobuf_oneof:"is"`
 	Controller    string       `protobuf:"bytes,8,opt,name=controller,proto3" json:"controller,omitempty"` // URL of the controller that must be read; empty: the agent's choice
 	Attributes    []string     `protobuf:"bytes,9,rep,name=attributes,proto3" json:"attributes,omitempty"`
@@ -467,6 +469,24 @@ func (x *Request) GetPasswords() *Passwords {
 	return nil
 }
 
+func (x *Request) GetDeliver() *Deliver {
+	if x != nil {
+		if x, ok := x.Is.(*Request_Deliver); ok {
+			return x.Deliver
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetPermit() *Permit {
+	if x != nil {
+		if x, ok := x.Is.(*Request_Permit); ok {
+			return x.Permit
+		}
+	}
+	return nil
+}
+
 func (x *Request) GetController() string {
 	if x != nil {
 		return x.Controller
@@ -520,6 +540,14 @@ type Request_Passwords struct {
 	Passwords *Passwords `protobuf:"bytes,11,opt,name=passwords,proto3,oneof"`
 }
 
+type Request_Deliver struct {
+	Deliver *Deliver `protobuf:"bytes,12,opt,name=deliver,proto3,oneof"`
+}
+
+type Request_Permit struct {
+	Permit *Permit `protobuf:"bytes,13,opt,name=permit,proto3,oneof"` // answers the Ready of the request with the same id, once
+}
+
 func (*Request_Changes) isRequest_Is() {}
 
 func (*Request_Containers) isRequest_Is() {}
@@ -533,6 +561,10 @@ func (*Request_Ping) isRequest_Is() {}
 func (*Request_Cancel) isRequest_Is() {}
 
 func (*Request_Passwords) isRequest_Is() {}
+
+func (*Request_Deliver) isRequest_Is() {}
+
+func (*Request_Permit) isRequest_Is() {}
 
 // AsOf is everything that the controller with this invocationId had at this USN.
 type AsOf struct {
@@ -911,11 +943,160 @@ func (x *Passwords) GetCredentials() bool {
 	return false
 }
 
+// Deliver asks for one write into the directory, with the account "reset". The agent connects, signs in and looks at the user; then it says Ready, waits for the
+// Permit, writes once, and says Written and End. What keeps it from writing it says by Written alone.
+type Deliver struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Guid          []byte                 `protobuf:"bytes,1,opt,name=guid,proto3" json:"guid,omitempty"` // of the user, 16 bytes
+	Op            string                 `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`     // "reset", "change", "unlock"
+	MustChange    bool                   `protobuf:"varint,3,opt,name=must_change,json=mustChange,proto3" json:"must_change,omitempty"`
+	Unlock        bool                   `protobuf:"varint,4,opt,name=unlock,proto3" json:"unlock,omitempty"`
+	Own           []string               `protobuf:"bytes,5,rep,name=own,proto3" json:"own,omitempty"` // sign-in names of accounts whose passwords are never set
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deliver) Reset() {
+	*x = Deliver{}
+	mi := &file_line_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deliver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deliver) ProtoMessage() {}
+
+func (x *Deliver) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deliver.ProtoReflect.Descriptor instead.
+func (*Deliver) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Deliver) GetGuid() []byte {
+	if x != nil {
+		return x.Guid
+	}
+	return nil
+}
+
+func (x *Deliver) GetOp() string {
+	if x != nil {
+		return x.Op
+	}
+	return ""
+}
+
+func (x *Deliver) GetMustChange() bool {
+	if x != nil {
+		return x.MustChange
+	}
+	return false
+}
+
+func (x *Deliver) GetUnlock() bool {
+	if x != nil {
+		return x.Unlock
+	}
+	return false
+}
+
+func (x *Deliver) GetOwn() []string {
+	if x != nil {
+		return x.Own
+	}
+	return nil
+}
+
+// Permit allows the write, or says why it is refused.
+type Permit struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Refused         string                 `protobuf:"bytes,1,opt,name=refused,proto3" json:"refused,omitempty"`
+	RemainingMillis int64                  `protobuf:"varint,2,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when it arrives, by the agent's own clock
+	New             []byte                 `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`                                                 // SECRET, UTF-8
+	Old             []byte                 `protobuf:"bytes,4,opt,name=old,proto3" json:"old,omitempty"`                                                 // SECRET, UTF-8
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Permit) Reset() {
+	*x = Permit{}
+	mi := &file_line_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Permit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Permit) ProtoMessage() {}
+
+func (x *Permit) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Permit.ProtoReflect.Descriptor instead.
+func (*Permit) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Permit) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *Permit) GetRemainingMillis() int64 {
+	if x != nil {
+		return x.RemainingMillis
+	}
+	return 0
+}
+
+func (x *Permit) GetNew() []byte {
+	if x != nil {
+		return x.New
+	}
+	return nil
+}
+
+func (x *Permit) GetOld() []byte {
+	if x != nil {
+		return x.Old
+	}
+	return nil
+}
+
 type Part struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Request uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
 	// Types that are valid to be assigned to Is:
 	//
+	//	*Part_Ready
+	//	*Part_Written
 	//	*Part_Users
 	//	*Part_Start
 	//	*Part_Entries
@@ -929,7 +1110,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_line_proto_msgTypes[13]
+	mi := &file_line_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1122,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[13]
+	mi := &file_line_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1135,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{13}
+	return file_line_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Part) GetRequest() uint64 {
@@ -967,6 +1148,24 @@ func (x *Part) GetRequest() uint64 {
 func (x *Part) GetIs() isPart_Is {
 	if x != nil {
 		return x.Is
+	}
+	return nil
+}
+
+func (x *Part) GetReady() *Ready {
+	if x != nil {
+		if x, ok := x.Is.(*Part_Ready); ok {
+			return x.Ready
+		}
+	}
+	return nil
+}
+
+func (x *Part) GetWritten() *Written {
+	if x != nil {
+		if x, ok := x.Is.(*Part_Written); ok {
+			return x.Written
+		}
 	}
 	return nil
 }
@@ -1029,6 +1228,14 @@ type isPart_Is interface {
 	isPart_Is()
 }
 
+type Part_Ready struct {
+	Ready *Ready `protobuf:"bytes,8,opt,name=ready,proto3,oneof"`
+}
+
+type Part_Written struct {
+	Written *Written `protobuf:"bytes,9,opt,name=written,proto3,oneof"`
+}
+
 type Part_Users struct {
 	Users *Users `protobuf:"bytes,7,opt,name=users,proto3,oneof"`
 }
@@ -1052,6 +1259,10 @@ type Part_Failure struct {
 type Part_Alive struct {
 	Alive *Alive `protobuf:"bytes,6,opt,name=alive,proto3,oneof"` // nothing to say yet, but at work
 }
+
+func (*Part_Ready) isPart_Is() {}
+
+func (*Part_Written) isPart_Is() {}
 
 func (*Part_Users) isPart_Is() {}
 
@@ -1080,7 +1291,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1303,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1316,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{14}
+	return file_line_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Start) GetInvocation() []byte {
@@ -1160,7 +1371,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1383,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1396,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{15}
+	return file_line_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Entries) GetEntries() [][]byte {
@@ -1205,7 +1416,7 @@ type Users struct {
 
 func (x *Users) Reset() {
 	*x = Users{}
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1428,7 @@ func (x *Users) String() string {
 func (*Users) ProtoMessage() {}
 
 func (x *Users) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1441,7 @@ func (x *Users) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Users.ProtoReflect.Descriptor instead.
 func (*Users) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{16}
+	return file_line_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Users) GetUsers() []*User {
@@ -1257,7 +1468,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1480,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1493,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{17}
+	return file_line_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *User) GetGuid() []byte {
@@ -1348,6 +1559,104 @@ func (x *User) GetCredential() []byte {
 	return nil
 }
 
+// Ready asks for the permit of a Deliver: nothing was written yet.
+type Ready struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ready) Reset() {
+	*x = Ready{}
+	mi := &file_line_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ready) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ready) ProtoMessage() {}
+
+func (x *Ready) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ready.ProtoReflect.Descriptor instead.
+func (*Ready) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{20}
+}
+
+// Written is how a Deliver ended, in the codes of package plugins/directory/password. No field holds the value.
+type Written struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Diagnostic    string                 `protobuf:"bytes,3,opt,name=diagnostic,proto3" json:"diagnostic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Written) Reset() {
+	*x = Written{}
+	mi := &file_line_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Written) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Written) ProtoMessage() {}
+
+func (x *Written) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Written.ProtoReflect.Descriptor instead.
+func (*Written) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Written) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Written) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Written) GetDiagnostic() string {
+	if x != nil {
+		return x.Diagnostic
+	}
+	return ""
+}
+
 type End struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cookie        []byte                 `protobuf:"bytes,1,opt,name=cookie,proto3" json:"cookie,omitempty"` // for Changes and Passwords
@@ -1357,7 +1666,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_line_proto_msgTypes[18]
+	mi := &file_line_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1678,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[18]
+	mi := &file_line_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1691,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{18}
+	return file_line_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *End) GetCookie() []byte {
@@ -1404,7 +1713,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_line_proto_msgTypes[19]
+	mi := &file_line_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1725,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[19]
+	mi := &file_line_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1738,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{19}
+	return file_line_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Failure) GetCode() string {
@@ -1454,7 +1763,7 @@ type Alive struct {
 
 func (x *Alive) Reset() {
 	*x = Alive{}
-	mi := &file_line_proto_msgTypes[20]
+	mi := &file_line_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1775,7 @@ func (x *Alive) String() string {
 func (*Alive) ProtoMessage() {}
 
 func (x *Alive) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[20]
+	mi := &file_line_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1788,7 @@ func (x *Alive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alive.ProtoReflect.Descriptor instead.
 func (*Alive) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{20}
+	return file_line_proto_rawDescGZIP(), []int{24}
 }
 
 type Received struct {
@@ -1490,7 +1799,7 @@ type Received struct {
 
 func (x *Received) Reset() {
 	*x = Received{}
-	mi := &file_line_proto_msgTypes[21]
+	mi := &file_line_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1811,7 @@ func (x *Received) String() string {
 func (*Received) ProtoMessage() {}
 
 func (x *Received) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[21]
+	mi := &file_line_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1824,7 @@ func (x *Received) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Received.ProtoReflect.Descriptor instead.
 func (*Received) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{21}
+	return file_line_proto_rawDescGZIP(), []int{25}
 }
 
 var File_line_proto protoreflect.FileDescriptor
@@ -1552,7 +1861,7 @@ const file_line_proto_rawDesc = "" +
 	"\atrouble\x18\b \x01(\tR\atrouble\x12\x14\n" +
 	"\x05lacks\x18\t \x01(\tR\x05lacks\x12\x1a\n" +
 	"\bpurposes\x18\n" +
-	" \x03(\tR\bpurposes\"\x80\x04\n" +
+	" \x03(\tR\bpurposes\"\xe7\x04\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
 	"\achanges\x18\x02 \x01(\v2\x17.tandem.line.v1.ChangesH\x00R\achanges\x12<\n" +
@@ -1563,7 +1872,9 @@ const file_line_proto_rawDesc = "" +
 	"\aresolve\x18\x05 \x01(\v2\x17.tandem.line.v1.ResolveH\x00R\aresolve\x12*\n" +
 	"\x04ping\x18\x06 \x01(\v2\x14.tandem.line.v1.PingH\x00R\x04ping\x120\n" +
 	"\x06cancel\x18\a \x01(\v2\x16.tandem.line.v1.CancelH\x00R\x06cancel\x129\n" +
-	"\tpasswords\x18\v \x01(\v2\x19.tandem.line.v1.PasswordsH\x00R\tpasswords\x12\x1e\n" +
+	"\tpasswords\x18\v \x01(\v2\x19.tandem.line.v1.PasswordsH\x00R\tpasswords\x123\n" +
+	"\adeliver\x18\f \x01(\v2\x17.tandem.line.v1.DeliverH\x00R\adeliver\x120\n" +
+	"\x06permit\x18\r \x01(\v2\x16.tandem.line.v1.PermitH\x00R\x06permit\x12\x1e\n" +
 	"\n" +
 	"controller\x18\b \x01(\tR\n" +
 	"controller\x12\x1e\n" +
@@ -1595,9 +1906,23 @@ const file_line_proto_rawDesc = "" +
 	"\x05named\x18\x01 \x01(\bR\x05named\x12\x14\n" +
 	"\x05guids\x18\x02 \x01(\fR\x05guids\x12\x14\n" +
 	"\x05since\x18\x03 \x01(\fR\x05since\x12 \n" +
-	"\vcredentials\x18\x04 \x01(\bR\vcredentials\"\xc6\x02\n" +
+	"\vcredentials\x18\x04 \x01(\bR\vcredentials\"x\n" +
+	"\aDeliver\x12\x12\n" +
+	"\x04guid\x18\x01 \x01(\fR\x04guid\x12\x0e\n" +
+	"\x02op\x18\x02 \x01(\tR\x02op\x12\x1f\n" +
+	"\vmust_change\x18\x03 \x01(\bR\n" +
+	"mustChange\x12\x16\n" +
+	"\x06unlock\x18\x04 \x01(\bR\x06unlock\x12\x10\n" +
+	"\x03own\x18\x05 \x03(\tR\x03own\"q\n" +
+	"\x06Permit\x12\x18\n" +
+	"\arefused\x18\x01 \x01(\tR\arefused\x12)\n" +
+	"\x10remaining_millis\x18\x02 \x01(\x03R\x0fremainingMillis\x12\x10\n" +
+	"\x03new\x18\x03 \x01(\fR\x03new\x12\x10\n" +
+	"\x03old\x18\x04 \x01(\fR\x03old\"\xaa\x03\n" +
 	"\x04Part\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12-\n" +
+	"\x05ready\x18\b \x01(\v2\x15.tandem.line.v1.ReadyH\x00R\x05ready\x123\n" +
+	"\awritten\x18\t \x01(\v2\x17.tandem.line.v1.WrittenH\x00R\awritten\x12-\n" +
 	"\x05users\x18\a \x01(\v2\x15.tandem.line.v1.UsersH\x00R\x05users\x12-\n" +
 	"\x05start\x18\x02 \x01(\v2\x15.tandem.line.v1.StartH\x00R\x05start\x123\n" +
 	"\aentries\x18\x03 \x01(\v2\x17.tandem.line.v1.EntriesH\x00R\aentries\x12'\n" +
@@ -1634,7 +1959,14 @@ const file_line_proto_rawDesc = "" +
 	"mustChange\x12\x1e\n" +
 	"\n" +
 	"credential\x18\t \x01(\fR\n" +
-	"credential\"\x1d\n" +
+	"credential\"\a\n" +
+	"\x05Ready\"U\n" +
+	"\aWritten\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1e\n" +
+	"\n" +
+	"diagnostic\x18\x03 \x01(\tR\n" +
+	"diagnostic\"\x1d\n" +
 	"\x03End\x12\x16\n" +
 	"\x06cookie\x18\x01 \x01(\fR\x06cookie\"7\n" +
 	"\aFailure\x12\x12\n" +
@@ -1661,7 +1993,7 @@ func file_line_proto_rawDescGZIP() []byte {
 	return file_line_proto_rawDescData
 }
 
-var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_line_proto_goTypes = []any{
 	(*EnrollRequest)(nil), // 0: tandem.line.v1.EnrollRequest
 	(*EnrollReply)(nil),   // 1: tandem.line.v1.EnrollReply
@@ -1676,15 +2008,19 @@ var file_line_proto_goTypes = []any{
 	(*Ping)(nil),          // 10: tandem.line.v1.Ping
 	(*Cancel)(nil),        // 11: tandem.line.v1.Cancel
 	(*Passwords)(nil),     // 12: tandem.line.v1.Passwords
-	(*Part)(nil),          // 13: tandem.line.v1.Part
-	(*Start)(nil),         // 14: tandem.line.v1.Start
-	(*Entries)(nil),       // 15: tandem.line.v1.Entries
-	(*Users)(nil),         // 16: tandem.line.v1.Users
-	(*User)(nil),          // 17: tandem.line.v1.User
-	(*End)(nil),           // 18: tandem.line.v1.End
-	(*Failure)(nil),       // 19: tandem.line.v1.Failure
-	(*Alive)(nil),         // 20: tandem.line.v1.Alive
-	(*Received)(nil),      // 21: tandem.line.v1.Received
+	(*Deliver)(nil),       // 13: tandem.line.v1.Deliver
+	(*Permit)(nil),        // 14: tandem.line.v1.Permit
+	(*Part)(nil),          // 15: tandem.line.v1.Part
+	(*Start)(nil),         // 16: tandem.line.v1.Start
+	(*Entries)(nil),       // 17: tandem.line.v1.Entries
+	(*Users)(nil),         // 18: tandem.line.v1.Users
+	(*User)(nil),          // 19: tandem.line.v1.User
+	(*Ready)(nil),         // 20: tandem.line.v1.Ready
+	(*Written)(nil),       // 21: tandem.line.v1.Written
+	(*End)(nil),           // 22: tandem.line.v1.End
+	(*Failure)(nil),       // 23: tandem.line.v1.Failure
+	(*Alive)(nil),         // 24: tandem.line.v1.Alive
+	(*Received)(nil),      // 25: tandem.line.v1.Received
 }
 var file_line_proto_depIdxs = []int32{
 	6,  // 0: tandem.line.v1.Request.changes:type_name -> tandem.line.v1.Changes
@@ -1694,27 +2030,31 @@ var file_line_proto_depIdxs = []int32{
 	10, // 4: tandem.line.v1.Request.ping:type_name -> tandem.line.v1.Ping
 	11, // 5: tandem.line.v1.Request.cancel:type_name -> tandem.line.v1.Cancel
 	12, // 6: tandem.line.v1.Request.passwords:type_name -> tandem.line.v1.Passwords
-	5,  // 7: tandem.line.v1.Request.as_of:type_name -> tandem.line.v1.AsOf
-	16, // 8: tandem.line.v1.Part.users:type_name -> tandem.line.v1.Users
-	14, // 9: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
-	15, // 10: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
-	18, // 11: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
-	19, // 12: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
-	20, // 13: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
-	17, // 14: tandem.line.v1.Users.users:type_name -> tandem.line.v1.User
-	0,  // 15: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
-	2,  // 16: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
-	3,  // 17: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
-	13, // 18: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
-	1,  // 19: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
-	1,  // 20: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
-	4,  // 21: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
-	21, // 22: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	13, // 7: tandem.line.v1.Request.deliver:type_name -> tandem.line.v1.Deliver
+	14, // 8: tandem.line.v1.Request.permit:type_name -> tandem.line.v1.Permit
+	5,  // 9: tandem.line.v1.Request.as_of:type_name -> tandem.line.v1.AsOf
+	20, // 10: tandem.line.v1.Part.ready:type_name -> tandem.line.v1.Ready
+	21, // 11: tandem.line.v1.Part.written:type_name -> tandem.line.v1.Written
+	18, // 12: tandem.line.v1.Part.users:type_name -> tandem.line.v1.Users
+	16, // 13: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
+	17, // 14: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
+	22, // 15: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
+	23, // 16: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
+	24, // 17: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
+	19, // 18: tandem.line.v1.Users.users:type_name -> tandem.line.v1.User
+	0,  // 19: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
+	2,  // 20: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
+	3,  // 21: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
+	15, // 22: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
+	1,  // 23: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
+	1,  // 24: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
+	4,  // 25: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
+	25, // 26: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_line_proto_init() }
@@ -1730,8 +2070,12 @@ func file_line_proto_init() {
 		(*Request_Ping)(nil),
 		(*Request_Cancel)(nil),
 		(*Request_Passwords)(nil),
+		(*Request_Deliver)(nil),
+		(*Request_Permit)(nil),
 	}
-	file_line_proto_msgTypes[13].OneofWrappers = []any{
+	file_line_proto_msgTypes[15].OneofWrappers = []any{
+		(*Part_Ready)(nil),
+		(*Part_Written)(nil),
 		(*Part_Users)(nil),
 		(*Part_Start)(nil),
 		(*Part_Entries)(nil),
@@ -1745,7 +2089,7 @@ func file_line_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_line_proto_rawDesc), len(file_line_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,178 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// Delivery is a write into the directory that a person caused: in the tenant, or by a command.
+type Delivery struct {
+	ID       string
+	Engine   string // that is ready to write
+	Object   scoping.ObjectID
+	Feature  scoping.Feature // whose owner may write: password-writeback, or users for what a command asks
+	Op       string
+	By       string
+	CloudID  string
+	Deadline time.Time
+}
+
+// Denial says in a word why a delivery is not permitted; empty: it is.
+type Denial string
+
+// The denials, in the order in which they are judged.
+const (
+	NotDenied  Denial = ""
+	DeniedSeen Denial = "seen"         // the id was permitted before
+	DeniedGone Denial = "gone"         // the directory shows no living user
+	DeniedNone Denial = "not-in-scope" // nobody owns it, or another engine does
+	DeniedStop Denial = "stopped"
+	DeniedBusy Denial = "busy"    // the scope changes hands, or another delivery to the same object may still arrive
+	DeniedTime Denial = "expired" // too little is left of its time
+)
+
+// PermitCase is everything that a permit depends on.
+type PermitCase struct {
+	Seen      bool // the id was permitted before
+	User      bool // the directory shows a living user
+	Owner     string
+	Engine    string // that asks; empty: whoever owns it
+	Stopped   string // why nothing may be written there; empty: it may
+	Frozen    bool
+	Busy      bool
+	Tenure    time.Duration // what is left of this host's right to write
+	Needs     time.Duration // what has to be left of it
+	Remaining time.Duration // until the deadline
+}
+
+// MinDelivery is the least time in which a delivery is begun.
+const MinDelivery = time.Second
+
+// MaxDelivery is the most time that a delivery is given once it is permitted.
+const MaxDelivery = 30 * time.Second
+
+// Permits judges a delivery, and says why it is not permitted. It is asked twice: when the delivery is to be handed over, and when its engine is ready to write.
+func Permits(c PermitCase) (Denial, string) {
+	switch {
+	case c.Seen:
+		return DeniedSeen, "it was permitted before"
+	case !c.User:
+		return DeniedGone, "the directory shows no such user"
+	case c.Owner == scoping.None:
+		return DeniedNone, "no engine owns it there"
+	case c.Engine != "" && c.Owner != c.Engine:
+		return DeniedNone, "it belongs to " + c.Owner + " now"
+	case c.Stopped != "":
+		return DeniedStop, c.Stopped
+	case c.Frozen:
+		return DeniedBusy, "the scope changes hands"
+	case c.Busy:
+		return DeniedBusy, "an earlier change of the same user may still arrive"
+	case c.Tenure < c.Needs:
+		return DeniedStop, fmt.Sprintf("only %s of the right to write are left", c.Tenure.Round(time.Second))
+	case c.Remaining < MinDelivery:
+		return DeniedTime, "its time is over"
+	}
+	return NotDenied, ""
+}
+
+// Offer judges a delivery before it is handed to an engine, and returns the engine that owns it.
+func (g *Gate) Offer(d Delivery) (owner string, no Denial, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, _ := g.permitCase(d)
+	no, why = Permits(c)
+	return c.Owner, no, why
+}
+
+// Permit judges a delivery anew when its engine is ready to write, and makes the permit durable, as the only one that there ever is for this id. It returns how long the
+// engine has from now. Until Delivered the write counts as on the wire: a freeze waits for it. Of a denial nothing is recorded.
+func (g *Gate) Permit(ctx context.Context, d Delivery) (time.Duration, Denial, string, error) {
+	if err := g.entitle(ctx); err != nil {
+		return 0, DeniedStop, err.Error(), nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, sight := g.permitCase(d)
+	if no, why := Permits(c); no != NotDenied {
+		return 0, no, why, nil
+	}
+	remaining := min(c.Remaining, c.Tenure, MaxDelivery)
+	r := d.record(sight, ledger.Permitted, g.auth.Epoch)
+	r.Delivery.Until = g.after(remaining)
+	if err := g.record(ctx, []ledger.Record{r}); err != nil {
+		return 0, DeniedStop, "", err
+	}
+	g.wire[d.ID] = onWire{object: d.Object, place: sight.Place(d.Object.Directory), kind: scoping.User, feature: d.Feature}
+	return remaining, NotDenied, "", nil
+}
+
+// Delivered makes durable how a permitted delivery ended, and takes it off the wire. Without an answer it is in doubt.
+func (g *Gate) Delivered(ctx context.Context, d Delivery, r engine.DeliveryResult) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.wire, d.ID)
+	rec := d.record(g.o.Census.Sight(d.Object), ledger.Ended, g.auth.Epoch)
+	rec.Code, rec.Reason, rec.Outcome = r.Code, r.Reason, outcomeOf(r.Code)
+	return g.record(state.WithReserve(ctx), []ledger.Record{rec}) // what was permitted must end, even on a full disk
+}
+
+// Denied records a delivery that was not permitted, for people.
+func (g *Gate) Denied(ctx context.Context, d Delivery, code, reason string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := d.record(g.o.Census.Sight(d.Object), ledger.Refused, g.auth.Epoch)
+	r.Code, r.Reason, r.Outcome = code, reason, outcomeOf(code)
+	return g.record(ctx, []ledger.Record{r})
+}
+
+func outcomeOf(code string) engine.Outcome {
+	switch code {
+	case engine.DeliveryOK:
+		return engine.Applied
+	case engine.DeliveryInDoubt:
+		return engine.InDoubt
+	}
+	return engine.Refused
+}
+
+func (d Delivery) record(s Sight, step ledger.Step, e scoping.Epoch) ledger.Record {
+	return ledger.Record{Type: ledger.DeliveryType, Engine: d.Engine, Object: &d.Object, Kind: scoping.User, Name: s.Name, Feature: d.Feature, Op: d.Op, By: d.By, Epoch: e,
+		Delivery: &ledger.Delivery{ID: d.ID, Step: step, CloudID: d.CloudID}}
+}
+
+// permitCase snapshots what a permit depends on. The lock is held.
+func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
+	sight := g.o.Census.Sight(d.Object)
+	place := sight.Place(d.Object.Directory)
+	_, seen := g.o.Ledger.Delivery(d.ID)
+	c := PermitCase{Seen: seen, User: sight.Known && !sight.Gone && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
+		Remaining: d.Deadline.Sub(g.o.Clock.Now()), Busy: g.o.Ledger.Busy(d.Object, g.steady()), Frozen: g.isFrozen(place, scoping.User, d.Feature)}
+	if c.Owner = g.auth.Owner(place, scoping.User, d.Feature).Engine; c.Owner == "" {
+		c.Owner = scoping.None
+	}
+	if g.o.Without.stops() {
+		c.Stopped = g.auth.Stopped(c.Owner, place)
+	}
+	return c, sight
+}
+
+// recoverDeliveries returns the records by which permits of an earlier process without an end are in doubt. The lock is held.
+func (g *Gate) recoverDeliveries() (rs []ledger.Record) {
+	for _, x := range g.o.Ledger.DoubtfulDeliveries() {
+		if _, sent := g.wire[x.ID]; x.Ended || sent {
+			continue
+		}
+		d := Delivery{ID: x.ID, Engine: x.Engine, Object: x.Object, Op: x.Op, By: x.By, CloudID: x.CloudID, Feature: scoping.PasswordWriteback}
+		r := d.record(Sight{Name: x.Name}, ledger.Ended, g.auth.Epoch)
+		r.Code, r.Outcome, r.Reason = engine.DeliveryInDoubt, engine.InDoubt, "no answer to it was written down"
+		rs = append(rs, r)
+	}
+	return rs
+}

@@ -1,0 +1,133 @@
+package ledger
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Step says what a record of a delivery tells.
+type Step string
+
+// The steps. Refused is told of deliveries that were not permitted: nothing was written, and nothing is remembered of them.
+const (
+	Permitted Step = "permitted" // it may be carried out from now on; durable before the engine is given the value
+	Ended     Step = "ended"     // the engine said how, or its answer was lost: then Code is in-doubt
+	Refused   Step = "refused"
+)
+
+// Delivery is what a record tells of a write into the directory. What was to be written is in no record.
+type Delivery struct {
+	ID      string `json:"id"`
+	Step    Step   `json:"step"`
+	CloudID string `json:"cloudId,omitempty"`
+	Until   int64  `json:"until,omitempty"` // of a permit: it is not carried out any more after that, in ms on the steady scale
+}
+
+// deliveriesKept is how long the id of a permitted delivery is remembered after it cannot be carried out any more, in ms. Tenants hand events out again within seconds of
+// their deadline, and an event whose deadline is past is refused for that.
+const deliveriesKept = 24 * 60 * 60 * 1000
+
+// Delivered is what is remembered of a permitted delivery.
+type Delivered struct {
+	ID      string           `json:"id"`
+	Object  scoping.ObjectID `json:"object"`
+	Name    string           `json:"name,omitempty"`
+	Engine  string           `json:"engine"`
+	Op      string           `json:"op"`
+	By      string           `json:"by,omitempty"`
+	CloudID string           `json:"cloudId,omitempty"`
+	At      int64            `json:"at"` // of the permit, Unix ms
+	Until   int64            `json:"until"`
+	Ended   bool             `json:"ended,omitempty"`
+	Code    string           `json:"code,omitempty"` // of its end
+	Reason  string           `json:"reason,omitempty"`
+	Known   bool             `json:"known,omitempty"` // a doubt that ended: a later delivery to the same object was answered
+}
+
+// InDoubt reports whether the directory may have it or not, as far as is known. One without an end is either under way, or in doubt since the process ended that had permitted it.
+func (d Delivered) InDoubt() bool { return !d.Known && (!d.Ended || d.Code == engine.DeliveryInDoubt) }
+
+func (s *State) foldDelivery(r Record) error {
+	d := r.Delivery
+	if d == nil || d.ID == "" || r.Object == nil {
+		return fmt.Errorf("no delivery in it")
+	}
+	switch d.Step {
+	case Permitted:
+		if s.Deliveries == nil {
+			s.Deliveries = map[string]*Delivered{}
+		}
+		maps.DeleteFunc(s.Deliveries, func(_ string, x *Delivered) bool { return x.Until+deliveriesKept < r.Moment() })
+		s.Deliveries[d.ID] = &Delivered{ID: d.ID, Object: *r.Object, Name: r.Name, Engine: r.Engine, Op: r.Op, By: r.By, CloudID: d.CloudID, At: r.At, Until: d.Until}
+	case Ended:
+		x := s.Deliveries[d.ID]
+		if x == nil {
+			return nil
+		}
+		ended := *x
+		ended.Ended, ended.Code, ended.Reason = true, r.Code, r.Reason
+		s.Deliveries[d.ID] = &ended
+		if r.Code == engine.DeliveryOK && r.Op != string(engine.UnlockAccount) {
+			s.knows(*r.Object, d.ID)
+		}
+	case Refused:
+	default:
+		return fmt.Errorf("unknown step %q of a delivery", d.Step)
+	}
+	return nil
+}
+
+// knows ends the doubts about an object's password: it was set since.
+func (s *State) knows(o scoping.ObjectID, by string) {
+	for id, x := range s.Deliveries {
+		if x.Object == o && id != by && x.InDoubt() {
+			known := *x
+			known.Known = true
+			s.Deliveries[id] = &known
+		}
+	}
+}
+
+// Delivery returns what is remembered of a permitted delivery.
+func (s *State) Delivery(id string) (Delivered, bool) {
+	d := s.Deliveries[id]
+	if d == nil {
+		return Delivered{}, false
+	}
+	return *d, true
+}
+
+// DoubtfulDeliveries returns the deliveries that are under way or in doubt, the oldest first.
+func (s *State) DoubtfulDeliveries() []Delivered {
+	var out []Delivered
+	for _, d := range s.Deliveries {
+		if d.InDoubt() {
+			out = append(out, *d)
+		}
+	}
+	slices.SortFunc(out, func(a, b Delivered) int {
+		if a.At != b.At {
+			return int(a.At - b.At)
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// Busy reports whether a delivery to an object may still be carried out at a steady time: another one would overtake it.
+func (s *State) Busy(o scoping.ObjectID, now int64) bool {
+	for _, d := range s.Deliveries {
+		if d.Object == o && !d.settled() && now <= d.Until {
+			return true
+		}
+	}
+	return false
+}
+
+// settled reports whether nothing of a delivery can still arrive.
+func (d Delivered) settled() bool { return d.Ended && d.Code != engine.DeliveryInDoubt }

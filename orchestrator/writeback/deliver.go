@@ -1,0 +1,158 @@
+package writeback
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/plugins/directory/password"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Order is one change of a password.
+type Order struct {
+	ID         string // of this one alone, for ever
+	Object     scoping.ObjectID
+	CloudID    string          // empty: it is not linked
+	Feature    scoping.Feature // whose owner carries it out
+	Op         engine.DeliveryOp
+	MustChange bool
+	Unlock     bool // with a reset
+	New, Old   *secret.Value
+	Deadline   time.Time
+	By         string
+}
+
+func (o Order) wipe() {
+	o.New.Wipe()
+	o.Old.Wipe()
+}
+
+// Outcome is how a change ended: Code is one of package password, of engine.Delivery… or of gate.Denied…; Reason is for administrators.
+type Outcome struct{ Engine, Code, Reason string }
+
+// afterwards is how long an engine may take to say how it ended, once its time is over.
+const afterwards = 5 * time.Second
+
+// Deliver carries a change out, and wipes its passwords. An error says that the state failed, or that ctx ended before anything was permitted.
+func (d *Desk) Deliver(ctx context.Context, o Order) (Outcome, error) {
+	defer o.wipe()
+	ctx, cancel := context.WithTimeout(ctx, min(o.Deadline.Sub(d.o.Clock.Now()), gate.MaxDelivery)+afterwards)
+	defer cancel()
+	x := &delivery{Desk: d, order: o, is: gate.Delivery{ID: o.ID, Object: o.Object, Feature: o.Feature, Op: string(o.Op), By: o.By, CloudID: o.CloudID, Deadline: o.Deadline}}
+	out, err := x.offer(ctx)
+	if err != nil || out.Code != "" {
+		return x.denied(ctx, out, err)
+	}
+	return x.hand(ctx)
+}
+
+// delivery is one on its way.
+type delivery struct {
+	*Desk
+	order Order
+	is    gate.Delivery
+	no    gate.Denial // of the permit
+	why   string
+	lost  error // the permit could not be made durable
+}
+
+// offer judges the change before any engine hears of it; a code says why none does.
+func (x *delivery) offer(ctx context.Context) (Outcome, error) {
+	if err := x.o.Census.Reread(ctx, []scoping.ObjectID{x.is.Object}); err != nil { // it may have moved, or died
+		return Outcome{Code: string(password.Unreachable), Reason: fmt.Sprintf("read %s in the directory: %v", x.is.Object, err)}, nil
+	}
+	owner, no, why := x.o.Gate.Offer(x.is)
+	if no != gate.NotDenied {
+		return Outcome{Engine: owner, Code: string(no), Reason: why}, nil
+	}
+	x.is.Engine = owner
+	if why, err := x.power(ctx); err != nil || why != "" {
+		code := password.NotAllowed
+		if err != nil {
+			code, why = password.Failed, fmt.Sprintf("ask the tenant whether it holds a directory role: %v", err)
+		}
+		return Outcome{Engine: owner, Code: string(code), Reason: why}, nil
+	}
+	is, err := x.o.Engines.Describe(ctx, owner)
+	switch {
+	case err != nil:
+		return Outcome{Engine: owner, Code: engine.DeliveryFailed, Reason: err.Error()}, nil
+	case !slices.Contains(is.Delivers, scoping.PasswordWriteback):
+		return Outcome{Engine: owner, Code: engine.DeliveryNoAgent, Reason: "engine " + owner + " sets no passwords"}, nil
+	}
+	return Outcome{Engine: owner}, nil
+}
+
+// power returns why the user holds power in the tenant; empty: it does not. Its password is none that others may set.
+func (x *delivery) power(ctx context.Context) (string, error) {
+	if x.is.CloudID == "" {
+		return "", nil
+	}
+	power, err := x.o.Tenant.Powerful(ctx, []string{x.is.CloudID})
+	if err != nil || power[x.is.CloudID] == "" {
+		return "", err
+	}
+	return "it holds power in the tenant: " + power[x.is.CloudID], nil
+}
+
+// hand gives the change to its engine, and makes durable how it ended.
+func (x *delivery) hand(ctx context.Context) (Outcome, error) {
+	to := engine.Delivery{ID: x.is.ID, Feature: scoping.PasswordWriteback, Object: x.is.Object, Op: x.order.Op, MustChange: x.order.MustChange, Unlock: x.order.Unlock,
+		Own: x.o.Own[x.is.Object.Directory]}
+	r, permitted, err := x.o.Engines.Deliver(ctx, x.is.Engine, to, x.permit)
+	switch {
+	case x.lost != nil:
+		return Outcome{}, x.lost
+	case permitted && err != nil:
+		r = engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: err.Error()}
+	case permitted: // it says itself how it ended
+	case x.no != gate.NotDenied:
+		return x.denied(ctx, Outcome{Engine: x.is.Engine, Code: string(x.no), Reason: x.why}, nil)
+	case err != nil:
+		return x.denied(ctx, Outcome{Engine: x.is.Engine, Code: engine.DeliveryFailed, Reason: err.Error()}, nil)
+	default:
+		return x.denied(ctx, Outcome{Engine: x.is.Engine, Code: r.Code, Reason: r.Reason}, nil)
+	}
+	if !known(r.Code) {
+		r = engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: fmt.Sprintf("the engine says %q, which is no way to end", r.Code)}
+	}
+	out := Outcome{Engine: x.is.Engine, Code: r.Code, Reason: r.Reason}
+	return out, x.o.Gate.Delivered(context.WithoutCancel(ctx), x.is, r)
+}
+
+// known reports whether a code says how a permitted delivery ended.
+func known(code string) bool {
+	switch password.Code(code) {
+	case password.OK, password.History, password.Length, password.Complexity, password.MinimumAge, password.Policy, password.WrongOld, password.LockedOut, password.NotAllowed, password.Gone,
+		password.NoRights, password.Unreachable, password.InDoubt, password.Failed, password.NoAccount, password.Expired, password.Refused:
+		return true
+	}
+	return false
+}
+
+// permit answers the engine that is ready to write.
+func (x *delivery) permit(ctx context.Context) (engine.Permit, error) {
+	remaining, no, why, err := x.o.Gate.Permit(ctx, x.is)
+	if err != nil {
+		x.lost = fmt.Errorf("permit a change of %s: %w", x.is.Object, err)
+		return engine.Permit{}, x.lost
+	}
+	if no != gate.NotDenied {
+		x.no, x.why = no, why
+		return engine.Permit{Refused: string(no)}, nil
+	}
+	return engine.Permit{Remaining: remaining, New: x.order.New, Old: x.order.Old}, nil
+}
+
+// denied records a change that was not permitted.
+func (x *delivery) denied(ctx context.Context, out Outcome, err error) (Outcome, error) {
+	if err != nil {
+		return out, err
+	}
+	return out, x.o.Gate.Denied(context.WithoutCancel(ctx), x.is, out.Code, out.Reason)
+}

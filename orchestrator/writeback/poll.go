@@ -1,0 +1,214 @@
+package writeback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Desk carries changes of passwords out.
+type Desk struct {
+	o Options
+
+	mu     sync.Mutex
+	hands  map[string]bool // ids that are under way in this process
+	tenant string          // its id, once it is known
+	off    string          // why the relay is not asked; empty: it is
+}
+
+// New makes a desk.
+func New(o Options) *Desk {
+	if o.Alive == nil {
+		o.Alive = func(context.Context) {}
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	return &Desk{o: o, hands: map[string]bool{}}
+}
+
+// pollWait is how long one question to the relay waits for changes.
+const pollWait = 20 * time.Second
+
+// mostAtOnce is how many changes are carried out at the same time: each is a connection to a controller.
+const mostAtOnce = 16
+
+// Off returns why the relay is not asked, as it was found last; empty: it is.
+func (d *Desk) Off() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.off
+}
+
+// Poll asks the relay for changes until there are none for a while and those that came are answered. While nothing may be asked of it, it returns at once.
+func (d *Desk) Poll(ctx context.Context) error {
+	why, err := d.closed(ctx)
+	d.mu.Lock()
+	d.off = why
+	d.mu.Unlock()
+	if err != nil || why != "" {
+		return err
+	}
+	var work sync.WaitGroup
+	defer work.Wait()
+	room := make(chan struct{}, mostAtOnce)
+	failed := make(chan error, 1)
+	for {
+		d.o.Alive(ctx)
+		if err := d.o.Entitle(ctx); err != nil {
+			return err
+		}
+		events, err := d.o.Relay.PasswordEvents(ctx, pollWait)
+		if err != nil {
+			return fmt.Errorf("ask the tenant for changed passwords: %w", err)
+		}
+		for _, e := range events {
+			room <- struct{}{}
+			work.Go(func() {
+				defer func() { <-room }()
+				if err := d.event(ctx, e); err != nil {
+					select {
+					case failed <- err:
+					default:
+					}
+				}
+			})
+		}
+		select {
+		case err := <-failed:
+			return err
+		default:
+		}
+		if len(events) == 0 || ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// closed returns why nothing is asked of the relay.
+func (d *Desk) closed(ctx context.Context) (string, error) {
+	a := d.o.Gate.Authority()
+	switch {
+	case d.o.Relay == nil || a.Partition == nil || !a.Partition.On(scoping.PasswordWriteback):
+		return "password-writeback is not switched on", nil
+	case a.ReadOnly != "":
+		return a.ReadOnly, nil
+	}
+	open, err := d.o.Relay.Open(ctx)
+	if err != nil {
+		return "the tenant could not be asked: " + err.Error(), fmt.Errorf("ask the tenant whether it hands out changed passwords: %w", err)
+	}
+	if !open {
+		return "the tenant hands out no changed passwords", nil
+	}
+	if err := d.o.Entitle(ctx); err != nil {
+		return err.Error(), err
+	}
+	return "", nil
+}
+
+// home says whose events are taken.
+func (d *Desk) home(ctx context.Context) (home, error) {
+	d.mu.Lock()
+	id := d.tenant
+	d.mu.Unlock()
+	if id == "" {
+		var err error
+		if id, err = d.o.Relay.TenantID(ctx); err != nil {
+			return home{}, fmt.Errorf("reading which tenant this is: %w", err)
+		}
+		d.mu.Lock()
+		d.tenant = id
+		d.mu.Unlock()
+	}
+	return home{tenant: id, installation: d.o.Gate.Authority().Installation}, nil
+}
+
+// event takes one event, carries it out and answers it. Its error is one of the state.
+func (d *Desk) event(ctx context.Context, e cloud.PasswordEvent) error {
+	defer e.Wipe()
+	if !d.take(e.ID) {
+		return nil // it came again while it is under way
+	}
+	defer d.leave(e.ID)
+	h, err := d.home(ctx)
+	if err != nil {
+		return err
+	}
+	if why := judge(e, h, d.o.Clock.Now()); why != "" {
+		d.o.Log("a password event is not taken", "event", cutID(e.ID), "because", why)
+		return nil
+	}
+	out, answer, err := d.carry(ctx, e)
+	if err != nil || !answer {
+		return err
+	}
+	d.o.Log("a changed password", "event", e.ID, "op", string(e.Op), "user", e.CloudID, "engine", out.Engine, "ended", out.Code, "reason", out.Reason)
+	code, told := answerOf(out.Code)
+	if err := d.o.Relay.AnswerPasswordEvent(ctx, e.ID, code, told); err != nil {
+		d.o.Log("the tenant could not be told how a password event ended: it hands it out again", "event", e.ID, "ended", out.Code, "error", err)
+	}
+	return nil
+}
+
+// carry carries an event out, or finds how it ended before; answer is false where nothing is to be answered.
+func (d *Desk) carry(ctx context.Context, e cloud.PasswordEvent) (out Outcome, answer bool, err error) {
+	var row *ledger.Row
+	var before ledger.Delivered
+	var seen bool
+	d.o.Gate.Read(func(s *ledger.State) {
+		before, seen = s.Delivery(e.ID)
+		if r, linked := s.ByCloud(e.CloudID); linked && r.Kind == scoping.User && r.State == ledger.Live {
+			copied := *r
+			row = &copied
+		}
+	})
+	if seen {
+		code, ok := repeated(e, before)
+		return Outcome{Engine: before.Engine, Code: code, Reason: "it was handed out again"}, ok, nil
+	}
+	if row == nil {
+		return Outcome{Code: string(cloud.PasswordNotInScope), Reason: "no living user of a directory is linked to it"}, true, nil
+	}
+	o := orderOf(e)
+	o.Object = row.Object
+	out, err = d.Deliver(ctx, o)
+	return out, true, err
+}
+
+func cutID(id string) string { return id[:min(len(id), maxID)] }
+
+func (d *Desk) take(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hands[id] {
+		return false
+	}
+	d.hands[id] = true
+	return true
+}
+
+func (d *Desk) leave(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.hands, id)
+}
+
+// commandLife is how long a change that a command asks for may take.
+const commandLife = 30 * time.Second
+
+// ErrNotSet is the kind of what Set returns when the password was not set, or may not have been.
+var ErrNotSet = errors.New("the password was not set")
+
+// Set carries out what an administrator asks for by a command: the owner of users sets the password, whoever owns password-writeback.
+func (d *Desk) Set(ctx context.Context, o Order) (Outcome, error) {
+	o.ID, o.Feature, o.Deadline = d.o.NewID(), fromCommand, d.o.Clock.Now().Add(commandLife)
+	d.o.Gate.Read(func(s *ledger.State) { o.CloudID, _ = s.Linked(o.Object) })
+	return d.Deliver(ctx, o)
+}
