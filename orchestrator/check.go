@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/rights"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Finding is one line of `tandem check`.
@@ -132,7 +134,7 @@ func (x *Orchestrator) checkInstallation(ctx context.Context) Finding {
 	return fine("installation", "this host may write to the tenant")
 }
 
-// checkFeatures looks for features that the policy in force switches on and the tenant does not take.
+// checkFeatures looks for features that the policy in force gives to an engine and the tenant does not take.
 func (x *Orchestrator) checkFeatures(ctx context.Context) []Finding {
 	p := x.host.Gate().Authority().Partition
 	if p == nil {
@@ -140,9 +142,14 @@ func (x *Orchestrator) checkFeatures(ctx context.Context) []Finding {
 	}
 	var out []Finding
 	refused := x.tenant.Refused(ctx)
+	owned := func(f scoping.Feature) bool {
+		return slices.ContainsFunc(p.Regions(), func(x scoping.Region) bool {
+			return x.Owner.Engine != scoping.None && slices.Contains(x.Scope.Features, f)
+		})
+	}
 	for _, f := range p.Features() {
-		if why := refused[f]; why != "" {
-			out = append(out, Finding{Name: "feature " + string(f), Severity: "failure", Message: "the policy in force switches it on, and the tenant does not take it: " + why,
+		if why := refused[f]; why != "" && owned(f) {
+			out = append(out, Finding{Name: "feature " + string(f), Severity: "failure", Message: "the policy in force gives it to an engine, and the tenant does not take it: " + why,
 				Hint: "give it to none, or take it out of the policy's features"})
 		}
 	}

@@ -6,12 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -211,9 +214,7 @@ func TestContactsMoveBetweenTwoEnginesAndBack(t *testing.T) {
 // A tenant that is none of the lab's takes no contacts: a policy that gives them to an engine is refused where it stands, with the sentence that says who does it.
 func TestContactsAreRefusedForATenantThatTakesNone(t *testing.T) {
 	w := newWorld(t, embeddedSite(t), 3)
-	if _, err := w.graph.AddFault(tenant.Fault{Kind: tenant.Status, Status: 400, Code: "BadRequest", Message: "Invalid version: lab", Path: "^/lab/$", Count: -1}); err != nil {
-		t.Fatal(err)
-	}
+	w.shutTheDoor()
 	h := w.tandem.Host()
 	_, err := h.Import(t.Context(), "policy.yaml", fmt.Appendf(nil, contactsPolicy, w.site.base), "test")
 	if err == nil || !strings.Contains(err.Error(), "policy.yaml:") || !strings.Contains(err.Error(), "Entra Connect Sync, Cloud Sync or Exchange Online") {
@@ -226,6 +227,45 @@ func TestContactsAreRefusedForATenantThatTakesNone(t *testing.T) {
 	w.both("connect")
 	if w.mustUser(ann).Manager != "" || len(w.model.Contacts("")) > 0 {
 		t.Error("a contact came into the tenant")
+	}
+}
+
+// shutTheDoor lets the tenant answer as Microsoft's do where the lab's has its doors.
+func (w *world) shutTheDoor() {
+	w.t.Helper()
+	if _, err := w.graph.AddFault(tenant.Fault{Kind: tenant.Status, Status: 400, Code: "BadRequest", Message: "Invalid version: lab", Path: "^/lab/$", Count: -1}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Of a policy that is in force already, check says it, a plan of another one does not begin, and no wave takes contacts to another engine.
+func TestContactsInForceAreToldOfATenantThatTakesNone(t *testing.T) {
+	w := newWorld(t, embeddedSite(t), 3)
+	const who = "Entra Connect Sync, Cloud Sync or Exchange Online"
+	text := fmt.Appendf(nil, contactsPolicy, w.site.base)
+	if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", text, "test"); err != nil {
+		t.Fatal(err)
+	}
+	told := func() bool {
+		return slices.ContainsFunc(w.tandem.Check(t.Context()), func(f orchestrator.Finding) bool {
+			return f.Name == "feature contacts" && f.Severity == "failure" && strings.Contains(f.Message, who)
+		})
+	}
+	if told() {
+		t.Error("the lab's tenant takes contacts")
+	}
+	w.close()
+	w.shutTheDoor()
+	w.open()
+	if !told() {
+		t.Errorf("check says nothing of contacts: %+v", w.tandem.Check(t.Context()))
+	}
+	if _, err := w.tandem.Host().Plan(t.Context(), plan.PlanOptions{File: "policy.yaml", Text: text}); err == nil || !strings.Contains(err.Error(), who) {
+		t.Errorf("planned: %v", err)
+	}
+	p, _, err := w.tandem.Host().Migrate(t.Context(), "OU=Sales,"+w.site.base, "cloudsync", nil, nil, acts.ApplyOptions{Options: wave.Options{Soak: time.Hour}, By: "test"})
+	if err == nil || !strings.Contains(err.Error()+fmt.Sprintf("%+v", p), who) {
+		t.Errorf("migrated: %v", err)
 	}
 }
 

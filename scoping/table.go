@@ -44,7 +44,7 @@ var featureTable = []FeatureRow{
 	{1, Users, "users", []Kind{User}, nil, false, false, can, can, can, guide + "; " + reference + "; rule F1"},
 	{2, Groups, "groups", []Kind{Group}, nil, false, false, Support{true, "up to 250,000 members"}, Support{true, "up to 50,000 members"},
 		Support{true, "security groups; no distribution groups or mail-enabled security groups"}, guide + "; " + reference + "; rules F1, J4"},
-	{3, Contacts, "contacts", []Kind{Contact}, nil, false, false, can, can, cannot("Graph only reads organizational contacts"),
+	{3, Contacts, "contacts", []Kind{Contact}, nil, false, false, can, can, cannot("public Graph only reads contacts: Entra Connect Sync, Cloud Sync or Exchange Online make and change them"),
 		guide + "; " + reference + "; rules F1, J4"},
 	{4, Devices, "devices", []Kind{Device}, nil, false, false, can, cannot("Cloud Sync has no device objects (a preview since July 2026)"),
 		cannot("Graph creates no hybrid-joined devices"), guide + "; rule F1"},

@@ -31,7 +31,8 @@ func featuresPage() []byte {
 
 What can be assigned apart. An assignment needs an engine that can write the feature and a tenant that takes it; otherwise the
 policy does not compile, and the message names the row. Connect and Cloud Sync here are Microsoft's products, on which the
-engines are modelled; what the built-in engines of this version write is shown by ` + "`tandem engine show NAME`" + `.
+engines are modelled; what the built-in engines of this version write is shown by ` + "`tandem engine show NAME`" + `: of the extensions
+those of users, and contacts where the tenant has a door for them, as the lab's does and none of Microsoft's.
 
 A feature that *follows* belongs to whoever has the object's base feature, unless an assignment names it. One that is *per
 directory* is given in an assignment of the directory's root. ` + "`password-hash`" + ` goes with ` + "`users`" + ` or to none, and

@@ -40,8 +40,9 @@ func (t tree) Resolve(_ context.Context, _ string, dn scoping.DN) (scoping.Pin, 
 
 // engines are those of the catalogue.
 func engines(context.Context) (map[string]scoping.EngineCaps, error) {
+	contacts, _ := scoping.Row(scoping.Contacts)
 	return map[string]scoping.EngineCaps{
-		"connect":   {Kind: "connect", Features: everything()["connect"].Features, Refused: map[scoping.Feature]string{scoping.Contacts: "Graph only reads organizational contacts"}},
+		"connect":   {Kind: "connect", Features: everything()["connect"].Features, Refused: map[scoping.Feature]string{scoping.Contacts: contacts.Graph.Note}},
 		"cloudsync": {Kind: "cloudsync", Features: []scoping.Feature{scoping.Users, scoping.References, scoping.PasswordHash, scoping.PasswordWriteback, scoping.UserProvisioning}},
 	}, nil
 }
