@@ -14,9 +14,6 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/api"
 )
 
-// version is the program's; releases set it by the linker.
-var version = "0.1.0-dev"
-
 func newApp() *cli.App {
 	app := &cli.App{
 		Name: "tandem", Version: version, HideHelpCommand: true, UseShortOptionHandling: false,
@@ -31,8 +28,8 @@ func newApp() *cli.App {
 		Commands: []*cli.Command{
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
-			errorsCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
-			benchCommand(),
+			errorsCommand(), historyCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
+			benchCommand(), versionCommand(),
 		},
 		Before:         checkGlobals,
 		Action:         noSuchCommand,

@@ -16,6 +16,7 @@ var commands = map[string]runner{
 	"held/list":       on(heldList),
 	"held/show":       on(heldShow),
 	"held/answer":     on(heldAnswer),
+	"history":         on(history),
 	"import":          on(import_),
 	"migrate":         on(migrate),
 	"object":          on(object),

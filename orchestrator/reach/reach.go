@@ -3,11 +3,13 @@
 package reach
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,8 +51,21 @@ type Full struct {
 // Keeper is where notes are kept from one process to the next.
 type Keeper interface {
 	LoadReach(ctx context.Context) ([]byte, error)
-	SaveReach(ctx context.Context, b []byte) error
+	// SaveReach keeps notes, and the runs that ended since the last time, beside those that it has.
+	SaveReach(ctx context.Context, b []byte, ended []Ran) error
+	// LoadRuns returns the runs that are kept, oldest first.
+	LoadRuns(ctx context.Context) ([]Ran, error)
 }
+
+// Ran is one run that ended, with what its reader kept of it. Who keeps runs may drop all but the newest MostRuns.
+type Ran struct {
+	Began int64  // Unix ms
+	What  string // a key of its engine and stream; with Began it names the run
+	Story []byte
+}
+
+// MostRuns is how many runs are kept.
+const MostRuns = 2000
 
 // Tenant names the tenant among what is reached.
 const Tenant = "tenant"
@@ -68,6 +83,7 @@ type Notes struct {
 
 	mu      sync.Mutex
 	kept    kept
+	ended   []Ran            // and not kept yet
 	deleted map[string]sight // by directory
 }
 
@@ -173,6 +189,31 @@ func (n *Notes) Idle(engine string) []byte {
 	return n.kept.Idle[engine]
 }
 
+// NoteRun remembers a run that ended.
+func (n *Notes) NoteRun(r Ran) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ended = append(n.ended, r); len(n.ended) > MostRuns { // nothing can be kept
+		n.ended = n.ended[len(n.ended)-MostRuns:]
+	}
+}
+
+// Runs returns the runs that are known, newest first.
+func (n *Notes) Runs(ctx context.Context) ([]Ran, error) {
+	var out []Ran
+	if n.keeper != nil {
+		var err error
+		if out, err = n.keeper.LoadRuns(ctx); err != nil {
+			return nil, fmt.Errorf("reading the history of runs: %w", err)
+		}
+	}
+	n.mu.Lock()
+	out = append(out, n.ended...)
+	n.mu.Unlock()
+	slices.SortStableFunc(out, func(a, b Ran) int { return cmp.Or(cmp.Compare(b.Began, a.Began), cmp.Compare(a.What, b.What)) })
+	return slices.CompactFunc(out, func(a, b Ran) bool { return a.Began == b.Began && a.What == b.What }), nil
+}
+
 // Keep keeps the notes for later processes: a command that failed ends, and `status` is another one.
 func (n *Notes) Keep(ctx context.Context) error {
 	if n.keeper == nil {
@@ -180,11 +221,16 @@ func (n *Notes) Keep(ctx context.Context) error {
 	}
 	n.mu.Lock()
 	b, err := json.Marshal(n.kept)
+	ended := n.ended
+	n.ended = nil
 	n.mu.Unlock()
 	if err == nil {
-		err = n.keeper.SaveReach(context.WithoutCancel(ctx), b)
+		err = n.keeper.SaveReach(context.WithoutCancel(ctx), b, ended)
 	}
 	if err != nil {
+		n.mu.Lock()
+		n.ended = append(ended, n.ended...)
+		n.mu.Unlock()
 		return fmt.Errorf("keeping when directories, tenant and engines were reached: %w", err)
 	}
 	return nil

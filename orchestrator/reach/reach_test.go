@@ -12,13 +12,48 @@ import (
 )
 
 // file keeps notes between two processes.
-type file struct{ b []byte }
+type file struct {
+	b    []byte
+	runs []reach.Ran
+	full bool
+}
 
 func (f *file) LoadReach(context.Context) ([]byte, error) { return f.b, nil }
 
-func (f *file) SaveReach(_ context.Context, b []byte) error {
-	f.b = b
+func (f *file) SaveReach(_ context.Context, b []byte, ended []reach.Ran) error {
+	if f.full {
+		return errors.New("disk full")
+	}
+	f.b, f.runs = b, append(f.runs, ended...)
 	return nil
+}
+
+func (f *file) LoadRuns(context.Context) ([]reach.Ran, error) { return f.runs, nil }
+
+// A run is told once, whether it was kept, could not be kept, or was kept twice.
+func TestRunsAreToldNewestFirstAndOnce(t *testing.T) {
+	f := &file{}
+	n := reach.New(t.Context(), f, time.Now)
+	n.NoteRun(reach.Ran{Began: 1, What: "connect"})
+	if err := n.Keep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.full = true
+	n.NoteRun(reach.Ran{Began: 2, What: "connect"})
+	n.NoteRun(reach.Ran{Began: 2, What: "cloudsync"})
+	if err := n.Keep(t.Context()); err == nil {
+		t.Fatal("a full disk kept something")
+	}
+	f.full, f.runs = false, append(f.runs, f.runs...)
+	for range 2 {
+		got, err := n.Runs(t.Context())
+		if err != nil || len(got) != 3 || got[0].What != "cloudsync" || got[2].Began != 1 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if err := n.Keep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // A command that failed ends, and `status` is another process.

@@ -57,7 +57,7 @@ func (r *Runner) Passwords(ctx context.Context, name string, o SyncOptions) (Rep
 	if err == nil && unread != nil {
 		out.Complete = false
 	}
-	r.note(key, began, out, err)
+	r.note(o, began, out, err)
 	if err == nil && o.Profile == engine.ProfileFull && out.Complete && out.ReadOnly == "" {
 		r.o.Notes.NoteFull(key, rules)
 	}

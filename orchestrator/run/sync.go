@@ -43,16 +43,16 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 	began, from := r.o.Clock.Now(), r.seq()
 	unread, err := r.o.Prepare(ctx)
 	if err != nil {
-		r.note(name, began, Report{}, err)
+		r.note(o, began, Report{Engine: name, Profile: o.Profile}, err)
 		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
 	}
 	rules, err := r.profile(ctx, name, engine.Objects, &o)
 	if err != nil {
-		r.note(name, began, Report{}, err)
+		r.note(o, began, Report{Engine: name, Profile: o.Profile}, err)
 		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
 	}
 	out, err := r.sync(ctx, name, o, unread)
-	r.note(name, began, out, err)
+	r.note(o, began, out, err)
 	if err == nil {
 		r.noteFull(name, rules, o, out)
 	}
@@ -131,7 +131,8 @@ func (r *Runner) logged(name string) (Report, bool) {
 }
 
 // note remembers how a run went. What a person asked for in vain was no run.
-func (r *Runner) note(name string, began time.Time, x Report, err error) {
+func (r *Runner) note(o SyncOptions, began time.Time, x Report, err error) {
+	name := keyOf(x.Engine, x.Stream)
 	switch {
 	case errors.Is(err, problem.ErrUsage), errors.Is(err, problem.ErrNotFound):
 		return
@@ -142,6 +143,7 @@ func (r *Runner) note(name string, began time.Time, x Report, err error) {
 		r.o.Notes.Note(reach.Tenant, began, err)
 	}
 	r.o.Notes.Note(reach.Engine(name), began, err)
+	r.keepPast(o, began, x, err)
 }
 
 // sync is a run over what an engine owns. The engine's lock is held.
