@@ -63,6 +63,26 @@ func (w *world) contactIDs() map[string]string {
 	return out
 }
 
+// differs compares what the owner of an OU would write there with the attributes that are expected to differ, and nothing else to: the tenant's, of any object.
+func (w *world) differs(ou, dn string, names ...string) {
+	w.t.Helper()
+	_, _, js, err := w.tandem.Host().Diff(w.t.Context(), plan.DiffOptions{Under: ou})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var got []string
+	named := false
+	for _, j := range js {
+		got = append(got, slices.Collect(maps.Keys(j.After))...)
+		named = named || strings.HasPrefix(dn, "CN="+strings.TrimPrefix(j.Name, "Contact ")) || strings.EqualFold(j.Name, dn)
+	}
+	slices.Sort(got)
+	slices.Sort(names)
+	if !slices.Equal(got, names) || named != (len(names) > 0) {
+		w.t.Errorf("differences: %v, want %v", got, names)
+	}
+}
+
 const contactsPolicy = `version: 1
 features: [users, groups, contacts]
 assignments:
@@ -158,7 +178,14 @@ func TestContactsMoveBetweenTwoEnginesAndBack(t *testing.T) {
 
 		w.modify(there[4], "title", "Agent")
 		w.modify(there[5], "company")
+		w.differs(sales, there[4], "jobTitle", "companyName")
 		w.both("connect", "cloudsync")
+		w.differs(sales, there[4])
+		o, err := h.Object(t.Context(), there[4])
+		if err != nil || o.Kind != scoping.Contact || o.Cloud == nil || o.Cloud.Values.First("jobTitle") != "Agent" || o.Record[scoping.Contacts] != "cloudsync" || len(o.Foreign) > 0 ||
+			!slices.Equal(o.Directory["proxyaddresses"], []string{"SMTP:there004@partner.test"}) || !slices.Equal(o.Directory["title"], []string{"Agent"}) {
+			t.Errorf("known of a contact: %+v %v", o, err)
+		}
 		if c, _ := w.contactOf(there[4]); c.Properties["jobTitle"] != "Agent" {
 			t.Errorf("a change while it soaks: %+v", c.Properties)
 		}
@@ -348,6 +375,10 @@ func TestExtensionsAndLeftOutAttributesGoThroughAWave(t *testing.T) {
 		}
 		w.modify(dn, "employeeNumber", "18")
 		w.modify(dn, "mobile", "+420 2")
+		w.differs(sales, dn, carried)
+		if o, err := h.Object(t.Context(), upn); err != nil || !slices.Equal(o.Directory["employeenumber"], []string{"18"}) || o.Cloud.Values.First(carried) != "17" || o.Record[scoping.Extensions] != "cloudsync" {
+			t.Errorf("known of ann: %+v %v", o, err)
+		}
 		w.both("connect", "cloudsync")
 		shows("while it soaks", "18", "one", "+49 set in the portal")
 		if schemaHas {

@@ -601,7 +601,7 @@ func (c *Census) Values(ctx context.Context, id scoping.ObjectID, more ...string
 		return out, nil
 	}
 	attrs := append([]string{"objectClass", "displayName", "givenName", "sn", "userPrincipalName", "sAMAccountName", "mail", "department", "title", "description",
-		"userAccountControl", "mS-DS-ConsistencyGuid", "isDeleted", "member", "manager"}, more...)
+		"userAccountControl", "mS-DS-ConsistencyGuid", "isDeleted", "member", "manager", "proxyAddresses"}, more...)
 	err := c.with(ctx, id.Directory, func(r Reader) error {
 		found, err := r.ByGUID(ctx, []scoping.GUID{id.GUID}, attrs, true)
 		if err != nil {
