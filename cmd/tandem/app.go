@@ -29,7 +29,7 @@ func newApp() *cli.App {
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
 			errorsCommand(), historyCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
-			benchCommand(), versionCommand(),
+			benchCommand(), versionCommand(), passwordCommand(),
 		},
 		Before:         checkGlobals,
 		Action:         noSuchCommand,

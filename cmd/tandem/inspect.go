@@ -77,6 +77,12 @@ func showStatus(w io.Writer, s api.Status) {
 		linked = []string{"nothing"}
 	}
 	fmt.Fprintf(w, "linked      %s\nunsettled   %d, in doubt %d\n", strings.Join(linked, ", "), s.Errors, s.InDoubt)
+	switch x := s.Writeback; {
+	case x.InDoubt > 0:
+		fmt.Fprintln(w, bold(fmt.Sprintf("passwords   %d writes into directories are in doubt: tandem errors list", x.InDoubt)))
+	case x.Asked:
+		fmt.Fprintln(w, "passwords   what people change in the tenant is written into the directory")
+	}
 	for _, d := range s.Drift {
 		fmt.Fprintf(w, "drift       %s\n", api.DriftLine(d))
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tandem-sync/tandem/examples/lab"
+	"github.com/tandem-sync/tandem/examples/lab/delegation"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -33,7 +35,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves, "resets": resets, "binds": binds,
 		},
 	})
 }
@@ -223,6 +225,45 @@ func nothingLeft(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if len(found) > 0 {
 		ts.Fatalf("left behind: %v", found)
+	}
+}
+
+// resets gives the lab's directory an account that sets passwords, lets this person use it, and sets $USER1 to the sign-in name of a user. nobody.yaml and others.yaml
+// grant it to nobody, and to somebody else.
+func resets(ts *testscript.TestScript, _ bool, _ []string) {
+	l, c := labOf(ts), dial(ts)
+	defer c.Close()
+	const word = "Resetting-Passw0rd!"
+	base := l.OU("")[strings.Index(l.OU(""), "DC="):]
+	_, sid, err := delegation.Account(c, "CN=Users,"+base, "svc-reset", word)
+	ts.Check(err)
+	for _, e := range delegation.Reset {
+		ts.Check(delegation.Grant(c, base, sid, e))
+	}
+	ts.Check(c.Modify(&ldap.ModifyRequest{DN: base, Changes: []ldap.Change{{Operation: ldap.ReplaceAttribute, Modification: ldap.PartialAttribute{Type: "minPwdLength", Vals: []string{"8"}}}}}))
+	b, err := os.ReadFile(l.ConfigFile)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("lab/reset"), []byte(word), 0o600))
+	text := strings.Replace(string(b), "    bind:", "    reset: {user: svc-reset@contoso.test, passwordFile: ./reset}\n    bind:", 1)
+	me, err := user.Current()
+	ts.Check(err)
+	for file, access := range map[string]string{l.ConfigFile: "access: {passwords: [no-such-group, " + me.Username + "]}\n", ts.MkAbs("lab/nobody.yaml"): "", ts.MkAbs("lab/others.yaml"): "access: {passwords: [no-such-user]}\n"} {
+		ts.Check(os.WriteFile(file, []byte(text+access), 0o600))
+	}
+	r, err := c.Search(ldap.NewSearchRequest(usersOf(ts, "Sales")[0], ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"userPrincipalName"}, nil))
+	ts.Check(err)
+	ts.Setenv("USER1", r.Entries[0].GetAttributeValue("userPrincipalName"))
+}
+
+// binds UPN PASSWORD yes|CODE signs in to the directory.
+func binds(ts *testscript.TestScript, _ bool, args []string) {
+	c := dial(ts)
+	defer c.Close()
+	err := c.Bind(args[0], args[1])
+	if args[2] == "yes" {
+		ts.Check(err)
+	} else if err == nil || !strings.Contains(err.Error(), "data "+args[2]) {
+		ts.Fatalf("signing in: %v", err)
 	}
 }
 

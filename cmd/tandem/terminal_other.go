@@ -2,7 +2,15 @@
 
 package main
 
-import "os"
+import (
+	"errors"
+	"os"
+)
+
+// hideInput cannot be done here in a way that was tried.
+func hideInput(*os.File) (func(), error) {
+	return nil, errors.New("not possible on this operating system")
+}
 
 // terminal says whether a file is one.
 func terminal(f *os.File) bool {

@@ -270,6 +270,19 @@ func (a *Desk) Debts() []Debt {
 	return out
 }
 
+// Doubtful returns the writes into directories of which no answer came, of one object or of all, the oldest first.
+func (a *Desk) Doubtful(o *scoping.ObjectID) []ledger.Delivered {
+	var out []ledger.Delivered
+	a.o.Gate.Read(func(s *ledger.State) {
+		for _, d := range s.DoubtfulDeliveries() {
+			if d.Ended && (o == nil || *o == d.Object) { // else it is under way
+				out = append(out, d)
+			}
+		}
+	})
+	return out
+}
+
 // debt tells of what is owed the last answer that settled nothing, where that is why.
 func (a *Desk) debt(s *ledger.State, auth gate.Authority, k ledger.Key, owed standing.Debt) Debt {
 	d := Debt{Key: k, Owed: owed, Owner: a.o.View.Addressee(s, auth, k), Trouble: attempts(s.TroubleOf(k)), Unsettled: ledger.Unsettled{Code: string(owed.Code), Reason: owed.Code.Sentence()}}

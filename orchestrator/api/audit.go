@@ -59,6 +59,10 @@ func recordOf(e answer.AuditEntry) Record {
 		}
 	case ledger.SettleType:
 		out.Outcome = "sent"
+	case ledger.DeliveryType:
+		if r.Delivery != nil && r.Delivery.Step == ledger.Permitted {
+			out.Outcome = "intent"
+		}
 	default:
 		out.Outcome = out.Op
 	}

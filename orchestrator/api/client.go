@@ -63,6 +63,11 @@ func (c *Client) Stream(ctx context.Context, name string, request, out any, item
 	if err != nil {
 		return Outcome{}, err
 	}
+	return c.send(ctx, name, b, out, item)
+}
+
+// send sends a command whose request is encoded.
+func (c *Client) send(ctx context.Context, name string, b []byte, out any, item func(json.RawMessage) error) (Outcome, error) {
 	id := uuid.NewString()
 	r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, "http://tandem/v1/"+name, bytes.NewReader(b))
 	if err != nil {

@@ -20,6 +20,7 @@ var commands = map[string]runner{
 	"import":          on(import_),
 	"migrate":         on(migrate),
 	"object":          on(object),
+	"password/set":    passwordSet,
 	"plan":            on(makePlan),
 	"policy/repin":    on(policyRepin),
 	"policy/show":     on(policyShow),

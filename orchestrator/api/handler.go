@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
 // maxRequest bounds the body of a request: the largest is a plan file.
@@ -90,6 +91,7 @@ func (h *Handler) cancel(id string) {
 type call struct {
 	h    *Handler
 	by   string // the person at the other end
+	who  caller
 	body []byte
 
 	mu  sync.Mutex
@@ -130,10 +132,12 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, run runner) {
 		}()
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	c := &call{h: h, by: callerOf(r.Context()), enc: json.NewEncoder(w)}
+	who := callerOf(r.Context())
+	c := &call{h: h, by: who.name, who: who, enc: json.NewEncoder(w)}
 	c.enc.SetEscapeHTML(false)
 	c.out, _ = w.(http.Flusher)
-	var body bytes.Buffer
+	var body secret.Buffer // of one command it holds a password
+	defer body.Wipe()
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequest)); err != nil {
 		c.write(line{Error: AsError(fmt.Errorf("reading the request: %w", err))})
 		return

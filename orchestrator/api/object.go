@@ -56,6 +56,9 @@ func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	for _, d := range r.Debts {
 		out.Errors = append(out.Errors, debtOf(d))
 	}
+	for _, d := range c.h.o.Host().Doubtful(&r.Object) {
+		out.Errors = append(out.Errors, doubtOf(d))
+	}
 	out.Findings = findingsOf(r.Findings)
 	for _, e := range r.Journal {
 		out.Journal = append(out.Journal, recordOf(e))

@@ -2,30 +2,65 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 )
 
 type callerKey struct{}
 
-// withCaller notes who is at the other end of a connection: the user that the operating system names, or this process's own.
-func withCaller(ctx context.Context, c net.Conn) context.Context {
-	uid := os.Getuid()
-	if u, ok := c.(*net.UnixConn); ok {
-		id, err := peerUID(u)
-		if err != nil {
-			return context.WithValue(ctx, callerKey{}, "unknown")
-		}
-		uid = id
-	}
-	return context.WithValue(ctx, callerKey{}, nameOf(uid))
+// caller is a person at the other end of a connection.
+type caller struct {
+	name  string
+	uid   int
+	local bool // the operating system names the user: it is a local socket, or this process itself
 }
 
-func callerOf(ctx context.Context) string {
-	by, _ := ctx.Value(callerKey{}).(string)
+// withCaller notes who is at the other end of a connection: the user that the operating system names, or this process's own.
+func withCaller(ctx context.Context, c net.Conn) context.Context {
+	who := caller{uid: os.Getuid(), local: true}
+	switch u := c.(type) {
+	case *net.UnixConn:
+		id, err := peerUID(u)
+		if err != nil {
+			return context.WithValue(ctx, callerKey{}, caller{name: "unknown"})
+		}
+		who.uid = id
+	case *net.TCPConn, *tls.Conn:
+		return context.WithValue(ctx, callerKey{}, caller{name: "unknown"})
+	}
+	who.name = nameOf(who.uid)
+	return context.WithValue(ctx, callerKey{}, who)
+}
+
+func callerOf(ctx context.Context) caller {
+	by, _ := ctx.Value(callerKey{}).(caller)
 	return by
+}
+
+// is reports whether a person is one of some users, or in one of some groups, of the operating system.
+func (c caller) is(names []string) bool {
+	if !c.local || len(names) == 0 {
+		return false
+	}
+	u, err := user.LookupId(strconv.Itoa(c.uid))
+	if err != nil {
+		return false
+	}
+	if slices.Contains(names, u.Username) {
+		return true
+	}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(groups, func(id string) bool {
+		g, err := user.LookupGroupId(id)
+		return err == nil && slices.Contains(names, g.Name)
+	})
 }
 
 // nameOf gives a user's name with the number that identifies it.

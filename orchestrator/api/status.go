@@ -36,6 +36,7 @@ type Status struct {
 	Stops        []Stop               `json:"stops"`
 	Drift        []scoping.Drift      `json:"drift"`
 	Frozen       []Frozen             `json:"frozen"`
+	Writeback    Writeback            `json:"writeback"`
 }
 
 // Awaits is what a state that was restored, or that took the tenant over, waits for before it writes.
@@ -143,7 +144,7 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	}
 	out := Status{Mark: markOf(s, unread), Awaits: awaitsOf(s.Restored),
 		Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
-		Linked: s.Linked, Errors: s.Unsettled, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}}
+		Linked: s.Linked, Errors: s.Unsettled, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}, Writeback: c.h.writeback()}
 	for _, f := range s.Frozen {
 		out.Frozen = append(out.Frozen, Frozen{f.Group.Directory, f.Name, f.Why, f.Assignments, f.String()})
 	}

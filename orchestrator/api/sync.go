@@ -160,6 +160,9 @@ func errorsList(_ context.Context, c *call, _ None) (any, Outcome, error) {
 		}
 		out.Errors = append(out.Errors, debtOf(d))
 	}
+	for _, d := range c.h.o.Host().Doubtful(nil) {
+		out.Errors = append(out.Errors, doubtOf(d))
+	}
 	return out, Outcome{}, nil
 }
 

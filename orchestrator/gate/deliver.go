@@ -83,7 +83,10 @@ func Permits(c PermitCase) (Denial, string) {
 }
 
 // Offer judges a delivery before it is handed to an engine, and returns the engine that owns it.
-func (g *Gate) Offer(d Delivery) (owner string, no Denial, why string) {
+func (g *Gate) Offer(ctx context.Context, d Delivery) (owner string, no Denial, why string) {
+	if err := g.entitle(ctx); err != nil {
+		return "", DeniedStop, err.Error()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c, _ := g.permitCase(d)

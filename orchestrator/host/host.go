@@ -217,6 +217,14 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 // SetPasswords returns what carries changes of passwords into the directories; nil where this host does not.
 func (h *Host) SetPasswords() *writeback.Desk { return h.passwords }
 
+// SetPassword carries out what an administrator asks for: see writeback.Desk.Set.
+func (h *Host) SetPassword(ctx context.Context, o writeback.Order) (writeback.Outcome, error) {
+	if err := h.ensureCensus(ctx); err != nil {
+		return writeback.Outcome{}, err
+	}
+	return h.passwords.Set(ctx, o)
+}
+
 // waiting tells people how long a command has waited for another host's silence.
 func (h *Host) waiting(phase string, done, whole time.Duration) {
 	h.progress(run.Progress{Phase: phase, Done: int(done.Seconds()), Total: int(whole.Seconds()),

@@ -66,7 +66,7 @@ func (x *delivery) offer(ctx context.Context) (Outcome, error) {
 	if err := x.o.Census.Reread(ctx, []scoping.ObjectID{x.is.Object}); err != nil { // it may have moved, or died
 		return Outcome{Code: string(password.Unreachable), Reason: fmt.Sprintf("read %s in the directory: %v", x.is.Object, err)}, nil
 	}
-	owner, no, why := x.o.Gate.Offer(x.is)
+	owner, no, why := x.o.Gate.Offer(ctx, x.is)
 	if no != gate.NotDenied {
 		return Outcome{Engine: owner, Code: string(no), Reason: why}, nil
 	}

@@ -2,7 +2,6 @@ package writeback
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -203,12 +202,14 @@ func (d *Desk) leave(id string) {
 // commandLife is how long a change that a command asks for may take.
 const commandLife = 30 * time.Second
 
-// ErrNotSet is the kind of what Set returns when the password was not set, or may not have been.
-var ErrNotSet = errors.New("the password was not set")
-
-// Set carries out what an administrator asks for by a command: the owner of users sets the password, whoever owns password-writeback.
+// Set carries out what an administrator asks for by a command: the owner of users sets the password, whoever owns password-writeback, and whatever the tenant can. An outcome that
+// is no success is an error too, a *[NotSetError].
 func (d *Desk) Set(ctx context.Context, o Order) (Outcome, error) {
 	o.ID, o.Feature, o.Deadline = d.o.NewID(), fromCommand, d.o.Clock.Now().Add(commandLife)
 	d.o.Gate.Read(func(s *ledger.State) { o.CloudID, _ = s.Linked(o.Object) })
-	return d.Deliver(ctx, o)
+	out, err := d.Deliver(ctx, o)
+	if err == nil {
+		err = out.Err()
+	}
+	return out, err
 }
