@@ -189,9 +189,10 @@ func (d *domain) kill(g scoping.GUID) {
 }
 
 var classes = map[scoping.Kind][][]byte{
-	scoping.User:  {[]byte("top"), []byte("person"), []byte("organizationalPerson"), []byte("user")},
-	scoping.Group: {[]byte("top"), []byte("group")},
-	directory.OU:  {[]byte("top"), []byte("organizationalUnit")},
+	scoping.User:    {[]byte("top"), []byte("person"), []byte("organizationalPerson"), []byte("user")},
+	scoping.Group:   {[]byte("top"), []byte("group")},
+	scoping.Contact: {[]byte("top"), []byte("person"), []byte("organizationalPerson"), []byte("contact")},
+	directory.OU:    {[]byte("top"), []byte("organizationalUnit")},
 }
 
 // told is an object as LDAP tells it to the census, with its links that came or went since a USN; back-links are only told whole.

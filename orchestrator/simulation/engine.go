@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -62,9 +63,9 @@ func (x engines) Describe(_ context.Context, name string) (engine.Description, e
 }
 
 func description(name string) engine.Description {
-	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.References, scoping.PasswordHash},
+	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.PasswordHash},
 		Reads: map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"cn", "displayName", "userPrincipalName", "userAccountControl", "department", "title", "manager", "pwdLastSet"}},
-			scoping.Group: {Attributes: []string{"cn", "displayName", "member"}}},
+			scoping.Group: {Attributes: []string{"cn", "displayName", "member"}}, scoping.Contact: {Attributes: []string{"cn", "displayName", "department", "title", "manager"}}},
 		CanShadow: true, Release: "clean"}
 }
 
@@ -452,11 +453,11 @@ func (x *simEngine) values(e *entry) cloud.Values {
 		v["securityEnabled"], v["mailEnabled"] = []string{"true"}, []string{"false"}
 		return v
 	}
-	enabled := "false"
-	if e.enabled {
-		enabled = "true"
+	if e.kind == scoping.Contact {
+		v[cloud.Mail] = []string{e.name + "@elsewhere.test"}
+	} else {
+		v[cloud.Enabled], v[cloud.UPN] = []string{strconv.FormatBool(e.enabled)}, []string{e.upn}
 	}
-	v[cloud.Enabled], v[cloud.UPN] = []string{enabled}, []string{e.upn}
 	own, value := "department", e.dept
 	if x.name == cloudsync {
 		own, value = "jobTitle", e.title
@@ -475,7 +476,7 @@ func (r *engineRun) hides(e *entry, end scoping.GUID) bool {
 }
 
 func (r *engineRun) links(e *entry) map[string]engine.Refs {
-	if e.kind == scoping.User {
+	if e.kind != scoping.Group {
 		rs := engine.Refs{Whole: true}
 		if !e.manager.IsZero() && !r.hides(e, e.manager) {
 			rs.Targets = []scoping.ObjectID{{Directory: dirName, GUID: e.manager}}

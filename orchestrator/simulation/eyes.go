@@ -24,11 +24,12 @@ const (
 	NewRules     Eye = "engines that change their rules"     // of which only the beginning of a run tells
 	Losses       Eye = "engines that lose news"              // of which the directory told the host too
 	Passwords    Eye = "passwords are handed over"           // the feature is switched on, and passwords change
+	Contacts     Eye = "contacts, which no bin keeps"        // in groups and as managers; open where a test asks for it
 )
 
 // Eyes lists every eye.
 func Eyes() []Eye {
-	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules, Losses, Passwords}
+	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules, Losses, Passwords, Contacts}
 }
 
 // shares says in how many of a thousand simulations an eye is open.

@@ -314,7 +314,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	s := w.dir.now
 	want := map[string]bool{}
 	ends := e.members
-	if e.kind == scoping.User {
+	if e.kind != scoping.Group {
 		ends = map[scoping.GUID]bool{}
 		if !e.manager.IsZero() {
 			ends[e.manager] = true
@@ -327,7 +327,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 		}
 	}
 	have := a.truth().Members
-	if e.kind == scoping.User {
+	if e.kind != scoping.Group {
 		have = nil
 		if m := a.truth().Manager; m != "" {
 			have = []string{m}

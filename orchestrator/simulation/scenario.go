@@ -29,6 +29,11 @@ func (w *world) found() {
 	for range 1 + w.r.IntN(6) {
 		w.addGroup()
 	}
+	if w.eyes[Contacts] {
+		for range 3 + w.r.IntN(6) {
+			w.addContact()
+		}
+	}
 	if w.eyes[BigWorlds] {
 		w.populate()
 	}
@@ -114,7 +119,7 @@ func (w *world) addGroup() {
 	n := w.newName("g")
 	e := entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: n, display: "D " + n, members: map[scoping.GUID]bool{}}
 	for range w.r.IntN(5) {
-		if m, ok := pick(w, append(w.living(scoping.User), w.living(scoping.Group)...)); ok {
+		if m, ok := pick(w, append(w.people(), w.living(scoping.Group)...)); ok {
 			e.members[m.guid] = true
 		}
 	}
@@ -127,6 +132,10 @@ func (w *world) changeDirectory() {
 	w.counts["directory"]++
 	if w.eyes[Passwords] && w.r.IntN(4) == 0 {
 		w.changePassword()
+		return
+	}
+	if w.eyes[Contacts] && w.r.IntN(3) == 0 {
+		w.changeContact()
 		return
 	}
 	if w.chooses && w.r.IntN(4) == 0 {
@@ -234,7 +243,7 @@ func (w *world) changeMembers(e entry) {
 		delete(e.members, m)
 		w.log("directory: %s leaves %s", m, e.name)
 	}
-	if m, ok := pick(w, append(w.living(scoping.User), w.living(scoping.Group)...)); ok && m.guid != e.guid && w.r.IntN(3) > 0 {
+	if m, ok := pick(w, append(w.people(), w.living(scoping.Group)...)); ok && m.guid != e.guid && w.r.IntN(3) > 0 {
 		e.members[m.guid] = true
 		w.log("directory: %s joins %s", m.name, e.name)
 	}
@@ -243,7 +252,7 @@ func (w *world) changeMembers(e entry) {
 
 func (w *world) changeManager(e entry) {
 	e.manager = scoping.GUID{}
-	if m, ok := pick(w, w.living(scoping.User)); ok && m.guid != e.guid && w.r.IntN(3) > 0 {
+	if m, ok := pick(w, w.people()); ok && m.guid != e.guid && w.r.IntN(3) > 0 {
 		e.manager = m.guid
 	}
 	w.dir.put(e)

@@ -97,7 +97,11 @@ func (t *tenant) set(a *account, o cloud.Object) {
 	if n := len(a.versions); n > 0 && at.Before(a.versions[n-1].visible) {
 		at = a.versions[n-1].visible // one object's changes show in their order
 	}
-	a.versions = append(a.versions, version{seq: t.seq, visible: at, object: o})
+	gone := o.Deleted && o.Kind == scoping.Contact // which no bin keeps
+	if gone {
+		t.w.saw(Contacts)
+	}
+	a.versions = append(a.versions, version{seq: t.seq, visible: at, object: o, purged: gone})
 	if o.Deleted && a.deletedAt.IsZero() {
 		a.deletedAt = t.w.now
 	}
@@ -351,6 +355,9 @@ func (t *tenant) upnTaken(upn, but string) bool {
 	return false
 }
 
+// keyOf is the property by which the tenant makes an object of a kind once.
+var keyOf = map[scoping.Kind]string{scoping.User: cloud.ImmutableID, scoping.Group: cloud.UniqueName, scoping.Contact: cloud.SourceAnchor}
+
 func (t *tenant) create(x cloud.Write) cloud.Result {
 	key := x.Anchor
 	if x.Kind == scoping.Group {
@@ -358,8 +365,8 @@ func (t *tenant) create(x cloud.Write) cloud.Result {
 	}
 	for _, a := range t.sorted() {
 		if a.anchor == key && !a.purged() && !a.truth().Deleted && t.w.o.Break != CreateWithoutKey {
-			if x.Kind == scoping.User {
-				return rejected(409, cloud.CodeConflict+":onPremisesImmutableId")
+			if x.Kind != scoping.Group {
+				return rejected(409, cloud.CodeConflict+":"+keyOf[x.Kind])
 			}
 			o := a.truth().Clone() // an upsert
 			maps.Copy(o.Values, x.Set.Clone())
@@ -375,11 +382,7 @@ func (t *tenant) create(x cloud.Write) cloud.Result {
 	t.w.created(a, x)
 	t.accounts[a.id] = a
 	v := x.Set.Clone()
-	if x.Kind == scoping.User {
-		v[cloud.ImmutableID] = []string{x.Anchor}
-	} else {
-		v[cloud.UniqueName] = []string{x.Key}
-	}
+	v[keyOf[x.Kind]] = []string{key}
 	t.set(a, cloud.Object{ID: a.id, Kind: x.Kind, Values: v})
 	return done(a.id)
 }
@@ -473,7 +476,7 @@ func (t *tenant) delta(c *cloud.Cache, now time.Time) []string {
 	r := cloud.Refresh{Began: now, Tokens: map[string]string{"sim": w.now.Format(time.RFC3339Nano)}}
 	page := cloud.Page{}
 	if full {
-		r.Full = []scoping.Kind{scoping.User, scoping.Group}
+		r.Full = []scoping.Kind{scoping.User, scoping.Group, scoping.Contact}
 		since = time.Time{}
 	}
 	removed := false
