@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
 // contact adds a mail-enabled contact and gives its DN.
@@ -52,6 +53,19 @@ func (w *world) contactOf(dn string) (tenant.ContactRecord, bool) {
 	}
 	c, ok := w.contacts()[found.Anchor]
 	return c, ok
+}
+
+// reopened ends this Tandem and opens it anew, which finds everything as it should be.
+func (w *world) reopened() {
+	w.t.Helper()
+	w.close()
+	w.open()
+	w.graph.ResetCounters()
+	for _, e := range []string{"connect", "cloudsync"} {
+		if r := w.sync(e, engine.ProfileFull); r.Applied != 0 || w.writes() != 0 {
+			w.t.Fatalf("%s wrote after a restart: %+v, %d requests", e, r, w.writes())
+		}
+	}
 }
 
 // contactIDs gives the tenant's contacts: anchor → id.
@@ -207,6 +221,9 @@ func TestContactsMoveBetweenTwoEnginesAndBack(t *testing.T) {
 		if e, err := h.Explain(t.Context(), there[3], nil); err != nil || e.Features[0].Engine != "connect" {
 			t.Errorf("%+v %v", e.Features, err)
 		}
+		w.reopened()
+		settled("a restart")
+		h = w.tandem.Host()
 
 		// No bin keeps contacts: of more than a few nothing is deleted before a person has said so, and a single one goes.
 		w.remove(here[149])
@@ -296,6 +313,39 @@ func TestContactsInForceAreToldOfATenantThatTakesNone(t *testing.T) {
 	}
 }
 
+// A first policy that is suggested switches on what is in use and the tenant takes, and is taken as it is.
+func TestASuggestedPolicyCarriesContactsAndExtensions(t *testing.T) {
+	for _, takes := range []bool{true, false} {
+		w := newWorld(t, embeddedSite(t), 5)
+		if !takes {
+			w.shutTheDoor()
+		}
+		sales := "OU=Sales," + w.site.base
+		dn, upn := w.person("ann", sales)
+		w.modify(dn, "extensionAttribute2", "two")
+		w.contact("pat", sales, nil)
+		g, err := w.tandem.Suggest(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(g.Policy.Features, scoping.Contacts); got != takes || !slices.Equal(g.Policy.Defaults.Extensions, []string{"extensionAttribute2"}) {
+			t.Fatalf("suggested: %+v", g.Policy)
+		}
+		text, err := policy.FormatWith(g.Policy, "suggested", g.About)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", text, "test"); err != nil {
+			t.Fatalf("%v of\n%s", err, text)
+		}
+		w.sync("connect", engine.ProfileFull)
+		at, _ := w.mustUser(upn).Properties["onPremisesExtensionAttributes"].(map[string]any)
+		if n := len(w.contacts()); (n == 1) != takes || at["extensionAttribute2"] != "two" {
+			t.Errorf("%d contacts, %v", n, at)
+		}
+	}
+}
+
 const carried = "extension_0123456789abcdef0123456789abcdef_employeeNumber"
 
 const extensionsPolicy = `version: 1
@@ -381,6 +431,8 @@ func TestExtensionsAndLeftOutAttributesGoThroughAWave(t *testing.T) {
 		}
 		w.both("connect", "cloudsync")
 		shows("while it soaks", "18", "one", "+49 set in the portal")
+		w.reopened()
+		h = w.tandem.Host()
 		if schemaHas {
 			w.modify(dn, "extensionAttribute1")
 			w.both("cloudsync")

@@ -71,7 +71,7 @@ func needed(all []Object) []Object {
 }
 
 func objectOf(e directory.Entry) Object {
-	o := Object{GUID: e.GUID, Parent: e.Parent, Kind: e.Kind(), RDN: strings.Clone(ownName(e.DN))}
+	o := Object{GUID: e.GUID, Parent: e.Parent, Kind: e.Kind(), RDN: strings.Clone(ownName(e.DN)), Extends: extended(e)}
 	for _, m := range []struct {
 		mark Mark
 		set  bool
@@ -80,7 +80,7 @@ func objectOf(e directory.Entry) Object {
 		{Critical, e.Bool("isCriticalSystemObject")},
 		{Service, o.Kind == scoping.User && looksLikeService(e)},
 		{MailEnabled, filled(e, "proxyAddresses", "mailNickname", "msExchRecipientTypeDetails")},
-		{Extended, extended(e)},
+		{Extended, o.Extends != 0},
 		{Anchored, filled(e, "mS-DS-ConsistencyGuid")},
 	} {
 		if m.set {
@@ -116,14 +116,17 @@ func filled(e directory.Entry, attrs ...string) bool {
 	return false
 }
 
-func extended(e directory.Entry) bool {
+func extended(e directory.Entry) (set uint16) {
 	for n := range 15 {
-		if filled(e, fmt.Sprintf("extensionAttribute%d", n+1)) {
-			return true
+		if filled(e, extension(n)) {
+			set |= 1 << n
 		}
 	}
-	return false
+	return set
 }
+
+// extension is the name of an extension attribute, the first with number 0.
+func extension(n int) string { return fmt.Sprintf("extensionAttribute%d", n+1) }
 
 // serviceWords are how names and descriptions of service accounts begin.
 var serviceWords = []string{"svc", "service", "sa-", "sa_", "dienst"}

@@ -109,7 +109,7 @@ func (g *suggester) chooseFeatures() {
 	g.out.Policy.Defaults = scoping.DefaultDefaults()
 	for _, row := range scoping.FeatureTable() {
 		n := g.inUse(row.Feature)
-		if n == 0 {
+		if n == 0 || row.Feature == scoping.Extensions && len(g.extensions()) == 0 { // those of other kinds no engine writes
 			continue
 		}
 		with := append(slices.Clone(g.out.Policy.Features), row.Feature)
@@ -118,11 +118,32 @@ func (g *suggester) chooseFeatures() {
 			continue
 		}
 		g.out.Policy.Features = with
+		if row.Feature == scoping.Extensions {
+			g.out.Policy.Defaults.Extensions = g.extensions()
+		}
 	}
 	if len(g.out.Policy.Features) == 0 {
 		g.out.Policy.Features = []scoping.Feature{scoping.Users, scoping.Groups}
 		g.note("Nothing is there that engine %s could write; users and groups are switched on for when there is.", g.out.From)
 	}
+}
+
+// extensions names the extension attributes that users have.
+func (g *suggester) extensions() (names []string) {
+	var set uint16
+	for _, d := range g.survey.Directories {
+		for i := range d.objects {
+			if d.objects[i].Kind == scoping.User {
+				set |= d.objects[i].Extends
+			}
+		}
+	}
+	for n := range 15 {
+		if set&(1<<n) != 0 {
+			names = append(names, extension(n))
+		}
+	}
+	return names
 }
 
 // refused says why the first engine cannot be given features, "" if it can.

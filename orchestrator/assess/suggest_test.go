@@ -328,3 +328,31 @@ func TestWhatTheTenantRefusesIsNotSwitchedOn(t *testing.T) {
 		}
 	}
 }
+
+// The feature extensions writes what the policy names: a suggestion names what users have.
+func TestExtensionsInUseAreNamed(t *testing.T) {
+	w := contoso()
+	es := engines()
+	for i := range es {
+		es[i].Caps.Features = append(slices.Clone(es[i].Caps.Features), scoping.Extensions)
+	}
+	w.add("Extended group", "Legal", group, assess.Extended)
+	w.object("Extended group").Extends = 1
+	g, err := assess.Suggest(w.survey(), es)
+	if err != nil || slices.Contains(g.Policy.Features, scoping.Extensions) || len(g.Policy.Defaults.Extensions) > 0 {
+		t.Errorf("no engine writes a group's extensions: %v %v", g.Policy, err)
+	}
+	w.add("Extended", "Legal", user, assess.Extended)
+	w.object("Extended").Extends = 1<<2 | 1<<14
+	g, err = assess.Suggest(w.survey(), es)
+	if err != nil || !slices.Contains(g.Policy.Features, scoping.Extensions) || !slices.Equal(g.Policy.Defaults.Extensions, []string{"extensionAttribute3", "extensionAttribute15"}) {
+		t.Fatalf("%+v %v", g.Policy, err)
+	}
+	text, err := policy.FormatWith(g.Policy, "suggested", g.About)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := policy.Parse("f", text); err != nil || !p.Defaults.Equal(g.Policy.Defaults) {
+		t.Errorf("%v of\n%s", err, text)
+	}
+}

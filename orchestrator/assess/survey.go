@@ -37,6 +37,7 @@ type Object struct {
 	Marks   Mark
 	Manager scoping.GUID   // zero: none
 	Members []scoping.GUID // of a group
+	Extends uint16         // which of extensionAttribute1 to 15 it has, the first as the lowest bit
 }
 
 // Has says whether an object has a mark.
