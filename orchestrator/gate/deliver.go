@@ -34,12 +34,13 @@ const (
 	DeniedNone Denial = "not-in-scope" // nobody owns it, or another engine does
 	DeniedStop Denial = "stopped"
 	DeniedBusy Denial = "busy"    // the scope changes hands, or another delivery to the same object may still arrive
-	DeniedTime Denial = "expired" // too little is left of its time
+	DeniedTime Denial = "expired" // too little is left of its time, or it may be one that was permitted and is forgotten
 )
 
 // PermitCase is everything that a permit depends on.
 type PermitCase struct {
 	Seen      bool // the id was permitted before
+	Forgotten bool // it is an event as old as some that were permitted and whose ids are forgotten
 	User      bool // the directory shows a living user
 	Owner     string
 	Engine    string // that asks; empty: whoever owns it
@@ -62,6 +63,8 @@ func Permits(c PermitCase) (Denial, string) {
 	switch {
 	case c.Seen:
 		return DeniedSeen, "it was permitted before"
+	case c.Forgotten:
+		return DeniedTime, "it is so old that it may have been carried out before"
 	case !c.User:
 		return DeniedGone, "the directory shows no such user"
 	case c.Owner == scoping.None:
@@ -103,17 +106,32 @@ func (g *Gate) Permit(ctx context.Context, d Delivery) (time.Duration, Denial, s
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c, sight := g.permitCase(d)
-	if no, why := Permits(c); no != NotDenied {
+	if no, why := Permits(c); no != NotDenied && g.o.Without.judgesPermits() {
 		return 0, no, why, nil
 	}
 	remaining := min(c.Remaining, c.Tenure, MaxDelivery)
 	r := d.record(sight, ledger.Permitted, g.auth.Epoch)
 	r.Delivery.Until = g.after(remaining)
+	if d.event() {
+		r.Delivery.Deadline = d.Deadline.UnixMilli()
+	}
 	if err := g.record(ctx, []ledger.Record{r}); err != nil {
 		return 0, DeniedStop, "", err
 	}
 	g.wire[d.ID] = onWire{object: d.Object, place: sight.Place(d.Object.Directory), kind: scoping.User, feature: d.Feature}
 	return remaining, NotDenied, "", nil
+}
+
+// Permitted returns what is remembered of a delivery that was permitted; false: none of that id was.
+func (g *Gate) Permitted(id string) (ledger.Delivered, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.delivered(id)
+}
+
+func (g *Gate) delivered(id string) (ledger.Delivered, bool) {
+	d, seen := g.o.Ledger.Delivery(id)
+	return d, seen && g.o.Without.permitsOnce()
 }
 
 // Delivered makes durable how a permitted delivery ended, and takes it off the wire. Without an answer it is in doubt.
@@ -145,6 +163,9 @@ func outcomeOf(code string) engine.Outcome {
 	return engine.Refused
 }
 
+// event reports whether a delivery is one that the tenant hands out, perhaps again; the ids of others are this host's own.
+func (d Delivery) event() bool { return d.Feature == scoping.PasswordWriteback }
+
 func (d Delivery) record(s Sight, step ledger.Step, e scoping.Epoch) ledger.Record {
 	return ledger.Record{Type: ledger.DeliveryType, Engine: d.Engine, Object: &d.Object, Kind: scoping.User, Name: s.Name, Feature: d.Feature, Op: d.Op, By: d.By, Epoch: e,
 		Delivery: &ledger.Delivery{ID: d.ID, Step: step, CloudID: d.CloudID}}
@@ -154,8 +175,8 @@ func (d Delivery) record(s Sight, step ledger.Step, e scoping.Epoch) ledger.Reco
 func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 	sight := g.o.Census.Sight(d.Object)
 	place := sight.Place(d.Object.Directory)
-	_, seen := g.o.Ledger.Delivery(d.ID)
-	c := PermitCase{Seen: seen, User: sight.Known && !sight.Gone && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
+	_, seen := g.delivered(d.ID)
+	c := PermitCase{Seen: seen, Forgotten: d.event() && d.Deadline.UnixMilli() <= g.o.Ledger.EventsUntil, User: sight.Known && !sight.Gone && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
 		Remaining: d.Deadline.Sub(g.o.Clock.Now()), Busy: g.o.Ledger.Busy(d.Object, g.steady()), Frozen: g.isFrozen(place, scoping.User, d.Feature)}
 	if c.Owner = g.auth.Owner(place, scoping.User, d.Feature).Engine; c.Owner == "" {
 		c.Owner = scoping.None

@@ -24,6 +24,7 @@ func TestADeliveryIsPermittedOnlyWhileNothingIsInItsWay(t *testing.T) {
 		"nothing":                  {func(*gate.PermitCase) {}, gate.NotDenied, ""},
 		"offered to nobody yet":    {func(c *gate.PermitCase) { c.Engine = "" }, gate.NotDenied, ""},
 		"permitted before":         {func(c *gate.PermitCase) { c.Seen = true }, gate.DeniedSeen, "before"},
+		"perhaps permitted before": {func(c *gate.PermitCase) { c.Forgotten = true }, gate.DeniedTime, "before"},
 		"no such user":             {func(c *gate.PermitCase) { c.User = false }, gate.DeniedGone, "no such user"},
 		"nobody's":                 {func(c *gate.PermitCase) { c.Owner = scoping.None }, gate.DeniedNone, "no engine"},
 		"another engine's":         {func(c *gate.PermitCase) { c.Owner = theirs }, gate.DeniedNone, "cloudsync now"},
@@ -223,5 +224,29 @@ func TestIDsAreRememberedLongPastTheirDeadlineAndNotForEver(t *testing.T) {
 	w.permits("3", gate.NotDenied)
 	if _, there := w.led.Delivery("1"); there {
 		t.Error("an id is remembered for ever")
+	}
+}
+
+// An id is forgotten after a day. A clock that is set back makes its event look as if it were due.
+func TestAnEventWhoseIDIsForgottenIsNotCarriedOutAgain(t *testing.T) {
+	w := clerks(t)
+	old := w.delivery("1")
+	w.permits("1", gate.NotDenied)
+	w.ended("1", "ok")
+	then := w.time
+	w.time = w.time.Add(25 * time.Hour)
+	w.permits("2", gate.NotDenied)
+	w.ended("2", "ok")
+	if _, known := w.g.Permitted("1"); known {
+		t.Fatal("ids are remembered for ever: this test is about those that are not")
+	}
+	w.time = then.Add(time.Second)
+	if _, no, why, err := w.g.Permit(t.Context(), old); no != gate.DeniedTime || !strings.Contains(why, "before") || err != nil {
+		t.Errorf("%q %q %v", no, why, err)
+	}
+	asked := w.delivery("3")
+	asked.Feature = scoping.Users // of a command: its id is this host's
+	if _, no, why, err := w.g.Permit(t.Context(), asked); no != gate.NotDenied || err != nil {
+		t.Errorf("%q %q %v", no, why, err)
 	}
 }

@@ -42,6 +42,8 @@ const (
 	SourceWatched   Safeguard = "what engines read is watched"          // S2
 	PasswordOrder   Safeguard = "no older password after a newer one"   // flows §1
 	PasswordDoubts  Safeguard = "the tenant ends doubts of passwords"   // P6
+	PermitOnce      Safeguard = "one permit for a delivery, for ever"   // flows §0
+	PermitJudged    Safeguard = "a permit is judged when it is asked"   // flows §0
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -115,6 +117,12 @@ func (w Safeguard) ordersPasswords() bool { return w != PasswordOrder }
 
 // asksPasswords reports whether a password in doubt counts as handed over only where the tenant says so.
 func (w Safeguard) asksPasswords() bool { return w != PasswordDoubts }
+
+// permitsOnce reports whether a delivery that was permitted is known again.
+func (w Safeguard) permitsOnce() bool { return w != PermitOnce }
+
+// judgesPermits reports whether a delivery is judged again when its engine is ready to write.
+func (w Safeguard) judgesPermits() bool { return w != PermitJudged }
 
 // leavesAlone reports whether a value that does not last in the tenant is not written for ever.
 func (w Safeguard) leavesAlone() bool { return w != LeftAlone }

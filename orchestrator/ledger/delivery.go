@@ -26,27 +26,30 @@ type Delivery struct {
 	Step    Step   `json:"step"`
 	CloudID string `json:"cloudId,omitempty"`
 	Until   int64  `json:"until,omitempty"` // of a permit: it is not carried out any more after that, in ms on the steady scale
+	// Deadline is that of an event, on the tenant's clock, Unix ms; 0: it is no event.
+	Deadline int64 `json:"deadline,omitempty"`
 }
 
-// deliveriesKept is how long the id of a permitted delivery is remembered after it cannot be carried out any more, in ms. Tenants hand events out again within seconds of
-// their deadline, and an event whose deadline is past is refused for that.
+// deliveriesKept is how long the id of a permitted delivery is remembered after it cannot be carried out any more, in ms. Of those that are forgotten the latest deadline is
+// remembered: what the tenant hands out with none later may be one of them, whatever the host's clock says.
 const deliveriesKept = 24 * 60 * 60 * 1000
 
 // Delivered is what is remembered of a permitted delivery.
 type Delivered struct {
-	ID      string           `json:"id"`
-	Object  scoping.ObjectID `json:"object"`
-	Name    string           `json:"name,omitempty"`
-	Engine  string           `json:"engine"`
-	Op      string           `json:"op"`
-	By      string           `json:"by,omitempty"`
-	CloudID string           `json:"cloudId,omitempty"`
-	At      int64            `json:"at"` // of the permit, Unix ms
-	Until   int64            `json:"until"`
-	Ended   bool             `json:"ended,omitempty"`
-	Code    string           `json:"code,omitempty"` // of its end
-	Reason  string           `json:"reason,omitempty"`
-	Known   bool             `json:"known,omitempty"` // a doubt that ended: a later delivery to the same object was answered
+	ID       string           `json:"id"`
+	Object   scoping.ObjectID `json:"object"`
+	Name     string           `json:"name,omitempty"`
+	Engine   string           `json:"engine"`
+	Op       string           `json:"op"`
+	By       string           `json:"by,omitempty"`
+	CloudID  string           `json:"cloudId,omitempty"`
+	At       int64            `json:"at"` // of the permit, Unix ms
+	Until    int64            `json:"until"`
+	Deadline int64            `json:"deadline,omitempty"`
+	Ended    bool             `json:"ended,omitempty"`
+	Code     string           `json:"code,omitempty"` // of its end
+	Reason   string           `json:"reason,omitempty"`
+	Known    bool             `json:"known,omitempty"` // a doubt that ended: a later delivery to the same object was answered
 }
 
 // InDoubt reports whether the directory may have it or not, as far as is known. One without an end is either under way, or in doubt since the process ended that had permitted it.
@@ -62,8 +65,14 @@ func (s *State) foldDelivery(r Record) error {
 		if s.Deliveries == nil {
 			s.Deliveries = map[string]*Delivered{}
 		}
-		maps.DeleteFunc(s.Deliveries, func(_ string, x *Delivered) bool { return x.Until+deliveriesKept < r.Moment() })
-		s.Deliveries[d.ID] = &Delivered{ID: d.ID, Object: *r.Object, Name: r.Name, Engine: r.Engine, Op: r.Op, By: r.By, CloudID: d.CloudID, At: r.At, Until: d.Until}
+		maps.DeleteFunc(s.Deliveries, func(_ string, x *Delivered) bool {
+			old := x.Until+deliveriesKept < r.Moment()
+			if old {
+				s.EventsUntil = max(s.EventsUntil, x.Deadline)
+			}
+			return old
+		})
+		s.Deliveries[d.ID] = &Delivered{ID: d.ID, Object: *r.Object, Name: r.Name, Engine: r.Engine, Op: r.Op, By: r.By, CloudID: d.CloudID, At: r.At, Until: d.Until, Deadline: d.Deadline}
 	case Ended:
 		x := s.Deliveries[d.ID]
 		if x == nil {

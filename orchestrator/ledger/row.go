@@ -122,6 +122,8 @@ type State struct {
 
 	// Deliveries are the writes into the directory that were permitted, by id, for a day: none is permitted twice.
 	Deliveries map[string]*Delivered `json:"deliveries,omitempty"`
+	// EventsUntil is the latest deadline of the events among those that are forgotten: see Delivery.Deadline.
+	EventsUntil int64 `json:"eventsUntil,omitempty"`
 
 	since   uint64                        // the first record of which the shelf knows what objects it is about
 	records map[scoping.ObjectID][]uint64 // about which objects the records since the last checkpoint are

@@ -51,6 +51,10 @@ func (w *world) next() {
 	if w.eyes[Passwords] && w.r.IntN(3) == 0 {
 		w.handPasswords()
 	}
+	if w.eyes[Deliveries] && w.r.IntN(3) == 0 {
+		w.changeInTenant()
+		w.maybe(30, w.setByCommand)
+	}
 	if len(w.flappers) > 0 && w.fault(25) {
 		w.pass(2 * delay)
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
@@ -124,6 +128,8 @@ func (w *world) interleaveAt(percent int) {
 	case w.preparing:
 	case w.eyes[Passwords] && n < 76:
 		w.handPasswords()
+	case w.eyes[Deliveries] && n < 80:
+		w.changeInTenant()
 	case n < 85:
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	default:

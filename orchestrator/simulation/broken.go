@@ -50,6 +50,8 @@ const (
 	OlderPasswords   Broken = "an older password over a newer one"            // flows §1
 	NeverArrived     Broken = "a password settled that never arrived"         // P6
 	SecretsWritten   Broken = "a secret in a record"                          // X4
+	DeliveredTwice   Broken = "an event that is delivered twice"              // flows §0
+	PermitsUnjudged  Broken = "a permit after the cutover"                    // flows §0
 )
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
@@ -76,6 +78,8 @@ var caught = map[Broken]struct {
 	OlderPasswords:   {Passwords, olderPassword, Laggards},
 	NeverArrived:     {Passwords, passwordDiffers, ""},
 	SecretsWritten:   {Passwords, secretWritten, ""},
+	DeliveredTwice:   {Deliveries, permittedTwice, ""},
+	PermitsUnjudged:  {Deliveries, strangerDelivers, ""},
 }
 
 // Notices says that a violation is how the loss of a safeguard shows.
@@ -96,7 +100,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, SecretsWritten}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, SecretsWritten, DeliveredTwice, PermitsUnjudged}
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -107,5 +111,6 @@ var without = map[Broken]gate.Safeguard{
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
+	DeliveredTwice: gate.PermitOnce, PermitsUnjudged: gate.PermitJudged,
 	OwnUnshown: gate.OwnWritesLaid, OlderPasswords: gate.PasswordOrder, NeverArrived: gate.PasswordDoubts, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
 }

@@ -44,22 +44,23 @@ type book struct {
 		raw       []byte
 		partition *scoping.Partition
 	}
-	waves      map[string]wave.Wave
-	stops      []gate.Stop
-	epoch      scoping.Epoch
-	debt       uint64
-	places     map[scoping.GUID]scoping.Place // when a cutover began, as the host knew them
-	newest     uint64                         // the highest record read so far, crashes included
-	crashes    int
-	reread     bool // everything is read anew, after a crash
-	commits    int  // of control, when it was read last
-	frozen     map[string]*frozenScope
-	shadow     map[string]snapshot     // wave -> the directory when its shadow run began
-	proposed   map[string]hearing      // by wave: what its target proposed in the shadow run
-	transfers  map[string]int          // by wave
-	parked     map[scoping.GUID]bool   // a change of policy left them to nobody, as they are (rule T4)
-	hollow     map[scoping.GUID]stays  // by choice: its group says nothing
-	lastEngine map[scoping.GUID]string // the engine that settled the base feature last
+	waves        map[string]wave.Wave
+	stops        []gate.Stop
+	epoch        scoping.Epoch
+	installation string
+	debt         uint64
+	places       map[scoping.GUID]scoping.Place // when a cutover began, as the host knew them
+	newest       uint64                         // the highest record read so far, crashes included
+	crashes      int
+	reread       bool // everything is read anew, after a crash
+	commits      int  // of control, when it was read last
+	frozen       map[string]*frozenScope
+	shadow       map[string]snapshot     // wave -> the directory when its shadow run began
+	proposed     map[string]hearing      // by wave: what its target proposed in the shadow run
+	transfers    map[string]int          // by wave
+	parked       map[scoping.GUID]bool   // a change of policy left them to nobody, as they are (rule T4)
+	hollow       map[scoping.GUID]stays  // by choice: its group says nothing
+	lastEngine   map[scoping.GUID]string // the engine that settled the base feature last
 	imageBook
 	tries        map[try]int
 	wishes       map[wish][]time.Time
@@ -346,7 +347,8 @@ func (w *world) readControl(tx state.Tx) error {
 		}
 	}
 	var head struct {
-		Epoch scoping.Epoch `json:"epoch"`
+		Epoch        scoping.Epoch `json:"epoch"`
+		Installation string        `json:"installation"`
 	}
 	if raw := tx.Get("host", "head"); raw != nil {
 		if err := json.Unmarshal(raw, &head); err != nil {
@@ -356,7 +358,7 @@ func (w *world) readControl(tx state.Tx) error {
 	if head.Epoch.Compare(b.epoch) < 0 {
 		w.fail(epochs, "control is at %s, and was at %s", head.Epoch, b.epoch)
 	}
-	b.epoch = head.Epoch
+	b.epoch, b.installation = head.Epoch, head.Installation
 	before := b.controlRead
 	b.stops, b.waves, b.controlRead = nil, map[string]wave.Wave{}, w.now
 	err := tx.Each("stops", "", func(_ string, v []byte) error {

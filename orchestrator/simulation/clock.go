@@ -77,6 +77,7 @@ func (w *world) stepClock() {
 func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 	w.tenant.settle()
+	w.settleDeliveries()
 }
 
 var _ gate.Clock = (*world)(nil)

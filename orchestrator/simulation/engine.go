@@ -64,6 +64,7 @@ func (x engines) Describe(_ context.Context, name string) (engine.Description, e
 
 func description(name string) engine.Description {
 	return engine.Description{Kind: name, Version: "1", Contract: engine.ContractVersion, Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.PasswordHash},
+		Delivers: []scoping.Feature{scoping.PasswordWriteback},
 		Reads: map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"cn", "displayName", "userPrincipalName", "userAccountControl", "department", "title", "manager", "pwdLastSet"}},
 			scoping.Group: {Attributes: []string{"cn", "displayName", "member"}}, scoping.Contact: {Attributes: []string{"cn", "displayName", "department", "title", "manager"}}},
 		CanShadow: true, Release: "clean"}

@@ -25,16 +25,17 @@ const (
 	Losses       Eye = "engines that lose news"              // of which the directory told the host too
 	Passwords    Eye = "passwords are handed over"           // the feature is switched on, and passwords change
 	Contacts     Eye = "contacts, which no bin keeps"        // in groups and as managers; open where a test asks for it
+	Deliveries   Eye = "passwords are set from the tenant"   // and by commands, in the directory
 )
 
 // Eyes lists every eye.
 func Eyes() []Eye {
-	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules, Losses, Passwords, Contacts}
+	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules, Losses, Passwords, Contacts, Deliveries}
 }
 
 // shares says in how many of a thousand simulations an eye is open.
 var shares = map[Eye]uint64{InFlight: 500, FailingSteps: 333, ClockSteps: 250, Flapping: 250, BigWorlds: 20, Laggards: 250, Deciders: 333, Thaws: 333, Domains: 250,
-	BeforeImages: 1000, OtherHosts: 200, NewRules: 250, Losses: 250, Passwords: 300}
+	BeforeImages: 1000, OtherHosts: 200, NewRules: 250, Losses: 250, Passwords: 300, Deliveries: 300}
 
 // opened gives the eyes of a seed.
 func opened(seed uint64, o Options) map[Eye]bool {

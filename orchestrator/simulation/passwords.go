@@ -335,7 +335,7 @@ func (w *world) checkPassword(e *entry, a *account) {
 
 // checkSecrets: nothing of a credential is written down (rule X4).
 func (w *world) checkSecrets(record []byte) {
-	if w.eyes[Passwords] && bytes.Contains(record, []byte(secretMark)) {
+	if (w.eyes[Passwords] || w.eyes[Deliveries]) && bytes.Contains(record, []byte(secretMark)) {
 		w.fail(durable, secretWritten)
 	}
 }

@@ -123,7 +123,7 @@ func TestInvariantsHold(t *testing.T) {
 
 // seen says how often the usual 300 seeds have to see what an eye looks for: about half as often as they did when it was made.
 var seen = map[simulation.Eye]int{simulation.InFlight: 30, simulation.FailingSteps: 300, simulation.ClockSteps: 150, simulation.Flapping: 300, simulation.BigWorlds: 20, simulation.Laggards: 150,
-	simulation.Deciders: 50, simulation.Thaws: 150, simulation.Domains: 30, simulation.BeforeImages: 5, simulation.OtherHosts: 60, simulation.NewRules: 60, simulation.Losses: 100}
+	simulation.Deciders: 50, simulation.Thaws: 150, simulation.Domains: 30, simulation.BeforeImages: 5, simulation.OtherHosts: 60, simulation.NewRules: 60, simulation.Losses: 100, simulation.Passwords: 1000, simulation.Deliveries: 800}
 
 func add(to, from map[string]int) {
 	for k, n := range from {

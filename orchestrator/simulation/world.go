@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/orchestrator/writeback"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -78,6 +79,8 @@ type world struct {
 	depth     int
 	throttled scoping.ObjectID // whose write has to be tried again
 
+	passwords deliveries
+
 	flappers []*flapper
 	thaws    []thaw
 	verified []string              // the tenant\'s domains
@@ -110,6 +113,7 @@ func newWorld(seed uint64, o Options) *world {
 	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()
+	w.passwords = deliveries{byID: map[string]*delivery{}, set: map[scoping.GUID]int{}}
 	if w.o.Trouble == 0 {
 		w.o.Trouble = []int{0, 5, 15, 30}[w.r.IntN(4)]
 	}
@@ -214,6 +218,7 @@ func (w *world) restart() {
 		w.locked, w.driving = map[string]int{}, map[string]bool{}
 		w.book.forget()
 		w.tenant.orphan()
+		w.orphanDeliveries()
 		for _, e := range w.engines {
 			e.busy, e.grants = false, nil
 		}
@@ -293,7 +298,11 @@ func (w *world) open() error {
 	if w.eyes[OtherHosts] {
 		t = marked{w.tenant}
 	}
-	w.host, err = host.Open(ctx, host.Options{Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Claims: claims, Engines: engines{w}, Clock: w, NewID: w.newID,
+	var deliver writeback.Engines
+	if w.eyes[Deliveries] {
+		deliver = deliverer{engines{w}}
+	}
+	w.host, err = host.Open(ctx, host.Options{Deliverer: deliver, Relay: relay{w}, Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Claims: claims, Engines: engines{w}, Clock: w, NewID: w.newID,
 		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: checkpoints, Unsaved: w.unsaved(), Patience: ghostLife + 2*delay, Progress: w.progress, Without: without[w.o.Break]})
 	if err != nil {
 		return w.opening("the host", err)

@@ -400,7 +400,7 @@ func TestNeitherLogNorErrorsShowASecret(t *testing.T) {
 		w.fault(f)
 		fmt.Fprintf(&out, "%+v\n", w.sendCredentials(item))
 	}
-	fmt.Fprintf(&out, "%+v %#v %s\n", item, item, item)
+	fmt.Fprintf(&out, "%+v %#v %v\n", item, item, item)
 	if _, err := w.server.AddWritebackFault(lab.WritebackFault{Kind: "forge", User: id, NewPassword: password}); err != nil {
 		t.Fatal(err)
 	}

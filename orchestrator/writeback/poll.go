@@ -71,7 +71,7 @@ func (d *Desk) Poll(ctx context.Context) error {
 			room <- struct{}{}
 			work.Go(func() {
 				defer func() { <-room }()
-				if err := d.event(ctx, e); err != nil {
+				if err := d.Take(ctx, e); err != nil {
 					select {
 					case failed <- err:
 					default:
@@ -129,8 +129,8 @@ func (d *Desk) home(ctx context.Context) (home, error) {
 	return home{tenant: id, installation: d.o.Gate.Authority().Installation}, nil
 }
 
-// event takes one event, carries it out and answers it. Its error is one of the state.
-func (d *Desk) event(ctx context.Context, e cloud.PasswordEvent) error {
+// Take takes one event, carries it out and answers it. Its error is one of the state.
+func (d *Desk) Take(ctx context.Context, e cloud.PasswordEvent) error {
 	defer e.Wipe()
 	if !d.take(e.ID) {
 		return nil // it came again while it is under way
@@ -158,11 +158,9 @@ func (d *Desk) event(ctx context.Context, e cloud.PasswordEvent) error {
 
 // carry carries an event out, or finds how it ended before; answer is false where nothing is to be answered.
 func (d *Desk) carry(ctx context.Context, e cloud.PasswordEvent) (out Outcome, answer bool, err error) {
+	before, seen := d.o.Gate.Permitted(e.ID)
 	var row *ledger.Row
-	var before ledger.Delivered
-	var seen bool
 	d.o.Gate.Read(func(s *ledger.State) {
-		before, seen = s.Delivery(e.ID)
 		if r, linked := s.ByCloud(e.CloudID); linked && r.Kind == scoping.User && r.State == ledger.Live {
 			copied := *r
 			row = &copied
