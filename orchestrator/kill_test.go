@@ -2,6 +2,7 @@ package orchestrator_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // hostProcess is a host of its own: it opens the Tandem of a folder, does one thing, and prints its progress, a line each.
@@ -47,7 +49,7 @@ func hostProcess(dir string, args []string) int {
 }
 
 func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
-	o, err := orchestrator.Open(ctx, c, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Command: "test host", Self: os.Args[0], Patience: time.Second,
+	o, err := orchestrator.Open(ctx, c, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Command: "test host", Self: os.Args[0], Patience: time.Second, Hook: killing(c.StateDir(), args),
 		Progress: func(p run.Progress) { fmt.Printf("%s[%s]%s %s\n", p.Engine, p.Wave, p.Phase, p.Note) }})
 	if err != nil {
 		return err
@@ -55,6 +57,9 @@ func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
 	defer func() { _ = o.Close(ctx) }()
 	h := o.Host()
 	switch args[0] {
+	case "serve":
+		fmt.Println("[it] serves")
+		err = o.RunSchedules(ctx)
 	case "sync":
 		_, err = h.Sync(ctx, args[1], run.SyncOptions{Profile: args[2]})
 	case "migrate":
@@ -67,6 +72,29 @@ func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
 		}
 	}
 	return err
+}
+
+// killing returns the hook of a process that kills itself as soon as a text is durable in its log once more.
+func killing(dir string, args []string) state.Hook {
+	if args[0] != "serve" || len(args) < 2 {
+		return nil
+	}
+	count := func() (n int) {
+		segments, _ := filepath.Glob(filepath.Join(dir, "log", "*"))
+		for _, s := range segments {
+			b, _ := os.ReadFile(s) // what cannot be read has it not
+			n += bytes.Count(b, []byte(args[1]))
+		}
+		return n
+	}
+	before := count()
+	return func(point string) error {
+		if point == state.FailAppendAfterSync && count() > before {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		return nil
+	}
 }
 
 // child is a running host process.

@@ -1,10 +1,12 @@
 package orchestrator_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -107,6 +109,25 @@ type world struct {
 	titles int    // given by writer
 	pilot  string // the policy with the pilot
 	clock  *leaper
+	keep   *kept // the whole log, instead of what is worth a person's eye on standard error; nil: not kept
+}
+
+// kept is a log that a test looks through.
+type kept struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (k *kept) Write(b []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.text.Write(b)
+}
+
+func (k *kept) String() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.text.String()
 }
 
 // leaper is a clock that does not wait: a long sleep moves it on at once.
@@ -247,7 +268,11 @@ func (w *world) open() {
 	if testing.Verbose() {
 		level = slog.LevelInfo
 	}
-	o, err := orchestrator.Open(w.t.Context(), w.config, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: level})), Command: "test", Self: os.Args[0], Patience: time.Second, Clock: w.clock})
+	to := io.Writer(testWriter{w.t})
+	if w.keep != nil {
+		level, to = slog.LevelDebug, w.keep
+	}
+	o, err := orchestrator.Open(w.t.Context(), w.config, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), Command: "test", Self: os.Args[0], Patience: time.Second, Clock: w.clock})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -21,10 +21,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/run"
-	"github.com/tandem-sync/tandem/orchestrator/writeback"
-	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/secret"
-	"github.com/tandem-sync/tandem/scoping"
 )
 
 const writebackPolicy = `version: 1
@@ -52,6 +49,17 @@ type clerk struct {
 
 func newClerk(t *testing.T, s site) *clerk {
 	w := &clerk{world: emptyWorld(t, s)}
+	w.keep = &kept{}
+	t.Cleanup(func() { // whatever host, engines and agents log at all
+		for _, word := range w.said {
+			if strings.Contains(w.keep.String(), word) {
+				t.Errorf("the log has %q in it", word)
+			}
+		}
+		if t.Failed() {
+			t.Log(w.keep.String())
+		}
+	})
 	for _, ou := range []string{"Sales", "Lab"} {
 		w.add("OU="+ou+","+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
 	}
@@ -265,7 +273,198 @@ func TestPasswordsOfTheTenantAreWrittenIntoTheDirectoryByBothEngines(t *testing.
 	})
 }
 
+func TestWhosePasswordIsNeverSetAndWhatIsNoEventOfOurs(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newClerk(t, s)
+		first := w.said.word("Some-Passw0rd!")
+		_, ann := w.person("ann", "OU=Sales,"+s.base)
+		bossDN, boss := w.person("chief", "OU=Lab,"+s.base)
+		_, cid := w.person("cid", "OU=Sales,"+s.base)
+		inner, outer := "CN=inner,OU=Lab,"+s.base, "CN=outer,OU=Lab,"+s.base
+		w.add(inner, map[string][]string{"objectClass": {"group"}, "sAMAccountName": {"inner"}, "member": {bossDN}})
+		w.add(outer, map[string][]string{"objectClass": {"group"}, "sAMAccountName": {"outer"}, "member": {inner}})
+		r := ldap.NewModifyRequest("CN=Domain Admins,CN=Users,"+s.base, nil)
+		r.Add("member", []string{outer})
+		w.must(w.conn.Modify(r))
+		w.starts()
+		_, err := w.model.AssignRole(w.mustUser(cid).ID, tenant.GlobalAdministrator, false)
+		w.must(err)
+		stop := w.serves()
+
+		w.is("a Domain Admin by nested groups", w.portal("reset", map[string]any{"user": boss, "newPassword": w.said.word("Second-Passw0rd!")}), "not-allowed")
+		w.is("a Global Administrator of the tenant", w.portal("reset", map[string]any{"user": cid, "newPassword": "Second-Passw0rd!"}), "not-allowed")
+		if u, linked := w.user("svc-reset@" + s.domain); linked && u.Properties["accountEnabled"] == true {
+			w.is("Tandem's own account", w.portal("reset", map[string]any{"user": "svc-reset@" + s.domain, "newPassword": "Second-Passw0rd!"}), "not-allowed")
+			w.is("it signs in as before", w.binds("svc-reset@"+s.domain, "Resetting-Passw0rd!"), "yes")
+		}
+		for _, e := range w.graph.WritebackEvents() {
+			if e.Code != "not-allowed" && e.Code != "not-in-scope" || e.Message != "This is not allowed." {
+				t.Errorf("the tenant reads %q of %s", e.Message, e.Code)
+			}
+		}
+		for _, upn := range []string{boss, cid} {
+			w.is(upn+" signs in as before", w.binds(upn, first), "yes")
+		}
+		why := ""
+		for _, r := range w.deliveries() {
+			why += r.Reason + "\n"
+		}
+		if !strings.Contains(why, "Domain Admins") || !strings.Contains(why, "it holds power in the tenant") {
+			t.Errorf("the journal does not say why: %s", why)
+		}
+
+		// Events that nobody may carry out, and one that comes again and again.
+		id, past := w.mustUser(ann).ID, -1000
+		other := "another-installation"
+		var forged []string
+		for _, f := range []tenant.WritebackFault{{Installation: &other}, {Tenant: "another-tenant"}, {DeadlineMillis: &past}, {User: "nobody"}} {
+			f.Kind, f.NewPassword = "forge", w.said.word("Forged-Passw0rd!")
+			if f.User == "" {
+				f.User = id
+			}
+			at, err := w.graph.AddWritebackFault(f)
+			w.must(err)
+			forged = append(forged, at)
+		}
+		_, err = w.graph.AddWritebackFault(tenant.WritebackFault{Kind: "repeat", Times: 1})
+		w.must(err)
+		w.is("a reset that comes twice", w.portal("reset", map[string]any{"user": ann, "newPassword": w.said.word("Third-Passw0rd!")}), "")
+		var real tenant.EventRecord
+		w.eventually("everything was handed out", 30*time.Second, func() bool {
+			handed := true
+			for _, e := range w.graph.WritebackEvents() {
+				if e.State == "answered" && e.Code == "ok" {
+					real = e
+				}
+				handed = handed && (e.Handed > 0 || e.State == "expired")
+			}
+			return handed && real.Handed == 2
+		})
+		replay, err := w.graph.AddWritebackFault(tenant.WritebackFault{Kind: "forge", ID: real.ID, User: id, NewPassword: "Forged-Passw0rd!"})
+		w.must(err)
+		w.eventually("the replay was handed out", 30*time.Second, func() bool {
+			return slices.ContainsFunc(w.graph.WritebackEvents(), func(e tenant.EventRecord) bool { return e.ID == replay && e.Forged && e.Handed > 0 })
+		})
+		w.is("a last reset", w.portal("reset", map[string]any{"user": ann, "newPassword": w.said.word("Fourth-Passw0rd!")}), "")
+		w.is("signs in with the last password", w.binds(ann, "Fourth-Passw0rd!"), "yes")
+		for _, e := range w.graph.WritebackEvents() {
+			if e.Forged && slices.Contains(forged[:3], e.ID) && e.State == "answered" {
+				t.Errorf("a forged event was answered: %+v", e)
+			}
+		}
+		permits := 0
+		for _, r := range w.deliveries() {
+			if r.Delivery.Step == ledger.Permitted {
+				permits++
+			}
+		}
+		if permits != 2 {
+			t.Errorf("%d permits for two resets", permits)
+		}
+		stop()
+		w.close()
+		w.noSecretIn(w.state(), w.said...)
+	})
+}
+
+// A host that is killed right after it permitted a write, or right after that has ended, never lets it be carried out a second time, whatever the engine still did.
+func TestAHostThatIsKilledAfterThePermitNeverPermitsAgain(t *testing.T) {
+	overSamba(t, func(s site) {
+		w := newClerk(t, s)
+		w.said.word("Some-Passw0rd!")
+		_, upn := w.person("ann", "OU=Sales,"+s.base)
+		w.starts()
+		w.close()
+		for n, step := range []ledger.Step{ledger.Ended, ledger.Permitted} {
+			word := w.said.word(fmt.Sprintf("Killed-Passw0rd!%d", n))
+			c := w.spawn("serve", fmt.Sprintf("\"step\":%q", step))
+			if !c.until("serves") {
+				t.Fatal(c.last)
+			}
+			told := make(chan string, 1)
+			go func() { told <- w.portal("reset", map[string]any{"user": upn, "newPassword": word}) }()
+			c.until("there is no such line") // until it is dead
+			c.kill()
+			w.nothingLeft()
+			stamp := w.stamp("CN=ann,OU=Sales," + s.base)
+			w.open()
+			stop := w.serves()
+			want := map[ledger.Step]string{ledger.Permitted: "in-doubt", ledger.Ended: ""}[step]
+			w.is(string(step)+": the person is told", <-told, want)
+			if after := w.stamp("CN=ann,OU=Sales," + s.base); after != stamp {
+				t.Errorf("%s: the password was set again: %s, then %s", step, stamp, after)
+			}
+			if d := w.tandem.Host().Doubtful(nil); len(d) != n || n == 1 && (d[0].Engine != "connect" || d[0].Name == "" || d[0].By != "the tenant") {
+				t.Errorf("%s: in doubt: %+v", step, d)
+			}
+			stop()
+			w.close()
+		}
+		w.noSecretIn(w.state(), w.said...)
+	})
+}
+
+// stamp is what the directory shows of the last change of a password.
+func (w *world) stamp(dn string) string {
+	w.t.Helper()
+	res, err := w.conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"pwdLastSet", "uSNChanged"}, nil))
+	w.must(err)
+	return res.Entries[0].GetAttributeValue("pwdLastSet") + "/" + res.Entries[0].GetAttributeValue("uSNChanged")
+}
+
+// While a wave hands users over and takes them back, every reset is carried out by one engine or refused, and the last that was taken is the password.
+func TestResetsWhileAWaveCutsOver(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newClerk(t, s)
+		w.said.word("Some-Passw0rd!")
+		_, upn := w.person("ann", "OU=Sales,"+s.base)
+		w.starts()
+		stop := w.serves()
+		quit, done := make(chan struct{}), make(chan string, 1)
+		taken := 0
+		go func() {
+			last := "Some-Passw0rd!"
+			for n := 0; ; n++ {
+				word := fmt.Sprintf("Reset-Passw0rd!%d", n)
+				switch code := w.portal("reset", map[string]any{"user": upn, "newPassword": word}); code {
+				case "":
+					last, taken = word, taken+1
+				case "busy", "failed": // the scope changed hands just then
+				default:
+					t.Errorf("reset %d: %s", n, code)
+				}
+				select {
+				case <-quit:
+					done <- last
+					return
+				default:
+				}
+			}
+		}()
+		x := w.migrate("OU=Sales,"+s.base, "cloudsync")
+		w.rollback(x)
+		close(quit)
+		last := <-done
+		stop()
+		w.is("signs in with the last password that was taken", w.binds(upn, last), "yes")
+		by, open := map[string]int{}, map[string]bool{}
+		for _, r := range w.deliveries() {
+			switch r.Delivery.Step {
+			case ledger.Permitted:
+				by[r.Engine]++
+				open[r.Delivery.ID] = true
+			case ledger.Ended:
+				delete(open, r.Delivery.ID)
+			}
+		}
+		if len(open) > 0 || taken == 0 {
+			t.Errorf("%d taken, %d without an end, by engine: %v", taken, len(open), by)
+		}
+		t.Logf("%d resets were taken, by engine: %v", taken, by)
+		w.close()
+		w.noSecretIn(w.state(), append(w.said, "Reset-Passw0rd!")...)
+	})
+}
+
 // state is the folder of state, engines and agents; the configuration's own files beside it hold passwords.
 func (w *world) state() string { return w.dir + "/state" }
-
-var _ = []any{slices.Sort[[]string], tenant.User, writeback.ErrNotSet, engine.DeliveryOK, scoping.Users}

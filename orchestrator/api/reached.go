@@ -71,7 +71,15 @@ func (e *Engine) timetable(loops []schedule.Loop) {
 }
 
 // trouble says what keeps everything from being healthy: directories, tenant and engines that were not reached, and loops that stand still.
-func (h *Handler) trouble(s answer.Status) []string { return append(s.Trouble(), h.o.Standing()...) }
+func (h *Handler) trouble(s answer.Status) []string {
+	out := append(s.Trouble(), h.o.Standing()...)
+	for _, l := range h.o.Loops() {
+		if l.Name == schedule.WritebackLoop && l.Failures > 1 { // one alone is soon over
+			out = append(out, fmt.Sprintf("passwords that people change in the tenant are not taken: %v", l.Err))
+		}
+	}
+	return out
+}
 
 // alive answers /healthz: whether the process should go on, or be started anew. It says no when a loop of serving stands still; an outage of others is
 // no reason.

@@ -31,7 +31,8 @@ const (
 	NotDenied  Denial = ""
 	DeniedSeen Denial = "seen"         // the id was permitted before
 	DeniedGone Denial = "gone"         // the directory shows no living user
-	DeniedNone Denial = "not-in-scope" // nobody owns it, or another engine does
+	DeniedNone Denial = "not-in-scope" // nobody owns it
+	DeniedMove Denial = "moved"        // it belongs to another engine by now: that one does it when it is asked for again
 	DeniedStop Denial = "stopped"
 	DeniedBusy Denial = "busy"    // the scope changes hands, or another delivery to the same object may still arrive
 	DeniedTime Denial = "expired" // too little is left of its time, or it may be one that was permitted and is forgotten
@@ -70,7 +71,7 @@ func Permits(c PermitCase) (Denial, string) {
 	case c.Owner == scoping.None:
 		return DeniedNone, "no engine owns it there"
 	case c.Engine != "" && c.Owner != c.Engine:
-		return DeniedNone, "it belongs to " + c.Owner + " now"
+		return DeniedMove, "it belongs to " + c.Owner + " now"
 	case c.Stopped != "":
 		return DeniedStop, c.Stopped
 	case c.Frozen:

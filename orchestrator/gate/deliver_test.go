@@ -27,7 +27,7 @@ func TestADeliveryIsPermittedOnlyWhileNothingIsInItsWay(t *testing.T) {
 		"perhaps permitted before": {func(c *gate.PermitCase) { c.Forgotten = true }, gate.DeniedTime, "before"},
 		"no such user":             {func(c *gate.PermitCase) { c.User = false }, gate.DeniedGone, "no such user"},
 		"nobody's":                 {func(c *gate.PermitCase) { c.Owner = scoping.None }, gate.DeniedNone, "no engine"},
-		"another engine's":         {func(c *gate.PermitCase) { c.Owner = theirs }, gate.DeniedNone, "cloudsync now"},
+		"another engine's":         {func(c *gate.PermitCase) { c.Owner = theirs }, gate.DeniedMove, "cloudsync now"},
 		"stopped":                  {func(c *gate.PermitCase) { c.Stopped = "stopped by ann" }, gate.DeniedStop, "ann"},
 		"frozen":                   {func(c *gate.PermitCase) { c.Frozen = true }, gate.DeniedBusy, "hands"},
 		"another one under way":    {func(c *gate.PermitCase) { c.Busy = true }, gate.DeniedBusy, "same user"},
@@ -112,7 +112,7 @@ func TestWhatCameBetweenOfferAndReadinessRefuses(t *testing.T) {
 		"nothing": {func(*world) {}, gate.NotDenied},
 		"a cutover": {func(w *world) {
 			w.sights[ann] = gate.Sight{Known: true, Kind: scoping.User, Parent: other, Chain: []scoping.GUID{other, root}}
-		}, gate.DeniedNone},
+		}, gate.DeniedMove},
 		"a stop": {func(w *world) {
 			a := w.g.Authority()
 			a.Stops = []gate.Stop{{ID: "all", Reason: "r", By: "b"}}

@@ -156,10 +156,10 @@ func PasswordsLoop(name string) string { return "passwords " + name }
 // WaveLoop names the loop of a wave.
 func WaveLoop(id string) string { return "wave " + id }
 
-const (
-	wavesLoop     = "waves"
-	writebackLoop = "writeback"
-)
+// WritebackLoop names the loop that takes changed passwords from the tenant.
+const WritebackLoop = "writeback"
+
+const wavesLoop = "waves"
 
 // The pauses of the loop of writeback: each question waits by itself, and a person waits for each answer. After failures it doubles.
 const (
@@ -170,8 +170,8 @@ const (
 // writeback is the loop that takes changed passwords from the tenant.
 func (s *Scheduler) writeback(ctx context.Context, over func(error)) {
 	for ctx.Err() == nil {
-		failures := s.step(ctx, writebackLoop, over, s.work.Writeback)
-		s.rest(ctx, writebackLoop, min(writebackPause<<min(failures, 10), writebackMost))
+		failures := s.step(ctx, WritebackLoop, over, s.work.Writeback)
+		s.rest(ctx, WritebackLoop, min(writebackPause<<min(failures, 10), writebackMost))
 	}
 }
 

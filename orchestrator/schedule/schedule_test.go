@@ -57,7 +57,7 @@ func (w *work) Run(ctx context.Context, name string) error {
 	return w.do(ctx, name)
 }
 
-func (w *work) Writeback(context.Context) error { return nil }
+func (w *work) Writeback(ctx context.Context) error { return w.Run(ctx, "writeback") }
 
 func (w *work) Passwords(ctx context.Context, name string) error {
 	return w.Run(ctx, "passwords of "+name)
@@ -107,6 +107,42 @@ func serve(t *testing.T, s *schedule.Scheduler, during func()) error {
 	during()
 	cancel()
 	return <-ended
+}
+
+func TestChangedPasswordsAreAskedForAtOnceAndSlowerWhileThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWork()
+		s := schedule.New(w, nil)
+		if err := serve(t, s, func() {
+			time.Sleep(time.Minute)
+			if n, _ := w.count("writeback"); n < 59 || n > 61 {
+				t.Errorf("%d questions in a minute", n)
+			}
+			w.set(func() { w.fail["writeback"] = errors.New("502") })
+			time.Sleep(10 * time.Minute)
+			if n, _ := w.count("writeback"); n < 70 || n > 90 {
+				t.Errorf("%d questions after ten minutes of an outage", n)
+			}
+			var loop schedule.Loop
+			for _, l := range s.Loops() {
+				if l.Name == schedule.WritebackLoop {
+					loop = l
+				}
+			}
+			if loop.Failures < 10 || loop.Err == nil || len(s.Standing()) > 0 {
+				t.Errorf("%+v, standing still: %v", loop, s.Standing())
+			}
+			w.set(func() { delete(w.fail, "writeback") })
+			time.Sleep(31 * time.Second)
+			before, _ := w.count("writeback")
+			time.Sleep(10 * time.Second)
+			if n, _ := w.count("writeback"); n-before < 9 {
+				t.Errorf("%d questions in ten seconds after the outage", n-before)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestARunThatHangsDelaysNobodyElse(t *testing.T) {

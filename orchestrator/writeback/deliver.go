@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -41,9 +42,16 @@ const afterwards = 5 * time.Second
 // Deliver carries a change out, and wipes its passwords. An error says that the state failed, or that ctx ended before anything was permitted.
 func (d *Desk) Deliver(ctx context.Context, o Order) (Outcome, error) {
 	defer o.wipe()
-	ctx, cancel := context.WithTimeout(ctx, min(o.Deadline.Sub(d.o.Clock.Now()), gate.MaxDelivery)+afterwards)
+	limit := min(o.Deadline.Sub(d.o.Clock.Now()), gate.MaxDelivery) + afterwards
+	asker := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	x := &delivery{Desk: d, order: o, is: gate.Delivery{ID: o.ID, Object: o.Object, Feature: o.Feature, Op: string(o.Op), By: o.By, CloudID: o.CloudID, Deadline: o.Deadline}}
+	x := &delivery{Desk: d, asker: asker, order: o, is: gate.Delivery{ID: o.ID, Object: o.Object, Feature: o.Feature, Op: string(o.Op), By: o.By, CloudID: o.CloudID, Deadline: o.Deadline}}
+	defer context.AfterFunc(asker, func() { // whoever ends before the permit is not waited for; afterwards an abort would only leave it in doubt
+		if x.leave() {
+			cancel()
+		}
+	})()
 	out, err := x.offer(ctx)
 	if err != nil || out.Code != "" {
 		return x.denied(ctx, out, err)
@@ -54,11 +62,32 @@ func (d *Desk) Deliver(ctx context.Context, o Order) (Outcome, error) {
 // delivery is one on its way.
 type delivery struct {
 	*Desk
+	asker context.Context // of the caller; the delivery has a longer life of its own once it is permitted
 	order Order
 	is    gate.Delivery
 	no    gate.Denial // of the permit
 	why   string
 	lost  error // the permit could not be made durable
+
+	mu    sync.Mutex
+	begun bool // the permit is being made
+	left  bool // the caller ended before that
+}
+
+// leave notes that the caller has ended, and reports whether that ends the delivery.
+func (x *delivery) leave() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.left = !x.begun
+	return x.left
+}
+
+// begin notes that the permit is being made, and reports whether the caller still wants it.
+func (x *delivery) begin() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.begun = !x.left && x.asker.Err() == nil
+	return x.begun
 }
 
 // offer judges the change before any engine hears of it; a code says why none does.
@@ -137,6 +166,9 @@ func known(code string) bool {
 
 // permit answers the engine that is ready to write.
 func (x *delivery) permit(ctx context.Context) (engine.Permit, error) {
+	if !x.begin() {
+		return engine.Permit{}, context.Cause(x.asker)
+	}
 	remaining, no, why, err := x.o.Gate.Permit(ctx, x.is)
 	if err != nil {
 		x.lost = fmt.Errorf("permit a change of %s: %w", x.is.Object, err)

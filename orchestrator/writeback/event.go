@@ -69,7 +69,7 @@ func answerOf(code string) (cloud.PasswordAnswer, string) {
 		return cloud.PasswordNotInScope, password.NotAllowed.Told()
 	case gate.DeniedStop:
 		return cloud.PasswordStopped, told
-	case gate.DeniedBusy:
+	case gate.DeniedBusy, gate.DeniedMove:
 		return cloud.PasswordBusy, told
 	}
 	return cloud.PasswordFailed, told

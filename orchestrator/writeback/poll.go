@@ -35,6 +35,9 @@ func New(o Options) *Desk {
 // pollWait is how long one question to the relay waits for changes.
 const pollWait = 20 * time.Second
 
+// answerTime bounds how long the tenant is tried to be told how a change ended.
+const answerTime = 10 * time.Second
+
 // mostAtOnce is how many changes are carried out at the same time: each is a connection to a controller.
 const mostAtOnce = 16
 
@@ -150,6 +153,8 @@ func (d *Desk) Take(ctx context.Context, e cloud.PasswordEvent) error {
 	}
 	d.o.Log("a changed password", "event", e.ID, "op", string(e.Op), "user", e.CloudID, "engine", out.Engine, "ended", out.Code, "reason", out.Reason)
 	code, told := answerOf(out.Code)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime) // also when this process ends: a person waits
+	defer cancel()
 	if err := d.o.Relay.AnswerPasswordEvent(ctx, e.ID, code, told); err != nil {
 		d.o.Log("the tenant could not be told how a password event ended: it hands it out again", "event", e.ID, "ended", out.Code, "error", err)
 	}

@@ -73,7 +73,7 @@ func sentence(code string) string {
 		return "no engine may do that: explain says who owns the user, and why"
 	case gate.DeniedStop:
 		return "writing is stopped"
-	case gate.DeniedBusy:
+	case gate.DeniedBusy, gate.DeniedMove:
 		return "try again in a minute"
 	}
 	return "nothing was changed"

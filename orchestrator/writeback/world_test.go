@@ -53,6 +53,8 @@ type world struct {
 	delivers []scoping.Feature
 	asked    []engine.Delivery
 
+	reached func(point string) // told of each point; nil: nobody
+
 	mu   sync.Mutex
 	ids  int
 	kill string // the point at which the process dies
@@ -104,6 +106,9 @@ func (w *world) ok(err error) {
 
 // at kills the process if this is where it is to die, and says whether it is dead.
 func (w *world) at(point string) error {
+	if w.reached != nil {
+		w.reached(point)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dead = w.dead || point != "" && point == w.kill

@@ -176,6 +176,35 @@ func TestAnEventThatComesTwiceAtOnceIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
+// A host that ends in good order lets go of what is not permitted, and waits for the end of what is: an abort would only leave it in doubt.
+func TestAHostThatEndsWaitsForWhatItPermitted(t *testing.T) {
+	for point, written := range map[string]int{"handed": 0, "permit arrived": 1} {
+		w := newWorld(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		w.reached = func(at string) {
+			if at == point {
+				cancel()
+			}
+		}
+		w.events = []cloud.PasswordEvent{w.event("1")}
+		if err := w.desk.Poll(ctx); !errors.Is(err, context.Canceled) && err != nil {
+			t.Error(err)
+		}
+		if w.writes != written {
+			t.Errorf("%s: %d writes", point, w.writes)
+		}
+		if written == 1 {
+			w.said("1 ok")
+			continue
+		}
+		for _, r := range w.log {
+			if r.Delivery != nil && r.Delivery.Step == ledger.Permitted {
+				t.Errorf("%s: it is permitted", point)
+			}
+		}
+	}
+}
+
 // While the answer of the tenant is missing, the same event comes again: it is answered from memory.
 func TestAnOutageOfTheTenantCostsNoSecondWrite(t *testing.T) {
 	w := newWorld(t)

@@ -2,13 +2,16 @@ package cloudsync_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	lab "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
+	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/conformance"
 	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
+	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -33,6 +36,16 @@ func TestEngineKeepsTheContract(t *testing.T) {
 	w.set("CN=sales2,OU=Sales", "extensionAttribute1", "one")
 	config := w.config
 	config.DataDir = ""
+	config.Directories = slices.Clone(config.Directories)
+	config.Directories[0].Accounts = map[scoping.Purpose]engine.Account{scoping.Reset: {User: w.model.AdminUser(), Password: secret.Take([]byte(password))}}
+	signsIn := func(tb testing.TB, with string) bool {
+		d := config.Directories[0]
+		s, err := directory.Dial(tb.Context(), directory.Connection{Name: d.Name, URLs: d.URLs, Base: d.Base, CA: d.CA, User: "sales0@contoso.test", Password: with})
+		if err == nil {
+			_ = s.Close()
+		}
+		return err == nil
+	}
 	title := "a"
 	conformance.Run(t, conformance.Options{
 		Start: func(t testing.TB) engine.Engine {
@@ -46,6 +59,7 @@ func TestEngineKeepsTheContract(t *testing.T) {
 		},
 		Config: config, Mistaken: engine.Config{Settings: []byte(`{"agents":{"minimum":0,"embedded":99}}`)}, Mistakes: 2,
 		Scopes: []scoping.Scope{scope}, Expect: expect, Extensions: []string{"extensionAttribute1", "extension_0123456789abcdef0123456789abcdef_employeeNumber"},
+		Deliver: &conformance.Delivering{User: w.id("CN=sales0,OU=Sales"), Has: signsIn},
 		Change: func(testing.TB) []scoping.ObjectID {
 			title += "a"
 			w.set("CN=sales1,OU=Sales", "title", title)

@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/plugins/connect"
+	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/engine/conformance"
 	"github.com/tandem-sync/tandem/plugins/engine/enginetest"
+	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -31,6 +33,14 @@ func TestEngineKeepsTheContract(t *testing.T) {
 			}
 			config := w.config()
 			config.DataDir = ""
+			config.Directories[0].Accounts = map[scoping.Purpose]engine.Account{scoping.Reset: {User: l.admin, Password: secret.Take([]byte(l.pass))}}
+			signsIn := func(tb testing.TB, with string) bool {
+				s, err := directory.Dial(tb.Context(), directory.Connection{Name: "contoso", URLs: []string{l.url}, Base: l.base, CA: l.ca, User: ann, Password: with})
+				if err == nil {
+					_ = s.Close()
+				}
+				return err == nil
+			}
 			mistaken := config
 			mistaken.Settings = []byte(`{"a":1,"b":2}`)
 			title := "a"
@@ -48,6 +58,7 @@ func TestEngineKeepsTheContract(t *testing.T) {
 				},
 				Config: config, Mistaken: mistaken, Mistakes: 2, Scopes: []scoping.Scope{scope}, Expect: expect,
 				Extensions: []string{"extensionAttribute1", "extension_0123456789abcdef0123456789abcdef_employeeNumber"},
+				Deliver:    &conformance.Delivering{User: id(ann), Has: signsIn},
 				Change: func(testing.TB) []scoping.ObjectID {
 					title += "a"
 					w.set(ann, "title", title)

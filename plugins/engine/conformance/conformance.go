@@ -52,6 +52,9 @@ type Options struct {
 	// for their base features. Without it the rules about news are not asked.
 	Change func(testing.TB) []scoping.ObjectID
 
+	// Deliver says whose password is set to ask the rules about deliveries; nil: they are not asked.
+	Deliver *Delivering
+
 	// Promptly bounds how long an engine may take to end a cancelled run. Zero: DefaultPromptly.
 	Promptly time.Duration
 }

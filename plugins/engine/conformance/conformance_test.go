@@ -29,14 +29,45 @@ type model struct {
 	told     int
 	run      int // runs that began
 	watchers chan struct{}
+	password *string // of object 1; shared with the test
+	once     engine.Once
+}
+
+// Deliver sets the one password.
+func (m *model) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
+	if !m.once.First(d.ID) && m.flaw != "carries an id out twice" {
+		return engine.Tell(ctx, out, engine.DeliveryResult{ID: d.ID, Code: engine.DeliveryRepeated})
+	}
+	if m.flaw == "writes before the permit" {
+		*m.password = "early"
+	}
+	if m.flaw == "does not ask" {
+		return engine.Tell(ctx, out, engine.DeliveryResult{ID: d.ID, Code: engine.DeliveryFailed})
+	}
+	p, err := engine.Ask(ctx, d.ID, in, out)
+	defer p.Wipe()
+	r := engine.DeliveryResult{ID: d.ID, Code: engine.DeliveryOK}
+	switch {
+	case err != nil:
+		return err
+	case p.Refused != "":
+		r.Code = engine.DeliveryRefused
+	case p.Remaining <= 0 && m.flaw != "writes too late":
+		r.Code = engine.DeliveryExpired
+	default:
+		_ = p.New.Use(func(b []byte) error { *m.password = string(b); return nil })
+	}
+	return engine.Tell(ctx, out, r)
 }
 
 func (m *model) Describe(context.Context) (engine.Description, error) {
 	m.told++
 	d := engine.Description{Kind: "model", Version: "1", Contract: 1, Release: "clean", Features: []scoping.Feature{scoping.Users, scoping.References},
 		Writes: map[scoping.Feature][]string{scoping.Users: {"displayName"}, scoping.References: {"manager"}},
-		Reads:  map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"displayName", "manager"}}}}
+		Reads:  map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"displayName", "manager"}}}, Delivers: []scoping.Feature{scoping.PasswordWriteback}}
 	switch m.flaw {
+	case "delivers in silence":
+		d.Delivers = nil
 	case "changes its mind":
 		d.Version = strconv.Itoa(m.told)
 	case "old contract":
@@ -311,10 +342,12 @@ func options(t *testing.T, f flaw, wire bool) conformance.Options {
 		}
 		o.Expect = append(o.Expect, e)
 	}
+	password := ""
+	o.Deliver = &conformance.Delivering{User: id(0), Has: func(_ testing.TB, with string) bool { return password == with }}
 	forever := make(chan struct{})
 	t.Cleanup(func() { close(forever) })
 	o.Start = func(tb testing.TB) engine.Engine {
-		m := &model{objects: &objects, flaw: f, watchers: forever}
+		m := &model{objects: &objects, flaw: f, watchers: forever, password: &password}
 		if wire {
 			return enginetest.Wire(tb, m)
 		}
@@ -377,6 +410,11 @@ func TestEachFlawIsCaughtByItsRule(t *testing.T) {
 		"leaves empty references out":              "names_references_whole",
 		"names changes of references":              "names_references_whole",
 		"forgets what it was not asked for":        "keeps_news_of_granted_places",
+		"delivers in silence":                      "delivers_by_permit",
+		"carries an id out twice":                  "delivers_by_permit",
+		"writes before the permit":                 "delivers_by_permit",
+		"writes too late":                          "delivers_by_permit",
+		"does not ask":                             "delivers_by_permit",
 	} {
 		broken := conformance.Check(t.Context(), t, options(t, f, false))
 		if broken[rule] == nil {

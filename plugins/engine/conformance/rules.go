@@ -51,6 +51,8 @@ var rules = []rule{
 		why: "what a broken run proposed and nobody decided is proposed again by the next run, after a restart too (P3)"},
 	{name: "proposes_changes", check: proposesChanges, asked: func(o Options) bool { return o.Change != nil },
 		why: "a delta run proposes what changed since the last run"},
+	{name: "delivers_by_permit", check: delivers, asked: func(o Options) bool { return o.Deliver != nil },
+		why: "a delivery asks for its permit once, when it is ready, and is written once and only by a permit that is not refused and in time; an id that came before is not carried out again"},
 	{name: "leaves_no_goroutine", check: leavesNothing,
 		why: "when its calls and its session have ended, nothing of the engine runs on"},
 }
