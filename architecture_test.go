@@ -73,10 +73,10 @@ var arrows = map[string][]string{
 	"orchestrator/api":               {"orchestrator", "plugins/engine", "plugins/secret", "scoping", "state"},
 	"orchestrator/simulation":        {"orchestrator/writeback", "plugins/credential", "plugins/secret", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/standing", "orchestrator/objects", "orchestrator/plan", "orchestrator/problem", "orchestrator/reach", "orchestrator/run", "orchestrator/tenancy", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
 	"cmd/tandem":                     {"cmd/tandem/bench", "examples/lab", "orchestrator/api", "orchestrator/wave", "plugins/cloudsync", "plugins/connect", "plugins/engine/plugin", "plugins/secret"},
-	"cmd/tandem/bench":               {"examples/lab", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
+	"cmd/tandem/bench":               {"plugins/passwordhash", "examples/lab", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
 	"cmd/tandem-agent":               {"plugins/cloudsync/agent", "plugins/directory", "plugins/secret", "scoping"},
 	"examples/engine-minimal":        {"plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping"},
-	"examples/lab":                   {"examples/lab", "plugins/credential", "plugins/directory/access", "plugins/secret", "scoping"},
+	"examples/lab":                   {"examples/lab", "plugins/credential", "plugins/directory", "plugins/directory/access", "plugins/secret", "scoping"},
 }
 
 // pkg is one package of the module, by its path below the module's.

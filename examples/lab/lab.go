@@ -23,6 +23,7 @@ import (
 	"github.com/tandem-sync/tandem/examples/lab/samba"
 	"github.com/tandem-sync/tandem/examples/lab/seed"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	ad "github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -174,6 +175,15 @@ func (l *Lab) delegate(c *ldap.Conn) error {
 		l.site.services = append(l.site.services, service{p.purpose, p.name + "@" + l.domain, password})
 	}
 	return nil
+}
+
+// Connection returns how to sign in to the directory to read it, and the accounts for other purposes.
+func (l *Lab) Connection() (ad.Connection, map[scoping.Purpose]ad.Account) {
+	accounts := map[scoping.Purpose]ad.Account{}
+	for _, s := range l.site.services {
+		accounts[s.purpose] = ad.Account{User: s.user, Password: secret.Take([]byte(s.password)), Port: l.site.replication}
+	}
+	return ad.Connection{Name: "contoso", URLs: []string{l.site.url}, Base: l.site.base, User: l.site.reader, Password: l.site.password, CA: l.site.ca}, accounts
 }
 
 // Replicates reports whether password hashes can be read from the lab's directory.

@@ -220,12 +220,6 @@ func (s *scripted) got() []string {
 	return slices.Clone(s.bodies)
 }
 
-func (s *scripted) tokensGiven() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.tokens
-}
-
 func (s *scripted) authority(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if strings.HasSuffix(r.URL.Path, "/token") {
