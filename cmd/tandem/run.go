@@ -318,7 +318,7 @@ func engineCommand() *cli.Command {
 			}
 			return ask(c, request{command: "engine/show", body: api.NameRequest{Name: c.Args().First()}, view: view(func(w io.Writer, e api.Engine) {
 				engineTable(w, []api.Engine{e})
-				fmt.Fprintf(w, "kind %s, version %s, features %v\nverbs %v\n", e.Kind, e.Version, e.Features, e.Verbs)
+				fmt.Fprintf(w, "kind %s, version %s, features %v\nwrites into directories %v\nverbs %v\n", e.Kind, e.Version, e.Features, e.Delivers, e.Verbs)
 				for _, k := range slices.Sorted(maps.Keys(e.Details)) {
 					fmt.Fprintf(w, "%s: %s\n", k, e.Details[k])
 				}

@@ -37,7 +37,7 @@ func (c *call) engines(ctx context.Context) ([]Engine, error) {
 			e.Message = err.Error()
 			e.Healthy = ptr(false)
 		}
-		e.Kind, e.Version, e.Features, e.Writes, e.Verbs = d.Kind, d.Version, d.Features, d.Writes, d.Verbs
+		e.Kind, e.Version, e.Features, e.Delivers, e.Writes, e.Verbs = d.Kind, d.Version, d.Features, d.Delivers, d.Writes, d.Verbs
 		out = append(out, e)
 	}
 	return out, nil

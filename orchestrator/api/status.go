@@ -80,6 +80,7 @@ type Engine struct {
 	Kind     string                       `json:"kind,omitempty"`
 	Version  string                       `json:"version,omitempty"`
 	Features []scoping.Feature            `json:"features,omitempty"`
+	Delivers []scoping.Feature            `json:"delivers,omitempty"` // what it writes into directories
 	Writes   map[scoping.Feature][]string `json:"writes,omitempty"`
 	Verbs    []string                     `json:"verbs,omitempty"`
 	Healthy  *bool                        `json:"healthy"`
