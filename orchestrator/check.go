@@ -49,11 +49,15 @@ func (x *Orchestrator) Check(ctx context.Context) []Finding {
 		}
 		out = append(out, x.checkAccounts(ctx, c, accounts)...)
 	}
+	answers := true
 	for _, f := range x.tenant.Check(ctx) {
+		answers = answers && (f.Level != tenant.Failure || f.Subject != "token" && f.Subject != "connection")
 		out = append(out, Finding{Name: "tenant " + f.Subject, OK: f.Level != tenant.Failure, Severity: string(f.Level), Message: f.Text, Hint: f.Hint})
 	}
 	out = append(out, x.checkInstallation(ctx))
-	out = append(out, x.checkFeatures(ctx)...)
+	if answers {
+		out = append(out, x.checkFeatures(ctx)...)
+	}
 	for _, n := range x.engines.Names() {
 		out = append(out, x.checkEngine(ctx, n))
 	}
