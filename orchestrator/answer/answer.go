@@ -271,17 +271,7 @@ func (a *Desk) Debts() []Debt {
 }
 
 // Doubtful returns the writes into directories of which no answer came, of one object or of all, the oldest first.
-func (a *Desk) Doubtful(o *scoping.ObjectID) []ledger.Delivered {
-	var out []ledger.Delivered
-	a.o.Gate.Read(func(s *ledger.State) {
-		for _, d := range s.DoubtfulDeliveries() {
-			if d.Ended && (o == nil || *o == d.Object) { // else it is under way
-				out = append(out, d)
-			}
-		}
-	})
-	return out
-}
+func (a *Desk) Doubtful(o *scoping.ObjectID) []ledger.Delivered { return a.o.Gate.Doubtful(o) }
 
 // debt tells of what is owed the last answer that settled nothing, where that is why.
 func (a *Desk) debt(s *ledger.State, auth gate.Authority, k ledger.Key, owed standing.Debt) Debt {

@@ -154,6 +154,18 @@ func (g *Gate) Denied(ctx context.Context, d Delivery, code, reason string) erro
 	return g.record(ctx, []ledger.Record{r})
 }
 
+// Doubtful returns the deliveries of which no answer came, of one object or of all, the oldest first. One that is under way is none of them, and one is told of for a day.
+func (g *Gate) Doubtful(o *scoping.ObjectID) (out []ledger.Delivered) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.o.Ledger.DoubtfulDeliveries() {
+		if d.Ended && !d.Past(g.steady()) && (o == nil || *o == d.Object) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 func outcomeOf(code string) engine.Outcome {
 	switch code {
 	case engine.DeliveryOK:

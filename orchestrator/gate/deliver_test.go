@@ -188,6 +188,15 @@ func TestAPermitOutlivesItsProcessAndIsInDoubtWithoutAnEnd(t *testing.T) {
 	if d, ok := killed.led.Delivery("1"); !ok || !d.InDoubt() || d.Code != engine.DeliveryInDoubt || d.Engine != mine || d.CloudID != "c-ann" {
 		t.Errorf("%+v", d)
 	}
+	other := bob
+	if all, his := killed.g.Doubtful(nil), killed.g.Doubtful(&other); len(all) != 1 || len(his) != 0 {
+		t.Errorf("in doubt: %+v, of somebody else: %+v", all, his)
+	}
+	killed.time = killed.time.Add(25 * time.Hour)
+	if all := killed.g.Doubtful(nil); len(all) != 0 {
+		t.Errorf("in doubt for ever: %+v", all)
+	}
+	killed.time = killed.time.Add(-25 * time.Hour)
 	killed.permits("1", gate.DeniedSeen)
 	killed.permits("2", gate.DeniedBusy) // the first may still arrive
 	if len(killed.led.DoubtfulDeliveries()) != 1 {

@@ -52,6 +52,9 @@ type Delivered struct {
 	Known    bool             `json:"known,omitempty"` // a doubt that ended: a later delivery to the same object was answered
 }
 
+// Past reports whether a delivery is so long ago at a steady time that nothing of it matters any more.
+func (d Delivered) Past(now int64) bool { return d.Until+deliveriesKept < now }
+
 // InDoubt reports whether the directory may have it or not, as far as is known. One without an end is either under way, or in doubt since the process ended that had permitted it.
 func (d Delivered) InDoubt() bool { return !d.Known && (!d.Ended || d.Code == engine.DeliveryInDoubt) }
 
@@ -66,7 +69,7 @@ func (s *State) foldDelivery(r Record) error {
 			s.Deliveries = map[string]*Delivered{}
 		}
 		maps.DeleteFunc(s.Deliveries, func(_ string, x *Delivered) bool {
-			old := x.Until+deliveriesKept < r.Moment()
+			old := x.Past(r.Moment())
 			if old {
 				s.EventsUntil = max(s.EventsUntil, x.Deadline)
 			}
