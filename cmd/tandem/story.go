@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -298,7 +300,39 @@ func (s *story) passwords() error {
 	if !s.lab.Replicates() {
 		return nil
 	}
-	return s.signIns("Changed-Passw0rd!", "cloudsync")
+	if err := s.signIns("Changed-Passw0rd!", "cloudsync"); err != nil {
+		return err
+	}
+	return s.resets("Reset-Passw0rd!", "Own-Passw0rd!", "cloudsync")
+}
+
+// resets lets the tenant's administrator reset the password of somebody of each side, who then changes it in the portal: the directory has each before the tenant does.
+func (s *story) resets(reset, own, sales string) error {
+	for _, side := range []struct{ ou, engine string }{{s.lab.OU("Sales"), sales}, {s.lab.OU("Engineering"), "connect"}} {
+		ps, err := s.people(side.ou, 1)
+		if err != nil {
+			return err
+		}
+		p := ps[0]
+		var did, must error
+		err = s.takingPasswords(func(ctx context.Context) {
+			if did = s.lab.ResetPassword(ctx, p.upn, reset); did == nil {
+				must = s.lab.SignInDirectory(p.upn, reset)
+				did = s.lab.ChangePassword(ctx, p.upn, reset, own)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		by, err := s.wroteBack(p)
+		if err != nil {
+			return err
+		}
+		there, here := s.lab.SignInDirectory(p.upn, own), s.lab.SignIn(p.upn, own)
+		s.check("a password reset in the tenant and changed by its user is set under "+side.ou+", by "+side.engine, did == nil && must != nil && there == nil && here == nil && by == side.engine,
+			"%s: signs in to the directory: %s, to the tenant: %s; set by %s", p.upn, orOK(errors.Join(did, there)), orOK(here), by)
+	}
+	return s.both()
 }
 
 // signIns sets one password for somebody of each side, and checks that it signs in to the tenant, and that the one before does not.
@@ -330,6 +364,34 @@ func (s *story) signIns(password, sales string) error {
 			"%s: now %v; with the one before: %v; handed over by %s", p.upn, orOK(now), old, by)
 	}
 	return nil
+}
+
+// takingPasswords lets people change passwords in the tenant while Tandem listens for that, as serve does.
+func (s *story) takingPasswords(do func(context.Context)) error {
+	ctx, cancel := context.WithCancel(s.ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.api.TakePasswords(ctx) }()
+	do(ctx)
+	cancel()
+	if err := <-ended; err != nil && s.ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return context.Cause(s.ctx)
+}
+
+// wroteBack returns which engine set somebody's password last, as the journal has it.
+func (s *story) wroteBack(p person) (by string, err error) {
+	_, err = s.api.Stream(s.ctx, "audit/list", api.AuditRequest{Object: p.dn}, nil, func(b json.RawMessage) error {
+		var r api.Record
+		if err := json.Unmarshal(b, &r); err != nil {
+			return fmt.Errorf("a record of the journal: %w", err)
+		}
+		if r.Engine != nil && r.Feature != nil && *r.Feature == "password-writeback" && r.Outcome == "applied" {
+			by = *r.Engine
+		}
+		return nil
+	})
+	return by, err
 }
 
 func orOK(err error) string {

@@ -103,7 +103,7 @@ func (l *Lab) write(o Options) error {
 	t := l.Tenant
 	features := "users, groups"
 	if l.Replicates() {
-		features += ", password-hash"
+		features += ", password-hash, password-writeback"
 	}
 	policy := fmt.Sprintf(policyText, features, l.site.base)
 	if o.Directory != NoDirectory {

@@ -197,14 +197,23 @@ func (l *Lab) Domain() string { return l.domain }
 
 // Dial signs in to the directory as its administrator, to change it.
 func (l *Lab) Dial() (*ldap.Conn, error) {
+	c, err := l.dial()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Bind(l.site.admin, l.site.password); err != nil {
+		return nil, errors.Join(fmt.Errorf("signing in to the lab's directory: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// dial connects to the directory.
+func (l *Lab) dial() (*ldap.Conn, error) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(l.site.ca)
 	c, err := ldap.DialURL(l.site.url, ldap.DialWithTLSConfig(&tls.Config{RootCAs: pool}))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the lab's directory: %w", err)
-	}
-	if err := c.Bind(l.site.admin, l.site.password); err != nil {
-		return nil, errors.Join(fmt.Errorf("signing in to the lab's directory: %w", err), c.Close())
 	}
 	return c, nil
 }

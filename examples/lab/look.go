@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -90,6 +91,15 @@ func (l *Lab) Writes() int64 {
 func (l *Lab) SignIn(upn, password string) error {
 	_, err := l.Model.SignIn(upn, secret.Take([]byte(password)))
 	return err
+}
+
+// SignInDirectory signs a person in to the directory with a password, and returns why that is refused.
+func (l *Lab) SignInDirectory(upn, password string) error {
+	c, err := l.dial()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Bind(upn, password), c.Close())
 }
 
 // PasswordBy returns which engine handed over the password that the tenant has of a person.

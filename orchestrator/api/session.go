@@ -103,6 +103,15 @@ func load(o *Options) (orchestrator.Config, error) {
 	return c, nil
 }
 
+// TakePasswords carries out what people change in the tenant, as a daemon does all the time, until nobody changed anything for a while or ctx ends. Where another process
+// holds the state that is the other's.
+func (s *Session) TakePasswords(ctx context.Context) error {
+	if s.server == nil {
+		return nil
+	}
+	return s.server.o.Host().SetPasswords().Poll(ctx)
+}
+
 // Do runs f with a session. When the holder ended between the greeting and the command, it connects anew: the command did not begin.
 func Do(ctx context.Context, o Options, f func(*Session) error) error {
 	if o.Glance && glance(ctx, o, f) {
