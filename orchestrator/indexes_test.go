@@ -2,6 +2,7 @@ package orchestrator_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -155,4 +156,19 @@ func (w *world) must(err error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// Who is interrupted keeps what it has: the next process need not read it anew.
+func TestWhoIsInterruptedKeepsWhatItHas(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newWorld(t, s, 10)
+		if _, err := w.tandem.Host().Import(t.Context(), "policy.yaml", []byte(fmt.Sprintf(policyText, s.base, s.base)), "test"); err != nil {
+			t.Fatal(err)
+		}
+		interrupted, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := w.tandem.Host().Save(interrupted); err != nil {
+			t.Error(err)
+		}
+	})
 }

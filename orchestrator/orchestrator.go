@@ -271,7 +271,7 @@ func (x *Orchestrator) Describe(ctx context.Context, name string) (engine.Descri
 func (x *Orchestrator) Close(ctx context.Context) error {
 	var errs []error
 	if x.host != nil && !x.options.Glance {
-		errs = append(errs, x.host.Save(context.WithoutCancel(ctx)))
+		errs = append(errs, x.host.Save(ctx))
 	}
 	if x.engines != nil {
 		errs = append(errs, x.engines.close())

@@ -301,12 +301,14 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 
 // Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache. The cache that is kept knows every
 // settlement that the checkpoint has folded, so that opening finds the others in the part of the log that it reads anyway.
+// Whoever is interrupted keeps what it has as well: ctx does not end it.
 func (h *Host) Save(ctx context.Context) error {
 	h.easing.wait()
 	return h.saveNow(ctx)
 }
 
 func (h *Host) saveNow(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	h.save.Lock()
 	defer h.save.Unlock()
 	if err := h.Keep(ctx); err != nil {
@@ -364,7 +366,7 @@ func (h *Host) ease(ctx context.Context) error {
 	if n < cmp.Or(h.o.Unsaved, max(unsaved, all/24)) {
 		return nil
 	}
-	save := func() error { return h.saveNow(context.WithoutCancel(ctx)) }
+	save := func() error { return h.saveNow(ctx) }
 	if h.o.Beside == nil {
 		return save()
 	}

@@ -65,7 +65,7 @@ func (r *Runner) Passwords(ctx context.Context, name string, o SyncOptions) (Rep
 	if err != nil {
 		out.Errors = append(out.Errors, problemOf(name, err))
 	}
-	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(context.WithoutCancel(ctx)))
+	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(ctx))
 }
 
 // LastPasswords returns an engine's last report of passwords, of whichever process; false: none is known.

@@ -63,7 +63,7 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 	if err != nil {
 		out.Errors = append(out.Errors, problemOf(name, err))
 	}
-	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(context.WithoutCancel(ctx)))
+	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(ctx))
 }
 
 // Prepare brings the views of tenant and directories up to date; a directory that cannot be read is an error.
