@@ -262,7 +262,7 @@ func (w *world) someNarrowed(most int) (out string) {
 
 // replan is another policy file: what objects are chosen by changes.
 func (w *world) replan() {
-	if !w.free(connect, cloudsync) || len(w.driving) > 1 {
+	if !w.freeAll(connect, cloudsync) || len(w.driving) > 1 {
 		return
 	}
 	more := ""
@@ -272,7 +272,7 @@ func (w *world) replan() {
 	text := w.policyText(w.leaving, more+w.someNarrowed(2))
 	w.counts["plan"]++
 	w.log("plan %s {", strings.ReplaceAll(text[strings.Index(text, "beta"):], "\n", " "))
-	w.call([]string{connect, cloudsync}, func() {
+	w.call(withPasswordsOf(connect, cloudsync), func() {
 		p, err := w.host.Plan(context.Background(), plan.PlanOptions{File: "policy.yaml", Text: []byte(text), AllowRevert: true})
 		var ws []wave.Wave
 		if err == nil {
