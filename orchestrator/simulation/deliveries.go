@@ -30,6 +30,7 @@ type delivery struct {
 	until   time.Time            // elapsed: it takes no effect after that
 	place   scoping.Place        // where the host was told that the user is, at the permit
 	onWire  bool                 // its engine has not said how it ended
+	over    bool                 // its engine said that nothing was changed
 	effects int
 	told    bool // somebody was told how it ended
 	toldNot bool // that nothing was changed
@@ -37,7 +38,7 @@ type delivery struct {
 
 // arrives says that a delivery may still take effect.
 func (d *delivery) arrives(now time.Time) bool {
-	return d.order > 0 && d.effects == 0 && !d.toldNot && !now.After(d.until)
+	return d.order > 0 && d.effects == 0 && !d.over && !d.toldNot && !now.After(d.until)
 }
 
 // lateDelivery takes effect after whoever waited for it has gone.
@@ -250,7 +251,7 @@ func (w *world) deliver(d *delivery) (engine.DeliveryResult, error) {
 	}
 	out := engine.DeliveryResult{ID: d.id, Code: engine.DeliveryOK}
 	if w.now.After(d.until) {
-		out.Code = engine.DeliveryExpired
+		out.Code, d.over = engine.DeliveryExpired, true
 		return out, nil
 	}
 	n := 9
@@ -264,7 +265,7 @@ func (w *world) deliver(d *delivery) (engine.DeliveryResult, error) {
 		w.flies(d)
 		return engine.DeliveryResult{}, errEngine
 	case 2:
-		out.Code = "complexity"
+		out.Code, d.over = "complexity", true
 		return out, nil
 	case 3:
 		w.takesEffect(d)
