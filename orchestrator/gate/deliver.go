@@ -29,13 +29,14 @@ type Denial string
 // The denials, in the order in which they are judged.
 const (
 	NotDenied  Denial = ""
+	DeniedOld  Denial = "too-old"      // it may have been permitted before: ids are forgotten
 	DeniedSeen Denial = "seen"         // the id was permitted before
 	DeniedGone Denial = "gone"         // the directory shows no living user
 	DeniedNone Denial = "not-in-scope" // nobody owns it
 	DeniedMove Denial = "moved"        // it belongs to another engine by now: that one does it when it is asked for again
 	DeniedStop Denial = "stopped"
 	DeniedBusy Denial = "busy"    // the scope changes hands, or another delivery to the same object may still arrive
-	DeniedTime Denial = "expired" // too little is left of its time, or it may be one that was permitted and is forgotten
+	DeniedTime Denial = "expired" // too little is left of its time
 )
 
 // PermitCase is everything that a permit depends on.
@@ -65,7 +66,7 @@ func Permits(c PermitCase) (Denial, string) {
 	case c.Seen:
 		return DeniedSeen, "it was permitted before"
 	case c.Forgotten:
-		return DeniedTime, "it is so old that it may have been carried out before"
+		return DeniedOld, "it is so old that it may have been carried out before"
 	case !c.User:
 		return DeniedGone, "the directory shows no such user"
 	case c.Owner == scoping.None:

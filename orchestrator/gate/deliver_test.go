@@ -24,7 +24,7 @@ func TestADeliveryIsPermittedOnlyWhileNothingIsInItsWay(t *testing.T) {
 		"nothing":                  {func(*gate.PermitCase) {}, gate.NotDenied, ""},
 		"offered to nobody yet":    {func(c *gate.PermitCase) { c.Engine = "" }, gate.NotDenied, ""},
 		"permitted before":         {func(c *gate.PermitCase) { c.Seen = true }, gate.DeniedSeen, "before"},
-		"perhaps permitted before": {func(c *gate.PermitCase) { c.Forgotten = true }, gate.DeniedTime, "before"},
+		"perhaps permitted before": {func(c *gate.PermitCase) { c.Forgotten = true }, gate.DeniedOld, "before"},
 		"no such user":             {func(c *gate.PermitCase) { c.User = false }, gate.DeniedGone, "no such user"},
 		"nobody's":                 {func(c *gate.PermitCase) { c.Owner = scoping.None }, gate.DeniedNone, "no engine"},
 		"another engine's":         {func(c *gate.PermitCase) { c.Owner = theirs }, gate.DeniedMove, "cloudsync now"},
@@ -250,7 +250,7 @@ func TestAnEventWhoseIDIsForgottenIsNotCarriedOutAgain(t *testing.T) {
 		t.Fatal("ids are remembered for ever: this test is about those that are not")
 	}
 	w.time = then.Add(time.Second)
-	if _, no, why, err := w.g.Permit(t.Context(), old); no != gate.DeniedTime || !strings.Contains(why, "before") || err != nil {
+	if _, no, why, err := w.g.Permit(t.Context(), old); no != gate.DeniedOld || !strings.Contains(why, "before") || err != nil {
 		t.Errorf("%q %q %v", no, why, err)
 	}
 	asked := w.delivery("3")

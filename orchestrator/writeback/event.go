@@ -69,6 +69,8 @@ func answerOf(code string) (cloud.PasswordAnswer, string) {
 		return cloud.PasswordNotInScope, password.NotAllowed.Told()
 	case gate.DeniedStop:
 		return cloud.PasswordStopped, told
+	case gate.DeniedOld, gate.DeniedSeen: // it may be done
+		return cloud.PasswordInDoubt, password.InDoubt.Told()
 	case gate.DeniedBusy, gate.DeniedMove:
 		return cloud.PasswordBusy, told
 	}
