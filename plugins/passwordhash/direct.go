@@ -32,9 +32,7 @@ type Direct struct {
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 
-	mu      sync.Mutex
-	refused error // the last sign-in
-	until   time.Time
+	rest directory.Rest
 
 	open func(context.Context, drsr.Config) (session, error) // nil: drsr.Dial
 }
@@ -88,20 +86,11 @@ func (d *Direct) now() time.Time {
 	return d.Now()
 }
 
-func (d *Direct) dial(ctx context.Context, q Query) (session, error) {
-	d.mu.Lock()
-	refused, until := d.refused, d.until
-	d.mu.Unlock()
-	if refused != nil && d.now().Before(until) {
-		return nil, fmt.Errorf("%w (not tried again before %s, lest the account be locked)", refused, until.UTC().Format(time.RFC3339))
-	}
-	s, err := d.connect(ctx, q)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.refused = nil
-	if errors.Is(err, directory.ErrCredentials) {
-		d.refused, d.until = err, d.now().Add(refusedRest)
-	}
+func (d *Direct) dial(ctx context.Context, q Query) (s session, err error) {
+	err = d.rest.SignIn(d.now, refusedRest, func() (err error) {
+		s, err = d.connect(ctx, q)
+		return err
+	})
 	return s, err
 }
 

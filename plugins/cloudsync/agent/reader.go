@@ -39,14 +39,14 @@ type reader struct {
 	log        *slog.Logger
 	now        func() time.Time
 
-	mu      sync.Mutex
-	idle    *directory.Session
-	usn     uint64 // of idle's controller, read at some time: what a later search shows is at least as new
-	checks  bool   // idle sessions are tried out before they are used: one did not answer when it was not
-	closed  bool
-	first   int       // the URL that is tried first: the one that worked last, or the one after one that did not
-	refused error     // the last sign-in was refused
-	until   time.Time // no other is tried before that
+	mu     sync.Mutex
+	idle   *directory.Session
+	usn    uint64 // of idle's controller, read at some time: what a later search shows is at least as new
+	checks bool   // idle sessions are tried out before they are used: one did not answer when it was not
+	closed bool
+	first  int // the URL that is tried first: the one that worked last, or the one after one that did not
+
+	rest directory.Rest
 }
 
 // hello is what the agent says of itself when its line begins. A directory that cannot be read is said, and no error: the service
@@ -117,26 +117,22 @@ func (r *reader) session(ctx context.Context, controller string) (*directory.Ses
 // next attempt begins with the next one.
 func (r *reader) dial(ctx context.Context, c directory.Connection) (*directory.Session, error) {
 	r.mu.Lock()
-	refused, until := r.refused, r.until
 	if n := r.first % len(c.URLs); n > 0 {
 		c.URLs = slices.Concat(c.URLs[n:], c.URLs[:n])
 	}
 	r.mu.Unlock()
-	if refused != nil && r.now().Before(until) {
-		return nil, fmt.Errorf("%w (not tried again before %s, lest the account be locked)", refused, until.UTC().Format(time.RFC3339))
-	}
-	s, err := directory.Dial(ctx, c)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.refused, r.until = nil, time.Time{}
-	if err == nil {
-		r.first = slices.Index(r.connection.URLs, s.Controller().URL)
-	} else {
-		r.first++
-	}
-	if errors.Is(err, directory.ErrCredentials) {
-		r.refused, r.until = err, r.now().Add(refusedRest)
-	}
+	var s *directory.Session
+	err := r.rest.SignIn(r.now, refusedRest, func() (err error) {
+		s, err = directory.Dial(ctx, c)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if err == nil {
+			r.first = slices.Index(r.connection.URLs, s.Controller().URL)
+		} else {
+			r.first++
+		}
+		return err
+	})
 	return s, err
 }
 

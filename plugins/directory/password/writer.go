@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -54,9 +53,7 @@ type Writer struct {
 	Own       []string             // sign-in names of other accounts whose passwords are never set
 	Now       func() time.Time     // nil: time.Now
 
-	mu      sync.Mutex
-	refused error // the last sign-in
-	until   time.Time
+	rest directory.Rest
 }
 
 // Carry connects to a writable controller, signs in, and looks at the user; then it asks for the permit, and writes once. ask is called at most once, and only when
@@ -120,24 +117,14 @@ func (w *Writer) now() time.Time {
 }
 
 // dial signs in at the first controller that can be written to.
-func (w *Writer) dial(ctx context.Context) (*directory.Session, error) {
-	w.mu.Lock()
-	refused, until := w.refused, w.until
-	w.mu.Unlock()
-	if refused != nil && w.now().Before(until) {
-		return nil, fmt.Errorf("%w (not tried again before %s, lest the account be locked)", refused, until.UTC().Format(time.RFC3339))
-	}
-	c, err := w.Directory.As(w.Account)
-	if err != nil {
-		return nil, err
-	}
-	s, err := writable(ctx, c)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.refused = nil
-	if errors.Is(err, directory.ErrCredentials) {
-		w.refused, w.until = err, w.now().Add(refusedRest)
-	}
+func (w *Writer) dial(ctx context.Context) (s *directory.Session, err error) {
+	err = w.rest.SignIn(w.now, refusedRest, func() error {
+		c, err := w.Directory.As(w.Account)
+		if err == nil {
+			s, err = writable(ctx, c)
+		}
+		return err
+	})
 	return s, err
 }
 
