@@ -7,13 +7,11 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"fmt"
-	"log"
 	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,31 +27,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// stop ends what start started; nil while nothing was.
-var stop func() error
+// shared is the domain controller of this package's tests.
+var shared samba.Shared
 
-// start starts a domain controller when the first test asks for it: the fuzzing workers and the pure tests need none.
-var start = sync.OnceValues(func() (*samba.DC, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	dc, err := samba.Start(ctx, samba.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("%w (TANDEM_NO_SAMBA=1 leaves Samba out)", err)
-	}
-	stop = dc.Stop
-	return dc, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if stop != nil {
-		if err := stop(); err != nil {
-			log.Print(err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(shared.Around(m)) }
 
 // world is a domain controller with an OU of the test's own.
 type world struct {
@@ -74,7 +51,7 @@ func onSamba(t testing.TB) (*world, bool) {
 		t.Log("not checked: TANDEM_NO_SAMBA=1")
 		return nil, false
 	}
-	dc, err := start()
+	dc, err := shared.DC()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"log"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -25,30 +22,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// stop ends the shared domain controller; nil while there is none.
-var stop func() error
+// shared is the domain controller of this package's tests.
+var shared samba.Shared
 
-var start = sync.OnceValues(func() (*samba.DC, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	dc, err := samba.Start(ctx, samba.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("%w (TANDEM_NO_SAMBA=1 leaves Samba out)", err)
-	}
-	stop = dc.Stop
-	return dc, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if stop != nil {
-		if err := stop(); err != nil {
-			log.Print(err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(shared.Around(m)) }
 
 // world is a directory with an OU of the test's own, in which the account svc may reset passwords and unlock.
 type world struct {
@@ -74,7 +51,7 @@ func everywhere(t *testing.T, test func(*world)) {
 			t.Log("not checked: TANDEM_NO_SAMBA=1")
 			return
 		}
-		dc, err := start()
+		dc, err := shared.DC()
 		if err != nil {
 			t.Fatal(err)
 		}
