@@ -17,7 +17,6 @@ type HistoryRequest struct {
 type PastRun struct {
 	run.Past
 	Start string `json:"start"`
-	Began int64  `json:"began,omitempty"` // told as Start
 }
 
 // History are runs that ended, newest first.

@@ -23,7 +23,7 @@ type Past struct {
 	Engine   string        `json:"engine"`
 	Stream   engine.Stream `json:"stream,omitempty"`
 	Profile  string        `json:"profile"`
-	Began    int64         `json:"began"` // Unix ms
+	Began    int64         `json:"-"` // Unix ms; it is kept beside the rest
 	Millis   int64         `json:"durationMillis"`
 	Read     int           `json:"read"`
 	Creates  int           `json:"creates"`
@@ -77,6 +77,7 @@ func (r *Runner) History(ctx context.Context, engine string, limit int) ([]Past,
 		if err := json.Unmarshal(x.Story, &p); err != nil {
 			return nil, fmt.Errorf("the history of runs, %s at %d: %w", x.What, x.Began, err)
 		}
+		p.Began = x.Began
 		if engine != "" && p.Engine != engine {
 			continue
 		}
