@@ -13,25 +13,26 @@ type Capability struct {
 	Feature scoping.Feature `json:"feature"` // that needs it
 	Present bool            `json:"present"`
 	Why     string          `json:"why,omitempty"` // it is absent
+	door    string          // of the tenant's own by which it has it, if that is open; empty: none is known
 }
 
 // capabilities of Microsoft Graph v1.0 with application permissions; sources in the comments of each package file that uses them.
 var capabilities = []Capability{
-	{"users", scoping.Users, true, ""},
-	{"restore-users", scoping.Users, true, ""},
-	{"security-groups", scoping.Groups, true, ""},
-	{"members", scoping.References, true, ""},
-	{"manager", scoping.References, true, ""},
-	{"extension-attributes", scoping.Extensions, true, ""},
-	{"restore-security-groups", scoping.Groups, false, "Microsoft's pages contradict each other on whether deleted security groups can be restored"},
-	{"mail-enabled-security-groups", scoping.Groups, false, "Graph creates security and Microsoft 365 groups only"},
-	{"distribution-groups", scoping.Groups, false, "Graph creates security and Microsoft 365 groups only"},
-	{"contacts", scoping.Contacts, false, noContacts},
-	{"devices", scoping.Devices, false, "Graph creates no hybrid-joined devices"},
-	{"proxy-addresses", scoping.ExchangeHybrid, false, "proxyAddresses are read-only in Graph"},
-	{"password-hash", scoping.PasswordHash, false, noHashes},
-	{"password-writeback", scoping.PasswordWriteback, false, noWriteback},
-	{"mark-as-synced", scoping.Users, false, "what Graph writes stays cloud-managed"},
+	{"users", scoping.Users, true, "", ""},
+	{"restore-users", scoping.Users, true, "", ""},
+	{"security-groups", scoping.Groups, true, "", ""},
+	{"members", scoping.References, true, "", ""},
+	{"manager", scoping.References, true, "", ""},
+	{"extension-attributes", scoping.Extensions, true, "", ""},
+	{"restore-security-groups", scoping.Groups, false, "Microsoft's pages contradict each other on whether deleted security groups can be restored", ""},
+	{"mail-enabled-security-groups", scoping.Groups, false, "Graph creates security and Microsoft 365 groups only", ""},
+	{"distribution-groups", scoping.Groups, false, "Graph creates security and Microsoft 365 groups only", ""},
+	{"contacts", scoping.Contacts, false, noContacts, DoorContacts},
+	{"devices", scoping.Devices, false, "Graph creates no hybrid-joined devices", ""},
+	{"proxy-addresses", scoping.ExchangeHybrid, false, "proxyAddresses are read-only in Graph", ""},
+	{"password-hash", scoping.PasswordHash, false, noHashes, DoorCredentials},
+	{"password-writeback", scoping.PasswordWriteback, false, noWriteback, DoorWriteback},
+	{"mark-as-synced", scoping.Users, false, "what Graph writes stays cloud-managed", ""},
 }
 
 // Who does it instead: graph.md §13 (https://learn.microsoft.com/graph/api/resources/orgcontact), https://learn.microsoft.com/entra/identity/hybrid/connect/whatis-phs and
@@ -42,22 +43,18 @@ const (
 	noWriteback = "Graph hands out no password changes: Entra Connect Sync or Cloud Sync write them back, through a private relay"
 )
 
-// doorOf are the capabilities that a tenant has through a door of its own.
-var doorOf = map[string]string{"contacts": DoorContacts, "password-hash": DoorCredentials, "password-writeback": DoorWriteback}
-
 // Capabilities returns what this tenant can do, and for what it cannot, why: what public Graph can, and what a door beside it adds. Where the tenant cannot be asked
 // for its doors, what hangs on them is absent for that reason.
 func (c *Client) Capabilities(ctx context.Context) []Capability {
 	out := slices.Clone(capabilities)
 	var silent error // of the first door: the others are not asked for then, each would wait as long
 	for i, x := range out {
-		door, hangs := doorOf[x.Name]
-		if !hangs {
+		if x.door == "" {
 			continue
 		}
 		open := false
 		if silent == nil {
-			open, silent = c.Door(ctx, door)
+			open, silent = c.Door(ctx, x.door)
 		}
 		switch {
 		case silent != nil:

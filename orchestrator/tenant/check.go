@@ -140,7 +140,7 @@ func (c *Client) checkReads(ctx context.Context) []Finding {
 func (c *Client) checkDoors(ctx context.Context) []Finding {
 	var out []Finding
 	for _, x := range c.Capabilities(ctx) {
-		if _, hangs := doorOf[x.Name]; !hangs {
+		if x.door == "" {
 			continue
 		}
 		f := Finding{Subject: x.Name, Level: Fine, Text: "the tenant takes them at a door of the lab"}
