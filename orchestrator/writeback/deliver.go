@@ -147,21 +147,11 @@ func (x *delivery) hand(ctx context.Context) (Outcome, error) {
 	default:
 		return x.denied(ctx, Outcome{Engine: x.is.Engine, Code: r.Code, Reason: r.Reason}, nil)
 	}
-	if !known(r.Code) {
+	if !password.Code(r.Code).Known() {
 		r = engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: fmt.Sprintf("the engine says %q, which is no way to end", r.Code)}
 	}
 	out := Outcome{Engine: x.is.Engine, Code: r.Code, Reason: r.Reason}
 	return out, x.o.Gate.Delivered(context.WithoutCancel(ctx), x.is, r)
-}
-
-// known reports whether a code says how a permitted delivery ended.
-func known(code string) bool {
-	switch password.Code(code) {
-	case password.OK, password.History, password.Length, password.Complexity, password.MinimumAge, password.Policy, password.WrongOld, password.LockedOut, password.NotAllowed, password.Gone,
-		password.NoRights, password.Unreachable, password.InDoubt, password.Failed, password.NoAccount, password.Expired, password.Refused:
-		return true
-	}
-	return false
 }
 
 // permit answers the engine that is ready to write.

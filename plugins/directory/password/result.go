@@ -34,6 +34,15 @@ const (
 	Refused   Code = "refused"  // the permit was
 )
 
+// Known reports whether it is one of the codes.
+func (c Code) Known() bool {
+	switch c {
+	case OK, History, Length, Complexity, MinimumAge, Policy, WrongOld, LockedOut, NotAllowed, Gone, NoRights, Unreachable, InDoubt, Failed, NoAccount, Expired, Refused:
+		return true
+	}
+	return false
+}
+
 // Result is how it ended. Reason, Diagnostic and Cause are for administrators and logs, and hold no password; the person whose password it is
 // is told [Code.Told] alone.
 type Result struct {
