@@ -306,7 +306,7 @@ func (s *story) passwords() error {
 	return s.resets("Reset-Passw0rd!", "Own-Passw0rd!", "cloudsync")
 }
 
-// resets lets the tenant's administrator reset the password of somebody of each side, who then changes it in the portal: the directory has each before the tenant does.
+// resets resets the password of one user of each side as the tenant's administrator, and changes it as that user in the portal: the directory has each before the tenant does.
 func (s *story) resets(reset, own, sales string) error {
 	for _, side := range []struct{ ou, engine string }{{s.lab.OU("Sales"), sales}, {s.lab.OU("Engineering"), "connect"}} {
 		ps, err := s.people(side.ou, 1)
@@ -335,7 +335,7 @@ func (s *story) resets(reset, own, sales string) error {
 	return s.both()
 }
 
-// signIns sets one password for somebody of each side, and checks that it signs in to the tenant, and that the one before does not.
+// signIns sets the password of one user of each side, and checks that it signs in to the tenant, and that the one before does not.
 func (s *story) signIns(password, sales string) error {
 	for _, side := range []struct{ ou, engine string }{{s.lab.OU("Sales"), sales}, {s.lab.OU("Engineering"), "connect"}} {
 		ps, err := s.people(side.ou, 1)
@@ -366,7 +366,7 @@ func (s *story) signIns(password, sales string) error {
 	return nil
 }
 
-// takingPasswords lets people change passwords in the tenant while Tandem listens for that, as serve does.
+// takingPasswords does something while Tandem listens for changes of passwords in the tenant, as serve does.
 func (s *story) takingPasswords(do func(context.Context)) error {
 	ctx, cancel := context.WithCancel(s.ctx)
 	ended := make(chan error, 1)
@@ -379,7 +379,7 @@ func (s *story) takingPasswords(do func(context.Context)) error {
 	return context.Cause(s.ctx)
 }
 
-// wroteBack returns which engine set somebody's password last, as the journal has it.
+// wroteBack returns which engine set a user's password last, by the journal.
 func (s *story) wroteBack(p person) (by string, err error) {
 	_, err = s.api.Stream(s.ctx, "audit/list", api.AuditRequest{Object: p.dn}, nil, func(b json.RawMessage) error {
 		var r api.Record

@@ -56,7 +56,7 @@ type deliveries struct {
 	set     map[scoping.GUID]int // the order of the one that took effect last
 }
 
-// changeInTenant: somebody resets or changes a password in the tenant, or the tenant hands out again what it handed out before.
+// changeInTenant resets or changes a password in the tenant, or hands out again what the tenant handed out before.
 func (w *world) changeInTenant() {
 	if w.preparing || w.book.control.partition == nil {
 		return
@@ -88,7 +88,7 @@ func (p *deliveries) add(d *delivery) {
 	p.byID[d.id] = d
 }
 
-// takeEvent gives an event to the host, as its poll does.
+// takeEvent hands an event to the host, as its poll does.
 func (w *world) takeEvent(d *delivery) {
 	e := *d.event
 	if e.Op != cloud.UnlockAccount {
@@ -151,7 +151,7 @@ func (relay) Open(context.Context) (bool, error) { return true, nil }
 func (relay) TenantID(context.Context) (string, error) { return tenantID, nil }
 
 func (relay) PasswordEvents(context.Context, time.Duration) ([]cloud.PasswordEvent, error) {
-	return nil, nil // takeEvent gives them one by one
+	return nil, nil // takeEvent hands them over one by one
 }
 
 func (r relay) AnswerPasswordEvent(_ context.Context, id string, answer cloud.PasswordAnswer, _ string) error {

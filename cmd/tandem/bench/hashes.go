@@ -64,7 +64,7 @@ func hashes(ctx context.Context, o Options, r *Report) (err error) {
 	return err
 }
 
-// setPasswords gives everybody a password.
+// setPasswords sets a password for each user.
 func setPasswords(ctx context.Context, l *lab.Lab) (err error) {
 	c, err := l.Dial()
 	if err != nil {
