@@ -90,6 +90,9 @@ func (s *Session) claim(it *item) {
 			x.At = g.o.Clock.Now().UnixMilli()
 		}
 		x.Attrs, x.Waits, x.SignIn = attrsOf(it.p), it.saw.waits, it.saw.signIn
+		if it.v.Code == CodeNotKept && it.v.Claim != nil {
+			x.Unkept = standing.UnkeptOf(it.v.Claim.Hash)
+		}
 		if it.p.Feature == scoping.PasswordHash {
 			x.Target = agreedPassword(g.o.Ledger.Rows.Get(k.Object))
 			if it.p.Password == nil || !it.p.Password.MustChange || g.rules.Temporary {

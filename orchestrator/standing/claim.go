@@ -26,6 +26,7 @@ type Claim struct {
 	Waits   []scoping.ObjectID // ends of references that were not in the target, sorted
 	At      int64              // of silence, and of what waits for others: when the engine was asked, Unix ms
 	SignIn  SignIn             // of users
+	Unkept  uint64             // UnkeptOf what it wants, if that is not in the target and is left alone since it did not last there (rule S10); 0: nothing is
 
 	Seen uint64 // the version of the target object that was found to have Target; 0: none yet. It is not stored
 }
@@ -39,7 +40,15 @@ const Patience = time.Hour
 
 // Equal reports whether two claims say the same at the same reading.
 func (c Claim) Equal(o Claim) bool {
-	return c.Want == o.Want && c.Agrees == o.Agrees && c.Person == o.Person && c.Target == o.Target && c.Reading == o.Reading && c.Rules == o.Rules && c.At == o.At && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
+	return c.Want == o.Want && c.Agrees == o.Agrees && c.Person == o.Person && c.Target == o.Target && c.Reading == o.Reading && c.Rules == o.Rules && c.At == o.At && c.Unkept == o.Unkept && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
+}
+
+// UnkeptOf shortens the digest of what an engine wants and the target does not keep; "" is 0.
+func UnkeptOf(want string) uint64 {
+	if want == "" {
+		return 0
+	}
+	return max(sum(offset, want), 1)
 }
 
 // RulesOf shortens the fingerprint of the rules by which an engine makes values.

@@ -38,6 +38,7 @@ type Facts struct {
 	Claim     *Claim                          // of the owner, nil for none
 	Rules     uint64                          // the owner's rules, as it said last; 0: it did not say yet
 	Target    uint64                          // Digest over the claim's attributes of the linked object, as the target shows it
+	Unkept    uint64                          // UnkeptOf what is remembered of this key as not lasting in the target; 0: nothing
 	Temporary bool                            // of a password: also one that has to be changed at the next sign-in is handed over
 	SignIn    func(domain string) (as string) // what the host makes of the domain of a sign-in name now; nil: nothing
 	End       func(scoping.ObjectID) End      // of references that were not in the target
@@ -167,7 +168,7 @@ func living(f Facts, base bool) Debt {
 		return Debt{Code: EndWaits, To: Owner, Engine: f.Owner, Timed: c.Person}
 	case !c.Agrees && c.Person && f.Target == c.Target:
 		return Debt{Code: Differs, To: Person, Engine: f.Owner}
-	case !c.Agrees:
+	case !c.Agrees, c.Unkept != 0 && c.Unkept != f.Unkept: // what it was left alone for is remembered no more: another engine wrote it meanwhile
 		return ask(Differs)
 	case f.Target != c.Target:
 		return ask(Foreign)

@@ -46,6 +46,12 @@ func TestDebts(t *testing.T) {
 			f.End = func(scoping.ObjectID) standing.End { return e }
 		}
 	}
+	unkept := func(said, remembered uint64) func(*standing.Facts) {
+		return func(f *standing.Facts) {
+			claim(func(c *standing.Claim) { c.Unkept = said })(f)
+			f.Unkept = remembered
+		}
+	}
 	renamed := there.Clone()
 	renamed.Values[cloud.DisplayName] = []string{"Ann B."}
 	promoted := there.Clone()
@@ -96,6 +102,9 @@ func TestDebts(t *testing.T) {
 		"its engine makes values by other rules now": {[]func(*standing.Facts){func(f *standing.Facts) { f.Rules = 5 }}, standing.Unasked, standing.Owner, mine},
 		"… and by the same":                          {[]func(*standing.Facts){func(f *standing.Facts) { f.Rules = 5 }, claim(func(c *standing.Claim) { c.Rules = 5 })}, standing.Settled, standing.Nobody, ""},
 		"… and it changed since":                     {[]func(*standing.Facts){claim(func(c *standing.Claim) { *c = standing.Claim{Want: engine.Unknown, Reading: 6, At: 1e9} })}, standing.Unasked, standing.Owner, mine},
+		"it does not last, and is left alone":        {[]func(*standing.Facts){unkept(9, 9)}, standing.Settled, standing.Nobody, ""},
+		"… and another engine wrote it since":        {[]func(*standing.Facts){unkept(9, 0)}, standing.Differs, standing.Owner, mine},
+		"… and what that wrote does not last either": {[]func(*standing.Facts){unkept(9, 8)}, standing.Differs, standing.Owner, mine},
 		"a person answered":                          {[]func(*standing.Facts){func(f *standing.Facts) { f.Answered = true }}, standing.Answered, standing.Owner, mine},
 	} {
 		f := settled()

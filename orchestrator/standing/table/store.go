@@ -132,7 +132,7 @@ func (c *Claims) Replace(ctx context.Context, bs []*Batch) error {
 }
 
 // format is the first byte of a batch.
-const format = 2
+const format = 3
 
 // encode writes changes: a table of texts, then one line each, in which texts are numbers.
 func encode(cs []change) []byte {
@@ -159,6 +159,7 @@ func encode(cs []change) []byte {
 		body = binary.AppendUvarint(body, x.claim.Reading)
 		body = binary.LittleEndian.AppendUint64(body, x.claim.Rules)
 		body = binary.AppendVarint(body, x.claim.At)
+		body = binary.LittleEndian.AppendUint64(body, x.claim.Unkept)
 		body = text(text(body, x.claim.SignIn.Domain), x.claim.SignIn.As)
 		body = binary.AppendUvarint(body, uint64(len(x.claim.Attrs)))
 		for _, a := range x.claim.Attrs {
@@ -226,6 +227,7 @@ func (r *reader) claim() *standing.Claim {
 	c.Reading = r.number()
 	c.Rules = r.word()
 	c.At = r.signed()
+	c.Unkept = r.word()
 	c.SignIn.Domain, c.SignIn.As = r.text(), r.text()
 	for range r.count() {
 		if r.bad {

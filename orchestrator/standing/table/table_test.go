@@ -75,7 +75,7 @@ func key(n int) ledger.Key {
 }
 
 func claims(t *rapid.T) standing.Claim {
-	c := standing.Claim{Want: engine.Want(rapid.IntRange(0, 4).Draw(t, "want")), Agrees: rapid.Bool().Draw(t, "agrees"), Person: rapid.Bool().Draw(t, "person"), Target: rapid.Uint64().Draw(t, "target"), Rules: rapid.Uint64().Draw(t, "rules"),
+	c := standing.Claim{Want: engine.Want(rapid.IntRange(0, 4).Draw(t, "want")), Agrees: rapid.Bool().Draw(t, "agrees"), Person: rapid.Bool().Draw(t, "person"), Target: rapid.Uint64().Draw(t, "target"), Rules: rapid.Uint64().Draw(t, "rules"), Unkept: rapid.Uint64().Draw(t, "unkept"),
 		Reading: rapid.Uint64().Draw(t, "reading"), At: rapid.Int64().Draw(t, "at"), SignIn: standing.SignIn{Domain: rapid.SampledFrom([]string{"", "a.test"}).Draw(t, "domain")}, Attrs: rapid.SliceOfN(rapid.SampledFrom([]string{"displayName", "mail"}), 0, 2).Draw(t, "attrs")}
 	for range rapid.IntRange(0, 2).Draw(t, "waits") {
 		c.Waits = append(c.Waits, key(rapid.IntRange(0, 9).Draw(t, "end")).Object)
@@ -87,7 +87,7 @@ func content(c *Claims) map[string]standing.Claim {
 	out := map[string]standing.Claim{}
 	for e, m := range c.engines {
 		for k, x := range m {
-			out[fmt.Sprint(e, k)] = standing.Claim{Want: x.Want, Agrees: x.Agrees, Person: x.Person, Target: x.Target, Reading: x.Reading, Rules: x.Rules, At: x.At, SignIn: x.SignIn,
+			out[fmt.Sprint(e, k)] = standing.Claim{Want: x.Want, Agrees: x.Agrees, Person: x.Person, Target: x.Target, Reading: x.Reading, Rules: x.Rules, At: x.At, SignIn: x.SignIn, Unkept: x.Unkept,
 				Attrs: append([]string{}, x.Attrs...), Waits: append([]scoping.ObjectID{}, x.Waits...)}
 		}
 	}
