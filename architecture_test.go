@@ -21,8 +21,8 @@ var arrows = map[string][]string{
 	"state":             {},
 	"state/statetest":   {"state"},
 
-	"plugins/engine":                 {"plugins/credential", "plugins/secret", "scoping"},
-	"plugins/engine/plugin":          {"plugins/credential", "plugins/engine", "plugins/engine/plugin/enginepb", "plugins/secret", "scoping"},
+	"plugins/engine":                 {"plugins/credential", "plugins/provision", "plugins/secret", "scoping"},
+	"plugins/engine/plugin":          {"plugins/credential", "plugins/engine", "plugins/engine/plugin/enginepb", "plugins/provision", "plugins/secret", "scoping"},
 	"plugins/engine/plugin/enginepb": {},
 	"plugins/engine/enginetest":      {"plugins/engine", "plugins/engine/plugin"},
 	"plugins/engine/conformance":     {"plugins/engine", "plugins/secret", "scoping"},
@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"plugins/directory/drsr/ndr":     {},
 	"plugins/directory/drsr/ntlm":    {"plugins/credential", "plugins/directory/drsr/ntlm", "plugins/secret"},
 	"plugins/directory/drsr/rpc":     {"plugins/directory/drsr/ndr", "plugins/directory/drsr/ntlm", "plugins/secret"},
+	"plugins/provision":              {"scoping"},
 	"plugins/secret":                 {},
 	"plugins/secret/secrettest":      {},
 	"plugins/credential":             {"scoping", "plugins/secret"},

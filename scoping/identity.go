@@ -165,3 +165,15 @@ func (e *Epoch) UnmarshalText(b []byte) error {
 	}
 	return err
 }
+
+// Tenant names the tenant where it is a source, beside the directories: no directory in a configuration can have this name.
+const Tenant = "@tenant"
+
+// Cloud returns the identity of an object of the tenant as a source, by its id there, which is a GUID in text form.
+func Cloud(id string) (ObjectID, error) {
+	g, err := ParseGUID(id)
+	return ObjectID{Directory: Tenant, GUID: g}, err
+}
+
+// IsCloud reports whether o is an object of the tenant; its id there is the GUID's text form.
+func (o ObjectID) IsCloud() bool { return o.Directory == Tenant }

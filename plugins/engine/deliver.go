@@ -49,6 +49,8 @@ func (x *deliverer) take(ctx context.Context, event DeliverEvent) error {
 		return ContractError("it says more of a delivery after its result")
 	case event.Ready != nil && (x.asked || event.Ready.ID != x.d.ID):
 		return ContractError("it asks twice for the permit of a delivery, or for that of another one")
+	case event.Ready != nil && x.d.Look != nil:
+		return ContractError("it asks for a permit of what writes nothing")
 	case event.Ready != nil:
 		x.asked = true
 		p, err := x.permit(ctx)
@@ -69,7 +71,7 @@ func (x *deliverer) end(r DeliveryResult) error {
 	if r.ID != x.d.ID {
 		return ContractError("it tells the result of another delivery")
 	}
-	if !x.permitted && (r.Code == DeliveryOK || r.Code == DeliveryInDoubt) {
+	if x.d.Look == nil && !x.permitted && (r.Code == DeliveryOK || r.Code == DeliveryInDoubt) {
 		return ContractError("it reports %q of a delivery that was not permitted", cut(r.Code))
 	}
 	r.Code, r.Reason, r.Diagnostic = cut(r.Code), cut(r.Reason), cut(r.Diagnostic)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/credential"
+	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -353,11 +354,19 @@ type Delivery struct {
 	Op         DeliveryOp
 	MustChange bool     // with Reset: the password has to be changed at the next sign-in
 	Unlock     bool     // with Reset: a lock-out ends as well
-	Own        []string // sign-in names of accounts that work for Tandem: their passwords are never set
+	Own        []string // sign-in names of accounts that work for Tandem: nothing of them is written
+
+	// Of a provisioning feature one of them is set: what a write is about, of which the values come with the permit, or a look, which needs none and which any agent may
+	// carry out. Object.Directory is the directory.
+	Provision *provision.Target
+	Look      *provision.Look
 }
 
-// DeliveryOp says what is done to a password.
+// DeliveryOp says what is done to a password; of provisioning it is the operation of its target, or LookUp.
 type DeliveryOp string
+
+// LookUp is the operation of a delivery that only looks.
+const LookUp DeliveryOp = "look"
 
 // The operations.
 const (
@@ -369,9 +378,10 @@ const (
 // Permit is the host's answer to the engine that is ready to write. There is one for a delivery, once.
 type Permit struct {
 	ID        string
-	Refused   string        // a code: nothing may be written; empty: it may be
-	Remaining time.Duration // from when it arrives: what has not begun by then is not begun, and what has is not waited for
-	New, Old  *secret.Value // UTF-8; New but for an unlock, Old for a change only. The engine wipes them
+	Refused   string            // a code: nothing may be written; empty: it may be
+	Remaining time.Duration     // from when it arrives: what has not begun by then is not begun, and what has is not waited for
+	New, Old  *secret.Value     // UTF-8; New but for an unlock, Old for a change only. The engine wipes them
+	Values    *provision.Values // of provisioning, and of it always
 }
 
 // Wipe ends the permit's secrets.
@@ -392,9 +402,11 @@ type Ready struct{ ID string }
 // DeliveryResult is how a delivery ended. Reason and Diagnostic are for administrators, and hold no secret.
 type DeliveryResult struct {
 	ID         string
-	Code       string // the codes of package password, or one of those below
+	Code       string // the codes of package password, of provisioning those of package provision, or one of those below
 	Reason     string // more than the code says
 	Diagnostic string // what the controller said
+
+	Provision *provision.Result // of provisioning, with DeliveryOK
 }
 
 // The codes of results that every engine knows. After DeliveryOK the directory has it, after DeliveryInDoubt it may; after every other one, also one that is not known here,
@@ -432,6 +444,8 @@ type Engine interface {
 	Run(ctx context.Context, r RunRequest, in <-chan []Decision, out chan<- RunEvent) error
 	Health(ctx context.Context, out chan<- Health) error
 	Call(ctx context.Context, verb string, args []byte, out chan<- []byte) error
+	// Map answers each source with exactly one mapping, after one MapBegin, and returns when in is closed and everything is answered. It reads and writes nothing.
+	Map(ctx context.Context, r MapRequest, in <-chan []Source, out chan<- MapEvent) error
 	// Deliver carries one delivery out. The engine, or an agent behind it, opens the connection over which it will write and signs in; then it asks for the permit (Ready), gets
 	// one answer on in, writes at most once, and says how that ended. A delivery is given to one agent, and to no other after that. An end without a
 	// Result leaves in doubt what was permitted. The host closes in after the permit.

@@ -2,11 +2,16 @@ package engine
 
 import "context"
 
-// Unimplemented answers Call, Deliver and Observe with ErrUnsupported. Engines that have none of them embed it.
+// Unimplemented answers Map, Call, Deliver and Observe with ErrUnsupported. Engines that have none of them embed it.
 type Unimplemented struct{}
 
 // Call answers ErrUnsupported.
 func (Unimplemented) Call(context.Context, string, []byte, chan<- []byte) error {
+	return ErrUnsupported
+}
+
+// Map answers ErrUnsupported.
+func (Unimplemented) Map(context.Context, MapRequest, <-chan []Source, chan<- MapEvent) error {
 	return ErrUnsupported
 }
 

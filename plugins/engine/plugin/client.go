@@ -140,6 +140,30 @@ func (c *client) Call(ctx context.Context, verb string, args []byte, out chan<- 
 	return fault(ctx, "Call "+verb, listen(ctx, recv, out))
 }
 
+func (c *client) Map(ctx context.Context, r engine.MapRequest, in <-chan []engine.Source, out chan<- engine.MapEvent) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.api.Map(ctx)
+	if err != nil {
+		return fault(ctx, "Map", err)
+	}
+	start := &enginepb.MapMessage{Is: &enginepb.MapMessage_Start{Start: mapStartOut(r)}}
+	if err := stream.Send(start); err != nil && err != io.EOF { // io.EOF: Recv says why
+		return fault(ctx, "Map", err)
+	}
+	send := func(s []engine.Source) error {
+		return stream.Send(&enginepb.MapMessage{Is: &enginepb.MapMessage_Sources{Sources: sourcesOut(s)}})
+	}
+	recv := func() (engine.MapEvent, error) {
+		e, err := stream.Recv()
+		if err != nil {
+			return engine.MapEvent{}, err
+		}
+		return mapEventIn(e)
+	}
+	return fault(ctx, "Map", converse(ctx, in, send, stream.CloseSend, recv, out))
+}
+
 func (c *client) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -82,6 +82,10 @@ func (m *mortal) Call(ctx context.Context, verb string, args []byte, out chan<- 
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Call(ctx, verb, args, out) })
 }
 
+func (m *mortal) Map(ctx context.Context, r engine.MapRequest, in <-chan []engine.Source, out chan<- engine.MapEvent) error {
+	return m.during(ctx, func(ctx context.Context) error { return m.inner.Map(ctx, r, in, out) })
+}
+
 func (m *mortal) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
 	return m.during(ctx, func(ctx context.Context) error { return m.inner.Deliver(ctx, d, in, out) })
 }

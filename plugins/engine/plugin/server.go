@@ -164,6 +164,31 @@ func (s *server) Call(r *enginepb.CallRequest, stream grpc.ServerStreamingServer
 	})
 }
 
+func (s *server) Map(stream grpc.BidiStreamingServer[enginepb.MapMessage, enginepb.MapEvent]) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if first.GetStart() == nil {
+		return status.Error(codes.InvalidArgument, "a mapping begins with its start")
+	}
+	request, err := mapStartIn(first.GetStart())
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	recv := func() ([]engine.Source, error) {
+		m, err := stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		return sourcesIn(m.GetSources())
+	}
+	send := func(e engine.MapEvent) error { return stream.Send(mapEventOut(e)) }
+	return exchange(stream.Context(), recv, send, func(ctx context.Context, in <-chan []engine.Source, out chan<- engine.MapEvent) error {
+		return s.impl.Map(ctx, request, in, out)
+	})
+}
+
 func (s *server) Deliver(stream grpc.BidiStreamingServer[enginepb.DeliverMessage, enginepb.DeliverEvent]) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -181,7 +206,10 @@ func (s *server) Deliver(stream grpc.BidiStreamingServer[enginepb.DeliverMessage
 		if err == nil && m.GetPermit() == nil {
 			err = engine.ContractError("a delivery has one beginning")
 		}
-		return permitIn(m.GetPermit()), err
+		if err != nil {
+			return engine.Permit{}, err
+		}
+		return permitIn(m.GetPermit())
 	}
 	send := func(e engine.DeliverEvent) error { return stream.Send(deliverEventOut(e)) }
 	return exchange(stream.Context(), recv, send, func(ctx context.Context, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {

@@ -14,7 +14,7 @@
 //      engine's own throw-away certificate (DER, base64 without padding, for host name "localhost"). Nothing else may be
 //      printed there.
 //   3. The host connects, asks Describe, then Configure, opens Grants and Health for as long as the session lasts, and
-//      opens Run, Call, Deliver and Observe when it needs them. The host opens every stream; the engine only serves.
+//      opens Run, Map, Call, Deliver and Observe when it needs them. The host opens every stream; the engine only serves.
 //   4. Standard input is a pipe that the host holds open and never writes to. WHEN IT ENDS, THE SESSION IS OVER: the engine
 //      must end within a second, whatever it is doing. There is no reattaching: a new session is a new process, and nothing
 //      from an earlier one counts.
@@ -2590,6 +2590,599 @@ func (x *CallResponse) GetData() []byte {
 	return nil
 }
 
+// MapMessage is what the host says in a mapping.
+type MapMessage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Is:
+	//
+	//	*MapMessage_Start
+	//	*MapMessage_Sources
+	Is            isMapMessage_Is `protobuf_oneof:"is"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MapMessage) Reset() {
+	*x = MapMessage{}
+	mi := &file_engine_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MapMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MapMessage) ProtoMessage() {}
+
+func (x *MapMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MapMessage.ProtoReflect.Descriptor instead.
+func (*MapMessage) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *MapMessage) GetIs() isMapMessage_Is {
+	if x != nil {
+		return x.Is
+	}
+	return nil
+}
+
+func (x *MapMessage) GetStart() *MapStart {
+	if x != nil {
+		if x, ok := x.Is.(*MapMessage_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *MapMessage) GetSources() *Sources {
+	if x != nil {
+		if x, ok := x.Is.(*MapMessage_Sources); ok {
+			return x.Sources
+		}
+	}
+	return nil
+}
+
+type isMapMessage_Is interface {
+	isMapMessage_Is()
+}
+
+type MapMessage_Start struct {
+	Start *MapStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"` // first, and once
+}
+
+type MapMessage_Sources struct {
+	Sources *Sources `protobuf:"bytes,2,opt,name=sources,proto3,oneof"`
+}
+
+func (*MapMessage_Start) isMapMessage_Is() {}
+
+func (*MapMessage_Sources) isMapMessage_Is() {}
+
+// MapStart says for which assignment of the policy objects are mapped.
+type MapStart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Feature       string                 `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`                            // "user-provisioning" or "group-provisioning"
+	Assignment    string                 `protobuf:"bytes,2,opt,name=assignment,proto3" json:"assignment,omitempty"`                      // its name in the policy: settings may have a mapping of its own for it
+	Container     *Object                `protobuf:"bytes,3,opt,name=container,proto3" json:"container,omitempty"`                        // where the assignment puts objects
+	ContainerDn   string                 `protobuf:"bytes,4,opt,name=container_dn,json=containerDn,proto3" json:"container_dn,omitempty"` // its DN now, to make others below it of
+	Domain        string                 `protobuf:"bytes,5,opt,name=domain,proto3" json:"domain,omitempty"`                              // DNS name of the directory's domain
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MapStart) Reset() {
+	*x = MapStart{}
+	mi := &file_engine_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MapStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MapStart) ProtoMessage() {}
+
+func (x *MapStart) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MapStart.ProtoReflect.Descriptor instead.
+func (*MapStart) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *MapStart) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *MapStart) GetAssignment() string {
+	if x != nil {
+		return x.Assignment
+	}
+	return ""
+}
+
+func (x *MapStart) GetContainer() *Object {
+	if x != nil {
+		return x.Container
+	}
+	return nil
+}
+
+func (x *MapStart) GetContainerDn() string {
+	if x != nil {
+		return x.ContainerDn
+	}
+	return ""
+}
+
+func (x *MapStart) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+type Sources struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sources       []*Source              `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"` // at most 256
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sources) Reset() {
+	*x = Sources{}
+	mi := &file_engine_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sources) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sources) ProtoMessage() {}
+
+func (x *Sources) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sources.ProtoReflect.Descriptor instead.
+func (*Sources) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Sources) GetSources() []*Source {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+// Source is one object of the tenant.
+type Source struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        *Object                `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`                                                                           // its cloud id as a GUID; the directory is "@tenant"
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                                                                               // "user" or "group"
+	Values        map[string]*Value      `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // by Graph's names, "id" among them; booleans are "true" and "false". One that is not here has no value
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Source) Reset() {
+	*x = Source{}
+	mi := &file_engine_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Source) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Source) ProtoMessage() {}
+
+func (x *Source) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Source.ProtoReflect.Descriptor instead.
+func (*Source) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Source) GetObject() *Object {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Source) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Source) GetValues() map[string]*Value {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type MapEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Is:
+	//
+	//	*MapEvent_Begin
+	//	*MapEvent_Mappings
+	Is            isMapEvent_Is `protobuf_oneof:"is"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MapEvent) Reset() {
+	*x = MapEvent{}
+	mi := &file_engine_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MapEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MapEvent) ProtoMessage() {}
+
+func (x *MapEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MapEvent.ProtoReflect.Descriptor instead.
+func (*MapEvent) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *MapEvent) GetIs() isMapEvent_Is {
+	if x != nil {
+		return x.Is
+	}
+	return nil
+}
+
+func (x *MapEvent) GetBegin() *MapBegin {
+	if x != nil {
+		if x, ok := x.Is.(*MapEvent_Begin); ok {
+			return x.Begin
+		}
+	}
+	return nil
+}
+
+func (x *MapEvent) GetMappings() *Mappings {
+	if x != nil {
+		if x, ok := x.Is.(*MapEvent_Mappings); ok {
+			return x.Mappings
+		}
+	}
+	return nil
+}
+
+type isMapEvent_Is interface {
+	isMapEvent_Is()
+}
+
+type MapEvent_Begin struct {
+	Begin *MapBegin `protobuf:"bytes,1,opt,name=begin,proto3,oneof"` // once, before the first mapping
+}
+
+type MapEvent_Mappings struct {
+	Mappings *Mappings `protobuf:"bytes,2,opt,name=mappings,proto3,oneof"`
+}
+
+func (*MapEvent_Begin) isMapEvent_Is() {}
+
+func (*MapEvent_Mappings) isMapEvent_Is() {}
+
+// MapBegin says by what mappings come about.
+type MapBegin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rules         []byte                 `protobuf:"bytes,1,opt,name=rules,proto3" json:"rules,omitempty"`   // fingerprint, 16 bytes, as RunBegin.rules
+	Writes        []string               `protobuf:"bytes,2,rep,name=writes,proto3" json:"writes,omitempty"` // every attribute of the directory that a mapping may name, those of refs too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MapBegin) Reset() {
+	*x = MapBegin{}
+	mi := &file_engine_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MapBegin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MapBegin) ProtoMessage() {}
+
+func (x *MapBegin) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MapBegin.ProtoReflect.Descriptor instead.
+func (*MapBegin) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *MapBegin) GetRules() []byte {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *MapBegin) GetWrites() []string {
+	if x != nil {
+		return x.Writes
+	}
+	return nil
+}
+
+type Mappings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mappings      []*Mapping             `protobuf:"bytes,1,rep,name=mappings,proto3" json:"mappings,omitempty"` // at most 256
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mappings) Reset() {
+	*x = Mappings{}
+	mi := &file_engine_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mappings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mappings) ProtoMessage() {}
+
+func (x *Mappings) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mappings.ProtoReflect.Descriptor instead.
+func (*Mappings) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Mappings) GetMappings() []*Mapping {
+	if x != nil {
+		return x.Mappings
+	}
+	return nil
+}
+
+// Mapping is the WHOLE desired state of one object in the directory.
+type Mapping struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Object *Object                `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`                         // the source's
+	Want   Want                   `protobuf:"varint,2,opt,name=want,proto3,enum=tandem.engine.v1.Want" json:"want,omitempty"` // PRESENT; EXCLUDED where the rules leave it out; UNKNOWN where the engine cannot say, as of an expression that fails for it
+	Reason string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`                         // of EXCLUDED and UNKNOWN, required: a short code such as "no-display-name", or a sentence
+	// By names of the directory's attributes; an absent one is unmanaged. "cn" is the common name. "accountDisabled" ("true" or "false") stands for the bit of userAccountControl. Never the
+	// link's attribute, never a password, never references.
+	Desired map[string]*Flow  `protobuf:"bytes,4,rep,name=desired,proto3" json:"desired,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Refs    map[string]string `protobuf:"bytes,5,rep,name=refs,proto3" json:"refs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // attribute of the directory -> the reference of the source that it follows: "manager" -> "manager", "member" -> "members". The host
+	// resolves the ends, those of both origins, whenever they come
+	Container     string `protobuf:"bytes,6,opt,name=container,proto3" json:"container,omitempty"` // DN of the container, which is MapStart.container_dn or lies below it; empty: that one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mapping) Reset() {
+	*x = Mapping{}
+	mi := &file_engine_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mapping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mapping) ProtoMessage() {}
+
+func (x *Mapping) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mapping.ProtoReflect.Descriptor instead.
+func (*Mapping) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Mapping) GetObject() *Object {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Mapping) GetWant() Want {
+	if x != nil {
+		return x.Want
+	}
+	return Want_WANT_UNSPECIFIED
+}
+
+func (x *Mapping) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Mapping) GetDesired() map[string]*Flow {
+	if x != nil {
+		return x.Desired
+	}
+	return nil
+}
+
+func (x *Mapping) GetRefs() map[string]string {
+	if x != nil {
+		return x.Refs
+	}
+	return nil
+}
+
+func (x *Mapping) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+// Flow is what an attribute should be.
+type Flow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          []string               `protobuf:"bytes,1,rep,name=text,proto3" json:"text,omitempty"`      // none: clear it. Of unique: candidates in order, all of them for one value
+	Once          bool                   `protobuf:"varint,2,opt,name=once,proto3" json:"once,omitempty"`     // only when the object is made: later changes of it are others' business
+	Unique        bool                   `protobuf:"varint,3,opt,name=unique,proto3" json:"unique,omitempty"` // the first of the candidates that nobody in the whole domain has is the value; it is once, too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Flow) Reset() {
+	*x = Flow{}
+	mi := &file_engine_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Flow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Flow) ProtoMessage() {}
+
+func (x *Flow) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Flow.ProtoReflect.Descriptor instead.
+func (*Flow) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *Flow) GetText() []string {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *Flow) GetOnce() bool {
+	if x != nil {
+		return x.Once
+	}
+	return false
+}
+
+func (x *Flow) GetUnique() bool {
+	if x != nil {
+		return x.Unique
+	}
+	return false
+}
+
 // DeliverMessage is what the host says of a delivery.
 type DeliverMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2604,7 +3197,7 @@ type DeliverMessage struct {
 
 func (x *DeliverMessage) Reset() {
 	*x = DeliverMessage{}
-	mi := &file_engine_proto_msgTypes[35]
+	mi := &file_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2616,7 +3209,7 @@ func (x *DeliverMessage) String() string {
 func (*DeliverMessage) ProtoMessage() {}
 
 func (x *DeliverMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[35]
+	mi := &file_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2629,7 +3222,7 @@ func (x *DeliverMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverMessage.ProtoReflect.Descriptor instead.
 func (*DeliverMessage) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{35}
+	return file_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeliverMessage) GetIs() isDeliverMessage_Is {
@@ -2679,17 +3272,19 @@ type Delivery struct {
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of this one alone, for ever
 	Feature       string                 `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
 	Object        *Object                `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
-	Op            string                 `protobuf:"bytes,4,opt,name=op,proto3" json:"op,omitempty"`                                    // of passwords: "reset", "change", "unlock"
+	Op            string                 `protobuf:"bytes,4,opt,name=op,proto3" json:"op,omitempty"`                                    // of passwords: "reset", "change", "unlock"; of provisioning: as provision.op, or "look"
 	MustChange    bool                   `protobuf:"varint,5,opt,name=must_change,json=mustChange,proto3" json:"must_change,omitempty"` // with "reset": at the next sign-in
 	Unlock        bool                   `protobuf:"varint,6,opt,name=unlock,proto3" json:"unlock,omitempty"`                           // with "reset": a lock-out ends as well
-	Own           []string               `protobuf:"bytes,7,rep,name=own,proto3" json:"own,omitempty"`                                  // sign-in names of accounts that work for Tandem: their passwords are never set
+	Own           []string               `protobuf:"bytes,7,rep,name=own,proto3" json:"own,omitempty"`                                  // sign-in names of accounts that work for Tandem: nothing of them is written
+	Provision     *ProvisionTarget       `protobuf:"bytes,8,opt,name=provision,proto3" json:"provision,omitempty"`                      // of a provisioning feature: what the write is about; object.directory is the directory, and op the target's
+	Look          *ProvisionLook         `protobuf:"bytes,9,opt,name=look,proto3" json:"look,omitempty"`                                // of a provisioning feature, instead, with op "look": nothing is written, and no permit is asked for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_engine_proto_msgTypes[36]
+	mi := &file_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +3296,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[36]
+	mi := &file_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +3309,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{36}
+	return file_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Delivery) GetId() string {
@@ -2766,6 +3361,699 @@ func (x *Delivery) GetOwn() []string {
 	return nil
 }
 
+func (x *Delivery) GetProvision() *ProvisionTarget {
+	if x != nil {
+		return x.Provision
+	}
+	return nil
+}
+
+func (x *Delivery) GetLook() *ProvisionLook {
+	if x != nil {
+		return x.Look
+	}
+	return nil
+}
+
+// ProvisionTarget says what a write into a directory is about. Whoever carries it out writes at that controller and at no other, reads DNs by GUID over the connection that
+// writes, makes sure that the object lies below root before and after, is of the kind, is not protected and, but for "add", has the link, and reads it again by GUID afterwards.
+type ProvisionTarget struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Op            string                 `protobuf:"bytes,1,opt,name=op,proto3" json:"op,omitempty"`                 // "add", "modify", "rename", "move", "delete": each is one LDAP operation
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`             // "user", "group"
+	Controller    string                 `protobuf:"bytes,3,opt,name=controller,proto3" json:"controller,omitempty"` // URL
+	Invocation    []byte                 `protobuf:"bytes,4,opt,name=invocation,proto3" json:"invocation,omitempty"` // invocationId of the controller: another one behind the URL writes nothing (code "other-controller")
+	Object        []byte                 `protobuf:"bytes,5,opt,name=object,proto3" json:"object,omitempty"`         // objectGUID; none with "add"
+	Container     []byte                 `protobuf:"bytes,6,opt,name=container,proto3" json:"container,omitempty"`   // objectGUID: with "add" where it is made, with "move" where it goes
+	Root          []byte                 `protobuf:"bytes,7,opt,name=root,proto3" json:"root,omitempty"`             // objectGUID of the container that the policy names
+	LinkAttribute string                 `protobuf:"bytes,8,opt,name=link_attribute,json=linkAttribute,proto3" json:"link_attribute,omitempty"`
+	LinkValue     string                 `protobuf:"bytes,9,opt,name=link_value,json=linkValue,proto3" json:"link_value,omitempty"` // also the common name under which "add" makes it, which the directory keeps unique there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionTarget) Reset() {
+	*x = ProvisionTarget{}
+	mi := &file_engine_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionTarget) ProtoMessage() {}
+
+func (x *ProvisionTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionTarget.ProtoReflect.Descriptor instead.
+func (*ProvisionTarget) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ProvisionTarget) GetOp() string {
+	if x != nil {
+		return x.Op
+	}
+	return ""
+}
+
+func (x *ProvisionTarget) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ProvisionTarget) GetController() string {
+	if x != nil {
+		return x.Controller
+	}
+	return ""
+}
+
+func (x *ProvisionTarget) GetInvocation() []byte {
+	if x != nil {
+		return x.Invocation
+	}
+	return nil
+}
+
+func (x *ProvisionTarget) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *ProvisionTarget) GetContainer() []byte {
+	if x != nil {
+		return x.Container
+	}
+	return nil
+}
+
+func (x *ProvisionTarget) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *ProvisionTarget) GetLinkAttribute() string {
+	if x != nil {
+		return x.LinkAttribute
+	}
+	return ""
+}
+
+func (x *ProvisionTarget) GetLinkValue() string {
+	if x != nil {
+		return x.LinkValue
+	}
+	return ""
+}
+
+// ProvisionValues are what is written. A user is added disabled (userAccountControl 514), with a password of 32 characters from four classes that is made by
+// whoever writes, and forgotten.
+type ProvisionValues struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Set           []*ProvisionSet        `protobuf:"bytes,1,rep,name=set,proto3" json:"set,omitempty"`                        // with "add" and "modify"; of "modify" all in one modification, with "disabled"
+	Refs          []*ProvisionRef        `protobuf:"bytes,2,rep,name=refs,proto3" json:"refs,omitempty"`                      // with "modify", alone
+	Disabled      *ProvisionSwitch       `protobuf:"bytes,3,opt,name=disabled,proto3" json:"disabled,omitempty"`              // with "modify": that bit of userAccountControl, and no other
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`                      // with "rename": the new common name, not escaped
+	WasName       string                 `protobuf:"bytes,5,opt,name=was_name,json=wasName,proto3" json:"was_name,omitempty"` // with "rename": another one is code "precondition"
+	From          []byte                 `protobuf:"bytes,6,opt,name=from,proto3" json:"from,omitempty"`                      // with "move": objectGUID of the container where it is; another one is code "precondition"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionValues) Reset() {
+	*x = ProvisionValues{}
+	mi := &file_engine_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionValues) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionValues) ProtoMessage() {}
+
+func (x *ProvisionValues) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionValues.ProtoReflect.Descriptor instead.
+func (*ProvisionValues) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ProvisionValues) GetSet() []*ProvisionSet {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *ProvisionValues) GetRefs() []*ProvisionRef {
+	if x != nil {
+		return x.Refs
+	}
+	return nil
+}
+
+func (x *ProvisionValues) GetDisabled() *ProvisionSwitch {
+	if x != nil {
+		return x.Disabled
+	}
+	return nil
+}
+
+func (x *ProvisionValues) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProvisionValues) GetWasName() string {
+	if x != nil {
+		return x.WasName
+	}
+	return ""
+}
+
+func (x *ProvisionValues) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+// ProvisionSet deletes what is only in was and adds what is only in to. A value of was that is not there, or of to that is there, changes nothing of the
+// whole (code "precondition").
+type ProvisionSet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attribute     string                 `protobuf:"bytes,1,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	Was           []string               `protobuf:"bytes,2,rep,name=was,proto3" json:"was,omitempty"`
+	To            []string               `protobuf:"bytes,3,rep,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionSet) Reset() {
+	*x = ProvisionSet{}
+	mi := &file_engine_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionSet) ProtoMessage() {}
+
+func (x *ProvisionSet) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionSet.ProtoReflect.Descriptor instead.
+func (*ProvisionSet) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ProvisionSet) GetAttribute() string {
+	if x != nil {
+		return x.Attribute
+	}
+	return ""
+}
+
+func (x *ProvisionSet) GetWas() []string {
+	if x != nil {
+		return x.Was
+	}
+	return nil
+}
+
+func (x *ProvisionSet) GetTo() []string {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+// ProvisionRef changes references of one attribute, by objectGUID. Of "member", what is there already or gone already is no failure; of others it is code
+// "precondition".
+type ProvisionRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attribute     string                 `protobuf:"bytes,1,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	Remove        []byte                 `protobuf:"bytes,2,opt,name=remove,proto3" json:"remove,omitempty"` // 16 bytes each; at most 1000 in both
+	Add           []byte                 `protobuf:"bytes,3,opt,name=add,proto3" json:"add,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionRef) Reset() {
+	*x = ProvisionRef{}
+	mi := &file_engine_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionRef) ProtoMessage() {}
+
+func (x *ProvisionRef) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionRef.ProtoReflect.Descriptor instead.
+func (*ProvisionRef) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ProvisionRef) GetAttribute() string {
+	if x != nil {
+		return x.Attribute
+	}
+	return ""
+}
+
+func (x *ProvisionRef) GetRemove() []byte {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+func (x *ProvisionRef) GetAdd() []byte {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+type ProvisionSwitch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Was           bool                   `protobuf:"varint,1,opt,name=was,proto3" json:"was,omitempty"`
+	To            bool                   `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionSwitch) Reset() {
+	*x = ProvisionSwitch{}
+	mi := &file_engine_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionSwitch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionSwitch) ProtoMessage() {}
+
+func (x *ProvisionSwitch) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionSwitch.ProtoReflect.Descriptor instead.
+func (*ProvisionSwitch) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ProvisionSwitch) GetWas() bool {
+	if x != nil {
+		return x.Was
+	}
+	return false
+}
+
+func (x *ProvisionSwitch) GetTo() bool {
+	if x != nil {
+		return x.To
+	}
+	return false
+}
+
+// ProvisionLook asks one controller who of the whole domain, living or deleted, has one of some values.
+type ProvisionLook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Controller    string                 `protobuf:"bytes,1,opt,name=controller,proto3" json:"controller,omitempty"`
+	Invocation    []byte                 `protobuf:"bytes,2,opt,name=invocation,proto3" json:"invocation,omitempty"` // none: whichever is there
+	Terms         []*ProvisionTerm       `protobuf:"bytes,3,rep,name=terms,proto3" json:"terms,omitempty"`           // at most 256
+	Attributes    []string               `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"` // what is told of what is found
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionLook) Reset() {
+	*x = ProvisionLook{}
+	mi := &file_engine_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionLook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionLook) ProtoMessage() {}
+
+func (x *ProvisionLook) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionLook.ProtoReflect.Descriptor instead.
+func (*ProvisionLook) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ProvisionLook) GetController() string {
+	if x != nil {
+		return x.Controller
+	}
+	return ""
+}
+
+func (x *ProvisionLook) GetInvocation() []byte {
+	if x != nil {
+		return x.Invocation
+	}
+	return nil
+}
+
+func (x *ProvisionLook) GetTerms() []*ProvisionTerm {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+func (x *ProvisionLook) GetAttributes() []string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+type ProvisionTerm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attribute     string                 `protobuf:"bytes,1,opt,name=attribute,proto3" json:"attribute,omitempty"` // "objectGUID" with the value in text form, "cn", "sAMAccountName", the link's …
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionTerm) Reset() {
+	*x = ProvisionTerm{}
+	mi := &file_engine_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionTerm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionTerm) ProtoMessage() {}
+
+func (x *ProvisionTerm) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionTerm.ProtoReflect.Descriptor instead.
+func (*ProvisionTerm) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ProvisionTerm) GetAttribute() string {
+	if x != nil {
+		return x.Attribute
+	}
+	return ""
+}
+
+func (x *ProvisionTerm) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// ProvisionFound is an object that has one of the values; at most 10 are told of each.
+type ProvisionFound struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          uint32                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"` // index into ProvisionLook.terms
+	Object        []byte                 `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
+	Dn            string                 `protobuf:"bytes,3,opt,name=dn,proto3" json:"dn,omitempty"`
+	Parent        []byte                 `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"` // objectGUID of its container; of the living
+	Deleted       bool                   `protobuf:"varint,5,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Class         string                 `protobuf:"bytes,6,opt,name=class,proto3" json:"class,omitempty"`                                                                             // the most special objectClass
+	Protected     string                 `protobuf:"bytes,7,opt,name=protected,proto3" json:"protected,omitempty"`                                                                     // why nothing of it may be written, for people; empty: nothing keeps it
+	Values        map[string]*Value      `protobuf:"bytes,8,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // as text; DNs of references as objectGUIDs in text form
+	Usn           uint64                 `protobuf:"varint,9,opt,name=usn,proto3" json:"usn,omitempty"`                                                                                // uSNChanged
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionFound) Reset() {
+	*x = ProvisionFound{}
+	mi := &file_engine_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionFound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionFound) ProtoMessage() {}
+
+func (x *ProvisionFound) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionFound.ProtoReflect.Descriptor instead.
+func (*ProvisionFound) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ProvisionFound) GetTerm() uint32 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *ProvisionFound) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *ProvisionFound) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *ProvisionFound) GetParent() []byte {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *ProvisionFound) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *ProvisionFound) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *ProvisionFound) GetProtected() string {
+	if x != nil {
+		return x.Protected
+	}
+	return ""
+}
+
+func (x *ProvisionFound) GetValues() map[string]*Value {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *ProvisionFound) GetUsn() uint64 {
+	if x != nil {
+		return x.Usn
+	}
+	return 0
+}
+
+// ProvisionResult is what is known after a write that was done, or a look.
+type ProvisionResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        []byte                 `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`         // of a write
+	Dn            string                 `protobuf:"bytes,2,opt,name=dn,proto3" json:"dn,omitempty"`                 // of a write: afterwards
+	Invocation    []byte                 `protobuf:"bytes,3,opt,name=invocation,proto3" json:"invocation,omitempty"` // of the controller
+	Usn           uint64                 `protobuf:"varint,4,opt,name=usn,proto3" json:"usn,omitempty"`              // of a write: uSNChanged afterwards; of "add" the password's stamp has it, too
+	Found         []*ProvisionFound      `protobuf:"bytes,5,rep,name=found,proto3" json:"found,omitempty"`           // of a look
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionResult) Reset() {
+	*x = ProvisionResult{}
+	mi := &file_engine_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionResult) ProtoMessage() {}
+
+func (x *ProvisionResult) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionResult.ProtoReflect.Descriptor instead.
+func (*ProvisionResult) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ProvisionResult) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *ProvisionResult) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *ProvisionResult) GetInvocation() []byte {
+	if x != nil {
+		return x.Invocation
+	}
+	return nil
+}
+
+func (x *ProvisionResult) GetUsn() uint64 {
+	if x != nil {
+		return x.Usn
+	}
+	return 0
+}
+
+func (x *ProvisionResult) GetFound() []*ProvisionFound {
+	if x != nil {
+		return x.Found
+	}
+	return nil
+}
+
 // Permit allows one write, or says why there is none.
 type Permit struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -2774,13 +4062,14 @@ type Permit struct {
 	RemainingMillis int64                  `protobuf:"varint,3,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when it arrives, by the engine's own clock: what has not begun by then is not begun
 	New             []byte                 `protobuf:"bytes,4,opt,name=new,proto3" json:"new,omitempty"`                                                 // SECRET, UTF-8: the password to be set
 	Old             []byte                 `protobuf:"bytes,5,opt,name=old,proto3" json:"old,omitempty"`                                                 // SECRET, UTF-8: of "change"
+	Values          *ProvisionValues       `protobuf:"bytes,6,opt,name=values,proto3" json:"values,omitempty"`                                           // of provisioning
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_engine_proto_msgTypes[37]
+	mi := &file_engine_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2792,7 +4081,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[37]
+	mi := &file_engine_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2805,7 +4094,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{37}
+	return file_engine_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Permit) GetId() string {
@@ -2843,6 +4132,13 @@ func (x *Permit) GetOld() []byte {
 	return nil
 }
 
+func (x *Permit) GetValues() *ProvisionValues {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // DeliverEvent is what the engine says of a delivery.
 type DeliverEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2857,7 +4153,7 @@ type DeliverEvent struct {
 
 func (x *DeliverEvent) Reset() {
 	*x = DeliverEvent{}
-	mi := &file_engine_proto_msgTypes[38]
+	mi := &file_engine_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +4165,7 @@ func (x *DeliverEvent) String() string {
 func (*DeliverEvent) ProtoMessage() {}
 
 func (x *DeliverEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[38]
+	mi := &file_engine_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +4178,7 @@ func (x *DeliverEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverEvent.ProtoReflect.Descriptor instead.
 func (*DeliverEvent) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{38}
+	return file_engine_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DeliverEvent) GetIs() isDeliverEvent_Is {
@@ -2935,7 +4231,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_engine_proto_msgTypes[39]
+	mi := &file_engine_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2947,7 +4243,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[39]
+	mi := &file_engine_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2960,7 +4256,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{39}
+	return file_engine_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Ready) GetId() string {
@@ -2976,16 +4272,18 @@ type DeliveryResult struct {
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Code  string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"` // "ok": the directory has it; "in-doubt": it may; every other one: nothing was changed, as "expired", "refused", "repeated", "no-agent", "failed",
 	// and of passwords "history", "length", "complexity", "minimum-age", "policy", "wrong-old-password", "locked-out", "not-allowed", "gone", "no-rights",
-	// "unreachable-before-send"
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`         // for administrators
-	Diagnostic    string `protobuf:"bytes,4,opt,name=diagnostic,proto3" json:"diagnostic,omitempty"` // what the directory said
+	// "unreachable-before-send"; of provisioning "taken-name", "exists", "precondition", "vanished", "no-container", "outside", "protected", "invalid",
+	// "no-attribute", "not-empty", "read-only", "other-controller", "no-rights"
+	Reason        string           `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`         // for administrators
+	Diagnostic    string           `protobuf:"bytes,4,opt,name=diagnostic,proto3" json:"diagnostic,omitempty"` // what the directory said
+	Provision     *ProvisionResult `protobuf:"bytes,5,opt,name=provision,proto3" json:"provision,omitempty"`   // of provisioning: with "ok"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeliveryResult) Reset() {
 	*x = DeliveryResult{}
-	mi := &file_engine_proto_msgTypes[40]
+	mi := &file_engine_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +4295,7 @@ func (x *DeliveryResult) String() string {
 func (*DeliveryResult) ProtoMessage() {}
 
 func (x *DeliveryResult) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[40]
+	mi := &file_engine_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +4308,7 @@ func (x *DeliveryResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryResult.ProtoReflect.Descriptor instead.
 func (*DeliveryResult) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{40}
+	return file_engine_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DeliveryResult) GetId() string {
@@ -3041,6 +4339,13 @@ func (x *DeliveryResult) GetDiagnostic() string {
 	return ""
 }
 
+func (x *DeliveryResult) GetProvision() *ProvisionResult {
+	if x != nil {
+		return x.Provision
+	}
+	return nil
+}
+
 type ObserveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Changes       []*TenantChange        `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
@@ -3050,7 +4355,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_engine_proto_msgTypes[41]
+	mi := &file_engine_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +4367,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[41]
+	mi := &file_engine_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +4380,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{41}
+	return file_engine_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ObserveRequest) GetChanges() []*TenantChange {
@@ -3098,7 +4403,7 @@ type TenantChange struct {
 
 func (x *TenantChange) Reset() {
 	*x = TenantChange{}
-	mi := &file_engine_proto_msgTypes[42]
+	mi := &file_engine_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +4415,7 @@ func (x *TenantChange) String() string {
 func (*TenantChange) ProtoMessage() {}
 
 func (x *TenantChange) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[42]
+	mi := &file_engine_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +4428,7 @@ func (x *TenantChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantChange.ProtoReflect.Descriptor instead.
 func (*TenantChange) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{42}
+	return file_engine_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TenantChange) GetCloudId() string {
@@ -3169,7 +4474,7 @@ type ObserveResponse struct {
 
 func (x *ObserveResponse) Reset() {
 	*x = ObserveResponse{}
-	mi := &file_engine_proto_msgTypes[43]
+	mi := &file_engine_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3181,7 +4486,7 @@ func (x *ObserveResponse) String() string {
 func (*ObserveResponse) ProtoMessage() {}
 
 func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[43]
+	mi := &file_engine_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3194,7 +4499,7 @@ func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
 func (*ObserveResponse) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{43}
+	return file_engine_proto_rawDescGZIP(), []int{61}
 }
 
 var File_engine_proto protoreflect.FileDescriptor
@@ -3413,11 +4718,59 @@ const file_engine_proto_rawDesc = "" +
 	"\x04verb\x18\x01 \x01(\tR\x04verb\x12\x12\n" +
 	"\x04args\x18\x02 \x01(\fR\x04args\"\"\n" +
 	"\fCallResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x84\x01\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"}\n" +
+	"\n" +
+	"MapMessage\x122\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.tandem.engine.v1.MapStartH\x00R\x05start\x125\n" +
+	"\asources\x18\x02 \x01(\v2\x19.tandem.engine.v1.SourcesH\x00R\asourcesB\x04\n" +
+	"\x02is\"\xb7\x01\n" +
+	"\bMapStart\x12\x18\n" +
+	"\afeature\x18\x01 \x01(\tR\afeature\x12\x1e\n" +
+	"\n" +
+	"assignment\x18\x02 \x01(\tR\n" +
+	"assignment\x126\n" +
+	"\tcontainer\x18\x03 \x01(\v2\x18.tandem.engine.v1.ObjectR\tcontainer\x12!\n" +
+	"\fcontainer_dn\x18\x04 \x01(\tR\vcontainerDn\x12\x16\n" +
+	"\x06domain\x18\x05 \x01(\tR\x06domain\"=\n" +
+	"\aSources\x122\n" +
+	"\asources\x18\x01 \x03(\v2\x18.tandem.engine.v1.SourceR\asources\"\xe0\x01\n" +
+	"\x06Source\x120\n" +
+	"\x06object\x18\x01 \x01(\v2\x18.tandem.engine.v1.ObjectR\x06object\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12<\n" +
+	"\x06values\x18\x03 \x03(\v2$.tandem.engine.v1.Source.ValuesEntryR\x06values\x1aR\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.tandem.engine.v1.ValueR\x05value:\x028\x01\"~\n" +
+	"\bMapEvent\x122\n" +
+	"\x05begin\x18\x01 \x01(\v2\x1a.tandem.engine.v1.MapBeginH\x00R\x05begin\x128\n" +
+	"\bmappings\x18\x02 \x01(\v2\x1a.tandem.engine.v1.MappingsH\x00R\bmappingsB\x04\n" +
+	"\x02is\"8\n" +
+	"\bMapBegin\x12\x14\n" +
+	"\x05rules\x18\x01 \x01(\fR\x05rules\x12\x16\n" +
+	"\x06writes\x18\x02 \x03(\tR\x06writes\"A\n" +
+	"\bMappings\x125\n" +
+	"\bmappings\x18\x01 \x03(\v2\x19.tandem.engine.v1.MappingR\bmappings\"\xa5\x03\n" +
+	"\aMapping\x120\n" +
+	"\x06object\x18\x01 \x01(\v2\x18.tandem.engine.v1.ObjectR\x06object\x12*\n" +
+	"\x04want\x18\x02 \x01(\x0e2\x16.tandem.engine.v1.WantR\x04want\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12@\n" +
+	"\adesired\x18\x04 \x03(\v2&.tandem.engine.v1.Mapping.DesiredEntryR\adesired\x127\n" +
+	"\x04refs\x18\x05 \x03(\v2#.tandem.engine.v1.Mapping.RefsEntryR\x04refs\x12\x1c\n" +
+	"\tcontainer\x18\x06 \x01(\tR\tcontainer\x1aR\n" +
+	"\fDesiredEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.tandem.engine.v1.FlowR\x05value:\x028\x01\x1a7\n" +
+	"\tRefsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"F\n" +
+	"\x04Flow\x12\x12\n" +
+	"\x04text\x18\x01 \x03(\tR\x04text\x12\x12\n" +
+	"\x04once\x18\x02 \x01(\bR\x04once\x12\x16\n" +
+	"\x06unique\x18\x03 \x01(\bR\x06unique\"\x84\x01\n" +
 	"\x0eDeliverMessage\x128\n" +
 	"\bdelivery\x18\x01 \x01(\v2\x1a.tandem.engine.v1.DeliveryH\x00R\bdelivery\x122\n" +
 	"\x06permit\x18\x02 \x01(\v2\x18.tandem.engine.v1.PermitH\x00R\x06permitB\x04\n" +
-	"\x02is\"\xc1\x01\n" +
+	"\x02is\"\xb7\x02\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\afeature\x18\x02 \x01(\tR\afeature\x120\n" +
@@ -3426,26 +4779,98 @@ const file_engine_proto_rawDesc = "" +
 	"\vmust_change\x18\x05 \x01(\bR\n" +
 	"mustChange\x12\x16\n" +
 	"\x06unlock\x18\x06 \x01(\bR\x06unlock\x12\x10\n" +
-	"\x03own\x18\a \x03(\tR\x03own\"\x81\x01\n" +
+	"\x03own\x18\a \x03(\tR\x03own\x12?\n" +
+	"\tprovision\x18\b \x01(\v2!.tandem.engine.v1.ProvisionTargetR\tprovision\x123\n" +
+	"\x04look\x18\t \x01(\v2\x1f.tandem.engine.v1.ProvisionLookR\x04look\"\x85\x02\n" +
+	"\x0fProvisionTarget\x12\x0e\n" +
+	"\x02op\x18\x01 \x01(\tR\x02op\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1e\n" +
+	"\n" +
+	"controller\x18\x03 \x01(\tR\n" +
+	"controller\x12\x1e\n" +
+	"\n" +
+	"invocation\x18\x04 \x01(\fR\n" +
+	"invocation\x12\x16\n" +
+	"\x06object\x18\x05 \x01(\fR\x06object\x12\x1c\n" +
+	"\tcontainer\x18\x06 \x01(\fR\tcontainer\x12\x12\n" +
+	"\x04root\x18\a \x01(\fR\x04root\x12%\n" +
+	"\x0elink_attribute\x18\b \x01(\tR\rlinkAttribute\x12\x1d\n" +
+	"\n" +
+	"link_value\x18\t \x01(\tR\tlinkValue\"\xf9\x01\n" +
+	"\x0fProvisionValues\x120\n" +
+	"\x03set\x18\x01 \x03(\v2\x1e.tandem.engine.v1.ProvisionSetR\x03set\x122\n" +
+	"\x04refs\x18\x02 \x03(\v2\x1e.tandem.engine.v1.ProvisionRefR\x04refs\x12=\n" +
+	"\bdisabled\x18\x03 \x01(\v2!.tandem.engine.v1.ProvisionSwitchR\bdisabled\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x19\n" +
+	"\bwas_name\x18\x05 \x01(\tR\awasName\x12\x12\n" +
+	"\x04from\x18\x06 \x01(\fR\x04from\"N\n" +
+	"\fProvisionSet\x12\x1c\n" +
+	"\tattribute\x18\x01 \x01(\tR\tattribute\x12\x10\n" +
+	"\x03was\x18\x02 \x03(\tR\x03was\x12\x0e\n" +
+	"\x02to\x18\x03 \x03(\tR\x02to\"V\n" +
+	"\fProvisionRef\x12\x1c\n" +
+	"\tattribute\x18\x01 \x01(\tR\tattribute\x12\x16\n" +
+	"\x06remove\x18\x02 \x01(\fR\x06remove\x12\x10\n" +
+	"\x03add\x18\x03 \x01(\fR\x03add\"3\n" +
+	"\x0fProvisionSwitch\x12\x10\n" +
+	"\x03was\x18\x01 \x01(\bR\x03was\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\bR\x02to\"\xa6\x01\n" +
+	"\rProvisionLook\x12\x1e\n" +
+	"\n" +
+	"controller\x18\x01 \x01(\tR\n" +
+	"controller\x12\x1e\n" +
+	"\n" +
+	"invocation\x18\x02 \x01(\fR\n" +
+	"invocation\x125\n" +
+	"\x05terms\x18\x03 \x03(\v2\x1f.tandem.engine.v1.ProvisionTermR\x05terms\x12\x1e\n" +
+	"\n" +
+	"attributes\x18\x04 \x03(\tR\n" +
+	"attributes\"C\n" +
+	"\rProvisionTerm\x12\x1c\n" +
+	"\tattribute\x18\x01 \x01(\tR\tattribute\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xde\x02\n" +
+	"\x0eProvisionFound\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\rR\x04term\x12\x16\n" +
+	"\x06object\x18\x02 \x01(\fR\x06object\x12\x0e\n" +
+	"\x02dn\x18\x03 \x01(\tR\x02dn\x12\x16\n" +
+	"\x06parent\x18\x04 \x01(\fR\x06parent\x12\x18\n" +
+	"\adeleted\x18\x05 \x01(\bR\adeleted\x12\x14\n" +
+	"\x05class\x18\x06 \x01(\tR\x05class\x12\x1c\n" +
+	"\tprotected\x18\a \x01(\tR\tprotected\x12D\n" +
+	"\x06values\x18\b \x03(\v2,.tandem.engine.v1.ProvisionFound.ValuesEntryR\x06values\x12\x10\n" +
+	"\x03usn\x18\t \x01(\x04R\x03usn\x1aR\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.tandem.engine.v1.ValueR\x05value:\x028\x01\"\xa3\x01\n" +
+	"\x0fProvisionResult\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12\x0e\n" +
+	"\x02dn\x18\x02 \x01(\tR\x02dn\x12\x1e\n" +
+	"\n" +
+	"invocation\x18\x03 \x01(\fR\n" +
+	"invocation\x12\x10\n" +
+	"\x03usn\x18\x04 \x01(\x04R\x03usn\x126\n" +
+	"\x05found\x18\x05 \x03(\v2 .tandem.engine.v1.ProvisionFoundR\x05found\"\xbc\x01\n" +
 	"\x06Permit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\arefused\x18\x02 \x01(\tR\arefused\x12)\n" +
 	"\x10remaining_millis\x18\x03 \x01(\x03R\x0fremainingMillis\x12\x10\n" +
 	"\x03new\x18\x04 \x01(\fR\x03new\x12\x10\n" +
-	"\x03old\x18\x05 \x01(\fR\x03old\"\x81\x01\n" +
+	"\x03old\x18\x05 \x01(\fR\x03old\x129\n" +
+	"\x06values\x18\x06 \x01(\v2!.tandem.engine.v1.ProvisionValuesR\x06values\"\x81\x01\n" +
 	"\fDeliverEvent\x12/\n" +
 	"\x05ready\x18\x01 \x01(\v2\x17.tandem.engine.v1.ReadyH\x00R\x05ready\x12:\n" +
 	"\x06result\x18\x02 \x01(\v2 .tandem.engine.v1.DeliveryResultH\x00R\x06resultB\x04\n" +
 	"\x02is\"\x17\n" +
 	"\x05Ready\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"l\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xad\x01\n" +
 	"\x0eDeliveryResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1e\n" +
 	"\n" +
 	"diagnostic\x18\x04 \x01(\tR\n" +
-	"diagnostic\"J\n" +
+	"diagnostic\x12?\n" +
+	"\tprovision\x18\x05 \x01(\v2!.tandem.engine.v1.ProvisionResultR\tprovision\"J\n" +
 	"\x0eObserveRequest\x128\n" +
 	"\achanges\x18\x01 \x03(\v2\x1e.tandem.engine.v1.TenantChangeR\achanges\"\xa1\x02\n" +
 	"\fTenantChange\x12\x19\n" +
@@ -3468,14 +4893,15 @@ const file_engine_proto_rawDesc = "" +
 	"\tWANT_GONE\x10\x02\x12\x15\n" +
 	"\x11WANT_OUT_OF_SCOPE\x10\x03\x12\x11\n" +
 	"\rWANT_EXCLUDED\x10\x04\x12\x10\n" +
-	"\fWANT_UNKNOWN\x10\x052\xf4\x04\n" +
+	"\fWANT_UNKNOWN\x10\x052\xb9\x05\n" +
 	"\x06Engine\x12Q\n" +
 	"\bDescribe\x12!.tandem.engine.v1.DescribeRequest\x1a\".tandem.engine.v1.DescribeResponse\x12T\n" +
 	"\tConfigure\x12\".tandem.engine.v1.ConfigureRequest\x1a#.tandem.engine.v1.ConfigureResponse\x12D\n" +
 	"\x06Grants\x12\x1f.tandem.engine.v1.GrantsRequest\x1a\x15.tandem.engine.v1.Ack(\x010\x01\x12C\n" +
 	"\x03Run\x12\x1c.tandem.engine.v1.RunMessage\x1a\x1a.tandem.engine.v1.RunEvent(\x010\x01\x12J\n" +
 	"\x06Health\x12\x1f.tandem.engine.v1.HealthRequest\x1a\x1d.tandem.engine.v1.HealthEvent0\x01\x12G\n" +
-	"\x04Call\x12\x1d.tandem.engine.v1.CallRequest\x1a\x1e.tandem.engine.v1.CallResponse0\x01\x12O\n" +
+	"\x04Call\x12\x1d.tandem.engine.v1.CallRequest\x1a\x1e.tandem.engine.v1.CallResponse0\x01\x12C\n" +
+	"\x03Map\x12\x1c.tandem.engine.v1.MapMessage\x1a\x1a.tandem.engine.v1.MapEvent(\x010\x01\x12O\n" +
 	"\aDeliver\x12 .tandem.engine.v1.DeliverMessage\x1a\x1e.tandem.engine.v1.DeliverEvent(\x010\x01\x12P\n" +
 	"\aObserve\x12 .tandem.engine.v1.ObserveRequest\x1a!.tandem.engine.v1.ObserveResponse(\x01B>Z<github.com/tandem-sync/tandem/plugins/engine/plugin/enginepbb\x06proto3"
 
@@ -3492,7 +4918,7 @@ func file_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_engine_proto_goTypes = []any{
 	(Mode)(0),                 // 0: tandem.engine.v1.Mode
 	(Want)(0),                 // 1: tandem.engine.v1.Want
@@ -3531,24 +4957,46 @@ var file_engine_proto_goTypes = []any{
 	(*HealthEvent)(nil),       // 34: tandem.engine.v1.HealthEvent
 	(*CallRequest)(nil),       // 35: tandem.engine.v1.CallRequest
 	(*CallResponse)(nil),      // 36: tandem.engine.v1.CallResponse
-	(*DeliverMessage)(nil),    // 37: tandem.engine.v1.DeliverMessage
-	(*Delivery)(nil),          // 38: tandem.engine.v1.Delivery
-	(*Permit)(nil),            // 39: tandem.engine.v1.Permit
-	(*DeliverEvent)(nil),      // 40: tandem.engine.v1.DeliverEvent
-	(*Ready)(nil),             // 41: tandem.engine.v1.Ready
-	(*DeliveryResult)(nil),    // 42: tandem.engine.v1.DeliveryResult
-	(*ObserveRequest)(nil),    // 43: tandem.engine.v1.ObserveRequest
-	(*TenantChange)(nil),      // 44: tandem.engine.v1.TenantChange
-	(*ObserveResponse)(nil),   // 45: tandem.engine.v1.ObserveResponse
-	nil,                       // 46: tandem.engine.v1.DescribeResponse.WritesEntry
-	nil,                       // 47: tandem.engine.v1.DescribeResponse.ReadsEntry
-	nil,                       // 48: tandem.engine.v1.RunStart.DcEntry
-	nil,                       // 49: tandem.engine.v1.RunStart.SinceEntry
-	nil,                       // 50: tandem.engine.v1.RunStart.AsOfEntry
-	nil,                       // 51: tandem.engine.v1.Proposal.DesiredEntry
-	nil,                       // 52: tandem.engine.v1.Proposal.RefsEntry
-	nil,                       // 53: tandem.engine.v1.HealthEvent.DetailsEntry
-	nil,                       // 54: tandem.engine.v1.TenantChange.ValuesEntry
+	(*MapMessage)(nil),        // 37: tandem.engine.v1.MapMessage
+	(*MapStart)(nil),          // 38: tandem.engine.v1.MapStart
+	(*Sources)(nil),           // 39: tandem.engine.v1.Sources
+	(*Source)(nil),            // 40: tandem.engine.v1.Source
+	(*MapEvent)(nil),          // 41: tandem.engine.v1.MapEvent
+	(*MapBegin)(nil),          // 42: tandem.engine.v1.MapBegin
+	(*Mappings)(nil),          // 43: tandem.engine.v1.Mappings
+	(*Mapping)(nil),           // 44: tandem.engine.v1.Mapping
+	(*Flow)(nil),              // 45: tandem.engine.v1.Flow
+	(*DeliverMessage)(nil),    // 46: tandem.engine.v1.DeliverMessage
+	(*Delivery)(nil),          // 47: tandem.engine.v1.Delivery
+	(*ProvisionTarget)(nil),   // 48: tandem.engine.v1.ProvisionTarget
+	(*ProvisionValues)(nil),   // 49: tandem.engine.v1.ProvisionValues
+	(*ProvisionSet)(nil),      // 50: tandem.engine.v1.ProvisionSet
+	(*ProvisionRef)(nil),      // 51: tandem.engine.v1.ProvisionRef
+	(*ProvisionSwitch)(nil),   // 52: tandem.engine.v1.ProvisionSwitch
+	(*ProvisionLook)(nil),     // 53: tandem.engine.v1.ProvisionLook
+	(*ProvisionTerm)(nil),     // 54: tandem.engine.v1.ProvisionTerm
+	(*ProvisionFound)(nil),    // 55: tandem.engine.v1.ProvisionFound
+	(*ProvisionResult)(nil),   // 56: tandem.engine.v1.ProvisionResult
+	(*Permit)(nil),            // 57: tandem.engine.v1.Permit
+	(*DeliverEvent)(nil),      // 58: tandem.engine.v1.DeliverEvent
+	(*Ready)(nil),             // 59: tandem.engine.v1.Ready
+	(*DeliveryResult)(nil),    // 60: tandem.engine.v1.DeliveryResult
+	(*ObserveRequest)(nil),    // 61: tandem.engine.v1.ObserveRequest
+	(*TenantChange)(nil),      // 62: tandem.engine.v1.TenantChange
+	(*ObserveResponse)(nil),   // 63: tandem.engine.v1.ObserveResponse
+	nil,                       // 64: tandem.engine.v1.DescribeResponse.WritesEntry
+	nil,                       // 65: tandem.engine.v1.DescribeResponse.ReadsEntry
+	nil,                       // 66: tandem.engine.v1.RunStart.DcEntry
+	nil,                       // 67: tandem.engine.v1.RunStart.SinceEntry
+	nil,                       // 68: tandem.engine.v1.RunStart.AsOfEntry
+	nil,                       // 69: tandem.engine.v1.Proposal.DesiredEntry
+	nil,                       // 70: tandem.engine.v1.Proposal.RefsEntry
+	nil,                       // 71: tandem.engine.v1.HealthEvent.DetailsEntry
+	nil,                       // 72: tandem.engine.v1.Source.ValuesEntry
+	nil,                       // 73: tandem.engine.v1.Mapping.DesiredEntry
+	nil,                       // 74: tandem.engine.v1.Mapping.RefsEntry
+	nil,                       // 75: tandem.engine.v1.ProvisionFound.ValuesEntry
+	nil,                       // 76: tandem.engine.v1.TenantChange.ValuesEntry
 }
 var file_engine_proto_depIdxs = []int32{
 	5,  // 0: tandem.engine.v1.Grant.scope:type_name -> tandem.engine.v1.Scope
@@ -3556,8 +5004,8 @@ var file_engine_proto_depIdxs = []int32{
 	4,  // 2: tandem.engine.v1.Grant.epoch:type_name -> tandem.engine.v1.Epoch
 	6,  // 3: tandem.engine.v1.GrantsRequest.grants:type_name -> tandem.engine.v1.Grant
 	4,  // 4: tandem.engine.v1.Ack.epoch:type_name -> tandem.engine.v1.Epoch
-	46, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
-	47, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
+	64, // 5: tandem.engine.v1.DescribeResponse.writes:type_name -> tandem.engine.v1.DescribeResponse.WritesEntry
+	65, // 6: tandem.engine.v1.DescribeResponse.reads:type_name -> tandem.engine.v1.DescribeResponse.ReadsEntry
 	14, // 7: tandem.engine.v1.ConfigureRequest.directories:type_name -> tandem.engine.v1.Directory
 	15, // 8: tandem.engine.v1.Directory.accounts:type_name -> tandem.engine.v1.Account
 	19, // 9: tandem.engine.v1.RunMessage.start:type_name -> tandem.engine.v1.RunStart
@@ -3565,9 +5013,9 @@ var file_engine_proto_depIdxs = []int32{
 	5,  // 11: tandem.engine.v1.RunStart.scopes:type_name -> tandem.engine.v1.Scope
 	3,  // 12: tandem.engine.v1.RunStart.objects:type_name -> tandem.engine.v1.Objects
 	0,  // 13: tandem.engine.v1.RunStart.ceiling:type_name -> tandem.engine.v1.Mode
-	48, // 14: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
-	49, // 15: tandem.engine.v1.RunStart.since:type_name -> tandem.engine.v1.RunStart.SinceEntry
-	50, // 16: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
+	66, // 14: tandem.engine.v1.RunStart.dc:type_name -> tandem.engine.v1.RunStart.DcEntry
+	67, // 15: tandem.engine.v1.RunStart.since:type_name -> tandem.engine.v1.RunStart.SinceEntry
+	68, // 16: tandem.engine.v1.RunStart.as_of:type_name -> tandem.engine.v1.RunStart.AsOfEntry
 	21, // 17: tandem.engine.v1.Decisions.decisions:type_name -> tandem.engine.v1.Decision
 	24, // 18: tandem.engine.v1.RunEvent.proposals:type_name -> tandem.engine.v1.Proposals
 	30, // 19: tandem.engine.v1.RunEvent.progress:type_name -> tandem.engine.v1.Progress
@@ -3577,8 +5025,8 @@ var file_engine_proto_depIdxs = []int32{
 	2,  // 23: tandem.engine.v1.Proposal.object:type_name -> tandem.engine.v1.Object
 	4,  // 24: tandem.engine.v1.Proposal.epoch:type_name -> tandem.engine.v1.Epoch
 	1,  // 25: tandem.engine.v1.Proposal.want:type_name -> tandem.engine.v1.Want
-	51, // 26: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
-	52, // 27: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
+	69, // 26: tandem.engine.v1.Proposal.desired:type_name -> tandem.engine.v1.Proposal.DesiredEntry
+	70, // 27: tandem.engine.v1.Proposal.refs:type_name -> tandem.engine.v1.Proposal.RefsEntry
 	26, // 28: tandem.engine.v1.Proposal.password:type_name -> tandem.engine.v1.Password
 	27, // 29: tandem.engine.v1.Password.stamp:type_name -> tandem.engine.v1.Stamp
 	3,  // 30: tandem.engine.v1.Refs.targets:type_name -> tandem.engine.v1.Objects
@@ -3586,42 +5034,70 @@ var file_engine_proto_depIdxs = []int32{
 	3,  // 32: tandem.engine.v1.Refs.removed:type_name -> tandem.engine.v1.Objects
 	32, // 33: tandem.engine.v1.RunReport.errors:type_name -> tandem.engine.v1.ObjectError
 	2,  // 34: tandem.engine.v1.ObjectError.object:type_name -> tandem.engine.v1.Object
-	53, // 35: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
-	38, // 36: tandem.engine.v1.DeliverMessage.delivery:type_name -> tandem.engine.v1.Delivery
-	39, // 37: tandem.engine.v1.DeliverMessage.permit:type_name -> tandem.engine.v1.Permit
-	2,  // 38: tandem.engine.v1.Delivery.object:type_name -> tandem.engine.v1.Object
-	41, // 39: tandem.engine.v1.DeliverEvent.ready:type_name -> tandem.engine.v1.Ready
-	42, // 40: tandem.engine.v1.DeliverEvent.result:type_name -> tandem.engine.v1.DeliveryResult
-	44, // 41: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
-	2,  // 42: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
-	54, // 43: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
-	12, // 44: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
-	11, // 45: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
-	18, // 46: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
-	28, // 47: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
-	29, // 48: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
-	28, // 49: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
-	9,  // 50: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
-	13, // 51: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
-	7,  // 52: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
-	17, // 53: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
-	33, // 54: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
-	35, // 55: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
-	37, // 56: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.DeliverMessage
-	43, // 57: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
-	10, // 58: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
-	16, // 59: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
-	8,  // 60: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
-	22, // 61: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
-	34, // 62: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
-	36, // 63: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
-	40, // 64: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.DeliverEvent
-	45, // 65: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
-	58, // [58:66] is the sub-list for method output_type
-	50, // [50:58] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	71, // 35: tandem.engine.v1.HealthEvent.details:type_name -> tandem.engine.v1.HealthEvent.DetailsEntry
+	38, // 36: tandem.engine.v1.MapMessage.start:type_name -> tandem.engine.v1.MapStart
+	39, // 37: tandem.engine.v1.MapMessage.sources:type_name -> tandem.engine.v1.Sources
+	2,  // 38: tandem.engine.v1.MapStart.container:type_name -> tandem.engine.v1.Object
+	40, // 39: tandem.engine.v1.Sources.sources:type_name -> tandem.engine.v1.Source
+	2,  // 40: tandem.engine.v1.Source.object:type_name -> tandem.engine.v1.Object
+	72, // 41: tandem.engine.v1.Source.values:type_name -> tandem.engine.v1.Source.ValuesEntry
+	42, // 42: tandem.engine.v1.MapEvent.begin:type_name -> tandem.engine.v1.MapBegin
+	43, // 43: tandem.engine.v1.MapEvent.mappings:type_name -> tandem.engine.v1.Mappings
+	44, // 44: tandem.engine.v1.Mappings.mappings:type_name -> tandem.engine.v1.Mapping
+	2,  // 45: tandem.engine.v1.Mapping.object:type_name -> tandem.engine.v1.Object
+	1,  // 46: tandem.engine.v1.Mapping.want:type_name -> tandem.engine.v1.Want
+	73, // 47: tandem.engine.v1.Mapping.desired:type_name -> tandem.engine.v1.Mapping.DesiredEntry
+	74, // 48: tandem.engine.v1.Mapping.refs:type_name -> tandem.engine.v1.Mapping.RefsEntry
+	47, // 49: tandem.engine.v1.DeliverMessage.delivery:type_name -> tandem.engine.v1.Delivery
+	57, // 50: tandem.engine.v1.DeliverMessage.permit:type_name -> tandem.engine.v1.Permit
+	2,  // 51: tandem.engine.v1.Delivery.object:type_name -> tandem.engine.v1.Object
+	48, // 52: tandem.engine.v1.Delivery.provision:type_name -> tandem.engine.v1.ProvisionTarget
+	53, // 53: tandem.engine.v1.Delivery.look:type_name -> tandem.engine.v1.ProvisionLook
+	50, // 54: tandem.engine.v1.ProvisionValues.set:type_name -> tandem.engine.v1.ProvisionSet
+	51, // 55: tandem.engine.v1.ProvisionValues.refs:type_name -> tandem.engine.v1.ProvisionRef
+	52, // 56: tandem.engine.v1.ProvisionValues.disabled:type_name -> tandem.engine.v1.ProvisionSwitch
+	54, // 57: tandem.engine.v1.ProvisionLook.terms:type_name -> tandem.engine.v1.ProvisionTerm
+	75, // 58: tandem.engine.v1.ProvisionFound.values:type_name -> tandem.engine.v1.ProvisionFound.ValuesEntry
+	55, // 59: tandem.engine.v1.ProvisionResult.found:type_name -> tandem.engine.v1.ProvisionFound
+	49, // 60: tandem.engine.v1.Permit.values:type_name -> tandem.engine.v1.ProvisionValues
+	59, // 61: tandem.engine.v1.DeliverEvent.ready:type_name -> tandem.engine.v1.Ready
+	60, // 62: tandem.engine.v1.DeliverEvent.result:type_name -> tandem.engine.v1.DeliveryResult
+	56, // 63: tandem.engine.v1.DeliveryResult.provision:type_name -> tandem.engine.v1.ProvisionResult
+	62, // 64: tandem.engine.v1.ObserveRequest.changes:type_name -> tandem.engine.v1.TenantChange
+	2,  // 65: tandem.engine.v1.TenantChange.object:type_name -> tandem.engine.v1.Object
+	76, // 66: tandem.engine.v1.TenantChange.values:type_name -> tandem.engine.v1.TenantChange.ValuesEntry
+	12, // 67: tandem.engine.v1.DescribeResponse.WritesEntry.value:type_name -> tandem.engine.v1.Attributes
+	11, // 68: tandem.engine.v1.DescribeResponse.ReadsEntry.value:type_name -> tandem.engine.v1.Reads
+	18, // 69: tandem.engine.v1.RunStart.AsOfEntry.value:type_name -> tandem.engine.v1.AsOf
+	28, // 70: tandem.engine.v1.Proposal.DesiredEntry.value:type_name -> tandem.engine.v1.Value
+	29, // 71: tandem.engine.v1.Proposal.RefsEntry.value:type_name -> tandem.engine.v1.Refs
+	28, // 72: tandem.engine.v1.Source.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	45, // 73: tandem.engine.v1.Mapping.DesiredEntry.value:type_name -> tandem.engine.v1.Flow
+	28, // 74: tandem.engine.v1.ProvisionFound.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	28, // 75: tandem.engine.v1.TenantChange.ValuesEntry.value:type_name -> tandem.engine.v1.Value
+	9,  // 76: tandem.engine.v1.Engine.Describe:input_type -> tandem.engine.v1.DescribeRequest
+	13, // 77: tandem.engine.v1.Engine.Configure:input_type -> tandem.engine.v1.ConfigureRequest
+	7,  // 78: tandem.engine.v1.Engine.Grants:input_type -> tandem.engine.v1.GrantsRequest
+	17, // 79: tandem.engine.v1.Engine.Run:input_type -> tandem.engine.v1.RunMessage
+	33, // 80: tandem.engine.v1.Engine.Health:input_type -> tandem.engine.v1.HealthRequest
+	35, // 81: tandem.engine.v1.Engine.Call:input_type -> tandem.engine.v1.CallRequest
+	37, // 82: tandem.engine.v1.Engine.Map:input_type -> tandem.engine.v1.MapMessage
+	46, // 83: tandem.engine.v1.Engine.Deliver:input_type -> tandem.engine.v1.DeliverMessage
+	61, // 84: tandem.engine.v1.Engine.Observe:input_type -> tandem.engine.v1.ObserveRequest
+	10, // 85: tandem.engine.v1.Engine.Describe:output_type -> tandem.engine.v1.DescribeResponse
+	16, // 86: tandem.engine.v1.Engine.Configure:output_type -> tandem.engine.v1.ConfigureResponse
+	8,  // 87: tandem.engine.v1.Engine.Grants:output_type -> tandem.engine.v1.Ack
+	22, // 88: tandem.engine.v1.Engine.Run:output_type -> tandem.engine.v1.RunEvent
+	34, // 89: tandem.engine.v1.Engine.Health:output_type -> tandem.engine.v1.HealthEvent
+	36, // 90: tandem.engine.v1.Engine.Call:output_type -> tandem.engine.v1.CallResponse
+	41, // 91: tandem.engine.v1.Engine.Map:output_type -> tandem.engine.v1.MapEvent
+	58, // 92: tandem.engine.v1.Engine.Deliver:output_type -> tandem.engine.v1.DeliverEvent
+	63, // 93: tandem.engine.v1.Engine.Observe:output_type -> tandem.engine.v1.ObserveResponse
+	85, // [85:94] is the sub-list for method output_type
+	76, // [76:85] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_engine_proto_init() }
@@ -3640,10 +5116,18 @@ func file_engine_proto_init() {
 		(*RunEvent_Begin)(nil),
 	}
 	file_engine_proto_msgTypes[35].OneofWrappers = []any{
+		(*MapMessage_Start)(nil),
+		(*MapMessage_Sources)(nil),
+	}
+	file_engine_proto_msgTypes[39].OneofWrappers = []any{
+		(*MapEvent_Begin)(nil),
+		(*MapEvent_Mappings)(nil),
+	}
+	file_engine_proto_msgTypes[44].OneofWrappers = []any{
 		(*DeliverMessage_Delivery)(nil),
 		(*DeliverMessage_Permit)(nil),
 	}
-	file_engine_proto_msgTypes[38].OneofWrappers = []any{
+	file_engine_proto_msgTypes[56].OneofWrappers = []any{
 		(*DeliverEvent_Ready)(nil),
 		(*DeliverEvent_Result)(nil),
 	}
@@ -3653,7 +5137,7 @@ func file_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_proto_rawDesc), len(file_engine_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   53,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

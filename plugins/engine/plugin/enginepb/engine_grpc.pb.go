@@ -14,7 +14,7 @@
 //      engine's own throw-away certificate (DER, base64 without padding, for host name "localhost"). Nothing else may be
 //      printed there.
 //   3. The host connects, asks Describe, then Configure, opens Grants and Health for as long as the session lasts, and
-//      opens Run, Call, Deliver and Observe when it needs them. The host opens every stream; the engine only serves.
+//      opens Run, Map, Call, Deliver and Observe when it needs them. The host opens every stream; the engine only serves.
 //   4. Standard input is a pipe that the host holds open and never writes to. WHEN IT ENDS, THE SESSION IS OVER: the engine
 //      must end within a second, whatever it is doing. There is no reattaching: a new session is a new process, and nothing
 //      from an earlier one counts.
@@ -56,6 +56,7 @@ const (
 	Engine_Run_FullMethodName       = "/tandem.engine.v1.Engine/Run"
 	Engine_Health_FullMethodName    = "/tandem.engine.v1.Engine/Health"
 	Engine_Call_FullMethodName      = "/tandem.engine.v1.Engine/Call"
+	Engine_Map_FullMethodName       = "/tandem.engine.v1.Engine/Map"
 	Engine_Deliver_FullMethodName   = "/tandem.engine.v1.Engine/Deliver"
 	Engine_Observe_FullMethodName   = "/tandem.engine.v1.Engine/Observe"
 )
@@ -101,13 +102,25 @@ type EngineClient interface {
 	// Call is the side door for an engine's own verbs (those of its Description, such as inviting an agent, tracing one
 	// object, saving and loading what a backup must hold). Arguments and answers are the verb's own. Not retried by the host.
 	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CallResponse], error)
-	// Deliver hands over one thing to be written INTO a directory (a password that somebody changed in the tenant, and the like). UNIMPLEMENTED unless
+	// Map says what objects of the tenant should be in a directory: the other direction's proposals. UNIMPLEMENTED unless the Description's features name
+	// "user-provisioning" or "group-provisioning". The host has read the tenant and keeps the watermark; the engine reads nothing, writes nothing and
+	// remembers nothing. The first message is the start. The engine answers MapBegin once, before the first mapping; then it
+	// answers each source with EXACTLY ONE mapping, in batches of at most 256, in any order, and ends the stream after the host closed its side and
+	// the last one was sent. The host may send the next batch before the last is answered. The same source and rules give the same mapping.
+	//
+	// What comes of a mapping is the host's: it compares it with the directory, decides, and has what is owed written by Deliver, by the same engine.
+	//
+	// Retry: freely.
+	Map(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[MapMessage, MapEvent], error)
+	// Deliver hands over one thing to be written INTO a directory (a password that somebody changed in the tenant, an object of the tenant that is provisioned). UNIMPLEMENTED unless
 	// the Description names features in "delivers". The first message is the delivery, WITHOUT the value to be written. The engine, or an
 	// agent behind it, opens the connection over which it will write and signs in, and only then says "ready"; the host then checks anew whether it may be
 	// written, and answers with one permit, which holds the value and how much time is left, or with why there is none. Then the engine
 	// writes, once, and says the result. Checks that need no permit (a protected user, no account) are answered without asking for one.
 	//
-	// A delivery is given to ONE agent and never to another. An id that came before in the session is answered with code "repeated". Never
+	// A delivery with a look writes nothing: it has no "ready" and no permit, any agent may carry it out, and its result is what was found.
+	//
+	// A delivery that writes is given to ONE agent and never to another. An id that came before in the session is answered with code "repeated". Never
 	// retried by the host: an end without a result after the permit leaves the delivery in doubt.
 	Deliver(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[DeliverMessage, DeliverEvent], error)
 	// Observe streams changes of cloud objects to engines with a tenant connector space. UNIMPLEMENTED unless the Description
@@ -207,9 +220,22 @@ func (c *engineClient) Call(ctx context.Context, in *CallRequest, opts ...grpc.C
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Engine_CallClient = grpc.ServerStreamingClient[CallResponse]
 
+func (c *engineClient) Map(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[MapMessage, MapEvent], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[4], Engine_Map_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[MapMessage, MapEvent]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Engine_MapClient = grpc.BidiStreamingClient[MapMessage, MapEvent]
+
 func (c *engineClient) Deliver(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[DeliverMessage, DeliverEvent], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[4], Engine_Deliver_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[5], Engine_Deliver_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +248,7 @@ type Engine_DeliverClient = grpc.BidiStreamingClient[DeliverMessage, DeliverEven
 
 func (c *engineClient) Observe(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ObserveRequest, ObserveResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[5], Engine_Observe_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Engine_ServiceDesc.Streams[6], Engine_Observe_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -274,13 +300,25 @@ type EngineServer interface {
 	// Call is the side door for an engine's own verbs (those of its Description, such as inviting an agent, tracing one
 	// object, saving and loading what a backup must hold). Arguments and answers are the verb's own. Not retried by the host.
 	Call(*CallRequest, grpc.ServerStreamingServer[CallResponse]) error
-	// Deliver hands over one thing to be written INTO a directory (a password that somebody changed in the tenant, and the like). UNIMPLEMENTED unless
+	// Map says what objects of the tenant should be in a directory: the other direction's proposals. UNIMPLEMENTED unless the Description's features name
+	// "user-provisioning" or "group-provisioning". The host has read the tenant and keeps the watermark; the engine reads nothing, writes nothing and
+	// remembers nothing. The first message is the start. The engine answers MapBegin once, before the first mapping; then it
+	// answers each source with EXACTLY ONE mapping, in batches of at most 256, in any order, and ends the stream after the host closed its side and
+	// the last one was sent. The host may send the next batch before the last is answered. The same source and rules give the same mapping.
+	//
+	// What comes of a mapping is the host's: it compares it with the directory, decides, and has what is owed written by Deliver, by the same engine.
+	//
+	// Retry: freely.
+	Map(grpc.BidiStreamingServer[MapMessage, MapEvent]) error
+	// Deliver hands over one thing to be written INTO a directory (a password that somebody changed in the tenant, an object of the tenant that is provisioned). UNIMPLEMENTED unless
 	// the Description names features in "delivers". The first message is the delivery, WITHOUT the value to be written. The engine, or an
 	// agent behind it, opens the connection over which it will write and signs in, and only then says "ready"; the host then checks anew whether it may be
 	// written, and answers with one permit, which holds the value and how much time is left, or with why there is none. Then the engine
 	// writes, once, and says the result. Checks that need no permit (a protected user, no account) are answered without asking for one.
 	//
-	// A delivery is given to ONE agent and never to another. An id that came before in the session is answered with code "repeated". Never
+	// A delivery with a look writes nothing: it has no "ready" and no permit, any agent may carry it out, and its result is what was found.
+	//
+	// A delivery that writes is given to ONE agent and never to another. An id that came before in the session is answered with code "repeated". Never
 	// retried by the host: an end without a result after the permit leaves the delivery in doubt.
 	Deliver(grpc.BidiStreamingServer[DeliverMessage, DeliverEvent]) error
 	// Observe streams changes of cloud objects to engines with a tenant connector space. UNIMPLEMENTED unless the Description
@@ -313,6 +351,9 @@ func (UnimplementedEngineServer) Health(*HealthRequest, grpc.ServerStreamingServ
 }
 func (UnimplementedEngineServer) Call(*CallRequest, grpc.ServerStreamingServer[CallResponse]) error {
 	return status.Error(codes.Unimplemented, "method Call not implemented")
+}
+func (UnimplementedEngineServer) Map(grpc.BidiStreamingServer[MapMessage, MapEvent]) error {
+	return status.Error(codes.Unimplemented, "method Map not implemented")
 }
 func (UnimplementedEngineServer) Deliver(grpc.BidiStreamingServer[DeliverMessage, DeliverEvent]) error {
 	return status.Error(codes.Unimplemented, "method Deliver not implemented")
@@ -413,6 +454,13 @@ func _Engine_Call_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Engine_CallServer = grpc.ServerStreamingServer[CallResponse]
 
+func _Engine_Map_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(EngineServer).Map(&grpc.GenericServerStream[MapMessage, MapEvent]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Engine_MapServer = grpc.BidiStreamingServer[MapMessage, MapEvent]
+
 func _Engine_Deliver_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(EngineServer).Deliver(&grpc.GenericServerStream[DeliverMessage, DeliverEvent]{ServerStream: stream})
 }
@@ -465,6 +513,12 @@ var Engine_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Call",
 			Handler:       _Engine_Call_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Map",
+			Handler:       _Engine_Map_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 		{
 			StreamName:    "Deliver",
