@@ -267,11 +267,17 @@ func (x *Orchestrator) Describe(ctx context.Context, name string) (engine.Descri
 	return x.engines.Describe(ctx, name)
 }
 
-// Close stops the engines and lets go of the state folder.
+// Close stops the engines and lets go of the state folder. What it keeps on the way can be read again: a full disk, of which whoever needed the space was told, does
+// not make it fail.
 func (x *Orchestrator) Close(ctx context.Context) error {
 	var errs []error
 	if x.host != nil && !x.options.Glance {
-		errs = append(errs, x.host.Save(ctx))
+		err := x.host.Save(ctx)
+		if errors.Is(err, state.ErrFull) {
+			x.log.Warn("the disk that holds the state folder is full: what can be read again is not kept", "error", err)
+			err = nil
+		}
+		errs = append(errs, err)
 	}
 	if x.engines != nil {
 		errs = append(errs, x.engines.close())

@@ -35,7 +35,7 @@ func (c *controlStore) Update(ctx context.Context, f func(Tx) error) error {
 	case c.holds().Remaining() <= 0:
 		return c.lost(ctx)
 	}
-	reserved := mayUseReserve(ctx)
+	reserved := Reserved(ctx)
 	if err := c.space.admit(reserved); err != nil {
 		return fmt.Errorf("update control: %w", err)
 	}

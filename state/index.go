@@ -13,6 +13,7 @@ type Index struct {
 	name    string
 	kv      kv
 	home    home
+	space   *space
 	hook    Hook
 	onClose func()
 
@@ -42,7 +43,7 @@ func (x *Index) UpdateNoSync(ctx context.Context, f func(Tx) error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.dirty && !x.closed {
-		if err := x.home.markDirty(x.name); err != nil {
+		if err := x.space.room(Reserved(ctx), func() error { return x.home.markDirty(x.name) }); err != nil {
 			if isFull(err) {
 				err = fmt.Errorf("%w: %w", ErrFull, err)
 			}
@@ -54,9 +55,11 @@ func (x *Index) UpdateNoSync(ctx context.Context, f func(Tx) error) error {
 }
 
 func (x *Index) update(ctx context.Context, durable bool, f func(Tx) error) error {
-	return x.sort(x.kv.update(ctx, durable, func(tx Tx) error { return f(guarded{tx}) },
-		func() error { return x.hook.reach(FailIndexBeforeCommit) },
-		func() error { return x.hook.reach(FailIndexAfterCommit) }))
+	return x.sort(x.space.room(Reserved(ctx), func() error {
+		return x.kv.update(ctx, durable, func(tx Tx) error { return f(guarded{tx}) },
+			func() error { return x.hook.reach(FailIndexBeforeCommit) },
+			func() error { return x.hook.reach(FailIndexAfterCommit) })
+	}))
 }
 
 // Sync makes durable what UpdateNoSync wrote.

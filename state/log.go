@@ -78,7 +78,7 @@ func (l *segmentLog) append(ctx context.Context, batch []debt) (uint64, error) {
 		seq, _ := l.Head()
 		return seq, nil
 	}
-	a := &appending{batch: batch, reserve: mayUseReserve(ctx)}
+	a := &appending{batch: batch, reserve: Reserved(ctx)}
 	l.queueMu.Lock()
 	l.queue = append(l.queue, a)
 	l.queueMu.Unlock()

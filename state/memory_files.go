@@ -65,13 +65,21 @@ func (m *memFiles) refill() error {
 	return nil
 }
 
-func (m *memFiles) release(n int64) error {
+func (m *memFiles) size() int64 { return max(0, m.want) }
+
+func (m *memFiles) fits(n int64) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.reserved == 0 {
+	return m.space < 0 || n <= m.space, nil
+}
+
+func (m *memFiles) release(n, keep int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.reserved <= keep {
 		return fmt.Errorf("reserve is used up: %w", ErrFull)
 	}
-	n = min(max(n, releaseStep), m.reserved)
+	n = min(max(n, releaseStep), m.reserved-keep)
 	m.reserved -= n
 	m.give(n)
 	return nil

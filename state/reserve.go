@@ -10,23 +10,28 @@ import (
 
 type reserveKey struct{}
 
-// WithReserve marks work that must not fail for lack of space: settling what is on the wire, and rolling back. Update and
-// Append under it may use up the reserved space; all others get ErrFull as long as the reserve is not whole. The space is
-// kept as a file with real blocks and given back to the file system when needed, so another program that fills the disk in
-// that moment can still take it.
+// WithReserve marks work that must not fail for lack of space: opening, settling what is on the wire, stopping, and rolling back. Update and
+// Append under it may use up the reserved space; all others get ErrFull as long as the reserve is not whole. Index files under it use the reserve
+// as well, and leave the last quarter to control and log. The space is kept as a file with real blocks and given back to the file system when
+// needed, so another program that fills the disk in that moment can still take it.
 func WithReserve(ctx context.Context) context.Context {
 	return context.WithValue(ctx, reserveKey{}, true)
 }
 
-func mayUseReserve(ctx context.Context) bool {
+// Reserved reports whether work was marked by WithReserve.
+func Reserved(ctx context.Context) bool {
 	ok, _ := ctx.Value(reserveKey{}).(bool)
 	return ok
 }
 
 // reserve is space kept for WithReserve.
 type reserve interface {
-	refill() error         // makes it whole again; ErrFull when there is no space
-	release(n int64) error // gives at least n bytes back; ErrFull when it is used up
+	refill() error // makes it whole again; ErrFull when there is no space
+	// release gives at least n bytes back and keeps the last part of it, in bytes; ErrFull when there is no more than that.
+	release(n, keep int64) error
+	size() int64 // how large it is when it is whole
+	// fits reports whether n bytes are free beside the reserve.
+	fits(n int64) (bool, error)
 }
 
 // space is the reserve as control and log share it, with the knowledge whether it is whole.
@@ -65,15 +70,50 @@ func (s *space) check() {
 	s.full = s.res.refill() != nil
 }
 
-// release gives n bytes of the reserve back to the file system.
-func (s *space) release(n int64) error {
+// release gives n bytes of the reserve back to the file system, for control and log.
+func (s *space) release(n int64) error { return s.giveBack(n, 0) }
+
+// lend gives n bytes of the reserve back to the file system for what control and log can do without: they keep a quarter.
+func (s *space) lend(n int64) error { return s.giveBack(n, s.res.size()/4) }
+
+func (s *space) giveBack(n, keep int64) error {
 	if err := s.hook.reach(FailReserveRelease); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.full = true
-	return s.res.release(n)
+	return s.res.release(n, keep)
+}
+
+// othersRoom is how much MakeRoom wants to be free for other processes.
+const othersRoom = 16 << 20
+
+// MakeRoom gives a part of the reserve back where the disk is full, for processes that write beside this store and have no reserve of their own, as engines
+// do that a rollback asks. Where nothing can be given any more it does nothing: whoever needs the space says that it lacks.
+func (s *Store) MakeRoom() error {
+	free, err := s.space.res.fits(othersRoom)
+	if err != nil || free {
+		return err
+	}
+	if err := s.space.lend(othersRoom); !errors.Is(err, ErrFull) {
+		return err
+	}
+	return nil
+}
+
+// room lets f, which writes an index file, try again after it did not fit, as long as reserved work may use the reserve.
+func (s *space) room(reserved bool, f func() error) error {
+	for {
+		err := f()
+		if err == nil || !isFull(err) {
+			return err
+		}
+		s.exhausted()
+		if !reserved || s.lend(releaseStep) != nil {
+			return err
+		}
+	}
 }
 
 // releaseStep is the least that is given back at once.
@@ -112,12 +152,30 @@ func (r diskReserve) failed(err error) error {
 	return fmt.Errorf("keep space in reserve in %s: %w", r.path, err)
 }
 
-func (r diskReserve) release(n int64) error {
+func (r diskReserve) size() int64 { return max(0, r.want) }
+
+// fits takes n bytes of the disk for a moment: what a file system calls free may be kept for others, or end at a quota.
+func (r diskReserve) fits(n int64) (free bool, err error) {
+	probe := r.path + ".probe"
+	f, err := os.OpenFile(probe, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		err = errors.Join(allocate(f, n), f.Close(), os.Remove(probe))
+	}
+	if err == nil {
+		return true, nil
+	}
+	if isFull(err) {
+		return false, nil
+	}
+	return false, fmt.Errorf("look for free space beside %s: %w", r.path, err)
+}
+
+func (r diskReserve) release(n, keep int64) error {
 	info, err := os.Stat(r.path)
-	if err != nil || info.Size() == 0 {
+	if err != nil || info.Size() <= keep {
 		return fmt.Errorf("reserve %s is used up: %w", r.path, ErrFull)
 	}
-	left := max(0, info.Size()-max(n, releaseStep))
+	left := max(keep, info.Size()-max(n, releaseStep))
 	if err := os.Truncate(r.path, left); err != nil {
 		return fmt.Errorf("release reserve: %w", err)
 	}

@@ -55,6 +55,7 @@ type Store struct {
 	control *controlStore
 	log     *segmentLog
 	home    home
+	space   *space
 	hook    Hook
 	owedMu  sync.Mutex // one AppendOwed at a time
 
@@ -180,7 +181,7 @@ func newFolder(dir, path string, readOnly bool) error {
 
 // assemble puts the parts together; a store without holds is for reading. It closes the parts when it fails.
 func assemble(k kv, fs files, sp *space, h home, holds func() Tenure, o Options) (*Store, error) {
-	s := &Store{home: h, hook: o.Hook, indexes: map[string]*Index{}}
+	s := &Store{home: h, space: sp, hook: o.Hook, indexes: map[string]*Index{}}
 	s.control = &controlStore{kv: k, hook: o.Hook, space: sp, holds: holds, prepare: s.bookkeep}
 	log, err := openLog(fs, sp, o, holds == nil)
 	if err != nil {
@@ -236,14 +237,19 @@ func (s *Store) Index(name string, format string, version int) (*Index, error) {
 	if s.indexes[name] != nil {
 		return nil, fmt.Errorf("index %s is open already", name)
 	}
-	k, dirty, err := s.home.openIndex(name, format, uint32(version))
+	var k kv
+	var dirty bool
+	err := s.space.room(true, func() (err error) { // opening must not fail for lack of space
+		k, dirty, err = s.home.openIndex(name, format, uint32(version))
+		return err
+	})
 	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrVersion) {
 		return nil, unusable(name, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", name, err)
 	}
-	x := &Index{name: name, kv: k, home: s.home, hook: s.hook, dirty: dirty}
+	x := &Index{name: name, kv: k, home: s.home, space: s.space, hook: s.hook, dirty: dirty}
 	x.onClose = func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

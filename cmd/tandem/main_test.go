@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,9 +36,36 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves, "resets": resets, "binds": binds,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves, "resets": resets, "binds": binds, "smalldisk": smallDisk, "fills": fills,
 		},
+		Condition: func(name string) (bool, error) { return name == "root" && os.Getuid() == 0, nil },
 	})
+}
+
+// smalldisk DIR MiB lays a disk of that size over a folder until the script ends.
+func smallDisk(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "mode=700,size="+args[1]+"m", "tandem-test", dir).CombinedOutput()
+	if err != nil {
+		ts.Fatalf("mount: %v: %s", err, out)
+	}
+	ts.Defer(func() { ts.Check(exec.Command("umount", "--lazy", dir).Run()) })
+}
+
+// fills DIR takes what is free on the disk of a folder, in DIR/filler.
+func fills(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.Create(filepath.Join(ts.MkAbs(args[0]), "filler"))
+	ts.Check(err)
+	defer f.Close()
+	for size := 1 << 20; size >= 512; size /= 2 {
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			ts.Fatalf("filling the disk: %v", err)
+		}
+	}
 }
 
 // exits CODE COMMAND… runs a command and wants it to end with that exit code.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -79,7 +80,11 @@ func prepareSocket(dir, path string) error {
 	if err := ownFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, pathFile), []byte(path), 0o600)
+	err := os.WriteFile(filepath.Join(dir, pathFile), []byte(path), 0o600)
+	if errors.Is(err, syscall.ENOSPC) { // on a full disk those still find the socket who have the same temporary folder
+		return os.Remove(filepath.Join(dir, pathFile))
+	}
+	return err
 }
 
 // ownFolder makes a folder that only this user can enter, and refuses one that somebody else made.
@@ -104,7 +109,7 @@ func dialState(ctx context.Context, dir string) (net.Conn, error) {
 		return nil, err
 	}
 	// The holder may have another temporary folder than this process.
-	if b, err := os.ReadFile(filepath.Join(dir, pathFile)); err == nil && filepath.Base(path) != socketName {
+	if b, err := os.ReadFile(filepath.Join(dir, pathFile)); err == nil && len(b) > 0 && filepath.Base(path) != socketName {
 		path = strings.TrimSpace(string(b))
 	}
 	d := net.Dialer{Timeout: 2 * time.Second}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"syscall"
 
 	"github.com/tandem-sync/tandem/orchestrator"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
@@ -148,6 +150,11 @@ func detailsOf(err error) (out []Detail) {
 
 func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 
+// isFull reports whether an error means that the disk is full. Of an engine's error only the text crosses from its process.
+func isFull(err error) bool {
+	return errors.Is(err, state.ErrFull) || errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
+}
+
 func as[T error](err error) bool {
 	var t T
 	return errors.As(err, &t)
@@ -173,7 +180,7 @@ var kinds = []struct {
 	{is(state.ErrHeld), KindHeld, "wait for it to end, or stop it", ExitFailed},
 	{is(state.ErrDamaged), KindState, "`tandem state check` says what is damaged; `tandem state restore FILE` brings a backup back into an empty folder", ExitFailed},
 	{is(state.ErrVersion), KindState, "use the version of tandem that wrote it", ExitFailed},
-	{is(state.ErrFull), KindState, "make room on the disk that holds the state folder", ExitFailed},
+	{isFull, KindState, "make room on the disk that holds the state folder", ExitFailed},
 	{is(problem.ErrState), KindState, "`tandem state check` says what is wrong", ExitFailed},
 	{orchestrator.IsDirectory, KindDirectory, "", ExitFailed},
 	{orchestrator.IsTenant, KindTenant, "", ExitFailed},

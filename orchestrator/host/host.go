@@ -139,8 +139,10 @@ type inForce interface {
 	Revision(ctx context.Context, n uint64) (*scoping.Partition, error)
 }
 
-// Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt.
+// Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt. It works on a full disk: who stops, looks or rolls back has
+// to open the host first.
 func Open(ctx context.Context, o Options) (*Host, error) {
+	ctx = state.WithReserve(ctx)
 	o.Tenure = cmp.Or(o.Tenure, tenancy.DefaultTenure)
 	ctl := control.New(o.Store, o.NewID, o.Clock.Now)
 	h := &Host{o: o, inForce: ctl, control: ctl, swept: o.Clock.Now()}
@@ -204,7 +206,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
 		Look: h.ensureCensus, Unregistered: o.Unregistered, Survey: o.Survey, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
-		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
+		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Room: o.Store.MakeRoom, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
 	h.Desk = answer.New(answer.Options{Gate: h.gate, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
 		Store: o.Store, Shelf: shelf, Look: h.ensureCensus})
 	if o.Deliverer != nil {
@@ -301,10 +303,15 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 
 // Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache. The cache that is kept knows every
 // settlement that the checkpoint has folded, so that opening finds the others in the part of the log that it reads anyway.
-// Whoever is interrupted keeps what it has as well: ctx does not end it.
+// Whoever is interrupted keeps what it has as well: ctx does not end it. Work that may use the reserve does not fail for it.
 func (h *Host) Save(ctx context.Context) error {
 	h.easing.wait()
-	return h.saveNow(ctx)
+	err := h.saveNow(ctx)
+	if errors.Is(err, state.ErrFull) && state.Reserved(ctx) {
+		h.say("the disk is full: what can be read again is not kept", "error", err)
+		return nil
+	}
+	return err
 }
 
 func (h *Host) saveNow(ctx context.Context) error {

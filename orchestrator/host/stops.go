@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // StopOptions say what is stopped; nothing set but Reason stops all writing.
@@ -23,8 +24,9 @@ type StopOptions struct {
 	By     string
 }
 
-// Stop closes admission in one transaction (ownership rules §11). It survives restarts.
+// Stop closes admission in one transaction (ownership rules §11). It survives restarts, and works on a full disk.
 func (h *Host) Stop(ctx context.Context, o StopOptions) (gate.Stop, error) {
+	ctx = state.WithReserve(ctx)
 	s := gate.Stop{Engine: o.Engine, Reason: o.Reason, By: o.By, At: h.now().UnixMilli(), DN: o.Under}
 	if o.Engine != "" && !slices.Contains(h.o.Engines.Names(), o.Engine) {
 		return s, problem.Refuse("no engine %q is configured (configured: %v)", o.Engine, h.o.Engines.Names())
@@ -59,6 +61,7 @@ func stopID(o StopOptions) string {
 
 // Start ends the stop of the same engine, subtree or all; All ends every stop. What was proposed meanwhile is owed and asked for again.
 func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
+	ctx = state.WithReserve(ctx)
 	var ended []gate.Stop
 	err := h.control.Change(ctx, func(c *control.Content) error {
 		ended = nil

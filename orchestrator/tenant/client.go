@@ -19,7 +19,6 @@ import (
 	"time"
 
 	khttp "github.com/microsoft/kiota-http-go"
-	msgraph "github.com/microsoftgraph/msgraph-sdk-go"
 	core "github.com/microsoftgraph/msgraph-sdk-go-core"
 )
 
@@ -57,8 +56,8 @@ type Client struct {
 	base      string // endpoint with version
 	transport *http.Transport
 	tokens    *tokens
-	adapter   *msgraph.GraphRequestAdapter
-	graph     *msgraph.GraphServiceClient
+	adapter   *core.GraphRequestAdapterBase
+	graph     graph
 	log       *slog.Logger
 
 	requests, writes, throttled atomic.Uint64
@@ -118,7 +117,7 @@ func (c Config) check() error {
 // connectSDK builds the SDK's adapter on a chain of middleware without its retry handler: set to zero it retries three times
 // (kiota-http-go 1.5.4), and its redirect and compression handlers touch bodies of writes.
 func (c *Client) connectSDK() error {
-	options := msgraph.GetDefaultClientOptions()
+	options := core.GraphClientOptions{GraphServiceLibraryVersion: sdkVersion()}
 	chain := []khttp.Middleware{
 		core.NewGraphTelemetryHandler(&options), khttp.NewParametersNameDecodingHandler(), khttp.NewUserAgentHandler(),
 	}
@@ -126,12 +125,11 @@ func (c *Client) connectSDK() error {
 		Transport:     onceTransport{c, khttp.NewCustomTransportWithParentTransport(c.transport, chain...)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	adapter, err := msgraph.NewGraphRequestAdapterWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(c.tokens, nil, nil, client)
+	adapter, err := core.NewGraphRequestAdapterBaseWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(c.tokens, options, nil, nil, client)
 	if err != nil {
 		return fmt.Errorf("open tenant: %w", err)
 	}
-	c.adapter, c.graph = adapter, msgraph.NewGraphServiceClient(adapter)
-	adapter.SetBaseUrl(c.base)
+	c.adapter, c.graph = adapter, newGraph(adapter, c.base)
 	return nil
 }
 

@@ -36,6 +36,11 @@ func Phases() []Phase {
 	return []Phase{Preflight, Baseline, ShadowPhase, Verify, Freeze, Cutover, CatchUp, Soak, Complete}
 }
 
+// Back reports whether a phase belongs to the way back.
+func (p Phase) Back() bool {
+	return p == RollbackFreeze || p == RollbackEvaluate || p == RollbackRestore
+}
+
 // State says whether a wave goes on.
 type State string
 

@@ -41,7 +41,9 @@ type Options struct {
 	// Look reads what changed in the directories; one that cannot be read is an error.
 	Look func(context.Context) error
 	// Save keeps what may be lost but is slow to make again.
-	Save     func(context.Context) error
+	Save func(context.Context) error
+	// Room lets engines write on a full disk what the way back needs of them.
+	Room     func() error
 	Patience time.Duration // how long a command waits inside a phase that ends by itself
 	Progress func(run.Progress)
 	Without  gate.Safeguard // for simulations only
@@ -138,7 +140,7 @@ func (d *Driver) DriveUntil(ctx context.Context, id string, stopAt wave.Phase) (
 	if err != nil {
 		return w, err
 	}
-	return w, d.o.Save(ctx)
+	return w, d.o.Save(spacious(ctx, w))
 }
 
 // turn waits until nobody else drives the wave.
@@ -200,10 +202,10 @@ func (d *Driver) TakeUp(ctx context.Context, id string) error {
 	if err != nil || !goesOn(w, d.o.Clock.Now()) {
 		return err
 	}
-	if _, err := wave.Drive(ctx, &executor{d: d}, id, ""); err != nil {
+	if w, err = wave.Drive(ctx, &executor{d: d}, id, ""); err != nil {
 		return err
 	}
-	return d.o.Save(ctx)
+	return d.o.Save(spacious(ctx, w))
 }
 
 // tryTurn takes the turn to drive a wave if nobody has it.

@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // DecideWave applies a person's decision to a wave. Differences are approved by ApproveWave.
@@ -27,6 +28,9 @@ func (d *Driver) ApproveWave(ctx context.Context, id, fingerprint, by, reason st
 func (d *Driver) decideWave(ctx context.Context, id string, o wave.Order, reason string) (wave.Wave, error) {
 	var out wave.Wave
 	o.At, o.Driven = d.o.Clock.Now().UnixMilli(), d.driven(id)
+	if o.Verb == wave.Pause || o.Verb == wave.Abort || o.Verb == wave.RollBack { // whoever stops something is not kept from it by a full disk
+		ctx = state.WithReserve(ctx)
+	}
 	err := d.o.Control.Change(ctx, func(c *control.Content) error {
 		w, ok := c.Waves[id]
 		if !ok {

@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // executor is the live executor of waves.
@@ -50,6 +51,7 @@ func (x *executor) Pause(ctx context.Context, d time.Duration) (bool, error) {
 // Commit implements wave.Executor: the record, the authority that follows from it, and the log's entry, in one transaction.
 func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 	d := x.d
+	ctx = spacious(ctx, w)
 	var entered bool
 	err := d.o.Control.Change(ctx, func(c *control.Content) error {
 		old := c.Waves[w.ID]
@@ -79,7 +81,13 @@ func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 // Do implements wave.Executor.
 func (x *executor) Do(ctx context.Context, w wave.Wave, a wave.Act) (wave.Evidence, error) {
 	d := x.d
+	ctx = spacious(ctx, w)
 	d.progress(run.Progress{Wave: w.ID, Phase: string(w.Phase), Note: string(a)})
+	if w.Phase.Back() {
+		if err := d.o.Room(); err != nil {
+			return wave.Evidence{}, err
+		}
+	}
 	if a != wave.ActWatch {
 		if err := d.mayAct(ctx); err != nil {
 			return wave.Evidence{}, err
@@ -115,6 +123,14 @@ func (x *executor) Do(ctx context.Context, w wave.Wave, a wave.Act) (wave.Eviden
 		return d.actRestore(ctx, w)
 	}
 	return wave.Evidence{}, fmt.Errorf("unknown act %q", a)
+}
+
+// spacious lets work for a wave on its way back use the reserved space: a full disk is a reason to go back, and none to stay.
+func spacious(ctx context.Context, w wave.Wave) context.Context {
+	if !w.Phase.Back() {
+		return ctx
+	}
+	return state.WithReserve(ctx)
 }
 
 // mayAct checks whether this host may write, and refuses while a state waits for its activation: no owner changes meanwhile.
