@@ -137,7 +137,7 @@ func findings(name string, found []rights.Finding) []Finding {
 }
 
 // TierZero returns a sentence for each machine that holds an account which reads all password hashes: this one, and those of agents, by what engines say of
-// them in their health's details: "holds.replicate.AGENT" is an agent's host.
+// them in their health's details.
 func (x *Orchestrator) TierZero(details map[string]map[string]string) []string {
 	const advice = " holds an account that reads every password hash: it is tier 0, and as valuable as a domain controller"
 	var out []string
@@ -149,7 +149,7 @@ func (x *Orchestrator) TierZero(details map[string]map[string]string) []string {
 	hosts := map[string]bool{}
 	for _, of := range details {
 		for key, host := range of {
-			if strings.HasPrefix(key, "holds."+string(scoping.Replicate)+".") {
+			if host != "" && strings.HasPrefix(key, engine.HoldsKey(scoping.Replicate)) {
 				hosts["agent host "+host+advice] = true
 			}
 		}

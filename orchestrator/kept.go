@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,13 +174,18 @@ func (k *kept) LoadRuns(ctx context.Context) (out []reach.Ran, err error) {
 
 // SaveCheckpoint implements host.Checkpoints.
 func (k *kept) SaveCheckpoint(ctx context.Context, c *ledger.Checkpoint) error {
+	// In the order of the keys: bbolt keeps what is new on a page in a sorted list, and moves half of it for what comes out of order.
+	entries := slices.Clone(c.Entries)
+	slices.SortStableFunc(entries, func(a, b ledger.Entry) int {
+		return cmp.Or(strings.Compare(a.Section, b.Section), strings.Compare(a.Key, b.Key))
+	})
 	return k.ledger.Update(ctx, func(tx state.Tx) error {
 		if c.Anew {
 			if err := empty(tx, ledger.Sections()); err != nil {
 				return err
 			}
 		}
-		for _, e := range c.Entries {
+		for _, e := range entries {
 			err := error(nil)
 			switch {
 			case e.Append:

@@ -177,7 +177,7 @@ type agent struct {
 	cmd      *exec.Cmd
 }
 
-func (w *world) enroll(exe string) *agent {
+func (w *world) enroll(exe string, more ...string) *agent {
 	w.t.Helper()
 	var answer struct{ Token, Listen string }
 	err := w.tandem.Call(w.t.Context(), "cloudsync", "invite", []byte(`{}`), func(b []byte) error { return json.Unmarshal(b, &answer) })
@@ -185,8 +185,8 @@ func (w *world) enroll(exe string) *agent {
 		w.t.Fatal(err)
 	}
 	a := &agent{exe: exe, dir: w.t.TempDir()}
-	cmd := exec.Command(exe, "enroll", "--server", answer.Listen, "--token", answer.Token, "--directory-url", w.site.url, "--directory-base", w.site.base, "--bind-user", w.site.reader,
-		"--bind-password-file", filepath.Join(w.dir, "ad-password"), "--directory-ca", filepath.Join(w.dir, "ad-ca.pem"), "--dir", a.dir)
+	cmd := exec.Command(exe, append([]string{"enroll", "--server", answer.Listen, "--token", answer.Token, "--directory-url", w.site.url, "--directory-base", w.site.base, "--bind-user", w.site.reader,
+		"--bind-password-file", filepath.Join(w.dir, "ad-password"), "--directory-ca", filepath.Join(w.dir, "ad-ca.pem"), "--dir", a.dir}, more...)...)
 	if b, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("enrolling: %v\n%s", err, b)
 	}

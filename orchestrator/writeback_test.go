@@ -20,6 +20,7 @@ import (
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/secret"
 )
@@ -240,6 +241,9 @@ func TestPasswordsOfTheTenantAreWrittenIntoTheDirectoryByBothEngines(t *testing.
 			w.is(by+": the same again", w.portal("change", map[string]any{"user": upn, "oldPassword": "Third-Passw0rd!" + by, "newPassword": "Second-Passw0rd!" + by}), "history")
 			w.is(by+": too short", w.portal("reset", map[string]any{"user": upn, "newPassword": w.said.word("Sh0rt!" + by[:1])}), "length")
 			w.is(by+": too simple", w.portal("reset", map[string]any{"user": upn, "newPassword": w.said.word("alllowercaseletters")}), "complexity")
+			w.rules(map[string]string{"minPwdAge": "-864000000000"}) // a day
+			w.is(by+": again on the same day", w.portal("change", map[string]any{"user": upn, "oldPassword": "Third-Passw0rd!" + by, "newPassword": w.said.word("Early-Passw0rd!" + by)}), "minimum-age")
+			w.rules(map[string]string{"minPwdAge": "0"})
 			for range 3 { // the tenant looks at the old password first, so that nobody locks the account in the directory from there
 				w.is(by+": a wrong old password", w.portal("change", map[string]any{"user": upn, "oldPassword": w.said.word("Wrong-Passw0rd!"), "newPassword": w.said.word("Fourth-Passw0rd!")}), "wrong-old-password")
 			}
@@ -262,7 +266,7 @@ func TestPasswordsOfTheTenantAreWrittenIntoTheDirectoryByBothEngines(t *testing.
 			said[r.Engine+" "+string(r.Delivery.Step)+" "+r.Code]++
 		}
 		for _, by := range []string{"connect", "cloudsync"} {
-			for end, n := range map[string]int{"permitted ": 7, "ended ok": 4, "ended history": 1, "ended length": 1, "ended complexity": 1} {
+			for end, n := range map[string]int{"permitted ": 8, "ended ok": 4, "ended history": 1, "ended minimum-age": 1, "ended length": 1, "ended complexity": 1} {
 				if said[by+" "+end] != n {
 					t.Errorf("%s %s: %d, not %d (%v)", by, end, said[by+" "+end], n, said)
 				}
@@ -270,6 +274,43 @@ func TestPasswordsOfTheTenantAreWrittenIntoTheDirectoryByBothEngines(t *testing.
 		}
 		w.close()
 		w.noSecretIn(w.state(), w.said...)
+	})
+}
+
+// A wave whose target could not sign in to set passwords says so before it begins, and one whose target can says nothing of it.
+func TestAPlanNamesTheAccountThatItsTargetLacks(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newClerk(t, s)
+		w.said.word("Some-Passw0rd!")
+		w.person("ann", "OU=Sales,"+s.base)
+		w.starts()
+		lacks := func() (out []string) {
+			text := strings.Replace(fmt.Sprintf(writebackPolicy, s.base, s.base), `"OU=Lab,`, `"OU=Sales,`, 1)
+			p, err := w.tandem.Host().Plan(t.Context(), plan.PlanOptions{File: "policy.yaml", Text: []byte(text)})
+			w.must(err)
+			for _, x := range p.Waves {
+				for _, f := range x.Findings {
+					if f.Code == "no-account" {
+						out = append(out, x.To+": "+string(f.Severity)+" "+f.Message)
+					}
+				}
+			}
+			return out
+		}
+		if got := lacks(); len(got) > 0 {
+			t.Errorf("with accounts: %q", got)
+		}
+		w.more = ""
+		w.again()
+		got := lacks()
+		if len(got) != 2 { // Sales goes to cloudsync, and Lab goes back
+			t.Fatalf("%q", got)
+		}
+		for _, line := range got {
+			if !strings.Contains(line, "warning nobody holds an account for password-writeback") || !strings.Contains(line, "--reset-user") {
+				t.Errorf("%q", line)
+			}
+		}
 	})
 }
 

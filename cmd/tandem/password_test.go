@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/plugins/secret/secrettest"
 )
 
 func plain(t *testing.T, v *secret.Value) string {
@@ -75,4 +76,13 @@ func TestWhateverIsGivenItsFirstLineIsThePassword(t *testing.T) {
 			r.Fatalf("%q: %q", in, plain(t, v))
 		}
 	})
+}
+
+func TestAPanicWhileAPasswordIsReadShowsNone(t *testing.T) {
+	const word = "Secret-New-Passw0rd"
+	out := secrettest.CrashTaking(t, 1, "main.readPassword", func() {
+		_, err := readPassword(strings.NewReader(word + "\n"))
+		t.Log(err)
+	})
+	secrettest.Absent(t, out, []byte(word))
 }

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/plugins/secret/secrettest"
 )
 
 // What the client sends is what the holder of the state reads, and neither keeps it.
@@ -127,4 +128,22 @@ func TestARequestWithMistakesShowsNothing(t *testing.T) {
 			t.Fatalf("%+v", q)
 		}
 	})
+}
+
+// A server recovers a panic of a handler and logs its trace, and a panic elsewhere ends the process with everybody's: neither shows the password of the request.
+func TestAPanicWhileARequestIsReadShowsNoPassword(t *testing.T) {
+	const word = "Secret-New-Passw0rd"
+	out := secrettest.CrashTaking(t, 1, "api.parsePassword", func() {
+		inside := newMemory()
+		s := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			_, _ = parsePassword(b)
+		})}
+		go func() { _ = s.Serve(inside) }()
+		body := `{"request":{"ref":"ann"},"password":"` + word + `"}`
+		c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return inside.dial(ctx) }}}
+		_, err := c.Post("http://tandem/", "application/json", strings.NewReader(body))
+		t.Log(err)
+	})
+	secrettest.Absent(t, out, []byte(word))
 }

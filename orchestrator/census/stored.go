@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/tandem-sync/tandem/state"
 )
@@ -95,16 +96,33 @@ func (c *Census) keep(tx state.Tx, changed map[string][]Object) error {
 		if err := c.keepChoosing(tx, n); err != nil {
 			return err
 		}
-		for _, o := range os {
-			if err := rename(tx, n, &o, !aheadOf(os)); err != nil {
+		for _, x := range byKey(os) {
+			if err := rename(tx, n, x.object, !aheadOf(os)); err != nil {
 				return err
 			}
-			if err := putJSON(tx, objectsOf(n), o.GUID.String(), o); err != nil {
+			if err := putJSON(tx, objectsOf(n), x.key, x.object); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// keyed is an object with the key that it is stored by.
+type keyed struct {
+	key    string
+	object *Object
+}
+
+// byKey returns objects in the order of their keys. Bbolt keeps a transaction's new keys of a page in one sorted list until the commit: of the many of a first
+// reading, each that comes out of order would move half of those before it.
+func byKey(os []Object) []keyed {
+	out := make([]keyed, len(os))
+	for i := range os {
+		out[i] = keyed{os[i].GUID.String(), &os[i]}
+	}
+	slices.SortFunc(out, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	return out
 }
 
 func putJSON(tx state.Tx, bucket, key string, v any) error {

@@ -78,11 +78,26 @@ func (r *Planner) assessEngines(ctx context.Context, w wave.Wave, c *collector) 
 		if s := r.o.Gate.Authority().Stopped(name, scoping.Place{}); s != "" {
 			c.add(wave.Blocker, codeStopped, "writing of "+name+" is "+s)
 		}
-		if hl, running := r.health(ctx, name); running && !hl.OK {
+		hl, running := r.health(ctx, name)
+		if running && !hl.OK {
 			c.add(wave.Blocker, codeUnhealthy, "engine "+name+" says: "+hl.Message)
+		}
+		if running && name == w.To {
+			assessAccounts(w, hl, c)
 		}
 	}
 	return nil
+}
+
+// assessAccounts looks for accounts that features of a wave need and nobody holds for its target: users and administrators would learn it after the cutover.
+func assessAccounts(w wave.Wave, target engine.Health, c *collector) {
+	for _, h := range w.HandOvers {
+		for _, f := range h.Scope.Features {
+			if p, needs := scoping.PurposeOf(f); needs && !target.Holds(p) {
+				c.add(wave.Warning, codeNoAccount, fmt.Sprintf("nobody holds an account for %s that engine %s could sign in with: give the directory one in tandem.yaml (%s), or the agents at their enrolment (--%s-user)", f, w.To, p, p))
+			}
+		}
+	}
 }
 
 // assessTenant looks for features of a wave that the tenant does not take from its target: a policy that names them does not compile, but one in force may be

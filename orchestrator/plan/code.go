@@ -10,6 +10,7 @@ import (
 const (
 	codeNoSuchEngine  wave.Code = "no-such-engine"
 	codeCannotShadow  wave.Code = "cannot-shadow"
+	codeNoAccount     wave.Code = "no-account"
 	codeUnhealthy     wave.Code = "engine-unhealthy"
 	codeIncompleteRun wave.Code = "incomplete-run" // of the target, under shadow
 	codeTenantCannot  wave.Code = "tenant-cannot-" // with the feature that it does not take

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // health tells how many agents are live, how the jobs fare, and which agents are bad and why. It is OK while each directory has as
@@ -81,7 +82,7 @@ func (h *hub) conditions(a audience) conditions {
 			continue
 		}
 		for _, p := range h.record(e.ID).purposes {
-			out.holds["holds."+p+"."+e.ID] = host
+			out.holds[engine.HoldsKey(scoping.Purpose(p))+e.ID] = host
 		}
 		if note := h.note(e); note != "" {
 			out.notes[e.ID] = "host " + host + ": " + note

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,6 +135,17 @@ func (e *Engine) Configure(ctx context.Context, c engine.Config) error {
 	return nil
 }
 
+// holds says which accounts there are: this process signs in with them.
+func holds(c engine.Config) map[string]string {
+	out := map[string]string{}
+	for _, d := range c.Directories {
+		for p := range d.Accounts {
+			out[engine.HoldsKey(p)+d.Name] = ""
+		}
+	}
+	return out
+}
+
 func mistakes(c engine.Config) []string {
 	var p []string
 	if c.DataDir == "" {
@@ -221,7 +233,8 @@ func (e *Engine) Health(ctx context.Context, out chan<- engine.Health) error {
 func (e *Engine) setHealth(h engine.Health) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.health.OK == h.OK && e.health.Message == h.Message {
+	h.Details = holds(e.config)
+	if e.health.OK == h.OK && e.health.Message == h.Message && maps.Equal(e.health.Details, h.Details) {
 		return
 	}
 	e.health = h

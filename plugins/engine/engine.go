@@ -9,6 +9,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/credential"
@@ -343,7 +344,22 @@ type Health struct {
 	OK      bool
 	Message string
 	Agents  int // live agents, for engines that have them
+	// Details are for people, by the engine's own names. Those that begin with HoldsKey say who holds the account of a purpose: "holds.reset.AGENT" is the host of an
+	// agent, and the empty text the host of Tandem itself.
 	Details map[string]string
+}
+
+// HoldsKey returns what the names of Details about the accounts of a purpose begin with.
+func HoldsKey(p scoping.Purpose) string { return "holds." + string(p) + "." }
+
+// Holds reports whether the engine says that somebody holds an account of a purpose for it.
+func (h Health) Holds(p scoping.Purpose) bool {
+	for key := range h.Details {
+		if strings.HasPrefix(key, HoldsKey(p)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Delivery is something to be written INTO a directory (capability Description.Delivers). What is to be written comes later, with the permit.

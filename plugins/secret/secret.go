@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+
+	"github.com/tandem-sync/tandem/plugins/secret/internal/taken"
 )
 
 const shown = "[secret]"
@@ -39,6 +41,9 @@ type held struct {
 
 // Take makes a secret of b and takes it over: the caller must not use b any more.
 func Take(b []byte) *Value {
+	if taken.Now != nil {
+		taken.Now()
+	}
 	return &Value{held: &held{bytes: &b}}
 }
 

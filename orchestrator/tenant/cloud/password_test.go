@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -79,4 +80,17 @@ func FuzzParseEvents(f *testing.F) {
 			t.Errorf("%d events and %v", len(events), err)
 		}
 	})
+}
+
+func TestAPanicWhilePasswordChangesAreReadShowsNone(t *testing.T) {
+	old, fresh := []byte("Secret-0ld-Passw0rd"), []byte("Secret-New-Passw0rd")
+	for nth := range 2 {
+		t.Run(fmt.Sprint("password ", nth+1), func(t *testing.T) {
+			secrettest.Absent(t, secrettest.CrashTaking(t, nth+1, "cloud.ParsePasswordEvents", func() {
+				body := fmt.Appendf(nil, `{"events":[{"id":"1","oldPassword":%q,"newPassword":%q}]}`, old, fresh)
+				_, err := cloud.ParsePasswordEvents(body)
+				t.Log(err)
+			}), old, fresh)
+		})
+	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/tandem-sync/tandem/plugins/secret/internal/taken"
 )
 
 // inChild names the test that a child process of [Crash] runs.
@@ -76,6 +78,25 @@ func Absent(t testing.TB, output []byte, secrets ...[]byte) {
 			t.Errorf("secret %d is in the output: %s", i, form)
 		}
 	}
+}
+
+// CrashTaking runs f in a child process as [Crash] does, and ends the process where a secret is taken over for the nth time, while whoever decoded it stands there with its
+// bytes. The trace has to show the function that is named, so that it is known who did.
+func CrashTaking(t *testing.T, nth int, function string, f func()) []byte {
+	t.Helper()
+	out := Crash(t, func() {
+		taken.Now = func() {
+			if nth--; nth == 0 {
+				go panic("forced while a secret is taken over") // a server would recover it in its own goroutine
+				select {}
+			}
+		}
+		f()
+	})
+	if !bytes.Contains(out, []byte(function+"(")) {
+		t.Fatalf("the process did not end in %s:\n%s", function, out)
+	}
+	return out
 }
 
 // Crash runs f in a child process, in which f has to panic, and returns all that the child printed, with the traces of all

@@ -2430,8 +2430,8 @@ type HealthEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ok            bool                   `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	Agents        uint32                 `protobuf:"varint,3,opt,name=agents,proto3" json:"agents,omitempty"` // live agents, for engines that have them
-	Details       map[string]string      `protobuf:"bytes,4,rep,name=details,proto3" json:"details,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Agents        uint32                 `protobuf:"varint,3,opt,name=agents,proto3" json:"agents,omitempty"`                                                                            // live agents, for engines that have them
+	Details       map[string]string      `protobuf:"bytes,4,rep,name=details,proto3" json:"details,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // for people. "holds.PURPOSE.WHO" says that an account of that purpose is at hand: the host of an agent, or empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
