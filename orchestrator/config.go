@@ -34,11 +34,6 @@ type Config struct {
 	file string
 }
 
-// AccessConfig names users and groups of the operating system who may do what only some may do.
-type AccessConfig struct {
-	Passwords []string `yaml:"passwords"` // set passwords by `tandem password set`; none: nobody may
-}
-
 // DirectoryConfig is one directory.
 type DirectoryConfig struct {
 	Name string     `yaml:"name"`
@@ -213,11 +208,7 @@ func (c *Config) problems(m *mistakes) {
 	if c.Notify.Kind != 0 {
 		bad("notify", "notify: webhooks are not available yet: leave it out")
 	}
-	for i, name := range c.Access.Passwords {
-		if strings.TrimSpace(name) == "" {
-			m.at("access")("passwords", "access.passwords[%d]: name a user or a group of the operating system", i)
-		}
-	}
+	c.Access.problems(m.at("access"))
 	if len(c.Directories) == 0 {
 		bad("directories", "directories: name at least one")
 	}

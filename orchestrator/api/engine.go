@@ -73,6 +73,11 @@ type AgentReply struct {
 }
 
 func agent(ctx context.Context, c *call, q AgentRequest) (any, Outcome, error) {
+	if q.Verb != "agents" {
+		if err := c.may(operates); err != nil {
+			return nil, Outcome{}, err
+		}
+	}
 	name, err := c.agentEngine(ctx, q)
 	if err != nil {
 		return nil, Outcome{}, err

@@ -54,21 +54,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.watch(w, r) {
 		return
 	}
-	name, ok := command(r)
+	x, ok := commandOf(r)
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	h.serve(w, r, name)
+	h.serve(w, r, x)
 }
 
-func command(r *http.Request) (run runner, ok bool) {
+func commandOf(r *http.Request) (x command, ok bool) {
 	const prefix = "/v1/"
 	if r.Method != http.MethodPost || len(r.URL.Path) <= len(prefix) {
-		return nil, false
+		return x, false
 	}
-	run, ok = commands[r.URL.Path[len(prefix):]]
-	return run, ok
+	x, ok = commands[r.URL.Path[len(prefix):]]
+	return x, ok
 }
 
 func writeJSON(w http.ResponseWriter, v any) {
@@ -115,7 +115,7 @@ func on[Q any](f func(ctx context.Context, c *call, q Q) (any, Outcome, error)) 
 	}
 }
 
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, run runner) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, x command) {
 	ctx, stop := context.WithCancelCause(r.Context())
 	defer stop(nil)
 	if id := r.Header.Get(callHeader); id != "" {
@@ -144,7 +144,12 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, run runner) {
 	}
 	c.body = body.Bytes()
 	end := h.hub.subscribe(func(p Progress) { c.write(line{Progress: &p}) })
-	last := c.finish(ctx, run)
+	last := c.finish(ctx, func(ctx context.Context, c *call) (any, Outcome, error) {
+		if err := c.may(x.role); err != nil {
+			return nil, Outcome{}, err
+		}
+		return x.run(ctx, c)
+	})
 	end()
 	if last.Error == nil || last.Error.Kind != KindOtherHost && last.Error.Kind != KindNotBound {
 		last.Warning = h.o.Host().ReadOnly()

@@ -17,18 +17,19 @@ type caller struct {
 	name  string
 	uid   int
 	local bool // the operating system names the user: it is a local socket, or this process itself
+	owns  bool // it is the user who owns the state, or may do all on this machine
 }
 
 // withCaller notes who is at the other end of a connection: the user that the operating system names, or this process's own.
 func withCaller(ctx context.Context, c net.Conn) context.Context {
-	who := caller{uid: os.Getuid(), local: true}
+	who := caller{uid: os.Getuid(), local: true, owns: true}
 	switch u := c.(type) {
 	case *net.UnixConn:
 		id, err := peerUID(u)
 		if err != nil {
 			return context.WithValue(ctx, callerKey{}, caller{name: "unknown"})
 		}
-		who.uid = id
+		who.uid, who.owns = id, id == os.Getuid() || id == 0
 	case *net.TCPConn, *tls.Conn:
 		return context.WithValue(ctx, callerKey{}, caller{name: "unknown"})
 	}

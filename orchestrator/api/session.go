@@ -55,6 +55,9 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if elsewhere(c, o.State) {
+		return connectOthers(ctx, c, o)
+	}
 	end := o.Clock(holderPatience)
 	for {
 		s, err := serve(ctx, c, o)
@@ -78,6 +81,20 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 		case <-o.Clock(50 * time.Millisecond):
 		}
 	}
+}
+
+// connectOthers connects to the holder of a state that belongs to somebody else.
+func connectOthers(ctx context.Context, c orchestrator.Config, o Options) (*Session, error) {
+	path := c.SocketPath()
+	remote := newClient(func(ctx context.Context) (net.Conn, error) {
+		d := net.Dialer{Timeout: 2 * time.Second}
+		return d.DialContext(ctx, "unix", path)
+	})
+	if _, err := remote.hello(ctx); err != nil {
+		return nil, errNobodyServes(path, err)
+	}
+	remote.Warn = o.Warn
+	return &Session{Client: remote}, nil
 }
 
 func load(o *Options) (orchestrator.Config, error) {
@@ -185,7 +202,9 @@ type server struct {
 	handler *Handler
 	client  *Client
 	http    *http.Server
-	ended   chan error // of the two listeners
+	ended   chan error // of each listener
+
+	listeners int
 }
 
 // serve takes the state folder and serves it. Errors match state.ErrHeld when another process has it.
@@ -195,22 +214,35 @@ func serve(ctx context.Context, c orchestrator.Config, o Options) (*server, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State, Daemon: o.daemon}), ended: make(chan error, 2)}
-	if err := s.listen(o.State); err != nil {
+	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State, Daemon: o.daemon}), ended: make(chan error, 3)}
+	others := ""
+	if o.daemon { // a command that ends in a moment serves its owner alone
+		others = c.SocketPath()
+	}
+	if err := s.listen(o.State, others); err != nil {
 		return nil, errors.Join(err, x.Close(ctx))
 	}
 	return s, nil
 }
 
-func (s *server) listen(dir string) error {
+func (s *server) listen(dir, others string) error {
 	socket, err := listen(dir)
 	if err != nil {
 		return err
 	}
 	inside := newMemory()
+	on := []net.Listener{socket, inside}
+	if others != "" {
+		l, err := listenOthers(others)
+		if err != nil {
+			return errors.Join(err, socket.Close())
+		}
+		on = append(on, l)
+	}
 	s.client = newClient(inside.dial)
 	s.http = &http.Server{Handler: s.handler, ConnContext: withCaller, ReadHeaderTimeout: 10 * time.Second}
-	for _, l := range []net.Listener{socket, inside} {
+	s.listeners = len(on)
+	for _, l := range on {
 		go func() { s.ended <- s.http.Serve(l) }()
 	}
 	return nil
@@ -231,7 +263,7 @@ func (s *server) close() error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.Join(fmt.Errorf("commands did not stop within %s and are cut off", callLimit), s.http.Close())
 	}
-	for range 2 {
+	for range s.listeners {
 		if e := <-s.ended; !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, fmt.Errorf("serving the socket: %w", e))
 		}

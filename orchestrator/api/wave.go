@@ -162,6 +162,13 @@ func waveDecide(ctx context.Context, c *call, q WaveRequest) (any, Outcome, erro
 	if q.DryRun {
 		return c.dryRollback(ctx, q.ID)
 	}
+	needs := operates
+	if q.Verb == wave.Approve {
+		needs = approves
+	}
+	if err := c.may(needs); err != nil {
+		return nil, Outcome{}, err
+	}
 	w, err := c.decide(ctx, q)
 	if err != nil {
 		return nil, Outcome{}, err
@@ -265,8 +272,14 @@ type RunRequest struct {
 	AutoComplete bool `json:"autoComplete,omitempty"` // the end of the soak completes the waves
 }
 
-func (q RunRequest) options(by string) (acts.ApplyOptions, error) {
-	o := acts.ApplyOptions{By: by, Options: wave.Options{AutoApprove: q.AutoApprove, HoldBefore: wave.Phase(q.HoldBefore), Soak: wave.DefaultSoak, AutoComplete: q.AutoComplete}}
+// options returns how the waves of a request run. Who lets them be approved by themselves answers for everybody.
+func (c *call) options(q RunRequest) (acts.ApplyOptions, error) {
+	if q.AutoApprove {
+		if err := c.may(approves); err != nil {
+			return acts.ApplyOptions{}, err
+		}
+	}
+	o := acts.ApplyOptions{By: c.by, Options: wave.Options{AutoApprove: q.AutoApprove, HoldBefore: wave.Phase(q.HoldBefore), Soak: wave.DefaultSoak, AutoComplete: q.AutoComplete}}
 	if q.HoldBefore != "" && !slices.Contains(wave.Phases()[1:], o.HoldBefore) {
 		var names []string
 		for _, p := range wave.Phases()[1:] {
@@ -283,7 +296,7 @@ func (q RunRequest) options(by string) (acts.ApplyOptions, error) {
 }
 
 func apply(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
-	o, err := q.options(c.by)
+	o, err := c.options(q)
 	if err != nil {
 		return nil, Outcome{}, err
 	}
@@ -317,7 +330,7 @@ func (c *call) applyPlan(ctx context.Context, p *plan.Plan, o acts.ApplyOptions)
 }
 
 func migrate(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
-	o, err := q.options(c.by)
+	o, err := c.options(q)
 	if err != nil {
 		return nil, Outcome{}, err
 	}

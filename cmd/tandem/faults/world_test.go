@@ -27,6 +27,9 @@ var binary string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "tandem-faults-")
 	if err == nil {
+		err = os.Chmod(dir, 0o755) // some commands are run as other users
+	}
+	if err == nil {
 		binary = filepath.Join(dir, "tandem")
 		var out []byte
 		if out, err = exec.Command("go", "build", "-o", binary, "github.com/tandem-sync/tandem/cmd/tandem").CombinedOutput(); err != nil {
