@@ -36,6 +36,7 @@ type info struct {
 	LabToken          string `json:"labToken"`      // for the tenant's paths below /lab/
 	AdminUser         string `json:"adminUser"`     // may do in the tenant what Graph does for people only: reset passwords
 	AdminPassword     string `json:"adminPassword"` // for the token endpoint with grant_type=password
+	BulkUpload        string `json:"bulkUpload"`    // to which an HR system sends people
 }
 
 const configText = `# The lab's configuration: written by tandem lab up.
@@ -120,7 +121,7 @@ func (l *Lab) write(o Options) error {
 	}
 	i := info{DirectoryURL: l.site.url, DirectoryBase: l.site.base, DirectoryUser: l.site.reader, DirectoryAdmin: l.site.admin, DirectoryPassword: l.site.password,
 		GraphEndpoint: t.GraphEndpoint(), Authority: t.Authority(), TenantID: t.TenantID, ClientID: t.ClientID, ClientSecret: t.ClientSecret, CAFile: ca, LabToken: t.LabToken,
-		AdminUser: l.admin.user, AdminPassword: l.admin.password}
+		AdminUser: l.admin.user, AdminPassword: l.admin.password, BulkUpload: t.BulkUpload()}
 	if o.Directory == NoDirectory {
 		i.DirectoryURL = ""
 	}

@@ -11,7 +11,9 @@
 // access token: credentials that a directory's engine hands in, and a relay that hands out password changes, for the engine that
 // writes them into the directory (door.go). The portal where people change their own passwords is modelled too (portal.go).
 //
-// It does not promise Graph's permissions (every application may do everything), Graph's indexes' delays unless they
+// An HR system sends it people through API-driven provisioning, and reads in the provisioning log what became of them (scim, inbound).
+//
+// It does not promise Graph's permissions (every application may do everything, save where an operation names what it needs: permission.go), Graph's indexes' delays unless they
 // are switched on, or anything outside the paths it names: those are answered with a clear error.
 //
 // What the lab itself needs beyond Graph stands under /lab/ on the same listener, behind the lab's own token: seeding of

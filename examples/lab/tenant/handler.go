@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tandem-sync/tandem/examples/lab/tenant/inbound"
 )
 
 // front is the tenant's HTTP face: authority, Graph and the lab's own door.
@@ -28,6 +30,15 @@ type front struct {
 	log      requestLog
 	hand     inHand
 	relay    *relay
+	inbound  *inbound.Service
+	granted  grants
+	services serviceLimits
+}
+
+// settle lets happen what time has brought: deleted items end, and what HR systems sent is carried out.
+func (f *front) settle() {
+	f.model.Expire()
+	f.inbound.Advance()
 }
 
 // bodyLimit is the largest request read, in bytes.
@@ -69,7 +80,7 @@ func (f *front) graph(w http.ResponseWriter, r *http.Request, path string, lab b
 		writeError(w, r, err)
 		return
 	}
-	f.model.Expire()
+	f.settle()
 	f.runGhosts(false)
 	f.log.request()
 	c := &call{ctx: r.Context(), person: g.person, method: r.Method, path: path, query: r.URL.Query(), header: r.Header, body: body, base: "https://" + r.Host + "/v1.0", lab: lab}
@@ -134,6 +145,10 @@ func (f *front) perform(c *call) reply {
 		f.log.record(f.model.now(), c, r, denied.status, "limit", false)
 		return *denied
 	}
+	if denied := f.services.admit(f.model.now(), c, r); denied != nil {
+		f.log.record(f.model.now(), c, r, denied.status, "limit", false)
+		return *denied
+	}
 	out := f.strikeOr(c, r)
 	if units != "" && !out.cut {
 		if out.header == nil {
@@ -146,7 +161,7 @@ func (f *front) perform(c *call) reply {
 
 // execute performs the operation and logs it.
 func (f *front) execute(c *call, r *route, fault string, lost bool) reply {
-	out, err := reply{}, r.admits(c)
+	out, err := reply{}, f.admits(r, c)
 	if err == nil {
 		out, err = r.serve(f, c)
 	}

@@ -16,7 +16,8 @@ import (
 //	GET    /lab/faults                   faults in force, with how often they struck
 //	POST   /lab/faults                   one Fault, or an array of them
 //	DELETE /lab/faults[/{id}]
-//	POST   /lab/settings                 {readLagMillis, throttling (bool or Limits), tokenLifeSeconds, passwordLifeSeconds}
+//	POST   /lab/settings                 {readLagMillis, throttling (bool or Limits), tokenLifeSeconds, passwordLifeSeconds, serviceLimits (bool),
+//	                                     permissions (a list; null is all), provisioning {cycleMillis, logMillis}}
 //	POST   /lab/expire-delta-tokens
 //	POST   /lab/revoke-tokens            every access token given out is refused from now on
 //	POST   /lab/run-ghosts               late effects happen now
@@ -44,7 +45,7 @@ func (f *front) lab(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, err)
 		return
 	}
-	f.model.Expire()
+	f.settle()
 	out, err := f.labAct(r, body)
 	switch {
 	case err != nil:
@@ -173,6 +174,8 @@ func labSettings(f *front, _ *http.Request, _ string, body []byte) (any, error) 
 		Throttling       json.RawMessage `json:"throttling"`
 
 		PasswordLifeSeconds *int64 `json:"passwordLifeSeconds"`
+
+		inboundSettings
 	}
 	if err := decode(body, &in); err != nil {
 		return nil, err
@@ -185,6 +188,9 @@ func labSettings(f *front, _ *http.Request, _ string, body []byte) (any, error) 
 	}
 	if in.PasswordLifeSeconds != nil {
 		f.model.SetPasswordValidity(time.Duration(*in.PasswordLifeSeconds) * time.Second)
+	}
+	if err := f.setInbound(in.inboundSettings); err != nil {
+		return nil, err
 	}
 	if in.Throttling == nil {
 		return nil, nil
@@ -201,6 +207,41 @@ func labSettings(f *front, _ *http.Request, _ string, body []byte) (any, error) 
 	}
 	f.throttle.set(limits, f.model.now())
 	return nil, nil
+}
+
+// inboundSettings are those of what HR systems do.
+type inboundSettings struct {
+	ServiceLimits *bool           `json:"serviceLimits"`
+	Permissions   json.RawMessage `json:"permissions"`
+	Provisioning  *struct {
+		CycleMillis int64 `json:"cycleMillis"`
+		LogMillis   int64 `json:"logMillis"`
+	} `json:"provisioning"`
+}
+
+func (f *front) setInbound(in inboundSettings) error {
+	if in.Permissions != nil {
+		var names []string
+		if err := decode(in.Permissions, &names); err != nil {
+			return err
+		}
+		f.granted.set(names != nil, names)
+	}
+	if in.ServiceLimits != nil {
+		f.services.set(*in.ServiceLimits, f.model.now())
+	}
+	if p := in.Provisioning; p != nil {
+		f.inbound.SetDelays(asked(p.CycleMillis), asked(p.LogMillis))
+	}
+	return nil
+}
+
+// asked is a delay that somebody asked for: 0 is none, and not the default.
+func asked(millis int64) time.Duration {
+	if millis == 0 {
+		return -1
+	}
+	return time.Duration(millis) * time.Millisecond
 }
 
 func labSeed(f *front, _ *http.Request, _ string, body []byte) (any, error) {

@@ -201,7 +201,7 @@ func cloudSID(id string) string {
 
 // indexed properties can be looked up without a scan.
 var indexed = []string{"userPrincipalName", "onPremisesImmutableId", "mail", "mailNickname", "uniqueName", "displayName", "proxyAddresses",
-	"onPremisesSecurityIdentifier", "appId"}
+	"onPremisesSecurityIdentifier", "appId", "employeeId"}
 
 func indexKey(kind Kind, property, value string) string {
 	return string(kind) + "\x00" + property + "\x00" + strings.ToLower(value)

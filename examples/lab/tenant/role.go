@@ -14,13 +14,14 @@ type Role struct{ TemplateID, Name string }
 var Roles = []Role{
 	{"62e90394-69f5-4237-9190-012177145e10", "Global Administrator"},
 	{"e8611ab8-c189-46e8-94e1-60213ab1f814", "Privileged Role Administrator"},
-	{"fe930be7-5e62-47db-91af-98c3a49a38b1", "User Administrator"},
+	{userAdministrator, "User Administrator"},
 	{"fdd7a751-b60b-444a-984c-02652fe8fa1c", "Groups Administrator"},
 	{"729827e3-9c14-49f7-bb1b-9608f156bbb8", "Helpdesk Administrator"},
 	{authenticationAdministrator, "Authentication Administrator"},
 	{privilegedAuthenticationAdministrator, "Privileged Authentication Administrator"},
-	{"8ac3fc64-6eca-42ea-9e69-59f4c7b60eb2", "Hybrid Identity Administrator"},
+	{hybridIdentityAdministrator, "Hybrid Identity Administrator"},
 	{"88d8e3e3-8f55-4a1e-953a-9b9898b8876b", "Directory Readers"},
+	{reportsReader, "Reports Reader"},
 }
 
 // Template ids of roles that give rights to people's tokens.
@@ -28,6 +29,9 @@ const (
 	GlobalAdministrator                   = "62e90394-69f5-4237-9190-012177145e10" // everything
 	authenticationAdministrator           = "c4e39bd9-1100-46d3-8c65-fb160da0071f"
 	privilegedAuthenticationAdministrator = "7be44c8a-adaf-4e2a-84d6-ab2649e08a13"
+	userAdministrator                     = "fe930be7-5e62-47db-91af-98c3a49a38b1"
+	hybridIdentityAdministrator           = "8ac3fc64-6eca-42ea-9e69-59f4c7b60eb2"
+	reportsReader                         = "4a5d8f65-41da-4de4-8968-e035b65339cf"
 )
 
 // Assignment is one role held, or when Eligible one that may be activated, by a user, group or service principal.

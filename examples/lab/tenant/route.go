@@ -15,6 +15,10 @@ type route struct {
 	write   bool
 	serve   func(*front, *call) (reply, error)
 	who     callers
+
+	permissions []string // one of them is needed of an application; none is no question
+	roles       []string // one of them is needed of a person, by template id
+	limited     service  // whose own limits count; "" is none's
 }
 
 // callers says whose tokens an operation takes.
@@ -45,13 +49,16 @@ func (r route) by(who callers) route {
 	return r
 }
 
-// admits returns an error if the operation does not take the caller: a person's token is never the application's, and gives only
-// the rights that the operation finds in the person's roles.
-func (r *route) admits(c *call) error {
-	if r.who == anybody || (r.who == people) == (c.person != "") {
-		return nil
-	}
-	return denied("Insufficient privileges to complete the operation.")
+// allowed is the route for applications with one of the permissions, and for people with one of the roles.
+func (r route) allowed(permissions, roles []string) route {
+	r.who, r.permissions, r.roles = anybody, permissions, roles
+	return r
+}
+
+// under is the route of a service that has limits of its own.
+func (r route) under(s service) route {
+	r.limited = s
+	return r
 }
 
 func denied(message string) *Error {
@@ -152,4 +159,5 @@ func init() {
 	routes = append(routes, objectRoutes("servicePrincipals", ServicePrincipal)...)
 	routes = append(routes, directoryRoutes...)
 	routes = append(routes, roleRoutes...)
+	routes = append(routes, inboundRoutes...)
 }

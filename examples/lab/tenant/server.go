@@ -10,9 +10,12 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tandem-sync/tandem/examples/lab/tenant/inbound"
 )
 
 // ServeOptions says how the wire front listens and whom it knows. The zero value of each field is a usable default.
@@ -27,9 +30,15 @@ type ServeOptions struct {
 	Throttling   bool          // Entra's documented limits from the start
 	TLS          *tls.Config   // with certificates of the caller's; then CAPEM is empty
 
+	Provisioning Delays // of what HR systems send
+
 	// After waits for the relay of password writeback, on the same clock as the model's; default time.After.
 	After func(time.Duration) <-chan time.Time
 }
+
+// Delays say how long inbound provisioning takes, on the model's clock: until a request is carried out, and from then until the log tells
+// of it. 0 is a second each; negative is none.
+type Delays struct{ Cycle, Log time.Duration }
 
 // Server is a running wire front.
 type Server struct {
@@ -69,8 +78,12 @@ func Serve(ctx context.Context, m *Model, o ServeOptions) (*Server, error) {
 	if o.Throttling {
 		s.front.throttle.set(EntraLimits(), m.now())
 	}
+	s.front.services.set(true, m.now())
 	if _, err := m.RegisterApp(s.ClientID, "Tandem"); err != nil {
 		return nil, fmt.Errorf("registering the application %s: %w", s.ClientID, err)
+	}
+	if err := s.provision(m, o.Provisioning); err != nil {
+		return nil, err
 	}
 	var listen net.ListenConfig
 	if s.listener, err = listen.Listen(ctx, "tcp", o.Listen); err != nil {
@@ -81,6 +94,19 @@ func Serve(ctx context.Context, m *Model, o ServeOptions) (*Server, error) {
 	go s.loop()
 	s.stop = context.AfterFunc(ctx, s.shut)
 	return s, nil
+}
+
+// provision gives the tenant an application of API-driven provisioning, with its job.
+func (s *Server) provision(m *Model, d Delays) error {
+	const name = "API-driven provisioning to Microsoft Entra ID"
+	app := uuid.NewString()
+	o, err := m.RegisterApp(app, name)
+	if err != nil {
+		return fmt.Errorf("registering the application of inbound provisioning: %w", err)
+	}
+	job := inbound.Job{ID: "API2AAD." + strings.ReplaceAll(s.TenantID, "-", "") + "." + uuid.NewString(), TenantID: s.TenantID, AppID: app, ServicePrincipal: o.ID, Name: name}
+	s.front.inbound = inbound.New(inboundDirectory{m}, job, inbound.Options{Clock: m.now, Cycle: d.Cycle, LogDelay: d.Log})
+	return nil
 }
 
 func (s *Server) fill(m *Model) {
@@ -134,6 +160,12 @@ func (s *Server) GraphEndpoint() string { return "https://" + s.listener.Addr().
 // Authority is the root of the sign-in service; here the same as GraphEndpoint.
 func (s *Server) Authority() string { return s.GraphEndpoint() }
 
+// BulkUpload is the address to which an HR system sends people.
+func (s *Server) BulkUpload() string {
+	j := s.front.inbound.Job()
+	return s.GraphEndpoint() + "/v1.0/servicePrincipals/" + j.ServicePrincipal + "/synchronization/jobs/" + j.ID + "/bulkUpload"
+}
+
 // CAPEM is the certificate authority's certificate, to be trusted by clients.
 func (s *Server) CAPEM() []byte { return append([]byte(nil), s.caPEM...) }
 
@@ -155,6 +187,12 @@ func (s *Server) Faults() []FaultReport { return s.front.faults.report() }
 
 // SetLimits switches throttling on, or off with the zero value. The buckets start full.
 func (s *Server) SetLimits(l Limits) { s.front.throttle.set(l, s.front.model.now()) }
+
+// SetServiceLimits switches the limits of bulkUpload and of the reports off or on again, with full buckets. They are on from the start.
+func (s *Server) SetServiceLimits(on bool) { s.front.services.set(on, s.front.model.now()) }
+
+// SetPermissions leaves the application these permissions, where the tenant asks for any; without names it has all again.
+func (s *Server) SetPermissions(names ...string) { s.front.granted.set(len(names) > 0, names) }
 
 // RunGhosts lets late effects happen: those that are due, or all. It returns how many there were.
 func (s *Server) RunGhosts(all bool) int { return s.front.runGhosts(all) }

@@ -24,7 +24,7 @@ func (f *front) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	password := secret.Take([]byte(r.PostForm.Get("password")))
 	defer password.Wipe()
-	f.model.Expire()
+	f.settle()
 	f.runGhosts(false)
 	user, err := f.model.SignIn(r.PostForm.Get("username"), password)
 	var refused *SignInError
