@@ -79,6 +79,7 @@ var arrows = map[string][]string{
 	"cmd/tandem/bench":               {"plugins/passwordhash", "examples/lab", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},
 	"cmd/tandem-agent":               {"plugins/cloudsync/agent", "plugins/directory", "plugins/secret", "scoping"},
 	"examples/engine-minimal":        {"plugins/directory", "plugins/engine", "plugins/engine/plugin", "scoping"},
+	"examples/contoso/hr":            {},
 	"examples/lab":                   {"examples/lab", "plugins/credential", "plugins/directory", "plugins/directory/access", "plugins/secret", "scoping"},
 }
 

@@ -34,6 +34,7 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 	}{
 		{"README.md", func(*testing.T) string { return root }, false},
 		{"examples/contoso/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso") }, false},
+		{"examples/contoso/hr/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/hr") }, false},
 		{"examples/contoso/passwords/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/passwords") }, true},
 	} {
 		if d.samba && os.Getenv("TANDEM_NO_SAMBA") != "" {
@@ -59,13 +60,16 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 	}
 }
 
-// buildTandem gives a folder with a tandem that shows no progress: the documents leave that out.
+// buildTandem gives a folder with a tandem that shows no progress, which the documents leave out, and with hr.
 func buildTandem(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
 	program := filepath.Join(bin, "program")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "./cmd/tandem").CombinedOutput(); err != nil {
 		t.Fatalf("building tandem: %v\n%s", err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", bin+"/", "./examples/contoso/hr").CombinedOutput(); err != nil {
+		t.Fatalf("building hr: %v\n%s", err, out)
 	}
 	if err := os.WriteFile(filepath.Join(bin, "tandem"), []byte("#!/bin/sh\nexec "+program+" --no-progress \"$@\"\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -276,7 +280,7 @@ var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
 func TestDocumentsLinkToWhatIsThere(t *testing.T) {
 	links := 0
-	for _, file := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/contoso/README.md"} {
+	for _, file := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/contoso/README.md", "examples/contoso/hr/README.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

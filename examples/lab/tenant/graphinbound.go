@@ -65,7 +65,8 @@ func bulkUpload(f *front, c *call) (reply, error) {
 		return reply{}, invalidFormat(why.Error() + ".")
 	}
 	s.Upload(r)
-	return reply{status: http.StatusAccepted, header: map[string]string{"Location": c.base + "/auditLogs/provisioning/?$filter=jobid%20eq%20'" + s.Job().ID + "'"}}, nil
+	return reply{status: http.StatusAccepted, header: map[string]string{"Location": c.base + "/auditLogs/provisioning/?$filter=jobid%20eq%20'" + s.Job().ID + "'",
+		"Date": f.model.now().Format(http.TimeFormat)}}, nil // by the clock that the log has, so that what was sent can be told from what was before
 }
 
 // invalidFormat is Entra's answer to every request that it cannot read; which rule is broken, the lab says too.
