@@ -39,15 +39,15 @@ type client struct {
 func connect(file string) (*client, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &fileError{[]string{"the tenant: " + err.Error() + " (tandem lab up writes lab/lab.json; -tenant names another file)"}}
+		return nil, about("the tenant: " + err.Error() + " (tandem lab up writes lab/lab.json; -tenant names another file)")
 	}
 	c := &client{http: &http.Client{Timeout: time.Minute}, wait: pause}
 	if err := json.Unmarshal(raw, &c.settings); err != nil {
-		return nil, &fileError{[]string{file + ": " + err.Error()}}
+		return nil, about(file + ": " + err.Error())
 	}
 	for name, v := range map[string]string{"authority": c.Authority, "tenantId": c.TenantID, "clientId": c.ClientID, "clientSecret": c.ClientSecret, "bulkUpload": c.BulkUpload} {
 		if v == "" {
-			return nil, &fileError{[]string{file + ": " + name + " is missing"}}
+			return nil, about(file + ": " + name + " is missing")
 		}
 	}
 	if c.CAFile == "" {
@@ -55,11 +55,11 @@ func connect(file string) (*client, error) {
 	}
 	pem, err := os.ReadFile(c.CAFile)
 	if err != nil {
-		return nil, &fileError{[]string{file + ": caFile: " + err.Error()}}
+		return nil, about(file + ": caFile: " + err.Error())
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &fileError{[]string{c.CAFile + ": there is no certificate in it"}}
+		return nil, about(c.CAFile + ": there is no certificate in it")
 	}
 	c.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 	return c, nil

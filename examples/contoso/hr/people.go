@@ -71,21 +71,35 @@ func day(v string) (time.Time, error) {
 }
 
 // fileError is everything that is wrong with a file.
-type fileError struct{ mistakes []string }
+type fileError struct{ mistakes []mistake }
+
+// mistake is one of them.
+type mistake struct {
+	line int // 0 if it is about the file as a whole
+	text string
+}
+
+// about is an error that concerns a file as a whole.
+func about(text string) error { return &fileError{[]mistake{{0, text}}} }
 
 func (e *fileError) Error() string {
-	return strings.Join(e.mistakes, "\nhr: ") + "\nhr: nothing was sent"
+	slices.SortStableFunc(e.mistakes, func(a, b mistake) int { return a.line - b.line })
+	text := ""
+	for _, m := range e.mistakes {
+		text += m.text + "\nhr: "
+	}
+	return text + "nothing was sent"
 }
 
 func (e *fileError) add(file string, line int, format string, args ...any) {
-	e.mistakes = append(e.mistakes, fmt.Sprintf("%s:%d: %s", file, line, fmt.Sprintf(format, args...)))
+	e.mistakes = append(e.mistakes, mistake{line, fmt.Sprintf("%s:%d: %s", file, line, fmt.Sprintf(format, args...))})
 }
 
 // readPeople reads a file, and returns all that is wrong with it as a *fileError.
 func readPeople(file string) ([]person, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, &fileError{[]string{err.Error()}}
+		return nil, about(err.Error())
 	}
 	defer f.Close()
 	return parsePeople(file, f)
@@ -113,8 +127,8 @@ func parsePeople(file string, in io.Reader) ([]person, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line, _ := r.FieldPos(0)
 		if err != nil {
+			line := 0
 			var at *csv.ParseError
 			if errors.As(err, &at) {
 				line, err = at.Line, at.Err
@@ -122,6 +136,7 @@ func parsePeople(file string, in io.Reader) ([]person, error) {
 			wrong.add(file, line, "%v", err)
 			break
 		}
+		line, _ := r.FieldPos(0)
 		people = append(people, readPerson(wrong, file, line, names, row))
 	}
 	checkPeople(wrong, file, people)
