@@ -23,11 +23,11 @@ func (s *Session) Principal(ctx context.Context, name string) (Principal, error)
 	var out Principal
 	switch prefix, suffix, principal := strings.Cut(name, "@"); {
 	case down:
-		q.Filter, out = equals("sAMAccountName", short), Principal{User: short, Domain: domain}
+		q.Filter, out = EqualFilter("sAMAccountName", short), Principal{User: short, Domain: domain}
 	case principal:
-		q.Filter, out = equals("userPrincipalName", name), Principal{User: name}
+		q.Filter, out = EqualFilter("userPrincipalName", name), Principal{User: name}
 		if strings.EqualFold(suffix, dnsName(s.controller.RootDN)) { // the name that every account has besides (MS-ADTS 5.1.1.1.1)
-			q.Filter = "(|" + q.Filter + equals("sAMAccountName", prefix) + ")"
+			q.Filter = "(|" + q.Filter + EqualFilter("sAMAccountName", prefix) + ")"
 		}
 	default:
 		q.BaseDN, q.Scope = name, Base
@@ -62,10 +62,6 @@ func best(found []Entry, name string) (Entry, bool) {
 		return found[0], true
 	}
 	return Entry{}, false
-}
-
-func equals(attribute, value string) string {
-	return "(" + attribute + "=" + ldap.EscapeFilter(value) + ")"
 }
 
 // dnsName is the DNS name of a domain's DN.

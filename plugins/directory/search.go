@@ -172,3 +172,8 @@ func GUIDFilter(g scoping.GUID) string {
 	b.WriteByte(')')
 	return b.String()
 }
+
+// EqualFilter returns the filter for objects that have a value of an attribute, as the attribute's syntax compares. The attribute may have a matching rule behind it, as "member:OID:".
+func EqualFilter(attribute, value string) string {
+	return "(" + attribute + "=" + ldap.EscapeFilter(value) + ")"
+}

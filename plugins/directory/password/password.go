@@ -38,7 +38,7 @@ type Setter struct {
 // ([PolicyHints]).
 func (s Setter) Reset(ctx context.Context, user scoping.GUID, fresh *secret.Value, mustChange bool) Result {
 	return s.write(ctx, user, func() (m write.Modification, err error) {
-		value, err := quote(fresh)
+		value, err := Quote(fresh)
 		m.Changes = []write.Change{{Op: write.Replace, Attr: "unicodePwd", Values: [][]byte{value}}}
 		if mustChange {
 			m.Changes = append(m.Changes, write.Change{Op: write.Replace, Attr: "pwdLastSet", Values: [][]byte{[]byte("0")}})
@@ -55,8 +55,8 @@ func (s Setter) Reset(ctx context.Context, user scoping.GUID, fresh *secret.Valu
 // towards the lock-out.
 func (s Setter) Change(ctx context.Context, user scoping.GUID, old, fresh *secret.Value) Result {
 	return s.write(ctx, user, func() (m write.Modification, err error) {
-		was, err1 := quote(old)
-		now, err2 := quote(fresh)
+		was, err1 := Quote(old)
+		now, err2 := Quote(fresh)
 		m.Changes = []write.Change{{Op: write.Delete, Attr: "unicodePwd", Values: [][]byte{was}}, {Op: write.Add, Attr: "unicodePwd", Values: [][]byte{now}}}
 		return m, errors.Join(err1, err2)
 	}, attempt{password: fresh, change: true})
@@ -119,8 +119,8 @@ func wipe(m write.Modification) {
 	}
 }
 
-// quote returns the form in which unicodePwd is written: UTF-16LE in double quotes (MS-ADTS 3.1.1.3.1.5). The caller clears it.
-func quote(password *secret.Value) ([]byte, error) {
+// Quote returns the form in which unicodePwd is written: UTF-16LE in double quotes (MS-ADTS 3.1.1.3.1.5). The caller clears it.
+func Quote(password *secret.Value) ([]byte, error) {
 	var out []byte
 	err := password.Use(func(b []byte) error {
 		wide, err := credential.UTF16(b)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/directory/protection"
 )
 
 // Code is how setting a password, changing it, or unlocking ended.
@@ -119,7 +120,7 @@ func unlooked(err error) Result {
 	switch {
 	case errors.Is(err, directory.ErrNoSuchObject):
 		r.Code = Gone
-	case errors.Is(err, ErrBlind), errors.Is(err, directory.ErrNotPermitted):
+	case errors.Is(err, protection.ErrBlind), errors.Is(err, directory.ErrNotPermitted):
 		r.Code = NoRights
 	case errors.Is(err, directory.ErrUnreachable), errors.Is(err, directory.ErrTimeout), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		r.Code = Unreachable

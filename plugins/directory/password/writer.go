@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
-	"github.com/tandem-sync/tandem/plugins/directory/access"
+	"github.com/tandem-sync/tandem/plugins/directory/protection"
 	"github.com/tandem-sync/tandem/plugins/secret"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -67,7 +67,7 @@ func (w *Writer) Carry(ctx context.Context, o Order, ask func(context.Context) (
 		return unlooked(err)
 	}
 	defer s.Close() // what was written was answered
-	own, err := w.own(ctx, s, o)
+	own, err := protection.Own(ctx, s, append([]string{w.Directory.User, w.Account.User}, slices.Concat(w.Own, o.Own)...))
 	if err != nil {
 		return unlooked(err)
 	}
@@ -150,27 +150,4 @@ func writable(ctx context.Context, c directory.Connection) (*directory.Session, 
 		return nil, fmt.Errorf("directory %s has no URL of a controller", c.Name)
 	}
 	return nil, errors.Join(failed...)
-}
-
-// own returns the SIDs of the accounts that work for Tandem, as far as the directory knows them.
-func (w *Writer) own(ctx context.Context, s *directory.Session, o Order) ([]access.SID, error) {
-	names := append([]string{w.Directory.User, w.Account.User}, slices.Concat(w.Own, o.Own)...)
-	slices.Sort(names)
-	var out []access.SID
-	for _, name := range slices.Compact(names) {
-		if name == "" {
-			continue
-		}
-		p, err := s.Principal(ctx, name)
-		if errors.Is(err, directory.ErrNoSuchObject) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if sid, err := access.SIDFromBytes(p.SID); err == nil { // one of another domain has none here
-			out = append(out, sid)
-		}
-	}
-	return out, nil
 }
