@@ -56,12 +56,43 @@ func (s *Session) Modify(ctx context.Context, m write.Modification) error {
 		}
 		r.Changes = append(r.Changes, ldap.Change{Operation: uint(c.Op), Modification: ldap.PartialAttribute{Type: c.Attr, Vals: values}})
 	}
+	return s.write(ctx, "modify "+m.Object.String(), func() error { return s.conn.Modify(r) })
+}
+
+// Add makes one object. Its errors are those of [Session.Modify].
+func (s *Session) Add(ctx context.Context, a write.Addition) error {
+	r := &ldap.AddRequest{DN: a.DN}
+	for _, at := range a.Attributes {
+		values := make([]string, len(at.Values))
+		for i, v := range at.Values {
+			values[i] = string(v)
+		}
+		r.Attribute(at.Name, values)
+	}
+	return s.write(ctx, "add "+a.DN, func() error { return s.conn.Add(r) })
+}
+
+// Rename gives one object another name or another place. Its errors are those of [Session.Modify]. Whoever calls it looks afterwards whether it was that object: another one may
+// have been given the DN meanwhile.
+func (s *Session) Rename(ctx context.Context, m write.Rename) error {
+	r := ldap.NewModifyDNRequest(m.DN, m.RDN, true, m.Parent)
+	return s.write(ctx, "rename "+m.DN, func() error { return s.conn.ModifyDN(r) })
+}
+
+// Remove deletes one object, addressed by its objectGUID. Its errors are those of [Session.Modify].
+func (s *Session) Remove(ctx context.Context, m write.Removal) error {
+	r := ldap.NewDelRequest(guidDN(m.Object), nil)
+	return s.write(ctx, "delete "+m.Object.String(), func() error { return s.conn.Del(r) })
+}
+
+// write sends one request that changes something.
+func (s *Session) write(ctx context.Context, what string, send func() error) error {
 	before := s.raw.sent.Load()
-	err := s.do(ctx, func() error { return classify(s.conn.Modify(r)) })
+	err := s.do(ctx, func() error { return classify(send()) })
 	if err == nil {
 		return nil
 	}
-	e := &WriteError{Cause: fmt.Errorf("modify %s at %s: %w", m.Object, s.controller.URL, err)}
+	e := &WriteError{Cause: fmt.Errorf("%s at %s: %w", what, s.controller.URL, err)}
 	var answer *ldap.Error
 	if errors.As(err, &answer) && answer.ResultCode < ldap.ErrorNetwork {
 		e.Code, e.Diagnostic = answer.ResultCode, answer.Err.Error()

@@ -422,7 +422,7 @@ type DeliveryResult struct {
 	Reason     string // more than the code says
 	Diagnostic string // what the controller said
 
-	Provision *provision.Result // of provisioning, with DeliveryOK
+	Provision *provision.Result // of provisioning: with DeliveryOK; with provision.Exists the object that is there; with DeliveryInDoubt what is known; else nil
 }
 
 // The codes of results that every engine knows. After DeliveryOK the directory has it, after DeliveryInDoubt it may; after every other one, also one that is not known here,

@@ -66,6 +66,7 @@ type Result struct {
 	Object     scoping.GUID `json:"object,omitzero"`     // of a write
 	DN         string       `json:"dn,omitempty"`        // of a write, afterwards
 	Invocation scoping.GUID `json:"invocation,omitzero"` // of the controller
-	USN        uint64       `json:"usn,omitempty"`       // of a write: uSNChanged afterwards. Of an Add the password's stamp has this USN and the invocation
+	USN        uint64       `json:"usn,omitempty"`       // of a write: uSNChanged afterwards
+	Stamp      string       `json:"stamp,omitempty"`     // of an Add of a user: the replication stamp of its password (credential.Stamp.Text), which nobody knows; empty: not shown
 	Found      []Found      `json:"found,omitempty"`     // of a look
 }

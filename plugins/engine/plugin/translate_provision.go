@@ -129,7 +129,7 @@ func provisionResultOut(r *provision.Result) *enginepb.ProvisionResult {
 	if r == nil {
 		return nil
 	}
-	to := &enginepb.ProvisionResult{Object: guidOut(r.Object), Dn: valid(r.DN), Invocation: guidOut(r.Invocation), Usn: r.USN}
+	to := &enginepb.ProvisionResult{Object: guidOut(r.Object), Dn: valid(r.DN), Invocation: guidOut(r.Invocation), Usn: r.USN, Stamp: valid(r.Stamp)}
 	for _, f := range r.Found {
 		x := &enginepb.ProvisionFound{Term: uint32(f.Term), Object: guidOut(f.Object), Dn: valid(f.DN), Parent: guidOut(f.Parent), Deleted: f.Deleted, Class: valid(f.Class),
 			Protected: valid(f.Protected), Usn: f.USN}
@@ -152,7 +152,7 @@ func provisionResultIn(r *enginepb.ProvisionResult) (*provision.Result, error) {
 	if r == nil {
 		return nil, nil
 	}
-	to := &provision.Result{DN: r.Dn, USN: r.Usn}
+	to := &provision.Result{DN: r.Dn, USN: r.Usn, Stamp: r.Stamp}
 	err := guidsIn(map[*scoping.GUID][]byte{&to.Object: r.Object, &to.Invocation: r.Invocation})
 	for _, f := range r.Found {
 		x := provision.Found{Term: int(f.GetTerm()), DN: f.GetDn(), Deleted: f.GetDeleted(), Class: f.GetClass(), Protected: f.GetProtected(), USN: f.GetUsn()}

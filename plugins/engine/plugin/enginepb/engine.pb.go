@@ -3983,8 +3983,9 @@ type ProvisionResult struct {
 	Object        []byte                 `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`         // of a write
 	Dn            string                 `protobuf:"bytes,2,opt,name=dn,proto3" json:"dn,omitempty"`                 // of a write: afterwards
 	Invocation    []byte                 `protobuf:"bytes,3,opt,name=invocation,proto3" json:"invocation,omitempty"` // of the controller
-	Usn           uint64                 `protobuf:"varint,4,opt,name=usn,proto3" json:"usn,omitempty"`              // of a write: uSNChanged afterwards; of "add" the password's stamp has it, too
+	Usn           uint64                 `protobuf:"varint,4,opt,name=usn,proto3" json:"usn,omitempty"`              // of a write: uSNChanged afterwards
 	Found         []*ProvisionFound      `protobuf:"bytes,5,rep,name=found,proto3" json:"found,omitempty"`           // of a look
+	Stamp         string                 `protobuf:"bytes,6,opt,name=stamp,proto3" json:"stamp,omitempty"`           // of "add" of a user: the replication stamp of its password, which nobody knows, as "version.unixSeconds.controller.usn"; empty: not shown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4052,6 +4053,13 @@ func (x *ProvisionResult) GetFound() []*ProvisionFound {
 		return x.Found
 	}
 	return nil
+}
+
+func (x *ProvisionResult) GetStamp() string {
+	if x != nil {
+		return x.Stamp
+	}
+	return ""
 }
 
 // Permit allows one write, or says why there is none.
@@ -4276,7 +4284,7 @@ type DeliveryResult struct {
 	// "no-attribute", "not-empty", "read-only", "other-controller", "no-rights"
 	Reason        string           `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`         // for administrators
 	Diagnostic    string           `protobuf:"bytes,4,opt,name=diagnostic,proto3" json:"diagnostic,omitempty"` // what the directory said
-	Provision     *ProvisionResult `protobuf:"bytes,5,opt,name=provision,proto3" json:"provision,omitempty"`   // of provisioning: with "ok"
+	Provision     *ProvisionResult `protobuf:"bytes,5,opt,name=provision,proto3" json:"provision,omitempty"`   // of provisioning: with "ok"; with "exists" the object that is there; with "in-doubt" what is known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4841,7 +4849,7 @@ const file_engine_proto_rawDesc = "" +
 	"\x03usn\x18\t \x01(\x04R\x03usn\x1aR\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
-	"\x05value\x18\x02 \x01(\v2\x17.tandem.engine.v1.ValueR\x05value:\x028\x01\"\xa3\x01\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.tandem.engine.v1.ValueR\x05value:\x028\x01\"\xb9\x01\n" +
 	"\x0fProvisionResult\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\fR\x06object\x12\x0e\n" +
 	"\x02dn\x18\x02 \x01(\tR\x02dn\x12\x1e\n" +
@@ -4849,7 +4857,8 @@ const file_engine_proto_rawDesc = "" +
 	"invocation\x18\x03 \x01(\fR\n" +
 	"invocation\x12\x10\n" +
 	"\x03usn\x18\x04 \x01(\x04R\x03usn\x126\n" +
-	"\x05found\x18\x05 \x03(\v2 .tandem.engine.v1.ProvisionFoundR\x05found\"\xbc\x01\n" +
+	"\x05found\x18\x05 \x03(\v2 .tandem.engine.v1.ProvisionFoundR\x05found\x12\x14\n" +
+	"\x05stamp\x18\x06 \x01(\tR\x05stamp\"\xbc\x01\n" +
 	"\x06Permit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\arefused\x18\x02 \x01(\tR\arefused\x12)\n" +
