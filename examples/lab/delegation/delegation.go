@@ -32,8 +32,11 @@ const (
 	FullControl   = 0xf01ff
 )
 
-// Users is the class of users, for [Entry.For].
-const Users = "bf967aba-0de6-11d0-a285-00aa003049e2"
+// The classes of users and groups, for [Entry.For].
+const (
+	Users  = "bf967aba-0de6-11d0-a285-00aa003049e2"
+	Groups = "bf967a9c-0de6-11d0-a285-00aa003049e2"
+)
 
 // daclOnly asks for the access list without the rest of the descriptor (MS-ADTS 3.1.1.3.4.1.11).
 var daclOnly = ldap.NewControlString("1.2.840.113556.1.4.801", true, "\x30\x03\x02\x01\x04")

@@ -12,8 +12,8 @@ import (
 )
 
 // Access lists are modelled as far as delegation needs them: each object has entries of its own, what its class gives it at first or what an administrator wrote, and
-// inherits the entries of what it lies in (MS-ADTS 6.1.3). They decide what accounts that are no administrators may write with modify; reading,
-// adding, deleting and renaming they do not decide. Owner and group are always Domain Admins, and protected groups do not switch inheritance off.
+// inherits the entries of what it lies in (MS-ADTS 6.1.3). They decide what accounts that are no administrators may add, modify, rename, move and delete; reading they do not
+// decide, nor whether objects are in lists. Owner and group are always Domain Admins, and protected groups do not switch inheritance off.
 
 // Flags of entries (MS-DTYP 2.4.4.1).
 const (
@@ -29,15 +29,7 @@ const (
 	rightChangePassword = "ab721a53-1e2f-11d0-9819-00aa0040529b"
 	rightGetChanges     = "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2"
 	rightGetChangesAll  = "1131f6ad-9c07-11d1-f79f-00c04fc2dcd2"
-	setRestrictions     = "4c164200-20c0-11d0-a768-00aa006e0529" // User-Account-Restrictions
 )
-
-// properties are the attributes that somebody may be allowed to write singly, with their set.
-var properties = map[string]access.Right{
-	"pwdlastset":         property("bf967a0a-0de6-11d0-a285-00aa003049e2", setRestrictions),
-	"useraccountcontrol": property("bf967a68-0de6-11d0-a285-00aa003049e2", setRestrictions),
-	"lockouttime":        property("28630ebf-41d5-11d1-a9c1-0000f80367c1", ""),
-}
 
 // classGUIDs are those of the classes that entries are inherited by (MS-ADSC).
 var classGUIDs = map[string]scoping.GUID{
@@ -244,6 +236,42 @@ func (m *Model) mayModify(id identity, o *object, changes []Change) error {
 	return nil
 }
 
+// mayCreate refuses the add of an object of a class that id has no right to make there.
+func (m *Model) mayCreate(id identity, parent *object, c *class) error {
+	if m.may(id, parent, access.Right{Mask: access.CreateChild, Object: classGUIDs[c.name]}) {
+		return nil
+	}
+	return refuse(ldap.LDAPResultInsufficientAccessRights, "00002098: %s: the account may not create %s objects there", parent.dn(), c.name)
+}
+
+// mayDelete refuses the end of an object, or its leaving a container: the right to delete it, or to delete objects of its class from the container, is needed (MS-ADTS 3.1.1.5.5, 3.1.1.5.4.1.1).
+func (m *Model) mayDelete(id identity, o *object) error {
+	if m.may(id, o, access.Right{Mask: access.Delete}) || o.parent != nil && m.may(id, o.parent, access.Right{Mask: access.DeleteChild, Object: classGUIDs[o.class.name]}) {
+		return nil
+	}
+	return refuse(ldap.LDAPResultInsufficientAccessRights, "00002098: %s: the account may not delete it", o.dn())
+}
+
+// mayRename refuses another name or place: name and naming attribute are written, and with a move the object leaves one container and comes into another (MS-ADTS 3.1.1.5.4.1.1).
+func (m *Model) mayRename(id identity, o, parent *object) error {
+	for _, name := range []string{"name", strings.ToLower(o.attr)} {
+		right, named := properties[name]
+		if !named {
+			right = access.Right{Mask: access.WriteProperty}
+		}
+		if !m.may(id, o, right) {
+			return id.mayWrite(o.dn())
+		}
+	}
+	if parent == o.parent {
+		return nil
+	}
+	if err := m.mayCreate(id, parent, o.class); err != nil {
+		return err
+	}
+	return m.mayDelete(id, o)
+}
+
 // network is what who came over the network is besides.
 const network = "\x01\x01\x00\x00\x00\x00\x00\x05\x02\x00\x00\x00"
 
@@ -280,6 +308,8 @@ func (m *Model) construct(e *entry, o *object, id identity, r searchRequest) {
 				values = append(values, string(sid))
 			}
 			e.attrs = append(e.attrs, namedValues{"tokenGroups", values})
+		case strings.EqualFold(name, "replPropertyMetaData") && o.metaData() != "":
+			e.attrs = append(e.attrs, namedValues{"replPropertyMetaData", []string{o.metaData()}})
 		case strings.EqualFold(name, "nTSecurityDescriptor") && !o.deleted:
 			flags := r.sdFlags
 			if flags == 0 && !id.admin {

@@ -15,14 +15,14 @@ import (
 func (m *Model) Add(dn string, attrs Attributes) (scoping.GUID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o, err := m.add(dn, attrs)
+	o, err := m.add(self, dn, attrs)
 	if err != nil {
 		return scoping.GUID{}, err
 	}
 	return o.guid, nil
 }
 
-func (m *Model) add(dn string, attrs Attributes) (*object, error) {
+func (m *Model) add(id identity, dn string, attrs Attributes) (*object, error) {
 	parent, leaf, err := m.placeFor(dn)
 	if err != nil {
 		return nil, err
@@ -33,6 +33,9 @@ func (m *Model) add(dn string, attrs Attributes) (*object, error) {
 	}
 	if !parent.class.holds {
 		return nil, refuse(ldap.LDAPResultNamingViolation, "00002037: structural objectClass %s is not a valid child class for %s", c.name, parent.dn())
+	}
+	if err := m.mayCreate(id, parent, c); err != nil {
+		return nil, err
 	}
 	if leaf.attribute != c.rdn {
 		return nil, refuse(ldap.LDAPResultNamingViolation, "00002037: Invalid RDN '%s' for objectclass '%s'!", leaf.attribute, c.name)

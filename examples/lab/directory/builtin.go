@@ -45,7 +45,7 @@ func (m *Model) buildRoot(className, dn, name string) *object {
 
 // must makes a built-in object below the domain, or below the configuration if dn says so.
 func (m *Model) must(dn string, attrs Attributes) *object {
-	o, err := m.add(dn+","+m.Base(), attrs)
+	o, err := m.add(self, dn+","+m.Base(), attrs)
 	if err != nil {
 		panic("directory: a built-in object is refused: " + err.Error())
 	}

@@ -7,7 +7,7 @@
 // connections.
 //
 // Where behaviour was in question, Samba 4.17 was asked, and the conformance suite beside this package asks both. What
-// Samba lacks follows MS-ADTS. Access lists decide what accounts that are no administrators may modify, and nothing else; of the rules for passwords
+// Samba lacks follows MS-ADTS. Access lists decide what accounts that are no administrators may add, change and delete, and not what they may read; of the rules for passwords
 // length, complexity, history, minimum age and lock-out are there, and neither password settings objects nor the end of a lock-out, nor expiry. It does not
 // model schema changes, replication between several domain controllers by DRSUAPI, or Kerberos; names compare by simple case folding, while AD also
 // ignores accents, width and kana.

@@ -25,6 +25,7 @@ type object struct {
 	deleted  bool
 	password *credential
 	history  []*credential // earlier passwords, the newest first
+	stamp    stamp         // of the password
 	acl      [][]byte      // entries of its own access list; nil: those that its class gives
 	created  time.Time
 	changed  time.Time

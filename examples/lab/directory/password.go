@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // credential is what is kept of a password: enough to check one.
@@ -71,11 +73,35 @@ func (m *Model) setPassword(o *object, password string) {
 	}
 	o.password = c
 	m.usn++
+	o.stamp = stamp{version: o.stamp.version + 1, changed: m.opts.Clock(), invocation: m.invocation, usn: m.usn}
 	for _, key := range []string{"unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials"} {
 		o.set(key, nil, m.usn)
 	}
 	o.set("pwdlastset", []string{fileTime(m.opts.Clock())}, m.usn)
 	m.touch(o)
+}
+
+// stamp is the replication stamp of a password (MS-DRSR 5.166, PROPERTY_META_DATA).
+type stamp struct {
+	version    uint32
+	changed    time.Time
+	invocation scoping.GUID
+	usn        uint64
+}
+
+// metaData is replPropertyMetaData with the stamp of unicodePwd alone, since no other is modelled; empty without a password.
+func (o *object) metaData() string {
+	if o.stamp.version == 0 {
+		return ""
+	}
+	b := binary.LittleEndian.AppendUint64(nil, 1)
+	b = binary.LittleEndian.AppendUint64(b, 1)
+	b = binary.LittleEndian.AppendUint32(b, 0x9005a) // unicodePwd
+	b = binary.LittleEndian.AppendUint32(b, o.stamp.version)
+	b = binary.LittleEndian.AppendUint64(b, uint64(o.stamp.changed.Unix()+11644473600))
+	b = append(b, o.stamp.invocation[:]...)
+	b = binary.LittleEndian.AppendUint64(b, o.stamp.usn)
+	return string(binary.LittleEndian.AppendUint64(b, o.stamp.usn))
 }
 
 // mostHistory is the most that a domain remembers (MS-SAMR 3.1.1.7.1).

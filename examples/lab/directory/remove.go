@@ -12,19 +12,22 @@ import (
 func (m *Model) Delete(dn string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.remove(dn, false)
+	return m.remove(self, dn, false)
 }
 
 // DeleteTree makes tombstones of the object at dn and of all below it.
 func (m *Model) DeleteTree(dn string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.remove(dn, true)
+	return m.remove(self, dn, true)
 }
 
-func (m *Model) remove(dn string, tree bool) error {
+func (m *Model) remove(id identity, dn string, tree bool) error {
 	o, err := m.resolveLive(dn)
 	if err != nil {
+		return err
+	}
+	if err := m.mayDelete(id, o); err != nil {
 		return err
 	}
 	doomed := o.subtree()

@@ -11,7 +11,7 @@ import (
 func (m *Model) Rename(dn, newRDN string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.rename(dn, newRDN, "", true)
+	return m.rename(self, dn, newRDN, "", true)
 }
 
 // Move puts the object at dn, with all below it, under newParent.
@@ -22,11 +22,11 @@ func (m *Model) Move(dn, newParent string) error {
 	if err != nil {
 		return err
 	}
-	return m.rename(dn, o.attr+"="+escapeValue(o.name), newParent, true)
+	return m.rename(self, dn, o.attr+"="+escapeValue(o.name), newParent, true)
 }
 
 // rename is modifyDN; an empty newParent keeps the container.
-func (m *Model) rename(dn, newRDN, newParent string, deleteOld bool) error {
+func (m *Model) rename(id identity, dn, newRDN, newParent string, deleteOld bool) error {
 	o, err := m.resolveLive(dn)
 	if err != nil {
 		return err
@@ -45,6 +45,9 @@ func (m *Model) rename(dn, newRDN, newParent string, deleteOld bool) error {
 		}
 	}
 	if err := o.checkRename(leaf[0], parent, deleteOld); err != nil {
+		return err
+	}
+	if err := m.mayRename(id, o, parent); err != nil {
 		return err
 	}
 	m.place(o, leaf[0].value, parent)

@@ -73,9 +73,8 @@ func buildSchema() map[string]*attributeType {
 		adminDescription adminDisplayName dNSHostName operatingSystem operatingSystemVersion msExchRecipientDisplayType
 		nETBIOSName dnsRoot gPLink`)
 	define(text, 0, `description ou cn dc otherTelephone otherMobile otherHomePhone otherPager otherIpPhone
-		otherFacsimileTelephoneNumber otherMailbox proxyAddresses url servicePrincipalName keywords 
-		msDS-ExternalDirectoryObjectId postalAddress serialNumber`)
-	define(text, single|kept, "sAMAccountName")
+		otherFacsimileTelephoneNumber otherMailbox proxyAddresses url servicePrincipalName keywords postalAddress serialNumber`)
+	define(text, single|kept, "sAMAccountName msDS-ExternalDirectoryObjectId") // the latter by its searchFlags, PRESERVEONDELETE
 	define(text, single|kept|system, "name")
 	define(text, kept, "objectClass")
 	define(text, single|system, "objectCategory")

@@ -33,13 +33,10 @@ func (c *session) add(r request) error {
 		}
 		attrs[name] = append(attrs[name], readValues(a.Children[1])...)
 	}
-	if err := c.id.mayWrite(dn); err != nil {
-		return err
-	}
 	m := c.server.model
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, err := m.add(dn, attrs)
+	_, err := m.add(c.id, dn, attrs)
 	return err
 }
 
@@ -71,14 +68,10 @@ func (c *session) modify(r request) error {
 }
 
 func (c *session) remove(r request) error {
-	dn := r.op.Data.String()
-	if err := c.id.mayWrite(dn); err != nil {
-		return err
-	}
 	m := c.server.model
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.remove(dn, r.controls.treeDelete)
+	return m.remove(c.id, r.op.Data.String(), r.controls.treeDelete)
 }
 
 func (c *session) rename(r request) error {
@@ -93,13 +86,10 @@ func (c *session) rename(r request) error {
 	if !ok {
 		return errMalformed
 	}
-	if err := c.id.mayWrite(dn); err != nil {
-		return err
-	}
 	m := c.server.model
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.rename(dn, r.op.Children[1].Data.String(), newParent, deleteOld)
+	return m.rename(c.id, dn, r.op.Children[1].Data.String(), newParent, deleteOld)
 }
 
 func (c *session) compare(r request) error {
