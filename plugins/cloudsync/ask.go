@@ -90,6 +90,7 @@ type reading struct {
 	begin   func(*linepb.Start) error       // the answer begins, perhaps anew: what came before does not count
 	entry   func(directory.Entry) error     // nil: no entries are expected
 	users   func([]passwordhash.User) error // nil: none are expected
+	written func(*live, *linepb.Written)    // of a look: what was found; nil: none is expected
 	needs   scoping.Purpose                 // of the account without which an agent is not asked; "": none
 	pinned  func(*live) bool                // agents that read the controller meant: others are asked when these cannot serve; nil: all alike
 }

@@ -37,7 +37,7 @@ const Version = "1.0.0"
 var features = []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash}
 
 // delivers are what it writes into directories.
-var delivers = []scoping.Feature{scoping.PasswordWriteback}
+var delivers = []scoping.Feature{scoping.PasswordWriteback, scoping.UserProvisioning, scoping.GroupProvisioning}
 
 // errUnconfigured is what everything answers that needs a configuration.
 var errUnconfigured = errors.New("the engine has no configuration yet")

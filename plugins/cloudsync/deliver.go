@@ -12,17 +12,21 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Deliver lets one agent set a password, beside a run.
+// Deliver lets one agent write into a directory, beside a run, or any agent look into one.
 func (e *Engine) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
 	s := e.current()
 	r := engine.DeliveryResult{ID: d.ID, Code: engine.DeliveryFailed}
 	switch {
 	case s == nil:
 		return errUnconfigured
-	case d.Feature != scoping.PasswordWriteback:
+	case !slices.Contains(delivers, d.Feature):
 		r.Reason = fmt.Sprintf("this engine delivers no %s", d.Feature)
 	case s.job(d.Object.Directory) == nil:
 		r.Reason = fmt.Sprintf("directory %q is not configured", d.Object.Directory)
+	case (d.Feature == scoping.PasswordWriteback) != (d.Provision == nil && d.Look == nil):
+		r.Reason = fmt.Sprintf("it is no delivery of %s", d.Feature)
+	case d.Look != nil:
+		r = s.look(ctx, d)
 	case !e.delivered.First(d.ID):
 		r.Code = engine.DeliveryRepeated
 	default:
@@ -35,13 +39,12 @@ func (e *Engine) Deliver(ctx context.Context, d engine.Delivery, in <-chan engin
 // which of the two would write.
 func (s *service) deliver(ctx context.Context, d engine.Delivery, ask func(context.Context) (engine.Permit, error)) engine.DeliveryResult {
 	j := s.job(d.Object.Directory)
-	l := s.hub.writer(ctx, s.ready, j.audience)
+	request, who, none := order(d)
+	l := s.hub.writer(ctx, s.ready, j.audience, who)
 	if l == nil {
-		return engine.DeliveryResult{ID: d.ID, Code: engine.DeliveryNoAgent,
-			Reason: fmt.Sprintf("no live agent of directory %s holds an account that sets passwords: enrol one with --reset-user", j.config.Name)}
+		return engine.DeliveryResult{ID: d.ID, Code: engine.DeliveryNoAgent, Reason: fmt.Sprintf("no live agent of directory %s %s", j.config.Name, none)}
 	}
 	w := &writing{hub: s.hub, agent: l, ask: ask}
-	request := &linepb.Request{Is: &linepb.Request_Deliver{Deliver: &linepb.Deliver{Guid: d.Object.GUID[:], Op: string(d.Op), MustChange: d.MustChange, Unlock: d.Unlock, Own: d.Own}}}
 	began := s.hub.clock.now()
 	err := s.hub.follow(ctx, l, request, func(p *linepb.Part) error { return w.take(ctx, p) })
 	if ctx.Err() == nil {
@@ -52,12 +55,28 @@ func (s *service) deliver(ctx context.Context, d engine.Delivery, ask func(conte
 	return r
 }
 
-// writer returns the best live agent that holds the account that sets passwords. While agents have the time to dial in, it waits for one; nil: there is none.
-func (h *hub) writer(ctx, ready context.Context, a audience) *live {
+// order is what an agent is asked for a delivery that writes, which agents may be, and what is said where there is none.
+func order(d engine.Delivery) (r *linepb.Request, who func(*record) bool, none string) {
+	holds := func(p scoping.Purpose) func(*record) bool {
+		return func(r *record) bool { return slices.Contains(r.purposes, string(p)) }
+	}
+	if t := d.Provision; t != nil {
+		r = &linepb.Request{Is: &linepb.Request_Provision{Provision: &linepb.Provision{Target: encoded(t), Own: d.Own}}}
+		return r, func(r *record) bool {
+				return holds(scoping.Provision)(r) && slices.Contains(r.controllers, t.Controller)
+			},
+			fmt.Sprintf("holds an account that writes, and was enrolled with the controller %s: enrol one with --url %s and --provision-user", t.Controller, t.Controller)
+	}
+	r = &linepb.Request{Is: &linepb.Request_Deliver{Deliver: &linepb.Deliver{Guid: d.Object.GUID[:], Op: string(d.Op), MustChange: d.MustChange, Unlock: d.Unlock, Own: d.Own}}}
+	return r, holds(scoping.Reset), "holds an account that sets passwords: enrol one with --reset-user"
+}
+
+// writer returns the best live agent of those that may. While agents have the time to dial in, it waits for one; nil: there is none.
+func (h *hub) writer(ctx, ready context.Context, a audience, may func(*record) bool) *live {
 	for {
 		agents, changed := h.attending(a)
 		h.mu.Lock()
-		at := slices.IndexFunc(agents, func(l *live) bool { return slices.Contains(h.record(l.ID).purposes, string(scoping.Reset)) })
+		at := slices.IndexFunc(agents, func(l *live) bool { return may(h.record(l.ID)) })
 		h.mu.Unlock()
 		if at >= 0 {
 			return agents[at]
@@ -110,6 +129,9 @@ func (w *writing) permit(ctx context.Context, request uint64) error {
 	}
 	defer p.Wipe()
 	message := &linepb.Permit{Refused: p.Refused, RemainingMillis: p.Remaining.Milliseconds(), New: copyOf(p.New), Old: copyOf(p.Old)}
+	if p.Values != nil {
+		message.Values = encoded(p.Values)
+	}
 	select {
 	case w.agent.requests <- &linepb.Request{Id: request, Is: &linepb.Request_Permit{Permit: message}}:
 		w.permitted = p.Refused == "" // Attend clears it when it is sent
@@ -127,7 +149,7 @@ func (w *writing) permit(ctx context.Context, request uint64) error {
 func (w *writing) result(err error) engine.DeliveryResult {
 	switch {
 	case w.told != nil:
-		return engine.DeliveryResult{Code: w.told.Code, Reason: w.told.Reason, Diagnostic: w.told.Diagnostic}
+		return w.tell()
 	case w.permitted:
 		return engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: fmt.Sprintf("agent %s was lost after it had the permit: %v", w.agent.ID, err)}
 	case err == nil:

@@ -17,7 +17,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// postbox is an agent that holds an account that sets passwords, and does with a write what a test says.
+// postbox is an agent that holds the accounts that set passwords and that write, and does with a write what a test says.
 func postbox(t *testing.T, w *world, id agent.Identity, does func(ctx context.Context, receive func() *linepb.Request, say func(*linepb.Part))) *atomic.Int64 {
 	t.Helper()
 	conn, err := line.Dial(id.Server, line.ClientTLS(id.Pin, &id.Certificate))
@@ -25,7 +25,7 @@ func postbox(t *testing.T, w *world, id agent.Identity, does func(ctx context.Co
 	client := linepb.NewLineClient(conn)
 	inv := w.model.InvocationID()
 	ctx, cancel := context.WithCancel(context.Background())
-	attend, err := client.Attend(ctx, &linepb.AttendRequest{Base: id.Connection.Base, Invocation: inv[:], Purposes: []string{"reset"}})
+	attend, err := client.Attend(ctx, &linepb.AttendRequest{Base: id.Connection.Base, Invocation: inv[:], Purposes: []string{"reset", "provision"}, Controllers: []string{w.server.URL()}})
 	check(t, err)
 	if _, err := attend.Header(); err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func postbox(t *testing.T, w *world, id agent.Identity, does func(ctx context.Co
 			if err != nil {
 				return
 			}
-			if r.GetDeliver() == nil {
+			if r.GetDeliver() == nil && r.GetProvision() == nil {
 				a.Send(&linepb.Part{Request: r.Id, Is: &linepb.Part_Failure{Failure: &linepb.Failure{Code: line.CodeDirectory, Message: "it only writes"}}})
 				a.CloseAndRecv()
 				continue

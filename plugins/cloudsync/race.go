@@ -295,6 +295,11 @@ func (rc *race) accept(r *runner, p *linepb.Part) (*linepb.End, error) {
 		case err != nil:
 			return nil, err
 		}
+	case *linepb.Part_Written:
+		if rc.reading.written == nil {
+			return rc.lose(r, fmt.Errorf("%w (%s answers a request that was not made)", errLost, r.agent.ID))
+		}
+		rc.reading.written(r.agent, is.Written)
 	case *linepb.Part_End:
 		rc.won(r)
 		return is.End, nil

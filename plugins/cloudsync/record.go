@@ -15,16 +15,17 @@ import (
 
 // record is how an agent has fared lately, over all its lines. hub.mu guards it.
 type record struct {
-	misses   int           // answers in a row that failed, or that another agent gave sooner
-	since    time.Time     // of the first of these
-	why      string        // of the last of these
-	answered time.Time     // its last good answer
-	latency  time.Duration // smoothed time that it keeps waiting, once it answered
-	lacks    string        // what is wrong with its accounts' rights, and how to fix it
-	purposes []string      // of the accounts that it holds beside the one that reads
-	second   string        // that another process with the same identity was refused, and where
-	seconded time.Time     // when it was refused last
-	left     time.Time     // when its last line ended; zero while it attends
+	misses      int           // answers in a row that failed, or that another agent gave sooner
+	since       time.Time     // of the first of these
+	why         string        // of the last of these
+	answered    time.Time     // its last good answer
+	latency     time.Duration // smoothed time that it keeps waiting, once it answered
+	lacks       string        // what is wrong with its accounts' rights, and how to fix it
+	controllers []string      // URLs that it may reach
+	purposes    []string      // of the accounts that it holds beside the one that reads
+	second      string        // that another process with the same identity was refused, and where
+	seconded    time.Time     // when it was refused last
+	left        time.Time     // when its last line ended; zero while it attends
 }
 
 // failing is the number of misses from which an agent does not count as one that can serve.
@@ -72,7 +73,7 @@ func (h *hub) fared(l *live, latency time.Duration, miss error) {
 
 // attends takes in what an agent says of itself when its line begins.
 func (r *record) attends(a *linepb.AttendRequest, now time.Time) {
-	r.left, r.lacks, r.second, r.purposes = time.Time{}, a.Lacks, "", purposesOf(a.Purposes)
+	r.left, r.lacks, r.second, r.purposes, r.controllers = time.Time{}, a.Lacks, "", purposesOf(a.Purposes), a.Controllers[:min(len(a.Controllers), mostControllers)]
 	if a.Trouble == "" {
 		return
 	}
@@ -81,6 +82,9 @@ func (r *record) attends(a *linepb.AttendRequest, now time.Time) {
 	}
 	r.misses, r.why = max(r.misses, failing), a.Trouble
 }
+
+// mostControllers is how many URLs of an agent are remembered.
+const mostControllers = 64
 
 // purposesOf leaves out what is no purpose: an agent may say anything.
 func purposesOf(told []string) []string {

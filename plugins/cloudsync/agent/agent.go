@@ -1,5 +1,5 @@
 // Package agent is the light half of the cloudsync engine: it sits next to a domain controller, dials out to the service, and
-// reads the directory when asked, and sets passwords there when that is permitted.
+// reads the directory when asked, and sets passwords and writes users and groups there when that is permitted.
 //
 // An agent keeps no state of the directory: whatever it is asked, it reads and streams, holding no more than a few batches.
 // The directory password stays on the agent's host. An agent that loses the service dials again, with a growing and random
@@ -25,6 +25,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory/password"
+	"github.com/tandem-sync/tandem/plugins/directory/provision"
 	"github.com/tandem-sync/tandem/plugins/passwordhash"
 )
 
@@ -108,7 +109,7 @@ func Run(ctx context.Context, id Identity, o Options) error {
 		return err
 	}
 	passwords.Now = o.Now
-	r := &runner{id: id, options: o, process: process, passwords: passwords, writer: writerOf(id, o.Now)}
+	r := &runner{id: id, options: o, process: process, passwords: passwords, writer: writerOf(id, o.Now), sink: sinkOf(id, o.Now)}
 	back := minBackOff
 	for ctx.Err() == nil {
 		begun := o.Now()
@@ -141,6 +142,7 @@ type runner struct {
 	rights    knowledge
 	passwords *passwordhash.Direct
 	writer    *password.Writer
+	sink      *provision.Sink
 
 	mu sync.Mutex
 	id Identity // changes when its certificate is renewed
@@ -172,7 +174,7 @@ func (r *runner) attend(ctx context.Context) (attended bool, err error) {
 		return false, err
 	}
 	defer conn.Close()
-	reader := &reader{connection: id.Connection, accounts: id.Accounts, passwords: r.passwords, writer: r.writer, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
+	reader := &reader{connection: id.Connection, accounts: id.Accounts, passwords: r.passwords, writer: r.writer, sink: r.sink, rights: &r.rights, log: r.options.Logger, now: r.options.Now}
 	defer reader.close()
 	hello, err := reader.hello(ctx)
 	if err != nil {

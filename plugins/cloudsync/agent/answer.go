@@ -55,6 +55,9 @@ func read(ctx context.Context, r *reader, request *linepb.Request, permit <-chan
 	if d := request.GetDeliver(); d != nil {
 		return &linepb.End{}, deliver(ctx, r.writer, d, permit, p)
 	}
+	if w := request.GetProvision(); w != nil {
+		return &linepb.End{}, write(ctx, r.sink, w, permit, p)
+	}
 	if request.GetPasswords() != nil {
 		return passwords(ctx, r, request, p)
 	}
@@ -78,7 +81,7 @@ func read(ctx context.Context, r *reader, request *linepb.Request, permit <-chan
 
 // readOn does what the request asks after the Start.
 func readOn(ctx context.Context, r *reader, s *directory.Session, usn uint64, request *linepb.Request, p *parts) (*linepb.End, error) {
-	end, err := readWith(ctx, s, request, p)
+	end, err := readWith(ctx, s, r.sink.Own, request, p)
 	if err != nil {
 		s.Close() // it may have been left in the middle of an answer
 		return nil, err
@@ -99,7 +102,7 @@ func readTrusting(ctx context.Context, r *reader, s *directory.Session, usn uint
 	patience := time.AfterFunc(idlePatience, func() { end(directory.ErrTimeout) })
 	defer patience.Stop()
 	p.first = func() { patience.Stop() }
-	out, err := readWith(quick, s, request, p)
+	out, err := readWith(quick, s, r.sink.Own, request, p)
 	p.first = nil
 	if err == nil {
 		r.release(s, usn)
@@ -119,7 +122,7 @@ func readTrusting(ctx context.Context, r *reader, s *directory.Session, usn uint
 	return readOn(ctx, r, s, usn, request, p) // another database is refused there
 }
 
-func readWith(ctx context.Context, s *directory.Session, request *linepb.Request, p *parts) (*linepb.End, error) {
+func readWith(ctx context.Context, s *directory.Session, own []string, request *linepb.Request, p *parts) (*linepb.End, error) {
 	switch is := request.Is.(type) {
 	case *linepb.Request_Changes:
 		return changes(ctx, s, is.Changes, request.Attributes, p)
@@ -131,6 +134,8 @@ func readWith(ctx context.Context, s *directory.Session, request *linepb.Request
 		return resolve(ctx, s, is.Resolve.Reference, request.Attributes, p)
 	case *linepb.Request_Ping:
 		return &linepb.End{}, nil
+	case *linepb.Request_Look:
+		return &linepb.End{}, look(ctx, s, own, is.Look, p)
 	}
 	return nil, errRequest
 }

@@ -31,14 +31,23 @@ func deliver(ctx context.Context, w *password.Writer, d *linepb.Deliver, permit 
 		if err := p.send(&linepb.Part{Is: &linepb.Part_Ready{Ready: &linepb.Ready{}}}); err != nil {
 			return password.Permit{}, err
 		}
-		select {
-		case got := <-permit:
-			return permitOf(got), nil
-		case <-ctx.Done():
-			return password.Permit{}, context.Cause(ctx)
+		got, err := await(ctx, permit)
+		if err != nil {
+			return password.Permit{}, err
 		}
+		return permitOf(got), nil
 	})
 	return p.send(&linepb.Part{Is: &linepb.Part_Written{Written: &linepb.Written{Code: string(r.Code), Reason: valid(r.Why()), Diagnostic: valid(r.Diagnostic)}}})
+}
+
+// await waits for the permit of a write that said that it is ready.
+func await(ctx context.Context, permit <-chan *linepb.Permit) (*linepb.Permit, error) {
+	select {
+	case got := <-permit:
+		return got, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // permitOf takes the secrets over from the message.

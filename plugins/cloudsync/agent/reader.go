@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/password"
+	"github.com/tandem-sync/tandem/plugins/directory/provision"
 	"github.com/tandem-sync/tandem/plugins/passwordhash"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -35,6 +36,7 @@ type reader struct {
 	accounts   map[scoping.Purpose]directory.Account
 	passwords  *passwordhash.Direct
 	writer     *password.Writer
+	sink       *provision.Sink
 	rights     *knowledge
 	log        *slog.Logger
 	now        func() time.Time
@@ -53,7 +55,7 @@ type reader struct {
 // then knows what is wrong, and asks again from time to time.
 func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
 	host, _ := os.Hostname()
-	out := &linepb.AttendRequest{Base: r.connection.Base, Host: host, Version: Version()}
+	out := &linepb.AttendRequest{Base: r.connection.Base, Host: host, Version: Version(), Controllers: r.connection.URLs}
 	for _, p := range slices.Sorted(maps.Keys(r.accounts)) {
 		out.Purposes = append(out.Purposes, string(p))
 	}

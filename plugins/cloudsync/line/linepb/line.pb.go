@@ -6,8 +6,8 @@
 // The agent opens Attend and keeps it open: on it the service hands out requests. For each request the agent opens Answer
 // and streams what it reads; HTTP/2 flow control holds the agent back when the service is slower, so neither side ever holds
 // more than a few batches. When a stream breaks, whatever was answered on it does not count: the service gives the whole
-// request to another agent. All requests but Deliver are reads, so that is always safe. The service may also ask a second agent while the
-// first is slow, take the answer that comes first, and cancel the other. A Deliver is given to one agent and to no other.
+// request to another agent. All requests but Deliver and Provision are reads, so that is always safe. The service may also ask a second agent while the
+// first is slow, take the answer that comes first, and cancel the other. A Deliver or Provision is given to one agent and to no other.
 //
 // Before a client has shown a certificate of the service's authority it may call Enroll alone, with messages of at most 16 KiB.
 // The status codes of a refusal: PERMISSION_DENIED says that a person removed the agent, which then ends for good. Every other
@@ -228,13 +228,14 @@ type AttendRequest struct {
 	Base          string                 `protobuf:"bytes,1,opt,name=base,proto3" json:"base,omitempty"`
 	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
 	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	Controller    string                 `protobuf:"bytes,4,opt,name=controller,proto3" json:"controller,omitempty"` // URL of the controller it reads
-	Invocation    []byte                 `protobuf:"bytes,5,opt,name=invocation,proto3" json:"invocation,omitempty"` // that controller's invocationId
-	Machine       string                 `protobuf:"bytes,6,opt,name=machine,proto3" json:"machine,omitempty"`       // names the installed machine; empty: unknown. It tells a copied folder from a restart
-	Process       []byte                 `protobuf:"bytes,7,opt,name=process,proto3" json:"process,omitempty"`       // random, the same for the life of the agent's process
-	Trouble       string                 `protobuf:"bytes,8,opt,name=trouble,proto3" json:"trouble,omitempty"`       // why the directory cannot be read now; empty: it can
-	Lacks         string                 `protobuf:"bytes,9,opt,name=lacks,proto3" json:"lacks,omitempty"`           // see Start
-	Purposes      []string               `protobuf:"bytes,10,rep,name=purposes,proto3" json:"purposes,omitempty"`    // of the accounts that it holds beside the one that reads: "replicate", "reset", "provision"
+	Controller    string                 `protobuf:"bytes,4,opt,name=controller,proto3" json:"controller,omitempty"`    // URL of the controller it reads
+	Invocation    []byte                 `protobuf:"bytes,5,opt,name=invocation,proto3" json:"invocation,omitempty"`    // that controller's invocationId
+	Machine       string                 `protobuf:"bytes,6,opt,name=machine,proto3" json:"machine,omitempty"`          // names the installed machine; empty: unknown. It tells a copied folder from a restart
+	Process       []byte                 `protobuf:"bytes,7,opt,name=process,proto3" json:"process,omitempty"`          // random, the same for the life of the agent's process
+	Trouble       string                 `protobuf:"bytes,8,opt,name=trouble,proto3" json:"trouble,omitempty"`          // why the directory cannot be read now; empty: it can
+	Lacks         string                 `protobuf:"bytes,9,opt,name=lacks,proto3" json:"lacks,omitempty"`              // see Start
+	Purposes      []string               `protobuf:"bytes,10,rep,name=purposes,proto3" json:"purposes,omitempty"`       // of the accounts that it holds beside the one that reads: "replicate", "reset", "provision"
+	Controllers   []string               `protobuf:"bytes,11,rep,name=controllers,proto3" json:"controllers,omitempty"` // URLs of the controllers that it may reach
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +340,13 @@ func (x *AttendRequest) GetPurposes() []string {
 	return nil
 }
 
+func (x *AttendRequest) GetControllers() []string {
+	if x != nil {
+		return x.Controllers
+	}
+	return nil
+}
+
 // Request asks for one reading of the directory.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -353,6 +361,8 @@ type Request struct {
 	//	*Request_Cancel
 	//	*Request_Passwords
 	//	*Request_Deliver
+	//	*Request_Provision
+	//	*Request_Look
 	//	*Request_Permit
 	Is            isRequest_Is `protobuf_oneof:"is"`
 	Controller    string       `protobuf:"bytes,8,opt,name=controller,proto3" json:"controller,omitempty"` // URL of the controller that must be read; empty: the agent's choice
@@ -478,6 +488,24 @@ func (x *Request) GetDeliver() *Deliver {
 	return nil
 }
 
+func (x *Request) GetProvision() *Provision {
+	if x != nil {
+		if x, ok := x.Is.(*Request_Provision); ok {
+			return x.Provision
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetLook() *Look {
+	if x != nil {
+		if x, ok := x.Is.(*Request_Look); ok {
+			return x.Look
+		}
+	}
+	return nil
+}
+
 func (x *Request) GetPermit() *Permit {
 	if x != nil {
 		if x, ok := x.Is.(*Request_Permit); ok {
@@ -544,6 +572,14 @@ type Request_Deliver struct {
 	Deliver *Deliver `protobuf:"bytes,12,opt,name=deliver,proto3,oneof"`
 }
 
+type Request_Provision struct {
+	Provision *Provision `protobuf:"bytes,14,opt,name=provision,proto3,oneof"`
+}
+
+type Request_Look struct {
+	Look *Look `protobuf:"bytes,15,opt,name=look,proto3,oneof"`
+}
+
 type Request_Permit struct {
 	Permit *Permit `protobuf:"bytes,13,opt,name=permit,proto3,oneof"` // answers the Ready of the request with the same id, once
 }
@@ -563,6 +599,10 @@ func (*Request_Cancel) isRequest_Is() {}
 func (*Request_Passwords) isRequest_Is() {}
 
 func (*Request_Deliver) isRequest_Is() {}
+
+func (*Request_Provision) isRequest_Is() {}
+
+func (*Request_Look) isRequest_Is() {}
 
 func (*Request_Permit) isRequest_Is() {}
 
@@ -1021,6 +1061,112 @@ func (x *Deliver) GetOwn() []string {
 	return nil
 }
 
+// Provision asks for one write into the directory, with the account "provision", over a connection to the controller that the target names: as Deliver, with Ready, Permit, Written and End.
+type Provision struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        []byte                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"` // JSON of plugins/provision.Target
+	Own           []string               `protobuf:"bytes,2,rep,name=own,proto3" json:"own,omitempty"`       // sign-in names of accounts that are never written
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Provision) Reset() {
+	*x = Provision{}
+	mi := &file_line_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Provision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Provision) ProtoMessage() {}
+
+func (x *Provision) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Provision.ProtoReflect.Descriptor instead.
+func (*Provision) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Provision) GetTarget() []byte {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *Provision) GetOwn() []string {
+	if x != nil {
+		return x.Own
+	}
+	return nil
+}
+
+// Look asks the controller of the request who in its domain has some values, with the account that reads; the answer is Start, Written and End.
+type Look struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Look          []byte                 `protobuf:"bytes,1,opt,name=look,proto3" json:"look,omitempty"` // JSON of plugins/provision.Look
+	Own           []string               `protobuf:"bytes,2,rep,name=own,proto3" json:"own,omitempty"`   // sign-in names of accounts that are told as protected
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Look) Reset() {
+	*x = Look{}
+	mi := &file_line_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Look) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Look) ProtoMessage() {}
+
+func (x *Look) ProtoReflect() protoreflect.Message {
+	mi := &file_line_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Look.ProtoReflect.Descriptor instead.
+func (*Look) Descriptor() ([]byte, []int) {
+	return file_line_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Look) GetLook() []byte {
+	if x != nil {
+		return x.Look
+	}
+	return nil
+}
+
+func (x *Look) GetOwn() []string {
+	if x != nil {
+		return x.Own
+	}
+	return nil
+}
+
 // Permit allows the write, or says why it is refused.
 type Permit struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -1028,13 +1174,14 @@ type Permit struct {
 	RemainingMillis int64                  `protobuf:"varint,2,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when it arrives, by the agent's own clock
 	New             []byte                 `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`                                                 // SECRET, UTF-8
 	Old             []byte                 `protobuf:"bytes,4,opt,name=old,proto3" json:"old,omitempty"`                                                 // SECRET, UTF-8
+	Values          []byte                 `protobuf:"bytes,5,opt,name=values,proto3" json:"values,omitempty"`                                           // of Provision: JSON of plugins/provision.Values
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1193,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[14]
+	mi := &file_line_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1206,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{14}
+	return file_line_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Permit) GetRefused() string {
@@ -1090,6 +1237,13 @@ func (x *Permit) GetOld() []byte {
 	return nil
 }
 
+func (x *Permit) GetValues() []byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 type Part struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Request uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
@@ -1110,7 +1264,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1276,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[15]
+	mi := &file_line_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1289,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{15}
+	return file_line_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Part) GetRequest() uint64 {
@@ -1291,7 +1445,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1457,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[16]
+	mi := &file_line_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1470,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{16}
+	return file_line_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Start) GetInvocation() []byte {
@@ -1371,7 +1525,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1537,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[17]
+	mi := &file_line_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1550,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{17}
+	return file_line_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Entries) GetEntries() [][]byte {
@@ -1416,7 +1570,7 @@ type Users struct {
 
 func (x *Users) Reset() {
 	*x = Users{}
-	mi := &file_line_proto_msgTypes[18]
+	mi := &file_line_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1582,7 @@ func (x *Users) String() string {
 func (*Users) ProtoMessage() {}
 
 func (x *Users) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[18]
+	mi := &file_line_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1595,7 @@ func (x *Users) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Users.ProtoReflect.Descriptor instead.
 func (*Users) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{18}
+	return file_line_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Users) GetUsers() []*User {
@@ -1468,7 +1622,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_line_proto_msgTypes[19]
+	mi := &file_line_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1634,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[19]
+	mi := &file_line_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1647,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{19}
+	return file_line_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *User) GetGuid() []byte {
@@ -1559,7 +1713,7 @@ func (x *User) GetCredential() []byte {
 	return nil
 }
 
-// Ready asks for the permit of a Deliver: nothing was written yet.
+// Ready asks for the permit of a Deliver or Provision: nothing was written yet.
 type Ready struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1568,7 +1722,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_line_proto_msgTypes[20]
+	mi := &file_line_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1734,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[20]
+	mi := &file_line_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,22 +1747,23 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{20}
+	return file_line_proto_rawDescGZIP(), []int{22}
 }
 
-// Written is how a Deliver ended, in the codes of package plugins/directory/password. No field holds the value.
+// Written is how a Deliver ended, in the codes of package plugins/directory/password, or a Provision or a Look, in those of plugins/provision. No field holds a password.
 type Written struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Diagnostic    string                 `protobuf:"bytes,3,opt,name=diagnostic,proto3" json:"diagnostic,omitempty"`
+	Result        []byte                 `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"` // of Provision and Look: JSON of plugins/provision.Result; empty: nothing is known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Written) Reset() {
 	*x = Written{}
-	mi := &file_line_proto_msgTypes[21]
+	mi := &file_line_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1775,7 @@ func (x *Written) String() string {
 func (*Written) ProtoMessage() {}
 
 func (x *Written) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[21]
+	mi := &file_line_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1788,7 @@ func (x *Written) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Written.ProtoReflect.Descriptor instead.
 func (*Written) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{21}
+	return file_line_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Written) GetCode() string {
@@ -1657,6 +1812,13 @@ func (x *Written) GetDiagnostic() string {
 	return ""
 }
 
+func (x *Written) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
 type End struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cookie        []byte                 `protobuf:"bytes,1,opt,name=cookie,proto3" json:"cookie,omitempty"` // for Changes and Passwords
@@ -1666,7 +1828,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_line_proto_msgTypes[22]
+	mi := &file_line_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1840,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[22]
+	mi := &file_line_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1853,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{22}
+	return file_line_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *End) GetCookie() []byte {
@@ -1713,7 +1875,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_line_proto_msgTypes[23]
+	mi := &file_line_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1725,7 +1887,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[23]
+	mi := &file_line_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1738,7 +1900,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{23}
+	return file_line_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Failure) GetCode() string {
@@ -1763,7 +1925,7 @@ type Alive struct {
 
 func (x *Alive) Reset() {
 	*x = Alive{}
-	mi := &file_line_proto_msgTypes[24]
+	mi := &file_line_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1937,7 @@ func (x *Alive) String() string {
 func (*Alive) ProtoMessage() {}
 
 func (x *Alive) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[24]
+	mi := &file_line_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1950,7 @@ func (x *Alive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alive.ProtoReflect.Descriptor instead.
 func (*Alive) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{24}
+	return file_line_proto_rawDescGZIP(), []int{26}
 }
 
 type Received struct {
@@ -1799,7 +1961,7 @@ type Received struct {
 
 func (x *Received) Reset() {
 	*x = Received{}
-	mi := &file_line_proto_msgTypes[25]
+	mi := &file_line_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +1973,7 @@ func (x *Received) String() string {
 func (*Received) ProtoMessage() {}
 
 func (x *Received) ProtoReflect() protoreflect.Message {
-	mi := &file_line_proto_msgTypes[25]
+	mi := &file_line_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +1986,7 @@ func (x *Received) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Received.ProtoReflect.Descriptor instead.
 func (*Received) Descriptor() ([]byte, []int) {
-	return file_line_proto_rawDescGZIP(), []int{25}
+	return file_line_proto_rawDescGZIP(), []int{27}
 }
 
 var File_line_proto protoreflect.FileDescriptor
@@ -1845,7 +2007,7 @@ const file_line_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12 \n" +
 	"\vcertificate\x18\x03 \x01(\fR\vcertificate\" \n" +
 	"\fRenewRequest\x12\x10\n" +
-	"\x03csr\x18\x01 \x01(\fR\x03csr\"\x91\x02\n" +
+	"\x03csr\x18\x01 \x01(\fR\x03csr\"\xb3\x02\n" +
 	"\rAttendRequest\x12\x12\n" +
 	"\x04base\x18\x01 \x01(\tR\x04base\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x18\n" +
@@ -1861,7 +2023,8 @@ const file_line_proto_rawDesc = "" +
 	"\atrouble\x18\b \x01(\tR\atrouble\x12\x14\n" +
 	"\x05lacks\x18\t \x01(\tR\x05lacks\x12\x1a\n" +
 	"\bpurposes\x18\n" +
-	" \x03(\tR\bpurposes\"\xe7\x04\n" +
+	" \x03(\tR\bpurposes\x12 \n" +
+	"\vcontrollers\x18\v \x03(\tR\vcontrollers\"\xce\x05\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
 	"\achanges\x18\x02 \x01(\v2\x17.tandem.line.v1.ChangesH\x00R\achanges\x12<\n" +
@@ -1873,7 +2036,9 @@ const file_line_proto_rawDesc = "" +
 	"\x04ping\x18\x06 \x01(\v2\x14.tandem.line.v1.PingH\x00R\x04ping\x120\n" +
 	"\x06cancel\x18\a \x01(\v2\x16.tandem.line.v1.CancelH\x00R\x06cancel\x129\n" +
 	"\tpasswords\x18\v \x01(\v2\x19.tandem.line.v1.PasswordsH\x00R\tpasswords\x123\n" +
-	"\adeliver\x18\f \x01(\v2\x17.tandem.line.v1.DeliverH\x00R\adeliver\x120\n" +
+	"\adeliver\x18\f \x01(\v2\x17.tandem.line.v1.DeliverH\x00R\adeliver\x129\n" +
+	"\tprovision\x18\x0e \x01(\v2\x19.tandem.line.v1.ProvisionH\x00R\tprovision\x12*\n" +
+	"\x04look\x18\x0f \x01(\v2\x14.tandem.line.v1.LookH\x00R\x04look\x120\n" +
 	"\x06permit\x18\r \x01(\v2\x16.tandem.line.v1.PermitH\x00R\x06permit\x12\x1e\n" +
 	"\n" +
 	"controller\x18\b \x01(\tR\n" +
@@ -1913,12 +2078,19 @@ const file_line_proto_rawDesc = "" +
 	"\vmust_change\x18\x03 \x01(\bR\n" +
 	"mustChange\x12\x16\n" +
 	"\x06unlock\x18\x04 \x01(\bR\x06unlock\x12\x10\n" +
-	"\x03own\x18\x05 \x03(\tR\x03own\"q\n" +
+	"\x03own\x18\x05 \x03(\tR\x03own\"5\n" +
+	"\tProvision\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\fR\x06target\x12\x10\n" +
+	"\x03own\x18\x02 \x03(\tR\x03own\",\n" +
+	"\x04Look\x12\x12\n" +
+	"\x04look\x18\x01 \x01(\fR\x04look\x12\x10\n" +
+	"\x03own\x18\x02 \x03(\tR\x03own\"\x89\x01\n" +
 	"\x06Permit\x12\x18\n" +
 	"\arefused\x18\x01 \x01(\tR\arefused\x12)\n" +
 	"\x10remaining_millis\x18\x02 \x01(\x03R\x0fremainingMillis\x12\x10\n" +
 	"\x03new\x18\x03 \x01(\fR\x03new\x12\x10\n" +
-	"\x03old\x18\x04 \x01(\fR\x03old\"\xaa\x03\n" +
+	"\x03old\x18\x04 \x01(\fR\x03old\x12\x16\n" +
+	"\x06values\x18\x05 \x01(\fR\x06values\"\xaa\x03\n" +
 	"\x04Part\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12-\n" +
 	"\x05ready\x18\b \x01(\v2\x15.tandem.line.v1.ReadyH\x00R\x05ready\x123\n" +
@@ -1960,13 +2132,14 @@ const file_line_proto_rawDesc = "" +
 	"\n" +
 	"credential\x18\t \x01(\fR\n" +
 	"credential\"\a\n" +
-	"\x05Ready\"U\n" +
+	"\x05Ready\"m\n" +
 	"\aWritten\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1e\n" +
 	"\n" +
 	"diagnostic\x18\x03 \x01(\tR\n" +
-	"diagnostic\"\x1d\n" +
+	"diagnostic\x12\x16\n" +
+	"\x06result\x18\x04 \x01(\fR\x06result\"\x1d\n" +
 	"\x03End\x12\x16\n" +
 	"\x06cookie\x18\x01 \x01(\fR\x06cookie\"7\n" +
 	"\aFailure\x12\x12\n" +
@@ -1993,7 +2166,7 @@ func file_line_proto_rawDescGZIP() []byte {
 	return file_line_proto_rawDescData
 }
 
-var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_line_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_line_proto_goTypes = []any{
 	(*EnrollRequest)(nil), // 0: tandem.line.v1.EnrollRequest
 	(*EnrollReply)(nil),   // 1: tandem.line.v1.EnrollReply
@@ -2009,18 +2182,20 @@ var file_line_proto_goTypes = []any{
 	(*Cancel)(nil),        // 11: tandem.line.v1.Cancel
 	(*Passwords)(nil),     // 12: tandem.line.v1.Passwords
 	(*Deliver)(nil),       // 13: tandem.line.v1.Deliver
-	(*Permit)(nil),        // 14: tandem.line.v1.Permit
-	(*Part)(nil),          // 15: tandem.line.v1.Part
-	(*Start)(nil),         // 16: tandem.line.v1.Start
-	(*Entries)(nil),       // 17: tandem.line.v1.Entries
-	(*Users)(nil),         // 18: tandem.line.v1.Users
-	(*User)(nil),          // 19: tandem.line.v1.User
-	(*Ready)(nil),         // 20: tandem.line.v1.Ready
-	(*Written)(nil),       // 21: tandem.line.v1.Written
-	(*End)(nil),           // 22: tandem.line.v1.End
-	(*Failure)(nil),       // 23: tandem.line.v1.Failure
-	(*Alive)(nil),         // 24: tandem.line.v1.Alive
-	(*Received)(nil),      // 25: tandem.line.v1.Received
+	(*Provision)(nil),     // 14: tandem.line.v1.Provision
+	(*Look)(nil),          // 15: tandem.line.v1.Look
+	(*Permit)(nil),        // 16: tandem.line.v1.Permit
+	(*Part)(nil),          // 17: tandem.line.v1.Part
+	(*Start)(nil),         // 18: tandem.line.v1.Start
+	(*Entries)(nil),       // 19: tandem.line.v1.Entries
+	(*Users)(nil),         // 20: tandem.line.v1.Users
+	(*User)(nil),          // 21: tandem.line.v1.User
+	(*Ready)(nil),         // 22: tandem.line.v1.Ready
+	(*Written)(nil),       // 23: tandem.line.v1.Written
+	(*End)(nil),           // 24: tandem.line.v1.End
+	(*Failure)(nil),       // 25: tandem.line.v1.Failure
+	(*Alive)(nil),         // 26: tandem.line.v1.Alive
+	(*Received)(nil),      // 27: tandem.line.v1.Received
 }
 var file_line_proto_depIdxs = []int32{
 	6,  // 0: tandem.line.v1.Request.changes:type_name -> tandem.line.v1.Changes
@@ -2031,30 +2206,32 @@ var file_line_proto_depIdxs = []int32{
 	11, // 5: tandem.line.v1.Request.cancel:type_name -> tandem.line.v1.Cancel
 	12, // 6: tandem.line.v1.Request.passwords:type_name -> tandem.line.v1.Passwords
 	13, // 7: tandem.line.v1.Request.deliver:type_name -> tandem.line.v1.Deliver
-	14, // 8: tandem.line.v1.Request.permit:type_name -> tandem.line.v1.Permit
-	5,  // 9: tandem.line.v1.Request.as_of:type_name -> tandem.line.v1.AsOf
-	20, // 10: tandem.line.v1.Part.ready:type_name -> tandem.line.v1.Ready
-	21, // 11: tandem.line.v1.Part.written:type_name -> tandem.line.v1.Written
-	18, // 12: tandem.line.v1.Part.users:type_name -> tandem.line.v1.Users
-	16, // 13: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
-	17, // 14: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
-	22, // 15: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
-	23, // 16: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
-	24, // 17: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
-	19, // 18: tandem.line.v1.Users.users:type_name -> tandem.line.v1.User
-	0,  // 19: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
-	2,  // 20: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
-	3,  // 21: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
-	15, // 22: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
-	1,  // 23: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
-	1,  // 24: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
-	4,  // 25: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
-	25, // 26: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
-	23, // [23:27] is the sub-list for method output_type
-	19, // [19:23] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	14, // 8: tandem.line.v1.Request.provision:type_name -> tandem.line.v1.Provision
+	15, // 9: tandem.line.v1.Request.look:type_name -> tandem.line.v1.Look
+	16, // 10: tandem.line.v1.Request.permit:type_name -> tandem.line.v1.Permit
+	5,  // 11: tandem.line.v1.Request.as_of:type_name -> tandem.line.v1.AsOf
+	22, // 12: tandem.line.v1.Part.ready:type_name -> tandem.line.v1.Ready
+	23, // 13: tandem.line.v1.Part.written:type_name -> tandem.line.v1.Written
+	20, // 14: tandem.line.v1.Part.users:type_name -> tandem.line.v1.Users
+	18, // 15: tandem.line.v1.Part.start:type_name -> tandem.line.v1.Start
+	19, // 16: tandem.line.v1.Part.entries:type_name -> tandem.line.v1.Entries
+	24, // 17: tandem.line.v1.Part.end:type_name -> tandem.line.v1.End
+	25, // 18: tandem.line.v1.Part.failure:type_name -> tandem.line.v1.Failure
+	26, // 19: tandem.line.v1.Part.alive:type_name -> tandem.line.v1.Alive
+	21, // 20: tandem.line.v1.Users.users:type_name -> tandem.line.v1.User
+	0,  // 21: tandem.line.v1.Line.Enroll:input_type -> tandem.line.v1.EnrollRequest
+	2,  // 22: tandem.line.v1.Line.Renew:input_type -> tandem.line.v1.RenewRequest
+	3,  // 23: tandem.line.v1.Line.Attend:input_type -> tandem.line.v1.AttendRequest
+	17, // 24: tandem.line.v1.Line.Answer:input_type -> tandem.line.v1.Part
+	1,  // 25: tandem.line.v1.Line.Enroll:output_type -> tandem.line.v1.EnrollReply
+	1,  // 26: tandem.line.v1.Line.Renew:output_type -> tandem.line.v1.EnrollReply
+	4,  // 27: tandem.line.v1.Line.Attend:output_type -> tandem.line.v1.Request
+	27, // 28: tandem.line.v1.Line.Answer:output_type -> tandem.line.v1.Received
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_line_proto_init() }
@@ -2071,9 +2248,11 @@ func file_line_proto_init() {
 		(*Request_Cancel)(nil),
 		(*Request_Passwords)(nil),
 		(*Request_Deliver)(nil),
+		(*Request_Provision)(nil),
+		(*Request_Look)(nil),
 		(*Request_Permit)(nil),
 	}
-	file_line_proto_msgTypes[15].OneofWrappers = []any{
+	file_line_proto_msgTypes[17].OneofWrappers = []any{
 		(*Part_Ready)(nil),
 		(*Part_Written)(nil),
 		(*Part_Users)(nil),
@@ -2089,7 +2268,7 @@ func file_line_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_line_proto_rawDesc), len(file_line_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -6,8 +6,8 @@
 // The agent opens Attend and keeps it open: on it the service hands out requests. For each request the agent opens Answer
 // and streams what it reads; HTTP/2 flow control holds the agent back when the service is slower, so neither side ever holds
 // more than a few batches. When a stream breaks, whatever was answered on it does not count: the service gives the whole
-// request to another agent. All requests but Deliver are reads, so that is always safe. The service may also ask a second agent while the
-// first is slow, take the answer that comes first, and cancel the other. A Deliver is given to one agent and to no other.
+// request to another agent. All requests but Deliver and Provision are reads, so that is always safe. The service may also ask a second agent while the
+// first is slow, take the answer that comes first, and cancel the other. A Deliver or Provision is given to one agent and to no other.
 //
 // Before a client has shown a certificate of the service's authority it may call Enroll alone, with messages of at most 16 KiB.
 // The status codes of a refusal: PERMISSION_DENIED says that a person removed the agent, which then ends for good. Every other
