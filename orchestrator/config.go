@@ -128,13 +128,21 @@ func wholeFile(file, format string, args ...any) *ConfigError {
 	return &ConfigError{Mistakes: scoping.Mistakes{{Pos: scoping.Pos{File: file}, What: fmt.Sprintf(format, args...)}}}
 }
 
-// LoadConfig reads tandem.yaml. path may be empty: then TANDEM_CONFIG, then ./tandem.yaml. Mistakes are a *ConfigError.
+// SystemConfig is the configuration of a Tandem that was installed as a service.
+const SystemConfig = "/etc/tandem/tandem.yaml"
+
+// LoadConfig reads tandem.yaml. path may be empty: then TANDEM_CONFIG, then ./tandem.yaml, then the system's. Mistakes are a *ConfigError.
 func LoadConfig(path string, getenv func(string) string) (Config, error) {
 	if path == "" {
 		path = getenv("TANDEM_CONFIG")
 	}
 	if path == "" {
 		path = "tandem.yaml"
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(SystemConfig); err == nil {
+				path = SystemConfig
+			}
+		}
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -9,6 +9,8 @@ import (
 var (
 	// ErrHeld says that another process holds the state folder; the error is a *HeldError.
 	ErrHeld = errors.New("state folder is held by another process")
+	// ErrOwner says that the folder belongs to another user, whose files root would leave unreadable; the error is an *OwnerError. Nothing was written.
+	ErrOwner = errors.New("state folder belongs to another user")
 	// ErrTenureLost says that this process no longer holds the right to write. Nothing was written.
 	ErrTenureLost = errors.New("tenure lost")
 	// ErrFull says that there is no space left. Nothing was written.
@@ -47,6 +49,19 @@ func (e *HeldError) Error() string {
 
 // Is matches ErrHeld.
 func (e *HeldError) Is(target error) bool { return target == ErrHeld }
+
+// OwnerError says whose a state folder is that root tried to write in.
+type OwnerError struct {
+	Dir   string
+	Owner string // the user's name, or its number
+}
+
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("state folder %s belongs to user %s: what root writes there, that user could not read", e.Dir, e.Owner)
+}
+
+// Is matches ErrOwner.
+func (e *OwnerError) Is(target error) bool { return target == ErrOwner }
 
 // DamageError says where stored bytes are not what was written. Seq is the record concerned in a log, 0 elsewhere.
 type DamageError struct {

@@ -5,6 +5,9 @@ package state
 import (
 	"errors"
 	"os"
+	"os/user"
+	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,6 +45,23 @@ func tryLock(f *os.File, shared bool) (bool, error) {
 func alive(pid int) bool {
 	err := unix.Kill(pid, 0)
 	return err == nil || errors.Is(err, unix.EPERM)
+}
+
+// otherOwner returns the user whose folder it is, when that is another one than root and root runs this process; else "".
+func otherOwner(dir string) string {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return ""
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || s.Uid == 0 {
+		return ""
+	}
+	id := strconv.FormatUint(uint64(s.Uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
 }
 
 // isFull tells whether err means that there is no space, or none left for this user.

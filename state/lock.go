@@ -24,15 +24,27 @@ type dirLock struct {
 	held   atomic.Bool
 }
 
-// lockDir takes the lock at once or returns a *HeldError. Readers share it and leave no holder behind.
+// lockDir takes the lock at once or returns a *HeldError. Readers share it and leave no holder behind. Root does not write in a folder of somebody else: the
+// service, which runs as a user of its own, could not read that.
 func lockDir(dir string, shared bool, command string, now time.Time) (*dirLock, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	flags := os.O_RDWR | os.O_CREATE
+	owner := otherOwner(dir)
+	if owner != "" {
+		flags = os.O_RDONLY
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), flags, 0o600)
+	if owner != "" && !shared && errors.Is(err, os.ErrNotExist) {
+		return nil, &OwnerError{Dir: dir, Owner: owner}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
 	ok, err := tryLock(f, shared)
 	if err == nil && !ok {
 		err = heldBy(dir)
+	}
+	if err == nil && owner != "" && !shared {
+		err = &OwnerError{Dir: dir, Owner: owner}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

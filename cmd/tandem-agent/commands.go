@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +15,14 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tandem-sync/tandem/cmd/service"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/agent"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/rights"
 )
+
+// serviceName is the name of the agent's service and of its user. One host has one installed agent; more are run by hand or by services of one's own.
+const serviceName = "tandem-agent"
 
 // usageError is wrong usage: exit code 2.
 type usageError struct{ error }
@@ -36,6 +41,7 @@ func codeOf(err error) int {
 
 func app(stdout, stderr io.Writer) *cli.App {
 	dir := &cli.StringFlag{Name: "dir", Usage: "folder of the agent's `DIR`", Value: defaultDir()}
+	root := &cli.PathFlag{Name: "root", Usage: "the system below `DIR`, such as an image, instead of the one that runs (systemd)"}
 	return &cli.App{
 		Name: "tandem-agent", Usage: "the lightweight agent of Tandem's cloudsync engine", Version: agent.Version(),
 		Writer: stdout, ErrWriter: stderr, HideHelpCommand: false, ExitErrHandler: func(*cli.Context, error) {},
@@ -59,9 +65,12 @@ func app(stdout, stderr io.Writer) *cli.App {
 				&cli.BoolFlag{Name: "force", Usage: "replace an agent that is enrolled in DIR"},
 				dir}, accountFlags()...)},
 			{Name: "run", Usage: "serve until interrupted", Action: run, OnUsageError: wrongUsage, Flags: []cli.Flag{dir,
-				&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info"}}},
-			{Name: "install", Usage: "run as a service of the operating system (systemd)", Action: install, OnUsageError: wrongUsage, Flags: []cli.Flag{dir}},
-			{Name: "uninstall", Usage: "stop and remove that service", Action: uninstall, OnUsageError: wrongUsage, Flags: []cli.Flag{dir}},
+				&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info"},
+				&cli.StringFlag{Name: "log-format", Usage: "text or json", Value: "text"}}},
+			{Name: "install", Usage: "run as a service of the operating system (systemd, Windows), with an account of its own", Action: install, OnUsageError: wrongUsage, Flags: []cli.Flag{dir, root,
+				&cli.BoolFlag{Name: "print", Usage: "print the service, and change nothing"},
+				&cli.PathFlag{Name: "program", Usage: "`PATH` of the program, instead of this one's", Hidden: true}}},
+			{Name: "uninstall", Usage: "stop and remove that service; the agent's folder stays", Action: uninstall, OnUsageError: wrongUsage, Flags: []cli.Flag{dir, root}},
 		},
 	}
 }
@@ -120,7 +129,7 @@ func enroll(c *cli.Context) error {
 		return err
 	}
 	id.Accounts = accounts
-	if err := agent.Save(dir, id); err != nil {
+	if err := errors.Join(agent.Save(dir, id), service.Keep(dir)); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "enrolled as %s (group %s) for %s, reading %s\nstart it with: tandem-agent run --dir %s\n", id.Agent, id.Group,
@@ -156,9 +165,32 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level})).With("agent", id.Agent)
+	format, err := logFormat(c.String("log-format"), level)
+	if err != nil {
+		return err
+	}
+	handler, end, err := journal(c.App.ErrWriter, format)
+	if err != nil {
+		return err
+	}
+	log := slog.New(handler).With("agent", id.Agent)
 	if id.Connection.Insecure {
 		log.Warn("the domain controllers' certificates are not verified")
 	}
-	return agent.Run(c.Context, id, agent.Options{Logger: log, Save: func(next agent.Identity) error { return agent.Save(dir, next) }})
+	err = managed(c.Context, func(ctx context.Context) error {
+		return agent.Run(ctx, id, agent.Options{Logger: log, Save: func(next agent.Identity) error { return agent.Save(dir, next) }})
+	})
+	return errors.Join(err, end())
+}
+
+// logFormat makes the handlers of a format. Keeping and rotating what they write is the system's.
+func logFormat(name string, level slog.Level) (func(io.Writer) slog.Handler, error) {
+	o := &slog.HandlerOptions{Level: level}
+	switch name {
+	case "text":
+		return func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, o) }, nil
+	case "json":
+		return func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, o) }, nil
+	}
+	return nil, usageError{fmt.Errorf("--log-format %q is neither text nor json", name)}
 }

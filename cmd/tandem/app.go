@@ -19,17 +19,18 @@ func newApp() *cli.App {
 		Name: "tandem", Version: version, HideHelpCommand: true, UseShortOptionHandling: false,
 		Usage: "two directory synchronizations over one Active Directory and one Entra tenant, and staged moves between them",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "config", Usage: "`FILE`, default $TANDEM_CONFIG, then ./tandem.yaml"},
+			&cli.StringFlag{Name: "config", Usage: "`FILE`, default $TANDEM_CONFIG, then ./tandem.yaml, then /etc/tandem/tandem.yaml"},
 			&cli.StringFlag{Name: "state", Usage: "state folder `DIR`, instead of the configuration's"},
 			&cli.StringFlag{Name: "output", Usage: "table or json", Value: "table"},
 			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "warn"},
+			&cli.StringFlag{Name: "log-format", Usage: "of the log on standard error: text or json", Value: "text"},
 			&cli.BoolFlag{Name: "no-progress", Usage: "no progress on standard error"},
 		},
 		Commands: []*cli.Command{
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
 			errorsCommand(), historyCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
-			benchCommand(), versionCommand(), passwordCommand(),
+			benchCommand(), versionCommand(), passwordCommand(), serviceCommand(),
 		},
 		Before:         checkGlobals,
 		Action:         noSuchCommand,
@@ -86,6 +87,9 @@ func checkGlobals(c *cli.Context) error {
 	if err := l.UnmarshalText([]byte(c.String("log-level"))); err != nil {
 		return api.Usage("--log-level %q is none of debug, info, warn, error", c.String("log-level"))
 	}
+	if f := c.String("log-format"); f != "text" && f != "json" {
+		return api.Usage("--log-format %q is neither text nor json", f)
+	}
 	collect(c.Args().First())
 	return nil
 }
@@ -111,8 +115,21 @@ func wanted(names []string) string {
 func options(c *cli.Context) api.Options {
 	var l slog.Level
 	_ = l.UnmarshalText([]byte(c.String("log-level"))) // was checked
-	return api.Options{Config: c.String("config"), State: c.String("state"), Command: commandName(c),
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), Warn: func(m string) { complain("warning: "+m, "") }}
+	logger := slog.New(newLogHandler(os.Stderr, c.String("log-format"), l))
+	warn := func(m string) { complain("warning: "+m, "") }
+	if c.String("log-format") == "json" {
+		warn = func(m string) { logger.Warn(m) }
+	}
+	return api.Options{Config: c.String("config"), State: c.String("state"), Command: commandName(c), Logger: logger, Warn: warn}
+}
+
+// newLogHandler writes the log: a line an entry, as text or as JSON. Keeping and rotating it is the system's.
+func newLogHandler(w io.Writer, format string, level slog.Level) slog.Handler {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.NewJSONHandler(w, o)
+	}
+	return slog.NewTextHandler(w, o)
 }
 
 // request is one command on its way: what is asked, and how the answer is shown.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -126,13 +125,9 @@ func serveCommand() *cli.Command {
 				e.Message += ": beyond the local socket it takes TLS and sign-in, which this version does not have"
 				return e
 			}
-			noteInterrupt("ending after the step under way")
 			o := options(c)
-			o.Tell = func(m string) { fmt.Fprintln(os.Stderr, "tandem: "+m) }
-			err := api.Serve(c.Context, o, func(socket string) { fmt.Fprintln(os.Stderr, "tandem: serving on "+socket) })
-			if cause := context.Cause(c.Context); cause != nil && errors.Is(err, cause) {
-				return nil // it was asked to end
-			}
-			return err
+			o.Tell = teller(c, o.Logger)
+			defer context.AfterFunc(c.Context, func() { o.Tell("ending after the step under way") })()
+			return daemon(c.Context, o)
 		}}
 }

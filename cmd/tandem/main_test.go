@@ -36,7 +36,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves, "resets": resets, "binds": binds, "smalldisk": smallDisk, "fills": fills,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves, "resets": resets, "binds": binds, "smalldisk": smallDisk, "fills": fills, "hangup": hangUp, "tells": tells, "replace": replaceIn,
 		},
 		Condition: func(name string) (bool, error) { return name == "root" && os.Getuid() == 0, nil },
 	})
@@ -66,6 +66,37 @@ func fills(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("filling the disk: %v", err)
 		}
 	}
+}
+
+// hangup sends SIGHUP to what runs in the background.
+func hangUp(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGHUP))
+	}
+}
+
+// tells FILE TEXT waits until a file holds a text.
+func tells(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !strings.Contains(ts.ReadFile(args[0]), args[1]) {
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%s does not tell %q", args[0], args[1])
+		case <-tick.C:
+		}
+	}
+}
+
+// replace OLD NEW FILE replaces text in a file, which has to be there.
+func replaceIn(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[2])
+	if !strings.Contains(text, args[0]) {
+		ts.Fatalf("%s is not in %s:\n%s", args[0], args[2], text)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(text, args[0], args[1])), 0o600))
 }
 
 // exits CODE COMMAND… runs a command and wants it to end with that exit code.
