@@ -75,7 +75,7 @@ func (c *compiler) step(n *node) *step {
 	case macroNode:
 		s.result = Text
 		if !slices.Contains(c.schema.Macros, n.text) {
-			c.complain(n.at, closest(n.text, c.schema.Macros), "there is no macro %%%s%%", n.text)
+			c.complain(n.at, Closest(n.text, c.schema.Macros), "there is no macro %%%s%%", n.text)
 		}
 	case textNode:
 		s.result = Text
@@ -103,7 +103,7 @@ func (c *compiler) attribute(n *node) Kind {
 			return k
 		}
 	}
-	c.complain(n.at, closest(n.text, slices.Sorted(maps.Keys(c.schema.Attributes))), "the source has no attribute [%s]", n.text)
+	c.complain(n.at, Closest(n.text, slices.Sorted(maps.Keys(c.schema.Attributes))), "the source has no attribute [%s]", n.text)
 	return Any
 }
 
@@ -197,7 +197,7 @@ func (c *compiler) unknown(s *step) {
 			return
 		}
 	}
-	c.complain(s.at, closest(s.text, slices.Sorted(maps.Keys(functions))), "there is no function %s", s.text)
+	c.complain(s.at, Closest(s.text, slices.Sorted(maps.Keys(functions))), "there is no function %s", s.text)
 }
 
 // argument checks one argument against its parameter.
@@ -260,8 +260,8 @@ func (c *compiler) flow(s *step, whole bool) {
 	}
 }
 
-// closest returns a hint with the name that is most like one, or "" if none is.
-func closest(name string, names []string) string {
+// Closest returns a hint with the name that is most like one, or "" if none is.
+func Closest(name string, names []string) string {
 	best, least := "", min(len(name)/2, 3)+1
 	for _, n := range names {
 		if strings.EqualFold(n, name) {

@@ -12,3 +12,6 @@
 // bounded: depth and size of expressions, the length of texts and lists, and what a regular expression may cost. A bound that is reached is an error
 // and never a shorter value.
 package language
+
+// Revision is raised whenever a function gives another value for the same facts: what engines made by it has to be looked at anew.
+const Revision = 1

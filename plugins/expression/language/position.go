@@ -1,6 +1,7 @@
 package language
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -40,4 +41,17 @@ func (e Errors) Error() string {
 
 func errorAt(at Position, hint, format string, args ...any) *Error {
 	return &Error{At: at, Message: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// Mistakes returns the mistakes that an error of this package holds, one by one.
+func Mistakes(err error) []*Error {
+	var all Errors
+	if errors.As(err, &all) {
+		return all
+	}
+	var one *Error
+	if errors.As(err, &one) {
+		return []*Error{one}
+	}
+	return nil
 }
