@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"plugins/passwordhash/handover":  {"plugins/directory", "plugins/directory/drsr", "plugins/engine", "plugins/passwordhash", "scoping"},
 	"plugins/connect":                {"plugins/passwordhash", "plugins/passwordhash/handover", "plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
 	"plugins/cloudsync":              {"plugins/credential", "plugins/provision", "plugins/secret", "plugins/passwordhash", "plugins/passwordhash/handover", "plugins/cloudsync", "plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
+	"plugins/cloudsync/mapping":      {"plugins/engine", "plugins/expression", "plugins/provision", "scoping"},
 	"plugins/cloudsync/agent":        {"plugins/passwordhash", "plugins/provision", "plugins/cloudsync/line", "plugins/directory", "plugins/secret", "scoping"},
 	"plugins/cloudsync/line":         {"scoping"},
 	"plugins/cloudsync/line/linepb":  {},

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,8 +95,10 @@ func New(o Options) *Engine {
 
 // Describe says what the engine is and can do.
 func (e *Engine) Describe(context.Context) (engine.Description, error) {
+	writes := defaultSchema().writes()
+	maps.Copy(writes, provisionedAttributes())
 	return engine.Description{Kind: "cloudsync", Version: Version, Contract: engine.ContractVersion,
-		Features: slices.Clone(features), Writes: defaultSchema().writes(), Reads: defaultSchema().reads(), CanShadow: true, Release: "clean", Delivers: slices.Clone(delivers),
+		Features: slices.Concat(features, provisions), Writes: writes, Reads: defaultSchema().reads(), CanShadow: true, Release: "clean", Delivers: slices.Clone(delivers),
 		Verbs: []string{"agents", "invite", "remove", "trace", "provision-on-demand", "save", "load"}}, nil
 }
 

@@ -57,8 +57,9 @@ func TestEngineKeepsTheContract(t *testing.T) {
 			})
 			return enginetest.Wire(t, e)
 		},
-		Config: config, Mistaken: engine.Config{Settings: []byte(`{"agents":{"minimum":0,"embedded":99}}`)}, Mistakes: 2,
+		Config: config, Mistaken: engine.Config{Settings: []byte(`{"agents":{"minimum":0,"embedded":99},"provisioning":{"attributes":["adminCount"]}}`)}, Mistakes: 3,
 		Scopes: []scoping.Scope{scope}, Expect: expect, Extensions: []string{"extensionAttribute1", "extension_0123456789abcdef0123456789abcdef_employeeNumber"},
+		Map:     mapped(t),
 		Deliver: &conformance.Delivering{User: w.id("CN=sales0,OU=Sales"), Has: signsIn},
 		Change: func(testing.TB) []scoping.ObjectID {
 			title += "a"
@@ -67,4 +68,22 @@ func TestEngineKeepsTheContract(t *testing.T) {
 			return []scoping.ObjectID{w.id("CN=sales1,OU=Sales"), w.id("CN=Pat,OU=Sales")}
 		},
 	})
+}
+
+// mapped are people of the tenant of whom one can be mapped, one lacks a name, and one is a guest.
+func mapped(t *testing.T) *conformance.Mapped {
+	person := func(id string, values map[string]string) engine.Source {
+		o, err := scoping.Cloud(id)
+		check(t, err)
+		s := engine.Source{Object: o, Kind: scoping.User, Values: map[string]engine.Value{"id": {Text: []string{id}}}}
+		for name, v := range values {
+			s.Values[name] = engine.Value{Text: []string{v}}
+		}
+		return s
+	}
+	return &conformance.Mapped{Request: engine.MapRequest{Feature: scoping.UserProvisioning, Assignment: "new hires", ContainerDN: "OU=New Hires,DC=contoso,DC=test", Domain: "contoso.test"}, Present: 1, Sources: []engine.Source{
+		person("8a1f3b52-7c1e-4c55-9b5e-3b9b35a3e6d1", map[string]string{"displayName": "Ann Doe", "userPrincipalName": "ann@contoso.com", "accountEnabled": "true"}),
+		person("8a1f3b52-7c1e-4c55-9b5e-3b9b35a3e6d2", map[string]string{"displayName": "Bob Doe"}),
+		person("8a1f3b52-7c1e-4c55-9b5e-3b9b35a3e6d3", map[string]string{"displayName": "Guy", "userPrincipalName": "g@contoso.com", "userType": "Guest"}),
+	}}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/tandem-sync/tandem/plugins/cloudsync/mapping"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -34,6 +35,9 @@ type settings struct {
 	Directories map[string]directorySettings `json:"directories"`
 	Mappings    map[string][]Mapping         `json:"mappings"`
 	Quarantine  quarantineSettings           `json:"quarantine"`
+	Provision   json.RawMessage              `json:"provisioning"` // mapping.Settings: of the other direction
+
+	provisioning *mapping.Sets // what Provision says, or the usual
 }
 
 type agentSettings struct {
@@ -72,19 +76,22 @@ func (d *duration) UnmarshalJSON(b []byte) error {
 func parseSettings(b []byte) (settings, []string) {
 	s := settings{Agents: agentSettings{Listen: DefaultListen}}
 	if len(b) == 0 || string(b) == "null" {
-		return s, nil
+		b = []byte("{}")
 	}
 	problems := unknownKeys(b)
 	d := json.NewDecoder(bytes.NewReader(b))
 	if err := d.Decode(&s); err != nil {
 		return s, append(problems, "settings: "+err.Error())
 	}
-	return s, append(problems, s.mistakes()...)
+	problems = append(problems, s.mistakes()...)
+	sets, more := provisioningSettings(s.Provision)
+	s.provisioning = sets
+	return s, append(problems, more...)
 }
 
 // known are the settings' keys, by where they stand. "*" stands for any name.
 var known = map[string][]string{
-	"":              {"agents", "directories", "mappings", "quarantine"},
+	"":              {"agents", "directories", "mappings", "provisioning", "quarantine"},
 	"agents":        {"listen", "minimum", "embedded", "grace", "silence"},
 	"quarantine":    {"failures", "errors"},
 	"directories.*": {"group"},
@@ -241,7 +248,7 @@ func mistakes(c engine.Config) (settings, []string) {
 		bases[strings.ToLower(d.Base)] = d.Name
 	}
 	for _, f := range c.Features {
-		if !slices.Contains(features, f) && !slices.Contains(delivers, f) {
+		if !slices.Contains(features, f) && !slices.Contains(delivers, f) && !slices.Contains(provisions, f) {
 			p = append(p, fmt.Sprintf("feature %q: this engine synchronizes users, groups, contacts, references and extensions", f))
 		}
 	}

@@ -55,6 +55,9 @@ type Options struct {
 	// Deliver says whose password is set to ask the rules about deliveries; nil: they are not asked.
 	Deliver *Delivering
 
+	// Map says what is mapped to ask the rules about mappings; nil: they are not asked.
+	Map *Mapped
+
 	// Promptly bounds how long an engine may take to end a cancelled run. Zero: DefaultPromptly.
 	Promptly time.Duration
 }

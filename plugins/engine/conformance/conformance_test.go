@@ -30,6 +30,7 @@ type model struct {
 	run      int // runs that began
 	watchers chan struct{}
 	password *string // of object 1; shared with the test
+	maps     *int    // how many mappings began; shared with the test
 	once     engine.Once
 }
 
@@ -60,10 +61,37 @@ func (m *model) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine
 	return engine.Tell(ctx, out, r)
 }
 
+// Map wants a name of every user that has one.
+func (m *model) Map(_ context.Context, r engine.MapRequest, in <-chan []engine.Source, out chan<- engine.MapEvent) error {
+	if r.Feature != scoping.UserProvisioning && m.flaw != "maps whatever comes" {
+		return engine.ErrUnsupported
+	}
+	begin := &engine.MapBegin{Rules: engine.Fingerprint{1}, Writes: []string{"cn"}}
+	if m.flaw == "maps by rules of the day" {
+		*m.maps++
+		begin.Rules[1] = byte(*m.maps)
+	}
+	out <- engine.MapEvent{Begin: begin}
+	for batch := range in {
+		var all []engine.Mapping
+		for _, s := range batch {
+			x := engine.Mapping{Object: s.Object, Want: engine.Unknown, Reason: "no name"}
+			if name := s.Values["displayName"].Text; len(name) > 0 {
+				x = engine.Mapping{Object: s.Object, Want: engine.Present, Desired: map[string]engine.Flow{"cn": {Text: name, Unique: m.flaw == "maps for one time and always"}}}
+			}
+			if m.flaw != "maps the first only" || len(all) == 0 {
+				all = append(all, x)
+			}
+		}
+		out <- engine.MapEvent{Mappings: all}
+	}
+	return nil
+}
+
 func (m *model) Describe(context.Context) (engine.Description, error) {
 	m.told++
-	d := engine.Description{Kind: "model", Version: "1", Contract: 1, Release: "clean", Features: []scoping.Feature{scoping.Users, scoping.References},
-		Writes: map[scoping.Feature][]string{scoping.Users: {"displayName"}, scoping.References: {"manager"}},
+	d := engine.Description{Kind: "model", Version: "1", Contract: 1, Release: "clean", Features: []scoping.Feature{scoping.Users, scoping.References, scoping.UserProvisioning},
+		Writes: map[scoping.Feature][]string{scoping.Users: {"displayName"}, scoping.References: {"manager"}, scoping.UserProvisioning: {"cn"}},
 		Reads:  map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"displayName", "manager"}}}, Delivers: []scoping.Feature{scoping.PasswordWriteback}}
 	switch m.flaw {
 	case "delivers in silence":
@@ -342,12 +370,16 @@ func options(t *testing.T, f flaw, wire bool) conformance.Options {
 		}
 		o.Expect = append(o.Expect, e)
 	}
-	password := ""
+	password, mappings := "", 0
 	o.Deliver = &conformance.Delivering{User: id(0), Has: func(_ testing.TB, with string) bool { return password == with }}
+	named := func(n int, values map[string]engine.Value) engine.Source {
+		return engine.Source{Object: scoping.ObjectID{Directory: scoping.Tenant, GUID: guid(n)}, Kind: scoping.User, Values: values}
+	}
+	o.Map = &conformance.Mapped{Request: engine.MapRequest{Feature: scoping.UserProvisioning}, Sources: []engine.Source{named(1, map[string]engine.Value{"displayName": {Text: []string{"Ann"}}}), named(2, nil)}, Present: 1}
 	forever := make(chan struct{})
 	t.Cleanup(func() { close(forever) })
 	o.Start = func(tb testing.TB) engine.Engine {
-		m := &model{objects: &objects, flaw: f, watchers: forever, password: &password}
+		m := &model{objects: &objects, flaw: f, watchers: forever, password: &password, maps: &mappings}
 		if wire {
 			return enginetest.Wire(tb, m)
 		}
@@ -415,6 +447,10 @@ func TestEachFlawIsCaughtByItsRule(t *testing.T) {
 		"writes before the permit":                 "delivers_by_permit",
 		"writes too late":                          "delivers_by_permit",
 		"does not ask":                             "delivers_by_permit",
+		"maps whatever comes":                      "maps_what_it_describes",
+		"maps by rules of the day":                 "maps_each_source_once",
+		"maps the first only":                      "maps_each_source_once",
+		"maps for one time and always":             "maps_each_source_once",
 	} {
 		broken := conformance.Check(t.Context(), t, options(t, f, false))
 		if broken[rule] == nil {

@@ -53,6 +53,10 @@ var rules = []rule{
 		why: "a delta run proposes what changed since the last run"},
 	{name: "delivers_by_permit", check: delivers, asked: func(o Options) bool { return o.Deliver != nil },
 		why: "a delivery asks for its permit once, when it is ready, and is written once and only by a permit that is not refused and in time; an id that came before is not carried out again"},
+	{name: "maps_what_it_describes", check: mapsOnlyWhatItSays,
+		why: "Map is answered for the provisioning features that Description.Features names, and by ErrUnsupported for the others"},
+	{name: "maps_each_source_once", check: mapsOnce, asked: func(o Options) bool { return o.Map != nil },
+		why: "a mapping begins once, answers each source once, and is the same for the same source and rules, after a restart and in another order, too"},
 	{name: "leaves_no_goroutine", check: leavesNothing,
 		why: "when its calls and its session have ended, nothing of the engine runs on"},
 }
