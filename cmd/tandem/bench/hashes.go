@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -39,29 +42,55 @@ func hashes(ctx context.Context, o Options, r *Report) (err error) {
 		aim  float64
 		q    passwordhash.Query
 	}{
-		{"read, without credentials", 0, passwordhash.Query{}},
-		{"read, with their credentials", 4000, passwordhash.Query{Credentials: true}},
+		{"read, without credentials", 4000, passwordhash.Query{}},
+		{"read, with their credentials", 0, passwordhash.Query{Credentials: true}},
 	} {
 		o.say("%s", x.name)
+		before := processorTime()
 		n, took, reading, err := readPasswords(ctx, reader, x.q)
 		if err != nil {
 			return err
 		}
+		alone := processorTime() - before
 		if n < o.Objects {
 			return fmt.Errorf("%d of %d passwords were read", n, o.Objects)
 		}
 		since = reading.Since
-		if x.aim > 0 {
-			r.least(x.name, float64(n)/took.Seconds(), "passwords/s", x.aim)
-		} else {
-			r.note(x.name, float64(n)/took.Seconds(), "passwords/s")
-		}
+		r.note(x.name, float64(n)/took.Seconds(), "passwords/s") // how fast Samba is, above all
 		r.note(x.name+": time", took.Seconds(), "s")
+		each := "a second of the reader's processor time"
+		switch {
+		case alone <= 0: // not told on this operating system
+		case x.aim > 0:
+			r.least(x.name+", "+each, float64(n)/alone.Seconds(), "passwords/s", x.aim)
+		default:
+			r.note(x.name+", "+each, float64(n)/alone.Seconds(), "passwords/s")
+		}
 	}
 	o.say("what changed since, which is nothing")
 	_, took, _, err := readPasswords(ctx, reader, passwordhash.Query{Since: since})
 	r.note("what changed since, nothing: time", took.Seconds(), "s")
 	return err
+}
+
+// processorTime is what this process used of processors so far, in steps of a hundredth of a second (proc(5)); 0 where that is not told. The relay to Samba, which passes on
+// what is read, is in it.
+func processorTime() (sum time.Duration) {
+	b, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // behind the program's name
+	for i, f := range strings.Fields(rest) {
+		if i == 11 || i == 12 { // utime, stime
+			n, err := strconv.Atoi(f)
+			if err != nil {
+				return 0
+			}
+			sum += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return sum
 }
 
 // setPasswords sets a password for each user.
