@@ -1,13 +1,22 @@
 # What a person types; the work is done by the scripts in .ci.
-.PHONY: all help build test check fuzz demo ci generate clean
+.PHONY: all help build packages man reproduce test check fuzz demo ci generate clean
 
 all: build
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-build: ## both programs, into bin/
-	go build -o bin/ ./cmd/tandem ./cmd/tandem-agent
+build: ## both programs, stripped, into bin/; VERSION names the version
+	.ci/build
+
+packages: ## deb, rpm and tar.gz of both programs, into bin/packages/
+	.ci/package/make
+
+man: build ## the manual pages, into bin/
+	for program in tandem tandem-agent; do bin/$$program man >bin/$$program.1; done
+
+reproduce: ## builds the agent twice, from nothing, and compares
+	.ci/reproduce
 
 test: ## all tests; installs what they need when root on Debian
 	.ci/test

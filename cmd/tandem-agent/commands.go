@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tandem-sync/tandem/cmd/build"
 	"github.com/tandem-sync/tandem/cmd/service"
+	"github.com/tandem-sync/tandem/cmd/shell"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/agent"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/rights"
@@ -42,13 +45,13 @@ func codeOf(err error) int {
 func app(stdout, stderr io.Writer) *cli.App {
 	dir := &cli.StringFlag{Name: "dir", Usage: "folder of the agent's `DIR`", Value: defaultDir()}
 	root := &cli.PathFlag{Name: "root", Usage: "the system below `DIR`, such as an image, instead of the one that runs (systemd)"}
-	return &cli.App{
-		Name: "tandem-agent", Usage: "the lightweight agent of Tandem's cloudsync engine", Version: agent.Version(),
+	a := &cli.App{
+		Name: "tandem-agent", Usage: "the lightweight agent of Tandem's cloudsync engine", Version: build.Version(),
 		Writer: stdout, ErrWriter: stderr, HideHelpCommand: false, ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usageError{fmt.Errorf("no command %q: there are enroll, run, install, uninstall", c.Args().First())}
+				return usageError{fmt.Errorf("no command %q: there are enroll, run, install, uninstall, version, completion", c.Args().First())}
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -71,8 +74,22 @@ func app(stdout, stderr io.Writer) *cli.App {
 				&cli.BoolFlag{Name: "print", Usage: "print the service, and change nothing"},
 				&cli.PathFlag{Name: "program", Usage: "`PATH` of the program, instead of this one's", Hidden: true}}},
 			{Name: "uninstall", Usage: "stop and remove that service; the agent's folder stays", Action: uninstall, OnUsageError: wrongUsage, Flags: []cli.Flag{dir, root}},
+			{Name: "version", Usage: "what this program was built of", OnUsageError: wrongUsage, Flags: []cli.Flag{&cli.StringFlag{Name: "output", Usage: "table or json", Value: "table"}}, Action: showVersion},
 		},
 	}
+	a.Commands = append(a.Commands, shell.Commands(func(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }, manualSections()...)...)
+	return a
+}
+
+func showVersion(c *cli.Context) error {
+	switch c.String("output") {
+	case "json":
+		return json.NewEncoder(c.App.Writer).Encode(build.Of())
+	case "table":
+		_, err := io.WriteString(c.App.Writer, build.Of().Text(c.App.Name))
+		return err
+	}
+	return usageError{fmt.Errorf("--output %q is neither table nor json", c.String("output"))}
 }
 
 func wrongUsage(_ *cli.Context, err error, _ bool) error { return usageError{err} }

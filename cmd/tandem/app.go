@@ -11,12 +11,14 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tandem-sync/tandem/cmd/build"
+	"github.com/tandem-sync/tandem/cmd/shell"
 	"github.com/tandem-sync/tandem/orchestrator/api"
 )
 
 func newApp() *cli.App {
 	app := &cli.App{
-		Name: "tandem", Version: version, HideHelpCommand: true, UseShortOptionHandling: false,
+		Name: "tandem", Version: build.Version(), HideHelpCommand: true, UseShortOptionHandling: false,
 		Usage: "two directory synchronizations over one Active Directory and one Entra tenant, and staged moves between them",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "config", Usage: "`FILE`, default $TANDEM_CONFIG, then ./tandem.yaml, then /etc/tandem/tandem.yaml"},
@@ -38,6 +40,7 @@ func newApp() *cli.App {
 		OnUsageError:   usageError,
 		Writer:         os.Stdout, ErrWriter: os.Stderr,
 	}
+	app.Commands = append(app.Commands, shell.Commands(func(format string, args ...any) error { return api.Usage(format, args...) }, manualSections()...)...)
 	strict(app.Commands)
 	return app
 }

@@ -44,7 +44,8 @@ func serviceUnit(c *cli.Context, printed bool) (u service.Unit, stateDir string,
 	o := options(c)
 	o.Config = config
 	stateDir = serviceState
-	if _, missing := os.Stat(config); !printed || missing == nil || o.State != "" {
+	program := c.Path("program")
+	if _, missing := os.Stat(config); !printed || (missing == nil && program == "") || o.State != "" {
 		if stateDir, err = api.StateDir(o); err != nil {
 			return u, "", err
 		}
@@ -52,7 +53,6 @@ func serviceUnit(c *cli.Context, printed bool) (u service.Unit, stateDir string,
 	if stateDir, err = filepath.Abs(stateDir); err != nil {
 		return u, "", fmt.Errorf("the state folder's path: %w", err)
 	}
-	program := c.Path("program")
 	if program == "" {
 		if program, err = os.Executable(); err != nil {
 			return u, "", fmt.Errorf("the program's path: %w", err)
