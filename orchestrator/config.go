@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -161,14 +162,10 @@ func ParseConfig(file string, b []byte) (Config, error) {
 		return c, wholeFile(file, "the file is empty: `tandem lab up --dir DIR` writes one to begin with")
 	}
 	if err := yaml.Load(b, &c, yaml.WithKnownFields()); err != nil {
-		return c, &ConfigError{Mistakes: yamlMistakes(file, err)}
+		return c, &ConfigError{Mistakes: yamlMistakes(file, rootOf(b), err)}
 	}
 	c.file = file
-	m := &mistakes{}
-	var doc yaml.Node
-	if err := yaml.Load(b, &doc); err == nil && len(doc.Content) > 0 {
-		m.root = doc.Content[0]
-	}
+	m := &mistakes{root: rootOf(b)}
 	if c.problems(m); len(m.all) > 0 {
 		return c, &ConfigError{Mistakes: m.inOrder(file)}
 	}
@@ -184,22 +181,32 @@ func causeOf(err error) string {
 	return err.Error()
 }
 
-func yamlMistakes(file string, err error) scoping.Mistakes {
+// rootOf gives what a file holds, with the places; nil if it is no YAML.
+func rootOf(b []byte) *yaml.Node {
+	var doc yaml.Node
+	if err := yaml.Load(b, &doc); err != nil || len(doc.Content) == 0 {
+		return nil
+	}
+	return doc.Content[0]
+}
+
+func yamlMistakes(file string, root *yaml.Node, err error) scoping.Mistakes {
 	var all *yaml.LoadErrors
 	if errors.As(err, &all) {
 		var out scoping.Mistakes
 		for _, e := range all.Errors {
-			out = append(out, yamlMistake(file, e))
+			out = append(out, yamlMistake(file, root, e))
 		}
 		return out
 	}
-	return scoping.Mistakes{yamlMistake(file, err)}
+	return scoping.Mistakes{yamlMistake(file, root, err)}
 }
 
-func yamlMistake(file string, err error) scoping.Mistake {
+func yamlMistake(file string, root *yaml.Node, err error) scoping.Mistake {
 	var one *yaml.LoadError
 	if errors.As(err, &one) && one.Mark.Line > 0 {
-		return scoping.Mistake{Pos: scoping.Pos{File: file, Line: one.Mark.Line, Column: max(1, one.Mark.Column)}, What: explainYAML(one.Message)}
+		what := explainYAML(one.Message, keyAt(root, one.Mark.Line, one.Mark.Column))
+		return scoping.Mistake{Pos: scoping.Pos{File: file, Line: one.Mark.Line, Column: max(1, one.Mark.Column)}, What: what}
 	}
 	return scoping.Mistake{Pos: scoping.Pos{File: file}, What: err.Error()}
 }
@@ -386,6 +393,28 @@ func (c *Config) caPEM(what, file string) ([]byte, error) {
 		return nil, c.wrong("%s: the file %s cannot be read: %s", what, c.path(file), causeOf(err))
 	}
 	return b, nil
+}
+
+// Exposed names the files of secrets that everybody on this machine can read. One that cannot be looked at is the business of whoever reads it.
+func (c *Config) Exposed() []string {
+	files := []string{c.Tenant.ClientSecretFile, c.Tenant.CertificateFile}
+	for _, d := range c.Directories {
+		files = append(files, d.Bind.PasswordFile)
+		for _, p := range scoping.Purposes() {
+			if a := d.account(p); a != nil {
+				files = append(files, a.PasswordFile)
+			}
+		}
+	}
+	var out []string
+	for _, f := range files {
+		// Windows keeps no such rights: its files have lists of their own.
+		if info, err := os.Stat(c.path(f)); f != "" && err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o004 != 0 {
+			out = append(out, c.path(f))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Insecure names the directories whose certificates are not verified: every command warns about them.

@@ -2,15 +2,11 @@ package orchestrator
 
 import (
 	"fmt"
-	"reflect"
-	"regexp"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tandem-sync/tandem/scoping"
-	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
 // mistakes gathers what is wrong with a configuration, each with its place in the file.
@@ -87,39 +83,4 @@ func (m *mistakes) inOrder(file string) scoping.Mistakes {
 		out[i] = scoping.Mistake{Pos: scoping.Pos{File: file, Line: x.line, Column: x.column}, What: x.text}
 	}
 	return out
-}
-
-// unknownKey is what the YAML reader says of a key that a type does not have.
-var unknownKey = regexp.MustCompile(`^field (\S+) not found in type orchestrator\.(\w+)$`)
-
-// explainYAML says in the file's words what the YAML reader says in those of the program's types.
-func explainYAML(message string) string {
-	m := unknownKey.FindStringSubmatch(message)
-	if m == nil {
-		return message
-	}
-	return fmt.Sprintf("unknown key %q (%s)", m[1], policy.Nearest(m[1], keysOf(reflect.TypeFor[Config](), m[2])))
-}
-
-// keysOf finds the keys of a type of the configuration by the type's name.
-func keysOf(t reflect.Type, name string) (keys []string) {
-	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[yaml.Node]() {
-		return nil
-	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if key == "" {
-			continue
-		}
-		if t.Name() == name {
-			keys = append(keys, key)
-		} else if below := keysOf(f.Type, name); below != nil {
-			return below
-		}
-	}
-	return keys
 }

@@ -185,8 +185,9 @@ func (w *world) enroll(exe string, more ...string) *agent {
 		w.t.Fatal(err)
 	}
 	a := &agent{exe: exe, dir: w.t.TempDir()}
-	cmd := exec.Command(exe, append([]string{"enroll", "--server", answer.Listen, "--token", answer.Token, "--directory-url", w.site.url, "--directory-base", w.site.base, "--bind-user", w.site.reader,
+	cmd := exec.Command(exe, append([]string{"enroll", "--server", answer.Listen, "--token-file", "-", "--directory-url", w.site.url, "--directory-base", w.site.base, "--bind-user", w.site.reader,
 		"--bind-password-file", filepath.Join(w.dir, "ad-password"), "--directory-ca", filepath.Join(w.dir, "ad-ca.pem"), "--dir", a.dir}, more...)...)
+	cmd.Stdin = strings.NewReader(answer.Token + "\n")
 	if b, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("enrolling: %v\n%s", err, b)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -63,9 +62,9 @@ func accountsOf(c *cli.Context) (map[scoping.Purpose]directory.Account, error) {
 		if user == "" || file == "" {
 			return nil, usageError{fmt.Errorf("--%s-user and --%s-password-file go together", p, p)}
 		}
-		password, err := os.ReadFile(file)
+		password, err := secretFile(c, string(p)+"-password-file")
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--%s-password-file: %w", p, err)}
+			return nil, err
 		}
 		a := directory.Account{User: user, Password: secret.Take(bytes.TrimRight(password, "\r\n"))}
 		if p == scoping.Replicate {

@@ -58,7 +58,8 @@ func app(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			{Name: "enroll", Usage: "trade a one-time token for this agent's identity", Action: enroll, OnUsageError: wrongUsage, Flags: append([]cli.Flag{
 				&cli.StringFlag{Name: "server", Usage: "`HOST:PORT` of the service", Required: true},
-				&cli.StringFlag{Name: "token", Usage: "what tandem agent invite printed", Required: true},
+				&cli.StringFlag{Name: "token", Usage: "what tandem agent invite printed; everybody on this machine sees it here"},
+				&cli.PathFlag{Name: "token-file", Usage: "`FILE` with it instead, - for standard input"},
 				&cli.StringSliceFlag{Name: "directory-url", Usage: "`URL` of a domain controller, such as ldaps://dc1.contoso.test; may be repeated", Required: true},
 				&cli.StringFlag{Name: "directory-base", Usage: "`DN` of the domain", Required: true},
 				&cli.StringFlag{Name: "bind-user", Usage: "account that reads the directory", Required: true},
@@ -113,6 +114,10 @@ func enroll(c *cli.Context) error {
 	if err := agent.Vacant(dir, c.Bool("force")); err != nil {
 		return err
 	}
+	token, err := tokenOf(c)
+	if err != nil {
+		return err
+	}
 	connection, err := connectionOf(c)
 	if err != nil {
 		return err
@@ -141,7 +146,7 @@ func enroll(c *cli.Context) error {
 	if err := tryAccounts(c, connection, accounts); err != nil {
 		return err
 	}
-	id, err := agent.Enroll(c.Context, c.String("server"), c.String("token"), connection)
+	id, err := agent.Enroll(c.Context, c.String("server"), token, connection)
 	if err != nil {
 		return err
 	}
@@ -155,9 +160,9 @@ func enroll(c *cli.Context) error {
 }
 
 func connectionOf(c *cli.Context) (directory.Connection, error) {
-	password, err := os.ReadFile(c.Path("bind-password-file"))
+	password, err := secretFile(c, "bind-password-file")
 	if err != nil {
-		return directory.Connection{}, usageError{fmt.Errorf("--bind-password-file: %w", err)}
+		return directory.Connection{}, err
 	}
 	out := directory.Connection{Name: c.String("directory-base"), URLs: c.StringSlice("directory-url"), Base: c.String("directory-base"),
 		User: c.String("bind-user"), Password: strings.TrimRight(string(password), "\r\n"), Insecure: c.Bool("directory-insecure")}

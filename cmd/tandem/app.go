@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"sort"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/cmd/build"
 	"github.com/tandem-sync/tandem/cmd/shell"
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func newApp() *cli.App {
@@ -45,9 +48,11 @@ func newApp() *cli.App {
 	return app
 }
 
-// strict makes every wrong flag an error of kind usage, and every group refuse words that it does not know.
+// strict makes every wrong flag an error of kind usage, and every group refuse words that it does not know. Help lists by name.
 func strict(cs []*cli.Command) {
+	slices.SortFunc(cs, func(a, b *cli.Command) int { return strings.Compare(a.Name, b.Name) })
 	for _, c := range cs {
+		sort.Sort(cli.FlagsByName(c.Flags))
 		c.OnUsageError, c.HideHelpCommand = usageError, true
 		if len(c.Subcommands) > 0 {
 			c.Action = noSuchCommand
@@ -100,7 +105,7 @@ func checkGlobals(c *cli.Context) error {
 // arguments checks how many arguments a command got.
 func arguments(c *cli.Context, names ...string) error {
 	if n := c.Args().Len(); n != len(names) {
-		e := api.Usage("%s takes %s; got %d arguments", commandName(c), wanted(names), n)
+		e := api.Usage("%s takes %s; got %s", commandName(c), wanted(names), scoping.Many(n, "argument", "arguments"))
 		e.Hint = commandName(c) + " --help"
 		return e
 	}

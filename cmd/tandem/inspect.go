@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func checkCommand() *cli.Command {
@@ -67,11 +68,11 @@ func showStatus(w io.Writer, s api.Status) {
 		fmt.Fprintln(w, bold(fmt.Sprintf("STOPPED     %s by %s: %s", x.ID, x.By, x.Reason)))
 	}
 	for _, d := range s.Directories {
-		fmt.Fprintf(w, "directory   %s: %d objects\n", d.Name, d.Objects)
+		fmt.Fprintf(w, "directory   %s: %s\n", d.Name, scoping.Many(d.Objects, "object", "objects"))
 	}
 	var linked []string
 	for _, k := range slices.Sorted(maps.Keys(s.Linked)) {
-		linked = append(linked, fmt.Sprintf("%d %ss", s.Linked[k], k))
+		linked = append(linked, scoping.Many(s.Linked[k], string(k), string(k)+"s"))
 	}
 	if len(linked) == 0 {
 		linked = []string{"nothing"}
@@ -79,7 +80,7 @@ func showStatus(w io.Writer, s api.Status) {
 	fmt.Fprintf(w, "linked      %s\nunsettled   %d, in doubt %d\n", strings.Join(linked, ", "), s.Errors, s.InDoubt)
 	switch x := s.Writeback; {
 	case x.InDoubt > 0:
-		fmt.Fprintln(w, bold(fmt.Sprintf("passwords   %d writes into directories are in doubt: tandem errors list", x.InDoubt)))
+		fmt.Fprintln(w, bold("passwords   "+scoping.Many(x.InDoubt, "write into a directory is", "writes into directories are")+" in doubt: tandem errors list"))
 	case x.Asked:
 		fmt.Fprintln(w, "passwords   what people change in the tenant is written into the directory")
 	}
@@ -242,18 +243,18 @@ func diffCommand() *cli.Command {
 }
 
 func showDiff(w io.Writer, d api.Diff) {
-	fmt.Fprintf(w, "%s would write %d of %d objects\n", d.Engine, len(d.Differences), d.Objects)
+	fmt.Fprintf(w, "%s would write %d of %s\n", d.Engine, len(d.Differences), scoping.Many(d.Objects, "object", "objects"))
 	for _, x := range d.Differences {
 		showDifference(w, x)
 	}
 	if n := len(d.PutBack); n > 0 {
-		fmt.Fprintf(w, "values that only the wave wrote would be put back on %d objects\n", n)
+		fmt.Fprintf(w, "values that only the wave wrote would be put back on %s\n", scoping.Many(n, "object", "objects"))
 	}
 	for _, x := range d.PutBack {
 		showDifference(w, x)
 	}
 	if n := len(d.Waiting); n > 0 {
-		fmt.Fprintf(w, "%d objects have a request without an answer; what it wrote is put back as well, once that is known: %s\n", n, strings.Join(d.Waiting[:min(n, 5)], "; "))
+		fmt.Fprintf(w, "%s a request without an answer; what it wrote is put back as well, once that is known: %s\n", scoping.Many(n, "object has", "objects have"), strings.Join(d.Waiting[:min(n, 5)], "; "))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func stateCommand() *cli.Command {
@@ -35,7 +36,7 @@ func backupState(c *cli.Context) error {
 		return fmt.Errorf("the backup's file: %w", err)
 	}
 	return ask(c, request{command: "state/backup", body: api.BackupRequest{File: f, Force: c.Bool("force")}, view: view(func(w io.Writer, b api.Backup) {
-		fmt.Fprintf(w, "%s: %d files, %d bytes\n", b.File, b.Files, b.Bytes)
+		fmt.Fprintf(w, "%s: %s, %d bytes\n", b.File, scoping.Many(b.Files, "file", "files"), b.Bytes)
 	})})
 }
 

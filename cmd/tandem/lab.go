@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-sync/tandem/examples/lab"
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func labFlags() []cli.Flag {
@@ -57,8 +58,8 @@ func labUp(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "tandem: the lab is up: %d users, %d groups in %s\ntandem: → in another terminal: export TANDEM_CONFIG=%s; tandem import %s; tandem sync connect --profile full\n",
-		len(l.World.Users), len(l.World.Groups), l.Base(), l.ConfigFile, l.PolicyFile)
+	fmt.Fprintf(os.Stderr, "tandem: the lab is up: %s, %s in %s\ntandem: → in another terminal: export TANDEM_CONFIG=%s; tandem import %s; tandem sync connect --profile full\n",
+		scoping.Many(len(l.World.Users), "user", "users"), scoping.Many(len(l.World.Groups), "group", "groups"), l.Base(), l.ConfigFile, l.PolicyFile)
 	<-c.Context.Done()
 	return l.Close()
 }

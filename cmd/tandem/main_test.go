@@ -36,7 +36,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves, "resets": resets, "binds": binds, "smalldisk": smallDisk, "fills": fills, "hangup": hangUp, "tells": tells, "replace": replaceIn,
+			"exits": exits, "lab": startLab, "json": isJSON, "appears": appears, "hold": hold, "set": setAttribute, "setall": setAll, "exchange": exchangeNames, "delete": deleteObjects, "move": moveUsers, "wave": waveID, "nothing": nothingLeft, "held": heldID, "soaks": soaks, "serves": serves, "resets": resets, "binds": binds, "smalldisk": smallDisk, "fills": fills, "hangup": hangUp, "tells": tells, "replace": replaceIn, "agent": agentID,
 		},
 		Condition: func(name string) (bool, error) { return name == "root" && os.Getuid() == 0, nil },
 	})
@@ -51,6 +51,21 @@ func smallDisk(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("mount: %v: %s", err, out)
 	}
 	ts.Defer(func() { ts.Check(exec.Command("umount", "--lazy", dir).Run()) })
+}
+
+// agent waits until an agent is enrolled, and takes its id as $AGENT.
+func agentID(ts *testscript.TestScript, _ bool, _ []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		ts.Check(ts.Exec("tandem", "agent", "list"))
+		if _, rest, listed := strings.Cut(ts.ReadFile("stdout"), "agent-"); listed {
+			id, _, _ := strings.Cut(rest, " ")
+			ts.Setenv("AGENT", "agent-"+id)
+			return
+		}
+	}
+	ts.Fatalf("no agent is enrolled")
 }
 
 // fills DIR takes what is free on the disk of a folder, in DIR/filler.

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func readFile(name string) ([]byte, error) {
@@ -165,7 +166,7 @@ func putFormatted(c *cli.Context, f api.Formatted) error {
 func importCommand() *cli.Command {
 	return &cli.Command{Name: "import", Usage: "first adoption: put a policy in force without a wave", ArgsUsage: "POLICY", Action: func(c *cli.Context) error {
 		return withPolicy(c, "import", view(func(w io.Writer, p api.Policy) {
-			fmt.Fprintf(w, "in force as revision %d: %d parts\nnext: tandem sync ENGINE --profile full; in a tenant that is not empty it asks before it links or writes what was there (tandem held list)\n", p.Revision, len(p.Parts))
+			fmt.Fprintf(w, "in force as revision %d: %s\nnext: tandem sync ENGINE --profile full; in a tenant that is not empty it asks before it links or writes what was there (tandem held list)\n", p.Revision, scoping.Many(len(p.Parts), "part", "parts"))
 		}))
 	}}
 }

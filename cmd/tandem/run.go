@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func syncCommand() *cli.Command {
@@ -92,9 +92,9 @@ func heldTable(w io.Writer, hs []api.Held) {
 }
 
 func showHeld(w io.Writer, h api.Held) {
-	what := fmt.Sprintf("of %s, %s: %d writes of class %s", h.Engine, h.State, h.Count, h.Class)
+	what := fmt.Sprintf("of %s, %s: %s of class %s", h.Engine, h.State, scoping.Many(h.Count, "write", "writes"), h.Class)
 	if h.Engine == "" { // no writes: objects that would get another engine
-		what = fmt.Sprintf("%s: %d changes of owners", h.State, h.Count)
+		what = fmt.Sprintf("%s: %s", h.State, scoping.Many(h.Count, "change of an owner", "changes of owners"))
 	}
 	fmt.Fprintf(w, "%s %s\n%s\n", bold(h.ID), what, h.Why)
 	for _, e := range h.Entries {
@@ -220,9 +220,9 @@ func tried(d api.Debt) string {
 	case d.Attempts == 0:
 		return ""
 	case d.Next == "":
-		return fmt.Sprintf("%d attempts, last %s", d.Attempts, d.Last)
+		return fmt.Sprintf("%s, last %s", scoping.Many(d.Attempts, "attempt", "attempts"), d.Last)
 	}
-	return fmt.Sprintf("%d attempts, last %s, next %s", d.Attempts, d.Last, d.Next)
+	return fmt.Sprintf("%s, last %s, next %s", scoping.Many(d.Attempts, "attempt", "attempts"), d.Last, d.Next)
 }
 
 func showFindings(w io.Writer, fs []api.Finding) {
@@ -365,11 +365,22 @@ func agentAnswer(c *cli.Context, q api.AgentRequest) error {
 	if r.Answer == nil {
 		r.Answer = json.RawMessage("{}")
 	}
+	var v struct{ Warning string }
+	if json.Unmarshal(r.Answer, &v) == nil && v.Warning != "" {
+		defer complain("warning: "+v.Warning, "tandem agent invite")
+	}
 	return show(c, r.Answer, func(w io.Writer, b json.RawMessage) error {
-		var v struct{ Token, Group, Expires, Listen string }
-		if json.Unmarshal(b, &v) == nil && v.Token != "" {
+		var v struct{ Token, Group, Expires, Listen, Removed string }
+		if json.Unmarshal(b, &v) != nil {
+			return nil
+		}
+		switch {
+		case v.Token != "":
 			fmt.Fprintln(w, v.Token)
-			fmt.Fprintf(os.Stderr, "tandem: good once, until %s, for group %s\ntandem: → on the agent's host: tandem-agent enroll --server %s --token TOKEN …\n", v.Expires, v.Group, v.Listen)
+			complain(fmt.Sprintf("good once, until %s, for group %s", v.Expires, v.Group),
+				"on the agent's host: tandem-agent enroll --server "+v.Listen+" --token-file FILE … (a file of its user alone, or - for standard input: a command line is seen by everybody there)")
+		case v.Removed != "":
+			fmt.Fprintf(w, "removed %s: it ends by itself and cannot attend again\n", v.Removed)
 		}
 		return nil
 	})

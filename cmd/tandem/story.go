@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-sync/tandem/examples/lab/seed"
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // minDemoUsers gives every OU of the lab enough people for the story.
@@ -161,7 +162,7 @@ func (s *story) migrate() error {
 		return err
 	}
 	s.check("migration reaches its soak", w.Phase == wave.Soak && w.State == wave.Waiting, "wave %s is %s in %s", w.ID, w.State, w.Phase)
-	s.check("migration writes nothing that matches", s.lab.Writes() == before, "%d requests to write for %v objects", s.lab.Writes()-before, w.Objects)
+	s.check("migration writes nothing that matches", s.lab.Writes() == before, "%s to write for %s", scoping.Many(int(s.lab.Writes()-before), "request", "requests"), kinds(w.Objects))
 	if err := s.unchanged("migration keeps every tenant object"); err != nil {
 		return err
 	}

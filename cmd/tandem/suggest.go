@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func suggestCommand() *cli.Command {
@@ -46,7 +47,7 @@ func showSuggested(w io.Writer, s api.Suggested, file string) {
 		fmt.Fprintf(w, "\nThe policy is in %s.\n", file)
 	}
 	if len(s.Waves) > 0 {
-		fmt.Fprintf(w, "\n%s\n", bold(fmt.Sprintf("Then, from %s to %s, %d waves in this order", s.From, s.To, len(s.Waves))))
+		fmt.Fprintf(w, "\n%s\n", bold(fmt.Sprintf("Then, from %s to %s, %s in this order", s.From, s.To, scoping.Many(len(s.Waves), "wave", "waves"))))
 	}
 	for i, x := range s.Waves {
 		showSuggestedWave(w, i+1, x)

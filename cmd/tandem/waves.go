@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func planCommand() *cli.Command {
@@ -23,6 +25,7 @@ func planCommand() *cli.Command {
 			&cli.StringFlag{Name: "o", Aliases: []string{"out"}, Usage: "`PLAN` file to write, for apply"},
 			&cli.BoolFlag{Name: "exit-code", Usage: "exit 4 when something would change hands or is blocked"},
 			&cli.BoolFlag{Name: "allow-revert", Usage: "let the policy undo a committed wave"},
+			&cli.BoolFlag{Name: "force", Usage: "replace the file that -o names"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c); err != nil {
@@ -36,18 +39,55 @@ func planCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			out := c.String("o")
+			if err := vacant(out, c.Bool("force")); err != nil {
+				return err
+			}
 			var r api.PlanReply
 			o, err := call(c, "plan", api.PlanRequest{File: f, Text: text, Matches: matches, AllowRevert: c.Bool("allow-revert"), ExitCode: c.Bool("exit-code")}, &r)
 			if err != nil {
 				return err
 			}
-			if out := c.String("o"); out != "" {
+			if out != "" {
 				if err := writeFile(out, append(r.File, '\n')); err != nil {
 					return err
 				}
 			}
-			return end(o, printResult(c, r.Plan, showPlan))
+			if err := printResult(c, r.Plan, showPlan); err != nil {
+				return err
+			}
+			sayNext(r.Plan, out)
+			return end(o, nil)
 		}}
+}
+
+// vacant refuses to write over a file, before anything is done for it.
+func vacant(file string, force bool) error {
+	if file == "" || force {
+		return nil
+	}
+	if _, err := os.Lstat(file); errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return api.Usage("%v", err)
+	}
+	e := api.Usage("the file %s is there already, and is not written over", file)
+	e.Hint = "name another one, or say --force"
+	return e
+}
+
+// sayNext says where the plan is and what becomes of it.
+func sayNext(p api.Plan, file string) {
+	next := "tandem apply " + file
+	if len(p.Waves) == 0 && len(p.Changes) == 0 {
+		next = "" // nothing would happen
+	}
+	switch {
+	case file != "":
+		complain("the plan is in "+file, next)
+	case next != "":
+		complain("the plan is kept nowhere", "name a file for it with -o, and give that to tandem apply")
+	}
 }
 
 func showPlan(w io.Writer, p api.Plan) {
@@ -84,9 +124,9 @@ func showEffect(w io.Writer, e api.Effect) {
 	case e.Basis != "":
 		fmt.Fprintf(w, "%s did not run, so what it would write is not known", e.Engine)
 	case e.Kept > 0:
-		fmt.Fprintf(w, "%d values in the tenant are left alone from now on", e.Kept)
+		fmt.Fprintf(w, "%s left alone from now on", scoping.Many(e.Kept, "value in the tenant is", "values in the tenant are"))
 	default:
-		fmt.Fprintf(w, "%d values would be written and %d cleared", e.Written, e.Cleared)
+		fmt.Fprintf(w, "%s would be written and %d cleared", scoping.Many(e.Written, "value", "values"), e.Cleared)
 	}
 	if len(e.Examples) > 0 {
 		fmt.Fprintf(w, ", such as of %s", e.Examples[0])
@@ -164,7 +204,8 @@ func kinds[K ~string](m map[K]int) string {
 }
 
 func counts(c wave.Counts) string {
-	return fmt.Sprintf("%d unchanged, %d updates, %d creates, %d deletes, %d orphans, %d unclaimed", c.Unchanged, c.Update, c.Create, c.Delete, c.Orphan, c.Unclaimed)
+	return fmt.Sprintf("%d unchanged, %s, %s, %s, %s, %d unclaimed", c.Unchanged, scoping.Many(c.Update, "update", "updates"), scoping.Many(c.Create, "create", "creates"),
+		scoping.Many(c.Delete, "delete", "deletes"), scoping.Many(c.Orphan, "orphan", "orphans"), c.Unclaimed)
 }
 
 // runFlags say how waves run.
@@ -255,10 +296,10 @@ func showWave(w io.Writer, x api.Wave) {
 	if r := x.Rollback; r != nil {
 		fmt.Fprintf(w, "  rollback: %d restored, %d kept because AD changed, %d kept because somebody else changed them, %d cannot be restored\n", r.Restored, r.ADChanged, r.Foreign, r.Impossible)
 		if r.Members > 0 {
-			fmt.Fprintf(w, "    %d memberships that the wave added are still there\n", r.Members)
+			fmt.Fprintf(w, "    %s still there\n", scoping.Many(r.Members, "membership that the wave added is", "memberships that the wave added are"))
 		}
 		if r.Waiting > 0 {
-			fmt.Fprintf(w, "    %d objects wait\n", r.Waiting)
+			fmt.Fprintf(w, "    %s\n", scoping.Many(r.Waiting, "object waits", "objects wait"))
 		}
 		for _, n := range r.Notes {
 			fmt.Fprintf(w, "    %s\n", n)

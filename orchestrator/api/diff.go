@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // DiffRequest says what is compared; an empty engine is the owner.
@@ -49,7 +50,7 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 	}
 	var o Outcome
 	if n := len(d.Differences); n > 0 {
-		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%s would write %d of %d objects", d.Engine, n, d.Objects)}
+		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%s would write %d of %s", d.Engine, n, scoping.Many(d.Objects, "object", "objects"))}
 	}
 	return d, o, nil
 }

@@ -88,11 +88,11 @@ func makePlan(ctx context.Context, c *call, q PlanRequest) (any, Outcome, error)
 	}
 	var o Outcome
 	if bs := p.Blocked(); q.ExitCode && len(bs) > 0 {
-		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d blockers, the first: %s: %s", len(bs), bs[0].Code, bs[0].Message)}
+		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%s, the first: %s: %s", scoping.Many(len(bs), "blocker", "blockers"), bs[0].Code, bs[0].Message)}
 	} else if q.ExitCode && len(p.Waves) > 0 {
-		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d waves would change owners", len(p.Waves))}
+		o = Outcome{Exit: ExitDifferences, Message: scoping.Many(len(p.Waves), "wave", "waves") + " would change owners"}
 	} else if q.ExitCode && p.Settings != nil {
-		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d settings of the policy would change", len(p.Settings.Changes))}
+		o = Outcome{Exit: ExitDifferences, Message: scoping.Many(len(p.Settings.Changes), "setting", "settings") + " of the policy would change"}
 	}
 	return PlanReply{Plan: planOf(p), File: file}, o, nil
 }

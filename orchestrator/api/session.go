@@ -117,6 +117,9 @@ func load(o *Options) (orchestrator.Config, error) {
 	if names := c.Insecure(); len(names) > 0 && o.Warn != nil {
 		o.Warn("the certificates of " + strings.Join(names, ", ") + " are not verified (tls.insecureSkipVerify): anybody in between can read the directory's password")
 	}
+	if files := c.Exposed(); len(files) > 0 && o.Warn != nil {
+		o.Warn("everybody on this machine can read " + strings.Join(files, ", ") + ": take that right away (chmod o-r)")
+	}
 	return c, nil
 }
 

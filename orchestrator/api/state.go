@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -62,7 +63,7 @@ func problemOf(p state.Problem) Problem {
 
 func (p Problems) outcome() Outcome {
 	if n := len(p.Problems); n > 0 {
-		return Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%d problems in %s", n, p.State), Hint: p.Problems[0].Next}
+		return Outcome{Exit: ExitDifferences, Message: scoping.Many(n, "problem", "problems") + " in " + p.State, Hint: p.Problems[0].Next}
 	}
 	return Outcome{}
 }

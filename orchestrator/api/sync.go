@@ -60,15 +60,15 @@ func syncOutcome(rs ...run.Report) Outcome {
 	}
 	switch {
 	case failed > 0:
-		return Outcome{Exit: ExitFailed, Message: fmt.Sprintf("%d objects failed; they are tried again with the next run", failed), Hint: "tandem errors list"}
+		return Outcome{Exit: ExitFailed, Message: scoping.Many(failed, "object failed; it is", "objects failed; they are") + " tried again with the next run", Hint: "tandem errors list"}
 	case !complete:
 		return Outcome{Exit: ExitFailed, Message: "the run was not complete: " + firstProblem(rs), Hint: again(rs)}
 	case stopped != "":
 		return Outcome{Exit: ExitCheckpoint, Message: "writing is " + stopped + ": what would have been written is deferred", Hint: "tandem start --all"}
 	case n > 0 && len(held) > 0:
-		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%d objects are held (%s)", n, strings.Join(held, ", ")), Hint: "tandem held show " + held[0]}
+		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%s held (%s)", scoping.Many(n, "object is", "objects are"), strings.Join(held, ", ")), Hint: "tandem held show " + held[0]}
 	case n > 0:
-		return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("%d objects are held", n), Hint: "tandem errors list"}
+		return Outcome{Exit: ExitCheckpoint, Message: scoping.Many(n, "object is", "objects are") + " held", Hint: "tandem errors list"}
 	}
 	return Outcome{}
 }

@@ -109,7 +109,7 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 func counted(hands map[string]int) string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(hands)) {
-		out = append(out, fmt.Sprintf("%d objects would go %s", hands[k], k))
+		out = append(out, scoping.Many(hands[k], "object", "objects")+" would go "+k)
 	}
 	return strings.Join(out, ", ")
 }

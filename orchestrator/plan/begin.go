@@ -66,7 +66,7 @@ func (r *Planner) drifted(w PlannedWave) error {
 		diff += max(now[k]-w.Objects[k], w.Objects[k]-now[k])
 	}
 	if diff > 10 || (total >= 100 && diff*100 > total) {
-		return fmt.Errorf("%w: wave %s was planned for %d objects, the scope changed by %d since", problem.ErrStalePlan, w.ID, total, diff)
+		return fmt.Errorf("%w: wave %s was planned for %s, the scope changed by %d since", problem.ErrStalePlan, w.ID, scoping.Many(total, "object", "objects"), diff)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (r *Planner) Begin(ctx context.Context, p *Plan, by string, o wave.Options)
 		return err
 	}
 	if bs := p.Blocked(); len(bs) > 0 {
-		return fmt.Errorf("%w: the plan has %d blockers, the first: %s: %s", problem.ErrCheckpoint, len(bs), bs[0].Code, bs[0].Message)
+		return fmt.Errorf("%w: the plan has %s, the first: %s: %s", problem.ErrCheckpoint, scoping.Many(len(bs), "blocker", "blockers"), bs[0].Code, bs[0].Message)
 	}
 	err := r.o.Control.Change(ctx, func(c *control.Content) error {
 		if c.Partition == nil || c.Partition.Revision() != p.FromRevision {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // For is the kind of thing that a wave waits for.
@@ -179,7 +181,7 @@ func (w Wave) shown(fingerprint string) error {
 	if hash == nowHash && w.Found.Updates <= updates {
 		return nil
 	}
-	what := fmt.Sprintf("%d objects have ordinary updates, %d when it was shown", w.Found.Updates, updates)
+	what := fmt.Sprintf("%s ordinary updates, %d when it was shown", scoping.Many(w.Found.Updates, "object has", "objects have"), updates)
 	if hash != nowHash {
 		what = "the creates, deletes, orphans, unclaimed objects, sign-in changes or disabled accounts are others than those shown"
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Act is something that an executor does for a wave.
@@ -117,7 +119,7 @@ func preflight(w Wave, last *Evidence, _ time.Time) Decision {
 			return Decision{For: ForBlocker, Wait: fmt.Sprintf("blocker %s: %s", f.Code, f.Message), Command: "tandem wave resume " + w.ID}
 		}
 	}
-	return enter(w, Baseline, fmt.Sprintf("%d findings, no blocker", len(ev.Findings)), nil)
+	return enter(w, Baseline, scoping.Many(len(ev.Findings), "finding", "findings")+", no blocker", nil)
 }
 
 func baseline(w Wave, last *Evidence, _ time.Time) Decision {
@@ -165,13 +167,14 @@ func verify(w Wave, last *Evidence, now time.Time) Decision {
 		return Decision{To: ShadowPhase, Result: why}
 	}
 	if w.Freezes >= MaxFreezes {
-		return Decision{For: ForFreeze, Wait: fmt.Sprintf("%d freezes ended before every request in flight had its answer and everything was verified", w.Freezes), Command: "tandem wave approve " + w.ID}
+		return Decision{For: ForFreeze, Wait: fmt.Sprintf("%s ended before every request in flight had its answer and everything was verified", scoping.Many(w.Freezes, "freeze", "freezes")), Command: "tandem wave approve " + w.ID}
 	}
 	d := w.Differences
 	switch {
 	case d.Grave() == 0 && w.Found.none(), w.Approval.covers(w.Found), w.printed(w.Found):
 	default:
-		return Decision{For: ForDifferences, Wait: fmt.Sprintf("differences to be approved: %d creates, %d updates, %d deletes, %d orphans, %d unclaimed%s", d.Create, d.Update, d.Delete, d.Orphan, d.Unclaimed, w.sinceShown()),
+		return Decision{For: ForDifferences, Wait: fmt.Sprintf("differences to be approved: %s, %s, %s, %s, %d unclaimed%s", scoping.Many(d.Create, "create", "creates"), scoping.Many(d.Update, "update", "updates"),
+			scoping.Many(d.Delete, "delete", "deletes"), scoping.Many(d.Orphan, "orphan", "orphans"), d.Unclaimed, w.sinceShown()),
 			Command: "tandem wave approve " + w.ID}
 	}
 	return enter(w, Freeze, fmt.Sprintf("%d same, %d differ", d.Unchanged, d.Update+d.Grave()), nil)
@@ -240,7 +243,7 @@ func catchUp(w Wave, last *Evidence, _ time.Time) Decision {
 	case w.Rounds+1 < maxCatchUpRounds && w.Rounds >= 0:
 		return Decision{Do: ActCatchUp, Set: func(x *Wave) { x.Rounds++ }}
 	}
-	d := Decision{For: ForUnsettled, Wait: fmt.Sprintf("%d objects did not settle", ev.Unsettled), Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Rounds = 0 }}
+	d := Decision{For: ForUnsettled, Wait: scoping.Many(ev.Unsettled, "object", "objects") + " did not settle", Command: "tandem wave resume " + w.ID, Set: func(x *Wave) { x.Rounds = 0 }}
 	switch {
 	case !ev.OK:
 		d.For, d.Wait = ForRun, ev.Why
@@ -285,7 +288,7 @@ func complete(w Wave, last *Evidence, _ time.Time) Decision {
 	case !ev.OK:
 		return Decision{For: ForUnclaimed, Wait: ev.Why, Command: "tandem wave complete " + w.ID}
 	case ev.Unclaimed > 0:
-		return Decision{For: ForUnclaimed, Wait: fmt.Sprintf("%d objects are unclaimed: %s owns them and did not propose them", ev.Unclaimed, w.To), Command: "tandem wave complete " + w.ID}
+		return Decision{For: ForUnclaimed, Wait: fmt.Sprintf("%s: %s owns what it did not propose", scoping.Many(ev.Unclaimed, "object is unclaimed", "objects are unclaimed"), w.To), Command: "tandem wave complete " + w.ID}
 	}
 	return Decision{Over: Completed, Result: "done"}
 }
@@ -313,7 +316,7 @@ func rollbackEvaluate(w Wave, last *Evidence, _ time.Time) Decision {
 	case ev == nil:
 		return Decision{Do: ActEvaluate}
 	case ev.OK && ev.Unsettled == 0, ev.OK && w.Rounds+1 >= maxCatchUpRounds:
-		return Decision{To: RollbackRestore, Result: fmt.Sprintf("%d objects did not settle", ev.Unsettled), Set: func(x *Wave) { x.Rounds = 0 }}
+		return Decision{To: RollbackRestore, Result: scoping.Many(ev.Unsettled, "object", "objects") + " did not settle", Set: func(x *Wave) { x.Rounds = 0 }}
 	case ev.OK:
 		return Decision{Do: ActEvaluate, Set: func(x *Wave) { x.Rounds++ }}
 	}

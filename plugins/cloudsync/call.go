@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -186,9 +188,36 @@ func (s *service) remove(ctx context.Context, b []byte, out chan<- []byte) error
 	if err := arguments(b, &args); err != nil {
 		return err
 	}
+	before := s.hub.registry.all()
 	if err := s.hub.remove(args.ID); err != nil {
 		return err
 	}
 	s.changed()
-	return send(ctx, out, map[string]string{"removed": args.ID})
+	answer := Removal{Removed: args.ID}
+	if i := slices.IndexFunc(before, func(a enrolled) bool { return a.ID == args.ID }); i >= 0 {
+		answer.Warning = s.shortage(before[i])
+	}
+	return send(ctx, out, answer)
+}
+
+// Removal is the answer to verb "remove".
+type Removal struct {
+	Removed string `json:"removed"`
+	Warning string `json:"warning,omitempty"` // a directory has too few agents now
+}
+
+// shortage says which directories have too few agents without one that was removed; "" is none.
+func (s *service) shortage(gone enrolled) string {
+	var out []string
+	for _, j := range s.jobs {
+		left, _ := s.hub.attending(j.audience)
+		switch n := len(left); {
+		case !j.audience.has(&live{enrolled: gone}) || n >= j.minimum:
+		case n == 0:
+			out = append(out, fmt.Sprintf("that was the last agent of directory %s: nothing of it is read until another one attends", j.config.Name))
+		default:
+			out = append(out, fmt.Sprintf("directory %s is left with %d of the %d agents that it needs: no run begins until there are enough", j.config.Name, n, j.minimum))
+		}
+	}
+	return strings.Join(out, "; ")
 }

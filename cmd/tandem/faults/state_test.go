@@ -61,7 +61,7 @@ func TestDamagedStateIsRefusedNamedAndComesBackFromABackup(t *testing.T) {
 			t.Errorf("%s: audit verify answers %+v", name, verified)
 		}
 		var p problems
-		r := w.answers(4, []string{"1 problems in ", "→ restore a backup (tandem state restore)"}, &p, "state", "check")
+		r := w.answers(4, []string{"1 problem in ", "→ restore a backup (tandem state restore)"}, &p, "state", "check")
 		for _, x := range c.words {
 			if !strings.Contains(r.out, x) {
 				t.Errorf("%s: state check does not say %q: %s", name, x, r.out)
@@ -100,7 +100,7 @@ func TestDamageOfIdentityAndEnginesIsNamedWithTheMend(t *testing.T) {
 		w.write(name, good[:len(good)/2])
 		w.Log(name)
 		var p problems
-		w.answers(4, []string{"1 problems in ", c.next}, &p, "state", "check")
+		w.answers(4, []string{"1 problem in ", c.next}, &p, "state", "check")
 		if len(p.Problems) != 1 || p.Problems[0].File != w.path(name) || !strings.Contains(p.Problems[0].Next, c.next) {
 			t.Errorf("%s: the check says %+v", name, p)
 		}

@@ -319,7 +319,7 @@ func (a *account) report() wave.RollbackReport {
 
 // why returns what the rollback waits for, and whether it may be over by itself.
 func (a *account) why() (text string, soon bool) {
-	text, soon = fmt.Sprintf("%d objects cannot be put back yet", len(a.wait)), true
+	text, soon = scoping.Many(len(a.wait), "object", "objects")+" cannot be put back yet", true
 	for i, x := range a.wait {
 		if soon = soon && x.soon; i < 3 {
 			text += fmt.Sprintf("; %s: %s", a.names[x.object], x.why)
