@@ -80,7 +80,7 @@ func TestWhateverIsGivenItsFirstLineIsThePassword(t *testing.T) {
 
 func TestAPanicWhileAPasswordIsReadShowsNone(t *testing.T) {
 	const word = "Secret-New-Passw0rd"
-	out := secrettest.CrashTaking(t, 1, "main.readPassword", func() {
+	out := secrettest.CrashTaking(t, 1, "tandem.readPassword", func() {
 		_, err := readPassword(strings.NewReader(word + "\n"))
 		t.Log(err)
 	})
