@@ -195,7 +195,7 @@ func showScopes(w io.Writer, ss []api.Scope) {
 func kinds[K ~string](m map[K]int) string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, fmt.Sprintf("%d %ss", m[k], k))
+		out = append(out, scoping.Many(m[k], string(k), string(k)+"s"))
 	}
 	if len(out) == 0 {
 		return "no objects"
