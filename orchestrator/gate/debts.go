@@ -219,9 +219,7 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	f.Record, f.Recorded = led.OwnerOfRecord(k.Object, k.Feature)
 	f.Claim, f.Rules = g.o.Claims.Get(f.Owner, k), g.rulesWith(k.Feature, g.ruled[ruledBy{f.Owner, engine.StreamOf(k.Feature), k.Object.Directory}])
 	f.SignIn = g.rules.signsIn
-	if t := led.TroubleOf(k); t != nil && len(t.NotKept) > 0 {
-		f.Unkept = standing.UnkeptOf(t.Want)
-	}
+	f.Unkept = standing.UnkeptOf(led.Unkept(k))
 	switch {
 	case row == nil:
 		f.Expected = g.o.Census.Expected(k.Object)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/scoping"
@@ -166,7 +167,23 @@ func (t *Trouble) ends() int64 {
 }
 
 // TroubleOf returns what is remembered of a key in trouble, nil for others. A change of it changes nothing.
-func (s *State) TroubleOf(k Key) *Trouble { return s.Troubles.get(k.Object)[k.Feature] }
+func (s *State) TroubleOf(k Key) *Trouble {
+	if !strings.Contains(s.Troubles.kept(k.Object).text, `"`+string(k.Feature)+`":`) { // not decoded for another feature's
+		return nil
+	}
+	return s.Troubles.get(k.Object)[k.Feature]
+}
+
+// Unkept returns the digest of what is not written any more for a key since it does not last; "" where nothing is.
+func (s *State) Unkept(k Key) string {
+	if !s.Troubles.kept(k.Object).lost {
+		return ""
+	}
+	if t := s.TroubleOf(k); t != nil && len(t.NotKept) > 0 {
+		return t.Want
+	}
+	return ""
+}
 
 // trouble lets f change what is remembered of a key.
 func (s *State) trouble(k Key, f func(*Trouble)) {

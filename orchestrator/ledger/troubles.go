@@ -25,10 +25,33 @@ type Troubles struct {
 type kept struct {
 	text string // JSON of its troubles by feature
 	ends int64  // before this time none of them is over
+	lost bool   // something of it does not last: few are, and it is asked of every key that is looked at
+}
+
+// keep encodes what is remembered of an object.
+func keep(fs map[scoping.Feature]*Trouble, text []byte) kept {
+	k := kept{text: string(text), ends: endOf(fs)}
+	for _, x := range fs {
+		k.lost = k.lost || len(x.NotKept) > 0
+	}
+	return k
 }
 
 // get returns the troubles of an object, which are the caller's.
 func (t *Troubles) get(o scoping.ObjectID) map[scoping.Feature]*Trouble {
+	k := t.kept(o)
+	if k.text == "" {
+		return nil
+	}
+	fs, err := decodeTroubles(o, []byte(k.text))
+	if err != nil { // it was decoded before
+		t.fail(err)
+	}
+	return fs
+}
+
+// kept returns what is remembered of an object as it is stored.
+func (t *Troubles) kept(o scoping.ObjectID) kept {
 	k, known := t.of[o]
 	if !known && t.shelf != nil {
 		b, err := t.shelf.Get(troubleSection, o.String())
@@ -40,14 +63,7 @@ func (t *Troubles) get(o scoping.ObjectID) map[scoping.Feature]*Trouble {
 		}
 		t.take(o, k)
 	}
-	if k.text == "" {
-		return nil
-	}
-	fs, err := decodeTroubles(o, []byte(k.text))
-	if err != nil { // it was decoded before
-		t.fail(err)
-	}
-	return fs
+	return k
 }
 
 // fail remembers the first trouble with reading.
@@ -75,7 +91,7 @@ func takeTroubles(o scoping.ObjectID, b []byte) (kept, error) {
 	if err != nil || len(fs) == 0 {
 		return kept{}, err
 	}
-	return kept{string(b), endOf(fs)}, nil
+	return keep(fs, b), nil
 }
 
 // endOf returns when the first of an object's troubles is over.
@@ -103,7 +119,7 @@ func (t *Troubles) put(o scoping.ObjectID, fs map[scoping.Feature]*Trouble) {
 		if err != nil { // texts and numbers always can be
 			t.fail(fmt.Errorf("encoding the troubles of %s: %w", o, err))
 		}
-		k = kept{string(b), endOf(fs)}
+		k = keep(fs, b)
 	}
 	t.take(o, k)
 	t.note(o)

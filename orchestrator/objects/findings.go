@@ -71,7 +71,7 @@ func (v *View) findingsOf(s *ledger.State, row *ledger.Row) []Finding {
 		out = append(out, v.unreachable(refs, row.Kind, l.Never))
 	}
 	for _, k := range []ledger.Key{base, refs} {
-		if t := s.TroubleOf(k); t != nil && len(t.NotKept) > 0 {
+		if s.Unkept(k) != "" {
 			out = append(out, Finding{Key: k, Code: gate.CodeNotKept, Message: fmt.Sprintf(
 				"what %s says was written %d times within 24 h and taken back each time, by the tenant or by somebody in it; it is left alone until it changes, or `tandem errors retry`",
 				k.Feature, ledger.MaxWrites)})
