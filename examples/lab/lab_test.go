@@ -69,3 +69,26 @@ func TestTheAdministratorInLabJSONResetsPasswords(t *testing.T) {
 		t.Errorf("the lab counts its own administrator: %v, %v", objects, err)
 	}
 }
+
+// HR's people are in the tenant when the log has told of them.
+func TestTheTenantEmploysWhomHRSends(t *testing.T) {
+	l, err := lab.Up(t.Context(), lab.Options{Dir: t.TempDir(), Directory: lab.NoDirectory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	told, err := l.Employ(t.Context(), lab.Employee{Number: "1", GivenName: "Ann", Surname: "Able", UserName: "ann@contoso.test", Manager: "2", Active: true},
+		lab.Employee{Number: "2", GivenName: "Bo", Surname: "Boss", UserName: "bo@contoso.test", Active: true}, lab.Employee{Number: "3", UserName: "no@elsewhere.test", GivenName: "No", Surname: "One"})
+	if err != nil || told["1"] != (lab.Employed{Action: "create", Status: "success"}) || told["2"].Status != "success" || told["3"].Status != "failure" || told["3"].Reason == "" {
+		t.Fatalf("%v %v", told, err)
+	}
+	ann, _ := l.User("ann@contoso.test")
+	bo, there := l.User("bo@contoso.test")
+	if !there || ann.Manager != bo.ID {
+		t.Errorf("%+v %+v", ann, bo)
+	}
+}

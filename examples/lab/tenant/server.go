@@ -37,7 +37,7 @@ type ServeOptions struct {
 }
 
 // Delays say how long inbound provisioning takes, on the model's clock: until a request is carried out, and from then until the log tells
-// of it. 0 is a second each; negative is none.
+// of it. 0 is half a second and a second; negative is none.
 type Delays struct{ Cycle, Log time.Duration }
 
 // Server is a running wire front.

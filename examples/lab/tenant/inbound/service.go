@@ -30,9 +30,10 @@ type Options struct {
 	LogDelay time.Duration // from then to its being in the log; default DefaultLogDelay, negative is at once
 }
 
-// The delays of a lab, which nobody is to wait for long.
+// The delays of a lab, which nobody is to wait for long. The log has seconds: with one second of delay, what it tells is of an earlier
+// second than whatever is sent after it was read.
 const (
-	DefaultCycle    = time.Second
+	DefaultCycle    = 500 * time.Millisecond
 	DefaultLogDelay = time.Second
 )
 
