@@ -55,18 +55,21 @@ const password = "First-Passw0rd!"
 // everywhere runs a test over Samba and over the embedded directory, which shall be the same.
 func everywhere(t *testing.T, test func(*world)) {
 	t.Helper()
-	t.Run("samba", func(t *testing.T) {
-		if samba.LeftOut() {
-			t.Log("not checked: TANDEM_NO_SAMBA=1")
-			return
-		}
-		dc, err := shared.DC()
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(newWorld(t, true, directory.Connection{URLs: []string{dc.URL()}, Base: dc.Base(), CA: dc.CAPEM()}, dc.Domain(), dc.AdminUser(), dc.AdminPassword()))
-	})
+	t.Run("samba", func(t *testing.T) { onSamba(t, test) })
 	t.Run("embedded", func(t *testing.T) { test(embedded(t)) })
+}
+
+func onSamba(t *testing.T, test func(*world)) {
+	t.Helper()
+	if samba.LeftOut() {
+		t.Log("not checked: TANDEM_NO_SAMBA=1")
+		return
+	}
+	dc, err := shared.DC()
+	if err != nil {
+		t.Fatal(err)
+	}
+	test(newWorld(t, true, directory.Connection{URLs: []string{dc.URL()}, Base: dc.Base(), CA: dc.CAPEM()}, dc.Domain(), dc.AdminUser(), dc.AdminPassword()))
 }
 
 func embedded(t *testing.T) *world {
@@ -217,7 +220,12 @@ func (w *world) of(t provision.Target, g scoping.GUID, op provision.Op) provisio
 // carry gives a write with a permit.
 func (w *world) carry(t provision.Target, v provision.Values) sink.Outcome {
 	w.Helper()
-	return w.sink.Carry(w.Context(), t, nil, func(context.Context) (sink.Permit, error) { return sink.Permit{Remaining: time.Minute, Values: v}, nil })
+	return w.sink.Carry(w.Context(), t, nil, permits(v))
+}
+
+// permits is a host that allows it.
+func permits(v provision.Values) func(context.Context) (sink.Permit, error) {
+	return func(context.Context) (sink.Permit, error) { return sink.Permit{Remaining: time.Minute, Values: v}, nil }
 }
 
 func set(pairs ...string) []provision.Set {
