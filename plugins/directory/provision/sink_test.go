@@ -128,8 +128,8 @@ func TestATakenNameIsToldFromATakenPerson(t *testing.T) {
 		w.wants("free", o, provision.Done)
 		g := o.Result.Object
 		w.wants("common name", w.carry(w.of(second, g, provision.Rename), provision.Values{WasName: second.Link.Value, Name: "DORA"}), provision.TakenName)
-		w.wants("account name of another, later", w.carry(w.of(second, g, provision.Modify), provision.Values{Set: []provision.Set{{Attribute: "sAMAccountName", Was: []string{"dora2" + w.suffix}, To: []string{"dora" + w.suffix}}}}),
-			provision.TakenName, "sAMAccountName")
+		w.wants("principal name of another, later", w.carry(w.of(second, g, provision.Modify), provision.Values{Set: set("userPrincipalName", "dora"+w.suffix+"@"+w.domain)}),
+			provision.TakenName, "userPrincipalName")
 		w.wants("rename to a free one", w.carry(w.of(second, g, provision.Rename), provision.Values{WasName: second.Link.Value, Name: "Dora 2"}), provision.Done)
 		w.ok(w.admin.ModifyDN(ldap.NewModifyDNRequest("CN=Dora,"+w.ou, "CN=Dora 2", true, w.below)))
 		move := w.of(second, g, provision.Move)

@@ -43,6 +43,7 @@ type world struct {
 	suffix     string
 	svc        []byte // its SID
 	svcDN      string
+	plain      []byte // the access list of ou before svc was given anything
 	sink       *sink.Sink
 	link       string // the attribute
 	cloud      int
@@ -103,15 +104,31 @@ func newWorld(t *testing.T, isSamba bool, c directory.Connection, domain, admin,
 	var err error
 	w.svcDN, w.svc, err = delegation.Account(w.admin, "CN=Users,"+w.base, "prov"+w.suffix, password)
 	w.ok(err)
+	w.plain, err = delegation.Read(w.admin, w.ou)
+	w.ok(err)
 	w.delegate()
 	w.sink = &sink.Sink{Directory: c, Account: directory.Account{User: "prov" + w.suffix + "@" + domain, Password: secret.Take([]byte(password))}, Random: rand.Reader}
 	return w
 }
 
-func (w *world) delegate() {
+// delegate gives svc what it needs, but for what is named.
+func (w *world) delegate(without ...string) {
 	w.Helper()
-	w.ok(delegation.Grant(w.admin, w.ou, w.svc, delegation.Entry{Mask: delegation.FullControl, For: delegation.Users}, delegation.Entry{Mask: delegation.FullControl, For: delegation.Groups},
-		delegation.Entry{Mask: delegation.FullControl, For: "bf967aa5-0de6-11d0-a285-00aa003049e2"}, delegation.Entry{Mask: delegation.FullControl}))
+	var entries []delegation.Entry
+	for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link(w.link)} {
+		for name, e := range all {
+			if !slices.Contains(without, name) {
+				entries = append(entries, e)
+			}
+		}
+	}
+	w.ok(delegation.Grant(w.admin, w.ou, w.svc, entries...))
+}
+
+// undelegate takes everything from svc.
+func (w *world) undelegate() {
+	w.Helper()
+	w.ok(delegation.Write(w.admin, w.ou, w.plain))
 }
 
 func (w *world) dial(user, password string) *ldap.Conn {
