@@ -14,6 +14,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/supervisor"
 	"github.com/tandem-sync/tandem/orchestrator/writeback"
@@ -45,6 +46,8 @@ type supervised struct {
 var (
 	_ run.Engines       = (*engines)(nil)
 	_ writeback.Engines = (*engines)(nil)
+
+	_ provisioning.Engines = (*engines)(nil)
 )
 
 func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error) {
@@ -62,7 +65,8 @@ func newEngines(c *Config, dirs []engine.Directory, o Options) (*engines, error)
 			settings = []byte("{}")
 		}
 		conf := engine.Config{Engine: ec.Name, DataDir: data, Directories: dirs, Settings: settings,
-			Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash, scoping.PasswordWriteback}}
+			Features: []scoping.Feature{scoping.Users, scoping.Groups, scoping.Contacts, scoping.References, scoping.Extensions, scoping.PasswordHash, scoping.PasswordWriteback,
+				scoping.UserProvisioning, scoping.GroupProvisioning}}
 		e.names = append(e.names, ec.Name)
 		e.all[ec.Name] = &supervised{settings: settings, saved: state.SavedFile(o.StateDir, ec.Name), Supervisor: supervisor.New(supervisor.Options{Name: ec.Name, Start: supervisor.Command(commandOf(ec, o)), Config: conf, Accounts: accountsOf(ec),
 			OnChange: func(s supervisor.Status) { logStatus(o.Logger, s) }})}
@@ -204,7 +208,20 @@ func (e *engines) Run(ctx context.Context, name string, r engine.RunRequest, c e
 	return s.Run(ctx, r, c)
 }
 
-// Deliver implements writeback.Engines.
+// Map implements provisioning.Engines.
+func (e *engines) Map(ctx context.Context, name string, r engine.MapRequest, sources []engine.Source, take func([]engine.Mapping) error) (engine.MapBegin, error) {
+	s, err := e.get(ctx, name)
+	if err != nil {
+		return engine.MapBegin{}, err
+	}
+	impl, _, err := s.Engine(ctx)
+	if err != nil {
+		return engine.MapBegin{}, err
+	}
+	return engine.Map(ctx, impl, r, sources, take)
+}
+
+// Deliver implements writeback.Engines and provisioning.Engines.
 func (e *engines) Deliver(ctx context.Context, name string, d engine.Delivery, permit func(context.Context) (engine.Permit, error)) (engine.DeliveryResult, bool, error) {
 	s, err := e.get(ctx, name)
 	if err != nil {

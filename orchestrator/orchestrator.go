@@ -135,7 +135,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	}
 	configured := x.config.identify()
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
-		Deliverer: x.engines, Relay: relayOf{tenantFor{x.tenant, configured.TenantID}}, Own: x.config.ownAccounts(), Alive: schedule.Alive,
+		Deliverer: x.engines, Bringers: x.engines, Relay: relayOf{tenantFor{x.tenant, configured.TenantID}}, Own: x.config.ownAccounts(), Alive: schedule.Alive,
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
 		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: x.tenant.Refused, Unregistered: x.tenant.Unregistered, Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})

@@ -81,6 +81,11 @@ var errIncomplete = errors.New("the run was not complete")
 // Run implements schedule.Work.
 func (s scheduled) Run(ctx context.Context, name string) error {
 	r, err := s.x.host.Sync(ctx, name, run.SyncOptions{FullEvery: s.x.fullEvery(name)})
+	if err == nil {
+		var p run.Report
+		p, err = s.x.host.Provision(ctx, name, run.SyncOptions{})
+		r = r.And(p)
+	}
 	switch {
 	case errors.Is(err, problem.ErrNoPolicy):
 		return nil // there is nothing to do yet

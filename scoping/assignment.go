@@ -50,8 +50,13 @@ type Assignment struct {
 	Features  []Feature `json:"features"`
 	Kinds     []Kind    `json:"kinds,omitempty"`    // narrows References to objects of these kinds; see [Scope.Kinds]
 	Priority  int       `json:"priority,omitempty"` // among assignments of the same subtree the higher number wins
-	Leaving   Leaving   `json:"leaving,omitempty"`  // for engine none: overrides the default
+	Leaving   Leaving   `json:"leaving,omitempty"`  // for engine none, and with From: overrides the default
 	Selector  Selector  `json:"selector,omitzero"`
+
+	// Of assignments from the tenant into the directory, to which Under is the container:
+	From  From     `json:"from,omitzero"`
+	Link  string   `json:"link,omitempty"`  // the directory's attribute that shows what something was made of; see LinkOr
+	Match []string `json:"match,omitempty"` // by which a person is looked for before an account is made; see MatchOr
 
 	Pos        Pos   `json:"-"`
 	EnginePos  Pos   `json:"-"`

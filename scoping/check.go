@@ -35,6 +35,11 @@ func (c *compiler) checkPins() {
 		if g := a.Selector.MemberOf; g.DN != "" && g.GUID.IsZero() {
 			c.mistakes.Add(cmp.Or(g.Pos, a.Pos), fmt.Sprintf("%s of assignment %q is not resolved to a group of the directory", g.DN, a.Name), "")
 		}
+		for _, g := range a.From.Groups {
+			if g.ID == "" {
+				c.mistakes.Add(cmp.Or(g.Pos, a.Pos), fmt.Sprintf("%s of assignment %q is not resolved to a group of the tenant", g.Name, a.Name), "")
+			}
+		}
 	}
 }
 
@@ -114,7 +119,14 @@ func (c *compiler) checkAssignment(i int) {
 	c.checkSelector(a)
 	c.checkEngine(a)
 	c.checkFeatures(a)
+	if a.Provisions() {
+		c.checkTarget(a)
+		return
+	}
 	c.checkLeaving(a)
+	if a.Link != "" || len(a.Match) > 0 {
+		c.mistakes.Add(a.Pos, fmt.Sprintf("assignment %q says \"link\" or \"match\", which belong to \"from\"", a.Name), "remove them")
+	}
 }
 
 // checkSelector judges what can be judged of a selector without a directory.
@@ -127,15 +139,6 @@ func (c *compiler) checkSelector(a *Assignment) {
 	}
 	if s.Filter != "" {
 		c.checkFilter(a)
-	}
-	if !a.narrowed() {
-		return
-	}
-	for i, f := range a.Features {
-		if r, ok := Row(f); ok && r.PerDomain {
-			c.mistakes.Add(posAt(a.FeaturePos, i, a.Pos), fmt.Sprintf("assignment %q chooses objects for feature %q (%s), which belongs to a whole directory", a.Name, f, r),
-				"give it in an assignment of the directory's root, without a selector")
-		}
 	}
 }
 
@@ -193,17 +196,8 @@ func (c *compiler) checkFeatures(a *Assignment) {
 					"give it to another engine, or to none")
 			}
 		}
-		c.checkPerDomain(a, r, pos)
 	}
 	c.checkKinds(a)
-}
-
-// checkPerDomain refuses to give an OU what belongs to a whole directory.
-func (c *compiler) checkPerDomain(a *Assignment, r FeatureRow, pos Pos) {
-	if r.PerDomain && !a.narrowed() && (len(a.Under.Ancestors) > 0 || len(a.Except) > 0) {
-		c.mistakes.Add(pos, fmt.Sprintf("assignment %q gives feature %q (%s) to a part of directory %s; it belongs to a whole directory", a.Name, r.Feature, r, a.Directory),
-			"give it in an assignment of the directory's root, without exceptions")
-	}
 }
 
 func (c *compiler) checkKinds(a *Assignment) {

@@ -21,10 +21,14 @@ func Compile(policy Policy, engines map[string]EngineCaps) (*Partition, error) {
 	c.on = fieldsOn(policy.Features)
 	c.check()
 	c.checkPins()
+	c.checkTargets()
 	if err := c.mistakes.Err(); err != nil {
 		return nil, err
 	}
-	p := &Partition{on: c.on, defaults: policy.Defaults, matches: policy.Matches, assignments: policy.Assignments}
+	c.policy.Assignments, policy.Assignments = slices.Clone(policy.Assignments), nil
+	var targets []Assignment
+	c.policy.Assignments, targets = parted(c.policy.Assignments)
+	p := &Partition{on: c.on, defaults: policy.Defaults, matches: policy.Matches, assignments: c.policy.Assignments, provisioning: targets}
 	p.features = inTableOrder(policy.Features)
 	p.owners = c.owners()
 	for _, name := range c.directories() {

@@ -10,7 +10,7 @@ import (
 // after hand-overs its assignments are made anew, with the names of those they came from. Between two hand-overs of one plan
 // that chooses objects and assigns their references apart there may be owners that no policy can say; then it says nearly that.
 func (p *Partition) Policy() Policy {
-	return Policy{Features: slices.Clone(p.features), Defaults: p.defaults, Matches: p.matches, Assignments: slices.Clone(p.assignments)}
+	return Policy{Features: slices.Clone(p.features), Defaults: p.defaults, Matches: p.matches, Assignments: slices.Concat(p.assignments, p.provisioning)}
 }
 
 // derive makes assignments of what the partition remembers.

@@ -20,8 +20,11 @@ type partitionJSON struct {
 	Defaults    Defaults     `json:"defaults"`
 	Matches     string       `json:"matches,omitempty"`
 	Assignments []Assignment `json:"assignments"`
-	Owners      []Owner      `json:"owners"`
-	Directories []partJSON   `json:"directories"`
+
+	Provisioning []Assignment `json:"provisioning,omitempty"`
+
+	Owners      []Owner    `json:"owners"`
+	Directories []partJSON `json:"directories"`
 }
 
 type partJSON struct {
@@ -50,7 +53,7 @@ type layerJSON struct {
 // give equal bytes.
 func (p *Partition) MarshalJSON() ([]byte, error) {
 	out := partitionJSON{Version: FormatVersion, Revision: p.revision, Features: p.features, Defaults: p.defaults,
-		Matches: p.matches, Assignments: p.assignments, Owners: p.owners}
+		Matches: p.matches, Assignments: p.assignments, Provisioning: p.provisioning, Owners: p.owners}
 	for _, d := range p.parts {
 		pj := partJSON{Name: d.name, Choices: p.Choices(d.name)}
 		for n, x := range d.tree.nodes {
@@ -83,7 +86,7 @@ func (p *Partition) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	out := Partition{revision: in.Revision, on: fieldsOn(in.Features), features: in.Features, defaults: in.Defaults,
-		matches: in.Matches, assignments: in.Assignments, owners: in.Owners}
+		matches: in.Matches, assignments: in.Assignments, provisioning: in.Provisioning, owners: in.Owners}
 	if len(in.Owners) == 0 {
 		return fmt.Errorf("%w: it has no owners", ErrFormat)
 	}

@@ -17,8 +17,10 @@ type Partition struct {
 	defaults    Defaults
 	matches     string
 	assignments []Assignment
-	owners      []Owner // [0] is outside
-	parts       []*part // by name of directory
+
+	provisioning []Assignment // from the tenant into directories, the higher priority first
+	owners       []Owner      // [0] is outside
+	parts        []*part      // by name of directory
 }
 
 // Empty gives the partition that was before the first: it switches nothing on and owns nothing.
@@ -156,6 +158,9 @@ func (p *Partition) Owner(place Place, k Kind, f Feature) Owner {
 	i, ok := fieldOf(k, f)
 	if !ok || !p.on.has(i) {
 		return p.owners[outside]
+	}
+	if f.Provisions() {
+		return p.target(place, f)
 	}
 	d := p.part(place.Directory)
 	if d == nil {
@@ -297,6 +302,9 @@ func (p *Partition) Engines() []string {
 		if o.Engine != None {
 			names = append(names, o.Engine)
 		}
+	}
+	for _, a := range p.provisioning {
+		names = append(names, a.Engine)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -21,10 +21,10 @@ func (p *Partition) Restate(new *Partition) (*Partition, []Change) {
 	r := restating{old: p, new: new}
 	out := p.shallow()
 	out.revision++
-	out.defaults, out.matches = new.defaults, new.matches
+	out.defaults, out.matches, out.provisioning = new.defaults, new.matches, new.provisioning
 	out.overlay(p, new, p.on, directoriesOf(p, new), r.merge)
 	out.assignments = out.derive()
-	changes := slices.Concat(defaultsChanges(p.defaults, new.defaults), matchesChange(p.matches, new.matches), p.renames(new), r.changes)
+	changes := slices.Concat(defaultsChanges(p.defaults, new.defaults), matchesChange(p.matches, new.matches), targetChanges(p.provisioning, new.provisioning), p.renames(new), r.changes)
 	if len(Diff(p, new)) == 0 {
 		out = new.Succeed(p, Epoch{})
 		changes = append(changes, featureChanges(p.features, new.features)...)
@@ -108,6 +108,35 @@ func matchesChange(was, is string) []Change {
 	return []Change{{"matches", was, is}}
 }
 
+// targetChanges tells of assignments from the tenant into directories: they hand nothing over.
+func targetChanges(was, is []Assignment) (out []Change) {
+	words := func(all []Assignment, name string) string {
+		for _, a := range all {
+			if a.Name == name {
+				return a.inWords()
+			}
+		}
+		return ""
+	}
+	for _, a := range slices.Concat(is, was) {
+		c := Change{fmt.Sprintf("assignment %q, tenant to directory", a.Name), words(was, a.Name), words(is, a.Name)}
+		if c.From != c.To && !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// inWords says what an assignment from the tenant into a directory says.
+func (a *Assignment) inWords() string {
+	var groups []string
+	for _, g := range a.From.Groups {
+		groups = append(groups, fmt.Sprintf("%s (%s)", g.Name, g.ID))
+	}
+	return fmt.Sprintf("%s by %s from groups %s to %s, link %s, match %s, leaving %s, priority %d", quoted(a.Features), a.Engine, strings.Join(groups, ", "), a.Under.DN, a.LinkOr(),
+		strings.Join(a.MatchOr(), ", "), a.Leaving, a.Priority)
+}
+
 func featureChanges(was, is []Feature) []Change {
 	if slices.Equal(was, is) {
 		return nil
@@ -132,7 +161,7 @@ func (p *Partition) renames(new *Partition) (out []Change) {
 
 // named gives the containers and groups that the assignments of a directory name, each once.
 func (p *Partition) named(directory string) (out []Pin) {
-	for _, a := range p.assignments {
+	for _, a := range slices.Concat(p.assignments, p.provisioning) {
 		if a.Directory != directory {
 			continue
 		}

@@ -8,13 +8,13 @@ import (
 // FeatureRow is one row of the feature table: what a feature is, what may be asked of it, and who can do it. Every tenant
 // attribute stands in exactly one row (rule F2).
 type FeatureRow struct {
-	Number    int // of the row, for messages
-	Feature   Feature
-	Title     string
-	Kinds     []Kind    // whose objects it concerns; of a base feature one
-	Needs     []Feature // to be switched on as well; empty for base features
-	PerDomain bool      // assigned per directory only, not per OU
-	Follows   bool      // belongs to whoever has the base feature of the object, unless it is assigned apart
+	Number  int // of the row, for messages
+	Feature Feature
+	Title   string
+	Kinds   []Kind    // whose objects it concerns; of a base feature one
+	Needs   []Feature // to be switched on as well; empty for base features
+	Into    bool      // goes from the tenant into a directory: it belongs to a container, with "from"
+	Follows bool      // belongs to whoever has the base feature of the object, unless it is assigned apart
 
 	Connect   Support // what Microsoft Entra Connect Sync can do
 	CloudSync Support // what Microsoft Entra Cloud Sync can do
@@ -59,9 +59,9 @@ var featureTable = []FeatureRow{
 	{9, PasswordWriteback, "password writeback", []Kind{User}, []Feature{Users}, false, true, Support{true, "of a whole domain"}, Support{true, "of a whole domain"},
 		cannot("Graph tells nobody of changed passwords"), guide + "; rule F3"},
 	{10, GroupProvisioning, "provisioning of groups to Active Directory", []Kind{Group}, nil, true, false,
-		cannot("Connect provisions no groups to Active Directory (its group writeback ended)"), can, can, guide + " (group provisioning to AD)"},
+		cannot("Connect provisions no groups to Active Directory (its group writeback ended)"), can, Support{true, "is only read"}, guide + " (group provisioning to AD)"},
 	{11, UserProvisioning, "provisioning of users to Active Directory", []Kind{User}, nil, true, false,
-		cannot("Connect provisions no users to Active Directory"), cannot("Cloud Sync provisions no users to Active Directory (a preview since August 2026)"), can,
+		cannot("Connect provisions no users to Active Directory"), Support{true, "in preview (August 2026)"}, Support{true, "is only read"},
 		guide + " (user provisioning to AD)"},
 }
 

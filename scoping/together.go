@@ -24,7 +24,6 @@ func (c *compiler) checkOwners(t *territory) {
 		}
 	}
 	c.checkChosen(t)
-	c.checkDomain(t)
 }
 
 // checkFollower judges one field that follows, at one node.
@@ -80,27 +79,6 @@ func (c *compiler) checkChosen(t *territory) {
 					break
 				}
 			}
-		}
-	}
-}
-
-// checkDomain judges features that belong to a whole directory: each needs an owner.
-func (c *compiler) checkDomain(t *territory) {
-	for _, r := range featureTable {
-		f, ok := fieldOf(r.Kinds[0], r.Feature)
-		if !r.PerDomain || !ok || !c.on.has(f) {
-			continue
-		}
-		owner := -1
-		for i, a := range c.policy.Assignments {
-			if a.Directory == t.part.name && !a.narrowed() && slices.Contains(a.Features, r.Feature) {
-				owner = i
-			}
-		}
-		if owner < 0 {
-			c.mistakes.Add(c.policy.Pos, fmt.Sprintf("nobody owns %s of directory %s", r.Feature, t.part.name),
-				"add it to an assignment of the directory's root, with an engine or with \"engine: none\"")
-			continue
 		}
 	}
 }

@@ -142,6 +142,7 @@ type Case struct {
 	Power      map[string]string // cloud id -> why it holds power; absent: not asked yet
 	// Answered returns what a person said about a grave write of this object and feature, and in which held set; nil: nothing.
 	Answered func(ledger.Grave) (ledger.HoldState, string)
+	Brought  string          // the assignment that brings objects of the tenant to where it lies, of an object without a link; empty: none does
 	Excluded string          // why its owner's rules left the object out when they were asked last, "" if they did not
 	Trouble  *ledger.Trouble // what is remembered of earlier attempts, nil for none
 	Refused  []ledger.Part   // what this session tried and the tenant refused

@@ -29,6 +29,9 @@ const (
 	CodeEpoch      Code = "epoch"        // it was read under a grant that changed since
 	CodeCeiling    Code = "ceiling"      // the run was only to be judged
 	CodeUnclaimed  Code = "unclaimed"    // its new owner leaves it out, or does not speak of it
+
+	CodeCloudMastered  Code = "cloud-mastered"  // it was made of an object of the tenant: what the tenant has goes to the directory
+	CodeCloudMasteredQ Code = "cloud-mastered?" // it lies where objects of the tenant are brought, and the ledger does not know it
 )
 
 // What keeps a write from being sent now.
@@ -99,6 +102,7 @@ const (
 // What is said of passwords.
 const (
 	CodePasswordWanted    Code = "password-wanted"   // it is to be proposed with its credential
+	CodeNobodyKnows       Code = "nobody-knows"      // the password was made with the account
 	CodePasswordLeftOut   Code = "password-left-out" // by the engine's rules
 	CodeTemporaryPassword Code = "temporary-password"
 	CodeTenantHasOlder    Code = "tenant-has-older-password" // and keeps it, since the newer one is left out

@@ -211,6 +211,7 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	if name != "" {
 		f.Owner = name
 	}
+	f.Mastered = row != nil && row.Cloud != 0 && k.Feature != scoping.PasswordHash
 	f.Answered = strings.HasPrefix(led.Unsettled[k.Object][k.Feature].Code, ledger.HeldAnswer)
 	f.Partial = k.Feature == scoping.References && led.Unsettled[k.Object][k.Feature].Code == string(engine.Partial)
 	f.Ran = led.Runs[f.Owner] != nil

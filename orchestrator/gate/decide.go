@@ -21,6 +21,9 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 	if v, bad := malformed(c, p); bad {
 		return v
 	}
+	if v, done := mastered(c, p); done {
+		return v
+	}
 	if p.Want == engine.Gone {
 		return decideGone(c, p)
 	}
@@ -33,6 +36,23 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 	}
 	v = wanted(c, p)
 	return read(p, asMode(c, p, v, final))
+}
+
+// mastered answers proposals about what was made of an object of the tenant: the other direction writes it, and this one nothing but its password (flows §4). What lies in a container
+// to which such objects are brought, and is linked to none, is nobody's to make again in the tenant: it may be one whose write had no answer.
+func mastered(c Case, p engine.Proposal) (Verdict, bool) {
+	if !c.Without.heedsMasters() || p.Feature == scoping.PasswordHash {
+		return Verdict{}, false
+	}
+	if c.Row != nil && c.Row.Cloud != 0 {
+		v := settle(engine.Released, CodeCloudMastered, "it was made of an object of the tenant, "+c.Row.CloudID+": its values go from the tenant to the directory")
+		v.Nothing = true
+		return v, true
+	}
+	if c.Row == nil && c.Brought != "" && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone {
+		return settle(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("assignment %q brings objects of the tenant to where it lies, and nothing tells that it was made of one: move it elsewhere if it is the directory's own", c.Brought)), true
+	}
+	return Verdict{}, false
 }
 
 // malformed refuses what no engine may propose, whoever owns the object.

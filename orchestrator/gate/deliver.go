@@ -1,12 +1,15 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
 )
@@ -21,6 +24,9 @@ type Delivery struct {
 	By       string
 	CloudID  string
 	Deadline time.Time
+	// Of a write for an object of the tenant: Object is in the directory, with no GUID yet where it is to be made. Its kind and feature are those of the other direction.
+	Provisioned *ledger.Provisioned
+	Kind        scoping.Kind // empty: a user
 }
 
 // Denial says in a word why a delivery is not permitted; empty: it is.
@@ -32,6 +38,7 @@ const (
 	DeniedOld  Denial = "too-old"      // it may have been permitted before: ids are forgotten
 	DeniedSeen Denial = "seen"         // the id was permitted before
 	DeniedGone Denial = "gone"         // the directory shows no living user
+	DeniedLink Denial = "not-linked"   // the ledger does not tie it to the object of the tenant that it is written for
 	DeniedNone Denial = "not-in-scope" // nobody owns it
 	DeniedMove Denial = "moved"        // it belongs to another engine by now: that one does it when it is asked for again
 	DeniedStop Denial = "stopped"
@@ -49,6 +56,7 @@ type PermitCase struct {
 	Stopped   string // why nothing may be written there; empty: it may
 	Frozen    bool
 	Busy      bool
+	Unlinked  bool          // a write for an object of the tenant, and the ledger does not tie the two
 	Tenure    time.Duration // what is left of this host's right to write
 	Needs     time.Duration // what has to be left of it
 	Remaining time.Duration // until the deadline
@@ -69,6 +77,8 @@ func Permits(c PermitCase) (Denial, string) {
 		return DeniedOld, "it is so old that it may have been carried out before"
 	case !c.User:
 		return DeniedGone, "the directory shows no such user"
+	case c.Unlinked:
+		return DeniedLink, "the ledger does not link it with that object of the tenant, or links either with another one"
 	case c.Owner == scoping.None:
 		return DeniedNone, "no engine owns it there"
 	case c.Engine != "" && c.Owner != c.Engine:
@@ -120,7 +130,7 @@ func (g *Gate) Permit(ctx context.Context, d Delivery) (time.Duration, Denial, s
 	if err := g.record(ctx, []ledger.Record{r}); err != nil {
 		return 0, DeniedStop, "", err
 	}
-	g.wire[d.ID] = onWire{object: d.Object, place: sight.Place(d.Object.Directory), kind: scoping.User, feature: d.Feature}
+	g.wire[d.ID] = onWire{object: d.Object, place: g.placeOf(d, sight), kind: d.kind(), feature: d.Feature}
 	return remaining, NotDenied, "", nil
 }
 
@@ -141,8 +151,13 @@ func (g *Gate) Delivered(ctx context.Context, d Delivery, r engine.DeliveryResul
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.wire, d.ID)
+	return g.ended(ctx, d, r)
+}
+
+// ended records the end of a delivery. The lock is held.
+func (g *Gate) ended(ctx context.Context, d Delivery, r engine.DeliveryResult) error {
 	rec := d.record(g.o.Census.Sight(d.Object), ledger.Ended, g.auth.Epoch)
-	rec.Code, rec.Reason, rec.Outcome = r.Code, r.Reason, outcomeOf(r.Code)
+	rec.Code, rec.Reason, rec.Outcome, rec.Delivery.Result = r.Code, r.Reason, outcomeOf(r.Code), r.Provision
 	return g.record(state.WithReserve(ctx), []ledger.Record{rec}) // what was permitted must end, even on a full disk
 }
 
@@ -181,18 +196,36 @@ func outcomeOf(code string) engine.Outcome {
 func (d Delivery) event() bool { return d.Feature == scoping.PasswordWriteback }
 
 func (d Delivery) record(s Sight, step ledger.Step, e scoping.Epoch) ledger.Record {
-	return ledger.Record{Type: ledger.DeliveryType, Engine: d.Engine, Object: &d.Object, Kind: scoping.User, Name: s.Name, Feature: d.Feature, Op: d.Op, By: d.By, Epoch: e,
+	r := ledger.Record{Type: ledger.DeliveryType, Engine: d.Engine, Object: &d.Object, Kind: d.kind(), Name: s.Name, Feature: d.Feature, Op: d.Op, By: d.By, Epoch: e,
 		Delivery: &ledger.Delivery{ID: d.ID, Step: step, CloudID: d.CloudID}}
+	if step == ledger.Permitted {
+		r.Delivery.Provisioned = d.Provisioned
+	}
+	return r
+}
+
+func (d Delivery) kind() scoping.Kind { return cmp.Or(d.Kind, scoping.User) }
+
+// placeOf returns where a delivery writes: where its object lies, or is to be made. The lock is held.
+func (g *Gate) placeOf(d Delivery, s Sight) scoping.Place {
+	if p := d.Provisioned; p != nil && p.Op == provision.Add {
+		at := g.o.Census.Brief(scoping.ObjectID{Directory: d.Object.Directory, GUID: p.Container})
+		return scoping.Place{Directory: d.Object.Directory, Ancestors: append([]scoping.GUID{p.Container}, at.Chain...)}
+	}
+	return s.Place(d.Object.Directory)
 }
 
 // permitCase snapshots what a permit depends on. The lock is held.
 func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 	sight := g.o.Census.Sight(d.Object)
-	place := sight.Place(d.Object.Directory)
+	place := g.placeOf(d, sight)
 	_, seen := g.delivered(d.ID)
 	c := PermitCase{Seen: seen, Forgotten: d.event() && d.Deadline.UnixMilli() <= g.o.Ledger.EventsUntil, User: sight.Known && !sight.Gone && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
-		Remaining: d.Deadline.Sub(g.o.Clock.Now()), Busy: g.o.Ledger.Busy(d.Object, g.steady()), Frozen: g.isFrozen(place, scoping.User, d.Feature)}
-	if c.Owner = g.auth.Owner(place, scoping.User, d.Feature).Engine; c.Owner == "" {
+		Remaining: d.Deadline.Sub(g.o.Clock.Now()), Busy: g.o.Ledger.Busy(d.Object, g.steady()), Frozen: g.isFrozen(place, d.kind(), d.Feature)}
+	if d.Provisioned != nil {
+		g.provisions(&c, d)
+	}
+	if c.Owner = g.auth.Owner(place, d.kind(), d.Feature).Engine; c.Owner == "" {
 		c.Owner = scoping.None
 	}
 	if g.o.Without.stops() {
@@ -201,13 +234,48 @@ func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 	return c, sight
 }
 
+// provisions fills in what a permit of a write for an object of the tenant depends on beside: that the two are linked, and with nothing else, and that no other write for it is open. An object
+// that is to be made must have no link in any state, and no write of which nobody knows how it ended. The lock is held.
+func (g *Gate) provisions(c *PermitCase, d Delivery) {
+	led, adds := g.o.Ledger, d.Provisioned.Op == provision.Add
+	c.User = true // the sink looks at it over the connection that writes
+	row, linked := led.ByCloud(d.CloudID)
+	switch {
+	case d.CloudID == "", adds && linked:
+		c.Unlinked = true
+	case !adds:
+		c.Unlinked = !linked || row.Object != d.Object || row.Cloud == 0
+	}
+	c.Busy = len(led.Provisioning(d.CloudID)) > 0
+	for _, set := range d.Provisioned.Set {
+		if adds && slices.Contains(d.Provisioned.Unique, set.Attribute) {
+			for _, v := range set.To {
+				by := led.Reserved(d.Object.Directory, set.Attribute, v)
+				c.Busy = c.Busy || by != "" && by != d.CloudID
+			}
+		}
+	}
+}
+
+// ByController makes durable how a write ended of which nobody knew, as its controller shows it.
+func (g *Gate) ByController(ctx context.Context, id, code, reason string, r *provision.Result) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x, known := g.o.Ledger.Delivery(id)
+	if !known || x.Provisioned == nil {
+		return nil
+	}
+	d := Delivery{ID: x.ID, Engine: x.Engine, Object: x.Object, Op: x.Op, By: x.By, CloudID: x.CloudID, Feature: x.Feature, Kind: x.Kind, Provisioned: x.Provisioned}
+	return g.ended(ctx, d, engine.DeliveryResult{Code: code, Reason: reason, Provision: r})
+}
+
 // recoverDeliveries returns the records by which permits of an earlier process without an end are in doubt. The lock is held.
 func (g *Gate) recoverDeliveries() (rs []ledger.Record) {
 	for _, x := range g.o.Ledger.DoubtfulDeliveries() {
 		if _, sent := g.wire[x.ID]; x.Ended || sent {
 			continue
 		}
-		d := Delivery{ID: x.ID, Engine: x.Engine, Object: x.Object, Op: x.Op, By: x.By, CloudID: x.CloudID, Feature: scoping.PasswordWriteback}
+		d := Delivery{ID: x.ID, Engine: x.Engine, Object: x.Object, Op: x.Op, By: x.By, CloudID: x.CloudID, Feature: cmp.Or(x.Feature, scoping.PasswordWriteback), Kind: x.Kind, Provisioned: x.Provisioned}
 		r := d.record(Sight{Name: x.Name}, ledger.Ended, g.auth.Epoch)
 		r.Code, r.Outcome, r.Reason = engine.DeliveryInDoubt, engine.InDoubt, "no answer to it was written down"
 		rs = append(rs, r)

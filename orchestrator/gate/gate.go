@@ -289,6 +289,11 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 		c.Pending = o
 	}
 	c.TooNew = row != nil && row.Wrote > g.read.Add(-g.o.Cache.Delay()).UnixMilli()
+	if g.auth.Partition != nil && row == nil {
+		if a, brings := g.auth.Partition.Target(sight.Place(p.Object.Directory), scoping.ProvisioningOf(p.Kind)); brings {
+			c.Brought = a.Name
+		}
+	}
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
 	c.Dead = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }

@@ -82,6 +82,9 @@ func password(c Case, p engine.Proposal) Verdict {
 	if v, bad := outdated(row, p); bad && c.Without.ordersPasswords() {
 		return v
 	}
+	if row.Stamp != "" && row.Stamp == p.Password.Stamp.Text() {
+		return leftOut(c, p, CodeNobodyKnows, "it was made with its account, and nobody knows it")
+	}
 	if p.Password.MustChange && !c.Rules.Temporary {
 		return leftOut(c, p, CodeTemporaryPassword, "it has to be changed at the next sign-in")
 	}

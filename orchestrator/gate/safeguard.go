@@ -44,6 +44,7 @@ const (
 	PasswordDoubts  Safeguard = "the tenant ends doubts of passwords"   // P6
 	PermitOnce      Safeguard = "one permit for a delivery, for ever"   // flows §0
 	PermitJudged    Safeguard = "a permit is judged when it is asked"   // flows §0
+	MastersHeeded   Safeguard = "what was made of the tenant's objects" // flows §4
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -69,9 +70,14 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 		f.Changed = 0
 	case MovedCompared:
 		f.Record = f.Owner
+	case MastersHeeded:
+		f.Mastered = false
 	}
 	return f
 }
+
+// heedsMasters reports whether the way from the directory to the tenant leaves alone what the other way made.
+func (w Safeguard) heedsMasters() bool { return w != MastersHeeded }
 
 // keepsSilence reports whether it is kept that an engine was asked in vain.
 func (w Safeguard) keepsSilence() bool { return w != SilenceKept }

@@ -41,6 +41,10 @@ func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*run.Re
 		}
 		return nil, h.Save(ctx)
 	}
+	if hd.Entries[0].Object.IsCloud() {
+		r, err := h.Provision(ctx, hd.Engine, run.SyncOptions{By: by})
+		return &r, err
+	}
 	r, err := h.Settle(ctx, hd.Engine, objectsOf(hd))
 	return &r, err
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/standing/table"
@@ -52,8 +53,9 @@ type Options struct {
 	Cache     *cloud.Cache
 	Claims    *table.Claims // what engines said last; nil: not kept from one process to the next
 	Engines   run.Engines
-	Deliverer writeback.Engines // nil: nothing is written into directories
-	Relay     writeback.Relay   // nil: the tenant hands out no changed passwords
+	Deliverer writeback.Engines    // nil: nothing is written into directories
+	Bringers  provisioning.Engines // nil: nothing is brought from the tenant into directories
+	Relay     writeback.Relay      // nil: the tenant hands out no changed passwords
 	// Own are, of each directory, the sign-in names of accounts that work for Tandem: nobody sets their passwords by it.
 	Own       map[string][]string
 	Alive     func(context.Context) // shows that a poll of the relay goes on; nil: nobody watches
@@ -112,7 +114,8 @@ type Host struct {
 	*acts.Driver
 	*answer.Desk
 
-	passwords *writeback.Desk // nil where nothing is written into directories
+	passwords *writeback.Desk    // nil where nothing is written into directories
+	brings    *provisioning.Desk // nil where no engine can write there
 
 	o       Options
 	gate    *gate.Gate
@@ -204,7 +207,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Runner = run.New(run.Options{Gate: h.gate, Census: o.Census, View: h.View, Control: h.control, Notes: h.Notes, Engines: o.Engines, Clock: o.Clock, Prepare: h.prepare,
 		Seen: h.Seen, Sweep: func() { h.Sweep() }, Save: h.Save, Ease: h.ease, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
-		Look: h.ensureCensus, Unregistered: o.Unregistered, Survey: o.Survey, Without: o.Without})
+		Look: h.ensureCensus, LookAtTenant: h.lookAtTenant, Unregistered: o.Unregistered, Survey: o.Survey, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
 		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Room: o.Store.MakeRoom, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
 	h.Desk = answer.New(answer.Options{Gate: h.gate, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
@@ -212,6 +215,10 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	if o.Deliverer != nil {
 		h.passwords = writeback.New(writeback.Options{Gate: h.gate, Census: o.Census, Engines: o.Deliverer, Tenant: o.Tenant, Relay: o.Relay, Clock: o.Clock, Entitle: h.Entitle, Own: o.Own,
 			NewID: o.NewID, Alive: o.Alive, Log: h.say})
+	}
+	if o.Bringers != nil {
+		h.brings = provisioning.New(provisioning.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Engines: o.Bringers, Tenant: o.Tenant, Clock: o.Clock, Steady: h.steady.now, NewID: o.NewID,
+			Look: h.prepareDirectory, GhostLife: o.GhostLife, Own: o.Own, Log: h.say})
 	}
 	return nil
 }

@@ -63,6 +63,13 @@ func (h *Host) reachTenant(ctx context.Context) error {
 	return h.readTenant(ctx)
 }
 
+// lookAtTenant brings the view of the tenant up to date alone.
+func (h *Host) lookAtTenant(ctx context.Context) error {
+	h.prep.Lock()
+	defer h.prep.Unlock()
+	return h.reachTenant(ctx)
+}
+
 // noteTenant keeps whether the tenant was reached. One that another installation feeds was.
 func (h *Host) noteTenant(began time.Time, err error) {
 	if !errors.Is(err, tenancy.ErrOtherHost) && !errors.Is(err, tenancy.ErrNotBound) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -28,6 +29,21 @@ type Delivery struct {
 	Until   int64  `json:"until,omitempty"` // of a permit: it is not carried out any more after that, in ms on the steady scale
 	// Deadline is that of an event, on the tenant's clock, Unix ms; 0: it is no event.
 	Deadline int64 `json:"deadline,omitempty"`
+
+	Provisioned *Provisioned `json:"provisioned,omitempty"` // of a permit of a write for an object of the tenant
+	// Result is what is known after such a write.
+	Result *provision.Result `json:"result,omitempty"`
+}
+
+// Provisioned is the intent of a write into a directory for an object of the tenant: the whole of it, with the names that it chose and the controller. Nothing of it is secret.
+type Provisioned struct {
+	provision.Write
+	Assignment string   `json:"assignment"`
+	Unique     []string `json:"unique,omitempty"` // attributes of Set that are reserved until it ended
+	Class      Class    `json:"class,omitempty"`  // what thresholds count it as
+	Grave      string   `json:"grave,omitempty"`  // digest of the grave part that is done with it
+	Approved   bool     `json:"approved,omitempty"`
+	Origin     Origin   `json:"origin,omitempty"` // of the link that it makes
 }
 
 // deliveriesKept is how long the id of a permitted delivery is remembered after it cannot be carried out any more, in ms. Of those that are forgotten the latest deadline is
@@ -50,15 +66,20 @@ type Delivered struct {
 	Code     string           `json:"code,omitempty"` // of its end
 	Reason   string           `json:"reason,omitempty"`
 	Known    bool             `json:"known,omitempty"` // a doubt that ended: a later delivery to the same object was answered
+
+	Kind        scoping.Kind    `json:"kind,omitempty"`
+	Feature     scoping.Feature `json:"feature,omitempty"`
+	Epoch       scoping.Epoch   `json:"epoch,omitzero"`
+	Provisioned *Provisioned    `json:"provisioned,omitempty"`
 }
 
 // Past reports whether a delivery is so long ago at a steady time that nothing of it matters any more.
-func (d Delivered) Past(now int64) bool { return d.Until+deliveriesKept < now }
+func (d Delivered) Past(now int64) bool { return d.Provisioned == nil && d.Until+deliveriesKept < now }
 
 // InDoubt reports whether the directory may have it or not, as far as is known. One without an end is either under way, or in doubt since the process ended that had permitted it.
 func (d Delivered) InDoubt() bool { return !d.Known && (!d.Ended || d.Code == engine.DeliveryInDoubt) }
 
-func (s *State) foldDelivery(r Record) error {
+func (s *State) foldDelivery(seq uint64, r Record) error {
 	d := r.Delivery
 	if d == nil || d.ID == "" || r.Object == nil {
 		return fmt.Errorf("no delivery in it")
@@ -75,10 +96,14 @@ func (s *State) foldDelivery(r Record) error {
 			}
 			return old
 		})
-		s.Deliveries[d.ID] = &Delivered{ID: d.ID, Object: *r.Object, Name: r.Name, Engine: r.Engine, Op: r.Op, By: r.By, CloudID: d.CloudID, At: r.At, Until: d.Until, Deadline: d.Deadline}
+		s.Deliveries[d.ID] = &Delivered{ID: d.ID, Object: *r.Object, Name: r.Name, Engine: r.Engine, Op: r.Op, By: r.By, CloudID: d.CloudID, At: r.At, Until: d.Until, Deadline: d.Deadline, Kind: r.Kind, Feature: r.Feature, Epoch: r.Epoch, Provisioned: d.Provisioned}
 	case Ended:
 		x := s.Deliveries[d.ID]
 		if x == nil {
+			return nil
+		}
+		if x.Provisioned != nil {
+			s.provisioned(seq, r, *x)
 			return nil
 		}
 		ended := *x

@@ -70,7 +70,7 @@ func (s *State) fold(seq uint64, r Record) error {
 			s.Troubles.forgetAll(r.At)
 		}
 	case DeliveryType:
-		return s.foldDelivery(r)
+		return s.foldDelivery(seq, r)
 	case BaselineType, WaveType:
 	default:
 		return fmt.Errorf("unknown type")
@@ -211,7 +211,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	}
 	s.relink(row, c)
 	row.takeOver(r.Feature, c)
-	base := r.Feature == scoping.Base(row.Kind)
+	base := r.Feature == scoping.Base(row.Kind) || r.Feature.Provisions()
 	if r.Name != "" && (base || row.Name == "") {
 		row.Name = r.Name
 	}

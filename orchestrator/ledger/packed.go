@@ -35,6 +35,8 @@ func (s *shared) pack(r *Row) (string, error) {
 	w.links(s.apart(r))
 	w.rare(r.Transit, r.Transit != nil)
 	w.rare(r.Quiet, r.Quiet != nil)
+	w.number(r.Cloud)
+	w.text(r.Stamp)
 	return string(w.b), w.err
 }
 
@@ -59,6 +61,7 @@ func (s *shared) unpack(o scoping.ObjectID, packed string) (*Row, error) {
 	}
 	u.rare(&r.Transit)
 	u.rare(&r.Quiet)
+	r.Cloud, r.Stamp = u.number(), u.text()
 	if u.err != nil || u.rest != "" {
 		return nil, fmt.Errorf("%w: the row of %s in memory: %w", ErrRecord, o, errors.Join(u.err, errPacked))
 	}

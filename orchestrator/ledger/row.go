@@ -48,6 +48,10 @@ type Row struct {
 	Links *Links `json:"links,omitempty"`
 	// Quiet says, per feature, until when (steady ms) no different write is sent: an earlier one may still arrive.
 	Quiet map[scoping.Feature]int64 `json:"quiet,omitempty"`
+	// Cloud is the log's record since which the tenant is the authority: the directory's object was made of, or given to, the tenant's. 0: the directory is.
+	Cloud uint64 `json:"cloud,omitempty"`
+	// Stamp is that of the password which a new account got and nobody knows (credential.Stamp.Text): it is never handed over. Of other rows empty.
+	Stamp string `json:"stamp,omitempty"`
 }
 
 // Last is the record of the last settled write of one feature.

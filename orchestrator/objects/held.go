@@ -33,7 +33,7 @@ func (v *View) Held() []ledger.Hold {
 			case hd.State == ledger.HoldOpen:
 				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool {
 					_, owed := debts[ledger.Key{Object: e.Object, Feature: e.Feature}]
-					return !owed
+					return !owed && !e.Object.IsCloud() // of the other direction no index is kept: its runs take away what is not asked any more
 				})
 			}
 			if len(hd.Entries) > 0 {

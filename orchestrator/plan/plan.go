@@ -33,7 +33,8 @@ type Options struct {
 	Engines run.Engines
 	Clock   gate.Clock
 	// Look reads the directories if nothing is known of them yet.
-	Look func(context.Context) error
+	Look         func(context.Context) error
+	LookAtTenant func(context.Context) error // brings the view of the tenant up to date
 	// Unregistered returns which extensions of users the tenant does not have; nil: it has all.
 	Unregistered func(ctx context.Context, names []string) ([]string, error)
 	// Survey looks at the directories as a whole; nil: plans do not count references that cross engines.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/policy"
@@ -21,7 +22,7 @@ type PolicyFile struct {
 
 // Compile is CompileFile for a policy whose file of matches does not matter.
 func (r *Planner) Compile(ctx context.Context, file string, text []byte) (*scoping.Partition, error) {
-	p, err := policy.Compile(ctx, file, text, r.o.Census.Names(), pinner{r.o.Census, r.o.Unregistered}, r.o.Run.Capabilities)
+	p, err := policy.Compile(ctx, file, text, r.o.Census.Names(), &pinner{census: r.o.Census, cache: r.o.Cache, look: r.o.LookAtTenant, tenant: r.o.Unregistered}, r.o.Run.Capabilities)
 	return p, r.withExamples(ctx, err)
 }
 
@@ -63,16 +64,19 @@ func (r *Planner) withExamples(ctx context.Context, err error) error {
 // pinner resolves a policy's DNs, and the names of its extensions, through the census and the tenant.
 type pinner struct {
 	census *census.Census
+	cache  *cloud.Cache
+	look   func(context.Context) error // brings the cache up to date
+	looked bool
 	tenant func(ctx context.Context, names []string) ([]string, error) // nil: it has every extension
 }
 
 // Lacks implements policy.SchemaReader.
-func (p pinner) Lacks(ctx context.Context, dir string, names []string) ([]string, error) {
+func (p *pinner) Lacks(ctx context.Context, dir string, names []string) ([]string, error) {
 	return p.census.Lacks(ctx, dir, names)
 }
 
 // Unregistered implements policy.SchemaReader.
-func (p pinner) Unregistered(ctx context.Context, names []string) ([]string, error) {
+func (p *pinner) Unregistered(ctx context.Context, names []string) ([]string, error) {
 	if p.tenant == nil {
 		return nil, nil
 	}
@@ -80,7 +84,7 @@ func (p pinner) Unregistered(ctx context.Context, names []string) ([]string, err
 }
 
 // Resolve implements policy.Resolver.
-func (p pinner) Resolve(ctx context.Context, dir string, dn scoping.DN) (scoping.Pin, error) {
+func (p *pinner) Resolve(ctx context.Context, dir string, dn scoping.DN) (scoping.Pin, error) {
 	g, canonical, chain, err := p.census.Resolve(ctx, dir, dn.String())
 	if errors.Is(err, directory.ErrNoSuchObject) {
 		return scoping.Pin{}, fmt.Errorf("%w: %w", policy.ErrNotFound, err)
@@ -89,6 +93,25 @@ func (p pinner) Resolve(ctx context.Context, dir string, dn scoping.DN) (scoping
 		return scoping.Pin{}, err
 	}
 	return scoping.Pin{GUID: g, DN: canonical, Ancestors: chain}, nil
+}
+
+// Groups implements policy.TenantResolver.
+func (p *pinner) Groups(ctx context.Context, name string) (out []scoping.TenantGroup, err error) {
+	if !p.looked {
+		if err := p.look(ctx); err != nil {
+			return nil, err
+		}
+		p.looked = true
+	}
+	if o, is := p.cache.Get(name); is && o.Kind == scoping.Group && !o.Deleted {
+		return []scoping.TenantGroup{{Name: name, ID: o.ID}}, nil
+	}
+	for _, o := range p.cache.ByDisplayName(name, func(string) bool { return false }) {
+		if o.Kind == scoping.Group {
+			out = append(out, scoping.TenantGroup{Name: name, ID: o.ID})
+		}
+	}
+	return out, nil
 }
 
 // example names an object that both choices of a clash take, "" if there is none.

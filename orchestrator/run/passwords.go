@@ -83,13 +83,19 @@ func (r *Runner) SyncAll(ctx context.Context, name string, o SyncOptions) (Repor
 	return out.with(p), err
 }
 
+// And adds to a report what a run did that was about others: objects of the tenant.
+func (r Report) And(p Report) Report {
+	r.Read += p.Read
+	return r.with(p)
+}
+
 // with adds what a run of another stream did. An object that both wrote counts in both.
 func (r Report) with(p Report) Report {
-	for to, n := range map[*int]int{&r.Proposed: p.Proposed, &r.Applied: p.Applied, &r.Updates: p.Updates, &r.Shadowed: p.Shadowed, &r.Held: p.Held, &r.Deferred: p.Deferred,
+	for to, n := range map[*int]int{&r.Proposed: p.Proposed, &r.Applied: p.Applied, &r.Creates: p.Creates, &r.Updates: p.Updates, &r.Deletes: p.Deletes, &r.Shadowed: p.Shadowed, &r.Held: p.Held, &r.Deferred: p.Deferred,
 		&r.Released: p.Released, &r.Refused: p.Refused, &r.Failed: p.Failed} {
 		*to += n
 	}
-	r.Errors, r.Findings = append(r.Errors, p.Errors...), append(r.Findings, p.Findings...)
+	r.Errors, r.Findings, r.HeldSets = append(r.Errors, p.Errors...), append(r.Findings, p.Findings...), append(r.HeldSets, p.HeldSets...)
 	r.Complete, r.Stopped, r.Millis, r.At = r.Complete && p.Complete, cmp.Or(r.Stopped, p.Stopped), r.Millis+p.Millis, max(r.At, p.At)
 	return r
 }

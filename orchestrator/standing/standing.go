@@ -16,6 +16,7 @@ type Facts struct {
 
 	// The source.
 	Known    bool // the host saw it, living or as a tombstone
+	Mastered bool // it was made of the object in the target that it is linked to: the other direction writes
 	Gone     bool
 	Expected bool   // some engine will bring it into the target, if it has an owner
 	Changed  uint64 // the reading that changed it last
@@ -96,10 +97,12 @@ type Debt struct {
 
 // Of says what is owed for a key. It is pure, and complete: what it does not say is not owed (rules S1, S2).
 func Of(f Facts) Debt {
-	base := f.Feature == scoping.Base(f.Kind)
+	base := f.Feature == scoping.Base(f.Kind) || f.Feature.Provisions()
 	switch {
 	case !f.Known:
 		return Debt{} // until it is read
+	case f.Mastered:
+		return Debt{}
 	case f.InFlight:
 		return Debt{Code: InFlight, To: Time, Engine: f.Owner}
 	case f.Gone:

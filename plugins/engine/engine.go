@@ -202,6 +202,8 @@ type Stream string
 const (
 	Objects   Stream = ""
 	Passwords Stream = "password-hash"
+	// Provisioning is what goes from the tenant into directories: no run of the engine's, but mappings and deliveries.
+	Provisioning Stream = "provisioning"
 )
 
 // StreamOf returns the stream that proposes a feature.

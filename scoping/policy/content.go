@@ -106,7 +106,7 @@ func (r *reader) leaving(to *scoping.Leaving) value {
 func (r *reader) assignments(to *[]scoping.Assignment) value {
 	v := r.assignment(new(scoping.Assignment))
 	v.schema.AllOf = []*schema{
-		{If: &schema{Required: []string{"leaving"}}, Then: &schema{Properties: properties{{"engine", &schema{Const: scoping.None}}}}},
+		{If: &schema{Required: []string{"leaving"}}, Then: &schema{AnyOf: []*schema{{Properties: properties{{"engine", &schema{Const: scoping.None}}}}, {Required: []string{"from"}}}}},
 		{If: &schema{Required: []string{"kinds"}}, Then: &schema{Properties: properties{{"features", &schema{Contains: &schema{Const: scoping.References}}}}}},
 	}
 	v.read = func(n *yaml.Node) {
@@ -139,7 +139,38 @@ func (r *reader) assignment(a *scoping.Assignment) value {
 		entry{"features", "What of these objects the engine owns. References follow users and groups unless they are assigned apart.", true,
 			r.features("features", &a.Features, &a.FeaturePos).of(examples([]string{"users", "groups"}))},
 		entry{"kinds", "With the feature references: only those of objects of these kinds.", false, r.kinds(&a.Kinds)},
-		entry{"leaving", leavingAbout + " Only with engine none; it goes before the default.", false, r.leaving(&a.Leaving)})
+		entry{"leaving", leavingAbout + " Only with engine none; it goes before the default. With from: what happens to the account of one who left.", false, r.leaving(&a.Leaving)},
+		entry{"from", "What of the tenant is brought into the directory: under is the container to which it is brought, and the features are user-provisioning, group-provisioning or both.", false,
+			r.mapping(called("from"),
+				entry{"groups", "Groups of the tenant, by display name or id. Of user-provisioning their members, through other groups too; of group-provisioning the groups themselves.", true,
+					r.list("groups", r.tenantGroups(&a.From.Groups)).of(examples([]string{"Hired by HR"})).of(func(s *schema) { s.MinItems, s.UniqueItems, s.flow = 1, true, true })},
+			).of(inline)},
+		entry{"link", "With from: the directory's attribute that shows of which object of the tenant something was made. Nothing else may use it.", false,
+			r.text("link", &a.Link).of(preset(scoping.DefaultLink))},
+		entry{"match", "With from: by which attributes a person is looked for in the whole domain before an account is made, the most trustworthy first. Whoever is found is held for a person to decide.", false,
+			r.matches(&a.Match)})
+}
+
+// tenantGroups is one item of the list of groups.
+func (r *reader) tenantGroups(to *[]scoping.TenantGroup) value {
+	item := r.text("a group of the tenant", new(string))
+	item.read = func(n *yaml.Node) {
+		if s, ok := r.scalar("a group of the tenant", n); ok {
+			*to = append(*to, scoping.TenantGroup{Name: s, Pos: r.at(n)})
+		}
+	}
+	return item
+}
+
+func (r *reader) matches(to *[]string) value {
+	item := r.text("an attribute in match", new(string))
+	item.schema = schema{Type: "string", Enum: scoping.Matchable()}
+	item.read = func(n *yaml.Node) {
+		if s, ok := r.scalar("an attribute in match", n); ok {
+			*to = append(*to, s)
+		}
+	}
+	return r.list("match", item).of(func(s *schema) { s.MinItems, s.UniqueItems, s.flow = 1, true, true })
 }
 
 func filterSchema(s *schema) {

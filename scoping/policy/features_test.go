@@ -35,7 +35,7 @@ engines are modelled; what the built-in engines of this version write is shown b
 those of users, and contacts where the tenant has a door for them, as the lab's does and none of Microsoft's.
 
 A feature that *follows* belongs to whoever has the object's base feature, unless an assignment names it. One that is *per
-directory* is given in an assignment of the directory's root. ` + "`password-hash`" + ` goes with ` + "`users`" + ` or to none, and
+container* goes from the tenant into the directory: it belongs to the container that ` + "`under`" + ` names, and ` + "`from`" + ` says what is brought there. ` + "`password-hash`" + ` goes with ` + "`users`" + ` or to none, and
 ` + "`password-writeback`" + ` is the engine's that has the hashes of the whole directory.
 
 | row | feature | of | needs | assigned | Connect | Cloud Sync | public Graph | source |
@@ -44,8 +44,8 @@ directory* is given in an assignment of the directory's root. ` + "`password-has
 	for _, r := range scoping.FeatureTable() {
 		how := "per OU"
 		switch {
-		case r.PerDomain:
-			how = "per directory"
+		case r.Into:
+			how = "per container, with `from`"
 		case r.Follows:
 			how = "follows, or per OU"
 		}

@@ -38,6 +38,18 @@ func (t tree) Resolve(_ context.Context, _ string, dn scoping.DN) (scoping.Pin, 
 	return scoping.Pin{}, policy.ErrNotFound
 }
 
+// Groups implements policy.TenantResolver: the tenant of the catalogue has one group of one name and two of another.
+func (t tree) Groups(_ context.Context, name string) ([]scoping.TenantGroup, error) {
+	one := scoping.TenantGroup{Name: name, ID: "5e1a0000-0000-4000-8000-000000000001"}
+	switch name {
+	case "Hired by HR", "Interns":
+		return []scoping.TenantGroup{{Name: name, ID: "5e1a0000-0000-4000-8000-00000000000" + name[:1]}}, nil
+	case "Doubled":
+		return []scoping.TenantGroup{one, {Name: name, ID: "5e1a0000-0000-4000-8000-000000000002"}}, nil
+	}
+	return nil, nil
+}
+
 // engines are those of the catalogue.
 func engines(context.Context) (map[string]scoping.EngineCaps, error) {
 	contacts, _ := scoping.Row(scoping.Contacts)

@@ -20,6 +20,12 @@ type Resolver interface {
 	Resolve(ctx context.Context, directory string, dn scoping.DN) (scoping.Pin, error)
 }
 
+// TenantResolver asks the tenant for groups by name. A [Resolver] that can is one as well.
+type TenantResolver interface {
+	// Groups gives the living groups of the tenant with a display name or an id, whatever the case of the name.
+	Groups(ctx context.Context, name string) ([]scoping.TenantGroup, error)
+}
+
 // Pin resolves every subtree, exception and group of a policy. directories names the configured ones; where there is only one, an
 // assignment need not name it. The error is of type [scoping.Mistakes], beside what could be resolved, unless ctx ended or a directory
 // could not be asked: that is no mistake of the policy, and ends the work.
@@ -41,6 +47,10 @@ func Pin(ctx context.Context, p scoping.Policy, directories []string, r Resolver
 		}
 		if a.Selector.MemberOf.DN != "" {
 			a.Selector.MemberOf = g.pin(ctx, a, a.Selector.MemberOf)
+		}
+		a.From.Groups = slices.Clone(a.From.Groups)
+		for j := range a.From.Groups {
+			g.group(ctx, a, &a.From.Groups[j])
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -104,6 +114,29 @@ func (g *pinner) pin(ctx context.Context, a *scoping.Assignment, p scoping.Pin) 
 	}
 	got.pin.Pos = p.Pos
 	return got.pin
+}
+
+// group finds a group of the tenant. A name that several have says nothing.
+func (g *pinner) group(ctx context.Context, a *scoping.Assignment, to *scoping.TenantGroup) {
+	asks, can := g.resolver.(TenantResolver)
+	if !can || g.failed != nil || to.Name == "" {
+		return
+	}
+	found, err := asks.Groups(ctx, to.Name)
+	switch {
+	case err != nil:
+		g.failed = fmt.Errorf("looking up group %q of the policy in the tenant: %w", to.Name, err)
+	case len(found) == 0:
+		g.mistakes.Add(to.Pos, fmt.Sprintf("the tenant has no group %q, which assignment %q names", to.Name, a.Name), "correct the name, or write the group's id")
+	case len(found) > 1:
+		ids := make([]string, len(found))
+		for i, x := range found {
+			ids[i] = x.ID
+		}
+		g.mistakes.Add(to.Pos, fmt.Sprintf("%d groups of the tenant are called %q, which assignment %q names", len(found), to.Name, a.Name), "write the id of the one that is meant: "+strings.Join(ids, ", "))
+	default:
+		to.ID = found[0].ID
+	}
 }
 
 func (g *pinner) refuse(a *scoping.Assignment, p scoping.Pin, err error) {

@@ -51,6 +51,7 @@ type schema struct {
 	If                   *schema    `json:"if,omitempty"`
 	Then                 *schema    `json:"then,omitempty"`
 	AllOf                []*schema  `json:"allOf,omitempty"`
+	AnyOf                []*schema  `json:"anyOf,omitempty"`
 
 	flow bool // formatted in one line
 	dn   bool // a distinguished name

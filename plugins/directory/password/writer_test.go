@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-sync/tandem/examples/lab/cable"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/password"
 	"github.com/tandem-sync/tandem/plugins/secret"
@@ -120,11 +119,11 @@ func TestAResetEndsALockOutWhereThatIsAskedFor(t *testing.T) {
 func TestAnAnswerThatIsNotWaitedForIsInDoubt(t *testing.T) {
 	everywhere(t, func(w *world) {
 		ann := w.guid(w.user("ann"))
-		wire := cable.New(w.T, w.connection.URLs[0])
+		wire := newCable(w.T, w.connection.URLs[0])
 		x := w.writer()
-		x.Directory.URLs = []string{wire.URL()}
+		x.Directory.URLs = []string{"ldaps://" + wire.listener.Addr().String()}
 		r := x.Carry(w.Context(), password.Order{User: ann, Op: password.OpReset}, func(context.Context) (password.Permit, error) {
-			wire.CutAfter(requestsOfALook+1, true) // the look before the write, and the write
+			wire.cutAfter(requestsOfALook+1, true) // the look before the write, and the write
 			return password.Permit{Remaining: enough, New: value("Second-Passw0rd!")}, nil
 		})
 		if r.Code != password.InDoubt {

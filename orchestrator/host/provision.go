@@ -1,0 +1,90 @@
+package host
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/plugins/engine"
+)
+
+// Provision lets an engine bring objects of the tenant into directories, as far as the policy gives it any. Of an engine that brings none nothing is reported.
+func (h *Host) Provision(ctx context.Context, name string, o run.SyncOptions) (run.Report, error) {
+	if h.brings == nil || !h.brings.Brings(name) {
+		return run.Report{Engine: name, Stream: engine.Provisioning, Complete: true}, nil
+	}
+	return h.Beside(ctx, name, engine.Provisioning, o, func(ctx context.Context, out *run.Report) error {
+		r, err := h.brings.Run(ctx, name, out.ReadOnly != "")
+		count(out, r)
+		return err
+	})
+}
+
+// SyncAll is what `tandem sync` does: the engine's objects, its passwords, and what it brings from the tenant. What is cut down to a part of a directory is about objects alone.
+func (h *Host) SyncAll(ctx context.Context, name string, o run.SyncOptions) (run.Report, error) {
+	out, err := h.Runner.SyncAll(ctx, name, o)
+	if err != nil || o.Under != "" {
+		return out, err
+	}
+	p, err := h.Provision(ctx, name, o)
+	return out.And(p), err
+}
+
+// count puts into a run's report what came of bringing objects of the tenant into directories.
+func count(out *run.Report, r provisioning.Report) {
+	out.Read, out.Complete = r.Read, out.Complete && r.Complete
+	for _, p := range r.Problems {
+		out.Errors = append(out.Errors, run.Problem{Object: p.Object, Code: p.Code, Message: p.Message})
+	}
+	for _, x := range r.Held {
+		out.HeldSets = append(out.HeldSets, x.ID)
+	}
+	for _, j := range r.Judgements {
+		tally(out, j)
+		for _, f := range j.Findings {
+			out.Findings = append(out.Findings, run.Problem{Object: j.Name, Code: string(f.Code), Message: "tenant → directory: " + f.Text})
+		}
+		quiet := []engine.Outcome{engine.Applied, engine.Unchanged, engine.Released, engine.Shadowed}
+		if !slices.Contains(quiet, j.Outcome) && j.Code != string(gate.CodeThreshold) && j.Code != string(gate.CodeRejected) {
+			out.Errors = append(out.Errors, run.Problem{Object: j.Name, Code: j.Code, Message: "tenant → directory: " + j.Reason})
+		}
+	}
+}
+
+func tally(out *run.Report, j provisioning.Judgement) {
+	if j.Outcome != engine.Unchanged && j.Outcome != engine.Released {
+		out.Proposed++
+	}
+	switch j.Outcome {
+	case engine.Applied:
+		out.Applied++
+		switch {
+		case j.Made:
+			out.Creates++
+		case j.Deleted:
+			out.Deletes++
+		default:
+			out.Updates++
+		}
+	case engine.Unchanged:
+		out.Unchanged++
+	case engine.Shadowed:
+		out.Shadowed++
+	case engine.Held:
+		out.Held++
+	case engine.Released:
+		out.Released++
+	case engine.Refused:
+		if j.Code == string(gate.CodeRejected) {
+			out.Unchanged++
+			return
+		}
+		out.Refused++
+	case engine.Failed:
+		out.Failed++
+	default:
+		out.Deferred++
+	}
+}

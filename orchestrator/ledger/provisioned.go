@@ -1,0 +1,131 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// CodeNotThere ends a doubt about a write into a directory: the controller shows nothing of it, and it cannot arrive any more.
+const CodeNotThere = "not-there"
+
+// provisioned folds how a write for an object of the tenant ended. What is in doubt stays, for as long as it takes; of what ended nothing is kept, since the ids are the host's own.
+func (s *State) provisioned(seq uint64, r Record, x Delivered) {
+	if r.Code == engine.DeliveryInDoubt {
+		x.Ended, x.Code, x.Reason = true, r.Code, r.Reason
+		s.Deliveries[x.ID] = &x
+		return
+	}
+	delete(s.Deliveries, x.ID)
+	if r.Code != engine.DeliveryOK {
+		return
+	}
+	p, result := x.Provisioned, r.Delivery.Result
+	if p.Class != Ordinary && !p.Approved {
+		s.History = append(s.History, Destroyed{At: r.At, Engine: x.Engine, Assignment: p.Assignment, Class: p.Class, Kind: x.Kind, Count: 1})
+		s.forgetHistory(r.At)
+	}
+	if p.Grave != "" {
+		if source, err := scoping.Cloud(x.CloudID); err == nil {
+			s.spend(x.Engine, Key{source, x.Feature}, p.Grave)
+		}
+	}
+	id := x.Object
+	if result != nil && !result.Object.IsZero() {
+		id.GUID = result.Object
+	}
+	switch p.Op {
+	case provision.Add:
+		s.made(seq, id, x, r)
+	case provision.Modify:
+		s.switched(id, x)
+	case provision.Delete:
+		if row := s.Rows.change(id); row != nil {
+			row.State = DeletedByTandem
+		}
+	}
+	if row := s.Rows.change(id); row != nil {
+		row.Wrote = r.Moment()
+		if result != nil && result.DN != "" {
+			row.Name = result.DN
+		}
+	}
+	s.Rows.news.Note(id)
+}
+
+// made links what a write made in the directory to the object of the tenant that it was made of.
+func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
+	row := s.Rows.change(id)
+	if row == nil {
+		row = &Row{Object: id, Kind: x.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
+		s.Rows.put(row)
+	}
+	s.relink(row, Claim{CloudID: x.CloudID, Origin: x.Provisioned.Origin})
+	row.State, row.Cloud = Live, seq
+	if r.Delivery.Result != nil {
+		row.Stamp = r.Delivery.Result.Stamp
+	}
+	s.touchCloud(row, x)
+}
+
+// Enabled is what the attributes of a provisioning feature name, before anything of it is agreed, once the new account was enabled: who disables it afterwards is somebody else.
+const Enabled = "enabled"
+
+// switched notes that a new account was enabled.
+func (s *State) switched(id scoping.ObjectID, x Delivered) {
+	row, d := s.Rows.change(id), x.Provisioned.Disabled
+	if row == nil || d == nil || d.To || row.Features[x.Feature] == nil {
+		return
+	}
+	l := *row.Features[x.Feature]
+	l.Attrs = []string{Enabled}
+	row.Features[x.Feature] = &l
+}
+
+// touchCloud notes who wrote last, before anything of the feature is settled.
+func (s *State) touchCloud(row *Row, x Delivered) {
+	if l := row.Features[x.Feature]; l != nil && l.Engine == x.Engine {
+		return
+	}
+	row.Features[x.Feature] = &Last{Engine: x.Engine, Epoch: x.Epoch, Place: x.Provisioned.Container}
+}
+
+// Provisioning returns the writes for an object of the tenant that have no end, or one that nobody knows; in order of their ids.
+func (s *State) Provisioning(cloudID string) (out []Delivered) {
+	for _, d := range s.Deliveries {
+		if d.Provisioned != nil && d.CloudID == cloudID {
+			out = append(out, *d)
+		}
+	}
+	slices.SortFunc(out, func(a, b Delivered) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// Reserved reports for which object of the tenant a value of an attribute is reserved in a directory, by a write that has no end yet; "": nobody's.
+func (s *State) Reserved(directory, attribute, value string) string {
+	for _, d := range s.Deliveries {
+		if d.Provisioned == nil || d.Object.Directory != directory {
+			continue
+		}
+		for _, set := range d.Provisioned.Set {
+			if strings.EqualFold(set.Attribute, attribute) && slices.ContainsFunc(set.To, func(v string) bool { return strings.EqualFold(v, value) }) {
+				return d.CloudID
+			}
+		}
+	}
+	return ""
+}
+
+// CloudRows returns the objects of directories that were made of the tenant's, in order.
+func (s *State) CloudRows() (out []scoping.ObjectID) {
+	for o, r := range s.Rows.All() {
+		if r.Cloud != 0 {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, scoping.ObjectID.Compare)
+	return out
+}

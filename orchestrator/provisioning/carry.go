@@ -1,0 +1,242 @@
+package provisioning
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// limit is how long one write may take, its permit included.
+const limit = gate.MaxDelivery + 15*time.Second
+
+// carry hands one write to the engine, which asks for its permit when it is ready. It reports whether anything was written.
+func (r *run) carry(ctx context.Context, f scoping.Feature, at controller, x decided, j *Judgement) (sent bool, err error) {
+	w := *x.v.Write
+	w.Controller, w.Invocation = at.url, at.invocation
+	if err := w.Valid(); err != nil {
+		j.Outcome, j.Code, j.Reason = engine.Failed, string(provision.Invalid), err.Error()
+		return false, nil
+	}
+	d := gate.Delivery{ID: r.o.NewID(), Engine: r.engine, Object: scoping.ObjectID{Directory: x.s.a.Directory, GUID: w.Object}, Feature: f, Kind: x.c.Kind, Op: string(w.Op), CloudID: x.c.CloudID,
+		Deadline: r.o.Clock.Now().Add(gate.MaxDelivery), Provisioned: &w}
+	if _, no, why := r.o.Gate.Offer(ctx, d); no != gate.NotDenied {
+		j.Outcome, j.Code, j.Reason = engine.Deferred, string(no), why
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	var denied, why string
+	var lost error
+	out, permitted, err := r.o.Engines.Deliver(ctx, r.engine, engine.Delivery{ID: d.ID, Feature: f, Object: d.Object, Op: engine.DeliveryOp(w.Op), Own: r.o.Own[d.Object.Directory], Provision: &w.Target},
+		func(ctx context.Context) (engine.Permit, error) {
+			remaining, no, because, err := r.o.Gate.Permit(ctx, d)
+			if err != nil {
+				lost = err
+				return engine.Permit{}, err
+			}
+			if no != gate.NotDenied {
+				denied, why = string(no), because
+				return engine.Permit{Refused: denied}, nil
+			}
+			return engine.Permit{Remaining: remaining, Values: &w.Values}, nil
+		})
+	switch {
+	case lost != nil:
+		return false, fmt.Errorf("permit a write for %s: %w", x.s.id, lost)
+	case !permitted:
+		j.Outcome, j.Code, j.Reason = engine.Failed, cmp.Or(denied, out.Code, "failed"), strings.TrimSpace(cmp.Or(why, out.Reason)+" "+out.Diagnostic)
+		if err != nil {
+			j.Reason = err.Error()
+		}
+		if denied != "" {
+			j.Outcome = engine.Deferred
+		}
+		return false, nil
+	case err != nil:
+		out = engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: err.Error()}
+	case !provision.Code(out.Code).Known():
+		out = engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: fmt.Sprintf("the engine says %q, which is no way to end", out.Code)}
+	case out.Code == engine.DeliveryOK && w.Op == provision.Add && (out.Provision == nil || out.Provision.Object.IsZero()):
+		out = engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: "the engine does not say what was made"}
+	}
+	if err := r.o.Gate.Delivered(context.WithoutCancel(ctx), d, out); err != nil {
+		return false, err
+	}
+	r.told(j, w, out)
+	return out.Code == engine.DeliveryOK || again(out.Code), nil
+}
+
+// again reports whether a write that was not done is to be decided anew at once: the controller showed something else than a moment ago.
+func again(code string) bool {
+	c := provision.Code(code)
+	return c == provision.TakenName || c == provision.Precondition
+}
+
+// told notes how a write ended.
+func (r *run) told(j *Judgement, w ledger.Provisioned, out engine.DeliveryResult) {
+	switch out.Code {
+	case engine.DeliveryOK:
+		j.Outcome, j.Code, j.Reason = engine.Applied, "", ""
+		j.Made, j.Deleted = j.Made || w.Op == provision.Add, w.Op == provision.Delete
+		if !j.Made || j.Op == "" {
+			j.Op = string(w.Op)
+		}
+	case engine.DeliveryInDoubt:
+		j.Outcome, j.Code, j.Reason = engine.InDoubt, out.Code, out.Reason
+	default:
+		j.Outcome, j.Code, j.Reason = engine.Failed, out.Code, strings.TrimSpace(out.Reason+" "+out.Diagnostic)
+	}
+}
+
+// endDoubts ends what can be ended of writes without an answer, by what their own controllers show. One whose controller is away stays in doubt.
+func (r *run) endDoubts(ctx context.Context) error {
+	var open []ledger.Delivered
+	r.o.Gate.Read(func(led *ledger.State) {
+		for _, d := range led.DoubtfulDeliveries() {
+			if d.Provisioned != nil && d.Engine == r.engine && d.Ended {
+				open = append(open, d)
+			}
+		}
+	})
+	for _, d := range open {
+		w := d.Provisioned
+		terms := []provision.Term{{Attribute: w.Link.Attribute, Value: w.Link.Value}, {Attribute: "cn", Value: w.RDN()}}
+		if !w.Object.IsZero() {
+			terms = []provision.Term{{Attribute: "objectGUID", Value: w.Object.String()}}
+		}
+		attributes := []string{"cn", "userAccountControl", w.Link.Attribute}
+		for _, s := range w.Set {
+			attributes = append(attributes, s.Attribute)
+		}
+		found, err := r.ask(ctx, r.engine, d.Object.Directory, d.Feature, provision.Look{Controller: w.Controller, Invocation: w.Invocation, Terms: terms, Attributes: attributes})
+		if err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			r.report.Complete = false
+			r.report.Problems = append(r.report.Problems, Problem{Object: d.CloudID, Code: string(gate.CodeInDoubt), Message: "a write had no answer, and the controller that would know cannot be asked: " + err.Error()})
+			continue
+		}
+		if err := r.endDoubt(ctx, d, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, found []provision.Found) error {
+	w := d.Provisioned
+	over := r.o.Steady() > d.Until+r.o.GhostLife.Milliseconds()
+	for _, f := range found {
+		done := !f.Deleted && slices.Contains(value(f, w.Link.Attribute), w.Link.Value)
+		switch w.Op {
+		case provision.Add:
+		case provision.Modify:
+			for _, s := range w.Set {
+				done = done && same(value(f, s.Attribute), s.To)
+			}
+			done = done && len(w.Refs) == 0 && (w.Disabled == nil || disabled(f) == w.Disabled.To)
+		case provision.Rename:
+			done = done && first(value(f, "cn")) == w.Name
+		case provision.Move:
+			done = done && f.Parent == w.Container
+		case provision.Delete:
+			done = f.Deleted
+		}
+		if done {
+			return r.o.Gate.ByController(ctx, d.ID, engine.DeliveryOK, "its controller shows it", &provision.Result{Object: f.Object, DN: f.DN, Invocation: w.Invocation, USN: f.USN})
+		}
+	}
+	if !over {
+		return nil
+	}
+	return r.o.Gate.ByController(ctx, d.ID, ledger.CodeNotThere, "its controller does not show it, and it cannot arrive any more", nil)
+}
+
+// bin is what is held as one set.
+type bin struct {
+	assignment string
+	class      ledger.Class
+	kind       scoping.Kind
+	why        string
+}
+
+// weigh says which of the writes of a round go, and puts the others, and what is asked whatever the number, among what is held (rule D2, with the gate's own thresholds).
+func (r *run) weigh(a scoping.Assignment, f scoping.Feature, owed []decided) map[int]bool {
+	free := map[int]bool{}
+	var counted []gate.Departure
+	for i, x := range owed {
+		switch {
+		case x.v.Hold == nil:
+			free[i] = true
+		case x.v.Always != "":
+			b := bin{a.Name, x.v.Class, x.c.Kind, x.v.Always}
+			r.asks[b] = append(r.asks[b], *x.v.Hold)
+		default:
+			counted = append(counted, gate.Departure{Proposal: engine.Proposal{Seq: uint64(i), Object: x.s.id, Kind: x.c.Kind, Feature: f, Name: x.v.Hold.Name},
+				Verdict: gate.Verdict{Class: x.v.Class}, Grave: x.v.Hold.Grave, Assignment: a.Name})
+		}
+	}
+	var linked map[scoping.Kind]int
+	var history []ledger.Destroyed
+	r.o.Gate.Read(func(led *ledger.State) { linked, history = led.Rows.Live(), slices.Clone(led.History) })
+	auth := r.o.Gate.Authority()
+	pass, held := gate.Weigh(r.o.Gate.Rules(), r.engine, auth.Epoch, r.o.Clock.Now().UnixMilli(), history, linked, counted)
+	for _, d := range pass {
+		free[int(d.Proposal.Seq)] = true
+	}
+	for _, h := range held {
+		b := bin{h.Assignment, h.Class, h.Kind, h.Why}
+		r.asks[b] = append(r.asks[b], h.Entries...)
+	}
+	return free
+}
+
+// keepHeld records what is held now, where that is something else than before.
+func (r *run) keepHeld(ctx context.Context) error {
+	auth, now, mine := r.o.Gate.Authority(), r.o.Clock.Now().UnixMilli(), r.assignments(r.engine)
+	var rs []ledger.Record
+	r.o.Gate.Read(func(led *ledger.State) {
+		type kind struct {
+			assignment string
+			class      ledger.Class
+			kind       scoping.Kind
+		}
+		has := map[kind]bool{}
+		for _, b := range slices.SortedFunc(maps.Keys(r.asks), func(x, y bin) int {
+			return cmp.Or(cmp.Compare(x.assignment, y.assignment), cmp.Compare(x.class, y.class), cmp.Compare(x.kind, y.kind))
+		}) {
+			h := ledger.Hold{Engine: r.engine, Assignment: b.assignment, Class: b.class, Kind: b.kind, Why: b.why, At: now, Epoch: auth.Epoch, Entries: r.asks[b], State: ledger.HoldOpen}
+			h.Name()
+			r.report.Held = append(r.report.Held, h)
+			has[kind{b.assignment, b.class, b.kind}] = true
+			if led.Holds[h.ID] == nil {
+				rs = append(rs, r.holds(h))
+			}
+		}
+		for _, a := range mine {
+			for _, h := range led.SortedHolds() { // what is not asked any more
+				k := kind{h.Assignment, h.Class, h.Kind}
+				if h.Assignment == a.Name && h.Engine == r.engine && h.State == ledger.HoldOpen && !has[k] && r.report.Complete {
+					has[k] = true
+					rs = append(rs, r.holds(ledger.Hold{Engine: r.engine, Assignment: h.Assignment, Class: h.Class, Kind: h.Kind, Why: "nothing of it is owed any more", At: now, Epoch: auth.Epoch, State: ledger.HoldOpen}))
+				}
+			}
+		}
+	})
+	return r.o.Gate.Record(ctx, rs...)
+}
+
+func (r *run) holds(h ledger.Hold) ledger.Record {
+	return ledger.Record{Type: ledger.HoldType, Engine: r.engine, Outcome: engine.Held, Code: string(h.Class), Reason: h.Why, Epoch: h.Epoch, Hold: &h}
+}

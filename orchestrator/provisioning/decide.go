@@ -1,0 +1,445 @@
+package provisioning
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// The codes of answers, beside those of the gate and of package provision.
+const (
+	CodeExcluded    gate.Code = "excluded"         // the engine's mapping leaves it out
+	CodeUnmapped    gate.Code = "unmapped"         // the engine cannot say what should be
+	CodePlanted     gate.Code = "link-planted"     // the directory shows a link that no write of ours made
+	CodeDoubled     gate.Code = "link-doubled"     // two objects show one link
+	CodeLinkChanged gate.Code = "link-changed"     // somebody took the link of an object away, or gave it another one
+	CodeJoin        gate.Code = "join"             // somebody in the domain may be this person
+	CodeLinked      gate.Code = "linked-elsewhere" // the person found belongs to another object of the tenant
+	CodeProtected   gate.Code = "protected"
+	CodeNamesTaken  gate.Code = "names-taken" // every candidate for a name is somebody else's
+	CodeDeletedIn   gate.Code = "deleted-in-directory"
+	CodeDisabledIn  gate.Code = "disabled-in-directory"
+	CodeMovedAway   gate.Code = "moved-away"
+	CodeNoContainer gate.Code = "no-container"
+	CodeDisabling   gate.Code = "disabling" // an account is disabled since its person left
+	CodePurged      gate.Code = "purged"    // the object of the tenant is gone for good
+	CodeNoPurge     gate.Code = "no-evidence"
+	CodeFrozenFrom  gate.Code = "from-frozen"
+)
+
+// Why says why a source is no longer, or not, brought by an assignment.
+type Why uint8
+
+// The reasons.
+const (
+	Taken  Why = iota
+	Left       // no assignment takes it any more, or it is in the tenant's deleted items
+	Purged     // the tenant does not have it any more, and was asked for it twice
+)
+
+// Case is everything that the answer for one source depends on.
+type Case struct {
+	Object     scoping.ObjectID // the source
+	CloudID    string
+	Kind       scoping.Kind
+	Assignment scoping.Assignment
+	Leaving    scoping.Leaving
+	Why        Why
+	Link       provision.Link
+	Row        *ledger.Row // with the tenant as authority; nil: it was never brought
+	Mapping    *engine.Mapping
+	Ends       ends
+	Known      func(scoping.GUID) bool // of references: the directory's object is linked with one of the tenant
+
+	Found    *provision.Found  // of Row, as the controller shows it; nil: it does not
+	ByLink   []provision.Found // who shows the link, Found among them
+	ByPerson []Person
+	Owned    func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; "": none
+	Free     func(attribute, v string) bool // nobody in the domain has the value, and nobody is about to get it
+
+	Container scoping.GUID // where the mapping wants it; zero: the name could not be found
+	FirstLeft bool         // nobody was disabled by this assignment yet
+	Answered  func(ledger.Grave) ledger.HoldState
+}
+
+// Person is somebody in the domain who may be the source's person.
+type Person struct {
+	provision.Found
+	By string // the attribute that says so
+}
+
+// Verdict is what follows. Of one that neither writes, nor holds, nor settles, the code says why nothing can be done.
+type Verdict struct {
+	Outcome  engine.Outcome
+	Code     gate.Code
+	Reason   string
+	Write    *ledger.Provisioned
+	Hold     *ledger.HeldEntry // waits for a person, in a set of Write's or the code's class
+	Class    ledger.Class
+	Always   string // why it is held whatever the number; empty: only over the threshold
+	Findings []Finding
+	Settles  bool // nothing is owed
+	Parks    bool // of what settles: nobody writes it any more
+}
+
+// Finding is something that a person should know, and that nobody writes.
+type Finding struct {
+	Code gate.Code
+	Text string
+}
+
+func refused(o engine.Outcome, code gate.Code, format string, args ...any) Verdict {
+	return Verdict{Outcome: o, Code: code, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Decide answers for one source. It is pure.
+func Decide(c Case) Verdict {
+	if c.Row == nil {
+		return c.arrive()
+	}
+	if v, bad := c.strange(); bad {
+		return v
+	}
+	if c.Why != Taken {
+		return c.leave()
+	}
+	switch c.Mapping.Want {
+	case engine.Unknown:
+		return refused(engine.Failed, CodeUnmapped, "its engine cannot say what it should be: %s", c.Mapping.Reason)
+	case engine.Excluded:
+		return c.leave()
+	}
+	return c.converge()
+}
+
+// strange answers for a linked object that is not as the ledger has it.
+func (c Case) strange() (Verdict, bool) {
+	others := slices.DeleteFunc(slices.Clone(c.ByLink), func(f provision.Found) bool { return f.Deleted || f.Object == c.Row.Object.GUID })
+	switch {
+	case c.Found == nil, c.Found.Deleted:
+		if c.Why != Taken {
+			return Verdict{Outcome: engine.Unchanged, Settles: true, Parks: true}, true
+		}
+		return refused(engine.Held, CodeDeletedIn, "somebody deleted it in the directory: restore it there, or take it out of the groups that bring it"), true
+	case len(others) > 0:
+		return refused(engine.Held, CodeDoubled, "%s shows its link too: take the value of %s away there", others[0].DN, c.Link.Attribute), true
+	case !slices.Contains(value(*c.Found, c.Link.Attribute), c.Link.Value):
+		return refused(engine.Held, CodeLinkChanged, "somebody changed %s, which was %s: put it back", c.Link.Attribute, c.Link.Value), true
+	case c.Found.Protected != "":
+		return refused(engine.Refused, CodeProtected, "%s", c.Found.Protected), true
+	}
+	return Verdict{}, false
+}
+
+// arrive answers for a source that was never brought: link, object with our link, a person who may be it, create (J1 reversed).
+func (c Case) arrive() Verdict {
+	living := slices.DeleteFunc(slices.Clone(c.ByLink), func(f provision.Found) bool { return f.Deleted })
+	switch {
+	case c.Why != Taken:
+		return Verdict{Outcome: engine.Unchanged, Settles: true}
+	case c.Mapping.Want == engine.Unknown:
+		return refused(engine.Failed, CodeUnmapped, "its engine cannot say what it should be: %s", c.Mapping.Reason)
+	case c.Mapping.Want == engine.Excluded:
+		v := refused(engine.Unchanged, CodeExcluded, "%s", c.Mapping.Reason)
+		v.Settles = true
+		return v
+	case len(living) > 0:
+		return c.ask(CodePlanted, living[0], "%s shows its link, and no write of this installation made it", living[0].DN)
+	}
+	if v, found := c.person(); found {
+		return v
+	}
+	if c.Container.IsZero() {
+		return refused(engine.Failed, CodeNoContainer, "container %s is not there", c.Mapping.Container)
+	}
+	return c.create()
+}
+
+// person answers for somebody in the domain who may be this person: joined by a person's word only, and never doubled.
+func (c Case) person() (Verdict, bool) {
+	for _, by := range c.Assignment.MatchOr() {
+		for _, p := range c.ByPerson {
+			if p.By != by {
+				continue
+			}
+			switch {
+			case p.Protected != "" || p.Class == "computer":
+				return refused(engine.Refused, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, by, p.Protected), true
+			case c.Owned(p.Object) != "":
+				return c.ask(CodeLinked, p.Found, "%s has the same %s, and is linked with %s of the tenant", p.DN, by, c.Owned(p.Object)), true
+			}
+			return c.ask(CodeJoin, p.Found, "%s has the same %s%s", p.DN, by, map[bool]string{true: ", and is deleted"}[p.Deleted]), true
+		}
+	}
+	return Verdict{}, false
+}
+
+// ask holds a question about an object that was found.
+func (c Case) ask(code gate.Code, f provision.Found, format string, args ...any) Verdict {
+	v := refused(engine.Held, code, format, args...)
+	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Note: v.Reason,
+		Grave: ledger.Grave{Op: string(code), Target: c.CloudID, Detail: f.Object.String()}}
+	v.Class, v.Always = ledger.Adoptions, "somebody in the directory may be who is brought from the tenant: tenant → directory"
+	return v
+}
+
+func (c Case) name() string {
+	if c.Row != nil && c.Row.Name != "" {
+		return c.Row.Name
+	}
+	if c.Mapping != nil && len(c.Mapping.Desired[engine.CommonName].Text) > 0 {
+		return c.Mapping.Desired[engine.CommonName].Text[0]
+	}
+	return c.Object.String()
+}
+
+// create makes it, disabled and under its link's name; what follows makes the rest of it.
+func (c Case) create() Verdict {
+	w := c.write(provision.Add)
+	w.Container, w.Origin = c.Container, ledger.Created
+	for _, name := range slices.Sorted(maps.Keys(c.Mapping.Desired)) {
+		f := c.Mapping.Desired[name]
+		if name == engine.CommonName || name == engine.AccountDisabled || len(f.Text) == 0 {
+			continue
+		}
+		text := f.Text
+		if f.Unique {
+			i := slices.IndexFunc(f.Text, func(v string) bool { return c.Free(name, v) })
+			if i < 0 {
+				return refused(engine.Failed, CodeNamesTaken, "every candidate for %s is somebody else's: %s", name, strings.Join(f.Text, ", "))
+			}
+			text = f.Text[i : i+1]
+			w.Unique = append(w.Unique, name)
+		}
+		w.Set = append(w.Set, provision.Set{Attribute: name, To: text})
+	}
+	return Verdict{Outcome: engine.Applied, Write: w}
+}
+
+// write begins a write of the case.
+func (c Case) write(op provision.Op) *ledger.Provisioned {
+	w := &ledger.Provisioned{Assignment: c.Assignment.Name}
+	w.Target = provision.Target{Op: op, Kind: c.Kind, Root: c.Assignment.Under.GUID, Link: c.Link}
+	if c.Row != nil {
+		w.Object = c.Row.Object.GUID
+	}
+	return w
+}
+
+// converge answers for what is there: its name, its values, whether it may be used, where it lies, its references; one write at a time.
+func (c Case) converge() Verdict {
+	was, before := agreedOf(c.Row, scoping.ProvisioningOf(c.Kind))
+	v := Verdict{Outcome: engine.Unchanged, Settles: true}
+	if named, renames := c.rename(); renames {
+		return named
+	}
+	w := c.write(provision.Modify)
+	for _, name := range slices.Sorted(maps.Keys(c.Mapping.Desired)) {
+		f := c.Mapping.Desired[name]
+		if f.Once || f.Unique || name == engine.CommonName || name == engine.AccountDisabled {
+			continue
+		}
+		if is := value(*c.Found, name); !same(is, f.Text) {
+			w.Set = append(w.Set, provision.Set{Attribute: name, Was: is, To: f.Text})
+		}
+	}
+	v.Findings = append(v.Findings, c.account(w, was, before)...)
+	if len(w.Set) > 0 || w.Disabled != nil {
+		return c.weigh(Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings})
+	}
+	switch {
+	case c.Container.IsZero():
+		v = refused(engine.Failed, CodeNoContainer, "container %s is not there", c.Mapping.Container)
+	case c.Found.Parent == c.Container:
+	case before && was.Container == c.Container:
+		v.Findings = append(v.Findings, Finding{CodeMovedAway, "somebody moved it to " + c.Found.DN + "; it goes back only when what is wanted of it changes"})
+	default:
+		w := c.write(provision.Move)
+		w.Container, w.From = c.Container, c.Found.Parent
+		return Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings}
+	}
+	return c.references(v)
+}
+
+// rename gives it its common name. One that is given once is given to what has the name under which it was made.
+func (c Case) rename() (Verdict, bool) {
+	cn, is := c.Mapping.Desired[engine.CommonName], first(value(*c.Found, "cn"))
+	fresh := is == c.Link.Value
+	if len(cn.Text) == 0 || is == "" || (cn.Once || cn.Unique) && !fresh {
+		return Verdict{}, false
+	}
+	want := cn.Text[0]
+	if cn.Unique {
+		i := slices.IndexFunc(cn.Text, func(v string) bool { return c.Free(engine.CommonName, v) })
+		if i < 0 {
+			return refused(engine.Failed, CodeNamesTaken, "every candidate for its name is somebody else's: %s", strings.Join(cn.Text, ", ")), true
+		}
+		want = cn.Text[i]
+	}
+	if want == is {
+		return Verdict{}, false
+	}
+	w := c.write(provision.Rename)
+	w.Name, w.WasName = want, is
+	return Verdict{Outcome: engine.Applied, Write: w}, true
+}
+
+// account adds to a modification that the account is disabled or enabled. It is enabled when it was made, or when what the tenant says of that changed since, and never because somebody else
+// disabled it.
+func (c Case) account(w *ledger.Provisioned, was agreed, before bool) []Finding {
+	f := c.Mapping.Desired[engine.AccountDisabled]
+	if c.Kind != scoping.User || len(f.Text) == 0 || f.Once && before {
+		return nil
+	}
+	is, want := disabled(*c.Found), f.Text[0] == "true"
+	switch {
+	case is == want:
+	case want:
+		w.Disabled = &provision.Switch{Was: false, To: true}
+	case before && was.Disabled == "false", !before && c.enabled():
+		return []Finding{{CodeDisabledIn, "somebody disabled it in the directory; it is enabled only when the tenant disables and enables it"}}
+	default:
+		w.Disabled = &provision.Switch{Was: true, To: false}
+	}
+	return nil
+}
+
+// enabled reports whether a new account was enabled once, before anything of it is agreed.
+func (c Case) enabled() bool {
+	l := c.Row.Features[scoping.ProvisioningOf(c.Kind)]
+	return l != nil && slices.Contains(l.Attrs, ledger.Enabled)
+}
+
+// references adds what is missing, and removes what only objects of the tenant can have left.
+func (c Case) references(v Verdict) Verdict {
+	for _, name := range slices.Sorted(maps.Keys(c.Mapping.Refs)) {
+		want, told := c.Ends[c.Mapping.Refs[name]]
+		if !told {
+			continue
+		}
+		var is []scoping.GUID
+		for _, t := range value(*c.Found, name) {
+			if g, err := scoping.ParseGUID(t); err == nil {
+				is = append(is, g)
+			}
+		}
+		r := provision.Ref{Attribute: name, Add: without(want, is), Remove: without(is, want)}
+		if name == "member" {
+			r.Remove = slices.DeleteFunc(r.Remove, func(g scoping.GUID) bool { return !c.Known(g) }) // others put in who is none of the tenant's
+		}
+		if len(r.Add) > 0 && name == "member" { // additions do not wait for removals
+			r.Remove = nil
+		}
+		r.Add, r.Remove = r.Add[:min(len(r.Add), provision.MaxRefs)], r.Remove[:min(len(r.Remove), provision.MaxRefs)]
+		if len(r.Add)+len(r.Remove) == 0 {
+			continue
+		}
+		w := c.write(provision.Modify)
+		w.Refs = []provision.Ref{r}
+		out := Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings}
+		if name == "member" && len(r.Remove) > 0 {
+			return c.grave(out, ledger.Memberships, "remove-members", nil, strconv.Itoa(len(r.Remove)))
+		}
+		return out
+	}
+	return v
+}
+
+// weigh says of a modification what thresholds count it as.
+func (c Case) weigh(v Verdict) Verdict {
+	var changes []ledger.Change
+	for _, s := range v.Write.Set {
+		if strings.EqualFold(s.Attribute, "userPrincipalName") || strings.EqualFold(s.Attribute, "sAMAccountName") || strings.EqualFold(s.Attribute, "mail") || len(s.To) == 0 {
+			changes = append(changes, ledger.Change{Attribute: s.Attribute, Old: s.Was, New: s.To})
+		}
+	}
+	if d := v.Write.Disabled; d != nil && d.To {
+		changes = append(changes, ledger.Change{Attribute: engine.AccountDisabled, Old: []string{"false"}, New: []string{"true"}})
+	}
+	if len(changes) == 0 {
+		return v
+	}
+	return c.grave(v, ledger.Destructive, string(v.Write.Op), changes, "")
+}
+
+// grave makes a write one that is counted, or waits for a person.
+func (c Case) grave(v Verdict, class ledger.Class, op string, changes []ledger.Change, detail string) Verdict {
+	g := ledger.Grave{Op: op, Target: c.Row.Object.String(), Changes: changes, Detail: detail}
+	v.Write.Class, v.Write.Grave, v.Class = class, g.Digest(), class
+	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Grave: g}
+	switch c.Answered(g) {
+	case ledger.HoldApproved:
+		v.Write.Approved, v.Hold = true, nil
+	case ledger.HoldRejected:
+		return Verdict{Outcome: engine.Refused, Code: gate.CodeRejected, Reason: "a person rejected it", Findings: v.Findings}
+	}
+	return v
+}
+
+// leave answers for an account whose person no assignment takes any more: disabled, deleted on a person's word, or kept.
+func (c Case) leave() Verdict {
+	done := Verdict{Outcome: engine.Unchanged, Settles: true, Parks: true}
+	disables := c.Kind == scoping.User && c.Leaving != scoping.Keep && !disabled(*c.Found)
+	switch {
+	case disables:
+		w := c.write(provision.Modify)
+		w.Disabled = &provision.Switch{Was: false, To: true}
+		v := c.weigh(Verdict{Outcome: engine.Applied, Code: CodeDisabling, Write: w})
+		if c.FirstLeft && v.Hold != nil {
+			v.Always = fmt.Sprintf("the first accounts that assignment %q disables in the directory: tenant → directory", c.Assignment.Name)
+		}
+		return v
+	case c.Why == Purged && c.Leaving != scoping.Keep, c.Leaving == scoping.Remove:
+		w := c.write(provision.Delete)
+		v := c.grave(Verdict{Outcome: engine.Applied, Code: CodePurged, Write: w}, ledger.Deletes, string(provision.Delete), nil, "")
+		v.Always = "objects of the directory whose objects of the tenant are gone: tenant → directory"
+		return v
+	}
+	return done
+}
+
+// value returns what is told of an attribute, whatever the case of its name.
+func value(f provision.Found, name string) []string {
+	if v, ok := f.Values[name]; ok {
+		return v
+	}
+	for n, v := range f.Values {
+		if strings.EqualFold(n, name) {
+			return v
+		}
+	}
+	return nil
+}
+
+func first(v []string) string {
+	if len(v) == 0 {
+		return ""
+	}
+	return v[0]
+}
+
+// same compares sets of values.
+func same(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// without returns those of a that are not in b, in their order.
+func without(a, b []scoping.GUID) []scoping.GUID {
+	return slices.DeleteFunc(slices.Clone(a), func(g scoping.GUID) bool { return slices.Contains(b, g) })
+}
+
+// accountDisable is the bit of userAccountControl (MS-ADTS 2.2.16).
+const accountDisable = 0x2
+
+func disabled(f provision.Found) bool {
+	n, err := strconv.ParseInt(first(value(f, "userAccountControl")), 10, 64)
+	return err == nil && n&accountDisable != 0
+}

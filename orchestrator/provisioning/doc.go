@@ -1,0 +1,77 @@
+// Package provisioning brings objects of the tenant into directories: the other direction (flows §4). The tenant is a directory of sources there; an object of it is scoping.Cloud of its id.
+//
+// A run of one engine's assignments goes in rounds, and each step is a comparison of what is there: whom the assignments take and what changed of them (source.go), what the engine makes of
+// that (engine.Map), what one named controller shows (a look), and what follows from it all ([Decide], which is pure). A round sends at most one write for each object, by permit, and the next
+// looks again, until nothing is owed. What the ledger links decides; what the directory shows of links is evidence. Nothing is remembered of what is to be done: the ledger has what was agreed,
+// which writes have no end, and what people answered.
+package provisioning
+
+import (
+	"context"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Engines are who map and write.
+type Engines interface {
+	// Map lets an engine say what objects of the tenant should be in a directory.
+	Map(ctx context.Context, name string, r engine.MapRequest, sources []engine.Source, take func([]engine.Mapping) error) (engine.MapBegin, error)
+	// Deliver hands a write, or a look, to an engine: see engine.Deliver.
+	Deliver(ctx context.Context, name string, d engine.Delivery, permit func(context.Context) (engine.Permit, error)) (engine.DeliveryResult, bool, error)
+}
+
+// Census is what is needed of the host's own view of the directories.
+type Census interface {
+	gate.Census
+	// AsOf returns what was seen of a directory, and the URL of the controller that is read.
+	AsOf(name string) (p directory.AsOf, url string, known bool)
+	// Resolve finds a container by name.
+	Resolve(ctx context.Context, name, dn string) (guid scoping.GUID, canonical string, ancestors []scoping.GUID, err error)
+	// Root returns the directory's naming context.
+	Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error)
+}
+
+// Tenant is what is needed of the tenant client.
+type Tenant interface {
+	// Find reads objects directly from the tenant, not from any cache.
+	Find(ctx context.Context, k cloud.Key) ([]cloud.Object, error)
+}
+
+// Options are what a Desk is made of. All but Own and Log are needed.
+type Options struct {
+	Gate    *gate.Gate
+	Census  Census
+	Cache   *cloud.Cache
+	Engines Engines
+	Tenant  Tenant
+	Clock   gate.Clock
+	Steady  func() int64 // ms on the scale that no step of a clock moves
+	NewID   func() string
+	Look    func(context.Context) error // brings the census up to date
+	// GhostLife is how long a write without an answer may still take effect after its time was over.
+	GhostLife time.Duration
+	Own       map[string][]string // sign-in names of Tandem's own accounts, by directory
+	Log       func(msg string, args ...any)
+}
+
+// Desk brings objects of the tenant into directories. It is safe for concurrent use; runs of one engine are to go one after the other.
+type Desk struct {
+	o       Options
+	answers answers
+}
+
+// New makes a desk.
+func New(o Options) *Desk {
+	if o.GhostLife == 0 {
+		o.GhostLife = gate.DefaultGhostLife
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	return &Desk{o: o, answers: answers{of: map[scoping.ObjectID]answer{}}}
+}

@@ -1,0 +1,475 @@
+package provisioning
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// maxRounds bounds how often a run looks again: an object needs one write for each of its parts, and one look after the last.
+const maxRounds = 12
+
+// Judgement is what a run says of one source.
+type Judgement struct {
+	Object     scoping.ObjectID // the source
+	CloudID    string
+	Kind       scoping.Kind
+	Name       string
+	Assignment string
+	Outcome    engine.Outcome
+	Code       string
+	Reason     string
+	Op         string // of what was written, or would be: the last one
+	Made       bool   // it was made in the directory
+	Deleted    bool
+	Write      *ledger.Provisioned // in shadow: what would be written first
+	Findings   []Finding
+}
+
+// Report is what a run did.
+type Report struct {
+	Read       int // sources that assignments take
+	Judgements []Judgement
+	Held       []ledger.Hold
+	Problems   []Problem
+	Complete   bool
+}
+
+// Problem concerns an assignment as a whole.
+type Problem struct{ Object, Code, Message string }
+
+// answers are what was found of sources that have no link and get none, in this process: they are not asked for again until something of them changes.
+type answers struct {
+	mu sync.Mutex
+	of map[scoping.ObjectID]answer
+}
+
+type answer struct {
+	source, rules uint64
+	verdict       Verdict
+}
+
+func (a *answers) get(id scoping.ObjectID, source, rules uint64) (Verdict, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	x, ok := a.of[id]
+	return x.verdict, ok && x.source == source && x.rules == rules
+}
+
+func (a *answers) put(id scoping.ObjectID, source, rules uint64, v Verdict) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.of[id] = answer{source, rules, v}
+}
+
+// Brings reports whether an engine brings objects of the tenant into a directory.
+func (d *Desk) Brings(name string) bool { return len(d.assignments(name)) > 0 }
+
+func (d *Desk) assignments(name string) []scoping.Assignment {
+	auth := d.o.Gate.Authority()
+	if auth.Partition == nil {
+		return nil
+	}
+	return slices.DeleteFunc(auth.Partition.Provisioning(), func(a scoping.Assignment) bool { return name != "" && a.Engine != name })
+}
+
+// Run brings what an engine's assignments take into their directories. In shadow nothing is written, held or kept: the report says what would be.
+func (d *Desk) Run(ctx context.Context, name string, shadow bool) (Report, error) {
+	r := &run{Desk: d, engine: name, shadow: shadow, report: Report{Complete: true}, said: map[scoping.ObjectID]*Judgement{}, rest: map[scoping.ObjectID]bool{}, tries: map[scoping.ObjectID]int{}, asks: map[bin][]ledger.HeldEntry{}}
+	if err := r.all(ctx); err != nil {
+		return r.report, err
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(r.said), scoping.ObjectID.Compare) {
+		r.report.Judgements = append(r.report.Judgements, *r.said[id])
+	}
+	return r.report, nil
+}
+
+type run struct {
+	*Desk
+	engine string
+	shadow bool
+	report Report
+	said   map[scoping.ObjectID]*Judgement
+	rest   map[scoping.ObjectID]bool // sources with which nothing can be done in this run
+	tries  map[scoping.ObjectID]int  // how often something else was there than was seen a moment before
+	asks   map[bin][]ledger.HeldEntry
+
+	names map[string]placed // containers by directory and DN
+}
+
+type placed struct {
+	guid scoping.GUID
+	err  error
+}
+
+// controller is the one at which everything of a directory is looked at and written.
+type controller struct {
+	url        string
+	invocation scoping.GUID
+	domain     string
+}
+
+// subject is one source that something is owed for.
+type subject struct {
+	id      scoping.ObjectID
+	cloud   cloud.Object
+	there   bool // the tenant shows it, living
+	a       scoping.Assignment
+	why     Why
+	row     *ledger.Row
+	source  uint64
+	rules   uint64
+	ends    ends
+	mapping *engine.Mapping
+	reading uint64 // the census's when it was looked at
+}
+
+func (r *run) all(ctx context.Context) error {
+	if !r.shadow {
+		if err := r.endDoubts(ctx); err != nil {
+			return err
+		}
+	}
+	assignments := r.assignments("")
+	t := take(r.o.Cache, assignments)
+	for i := range assignments {
+		a := assignments[i]
+		if a.Engine != r.engine {
+			continue
+		}
+		if why := t.frozen[a.Name]; why != "" {
+			r.report.Complete = false
+			r.problem(a, CodeFrozenFrom, why+": nobody joins or leaves by assignment "+a.Name+" until it is there again")
+			continue
+		}
+		for _, f := range a.Features {
+			if err := r.assignment(ctx, a, f, t); err != nil {
+				if ctx.Err() != nil || errors.Is(err, gate.ErrNotOpen) {
+					return err
+				}
+				r.report.Complete = false
+				r.problem(a, "failed", err.Error())
+			}
+		}
+	}
+	if r.shadow {
+		return nil
+	}
+	return r.keepHeld(ctx)
+}
+
+func (r *run) problem(a scoping.Assignment, code gate.Code, text string) {
+	r.report.Problems = append(r.report.Problems, Problem{Object: "assignment " + a.Name, Code: string(code), Message: text})
+}
+
+func kindOf(f scoping.Feature) scoping.Kind {
+	if f == scoping.GroupProvisioning {
+		return scoping.Group
+	}
+	return scoping.User
+}
+
+// assignment brings one feature of one assignment to rest.
+func (r *run) assignment(ctx context.Context, a scoping.Assignment, f scoping.Feature, t taken) error {
+	at, err := r.controller(ctx, a.Directory)
+	if err != nil {
+		return err
+	}
+	request := engine.MapRequest{Feature: f, Assignment: a.Name, Container: scoping.ObjectID{Directory: a.Directory, GUID: a.Under.GUID}, ContainerDN: a.Under.DN, Domain: at.domain}
+	begin, err := r.o.Engines.Map(ctx, r.engine, request, nil, func([]engine.Mapping) error { return nil })
+	if err != nil {
+		return fmt.Errorf("asking engine %s how it maps: %w", r.engine, err)
+	}
+	rules := rulesOf(begin, a)
+	wrote := false
+	for round := 0; ; round++ {
+		subjects := r.owed(a, f, t, rules)
+		if round == 0 {
+			r.report.Read += len(subjects.taken)
+		}
+		if len(subjects.owed) == 0 {
+			return nil
+		}
+		if round == maxRounds {
+			return fmt.Errorf("%d objects are not at rest after %d rounds", len(subjects.owed), maxRounds)
+		}
+		sent, err := r.round(ctx, a, f, at, request, begin, subjects.owed)
+		if err != nil {
+			return err
+		}
+		if wrote = wrote || sent; !sent {
+			return nil
+		}
+		if err := r.o.Look(ctx); err != nil { // so that own writes are no news to the next run
+			return fmt.Errorf("reading the directory's changes: %w", err)
+		}
+	}
+}
+
+// rulesOf sums by what an object of an assignment comes about.
+func rulesOf(b engine.MapBegin, a scoping.Assignment) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%x %s %s %s %q", b.Rules, a.Name, a.Under.GUID, a.LinkOr(), a.MatchOr())
+	return max(h.Sum64(), 1)
+}
+
+func (r *run) controller(ctx context.Context, dir string) (controller, error) {
+	at, url, known := r.o.Census.AsOf(dir)
+	if !known || url == "" {
+		return controller{}, fmt.Errorf("directory %s was not read yet", dir)
+	}
+	_, dn, err := r.o.Census.Root(ctx, dir)
+	if err != nil {
+		return controller{}, fmt.Errorf("asking directory %s for its root: %w", dir, err)
+	}
+	var labels []string
+	for part := range strings.SplitSeq(dn, ",") {
+		if k, v, _ := strings.Cut(strings.TrimSpace(part), "="); strings.EqualFold(k, "DC") {
+			labels = append(labels, v)
+		}
+	}
+	return controller{url: url, invocation: at.Invocation, domain: strings.Join(labels, ".")}, nil
+}
+
+// owing are the sources that an assignment takes or took, and those of them for which something is owed.
+type owing struct {
+	taken []scoping.ObjectID
+	owed  []*subject
+}
+
+// owed compares: whom an assignment takes, and whom it brought before, with what was agreed about each.
+func (r *run) owed(a scoping.Assignment, f scoping.Feature, t taken, rules uint64) (out owing) {
+	kind := kindOf(f)
+	ids := map[scoping.ObjectID]Why{}
+	for id, by := range t.by {
+		if by.Name != a.Name {
+			continue
+		}
+		if o, _ := r.o.Cache.Get(CloudID(id)); o.Kind == kind {
+			ids[id] = Taken
+			out.taken = append(out.taken, id)
+		}
+	}
+	now, auth := r.o.Clock.Now().UnixMilli(), r.o.Gate.Authority()
+	r.o.Gate.Read(func(led *ledger.State) {
+		for _, o := range led.CloudRows() { // who was brought by this assignment, and is taken by none
+			row := led.Rows.Get(o)
+			id, err := scoping.Cloud(row.CloudID)
+			if err != nil || row.Kind != kind || o.Directory != a.Directory || row.State == ledger.DeletedByTandem {
+				continue
+			}
+			if _, has := ids[id]; has || t.by[id] != nil && t.by[id].Name != a.Name {
+				continue
+			}
+			if at, ok := auth.Partition.Target(r.o.Census.Brief(o).Place(o.Directory), f); ok && at.Name == a.Name || !ok && brought(row, f, a) {
+				ids[id] = Left
+			}
+		}
+		for _, id := range slices.SortedFunc(maps.Keys(ids), scoping.ObjectID.Compare) {
+			if s := r.subject(led, a, f, id, ids[id], rules, now); s != nil && !r.rest[id] {
+				out.owed = append(out.owed, s)
+			}
+		}
+	})
+	return out
+}
+
+// brought reports whether an assignment put an object where the ledger saw it last.
+func brought(row *ledger.Row, f scoping.Feature, a scoping.Assignment) bool {
+	l := row.Features[f]
+	return l != nil && (l.Place == a.Under.GUID || slices.Contains(l.Chain, a.Under.GUID))
+}
+
+// subject compares one source; nil: nothing is owed for it.
+func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature, id scoping.ObjectID, why Why, rules uint64, now int64) *subject {
+	s := &subject{id: id, a: a, why: why, rules: rules, reading: r.o.Census.Reading()}
+	s.cloud, s.there = r.o.Cache.Get(CloudID(id))
+	if s.there = s.there && !s.cloud.Deleted; !s.there && s.why == Taken {
+		s.why = Left
+	}
+	if _, known := r.o.Cache.Get(CloudID(id)); !known {
+		s.why = Purged
+	}
+	row, linked := led.ByCloud(CloudID(id))
+	switch {
+	case linked && row.Cloud == 0: // a directory feeds it: it is none of the cloud's, and comes back nowhere
+		r.say(s, Verdict{Outcome: engine.Released, Code: gate.CodeNotOwner, Reason: "a directory feeds it: " + row.Name})
+		return nil
+	case !linked && OfTheCloud(s.cloud) != "":
+		r.say(s, Verdict{Outcome: engine.Released, Code: gate.Code(OfTheCloud(s.cloud)), Reason: "it is no object of the cloud's own"})
+		return nil
+	case linked:
+		s.row = row
+	case s.why != Taken:
+		return nil
+	}
+	s.ends = endsOf(led, s.cloud, a.Directory)
+	s.source = digest(s.cloud, s.ends)
+	owner := a.Engine
+	if s.why != Taken {
+		owner = scoping.None
+	}
+	sight, gone := gate.Sight{}, false
+	if s.row != nil {
+		sight = r.o.Census.Brief(s.row.Object)
+		gone = sight.Known && sight.Gone
+	}
+	open := led.Provisioning(CloudID(id))
+	debt := standing.Of(facts(now, s.kind(f), owner, s.row, s.source, rules, sight.Reading, gone, len(open) > 0))
+	switch {
+	case debt.Code == standing.InFlight:
+		r.say(s, Verdict{Outcome: engine.InDoubt, Code: gate.CodeInDoubt, Reason: "an earlier write for it had no answer: " + open[0].Reason})
+		return nil
+	case debt.Code == standing.Settled && s.why == Purged && s.row != nil && s.row.State == ledger.ParkedRow: // disabled when it left; now it is gone for good
+		return s
+	case debt.Code == standing.Settled:
+		if s.row != nil {
+			r.say(s, Verdict{Outcome: engine.Unchanged, Settles: true})
+		}
+		return nil
+	}
+	if s.row == nil {
+		if v, known := r.answers.get(id, s.source, rules); known {
+			r.say(s, v)
+			return nil
+		}
+	}
+	return s
+}
+
+func (s *subject) kind(f scoping.Feature) scoping.Kind { return kindOf(f) }
+
+// say notes what is to be told of a source. What was written in an earlier round stays said.
+func (r *run) say(s *subject, v Verdict) *Judgement {
+	j := r.said[s.id]
+	if j == nil {
+		j = &Judgement{Object: s.id, CloudID: CloudID(s.id), Assignment: s.a.Name, Kind: s.cloud.Kind}
+		r.said[s.id] = j
+	}
+	j.Name = cmp.Or(s.cloud.Values.First(cloud.DisplayName), j.CloudID)
+	if s.row != nil {
+		j.Kind = s.row.Kind
+	}
+	if v.Outcome == engine.Unchanged && j.Op != "" {
+		v.Outcome = engine.Applied
+	}
+	j.Outcome, j.Code, j.Reason, j.Findings = v.Outcome, string(v.Code), v.Reason, v.Findings
+	return j
+}
+
+// round maps, looks, decides and writes once. It reports whether anything was written.
+func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature, at controller, request engine.MapRequest, begin engine.MapBegin, subjects []*subject) (sent bool, err error) {
+	if err := r.mapAll(ctx, request, subjects); err != nil {
+		return false, err
+	}
+	seen, err := r.look(ctx, a, f, at, begin, subjects)
+	if err != nil {
+		return false, err
+	}
+	var owed []decided
+	for _, s := range subjects {
+		c := r.caseOf(ctx, a, f, s, seen)
+		owed = append(owed, decided{s, c, Decide(c)})
+		if w := owed[len(owed)-1].v.Write; w != nil {
+			seen.reserve(s.id, w)
+		}
+	}
+	free := r.weigh(a, f, owed)
+	for i, x := range owed {
+		j := r.say(x.s, x.v)
+		switch {
+		case x.v.Write != nil && r.shadow:
+			j.Outcome, j.Write, j.Op = engine.Shadowed, x.v.Write, string(x.v.Write.Op)
+		case x.v.Write != nil && !free[i]:
+			j.Outcome, j.Code, j.Reason = engine.Held, string(gate.CodeThreshold), "it waits for a person: "+string(x.v.Write.Op)
+			r.rest[x.s.id] = true
+		case x.v.Write != nil:
+			done, err := r.carry(ctx, f, at, x, j)
+			if err != nil {
+				return sent, err
+			}
+			if done && j.Outcome != engine.Applied { // it is decided anew once, by what the controller shows now
+				done = r.tries[x.s.id] == 0
+				r.tries[x.s.id]++
+			}
+			sent, r.rest[x.s.id] = sent || done, !done
+		case !x.v.Settles:
+			r.rest[x.s.id] = true
+		case !r.shadow:
+			if err := r.settle(ctx, f, x); err != nil {
+				return sent, err
+			}
+		}
+	}
+	return sent, nil
+}
+
+type decided struct {
+	s *subject
+	c Case
+	v Verdict
+}
+
+// mapAll asks the engine what sources should be.
+func (r *run) mapAll(ctx context.Context, request engine.MapRequest, subjects []*subject) error {
+	byID := map[scoping.ObjectID]*subject{}
+	var sources []engine.Source
+	for _, s := range subjects {
+		if s.why == Taken && s.mapping == nil {
+			byID[s.id] = s
+			sources = append(sources, sourceOf(s.id, s.cloud))
+		}
+	}
+	if len(sources) == 0 {
+		return nil
+	}
+	_, err := r.o.Engines.Map(ctx, r.engine, request, sources, func(ms []engine.Mapping) error {
+		for i := range ms {
+			m := ms[i]
+			if m.Container == "" {
+				m.Container = request.ContainerDN
+			}
+			byID[m.Object].mapping = &m
+		}
+		return nil
+	})
+	return err
+}
+
+// settle keeps that nothing is owed.
+func (r *run) settle(ctx context.Context, f scoping.Feature, x decided) error {
+	if x.s.row == nil {
+		r.answers.put(x.s.id, x.s.source, x.s.rules, x.v)
+		return nil
+	}
+	now := agreed{Source: x.s.source, Rules: x.s.rules, Container: x.c.Container}
+	if x.s.mapping != nil && x.c.Kind == scoping.User {
+		now.Disabled = first(x.s.mapping.Desired[engine.AccountDisabled].Text)
+	}
+	sight := r.o.Census.Brief(x.s.row.Object)
+	claim := &ledger.Claim{Hash: now.text(), Place: sight.Parent, Chain: sight.Chain, Version: x.s.reading, State: ledger.Live, Owner: r.engine}
+	if x.v.Parks {
+		claim.State, claim.Owner = ledger.ParkedRow, scoping.None
+	}
+	if last := x.s.row.Features[f]; last != nil && last.Hash == claim.Hash && x.s.row.State == claim.State && last.Version >= claim.Version {
+		return nil
+	}
+	o := x.s.row.Object
+	outcome := engine.Unchanged
+	return r.o.Gate.Record(ctx, ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &o, Kind: x.c.Kind, Name: x.s.row.Name, Feature: f, Outcome: outcome, Code: string(x.v.Code),
+		Closed: true, Claim: claim, Epoch: r.o.Gate.Authority().Epoch})
+}

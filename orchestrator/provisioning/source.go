@@ -1,0 +1,179 @@
+package provisioning
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
+	"github.com/tandem-sync/tandem/scoping"
+	"github.com/tandem-sync/tandem/scoping/attribute"
+)
+
+// CloudID returns the tenant's id of a source.
+func CloudID(o scoping.ObjectID) string { return o.GUID.String() }
+
+// LinkValue is what the directory shows of an object that was made of one of the tenant.
+func LinkValue(kind scoping.Kind, cloudID string) string {
+	if kind == scoping.Group {
+		return "Group_" + cloudID
+	}
+	return "User_" + cloudID
+}
+
+// OfTheCloud says why an object of the tenant is not one that is brought into a directory; empty: it is one. What a directory or another engine feeds is none: it would come back to where it
+// came from, a second time. What the ledger links to an object of a directory is decided apart, by the link's authority.
+func OfTheCloud(o cloud.Object) string {
+	switch {
+	case o.Deleted:
+		return "deleted"
+	case o.Synced:
+		return "synchronized"
+	case o.Anchor() != "":
+		return "anchored"
+	case o.Guest:
+		return "guest"
+	case strings.HasPrefix(o.Values.First(cloud.UniqueName), "tandem-"):
+		return "made-by-tandem"
+	case o.Kind == scoping.Group && (o.Mailed || o.Values.First(attribute.MailEnabled) == "true"):
+		return "mail-enabled"
+	case o.Kind == scoping.Group && o.Values.First(attribute.SecurityEnabled) != "true":
+		return "no-security-group"
+	case o.Kind == scoping.Group && len(o.Values["groupTypes"]) > 0:
+		return "group-type"
+	case o.Kind != scoping.User && o.Kind != scoping.Group:
+		return "kind"
+	}
+	return ""
+}
+
+// taken are whom the assignments of the other direction take, each source by the one of the highest priority, and the assignments that are frozen, with why: of a group that vanished or has no
+// members any more nothing follows.
+type taken struct {
+	by     map[scoping.ObjectID]*scoping.Assignment
+	frozen map[string]string
+}
+
+// take goes through the assignments in order of their priority.
+func take(cache *cloud.Cache, assignments []scoping.Assignment) taken {
+	t := taken{by: map[scoping.ObjectID]*scoping.Assignment{}, frozen: map[string]string{}}
+	for i := range assignments {
+		a := &assignments[i]
+		ids, why := members(cache, a)
+		if why != "" {
+			t.frozen[a.Name] = why
+		}
+		for _, id := range ids {
+			if o, err := scoping.Cloud(id); err == nil && t.by[o] == nil {
+				t.by[o] = a
+			}
+		}
+	}
+	return t
+}
+
+// members returns whom an assignment names, sorted, and why that may be less than is true.
+func members(cache *cloud.Cache, a *scoping.Assignment) (ids []string, why string) {
+	users, groups := slices.Contains(a.Features, scoping.UserProvisioning), slices.Contains(a.Features, scoping.GroupProvisioning)
+	if !cache.Loaded(scoping.Group) || !cache.Loaded(scoping.User) {
+		return nil, "the tenant was not read wholly yet"
+	}
+	found := map[string]bool{}
+	for _, g := range a.From.Groups {
+		o, there := cache.Get(g.ID)
+		switch {
+		case !there || o.Deleted:
+			why = fmt.Sprintf("group %q of the tenant is not there any more", g.Name)
+			continue
+		case users && len(o.Members) == 0:
+			why = fmt.Sprintf("group %q of the tenant has no members", g.Name)
+		}
+		if groups {
+			found[o.ID] = true
+		}
+		if users {
+			below(cache, o, found, map[string]bool{})
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), why
+}
+
+// below adds the users that are in a group, through others too.
+func below(cache *cloud.Cache, g cloud.Object, found, seen map[string]bool) {
+	if seen[g.ID] {
+		return
+	}
+	seen[g.ID] = true
+	for _, id := range g.Members {
+		switch o, there := cache.Get(id); {
+		case !there || o.Deleted:
+		case o.Kind == scoping.Group:
+			below(cache, o, found, seen)
+		case o.Kind == scoping.User:
+			found[id] = true
+		}
+	}
+}
+
+// sourceOf is an object of the tenant as engines get it.
+func sourceOf(id scoping.ObjectID, o cloud.Object) engine.Source {
+	s := engine.Source{Object: id, Kind: o.Kind, Values: map[string]engine.Value{"id": {Text: []string{o.ID}}}}
+	for name, v := range o.Values {
+		s.Values[name] = engine.Value{Text: v}
+	}
+	return s
+}
+
+// ends are the objects of a directory that the references of a source stand for, by reference; those that are in no directory yet are left out.
+type ends map[string][]scoping.GUID
+
+// endsOf resolves the references of a source in one directory. An end counts whoever is the authority of its link.
+func endsOf(led *ledger.State, o cloud.Object, dir string) ends {
+	resolve := func(ids ...string) []scoping.GUID {
+		out := []scoping.GUID{}
+		for _, id := range ids {
+			if row, ok := led.ByCloud(id); ok && id != "" && row.Object.Directory == dir && row.State == ledger.Live {
+				out = append(out, row.Object.GUID)
+			}
+		}
+		slices.SortFunc(out, scoping.GUID.Compare)
+		return slices.Compact(out)
+	}
+	if o.Kind == scoping.Group {
+		return ends{cloud.Members: resolve(o.Members...)}
+	}
+	return ends{cloud.Manager: resolve(o.Manager)}
+}
+
+// digest sums a source with what its references stand for: another one asks the engine again.
+func digest(o cloud.Object, e ends) uint64 {
+	h := fnv.New64a()
+	text := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
+	for _, name := range slices.Sorted(maps.Keys(o.Values)) {
+		if len(o.Values[name]) == 0 {
+			continue
+		}
+		text(name)
+		for _, v := range o.Values[name] {
+			text(v)
+		}
+		text("")
+	}
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		text(name)
+		for _, g := range e[name] {
+			text(string(g[:]))
+		}
+	}
+	return h.Sum64()
+}
+
+// linkOf is the link that shows of which source something was made.
+func linkOf(a *scoping.Assignment, kind scoping.Kind, cloudID string) provision.Link {
+	return provision.Link{Attribute: a.LinkOr(), Value: LinkValue(kind, cloudID)}
+}

@@ -1,0 +1,178 @@
+package orchestrator_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/run"
+)
+
+const hiresPolicy = `version: 1
+features: [users, groups, user-provisioning]
+assignments:
+  - {name: everything, under: %q, engine: connect, features: [users, groups]}
+  - name: new hires
+    under: "OU=New Hires,%s"
+    from: {groups: ["Hired by HR"]}
+    link: adminDescription
+    engine: cloudsync
+    features: [user-provisioning]
+`
+
+// hr is a world in which people are hired in the tenant.
+type hr struct {
+	*world
+	group string
+}
+
+func newHR(t *testing.T, s site) *hr {
+	w := &hr{world: emptyWorld(t, s)}
+	w.add("OU=New Hires,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
+	w.file("provision-password", s.password+"\n")
+	w.more = "    provision: {user: " + s.admin + ", passwordFile: ./provision-password, under: [\"OU=New Hires," + s.base + "\"]}\n"
+	w.extra = "      provisioning: {users: {base: hr}}\n"
+	w.write()
+	g, err := w.model.CreateGroup(map[string]any{"displayName": "Hired by HR", "mailNickname": "hired", "mailEnabled": false, "securityEnabled": true})
+	w.must(err)
+	w.group = g.ID
+	return w
+}
+
+// hire makes somebody in the tenant, a member of the group.
+func (w *hr) hire(n int, more map[string]any) string {
+	w.t.Helper()
+	body := map[string]any{"userPrincipalName": fmt.Sprintf("hire%d@%s", n, w.site.domain), "displayName": fmt.Sprintf("Hire Number%d", n), "givenName": "Hire", "surname": fmt.Sprintf("Number%d", n),
+		"mailNickname": fmt.Sprintf("hire%d", n), "accountEnabled": true, "employeeId": strconv.Itoa(7000 + n), "department": "Research",
+		"passwordProfile": map[string]any{"password": "Some-Passw0rd-" + strconv.Itoa(n)}}
+	for k, v := range more {
+		body[k] = v
+	}
+	u, err := w.model.CreateUser(body)
+	w.must(err)
+	w.must(w.model.AddMember(w.group, w.graph.GraphEndpoint()+"/v1.0/directoryObjects/"+u.ID))
+	return u.ID
+}
+
+// accounts are the users below the container, by link.
+func (w *hr) accounts() map[string]*ldap.Entry {
+	w.t.Helper()
+	res, err := w.conn.Search(ldap.NewSearchRequest("OU=New Hires,"+w.site.base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=user)",
+		[]string{"cn", "sAMAccountName", "userPrincipalName", "displayName", "department", "employeeID", "userAccountControl", "manager", "adminDescription"}, nil))
+	w.must(err)
+	out := map[string]*ldap.Entry{}
+	for _, e := range res.Entries {
+		link := e.GetAttributeValue("adminDescription")
+		if out[link] != nil {
+			w.t.Errorf("two accounts with link %q", link)
+		}
+		out[link] = e
+	}
+	return out
+}
+
+func (w *hr) account(id string) *ldap.Entry {
+	w.t.Helper()
+	e := w.accounts()["User_"+id]
+	if e == nil {
+		w.t.Fatalf("no account was made of %s", id)
+	}
+	return e
+}
+
+func (w *hr) enabled(id string) bool {
+	n, err := strconv.Atoi(w.account(id).GetAttributeValue("userAccountControl"))
+	w.must(err)
+	return n&2 == 0
+}
+
+// sync lets both engines run, and gives cloudsync's report.
+func (w *hr) sync() run.Report {
+	w.t.Helper()
+	for _, e := range []string{"connect", "cloudsync"} {
+		r, err := w.tandem.Host().SyncAll(w.t.Context(), e, run.SyncOptions{})
+		if err != nil {
+			w.t.Fatalf("%s: %v %+v", e, err, r)
+		}
+		if e == "cloudsync" {
+			return r
+		}
+	}
+	return run.Report{}
+}
+
+func (w *hr) count() (n int) {
+	for _, o := range w.model.State(false).Objects {
+		if !o.Deleted && o.Kind == tenant.User {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAHireInTheTenantBecomesAnAccount(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newHR(t, s)
+		w.add("CN=Zoe Native,CN=Users,"+s.base, map[string][]string{"objectClass": {"user"}, "sAMAccountName": {"Hire.Number3"}, "userPrincipalName": {"hire.number3@" + s.domain}, "displayName": {"Zoe Native"}})
+		boss := w.hire(1, nil)
+		ann := w.hire(2, nil)
+		w.must(w.model.SetManager(tenant.User, ann, w.graph.GraphEndpoint()+"/v1.0/users/"+boss))
+		taken := w.hire(3, nil)
+		w.open()
+		w.importText(fmt.Sprintf(hiresPolicy, s.base, s.base))
+
+		r := w.sync()
+		if r.Creates != 3 || !r.Complete || r.Failed+r.Held+r.Refused > 0 {
+			t.Fatalf("%+v", r)
+		}
+		if n := len(w.accounts()); n != 3 {
+			t.Fatalf("%d accounts", n)
+		}
+		a := w.account(ann)
+		if a.GetAttributeValue("department") != "Research" || a.GetAttributeValue("employeeID") != "7002" || a.GetAttributeValue("cn") != "Hire Number2" || !w.enabled(ann) {
+			t.Errorf("%v", a.Attributes)
+		}
+		if m := a.GetAttributeValue("manager"); !strings.EqualFold(m, w.account(boss).DN) {
+			t.Errorf("the manager is %q", m)
+		}
+		if sam := w.account(taken).GetAttributeValue("sAMAccountName"); sam != "H.Number3" {
+			t.Errorf("in place of a taken name %q was given", sam)
+		}
+
+		// Again nothing is written, and nothing comes back into the tenant as somebody else.
+		before := w.count()
+		for range 2 {
+			if r := w.sync(); r.Applied != 0 || r.Failed+r.Held+r.Deferred > 0 {
+				t.Errorf("again: %+v", r)
+			}
+		}
+		if w.count() != before {
+			t.Errorf("%d users of the tenant became %d", before, w.count())
+		}
+
+		// A change flows; a leaver is disabled when a person says so the first time.
+		w.must(w.model.UpdateUser(ann, map[string]any{"department": "Sales"}))
+		if r := w.sync(); r.Updates != 1 || w.account(ann).GetAttributeValue("department") != "Sales" {
+			t.Errorf("%+v", r)
+		}
+		w.must(w.model.RemoveMember(w.group, ann))
+		r = w.sync()
+		held := w.tandem.Host().Held()
+		if len(held) != 1 || r.Held != 1 || !w.enabled(ann) {
+			t.Fatalf("%+v %+v", held, r)
+		}
+		if _, err := w.tandem.Host().Answer(t.Context(), held[0].ID, "approve", "ann", "it is so"); err != nil {
+			t.Fatal(err)
+		}
+		if w.enabled(ann) {
+			t.Error("who left is enabled")
+		}
+		if r := w.sync(); r.Applied != 0 || len(r.Errors) > 0 {
+			t.Errorf("after the leaver: %+v", r)
+		}
+	})
+}
