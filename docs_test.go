@@ -35,6 +35,7 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 		{"README.md", func(*testing.T) string { return root }, false},
 		{"examples/contoso/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso") }, false},
 		{"examples/contoso/hr/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/hr") }, false},
+		{"examples/contoso/hr/mappings.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/hr") }, false},
 		{"examples/contoso/passwords/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/passwords") }, true},
 	} {
 		if d.samba && os.Getenv("TANDEM_NO_SAMBA") != "" {
@@ -280,7 +281,7 @@ var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
 func TestDocumentsLinkToWhatIsThere(t *testing.T) {
 	links := 0
-	for _, file := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/contoso/README.md", "examples/contoso/hr/README.md"} {
+	for _, file := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/contoso/README.md", "examples/contoso/hr/README.md", "examples/contoso/hr/mappings.md", "examples/contoso/hr/functions.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

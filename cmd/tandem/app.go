@@ -35,7 +35,7 @@ func newApp() *cli.App {
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
 			errorsCommand(), historyCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
-			benchCommand(), versionCommand(), passwordCommand(), serviceCommand(),
+			benchCommand(), versionCommand(), passwordCommand(), mappingCommand(), serviceCommand(),
 		},
 		Before:         checkGlobals,
 		Action:         noSuchCommand,

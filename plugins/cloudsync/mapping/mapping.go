@@ -44,8 +44,8 @@ func Schema(kind scoping.Kind) language.Schema {
 	s := language.Schema{Attributes: map[string]language.Kind{"id": language.Text}, Macros: []string{containerMacro, domainMacro}}
 	forms := map[attribute.Form]language.Kind{attribute.Boolean: language.Boolean, attribute.Texts: language.Texts}
 	for _, a := range attribute.Values(kind) {
-		s.Attributes[a.Name] = max(forms[a.Form], language.Text)
-		if k, known := forms[a.Form]; known && !a.Is(attribute.Single) {
+		s.Attributes[a.Name] = language.Text
+		if k, known := forms[a.Form]; known && !a.Is(attribute.Single) { // of a collection with one value it is the value
 			s.Attributes[a.Name] = k
 		}
 	}
@@ -199,7 +199,7 @@ func (w *worker) evaluate(target, source string, p *language.Program) (language.
 		return r, &Trace{}, err
 	}
 	r, steps, err := p.Trace(w.facts)
-	w.traces = append(w.traces, Trace{Target: target, Expression: source, Steps: steps})
+	w.traces = append(w.traces, Trace{Target: target, Expression: source, Steps: append([]language.Step{}, steps...)})
 	return r, &w.traces[len(w.traces)-1], err
 }
 

@@ -236,7 +236,7 @@ func TestEveryMistakeOfMappingsIsToldWithItsPlace(t *testing.T) {
 			{"target": "employeeID", "expression": "SelectUniqueValue([mail], [id])", "apply": "creation"}, {"target": "c", "expression": "[country]", "default": "Czechia"},
 			{"expression": "[mail]"}, {"target": "parentDistinguishedName", "expression": "SelectUniqueValue([mail], [id])"}, {"target": "l", "expression": "[manager]"}]},
 		"groups": {"base": "hr", "mappings": [{"target": "cn", "leaveOut": true}, {"target": "givenName", "expression": "[displayName]"}, {"target": "member", "expression": "[members]", "apply": "creation"}]},
-		"assignments": {"x": {"users": {"mappings": [{"target": "cn", "expression": ""}]}}}}`))
+		"assignments": {"x": {"users": {"mappings": [{"target": "cn", "expression": ""}]}, "groups": {"mappings": [{"target": "cn", "leaveOut": true}]}}}}`))
 	_, problems := s.Compile()
 	var got []string
 	for _, p := range problems {
@@ -262,14 +262,11 @@ func TestEveryMistakeOfMappingsIsToldWithItsPlace(t *testing.T) {
 		`users.mappings[10].target: a mapping needs a target, an attribute of the directory`,
 		`users.mappings[11].expression: a container is not unique: SelectUniqueValue cannot be used for parentDistinguishedName`,
 		`users.mappings[12].expression: 1:1: the source has no attribute [manager]`,
-		`users: cn has to be mapped: nothing can be made without it`,
-		`users: accountDisabled has to be mapped: nothing can be made without it`,
 		`groups.base: there is no base "hr" for groups: known are entra, none`,
 		`groups.mappings[1].target: givenName is no attribute that mappings of a group write (name it under attributes if the directory's schema has it)`,
 		`groups.mappings[2]: member always follows the tenant, and has no default`,
-		`groups: cn has to be mapped: nothing can be made without it`,
 		`assignments.x.users.mappings[0].expression: 1:1: the expression is empty (an empty value is "")`,
-		`assignments.x.users: cn has to be mapped: nothing can be made without it`,
+		`assignments.x.groups: cn has to be mapped: nothing can be made without it`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

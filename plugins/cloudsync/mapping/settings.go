@@ -171,7 +171,8 @@ var forbidden = map[string]string{
 
 // rules compiles the mappings of one kind. The base's are without mistakes, as a test knows.
 func (c *checker) rules(path []any, kind scoping.Kind, r Rules) *Set {
-	if _, known := bases[kind][cmp.Or(r.Base, BaseEntra)]; !known {
+	_, known := bases[kind][cmp.Or(r.Base, BaseEntra)]
+	if !known {
 		c.complain(under(path, "base"), "", "there is no base %q for %s: known are %s", r.Base, path[len(path)-1], strings.Join(slices.Sorted(maps.Keys(bases[kind])), ", "))
 	}
 	seen := map[string]bool{}
@@ -183,12 +184,13 @@ func (c *checker) rules(path []any, kind scoping.Kind, r Rules) *Set {
 		seen[e.Target] = true
 		c.entry(at, kind, e)
 	}
-	set := &Set{kind: kind, refs: map[string]string{}}
-	for _, e := range r.entries(kind) {
+	set, entries := &Set{kind: kind, refs: map[string]string{}}, r.entries(kind)
+	for _, e := range entries {
 		set.add(e, kind)
 	}
 	for _, name := range []string{engine.CommonName, engine.AccountDisabled} {
-		if (kind == scoping.User || name == engine.CommonName) && !slices.ContainsFunc(set.flows, func(f flow) bool { return f.entry.Target == name }) {
+		mapped := slices.ContainsFunc(entries, func(e Entry) bool { return e.Target == name })
+		if known && !mapped && (kind == scoping.User || name == engine.CommonName) {
 			c.complain(path, "", "%s has to be mapped: nothing can be made without it", name)
 		}
 	}

@@ -267,6 +267,9 @@ func Closest(name string, names []string) string {
 		if strings.EqualFold(n, name) {
 			return "names are case-sensitive: " + n
 		}
+		if len(name) > 3 && best == "" && strings.HasPrefix(strings.ToLower(n), strings.ToLower(name)) {
+			best = n // unless one is nearer
+		}
 		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least {
 			best, least = n, d
 		}
