@@ -17,13 +17,15 @@ import (
 type Entry struct {
 	Mask  uint32
 	About string // GUID of the right or property; empty: all of the mask
-	For   string // GUID of the class below that inherits it; empty: the object itself alone
+	For   string // GUID of the class below that inherits it; empty: the object itself
+	Below bool   // without For: everything below inherits it, too
 	Deny  bool
 }
 
 // Masks of entries (MS-ADTS 5.1.3.2).
 const (
 	CreateChild   = 0x1
+	DeleteChild   = 0x2
 	ReadProperty  = 0x10
 	WriteProperty = 0x20
 	ControlAccess = 0x100
@@ -87,6 +89,7 @@ func With(descriptor, sid []byte, entries ...Entry) ([]byte, error) {
 // The flags of entries and of their parts (MS-DTYP 2.4.4.1, 2.4.4.3).
 const (
 	allowObject, denyObject = 5, 6
+	inherits                = 0x2       // by containers
 	inherited               = 0x2 | 0x8 // by containers, and only by them
 	hasObject, hasClass     = 1, 2
 )
@@ -112,8 +115,11 @@ func (e Entry) encode(sid []byte) ([]byte, error) {
 		b[8] |= part.bit
 		b = append(b, g[:]...)
 	}
-	if e.For != "" {
+	switch {
+	case e.For != "":
 		b[1] = inherited
+	case e.Below:
+		b[1] = inherits
 	}
 	b = append(b, sid...)
 	binary.LittleEndian.PutUint16(b[2:], uint16(len(b)))
@@ -173,4 +179,49 @@ var Reset = map[string]Entry{
 	"Reset Password": {Mask: ControlAccess, About: "00299570-246d-11d0-a768-00aa006e0529", For: Users},
 	"pwdLastSet":     {Mask: WriteProperty | ReadProperty, About: "bf967a0a-0de6-11d0-a285-00aa003049e2", For: Users},
 	"lockoutTime":    {Mask: WriteProperty | ReadProperty, About: "28630ebf-41d5-11d1-a9c1-0000f80367c1", For: Users},
+}
+
+// Provision is what an account needs to write users and groups into a container and those below it, by the names of its parts. The attribute of the link comes to it ([Link]).
+var Provision = map[string]Entry{
+	"Create User objects":  {Mask: CreateChild, About: Users, Below: true},
+	"Delete User objects":  {Mask: DeleteChild, About: Users, Below: true},
+	"Create Group objects": {Mask: CreateChild, About: Groups, Below: true},
+	"Delete Group objects": {Mask: DeleteChild, About: Groups, Below: true},
+
+	"name of users":                       {Mask: WriteProperty, About: "bf967a0e-0de6-11d0-a285-00aa003049e2", For: Users},
+	"cn of users":                         {Mask: WriteProperty, About: "bf96793f-0de6-11d0-a285-00aa003049e2", For: Users},
+	"userAccountControl of users":         {Mask: WriteProperty, About: "bf967a68-0de6-11d0-a285-00aa003049e2", For: Users},
+	"displayName of users":                {Mask: WriteProperty, About: "bf967953-0de6-11d0-a285-00aa003049e2", For: Users},
+	"manager of users":                    {Mask: WriteProperty, About: "bf9679b5-0de6-11d0-a285-00aa003049e2", For: Users},
+	"co of users":                         {Mask: WriteProperty, About: "f0f8ffa7-1191-11d0-a060-00aa006c33ed", For: Users},
+	"company of users":                    {Mask: WriteProperty, About: "f0f8ff88-1191-11d0-a060-00aa006c33ed", For: Users},
+	"department of users":                 {Mask: WriteProperty, About: "bf96794f-0de6-11d0-a285-00aa003049e2", For: Users},
+	"employeeID of users":                 {Mask: WriteProperty, About: "bf967962-0de6-11d0-a285-00aa003049e2", For: Users},
+	"givenName of users":                  {Mask: WriteProperty, About: "f0f8ff8e-1191-11d0-a060-00aa006c33ed", For: Users},
+	"l of users":                          {Mask: WriteProperty, About: "bf9679a2-0de6-11d0-a285-00aa003049e2", For: Users},
+	"mobile of users":                     {Mask: WriteProperty, About: "f0f8ffa3-1191-11d0-a060-00aa006c33ed", For: Users},
+	"physicalDeliveryOfficeName of users": {Mask: WriteProperty, About: "bf9679f7-0de6-11d0-a285-00aa003049e2", For: Users},
+	"postalCode of users":                 {Mask: WriteProperty, About: "bf9679fd-0de6-11d0-a285-00aa003049e2", For: Users},
+	"preferredLanguage of users":          {Mask: WriteProperty, About: "856be0d0-18e7-46e1-8f5f-7ee4d9020e0d", For: Users},
+	"sn of users":                         {Mask: WriteProperty, About: "bf967a41-0de6-11d0-a285-00aa003049e2", For: Users},
+	"st of users":                         {Mask: WriteProperty, About: "bf967a39-0de6-11d0-a285-00aa003049e2", For: Users},
+	"streetAddress of users":              {Mask: WriteProperty, About: "f0f8ff84-1191-11d0-a060-00aa006c33ed", For: Users},
+	"telephoneNumber of users":            {Mask: WriteProperty, About: "bf967a49-0de6-11d0-a285-00aa003049e2", For: Users},
+	"title of users":                      {Mask: WriteProperty, About: "bf967a55-0de6-11d0-a285-00aa003049e2", For: Users},
+	"userPrincipalName of users":          {Mask: WriteProperty, About: "28630ebb-41d5-11d1-a9c1-0000f80367c1", For: Users},
+
+	"name of groups":        {Mask: WriteProperty, About: "bf967a0e-0de6-11d0-a285-00aa003049e2", For: Groups},
+	"cn of groups":          {Mask: WriteProperty, About: "bf96793f-0de6-11d0-a285-00aa003049e2", For: Groups},
+	"description of groups": {Mask: WriteProperty, About: "bf967950-0de6-11d0-a285-00aa003049e2", For: Groups},
+	"displayName of groups": {Mask: WriteProperty, About: "bf967953-0de6-11d0-a285-00aa003049e2", For: Groups},
+	"member of groups":      {Mask: WriteProperty, About: "bf9679c0-0de6-11d0-a285-00aa003049e2", For: Groups},
+}
+
+// Link is what it needs besides for the attribute of the link.
+func Link(attribute string) map[string]Entry {
+	about := map[string]string{"adminDescription": "bf967919-0de6-11d0-a285-00aa003049e2", "msDS-ExternalDirectoryObjectId": "bd29bf90-66ad-40e1-887b-10df070419a6"}[attribute]
+	return map[string]Entry{
+		attribute + " of users":  {Mask: WriteProperty, About: about, For: Users},
+		attribute + " of groups": {Mask: WriteProperty, About: about, For: Groups},
+	}
 }

@@ -219,15 +219,12 @@ func (m *Model) mayModify(id identity, o *object, changes []Change) error {
 		return nil
 	}
 	for _, c := range changes {
-		name := strings.ToLower(c.Attribute)
-		right, named := properties[name]
-		switch {
-		case name == "unicodepwd":
+		right := propertyOf(c.Attribute)
+		switch strings.ToLower(c.Attribute) {
+		case "unicodepwd":
 			continue
-		case name == "ntsecuritydescriptor":
+		case "ntsecuritydescriptor":
 			right = access.Right{Mask: access.WriteDAC}
-		case !named:
-			right = access.Right{Mask: access.WriteProperty}
 		}
 		if !m.may(id, o, right) {
 			return id.mayWrite(o.dn())
@@ -255,11 +252,7 @@ func (m *Model) mayDelete(id identity, o *object) error {
 // mayRename refuses another name or place: name and naming attribute are written, and with a move the object leaves one container and comes into another (MS-ADTS 3.1.1.5.4.1.1).
 func (m *Model) mayRename(id identity, o, parent *object) error {
 	for _, name := range []string{"name", strings.ToLower(o.attr)} {
-		right, named := properties[name]
-		if !named {
-			right = access.Right{Mask: access.WriteProperty}
-		}
-		if !m.may(id, o, right) {
+		if !m.may(id, o, propertyOf(name)) {
 			return id.mayWrite(o.dn())
 		}
 	}

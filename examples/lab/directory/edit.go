@@ -166,6 +166,9 @@ func (e *edit) addLinks(t *attributeType, values []string) error {
 		if err != nil {
 			return linkTargetError(err)
 		}
+		if seen[target] && t.name != "member" {
+			return refuse(ldap.LDAPResultAttributeOrValueExists, "attribute '%s': value #0 on '%s' already exists", t.name, e.object.dn())
+		}
 		if seen[target] {
 			return refuse(ldap.LDAPResultEntryAlreadyExists, "00000562: Attribute %s already exists for target GUID %s", t.name, target.guid)
 		}
@@ -201,6 +204,9 @@ func (e *edit) removeLinks(t *attributeType, key string, values []string) error 
 			return linkTargetError(err)
 		}
 		i := slices.Index(have, target)
+		if i < 0 && t.name != "member" {
+			return refuse(ldap.LDAPResultNoSuchAttribute, "attribute '%s': no matching attribute value while deleting attribute on '%s'", t.name, e.object.dn())
+		}
 		if i < 0 {
 			return refuse(ldap.LDAPResultUnwillingToPerform, "00000561: Attribute %s doesn't exist for target GUID %s", t.name, target.guid)
 		}

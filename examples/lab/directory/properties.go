@@ -1,6 +1,12 @@
 package directory
 
-import "github.com/tandem-sync/tandem/plugins/directory/access"
+import (
+	"crypto/sha256"
+	"strings"
+
+	"github.com/tandem-sync/tandem/plugins/directory/access"
+	"github.com/tandem-sync/tandem/scoping"
+)
 
 // GUIDs of sets of properties (MS-ADTS 3.1.1.2.3.3).
 const (
@@ -12,8 +18,7 @@ const (
 	setWeb          = "e45795b3-9455-11d1-aebd-0000f80367c1"
 )
 
-// properties are the attributes that somebody may be allowed to write singly, with their set (MS-ADA1 to MS-ADA3: schemaIDGUID and attributeSecurityGUID). The others are written only by
-// whoever may write all.
+// properties are the attributes that somebody may be allowed to write singly, with their set (MS-ADA1 to MS-ADA3: schemaIDGUID and attributeSecurityGUID).
 var properties = map[string]access.Right{
 	"accountexpires":                 property("bf967915-0de6-11d0-a285-00aa003049e2", setRestrictions),
 	"admindescription":               property("bf967919-0de6-11d0-a285-00aa003049e2", setGeneral),
@@ -61,4 +66,14 @@ var properties = map[string]access.Right{
 	"useraccountcontrol":             property("bf967a68-0de6-11d0-a285-00aa003049e2", setRestrictions),
 	"userprincipalname":              property("28630ebb-41d5-11d1-a9c1-0000f80367c1", setPublic),
 	"wwwhomepage":                    property("bf967a7a-0de6-11d0-a285-00aa003049e2", setWeb),
+}
+
+// propertyOf is the right to write an attribute. One that has no entry above has a GUID of the lab's own and belongs to no set.
+func propertyOf(attribute string) access.Right {
+	key := strings.ToLower(attribute)
+	if r, named := properties[key]; named {
+		return r
+	}
+	hash := sha256.Sum256([]byte(key))
+	return access.Right{Mask: access.WriteProperty, Object: scoping.GUID(hash[:16])}
 }

@@ -29,13 +29,19 @@ func (m *Model) schemaEntries(r searchRequest) []entry {
 	}
 	for _, key := range sortedNames() {
 		name := schema[key].name
-		values := []namedValues{{"objectClass", []string{"top", "attributeSchema"}}, {"lDAPDisplayName", []string{name}}}
+		values := []namedValues{{"objectClass", []string{"top", "attributeSchema"}}, {"lDAPDisplayName", []string{name}},
+			{"schemaIDGUID", []string{bytesOf(propertyOf(key).Object)}}, {"attributeSecurityGUID", []string{bytesOf(propertyOf(key).Set)}}}
+		if propertyOf(key).Set.IsZero() {
+			values = values[:len(values)-1]
+		}
 		if takes(r.filter, values, 0) {
 			out = append(out, entry{dn: "CN=" + name + ",CN=Schema," + m.config.rootDN, attrs: pick(values, r.attributes)})
 		}
 	}
 	return out
 }
+
+func bytesOf(g scoping.GUID) string { return string(g[:]) }
 
 func sortedNames() []string {
 	names := make([]string, 0, len(schema))

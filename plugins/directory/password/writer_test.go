@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tandem-sync/tandem/examples/lab/cable"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/password"
 	"github.com/tandem-sync/tandem/plugins/secret"
@@ -119,11 +120,11 @@ func TestAResetEndsALockOutWhereThatIsAskedFor(t *testing.T) {
 func TestAnAnswerThatIsNotWaitedForIsInDoubt(t *testing.T) {
 	everywhere(t, func(w *world) {
 		ann := w.guid(w.user("ann"))
-		wire := newCable(w.T, w.connection.URLs[0])
+		wire := cable.New(w.T, w.connection.URLs[0])
 		x := w.writer()
-		x.Directory.URLs = []string{"ldaps://" + wire.listener.Addr().String()}
+		x.Directory.URLs = []string{wire.URL()}
 		r := x.Carry(w.Context(), password.Order{User: ann, Op: password.OpReset}, func(context.Context) (password.Permit, error) {
-			wire.cutAfter(requestsOfALook+1, true) // the look before the write, and the write
+			wire.CutAfter(requestsOfALook+1, true) // the look before the write, and the write
 			return password.Permit{Remaining: enough, New: value("Second-Passw0rd!")}, nil
 		})
 		if r.Code != password.InDoubt {

@@ -221,6 +221,7 @@ func (h *hand) write(ctx context.Context, w provision.Write) Outcome {
 	if err != nil {
 		return outcomeOf(err)
 	}
+	reached()
 	switch w.Op {
 	case provision.Add:
 		return h.add(ctx, w, at)
@@ -234,6 +235,15 @@ func (h *hand) write(ctx context.Context, w provision.Write) Outcome {
 		return h.remove(ctx, at)
 	}
 	return Outcome{Code: provision.Failed, Reason: fmt.Sprintf("operation %q", w.Op)}
+}
+
+// between is nil; tests set it, to let others write at the worst moment.
+var between func()
+
+func reached() {
+	if between != nil {
+		between()
+	}
 }
 
 // outcomeOf is the outcome where nothing was written.

@@ -43,6 +43,7 @@ type world struct {
 	suffix     string
 	svc        []byte // its SID
 	svcDN      string
+	plain      []byte // the access list of ou before svc was given anything
 	sink       *sink.Sink
 	link       string // the attribute
 	cloud      int
@@ -55,18 +56,21 @@ const password = "First-Passw0rd!"
 // everywhere runs a test over Samba and over the embedded directory, which shall be the same.
 func everywhere(t *testing.T, test func(*world)) {
 	t.Helper()
-	t.Run("samba", func(t *testing.T) {
-		if samba.LeftOut() {
-			t.Log("not checked: TANDEM_NO_SAMBA=1")
-			return
-		}
-		dc, err := shared.DC()
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(newWorld(t, true, directory.Connection{URLs: []string{dc.URL()}, Base: dc.Base(), CA: dc.CAPEM()}, dc.Domain(), dc.AdminUser(), dc.AdminPassword()))
-	})
+	t.Run("samba", func(t *testing.T) { onSamba(t, test) })
 	t.Run("embedded", func(t *testing.T) { test(embedded(t)) })
+}
+
+func onSamba(t *testing.T, test func(*world)) {
+	t.Helper()
+	if samba.LeftOut() {
+		t.Log("not checked: TANDEM_NO_SAMBA=1")
+		return
+	}
+	dc, err := shared.DC()
+	if err != nil {
+		t.Fatal(err)
+	}
+	test(newWorld(t, true, directory.Connection{URLs: []string{dc.URL()}, Base: dc.Base(), CA: dc.CAPEM()}, dc.Domain(), dc.AdminUser(), dc.AdminPassword()))
 }
 
 func embedded(t *testing.T) *world {
@@ -100,15 +104,31 @@ func newWorld(t *testing.T, isSamba bool, c directory.Connection, domain, admin,
 	var err error
 	w.svcDN, w.svc, err = delegation.Account(w.admin, "CN=Users,"+w.base, "prov"+w.suffix, password)
 	w.ok(err)
+	w.plain, err = delegation.Read(w.admin, w.ou)
+	w.ok(err)
 	w.delegate()
 	w.sink = &sink.Sink{Directory: c, Account: directory.Account{User: "prov" + w.suffix + "@" + domain, Password: secret.Take([]byte(password))}, Random: rand.Reader}
 	return w
 }
 
-func (w *world) delegate() {
+// delegate gives svc what it needs, but for what is named.
+func (w *world) delegate(without ...string) {
 	w.Helper()
-	w.ok(delegation.Grant(w.admin, w.ou, w.svc, delegation.Entry{Mask: delegation.FullControl, For: delegation.Users}, delegation.Entry{Mask: delegation.FullControl, For: delegation.Groups},
-		delegation.Entry{Mask: delegation.FullControl, For: "bf967aa5-0de6-11d0-a285-00aa003049e2"}, delegation.Entry{Mask: delegation.FullControl}))
+	var entries []delegation.Entry
+	for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link(w.link)} {
+		for name, e := range all {
+			if !slices.Contains(without, name) {
+				entries = append(entries, e)
+			}
+		}
+	}
+	w.ok(delegation.Grant(w.admin, w.ou, w.svc, entries...))
+}
+
+// undelegate takes everything from svc.
+func (w *world) undelegate() {
+	w.Helper()
+	w.ok(delegation.Write(w.admin, w.ou, w.plain))
 }
 
 func (w *world) dial(user, password string) *ldap.Conn {
@@ -217,7 +237,12 @@ func (w *world) of(t provision.Target, g scoping.GUID, op provision.Op) provisio
 // carry gives a write with a permit.
 func (w *world) carry(t provision.Target, v provision.Values) sink.Outcome {
 	w.Helper()
-	return w.sink.Carry(w.Context(), t, nil, func(context.Context) (sink.Permit, error) { return sink.Permit{Remaining: time.Minute, Values: v}, nil })
+	return w.sink.Carry(w.Context(), t, nil, permits(v))
+}
+
+// permits is a host that allows it.
+func permits(v provision.Values) func(context.Context) (sink.Permit, error) {
+	return func(context.Context) (sink.Permit, error) { return sink.Permit{Remaining: time.Minute, Values: v}, nil }
 }
 
 func set(pairs ...string) []provision.Set {

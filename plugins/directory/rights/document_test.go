@@ -17,7 +17,8 @@ func (w *world) documented(account, container string) []string {
 	w.ok(err)
 	sid, err := access.SIDFromBytes(w.svc)
 	w.ok(err)
-	names := strings.NewReplacer(account+"@contoso.test", w.connection.User, "OU=Sales,DC=contoso,DC=test", container, "DC=contoso,DC=test", w.base, ";SID)", ";"+sid.String()+")")
+	names := strings.NewReplacer(account+"@contoso.test", w.connection.User, "OU=Sales,DC=contoso,DC=test", container, "OU=New Hires,DC=contoso,DC=test", container,
+		"msDS-ExternalDirectoryObjectId", "adminDescription", "bd29bf90-66ad-40e1-887b-10df070419a6", "bf967919-0de6-11d0-a285-00aa003049e2", "DC=contoso,DC=test", w.base, ";SID)", ";"+sid.String()+")")
 	var out []string
 	of := ""
 	for line := range strings.Lines(string(b)) {
@@ -42,6 +43,7 @@ func TestTheDocumentsCommandsAreThoseThatGrantTheRights(t *testing.T) {
 			want    int
 		}{
 			{"svc-reset", func() []rights.Finding { return rights.Reset(w.Context(), w.connection, []string{w.ou}) }, 6},
+			{"svc-prov", func() []rights.Finding { return rights.Provision(w.Context(), w.connection, []string{w.ou}) }, 64},
 			{"svc-hash", func() []rights.Finding { return rights.Replicate(w.Context(), w.replication()) }, 4},
 		} {
 			account := c.account

@@ -75,7 +75,7 @@ func (a account) resets(ctx context.Context, p place) []Finding {
 				Hint: "there inheritance is switched off or something is denied: the passwords of these users cannot be set"})
 		}
 	}
-	return append(out, a.sight(ctx, p, sampled)...)
+	return append(out, a.sight(ctx, p, sampled, "sets no password of a user")...)
 }
 
 // sample reads some users below a container. Those that the directory protects are left out: they inherit nothing, and their passwords are never set.
@@ -115,8 +115,8 @@ func some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], "; "), len(names)-mostNamed)
 }
 
-// sight finds that the account cannot see whether users are protected, without which no password is set.
-func (a account) sight(ctx context.Context, p place, sampled []sample) []Finding {
+// sight finds that the account cannot see whether users are protected; refrains says what it does not do then.
+func (a account) sight(ctx context.Context, p place, sampled []sample, refrains string) []Finding {
 	if len(sampled) == 0 {
 		return nil
 	}
@@ -130,7 +130,7 @@ func (a account) sight(ctx context.Context, p place, sampled []sample) []Finding
 		return nil
 	}
 	const name = "Read all properties"
-	return []Finding{{Code: Missing, Level: Failure, Text: fmt.Sprintf("%s lacks %q on users under %s: it does not see their groups, and sets no password of a user of whom it cannot say that it is no administrator", a.user, name, p.dn),
+	return []Finding{{Code: Missing, Level: Failure, Text: fmt.Sprintf("%s lacks %q on users under %s: it does not see their groups, and %s of whom it cannot say that it is no administrator", a.user, name, p.dn, refrains),
 		Grant: []string{fmt.Sprintf(`dsacls "%s" /I:S /G "%s:GR;;user"`, p.dn, a.user), fmt.Sprintf(`samba-tool dsacl set --objectdn="%s" --sddl="(OA;CIIO;RPLCRC;;%s;%s)"`, p.dn, users, a.sid)},
 		Hint:  "grant it, for instance by membership in 'Pre-Windows 2000 Compatible Access' or on the container"}}
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
@@ -46,7 +47,9 @@ const (
 	ReadsPasswords     = "reads-passwords"      // it may read all password hashes, which is not its purpose
 	TierZero           = "tier-0"               // whoever holds it holds the domain
 	ReadOnly           = "read-only-controller"
-	NoContainer        = "no-container" // a container that is not there
+	NoContainer        = "no-container"      // a container that is not there
+	NotFor             = "not-for"           // it may write nothing of a class there, and need not
+	NoLinkAttribute    = "no-link-attribute" // the schema lacks the attribute that holds links by default
 )
 
 // Finding is one thing that was found of an account.
@@ -216,7 +219,7 @@ func Reset(ctx context.Context, c directory.Connection, under []string) []Findin
 	return ready(out, fmt.Sprintf("%s may reset passwords and unlock users under %s", c.User, names(places)))
 }
 
-// Provision looks at the account that writes into containers: whether it could write outside of them. c names the account.
+// Provision looks at the account that writes users and groups into containers: whether it may what the mappings that engines have by themselves need, and nothing outside. c names the account.
 func Provision(ctx context.Context, c directory.Connection, under []string) []Finding {
 	s, err := directory.Dial(ctx, c)
 	if err != nil {
@@ -227,12 +230,21 @@ func Provision(ctx context.Context, c directory.Connection, under []string) []Fi
 	if err != nil {
 		return []Finding{unknown(err)}
 	}
+	var out []Finding
+	if s.Controller().ReadOnly {
+		out = append(out, Finding{Code: ReadOnly, Level: Failure, Text: s.Controller().URL + " is a read-only controller, at which nothing is written", Hint: "name a writable controller first in url"})
+	}
 	if len(under) == 0 {
-		out := a.administrator()
+		out = append(out, a.administrator()...)
 		return append(out, Finding{Code: NoContainer, Level: Note, Text: "into which containers " + c.User + " may write is not said", Hint: "name them with provision.under, and it is looked at whether the account may write elsewhere"})
 	}
-	places, out := a.places(ctx, under)
-	return ready(append(out, a.excess(ctx, places)...), fmt.Sprintf("%s writes nowhere but under %s", c.User, names(places)))
+	places, absent := a.places(ctx, under)
+	out = slices.Concat(out, absent, a.excess(ctx, places))
+	for _, p := range places {
+		out = append(out, a.provisions(ctx, p)...)
+	}
+	out = append(out, a.link(ctx)...)
+	return ready(out, fmt.Sprintf("%s may write under %s, and nowhere else", c.User, names(places)))
 }
 
 func signIns(purpose string, err error) []Finding {

@@ -125,6 +125,7 @@ func TestRightsOutsideOfTheContainersAreRefused(t *testing.T) {
 			"every extended right over the domain":    {w.base, delegation.Entry{Mask: delegation.ControlAccess}, "use extended rights"},
 			"controllers, whose OU is no place of it": {"OU=Domain Controllers," + w.base, delegation.Entry{Mask: delegation.WriteProperty}, "write properties at OU=Domain Controllers"},
 		}
+		w.provisions(w.ou)
 		if w.dc != nil { // the embedded directory has no such template
 			tries["what administrators are given"] = try{"CN=AdminSDHolder,CN=System," + w.base, delegation.Entry{Mask: delegation.ControlAccess, About: rights.ResetPassword}, "reset passwords at CN=AdminSDHolder"}
 		}
@@ -139,7 +140,7 @@ func TestRightsOutsideOfTheContainersAreRefused(t *testing.T) {
 			}
 			w.ok(delegation.Write(w.admin, c.dn, before))
 		}
-		w.grant(w.ou, delegation.Entry{Mask: delegation.FullControl})
+		w.grant(w.ou, delegation.Entry{Mask: delegation.FullControl, Below: true})
 		w.wants("inside", rights.Provision(w.Context(), w.connection, []string{w.ou}))
 		below := "OU=Below," + w.ou
 		w.add(below, "objectClass", "organizationalUnit")
@@ -281,6 +282,61 @@ func TestAReplicationThatIsNotThereIsToldByItsCode(t *testing.T) {
 		found := rights.Replicate(w.Context(), c)
 		w.wants("a closed port", found, string(drsr.Ports))
 		if found[0].Hint != drsr.Ports.Advice() {
+			w.Errorf("%+v", found)
+		}
+	})
+}
+
+// Of each right that is taken away check says which it is and how it is given; that nothing works without it is tested beside package provision.
+func TestEachRightThatProvisioningNeedsIsNamedWhenItIsMissing(t *testing.T) {
+	everywhere(t, func(w *world) {
+		before, err := delegation.Read(w.admin, w.ou)
+		w.ok(err)
+		for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link(w.link())} {
+			for name, entry := range all {
+				w.provisions(w.ou, name)
+				found := rights.Provision(w.Context(), w.connection, []string{w.ou})
+				w.wants("without "+name, found, "missing-right:"+entry.About)
+				right, class, _ := strings.Cut(name, " of ")
+				for _, f := range found {
+					for _, part := range []string{right, entry.About, w.connection.User, w.ou, "dsacls ", "samba-tool dsacl set", class} {
+						if f.Code == rights.Missing && !strings.Contains(f.Text+f.Hint, part) {
+							w.Errorf("%s: %q is not in %+v", name, part, f)
+						}
+					}
+				}
+				w.ok(delegation.Write(w.admin, w.ou, before))
+			}
+		}
+		w.provisions(w.ou)
+		w.wants("with all of them", rights.Provision(w.Context(), w.connection, []string{w.ou}))
+	})
+}
+
+func TestAnAccountThatProvisionsOneClassAloneIsToldSo(t *testing.T) {
+	everywhere(t, func(w *world) {
+		var without []string
+		for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link(w.link())} {
+			for name, e := range all {
+				if e.For == delegation.Groups || e.About == delegation.Groups {
+					without = append(without, name)
+				}
+			}
+		}
+		w.provisions(w.ou, without...)
+		found := rights.Provision(w.Context(), w.connection, []string{w.ou})
+		w.wants("users alone", found, rights.NotFor)
+		if !slices.ContainsFunc(found, func(f rights.Finding) bool { return f.Code == rights.NotFor && strings.Contains(f.Text, "groups") }) {
+			w.Errorf("%+v", found)
+		}
+	})
+}
+
+func TestTheLinksAttributeIsLookedForInTheSchema(t *testing.T) {
+	everywhere(t, func(w *world) {
+		found := rights.Provision(w.Context(), w.connection, []string{w.ou})
+		lacks := slices.ContainsFunc(found, func(f rights.Finding) bool { return f.Code == rights.NoLinkAttribute && strings.Contains(f.Hint, "adminDescription") })
+		if lacks != (w.dc != nil) {
 			w.Errorf("%+v", found)
 		}
 	})

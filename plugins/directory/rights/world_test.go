@@ -151,6 +151,28 @@ func (w *world) delegated(dn string, without ...string) {
 	}
 }
 
+// link is the attribute that holds links: Samba's schema is an older one.
+func (w *world) link() string {
+	if w.dc != nil {
+		return "adminDescription"
+	}
+	return "msDS-ExternalDirectoryObjectId"
+}
+
+// provisions gives svc exactly what provisioning needs in a container, but for what is named.
+func (w *world) provisions(dn string, without ...string) {
+	w.Helper()
+	var entries []delegation.Entry
+	for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link(w.link())} {
+		for name, e := range all {
+			if !slices.Contains(without, name) {
+				entries = append(entries, e)
+			}
+		}
+	}
+	w.grant(dn, entries...)
+}
+
 // signedIn is a session as svc.
 func (w *world) signedIn() *directory.Session {
 	w.Helper()
@@ -179,7 +201,7 @@ func (w *world) replication() drsr.Config {
 func codes(found []rights.Finding) []string {
 	out := []string{}
 	for _, f := range found {
-		if f.Level == rights.Note || f.Code == rights.HistoryNotEnforced || f.Code == rights.Ready {
+		if f.Level == rights.Note && f.Code != rights.NotFor || f.Code == rights.HistoryNotEnforced || f.Code == rights.Ready {
 			continue
 		}
 		s := f.Code
