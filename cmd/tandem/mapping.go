@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ func mappingCommand() *cli.Command {
 		{Name: "check", Usage: "say what is wrong with mappings, what they amount to, or what they make of somebody; FILE is a tandem.yaml, or what stands under settings.provisioning there", ArgsUsage: "FILE", Action: checkMapping,
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "source", Usage: "show step by step what becomes of the user or group in `FILE`, JSON as Graph answers it; - is standard input"},
+				&cli.StringFlag{Name: "object", Usage: "the same for an object of the tenant by its id, sign-in name or display name, as the tenant was read last"},
 				&cli.StringFlag{Name: "kind", Usage: "of the source, user or group; default what it looks like"},
 				&cli.StringFlag{Name: "assignment", Usage: "by the mappings of the assignment `NAME` of the policy"},
 				&cli.StringFlag{Name: "container", Usage: "`DN` of the assignment's container", Value: "OU=Provisioned,DC=contoso,DC=test"},
@@ -48,7 +50,10 @@ func checkMapping(c *cli.Context) error {
 		e.Kind = api.KindConfig
 		return e
 	}
-	if c.String("source") != "" {
+	switch source, object := c.String("source"), c.String("object"); {
+	case source != "" && object != "":
+		return api.Usage("--source and --object are two sources")
+	case source != "" || object != "":
 		return showSource(c, files)
 	}
 	var all []mapping.Effective
@@ -59,24 +64,18 @@ func checkMapping(c *cli.Context) error {
 }
 
 func showSource(c *cli.Context, files []mapping.File) error {
-	var names []string
-	var object []byte
-	var err error
-	if name := c.String("source"); name == "-" {
-		object, err = io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
-	} else {
-		object, err = readFile(name)
-	}
+	object, err := mappingSource(c)
 	if err != nil {
 		return err
 	}
+	var names []string
 	for _, f := range files {
 		if names = append(names, f.Engine); c.String("engine") != f.Engine && (c.String("engine") != "" || len(files) > 1) {
 			continue
 		}
 		shown, err := f.Show(object, mapping.Example{Kind: c.String("kind"), Assignment: c.String("assignment"), Place: mapping.Place{Container: c.String("container"), Domain: c.String("domain")}})
 		if err != nil {
-			return api.Usage("%s: %s", c.String("source"), err)
+			return api.Usage("%s%s: %s", c.String("source"), c.String("object"), err)
 		}
 		if err := printResult(c, shown, showMapped); err != nil {
 			return err
@@ -89,6 +88,33 @@ func showSource(c *cli.Context, files []mapping.File) error {
 	e := api.Usage("the mappings of which engine?")
 	e.Hint = "--engine NAME, one of " + strings.Join(names, ", ")
 	return e
+}
+
+// mappingSource reads the source of which a mapping is shown.
+func mappingSource(c *cli.Context) ([]byte, error) {
+	switch name := c.String("source"); name {
+	case "-":
+		return io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
+	case "":
+	default:
+		return readFile(name)
+	}
+	var o api.TenantSource
+	to := options(c)
+	to.Glance = true
+	if _, err := streamTo(c, to, "mapping/source", api.RefRequest{Ref: c.String("object")}, &o, nil); err != nil {
+		return nil, err
+	}
+	if c.String("kind") == "" {
+		if err := c.Set("kind", string(o.Kind)); err != nil {
+			return nil, err
+		}
+	}
+	all := map[string]any{"id": o.ID}
+	for name, v := range o.Values {
+		all[name] = v
+	}
+	return json.Marshal(all)
 }
 
 func showFunctions(w io.Writer, all []language.Function) {

@@ -24,6 +24,7 @@ var commands = map[string]command{
 	"held/answer":     {approves, on(heldAnswer)},
 	"history":         {reads, on(history)},
 	"import":          {operates, on(import_)},
+	"mapping/source":  {reads, on(mappingSource)},
 	"migrate":         {operates, on(migrate)},
 	"object":          {reads, on(object)},
 	"password/set":    {passwords, passwordSet},

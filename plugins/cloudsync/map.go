@@ -41,6 +41,9 @@ func (e *Engine) Map(ctx context.Context, r engine.MapRequest, in <-chan []engin
 			}
 			answers := make([]engine.Mapping, len(batch))
 			for i, source := range batch {
+				if ctx.Err() != nil { // a pattern may take its second for each of them
+					return context.Cause(ctx)
+				}
 				answers[i] = set.Map(place, source)
 			}
 			if err := say(ctx, out, engine.MapEvent{Mappings: answers}); err != nil {

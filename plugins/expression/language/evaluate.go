@@ -37,9 +37,10 @@ type Step struct {
 
 // run is one evaluation.
 type run struct {
-	facts  Facts
-	traced bool
-	steps  []Step
+	facts    Facts
+	patterns stopwatch
+	traced   bool
+	steps    []Step
 }
 
 // Value evaluates the program over the facts of one object. The error is an *[Error] with the place in the expression.

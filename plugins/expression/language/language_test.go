@@ -2,8 +2,10 @@ package language_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -298,6 +300,15 @@ func TestAPatternThatNeverEndsIsGivenUp(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "aaaa") {
 		t.Errorf("the value is in the error: %.200s", err)
+	}
+}
+
+func TestPatternsInManyValuesShareOneLimitOfTime(t *testing.T) {
+	p := compile(t, `Replace([proxyAddresses],, "^(a|b|ab)*$",, "",,)`)
+	began := time.Now()
+	_, err := p.Value(language.Facts{Attributes: of("proxyAddresses", slices.Repeat([]string{strings.Repeat("ab", 11) + "!"}, 10000)...)})
+	if err == nil || time.Since(began) > 20*time.Second {
+		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 }
 

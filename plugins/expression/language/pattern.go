@@ -17,7 +17,7 @@ import (
 const (
 	maxPattern  = 4 << 10         // bytes of a pattern
 	maxSearched = 8 << 10         // bytes of a text that is searched
-	maxMatching = 1 * time.Second // for all matches in one text
+	maxMatching = 1 * time.Second // for all matches of one evaluation
 )
 
 // pattern is a regular expression of .NET (https://learn.microsoft.com/dotnet/standard/base-types/regular-expressions).
@@ -41,22 +41,26 @@ func compilePattern(text string) (*pattern, error) {
 
 func (p *pattern) has(group string) bool { return p.compiled.GroupNumberFromName(group) >= 0 }
 
+// stopwatch is the time that an evaluation spent with regular expressions.
+type stopwatch struct{ spent time.Duration }
+
 // matches calls f for each match in a text, in order, until f returns an error.
-func (p *pattern) matches(in string, f func(*regexp2.Match) error) error {
+func (p *pattern) matches(w *stopwatch, in string, f func(*regexp2.Match) error) error {
 	if len(in) > maxSearched {
 		return fmt.Errorf("a text of %d bytes is too long for a regular expression; %d are the most", len(in), maxSearched)
 	}
 	began := time.Now()
+	defer func() { w.spent += time.Since(began) }()
 	m, err := p.compiled.FindStringMatch(strings.ToValidUTF8(in, "\uFFFD"))
 	for ; m != nil && err == nil; m, err = p.compiled.FindNextMatch(m) {
 		if err := f(m); err != nil {
 			return err
 		}
-		if time.Since(began) > maxMatching {
+		if w.spent+time.Since(began) > maxMatching {
 			return p.endless()
 		}
 	}
-	if err != nil { // its text has the whole value in it
+	if err != nil || w.spent+time.Since(began) > maxMatching { // the error's text has the whole value in it
 		return p.endless()
 	}
 	return nil
@@ -67,9 +71,9 @@ func (p *pattern) endless() error {
 }
 
 // find returns what the group found first in a text, or "".
-func (p *pattern) find(in string) (string, error) {
+func (p *pattern) find(w *stopwatch, in string) (string, error) {
 	found, done := "", errors.New("found")
-	err := p.matches(in, func(m *regexp2.Match) error {
+	err := p.matches(w, in, func(m *regexp2.Match) error {
 		if g := m.GroupByName(p.group); g != nil && len(g.Captures) > 0 {
 			found = g.String()
 			return done
@@ -83,9 +87,9 @@ func (p *pattern) find(in string) (string, error) {
 }
 
 // replaceGroup replaces what the group found in each match.
-func (p *pattern) replaceGroup(in, with string) (string, error) {
+func (p *pattern) replaceGroup(w *stopwatch, in, with string) (string, error) {
 	out := builder{in: []rune(strings.ToValidUTF8(in, "\uFFFD"))}
-	err := p.matches(in, func(m *regexp2.Match) error {
+	err := p.matches(w, in, func(m *regexp2.Match) error {
 		g := m.GroupByName(p.group)
 		if g == nil {
 			return nil
@@ -101,10 +105,10 @@ func (p *pattern) replaceGroup(in, with string) (string, error) {
 }
 
 // replace replaces each match; in the replacement groups stand for what they found.
-func (p *pattern) replace(in, with string) (string, error) {
+func (p *pattern) replace(w *stopwatch, in, with string) (string, error) {
 	parts := p.parts(with)
 	out := builder{in: []rune(strings.ToValidUTF8(in, "\uFFFD"))}
-	err := p.matches(in, func(m *regexp2.Match) error {
+	err := p.matches(w, in, func(m *regexp2.Match) error {
 		var b strings.Builder
 		for _, part := range parts {
 			b.WriteString(part.text)

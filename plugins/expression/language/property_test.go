@@ -190,3 +190,32 @@ func FuzzValue(f *testing.F) {
 		}
 	})
 }
+
+// Whatever pattern and replacement are written, they are refused when the expression is compiled, or give a text or an error with a place.
+func FuzzReplace(f *testing.F) {
+	f.Add(`(?<a>x+)`, `${a}$1$$$&`, "xxy", "a")
+	f.Add(`^.*?,(?=(?:CN|OU|DC)=)`, ``, "CN=a,OU=b", "")
+	f.Add(`(a+)+$`, `$0`, "aaaaaaaaaaaaaaaaaaaaaaa!", "1")
+	f.Add(`(?<=(?<x>b))c`, ``, "bc", "x")
+	f.Fuzz(func(t *testing.T, pattern, replacement, text, group string) {
+		if len(pattern) > 60 || len(text) > 40 || len(replacement) > 60 || !utf8.ValidString(pattern+replacement+text+group) {
+			return
+		}
+		quote := func(s string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"` }
+		for _, source := range []string{"Replace([a],, " + quote(pattern) + ",, " + quote(replacement) + ",,)", "Replace([a],, " + quote(pattern) + "," + quote(group) + ", " + quote(replacement) + ",,)",
+			"Replace(NULL,, " + quote(pattern) + "," + quote(group) + ",, [a],)"} {
+			e, err := language.Parse(source)
+			if err != nil {
+				t.Fatalf("%s: %v", source, err)
+			}
+			p, err := e.Compile(schema)
+			if err != nil {
+				continue
+			}
+			var placed *language.Error
+			if v, err := p.Value(language.Facts{Attributes: map[string][]string{"a": {text}}}); err != nil && !errors.As(err, &placed) {
+				t.Fatalf("%s: %v, %v", source, v, err)
+			}
+		}
+	})
+}

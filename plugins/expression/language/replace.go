@@ -93,7 +93,7 @@ func (c *compiler) pattern(s *step) *pattern {
 	return out
 }
 
-func replace(_ *run, s *step, a []value) (value, error) {
+func replace(r *run, s *step, a []value) (value, error) {
 	from := a[replaceSource].plain()
 	p, regular := s.prepared.(*pattern)
 	switch {
@@ -105,13 +105,13 @@ func replace(_ *run, s *step, a []value) (value, error) {
 		if from != "" {
 			return textValue(from), nil
 		}
-		t, err := p.find(a[replaceOther].plain())
+		t, err := p.find(&r.patterns, a[replaceOther].plain())
 		return textValue(t), err
 	case p.group != "":
-		t, err := p.replaceGroup(from, a[replaceNew].plain())
+		t, err := p.replaceGroup(&r.patterns, from, a[replaceNew].plain())
 		return textValue(t), err
 	}
-	t, err := p.replace(from, a[replaceNew].plain())
+	t, err := p.replace(&r.patterns, from, a[replaceNew].plain())
 	return textValue(t), err
 }
 
