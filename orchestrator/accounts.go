@@ -16,11 +16,11 @@ import (
 
 // AccountConfig is an account of a directory for one purpose, beside `bind`.
 type AccountConfig struct {
-	User         string   `yaml:"user"`
-	PasswordFile string   `yaml:"passwordFile"`
-	PasswordEnv  string   `yaml:"passwordEnv"`
-	Port         int      `yaml:"port"`  // of `replicate`: the controllers' TCP port for replication; 0: their endpoint mapper tells
-	Under        []string `yaml:"under"` // of the others: the containers in which it may write; none: `reset` the whole directory, `provision` is not said
+	User         string   `yaml:"user"`         // as UPN, DOMAIN\name or DN; needed
+	PasswordFile string   `yaml:"passwordFile"` // a file with the password and nothing else; this or passwordEnv
+	PasswordEnv  string   `yaml:"passwordEnv"`  // an environment variable with the password
+	Port         int      `yaml:"port"`         // of `replicate`: the controllers' TCP port for replication; 0: their endpoint mapper tells
+	Under        []string `yaml:"under"`        // of the others: the containers in which it may write; none: `reset` the whole directory, `provision` is not said
 }
 
 // account returns the account of a purpose; nil: there is none.

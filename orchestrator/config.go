@@ -24,24 +24,24 @@ const ConfigVersion = 1
 
 // Config is tandem.yaml. Relative paths in it are relative to its folder.
 type Config struct {
-	Version     int               `yaml:"version"`
-	State       string            `yaml:"state"`
-	Directories []DirectoryConfig `yaml:"directories"`
-	Tenant      TenantConfig      `yaml:"tenant"`
-	Notify      yaml.Node         `yaml:"notify"`
-	Engines     []EngineConfig    `yaml:"engines"`
-	Access      AccessConfig      `yaml:"access"`
+	Version     int               `yaml:"version"`     // the format: 1; needed
+	State       string            `yaml:"state"`       // the folder that holds all that Tandem remembers, of this host alone; needed
+	Directories []DirectoryConfig `yaml:"directories"` // at least one
+	Tenant      TenantConfig      `yaml:"tenant"`      // the tenant, and the application that Tandem is in it; needed
+	Notify      yaml.Node         `yaml:"notify"`      // not available yet
+	Engines     []EngineConfig    `yaml:"engines"`     // at least one
+	Access      AccessConfig      `yaml:"access"`      // who may do what besides the owner of the state
 
 	file string
 }
 
 // DirectoryConfig is one directory.
 type DirectoryConfig struct {
-	Name string     `yaml:"name"`
-	URL  urls       `yaml:"url"`
-	Base string     `yaml:"base"`
-	Bind BindConfig `yaml:"bind"`
-	TLS  TLSConfig  `yaml:"tls"`
+	Name string     `yaml:"name"` // how policies and messages call it; needed, and for good: the state remembers it
+	URL  urls       `yaml:"url"`  // ldaps://HOST, or ldap://HOST with StartTLS; of several the first that answers is used; needed
+	Base string     `yaml:"base"` // the DN of the domain; needed
+	Bind BindConfig `yaml:"bind"` // the account that reads; needed
+	TLS  TLSConfig  `yaml:"tls"`  // which certificates are trusted; default: those that the system trusts
 
 	Replicate *AccountConfig `yaml:"replicate"` // reads password hashes
 	Reset     *AccountConfig `yaml:"reset"`     // sets passwords
@@ -69,44 +69,44 @@ func (u *urls) UnmarshalYAML(n *yaml.Node) error {
 
 // BindConfig is how to sign in to a directory.
 type BindConfig struct {
-	User         string    `yaml:"user"`
-	PasswordFile string    `yaml:"passwordFile"`
-	PasswordEnv  string    `yaml:"passwordEnv"`
-	GSSAPI       yaml.Node `yaml:"gssapi"`
+	User         string    `yaml:"user"`         // as UPN, DOMAIN\name or DN; needed
+	PasswordFile string    `yaml:"passwordFile"` // a file with the password and nothing else; this or passwordEnv
+	PasswordEnv  string    `yaml:"passwordEnv"`  // an environment variable with the password
+	GSSAPI       yaml.Node `yaml:"gssapi"`       // not available yet
 }
 
 // TLSConfig is which certificates are trusted.
 type TLSConfig struct {
-	CAFile             string `yaml:"caFile"`
-	InsecureSkipVerify bool   `yaml:"insecureSkipVerify"`
+	CAFile             string `yaml:"caFile"`             // a PEM file with the certificates of the CA, beside those that the system trusts
+	InsecureSkipVerify bool   `yaml:"insecureSkipVerify"` // trust any certificate: for tests; every command warns. Accounts that carry passwords are refused with it
 }
 
 // TenantConfig is the tenant and who Tandem is there.
 type TenantConfig struct {
-	Endpoint         string        `yaml:"endpoint"`
-	Authority        string        `yaml:"authority"`
-	TenantID         string        `yaml:"tenantId"`
-	ClientID         string        `yaml:"clientId"`
-	ClientSecretFile string        `yaml:"clientSecretFile"`
-	ClientSecretEnv  string        `yaml:"clientSecretEnv"`
-	CertificateFile  string        `yaml:"certificateFile"`
-	ManagedIdentity  bool          `yaml:"managedIdentity"`
-	TLS              TLSConfig     `yaml:"tls"`
-	Delay            time.Duration `yaml:"delay"`     // how long the tenant may take to show a write; default 2m
-	GhostLife        time.Duration `yaml:"ghostLife"` // how long a request without an answer may still take effect; default 5m
-	Tenure           time.Duration `yaml:"tenure"`    // how long a host may go on writing after it saw that the tenant's mark is its own; default 2m
+	Endpoint         string        `yaml:"endpoint"`         // of Microsoft Graph; default https://graph.microsoft.com; national clouds have others
+	Authority        string        `yaml:"authority"`        // where the application signs in; default https://login.microsoftonline.com
+	TenantID         string        `yaml:"tenantId"`         // the directory (tenant) ID of the portal; needed
+	ClientID         string        `yaml:"clientId"`         // the application (client) ID of the portal; needed, but with managedIdentity
+	ClientSecretFile string        `yaml:"clientSecretFile"` // a file with the client secret; exactly one of this and the next three
+	ClientSecretEnv  string        `yaml:"clientSecretEnv"`  // an environment variable with the client secret
+	CertificateFile  string        `yaml:"certificateFile"`  // a PEM or PKCS#12 file with the application's certificate and its private key
+	ManagedIdentity  bool          `yaml:"managedIdentity"`  // the identity that Azure gives this machine; clientId names one of several
+	TLS              TLSConfig     `yaml:"tls"`              // for endpoints with a CA of their own, such as the lab's
+	Delay            time.Duration `yaml:"delay"`            // how long the tenant may take to show a write; default 2m
+	GhostLife        time.Duration `yaml:"ghostLife"`        // how long a request without an answer may still take effect; default 5m
+	Tenure           time.Duration `yaml:"tenure"`           // how long a host may go on writing after it saw that the tenant's mark is its own; default 2m
 }
 
 // EngineConfig is one engine.
 type EngineConfig struct {
-	Name         string         `yaml:"name"`
-	Kind         string         `yaml:"kind"`
-	Schedule     time.Duration  `yaml:"schedule"`
+	Name         string         `yaml:"name"`         // how policies and commands call it; needed, and for good
+	Kind         string         `yaml:"kind"`         // connect, cloudsync or external; needed
+	Schedule     time.Duration  `yaml:"schedule"`     // how often it runs while serving; default 2m for cloudsync, 30m for the others
 	FullSchedule time.Duration  `yaml:"fullSchedule"` // how old the last full run may become while serving; default a week
-	Command      []string       `yaml:"command"`
-	SHA256       string         `yaml:"sha256"`
-	Env          []string       `yaml:"env"` // names of the host's variables that an external engine may see
-	Settings     map[string]any `yaml:"settings"`
+	Command      []string       `yaml:"command"`      // of kind external: the executable and its arguments; needed there
+	SHA256       string         `yaml:"sha256"`       // of kind external: the checksum of the executable, without which it is not started; needed there
+	Env          []string       `yaml:"env"`          // names of the host's variables that an external engine may see
+	Settings     map[string]any `yaml:"settings"`     // the engine's own; connect has none, cloudsync those below
 
 	Accounts []scoping.Purpose `yaml:"accounts"` // of the directories, that an external engine may have; none without
 }

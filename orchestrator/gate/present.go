@@ -158,7 +158,7 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
 		return restore(c, p, *c.Cloud, want, claim)
 	case c.Cloud.Deleted:
-		return settle(engine.Held, CodeDeletedByOthers, "somebody else deleted object "+row.CloudID+" in the tenant: run `tandem restore`, or delete it in the directory")
+		return settle(engine.Held, CodeDeletedByOthers, "somebody else deleted object "+row.CloudID+" in the tenant: restore it there from the deleted items, or delete it in the directory")
 	case c.Cloud.Synced:
 		return settle(engine.Failed, CodeSynced, "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
 	}

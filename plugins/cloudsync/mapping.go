@@ -26,13 +26,13 @@ const (
 // Mapping gives one tenant attribute its value. A value is fitted to the tenant's limits; no value clears the attribute, or
 // leaves it unmanaged if the mapping is Optional.
 type Mapping struct {
-	Target   string      `json:"target"`
-	Type     MappingType `json:"type"`
-	Source   []string    `json:"source,omitempty"` // AD names; "%Domain.FQDN%" and "%Object.GUID%" besides
-	Value    string      `json:"value,omitempty"`
-	Function string      `json:"function,omitempty"`
+	Target   string      `json:"target"`             // the tenant's attribute, one that the engine writes to objects of this kind
+	Type     MappingType `json:"type"`               // direct, constant or expression
+	Source   []string    `json:"source,omitempty"`   // AD names; "%Domain.FQDN%" and "%Object.GUID%" besides
+	Value    string      `json:"value,omitempty"`    // of a constant
+	Function string      `json:"function,omitempty"` // of an expression
 	Required string      `json:"required,omitempty"` // the code with which an object without a value is left out
-	Optional bool        `json:"optional,omitempty"`
+	Optional bool        `json:"optional,omitempty"` // without a value the attribute is unmanaged, instead of cleared
 }
 
 func direct(target, source string) Mapping {

@@ -179,7 +179,7 @@ func (r *jobRun) living(e directory.Entry, c *change) error {
 	case !missing.IsZero() && r.strict:
 		return r.unknown(e, kind, engine.PlaceUnknown)
 	case !missing.IsZero():
-		r.fail(r.id(e.GUID), CodePlace, fmt.Sprintf("a container above %q cannot be read", e.DN))
+		r.fail(r.id(e.GUID), engine.PlaceUnknown, fmt.Sprintf("a container above %q cannot be read", e.DN))
 		return nil
 	case r.regions.inRun(kind, up):
 		return r.present(e, kind, up, c)

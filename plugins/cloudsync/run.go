@@ -18,10 +18,9 @@ import (
 
 // Codes of ObjectErrors in a run's report.
 const (
-	CodeRun        = "run"           // the run broke off; no object
-	CodeQuarantine = "quarantine"    // the directory's job is in quarantine; no object
-	CodeNoEvidence = "no-evidence"   // the object is neither living nor a tombstone: nothing is proposed of it
-	CodePlace      = "unknown-place" // the object's place could not be told
+	CodeRun        = "run"         // the run broke off; no object
+	CodeQuarantine = "quarantine"  // the directory's job is in quarantine; no object
+	CodeNoEvidence = "no-evidence" // the object is neither living nor a tombstone: nothing is proposed of it
 )
 
 // errMoved says that the controller changed in the middle of a run: versions of two controllers do not compare.

@@ -31,30 +31,30 @@ const (
 
 // settings are engines[].settings of this engine.
 type settings struct {
-	Agents      agentSettings                `json:"agents"`
-	Directories map[string]directorySettings `json:"directories"`
-	Mappings    map[string][]Mapping         `json:"mappings"`
-	Quarantine  quarantineSettings           `json:"quarantine"`
-	Provision   json.RawMessage              `json:"provisioning"` // mapping.Settings: of the other direction
+	Agents      agentSettings                `json:"agents"`       // the agents that read the directories
+	Directories map[string]directorySettings `json:"directories"`  // by the name of the directory
+	Mappings    map[string][]Mapping         `json:"mappings"`     // by users, groups and contacts: mappings that replace the built-in ones of the same target
+	Quarantine  quarantineSettings           `json:"quarantine"`   // when a directory's delta runs rest
+	Provision   json.RawMessage              `json:"provisioning"` // of the other direction: mappings from the tenant into a directory, as mapping.Settings has them
 
 	provisioning *mapping.Sets // what Provision says, or the usual
 }
 
 type agentSettings struct {
-	Listen   string    `json:"listen"`   // HOST:PORT where agents dial in
-	Minimum  *int      `json:"minimum"`  // fewer live agents per directory are an alarm, and no run begins
-	Embedded int       `json:"embedded"` // agents per directory that the engine starts itself
-	Grace    *duration `json:"grace"`    // how long after its start the service waits for agents before a run is refused
-	Silence  *duration `json:"silence"`  // an agent that says nothing for so long in an answer is given up
+	Listen   string    `json:"listen"`   // HOST:PORT where agents dial in; default 127.0.0.1:8443
+	Minimum  *int      `json:"minimum"`  // fewer live agents per directory are an alarm, and no run begins; default 1
+	Embedded int       `json:"embedded"` // agents per directory that the engine starts itself, with the account of tandem.yaml; default 0
+	Grace    *duration `json:"grace"`    // how long after its start the service waits for agents before a run is refused; default 40s
+	Silence  *duration `json:"silence"`  // an agent that says nothing for so long in an answer is given up; default 2m
 }
 
 type directorySettings struct {
-	Group string `json:"group"` // whose agents serve the directory
+	Group string `json:"group"` // whose agents serve the directory; default: default
 }
 
 type quarantineSettings struct {
-	Failures *int `json:"failures"` // failed runs in a row
-	Errors   *int `json:"errors"`   // failed objects in one run
+	Failures *int `json:"failures"` // failed runs in a row; default 3
+	Errors   *int `json:"errors"`   // failed objects in one run; default 500
 }
 
 // duration is a time.Duration in the form "40s".

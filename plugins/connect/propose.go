@@ -167,7 +167,7 @@ func (r *run) propose(s space, p *part, g scoping.GUID, pass byte, out *page) er
 // unplaced tells of an object that may lie in the scopes or not.
 func (r *run) unplaced(p *part, e directory.Entry) {
 	p.partial = true
-	p.report.Errors = append(p.report.Errors, engine.ObjectError{Code: "place-unknown",
+	p.report.Errors = append(p.report.Errors, engine.ObjectError{Code: engine.PlaceUnknown,
 		Object:  scoping.ObjectID{Directory: p.directory.Name, GUID: e.GUID},
 		Message: "what holds " + e.DN + " cannot be read, so it cannot be told whether it lies in the scopes"})
 }
