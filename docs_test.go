@@ -27,6 +27,7 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	handbook := func(t *testing.T) string { return copyOf(t, "examples/handbook") }
 	for _, d := range []struct {
 		file  string
 		dir   func(t *testing.T) string
@@ -37,6 +38,12 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 		{"examples/contoso/hr/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/hr") }, false},
 		{"examples/contoso/hr/mappings.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/hr") }, false},
 		{"examples/contoso/passwords/README.md", func(t *testing.T) string { return copyOf(t, "examples/contoso/passwords") }, true},
+		{"examples/handbook/start.md", handbook, false},
+		{"examples/handbook/app-registration.md", handbook, false},
+		{"examples/handbook/adoption.md", handbook, false},
+		{"examples/handbook/migration.md", handbook, false},
+		{"examples/handbook/agents.md", handbook, false},
+		{"examples/handbook/operate.md", handbook, false},
 	} {
 		if d.samba && os.Getenv("TANDEM_NO_SAMBA") != "" {
 			t.Logf("%s is not checked: TANDEM_NO_SAMBA is set", d.file)
@@ -71,6 +78,9 @@ func buildTandem(t *testing.T) string {
 	}
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", bin+"/", "./examples/contoso/hr").CombinedOutput(); err != nil {
 		t.Fatalf("building hr: %v\n%s", err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", filepath.Join(bin, "tandem-agent"), "./cmd/tandem-agent").CombinedOutput(); err != nil {
+		t.Fatalf("building tandem-agent: %v\n%s", err, out)
 	}
 	if err := os.WriteFile(filepath.Join(bin, "tandem"), []byte("#!/bin/sh\nexec "+program+" --no-progress \"$@\"\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -178,10 +188,14 @@ var shifting = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
 	{regexp.MustCompile(`freezes of \[[\d ]*\] ms`), "freezes of [N] ms"},
-	{regexp.MustCompile(`\b\d+ ms\b`), "N ms"},
+	{regexp.MustCompile(`\b\d+ ?ms\b`), "N ms"},
+	{regexp.MustCompile(`\b\d+ bytes\b`), "N bytes"},
 	{regexp.MustCompile(`\b[\d.]+ s$`), "N s"},
 	{regexp.MustCompile(`\b(24h0m0s|23h\d+m\d+s) left`), "DURATION left"},
 	{regexp.MustCompile(`by \S+ \(uid \d+\)`), "by PERSON"},
+	{regexp.MustCompile(`\bhost \S+( since|,)`), "host HOST$1"},
+	{regexp.MustCompile(`^(agent-[0-9a-f]+) on \S+:`), "$1 on HOST:"},
+	{regexp.MustCompile(`^(agent-[0-9a-f]+ +\S+ +\S+) \S+ `), "$1 HOST "},
 	{regexp.MustCompile(`\b\d+ (journal entries|records)\b`), "N $1"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "ID"},
 	{regexp.MustCompile(`\b[0-9a-f]{12,64}\b`), "HASH"},

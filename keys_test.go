@@ -273,3 +273,56 @@ func under(n *yaml.Node, key string) *yaml.Node {
 func cell(s string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`)
 }
+
+// permissions returns the rows of orchestrator/tenant's table of permissions, which is read as text: the package contains the Graph SDK.
+func permissions(t *testing.T) (names, rows []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "orchestrator/tenant/permission.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := map[string]string{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ValueSpec:
+			if s, ok := text(n.Values[0]); ok {
+				value[n.Names[0].Name] = s
+			}
+		case *ast.CompositeLit:
+			if len(n.Elts) != 3 {
+				return true
+			}
+			id, named := n.Elts[0].(*ast.Ident)
+			must, told := n.Elts[2].(*ast.Ident)
+			about, ok := text(n.Elts[1])
+			if !named || !told || !ok {
+				return true
+			}
+			names = append(names, value[id.Name])
+			kind, without := "needed", "failure"
+			if must.Name != "true" {
+				kind, without = "optional", "warning"
+			}
+			rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n", value[id.Name], kind, cell(about), without))
+		}
+		return true
+	})
+	return names, rows
+}
+
+func TestDocumentsNameEveryPermission(t *testing.T) {
+	names, rows := permissions(t)
+	if len(names) < 5 {
+		t.Fatalf("only %v: is the table of permissions written in another way now?", names)
+	}
+	made(t, "examples/handbook/app-registration.md", "| permission |  | for | without it, `check` says |\n|---|---|---|---|\n"+strings.Join(rows, ""))
+	script, err := os.ReadFile("examples/handbook/register.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(script), "permissions='\n")
+	list, _, _ = strings.Cut(list, "'")
+	if want := strings.Join(names, "\n") + "\n"; list != want {
+		t.Errorf("register.sh asks for\n%sand Tandem needs\n%s", list, want)
+	}
+}
