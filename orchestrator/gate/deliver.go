@@ -246,10 +246,13 @@ func (g *Gate) provisions(c *PermitCase, d Delivery) {
 	case !adds:
 		c.Unlinked = !linked || row.Object != d.Object || row.Cloud == 0
 	}
-	c.Busy = len(led.Provisioning(d.CloudID)) > 0
+	c.Busy = len(led.Provisioning(d.CloudID)) > 0 && g.o.Without.KeepsSinkDoubts()
 	for _, set := range d.Provisioned.Set {
 		if adds && slices.Contains(d.Provisioned.Unique, set.Attribute) {
 			for _, v := range set.To {
+				if !g.o.Without.ReservesNames() {
+					break
+				}
 				by := led.Reserved(d.Object.Directory, set.Attribute, v)
 				c.Busy = c.Busy || by != "" && by != d.CloudID
 			}

@@ -45,6 +45,12 @@ const (
 	PermitOnce      Safeguard = "one permit for a delivery, for ever"   // flows §0
 	PermitJudged    Safeguard = "a permit is judged when it is asked"   // flows §0
 	MastersHeeded   Safeguard = "what was made of the tenant's objects" // flows §4
+	SinkDoubts      Safeguard = "writes into a directory stay in doubt" // flows §4
+	SinkController  Safeguard = "a doubt is ended by its controller"    // flows §4
+	SinkLinks       Safeguard = "links that nobody of us wrote"         // flows §4
+	SinkPersons     Safeguard = "persons are looked for in the domain"  // flows §4
+	SinkEnabling    Safeguard = "enabling follows the source alone"     // flows §4
+	SinkNames       Safeguard = "names are reserved until it is known"  // flows §4
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -75,6 +81,24 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 	}
 	return f
 }
+
+// KeepsSinkDoubts reports whether a write into a directory without an answer keeps another one for the same object waiting.
+func (w Safeguard) KeepsSinkDoubts() bool { return w != SinkDoubts }
+
+// AsksItsController reports whether a doubt about a write into a directory is ended by the controller that it was sent to.
+func (w Safeguard) AsksItsController() bool { return w != SinkController }
+
+// HoldsLinks reports whether an object that shows a link which no write of ours made is held.
+func (w Safeguard) HoldsLinks() bool { return w != SinkLinks }
+
+// LooksForPersons reports whether somebody in the domain who may be the person is held.
+func (w Safeguard) LooksForPersons() bool { return w != SinkPersons }
+
+// EnablesBySource reports whether an account is enabled only by what the tenant says.
+func (w Safeguard) EnablesBySource() bool { return w != SinkEnabling }
+
+// ReservesNames reports whether the names of a write without an answer are nobody else's.
+func (w Safeguard) ReservesNames() bool { return w != SinkNames }
 
 // heedsMasters reports whether the way from the directory to the tenant leaves alone what the other way made.
 func (w Safeguard) heedsMasters() bool { return w != MastersHeeded }

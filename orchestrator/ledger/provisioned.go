@@ -33,6 +33,12 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 			s.spend(x.Engine, Key{source, x.Feature}, p.Grave)
 		}
 	}
+	if d := p.Disabled; d != nil && d.To && p.Approved {
+		if s.Disabling == nil {
+			s.Disabling = map[string]bool{}
+		}
+		s.Disabling[p.Assignment] = true
+	}
 	id := x.Object
 	if result != nil && !result.Object.IsZero() {
 		id.GUID = result.Object

@@ -129,6 +129,9 @@ type State struct {
 	// EventsUntil is the latest deadline of the events among those that are forgotten: see Delivery.Deadline.
 	EventsUntil int64 `json:"eventsUntil,omitempty"`
 
+	// Disabling are the assignments from the tenant into directories that have disabled an account: a person saw that they do.
+	Disabling map[string]bool `json:"disabling,omitempty"`
+
 	since   uint64                        // the first record of which the shelf knows what objects it is about
 	records map[scoping.ObjectID][]uint64 // about which objects the records since the last checkpoint are
 	storing *Checkpoint                   // of which it is not known yet whether it was stored

@@ -118,7 +118,13 @@ func (r *run) endDoubts(ctx context.Context) error {
 		for _, s := range w.Set {
 			attributes = append(attributes, s.Attribute)
 		}
-		found, err := r.ask(ctx, r.engine, d.Object.Directory, d.Feature, provision.Look{Controller: w.Controller, Invocation: w.Invocation, Terms: terms, Attributes: attributes})
+		at := controller{url: w.Controller, invocation: w.Invocation}
+		if !r.o.Without.AsksItsController() {
+			if now, err := r.controller(ctx, d.Object.Directory); err == nil {
+				at = now
+			}
+		}
+		found, err := r.ask(ctx, r.engine, d.Object.Directory, d.Feature, provision.Look{Controller: at.url, Invocation: at.invocation, Terms: terms, Attributes: attributes})
 		if err != nil {
 			if ctx.Err() != nil {
 				return err

@@ -47,6 +47,7 @@ const (
 
 // Case is everything that the answer for one source depends on.
 type Case struct {
+	Without    gate.Safeguard   // for simulations only
 	Object     scoping.ObjectID // the source
 	CloudID    string
 	Kind       scoping.Kind
@@ -151,7 +152,7 @@ func (c Case) arrive() Verdict {
 		v := refused(engine.Unchanged, CodeExcluded, "%s", c.Mapping.Reason)
 		v.Settles = true
 		return v
-	case len(living) > 0:
+	case len(living) > 0 && c.Without.HoldsLinks():
 		return c.ask(CodePlanted, living[0], "%s shows its link, and no write of this installation made it", living[0].DN)
 	}
 	if v, found := c.person(); found {
@@ -165,6 +166,9 @@ func (c Case) arrive() Verdict {
 
 // person answers for somebody in the domain who may be this person: joined by a person's word only, and never doubled.
 func (c Case) person() (Verdict, bool) {
+	if !c.Without.LooksForPersons() {
+		return Verdict{}, false
+	}
 	for _, by := range c.Assignment.MatchOr() {
 		for _, p := range c.ByPerson {
 			if p.By != by {
@@ -304,7 +308,7 @@ func (c Case) account(w *ledger.Provisioned, was agreed, before bool) []Finding 
 	case is == want:
 	case want:
 		w.Disabled = &provision.Switch{Was: false, To: true}
-	case before && was.Disabled == "false", !before && c.enabled():
+	case (before && was.Disabled == "false" || !before && c.enabled()) && c.Without.EnablesBySource():
 		return []Finding{{CodeDisabledIn, "somebody disabled it in the directory; it is enabled only when the tenant disables and enables it"}}
 	default:
 		w.Disabled = &provision.Switch{Was: true, To: false}

@@ -57,6 +57,7 @@ type Options struct {
 	GhostLife time.Duration
 	Own       map[string][]string // sign-in names of Tandem's own accounts, by directory
 	Log       func(msg string, args ...any)
+	Without   gate.Safeguard // for simulations only
 }
 
 // Desk brings objects of the tenant into directories. It is safe for concurrent use; runs of one engine are to go one after the other.

@@ -106,7 +106,7 @@ func (d *Desk) ask(ctx context.Context, name, dir string, f scoping.Feature, l p
 // caseOf puts together what decides about a subject.
 func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Feature, s *subject, x *seen) Case {
 	kind := kindOf(f)
-	c := Case{Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.o.Gate.Authority().Partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
+	c := Case{Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.o.Gate.Authority().Partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
 		Row: s.row, Mapping: s.mapping, Ends: s.ends, ByLink: x.found[term(a.LinkOr(), LinkValue(kind, CloudID(s.id)))]}
 	if s.why == Purged && !r.purged(ctx, kind, CloudID(s.id)) {
 		c.Why = Left
@@ -150,7 +150,7 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	if s.mapping != nil {
 		for name, flow := range s.mapping.Desired {
 			for _, v := range flow.Text {
-				if by := led.Reserved(a.Directory, name, v); flow.Unique && by != "" && by != c.CloudID {
+				if by := led.Reserved(a.Directory, name, v); flow.Unique && r.o.Without.ReservesNames() && by != "" && by != c.CloudID {
 					taken[term(name, v)] = true
 				}
 			}
@@ -166,12 +166,7 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	}
 	answers := map[string]ledger.HoldState{}
 	now := r.o.Clock.Now().UnixMilli()
-	c.FirstLeft = true
-	for _, o := range led.CloudRows() {
-		if row := led.Rows.Get(o); row.State == ledger.ParkedRow && row.Features[f] != nil && slices.Contains(row.Features[f].Chain, a.Under.GUID) {
-			c.FirstLeft = false
-		}
-	}
+	c.FirstLeft = !led.Disabling[a.Name]
 	for _, h := range led.Holds { // what a person answered about this source, whatever it was
 		for _, e := range h.Entries {
 			if e.Object == s.id && e.Feature == f {

@@ -329,9 +329,9 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 		gone = sight.Known && sight.Gone
 	}
 	open := led.Provisioning(CloudID(id))
-	debt := standing.Of(facts(now, s.kind(f), owner, s.row, s.source, rules, sight.Reading, gone, len(open) > 0))
+	debt := standing.Of(facts(now, s.kind(f), owner, s.row, s.source, rules, sight.Reading, gone, len(open) > 0 && r.o.Without.KeepsSinkDoubts()))
 	switch {
-	case debt.Code == standing.InFlight:
+	case debt.Code == standing.InFlight && r.o.Without.KeepsSinkDoubts():
 		r.say(s, Verdict{Outcome: engine.InDoubt, Code: gate.CodeInDoubt, Reason: "an earlier write for it had no answer: " + open[0].Reason})
 		return nil
 	case debt.Code == standing.Settled && s.why == Purged && s.row != nil && s.row.State == ledger.ParkedRow: // disabled when it left; now it is gone for good

@@ -1,0 +1,180 @@
+package provisioning_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// rest runs until a run writes nothing, and fails where that takes long.
+func (w *world) rest() provisioning.Report {
+	w.t.Helper()
+	for range 6 {
+		n := len(w.log)
+		r, err := w.run()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(w.log) == n {
+			return r
+		}
+	}
+	w.t.Fatal("it comes to no rest")
+	return provisioning.Report{}
+}
+
+func (w *world) one1(n int) *entry {
+	w.t.Helper()
+	all := w.accountsOf(n)
+	if len(all) != 1 {
+		w.t.Fatalf("person %d has %d accounts", n, len(all))
+	}
+	return all[0]
+}
+
+func TestHiresGetAccountsOnce(t *testing.T) {
+	w := newWorld(t, 1, "")
+	for n := range 20 {
+		w.hire(n + 1)
+	}
+	if r, err := w.run(); err != nil || !r.Complete {
+		t.Fatalf("%v %+v", err, r)
+	}
+	for n := range 20 {
+		if e := w.one1(n + 1); e.off || e.cn == e.values[link][0] || e.parent != hires {
+			t.Errorf("%+v", e)
+		}
+	}
+	n := len(w.log)
+	if r, err := w.run(); err != nil || len(w.log) != n {
+		t.Errorf("at rest it writes %d records: %v %+v", len(w.log)-n, err, r)
+	}
+	w.open() // and so in another process
+	if _, err := w.run(); err != nil || len(w.log) != n {
+		t.Errorf("at rest another process writes %d records: %v", len(w.log)-n, err)
+	}
+	w.title = "Boss" // other rules reach everybody
+	if w.rest(); w.one1(7).values["title"] == nil {
+		t.Error("other rules reach nobody")
+	}
+}
+
+func TestWhoeverSecurityDisabledStaysDisabled(t *testing.T) {
+	w := newWorld(t, 1, "")
+	p := w.hire(1)
+	w.rest()
+	w.touch(w.one1(1), func(e *entry) { e.off = true })
+	r := w.rest()
+	p.dept = "b" // another change of the source enables nobody
+	r = w.rest()
+	if e := w.one1(1); !e.off || e.values["department"][0] != "b" {
+		t.Errorf("%+v %+v", e, r)
+	}
+	p.enabled = false
+	w.rest()
+	p.enabled = true
+	if w.rest(); w.one1(1).off {
+		t.Error("what the tenant disables and enables is not enabled")
+	}
+}
+
+func TestWhoLeavesIsDisabledAndWhoComesBackIsEnabled(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	w.members[1] = false
+	r := w.rest()
+	if len(r.Held) != 1 || w.one1(1).off {
+		t.Fatalf("the first leaver: %+v", r)
+	}
+	w.answer(r.Held[0].ID, "approve")
+	if w.rest(); !w.one1(1).off {
+		t.Error("a leaver is enabled")
+	}
+	w.members[1] = true
+	if w.rest(); w.one1(1).off {
+		t.Error("who came back is disabled")
+	}
+	w.people[2].gone = true
+	if w.rest(); !w.one1(2).off {
+		t.Error("who is in the deleted items is enabled")
+	}
+	w.people[2].gone, w.people[2].purged = false, true
+	r = w.rest()
+	if len(r.Held) != 1 || r.Held[0].Class != ledger.Deletes || len(w.accountsOf(2)) != 1 {
+		t.Fatalf("who is gone for good: %+v", r)
+	}
+	w.answer(r.Held[0].ID, "approve")
+	if w.rest(); len(w.accountsOf(2)) != 0 {
+		t.Error("an approved delete is not done")
+	}
+}
+
+func (w *world) answer(id, verb string) {
+	w.t.Helper()
+	if err := w.gate.Record(w.t.Context(), ledger.Record{Type: ledger.AnswerType, Engine: "cloudsync", Op: verb, By: "test", Outcome: engine.Applied, Code: id, Answer: &ledger.Answer{Hold: id, Verb: verb}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestPersonsAreNotDoubledAndNamesTakeTheNext(t *testing.T) {
+	w := newWorld(t, 1, "")
+	native := func(n uint32, attribute, v string) {
+		w.one.entries[guid(n)] = &entry{guid: guid(n), cn: "native" + v, parent: away, native: true, usn: uint64(n), values: map[string][]string{attribute: {v}}}
+	}
+	native(501, "sAMAccountName", "p1")
+	native(502, "employeeID", "2")
+	native(503, link, provisioning.LinkValue(scoping.User, cloudID(3)))
+	for n := range 3 {
+		w.hire(n + 1)
+	}
+	r := w.rest()
+	if e := w.one1(1); e.values["sAMAccountName"][0] != "p12" {
+		t.Errorf("a taken name: %v", e.values)
+	}
+	codes := map[string]string{}
+	for _, j := range r.Judgements {
+		codes[j.CloudID] = j.Code
+	}
+	if codes[cloudID(2)] != string(provisioning.CodeJoin) || codes[cloudID(3)] != string(provisioning.CodePlanted) || len(w.accountsOf(2)) != 0 {
+		t.Errorf("%v", codes)
+	}
+	if len(r.Held) != 1 || len(r.Held[0].Entries) != 2 {
+		t.Errorf("%+v", r.Held)
+	}
+}
+
+func TestALinkThatSomebodyChanged(t *testing.T) {
+	w := newWorld(t, 1, "")
+	p, _ := w.hire(1), w.hire(2)
+	w.rest()
+	e := w.one1(1)
+	w.touch(e, func(e *entry) { e.values[link] = []string{provisioning.LinkValue(scoping.User, cloudID(2))} })
+	p.dept = "b"
+	w.people[2].dept = "c"
+	r := w.rest()
+	codes := map[string]string{}
+	for _, j := range r.Judgements {
+		codes[j.CloudID] = j.Code
+	}
+	if codes[cloudID(1)] != string(provisioning.CodeLinkChanged) || codes[cloudID(2)] != string(provisioning.CodeDoubled) || e.values["department"][0] != "a" {
+		t.Errorf("%v %v", codes, e.values)
+	}
+}
+
+func TestAGroupThatIsEmptiedMovesNobody(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.rest()
+	w.members[1] = false
+	w.members = map[int]bool{}
+	r := w.rest()
+	if r.Complete || w.one1(1).off || !slices.ContainsFunc(r.Problems, func(p provisioning.Problem) bool { return p.Code == string(provisioning.CodeFrozenFrom) }) {
+		t.Errorf("%+v", r)
+	}
+}
