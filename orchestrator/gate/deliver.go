@@ -237,12 +237,15 @@ func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 // provisions fills in what a permit of a write for an object of the tenant depends on beside: that the two are linked, and with nothing else, and that no other write for it is open. An object
 // that is to be made must have no link in any state, and no write of which nobody knows how it ended. The lock is held.
 func (g *Gate) provisions(c *PermitCase, d Delivery) {
-	led, adds := g.o.Ledger, d.Provisioned.Op == provision.Add
+	led, adds, joins := g.o.Ledger, d.Provisioned.Op == provision.Add, d.Provisioned.Op == provision.Join
 	c.User = true // the sink looks at it over the connection that writes
 	row, linked := led.ByCloud(d.CloudID)
 	switch {
-	case d.CloudID == "", adds && linked:
+	case d.CloudID == "", (adds || joins) && linked:
 		c.Unlinked = true
+	case joins: // nobody's, or that of one who left
+		old := led.Rows.Get(d.Object)
+		c.Unlinked = old != nil && (old.Cloud == 0 || old.State != ledger.ParkedRow)
 	case !adds:
 		c.Unlinked = !linked || row.Object != d.Object || row.Cloud == 0
 	}

@@ -44,7 +44,7 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 		id.GUID = result.Object
 	}
 	switch p.Op {
-	case provision.Add:
+	case provision.Add, provision.Join:
 		s.made(seq, id, x, r)
 	case provision.Modify:
 		s.switched(id, x)
@@ -65,16 +65,20 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 // made links what a write made in the directory to the object of the tenant that it was made of.
 func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 	row := s.Rows.change(id)
+	parted := row != nil // the account of somebody who left: a person said whose it is now
 	if row == nil {
 		row = &Row{Object: id, Kind: x.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
 		s.Rows.put(row)
 	}
 	s.relink(row, Claim{CloudID: x.CloudID, Origin: x.Provisioned.Origin})
 	row.State, row.Cloud = Live, seq
-	if r.Delivery.Result != nil {
+	if x.Provisioned.Op == provision.Add && r.Delivery.Result != nil {
 		row.Stamp = r.Delivery.Result.Stamp
 	}
 	s.touchCloud(row, x)
+	if l := row.Features[x.Feature]; x.Provisioned.Op == provision.Join && !parted {
+		l.Attrs = []string{Enabled} // whoever disabled it was not us
+	}
 }
 
 // Enabled is what the attributes of a provisioning feature name, before anything of it is agreed, once the new account was enabled: who disables it afterwards is somebody else.

@@ -18,6 +18,7 @@ const (
 	SoftMatch Origin = "soft-match"
 	ByFile    Origin = "by-file"
 	Restored  Origin = "restored"
+	Joined    Origin = "joined" // a person said that the directory's object is the tenant's
 )
 
 // RowState is the life of a link.

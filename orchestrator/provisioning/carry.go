@@ -146,7 +146,7 @@ func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, found []provisio
 	for _, f := range found {
 		done := !f.Deleted && slices.Contains(value(f, w.Link.Attribute), w.Link.Value)
 		switch w.Op {
-		case provision.Add:
+		case provision.Add, provision.Join:
 		case provision.Modify:
 			for _, s := range w.Set {
 				done = done && same(value(f, s.Attribute), s.To)

@@ -17,7 +17,6 @@ type story struct {
 	*world
 	secured map[int]bool // disabled by security, and not touched by the tenant since
 	strange map[int]bool // somebody else's object stands in the way
-	ends    time.Time
 }
 
 // chaos lets a world go through hires, changes, leavers, interference and faults, and then comes to rest. It returns what is wrong in the end.

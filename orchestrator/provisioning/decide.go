@@ -22,6 +22,7 @@ const (
 	CodeDoubled     gate.Code = "link-doubled"     // two objects show one link
 	CodeLinkChanged gate.Code = "link-changed"     // somebody took the link of an object away, or gave it another one
 	CodeJoin        gate.Code = "join"             // somebody in the domain may be this person
+	CodeRelink      gate.Code = "re-link"          // the account of somebody who left may be this person's
 	CodeLinked      gate.Code = "linked-elsewhere" // the person found belongs to another object of the tenant
 	CodeProtected   gate.Code = "protected"
 	CodeNamesTaken  gate.Code = "names-taken" // every candidate for a name is somebody else's
@@ -64,6 +65,7 @@ type Case struct {
 	ByLink   []provision.Found // who shows the link, Found among them
 	ByPerson []Person
 	Owned    func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; "": none
+	Parted   func(scoping.GUID) bool        // … whose person left: it can be another one of the same person
 	Free     func(attribute, v string) bool // nobody in the domain has the value, and nobody is about to get it
 
 	Container scoping.GUID // where the mapping wants it; zero: the name could not be found
@@ -177,20 +179,39 @@ func (c Case) person() (Verdict, bool) {
 			switch {
 			case p.Protected != "" || p.Class == "computer":
 				return refused(engine.Refused, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, by, p.Protected), true
+			case c.Owned(p.Object) != "" && c.Parted(p.Object):
+				return c.ask(CodeRelink, p.Found, "%s has the same %s, and is of somebody who left: %s of the tenant", p.DN, by, c.Owned(p.Object)), true
 			case c.Owned(p.Object) != "":
-				return c.ask(CodeLinked, p.Found, "%s has the same %s, and is linked with %s of the tenant", p.DN, by, c.Owned(p.Object)), true
+				return refused(engine.Refused, CodeLinked, "%s has the same %s, and belongs to %s of the tenant", p.DN, by, c.Owned(p.Object)), true
+			case p.Deleted && c.Answered(c.question(CodeJoin, p.Found)) == ledger.HoldApproved:
+				continue // a person said that it is to be made anew
+			case p.Deleted:
+				return c.ask(CodeJoin, p.Found, "%s has the same %s, and is deleted: restore it, or approve that a new account is made", p.DN, by), true
 			}
-			return c.ask(CodeJoin, p.Found, "%s has the same %s%s", p.DN, by, map[bool]string{true: ", and is deleted"}[p.Deleted]), true
+			return c.ask(CodeJoin, p.Found, "%s has the same %s", p.DN, by), true
 		}
 	}
 	return Verdict{}, false
 }
 
-// ask holds a question about an object that was found.
+// question is what a person answers about an object that was found.
+func (c Case) question(code gate.Code, f provision.Found) ledger.Grave {
+	return ledger.Grave{Op: string(code), Target: c.CloudID, Detail: f.Object.String()}
+}
+
+// ask holds a question about an object that was found. Approved, it is joined: it gets the link, and from then on the tenant's values.
 func (c Case) ask(code gate.Code, f provision.Found, format string, args ...any) Verdict {
+	g := c.question(code, f)
+	switch c.Answered(g) {
+	case ledger.HoldApproved:
+		w := c.write(provision.Join)
+		w.Object, w.WasLink, w.Origin, w.Class, w.Grave, w.Approved = f.Object, first(value(f, c.Link.Attribute)), ledger.Joined, ledger.Adoptions, g.Digest(), true
+		return Verdict{Outcome: engine.Applied, Write: w}
+	case ledger.HoldRejected:
+		return refused(engine.Refused, gate.CodeRejected, "a person rejected it")
+	}
 	v := refused(engine.Held, code, format, args...)
-	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Note: v.Reason,
-		Grave: ledger.Grave{Op: string(code), Target: c.CloudID, Detail: f.Object.String()}}
+	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Note: v.Reason, Grave: g}
 	v.Class, v.Always = ledger.Adoptions, "somebody in the directory may be who is brought from the tenant: tenant → directory"
 	return v
 }

@@ -134,10 +134,10 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 
 // remember adds what the ledger knows. What it is given by reference it looks up now: the functions of a case are called under no lock.
 func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Feature, s *subject, x *seen, c *Case) {
-	owned, known, taken := map[scoping.GUID]string{}, map[scoping.GUID]bool{}, map[provision.Term]bool{}
+	owned, parted, known, taken := map[scoping.GUID]string{}, map[scoping.GUID]bool{}, map[scoping.GUID]bool{}, map[provision.Term]bool{}
 	for _, p := range c.ByPerson {
 		if row := led.Rows.Get(scoping.ObjectID{Directory: a.Directory, GUID: p.Object}); row != nil {
-			owned[p.Object] = row.CloudID
+			owned[p.Object], parted[p.Object] = row.CloudID, row.Cloud != 0 && row.State == ledger.ParkedRow
 		}
 	}
 	if c.Found != nil && c.Kind == scoping.Group {
@@ -157,6 +157,7 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 		}
 	}
 	c.Owned = func(g scoping.GUID) string { return owned[g] }
+	c.Parted = func(g scoping.GUID) bool { return parted[g] }
 	c.Known = func(g scoping.GUID) bool { return known[g] }
 	c.Free = func(attribute, v string) bool {
 		t := term(attribute, v)

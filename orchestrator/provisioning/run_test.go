@@ -68,9 +68,9 @@ func TestWhoeverSecurityDisabledStaysDisabled(t *testing.T) {
 	p := w.hire(1)
 	w.rest()
 	w.touch(w.one1(1), func(e *entry) { e.off = true })
-	r := w.rest()
+	w.rest()
 	p.dept = "b" // another change of the source enables nobody
-	r = w.rest()
+	r := w.rest()
 	if e := w.one1(1); !e.off || e.values["department"][0] != "b" {
 		t.Errorf("%+v %+v", e, r)
 	}
@@ -176,5 +176,45 @@ func TestAGroupThatIsEmptiedMovesNobody(t *testing.T) {
 	r := w.rest()
 	if r.Complete || w.one1(1).off || !slices.ContainsFunc(r.Problems, func(p provisioning.Problem) bool { return p.Code == string(provisioning.CodeFrozenFrom) }) {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestSomebodyWhoIsThereIsJoinedOnAPersonsWord(t *testing.T) {
+	w := newWorld(t, 1, "")
+	e := &entry{guid: guid(501), cn: "native", parent: hires, native: true, off: true, usn: 1, values: map[string][]string{"employeeID": {"1"}, "displayName": {"Old"}}}
+	w.one.entries[e.guid] = e
+	w.hire(1)
+	r := w.rest()
+	if len(r.Held) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	w.answer(r.Held[0].ID, "approve")
+	r = w.rest()
+	if w.one1(1) != e || e.values["displayName"][0] != "p1" || !e.off {
+		t.Errorf("%+v %+v", e, r)
+	}
+}
+
+func TestSomebodyWhoIsHiredAgainGetsTheOldAccount(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	old := w.one1(1)
+	w.people[1].gone = true
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.rest()
+	w.people[1].purged = true
+	again := w.hire(3) // another object of the tenant, and the same person
+	again.employee = 1
+	r := w.rest()
+	i := slices.IndexFunc(r.Held, func(h ledger.Hold) bool { return h.Class == ledger.Adoptions })
+	if i < 0 || r.Held[i].Entries[0].Op != string(provisioning.CodeRelink) {
+		t.Fatalf("%+v", r)
+	}
+	w.answer(r.Held[i].ID, "approve")
+	r = w.rest()
+	if e := w.one1(3); e != old || e.off || len(w.accountsOf(1)) != 0 {
+		t.Errorf("%+v %+v", e, r)
 	}
 }

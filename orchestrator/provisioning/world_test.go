@@ -1,6 +1,7 @@
 package provisioning_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -89,7 +90,6 @@ type world struct {
 	loses   func() fault // what happens to a write
 	late    []func()     // what still arrives
 	written map[scoping.GUID]int
-	stories []string
 }
 
 type fault uint8
@@ -109,6 +109,8 @@ type person struct {
 	enabled bool
 	gone    bool // soft-deleted
 	purged  bool
+
+	employee int // the person's number; 0: n
 }
 
 var errDied = errors.New("the process ended here")
@@ -198,7 +200,7 @@ func (w *world) refresh() {
 	page, set := cloud.Page{}, []string{}
 	for _, n := range slices.Sorted(maps.Keys(w.people)) {
 		p := w.people[n]
-		values := cloud.Values{cloud.UPN: {p.name + "@contoso.test"}, cloud.DisplayName: {p.name}, "department": {p.dept}, cloud.Enabled: {strconv.FormatBool(p.enabled)}, "employeeId": {strconv.Itoa(n)}}
+		values := cloud.Values{cloud.UPN: {p.name + "@contoso.test"}, cloud.DisplayName: {p.name}, "department": {p.dept}, cloud.Enabled: {strconv.FormatBool(p.enabled)}, "employeeId": {strconv.Itoa(cmp.Or(p.employee, n))}}
 		switch {
 		case p.purged:
 		case p.gone:
@@ -384,10 +386,12 @@ func (w *world) apply(x provision.Write) engine.DeliveryResult {
 		c.entries[n.guid], e = n, n
 	case e == nil || e.deleted:
 		return no(provision.Vanished)
-	case !slices.Contains(e.values[x.Link.Attribute], x.Link.Value):
+	case x.Op != provision.Join && !slices.Contains(e.values[x.Link.Attribute], x.Link.Value), x.Op == provision.Join && first(e.values[x.Link.Attribute]) != x.WasLink:
 		return no(provision.Precondition)
 	case e.parent != hires:
 		return no(provision.Outside)
+	case x.Op == provision.Join:
+		e.values[x.Link.Attribute], e.native = []string{x.Link.Value}, false
 	case x.Op == provision.Rename:
 		if e.cn != x.WasName {
 			return no(provision.Precondition)
@@ -420,6 +424,13 @@ func (w *world) apply(x provision.Write) engine.DeliveryResult {
 	e.usn = w.usn
 	w.written[e.guid]++
 	return engine.DeliveryResult{Code: engine.DeliveryOK, Provision: &provision.Result{Object: e.guid, DN: "CN=" + e.cn, Invocation: c.id, USN: e.usn}}
+}
+
+func first(v []string) string {
+	if len(v) == 0 {
+		return ""
+	}
+	return v[0]
 }
 
 var numbers int

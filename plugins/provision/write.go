@@ -19,6 +19,8 @@ const (
 	// Add makes the object in Target.Container, under the common name [Target.RDN], which Active Directory keeps unique there. A user is made disabled
 	// (userAccountControl 514) and with a password of 32 characters from four classes that whoever carries it out makes and forgets. One operation: there is no half of it.
 	Add Op = "add"
+	// Join gives what is there its link, in place of Target.WasLink: a person said that it is the one. Nothing else of it changes.
+	Join Op = "join"
 	// Modify changes values of what is there, in one modification: see Values.
 	Modify Op = "modify"
 	// Rename gives it the common name Values.Name in the container where it is.
@@ -49,6 +51,7 @@ type Target struct {
 	Container  scoping.GUID `json:"container,omitzero"` // with Add and Move
 	Root       scoping.GUID `json:"root"`               // the container that the policy gives to the engine
 	Link       Link         `json:"link"`
+	WasLink    string       `json:"wasLink,omitempty"` // with Join: the value that it has instead; empty: none. Another one is code precondition
 }
 
 // Values is what is written, and what has to be there for it. It comes with the permit.
@@ -109,12 +112,14 @@ func (t Target) RDN() string { return t.Link.Value }
 func (t Target) Valid() error {
 	adds, into := t.Op == Add, t.Op == Add || t.Op == Move
 	switch {
-	case t.Op != Add && t.Op != Modify && t.Op != Rename && t.Op != Move && t.Op != Delete:
+	case t.Op != Add && t.Op != Join && t.Op != Modify && t.Op != Rename && t.Op != Move && t.Op != Delete:
 		return wrong("operation %q", t.Op)
 	case t.Kind != scoping.User && t.Kind != scoping.Group:
 		return wrong("of a %q", t.Kind)
 	case t.Controller == "" || t.Invocation.IsZero():
 		return wrong("it names no controller")
+	case t.WasLink != "" && (t.Op != Join || (Link{t.Link.Attribute, t.WasLink}).Valid() != nil):
+		return wrong("%s in place of link %q", t.Op, t.WasLink)
 	case t.Root.IsZero():
 		return wrong("it names no container of the policy")
 	case adds != t.Object.IsZero():

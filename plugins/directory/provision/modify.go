@@ -40,6 +40,19 @@ func (h *hand) modify(ctx context.Context, w provision.Write, at scene) Outcome 
 	return h.verify(ctx, w, nil)
 }
 
+// join gives an object its link, in place of the one that it shows. One that got another meanwhile keeps that: the attribute has one value, and what is deleted is deleted by value.
+func (h *hand) join(ctx context.Context, w provision.Write) Outcome {
+	var changes []write.Change
+	if w.WasLink != "" {
+		changes = append(changes, write.Change{Op: write.Delete, Attr: w.Link.Attribute, Values: texts(w.WasLink)})
+	}
+	changes = append(changes, write.Change{Op: write.Add, Attr: w.Link.Attribute, Values: texts(w.Link.Value)})
+	if err := h.Modify(ctx, write.Modification{Object: w.Object, Changes: changes}); err != nil {
+		return h.explain(ctx, w, err)
+	}
+	return h.verify(ctx, w, nil)
+}
+
 // stillOurs are the changes by which a modification comes to nothing where the link is another one.
 func (h *hand) stillOurs() []write.Change {
 	l := h.target.Link

@@ -127,10 +127,21 @@ func (h *hand) object(ctx context.Context) (directory.Entry, error) {
 		return e, stop(provision.Protected, "%q is never written: %s", e.DN, why)
 	case e.Kind() != t.Kind:
 		return e, stop(provision.Protected, "%q is a %s and not a %s", e.DN, e.Kind(), t.Kind)
-	case !slices.Equal(e.Texts(t.Link.Attribute), []string{t.Link.Value}):
-		return e, stop(provision.Precondition, "%s of %q is %q and not %q: it is not what it was linked to", t.Link.Attribute, e.DN, e.Texts(t.Link.Attribute), t.Link.Value)
+	case !slices.Equal(e.Texts(t.Link.Attribute), shown(t)):
+		return e, stop(provision.Precondition, "%s of %q is %q and not %q: it is not what it was linked to", t.Link.Attribute, e.DN, e.Texts(t.Link.Attribute), shown(t))
 	}
 	return e, h.below(ctx, t.Object, e.DN)
+}
+
+// shown is what the object of a target has to show as its link before the write.
+func shown(t provision.Target) []string {
+	switch {
+	case t.Op != provision.Join:
+		return []string{t.Link.Value}
+	case t.WasLink == "":
+		return nil
+	}
+	return []string{t.WasLink}
 }
 
 // protected judges the object by the domain's head, which holds who has power over the domain.

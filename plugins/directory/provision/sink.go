@@ -225,6 +225,8 @@ func (h *hand) write(ctx context.Context, w provision.Write) Outcome {
 	switch w.Op {
 	case provision.Add:
 		return h.add(ctx, w, at)
+	case provision.Join:
+		return h.join(ctx, w)
 	case provision.Modify:
 		return h.modify(ctx, w, at)
 	case provision.Rename:

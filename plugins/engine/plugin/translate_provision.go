@@ -14,7 +14,7 @@ func targetOut(t *provision.Target) *enginepb.ProvisionTarget {
 		return nil
 	}
 	return &enginepb.ProvisionTarget{Op: string(t.Op), Kind: string(t.Kind), Controller: t.Controller, Invocation: guidOut(t.Invocation), Object: guidOut(t.Object),
-		Container: guidOut(t.Container), Root: guidOut(t.Root), LinkAttribute: t.Link.Attribute, LinkValue: t.Link.Value}
+		Container: guidOut(t.Container), Root: guidOut(t.Root), LinkAttribute: t.Link.Attribute, LinkValue: t.Link.Value, WasLink: t.WasLink}
 }
 
 // targetIn refuses what is no target: it never reaches an engine.
@@ -22,7 +22,8 @@ func targetIn(t *enginepb.ProvisionTarget) (*provision.Target, error) {
 	if t == nil {
 		return nil, nil
 	}
-	to := &provision.Target{Op: provision.Op(t.Op), Kind: scoping.Kind(t.Kind), Controller: t.Controller, Link: provision.Link{Attribute: t.LinkAttribute, Value: t.LinkValue}}
+	to := &provision.Target{Op: provision.Op(t.Op), Kind: scoping.Kind(t.Kind), Controller: t.Controller, Link: provision.Link{Attribute: t.LinkAttribute, Value: t.LinkValue},
+		WasLink: t.WasLink}
 	if err := guidsIn(map[*scoping.GUID][]byte{&to.Invocation: t.Invocation, &to.Object: t.Object, &to.Container: t.Container, &to.Root: t.Root}); err != nil {
 		return nil, err
 	}

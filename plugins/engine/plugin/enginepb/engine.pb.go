@@ -3379,7 +3379,7 @@ func (x *Delivery) GetLook() *ProvisionLook {
 // writes, makes sure that the object lies below root before and after, is of the kind, is not protected and, but for "add", has the link, and reads it again by GUID afterwards.
 type ProvisionTarget struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Op            string                 `protobuf:"bytes,1,opt,name=op,proto3" json:"op,omitempty"`                 // "add", "modify", "rename", "move", "delete": each is one LDAP operation
+	Op            string                 `protobuf:"bytes,1,opt,name=op,proto3" json:"op,omitempty"`                 // "add", "join", "modify", "rename", "move", "delete": each is one LDAP operation
 	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`             // "user", "group"
 	Controller    string                 `protobuf:"bytes,3,opt,name=controller,proto3" json:"controller,omitempty"` // URL
 	Invocation    []byte                 `protobuf:"bytes,4,opt,name=invocation,proto3" json:"invocation,omitempty"` // invocationId of the controller: another one behind the URL writes nothing (code "other-controller")
@@ -3388,6 +3388,7 @@ type ProvisionTarget struct {
 	Root          []byte                 `protobuf:"bytes,7,opt,name=root,proto3" json:"root,omitempty"`             // objectGUID of the container that the policy names
 	LinkAttribute string                 `protobuf:"bytes,8,opt,name=link_attribute,json=linkAttribute,proto3" json:"link_attribute,omitempty"`
 	LinkValue     string                 `protobuf:"bytes,9,opt,name=link_value,json=linkValue,proto3" json:"link_value,omitempty"` // also the common name under which "add" makes it, which the directory keeps unique there
+	WasLink       string                 `protobuf:"bytes,10,opt,name=was_link,json=wasLink,proto3" json:"was_link,omitempty"`      // with "join", which gives the object its link and changes nothing else: the value that it has instead; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3481,6 +3482,13 @@ func (x *ProvisionTarget) GetLinkAttribute() string {
 func (x *ProvisionTarget) GetLinkValue() string {
 	if x != nil {
 		return x.LinkValue
+	}
+	return ""
+}
+
+func (x *ProvisionTarget) GetWasLink() string {
+	if x != nil {
+		return x.WasLink
 	}
 	return ""
 }
@@ -4789,7 +4797,7 @@ const file_engine_proto_rawDesc = "" +
 	"\x06unlock\x18\x06 \x01(\bR\x06unlock\x12\x10\n" +
 	"\x03own\x18\a \x03(\tR\x03own\x12?\n" +
 	"\tprovision\x18\b \x01(\v2!.tandem.engine.v1.ProvisionTargetR\tprovision\x123\n" +
-	"\x04look\x18\t \x01(\v2\x1f.tandem.engine.v1.ProvisionLookR\x04look\"\x85\x02\n" +
+	"\x04look\x18\t \x01(\v2\x1f.tandem.engine.v1.ProvisionLookR\x04look\"\xa0\x02\n" +
 	"\x0fProvisionTarget\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1e\n" +
@@ -4804,7 +4812,9 @@ const file_engine_proto_rawDesc = "" +
 	"\x04root\x18\a \x01(\fR\x04root\x12%\n" +
 	"\x0elink_attribute\x18\b \x01(\tR\rlinkAttribute\x12\x1d\n" +
 	"\n" +
-	"link_value\x18\t \x01(\tR\tlinkValue\"\xf9\x01\n" +
+	"link_value\x18\t \x01(\tR\tlinkValue\x12\x19\n" +
+	"\bwas_link\x18\n" +
+	" \x01(\tR\awasLink\"\xf9\x01\n" +
 	"\x0fProvisionValues\x120\n" +
 	"\x03set\x18\x01 \x03(\v2\x1e.tandem.engine.v1.ProvisionSetR\x03set\x122\n" +
 	"\x04refs\x18\x02 \x03(\v2\x1e.tandem.engine.v1.ProvisionRefR\x04refs\x12=\n" +
