@@ -1,11 +1,17 @@
 package rights_test
 
 import (
+	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/access"
 	"github.com/tandem-sync/tandem/plugins/directory/rights"
 )
@@ -18,7 +24,7 @@ func (w *world) documented(account, container string) []string {
 	sid, err := access.SIDFromBytes(w.svc)
 	w.ok(err)
 	names := strings.NewReplacer(account+"@contoso.test", w.connection.User, "OU=Sales,DC=contoso,DC=test", container, "OU=New Hires,DC=contoso,DC=test", container,
-		"msDS-ExternalDirectoryObjectId", "adminDescription", "bd29bf90-66ad-40e1-887b-10df070419a6", "bf967919-0de6-11d0-a285-00aa003049e2", "DC=contoso,DC=test", w.base, ";SID)", ";"+sid.String()+")")
+		"msDS-ExternalDirectoryObjectId", "adminDescription", "bd29bf90-66ad-40e1-887b-10df070419a6", "bf967919-0de6-11d0-a285-00aa003049e2", "DC=contoso,DC=test", w.base, ";SID)", ";"+sid.String()+")", "--sid=SID", "--sid="+sid.String())
 	var out []string
 	of := ""
 	for line := range strings.Lines(string(b)) {
@@ -26,7 +32,7 @@ func (w *world) documented(account, container string) []string {
 		if strings.HasPrefix(line, "dsacls ") {
 			of = line
 		}
-		if (strings.HasPrefix(line, "dsacls ") || strings.HasPrefix(line, "samba-tool dsacl ")) && strings.Contains(of, account+"@") {
+		if (strings.HasPrefix(line, "dsacls ") || strings.HasPrefix(line, "samba-tool dsacl ") || strings.HasPrefix(line, "./see-deleted.py ")) && strings.Contains(of, account+"@") {
 			out = append(out, names.Replace(line))
 		}
 	}
@@ -61,6 +67,45 @@ func TestTheDocumentsCommandsAreThoseThatGrantTheRights(t *testing.T) {
 				}
 			}
 			w.wants(account, c.look())
+		}
+	})
+}
+
+// What the document says of the account that reads is what such an account needs: without it changes or deletes stay out of sight.
+func TestTheDocumentsCommandsMakeAnAccountThatReads(t *testing.T) {
+	onSamba(t, func(w *world) {
+		gone := w.user("gone", w.ou)
+		w.ok(w.admin.Del(ldap.NewDelRequest(gone, nil)))
+		if err := w.signedIn().CanSeeDeleted(w.Context()); !errors.Is(err, directory.ErrNotPermitted) {
+			t.Errorf("an ordinary account sees what was deleted: %v", err)
+		}
+		written := w.documented("svc-tandem", w.ou)
+		if len(written) != 4 {
+			t.Fatalf("the document has the commands\n%s", strings.Join(written, "\n"))
+		}
+		for _, line := range written {
+			if strings.HasPrefix(line, "dsacls ") {
+				continue // for Windows
+			}
+			if script, ours := strings.CutPrefix(line, "./"); ours { // as root on the controller
+				line = "../../../examples/contoso/" + script + " --configfile=/dev/null -H " + filepath.Join(w.dc.Dir(), "domain", "private", "sam.ldb")
+				if out, err := exec.CommandContext(w.Context(), "sh", "-c", line).CombinedOutput(); err != nil {
+					w.Fatalf("%s: %v\n%s", line, err, out)
+				}
+				continue
+			}
+			w.run(line)
+		}
+		s := w.signedIn()
+		if err := s.CanSeeDeleted(w.Context()); err != nil {
+			t.Errorf("deleted objects: %v", err)
+		}
+		all := 0
+		if _, err := s.Sync(w.Context(), nil, directory.SyncQuery{Filter: "(objectClass=organizationalUnit)", Attrs: []string{"ou"}}, func(directory.Entry) error { all++; return nil }); err != nil || all < 2 {
+			t.Errorf("%d OUs are read by DirSync: %v", all, err)
+		}
+		if found := rights.Bind(w.Context(), s, w.connection.User); len(found) != 0 {
+			w.Errorf("it has more than it needs: %+v", found)
 		}
 	})
 }
