@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/alarm"
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/rights"
@@ -28,7 +29,7 @@ type Finding struct {
 }
 
 // minFree is the free disk space below which check warns.
-const minFree = 256 << 20
+const minFree = alarm.LowSpace
 
 // Check tries connections, rights, clock, TLS and what the tenant can do, and writes nothing. It goes on after failures.
 func (x *Orchestrator) Check(ctx context.Context) []Finding {
@@ -78,7 +79,7 @@ func (x *Orchestrator) checkDisk() Finding {
 	if _, err := os.Stat(x.options.StateDir); err != nil {
 		return failure("state", err, "the folder must be there and writable")
 	}
-	free, err := freeBytes(x.options.StateDir)
+	free, _, err := spaceOf(x.options.StateDir)
 	if err == nil && free < minFree {
 		return Finding{Name: "state", OK: true, Severity: "warning", Message: fmt.Sprintf("only %d MiB are free beside the state", free>>20), Hint: "writing stops when the disk is full; make room"}
 	}

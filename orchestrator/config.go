@@ -28,9 +28,10 @@ type Config struct {
 	State       string            `yaml:"state"`       // the folder that holds all that Tandem remembers, of this host alone; needed
 	Directories []DirectoryConfig `yaml:"directories"` // at least one
 	Tenant      TenantConfig      `yaml:"tenant"`      // the tenant, and the application that Tandem is in it; needed
-	Notify      yaml.Node         `yaml:"notify"`      // not available yet
+	Notify      *NotifyConfig     `yaml:"notify"`      // who is told what is wrong, and of what; default: nobody
 	Engines     []EngineConfig    `yaml:"engines"`     // at least one
 	Access      AccessConfig      `yaml:"access"`      // who may do what besides the owner of the state
+	Listen      *ListenConfig     `yaml:"listen"`      // how monitoring reaches `serve --listen` beyond this machine; default: only from this machine
 
 	file string
 }
@@ -220,8 +221,11 @@ func (c *Config) problems(m *mistakes) {
 	if c.State == "" {
 		bad("state", "state: name a folder, such as ./state")
 	}
-	if c.Notify.Kind != 0 {
-		bad("notify", "notify: webhooks are not available yet: leave it out")
+	if c.Notify != nil {
+		c.Notify.problems(m)
+	}
+	if c.Listen != nil {
+		c.Listen.problems(m.at("listen"))
 	}
 	c.Access.problems(m.at("access"))
 	if len(c.Directories) == 0 {

@@ -120,6 +120,9 @@ func keyAt(n *yaml.Node, line, column int) string {
 
 // keysOf finds the keys of a type of the configuration by the type's name.
 func keysOf(t reflect.Type, name string) (keys []string) {
+	if name == reflect.TypeFor[webhookKeys]().Name() {
+		name = reflect.TypeFor[WebhookConfig]().Name()
+	}
 	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}

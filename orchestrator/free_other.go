@@ -4,4 +4,6 @@ package orchestrator
 
 import "errors"
 
-func freeBytes(string) (uint64, error) { return 0, errors.New("not known on this system") }
+func spaceOf(string) (free, total uint64, err error) {
+	return 0, 0, errors.New("not known on this system")
+}

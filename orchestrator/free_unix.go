@@ -4,11 +4,11 @@ package orchestrator
 
 import "golang.org/x/sys/unix"
 
-// freeBytes gives the free space of the file system that holds a folder.
-func freeBytes(dir string) (uint64, error) {
+// spaceOf returns the free space and the size of the file system that holds a folder, in bytes.
+func spaceOf(dir string) (free, total uint64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return st.Bavail * uint64(st.Bsize), nil
+	return st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), nil
 }

@@ -10,9 +10,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tandem-sync/tandem/orchestrator/alarm"
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/notify"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
@@ -53,7 +55,10 @@ type Orchestrator struct {
 	host     *host.Host
 	loops    *schedule.Scheduler
 	dirs     []engine.Directory
+	notifier *notify.Notifier
 	log      *slog.Logger
+
+	certificates certificates
 }
 
 // Open takes the state folder and makes everything ready; nothing is dialled and no engine started before it is needed. A folder held by
@@ -139,7 +144,10 @@ func (x *Orchestrator) open(ctx context.Context) error {
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
 		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: x.tenant.Refused, Unregistered: x.tenant.Unregistered, Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})
-	return err
+	if err != nil {
+		return err
+	}
+	return x.openNotifier(ctx, kept)
 }
 
 func newID() string {
@@ -182,6 +190,9 @@ func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
 		if c.CertificatePEM, err = x.config.caPEM("certificate of the tenant's application", t.CertificateFile); err != nil {
 			return nil, err
 		}
+		if ends, err := certificateEnds(c.CertificatePEM); err == nil { // what is wrong with it the client says
+			x.certificates.note(alarm.Application, ends, "upload another in the app registration, then write it into tenant.certificateFile")
+		}
 	case !t.ManagedIdentity:
 		if c.ClientSecret, err = x.config.secret("secret of the tenant's application", t.ClientSecretFile, t.ClientSecretEnv, x.options.Getenv); err != nil {
 			return nil, err
@@ -220,6 +231,7 @@ func (x *Orchestrator) openCensus(ctx context.Context, conns map[string]director
 		if err != nil {
 			return nil, err
 		}
+		x.noteController(s)
 		return lively{s}, nil
 	}
 	if x.options.Glance {

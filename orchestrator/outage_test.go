@@ -132,7 +132,7 @@ func (w *world) daemon() *daemon {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	o := api.Options{Config: filepath.Join(w.dir, "tandem.yaml"), Command: "tandem serve", Self: os.Args[0]}
 	ready, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- api.Serve(ctx, o, func(socket string) { ready <- socket }) }()
+	go func() { ended <- api.Serve(ctx, o, func(at api.Serving) { ready <- at.Socket }) }()
 	var socket string
 	select {
 	case socket = <-ready:

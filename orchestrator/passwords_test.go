@@ -16,6 +16,7 @@ import (
 	labdirectory "github.com/tandem-sync/tandem/examples/lab/directory"
 	"github.com/tandem-sync/tandem/examples/lab/samba"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/alarm"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/credential"
@@ -199,8 +200,8 @@ func TestARunNamesWhatReplicationLacks(t *testing.T) {
 			t.Errorf("a wrong password: %v %+v", err, r)
 		}
 		st, err := w.tandem.Host().Status(t.Context())
-		if err != nil || !slices.ContainsFunc(st.Trouble(), func(s string) bool { return strings.HasPrefix(s, "engine connect did not hand passwords over") }) {
-			t.Errorf("%v: %v", err, st.Trouble())
+		if err != nil || !slices.ContainsFunc(alarm.Outages(alarm.Of(alarm.Facts{Status: st})), func(s string) bool { return strings.HasPrefix(s, "engine connect did not hand passwords over") }) {
+			t.Errorf("%v: %+v", err, st)
 		}
 		w.more = ""
 		w.again()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
@@ -24,7 +25,14 @@ func (x *Orchestrator) RunSchedules(ctx context.Context) error {
 	for _, e := range x.config.Engines {
 		engines = append(engines, schedule.Engine{Name: e.Name, Every: every(e), Passwords: min(every(e), passwordsEvery)})
 	}
-	return x.loops.Run(ctx, engines)
+	ctx, end := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { x.watch(ctx) })
+	beside.Go(func() { x.notifier.Run(ctx) })
+	err := x.loops.Run(ctx, engines)
+	end()
+	beside.Wait()
+	return err
 }
 
 // Loops returns the loops of serving as they are now; empty where this process does not serve.

@@ -193,3 +193,6 @@ func fill(f *os.File, size int64) error {
 	}
 	return f.Sync()
 }
+
+// Full reports whether ordinary work is turned away for lack of space. It tries to make the reserve whole, so that it says no as soon as there is room again.
+func (s *Store) Full() bool { return s.space.admit(false) != nil }

@@ -35,7 +35,7 @@ func newApp() *cli.App {
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
 			errorsCommand(), historyCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
-			benchCommand(), versionCommand(), passwordCommand(), mappingCommand(), serviceCommand(),
+			benchCommand(), versionCommand(), passwordCommand(), mappingCommand(), serviceCommand(), notifyCommand(),
 		},
 		Before:         checkGlobals,
 		Action:         noSuchCommand,
@@ -226,33 +226,5 @@ func view[V any](f func(io.Writer, V)) func(io.Writer, json.RawMessage) error {
 		}
 		f(w, v)
 		return nil
-	}
-}
-
-// table prints lines of columns.
-func table(w io.Writer, head string, rows [][]string) {
-	width := []int{}
-	all := append([][]string{strings.Split(head, "|")}, rows...)
-	for _, r := range all {
-		for i, c := range r {
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], len([]rune(c)))
-		}
-	}
-	for n, r := range all {
-		var b strings.Builder
-		for i, c := range r {
-			b.WriteString(c)
-			if i < len(r)-1 {
-				b.WriteString(strings.Repeat(" ", width[i]-len([]rune(c))+2))
-			}
-		}
-		line := strings.TrimRight(b.String(), " ")
-		if n == 0 {
-			line = bold(line)
-		}
-		fmt.Fprintln(w, line)
 	}
 }

@@ -39,69 +39,6 @@ func assessCommand() *cli.Command {
 		}}
 }
 
-func statusCommand() *cli.Command {
-	return &cli.Command{Name: "status", Usage: "everything at a glance", Action: func(c *cli.Context) error {
-		if err := arguments(c); err != nil {
-			return err
-		}
-		return ask(c, request{glance: true, command: "status", body: api.None{}, view: view(showStatus)})
-	}}
-}
-
-func showStatus(w io.Writer, s api.Status) {
-	if s.Revision == 0 {
-		fmt.Fprintln(w, "policy      none in force: tandem import POLICY")
-	} else {
-		fmt.Fprintf(w, "policy      revision %d, epoch %s\n", s.Revision, s.Epoch)
-	}
-	if s.ReadOnly != "" {
-		fmt.Fprintln(w, bold("READ ONLY   "+s.ReadOnly))
-	}
-	for _, t := range s.Trouble {
-		fmt.Fprintln(w, bold("UNHEALTHY   "+t))
-	}
-	for _, n := range s.Notes {
-		fmt.Fprintln(w, "note        "+n)
-	}
-	showMark(w, s.Mark, s.Trouble)
-	for _, x := range s.Stops {
-		fmt.Fprintln(w, bold(fmt.Sprintf("STOPPED     %s by %s: %s", x.ID, x.By, x.Reason)))
-	}
-	for _, d := range s.Directories {
-		fmt.Fprintf(w, "directory   %s: %s\n", d.Name, scoping.Many(d.Objects, "object", "objects"))
-	}
-	var linked []string
-	for _, k := range slices.Sorted(maps.Keys(s.Linked)) {
-		linked = append(linked, scoping.Many(s.Linked[k], string(k), string(k)+"s"))
-	}
-	if len(linked) == 0 {
-		linked = []string{"nothing"}
-	}
-	fmt.Fprintf(w, "linked      %s\nunsettled   %d, in doubt %d\n", strings.Join(linked, ", "), s.Errors, s.InDoubt)
-	switch x := s.Writeback; {
-	case x.InDoubt > 0:
-		fmt.Fprintln(w, bold("passwords   "+scoping.Many(x.InDoubt, "write into a directory is", "writes into directories are")+" in doubt: tandem errors list"))
-	case x.Asked:
-		fmt.Fprintln(w, "passwords   what people change in the tenant is written into the directory")
-	}
-	for _, d := range s.Drift {
-		fmt.Fprintf(w, "drift       %s\n", api.DriftLine(d))
-	}
-	for _, f := range s.Frozen {
-		fmt.Fprintln(w, bold("FROZEN      "+f.Message))
-	}
-	fmt.Fprintln(w)
-	engineTable(w, s.Engines)
-	if len(s.Held) > 0 {
-		fmt.Fprintln(w)
-		heldTable(w, s.Held)
-	}
-	if len(s.Waves) > 0 {
-		fmt.Fprintln(w)
-		waveTable(w, s.Waves)
-	}
-}
-
 func engineTable(w io.Writer, es []api.Engine) {
 	var rows [][]string
 	for _, e := range es {

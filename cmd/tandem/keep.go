@@ -115,18 +115,14 @@ func rebuildIndex(c *cli.Context) error {
 }
 
 func serveCommand() *cli.Command {
-	return &cli.Command{Name: "serve", Usage: "the daemon: schedules and the local socket with /metrics, /healthz, /readyz",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "listen", Usage: "`ADDR` beyond the local socket (not available yet)"}},
+	return &cli.Command{Name: "serve", Usage: "the daemon: schedules, notifications, and the local socket",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "listen", Usage: "serve /metrics, /healthz and /readyz on `HOST:PORT` too; beyond this machine that takes `listen` in tandem.yaml"}},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c); err != nil {
 				return err
 			}
-			if a := c.String("listen"); a != "" {
-				e := api.Unavailable("listening on "+a, "leave --listen out: commands on this host talk to the local socket")
-				e.Message += ": beyond the local socket it takes TLS and sign-in, which this version does not have"
-				return e
-			}
 			o := options(c)
+			o.Listen = c.String("listen")
 			o.Tell = teller(c, o.Logger)
 			defer context.AfterFunc(c.Context, func() { o.Tell("ending after the step under way") })()
 			return daemon(c.Context, o)

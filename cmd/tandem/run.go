@@ -83,12 +83,15 @@ func heldCommand() *cli.Command {
 	return &cli.Command{Name: "held", Usage: "sets of writes held by a threshold", Subcommands: cmds}
 }
 
-func heldTable(w io.Writer, hs []api.Held) {
-	var rows [][]string
+const heldHead = "HELD SET|ENGINE|STATE|WRITES|CLASS|WHY"
+
+func heldTable(w io.Writer, hs []api.Held) { table(w, heldHead, heldRows(hs)) }
+
+func heldRows(hs []api.Held) (rows [][]string) {
 	for _, h := range hs {
 		rows = append(rows, []string{h.ID, h.Engine, string(h.State), fmt.Sprint(h.Count), string(h.Class), h.Why})
 	}
-	table(w, "HELD SET|ENGINE|STATE|WRITES|CLASS|WHY", rows)
+	return rows
 }
 
 func showHeld(w io.Writer, h api.Held) {

@@ -46,10 +46,13 @@ func serveOnce(ctx context.Context, o api.Options, hangup <-chan os.Signal) erro
 	defer end(nil)
 	var beside sync.WaitGroup
 	beside.Go(func() { awaitHangup(ctx, o, hangup, end) })
-	err := api.Serve(ctx, o, func(socket string) {
-		o.Tell("serving on " + socket)
-		warnOf(o, service.Notify(service.Ready+"\n"+service.Status("serving on "+socket)))
-		beside.Go(func() { service.Watch(ctx, func(ctx context.Context) error { return api.Alive(ctx, socket) }, nil) })
+	err := api.Serve(ctx, o, func(at api.Serving) {
+		o.Tell("serving on " + at.Socket)
+		if at.Monitor != "" {
+			o.Tell("monitoring on " + at.Monitor)
+		}
+		warnOf(o, service.Notify(service.Ready+"\n"+service.Status("serving on "+at.Socket)))
+		beside.Go(func() { service.Watch(ctx, func(ctx context.Context) error { return api.Alive(ctx, at.Socket) }, nil) })
 	})
 	cause := context.Cause(ctx)
 	end(nil)

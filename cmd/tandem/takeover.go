@@ -33,7 +33,8 @@ func takeoverCommand() *cli.Command {
 }
 
 // showMark tells who feeds the tenant, where that is not simply this host. What trouble tells already is not told again.
-func showMark(w io.Writer, m api.Mark, trouble []string) {
+func showMark(w io.Writer, limit int, m api.Mark, trouble []string) {
+	fed := func(text string, paint func(string) string) { labelled(w, limit, "fed by", text, paint) }
 	who := "nobody yet"
 	switch {
 	case m.Installation != "":
@@ -47,18 +48,18 @@ func showMark(w io.Writer, m api.Mark, trouble []string) {
 	problem, _, _ := strings.Cut(m.Problem, "; not tried again")
 	switch {
 	case problem != "" && slices.ContainsFunc(trouble, func(t string) bool { return strings.Contains(t, problem) }):
-		fmt.Fprintln(w, bold("fed by      "+who+", as far as it is known: see above"))
+		fed(who+", as far as it is known: see above", bold)
 	case m.Problem != "":
-		fmt.Fprintln(w, bold("fed by      "+who+": "+m.Problem))
+		fed(who+": "+m.Problem, bold)
 	case m.Read != "" && !m.Kept:
-		fmt.Fprintln(w, "fed by      unknown: the application may not keep the tenant's mark")
+		fed("unknown: the application may not keep the tenant's mark", plainly)
 	case m.Ours:
-		fmt.Fprintln(w, "fed by      this host: "+who)
+		fed("this host: "+who, plainly)
 	default:
-		fmt.Fprintln(w, "fed by      "+who)
+		fed(who, plainly)
 	}
 	if m.Waits != "" {
-		fmt.Fprintln(w, bold("waits       nothing is written before "+m.Waits+": another host may still write"))
+		labelled(w, limit, "waits", "nothing is written before "+m.Waits+": another host may still write", bold)
 	}
 }
 

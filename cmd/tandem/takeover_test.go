@@ -16,12 +16,12 @@ func TestWhoFeedsATenantThatCannotBeReadIsUnknown(t *testing.T) {
 		"fed by      this host: installation": {Read: "2026-11-28T19:00:00Z", Kept: true, Ours: true, Installation: "i"},
 	} {
 		var out strings.Builder
-		if showMark(&out, m, nil); !strings.Contains(out.String(), want) {
+		if showMark(&out, statusColumns, m, nil); !strings.Contains(out.String(), want) {
 			t.Errorf("%+v is shown as %q, not %q", m, out.String(), want)
 		}
 	}
 	var out strings.Builder
-	showMark(&out, api.Mark{Problem: "no answer; not tried again: time is up"}, []string{"the tenant was not reached: no answer"})
+	showMark(&out, statusColumns, api.Mark{Problem: "no answer; not tried again: time is up"}, []string{"the tenant was not reached: no answer"})
 	if got := out.String(); got != "fed by      unknown, as far as it is known: see above\n" {
 		t.Errorf("what is told already is told again: %q", got)
 	}

@@ -83,10 +83,14 @@ func progressLine(p api.Progress, counts bool) string {
 	return s
 }
 
-// bold marks what matters, where that is wanted.
-func bold(s string) string {
+// bold marks what matters, alert what is broken and warn what will be, where that is wanted: on a terminal, without NO_COLOR (https://no-color.org).
+func bold(s string) string  { return painted("1", s) }
+func alert(s string) string { return painted("1;31", s) }
+func warn(s string) string  { return painted("33", s) }
+
+func painted(code, s string) string {
 	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !terminal(os.Stdout) {
 		return s
 	}
-	return "\x1b[1m" + s + "\x1b[0m"
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }

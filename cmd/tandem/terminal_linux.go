@@ -26,3 +26,16 @@ func terminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
 }
+
+// columns returns how many columns the terminal has that standard output is; 0: it is none.
+func columns() int { return int(terminalSize().Col) }
+
+// lines returns how many lines the terminal has that standard output is; 0: it is none.
+func lines() int { return int(terminalSize().Row) }
+
+func terminalSize() unix.Winsize {
+	if z, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ); err == nil {
+		return *z
+	}
+	return unix.Winsize{}
+}

@@ -2,7 +2,6 @@ package answer
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
@@ -131,43 +130,6 @@ func (a *Desk) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 		e.Process = p.Process(n)
 	}
 	return e
-}
-
-// Trouble returns what keeps the status from being healthy, a sentence each.
-func (s Status) Trouble() []string {
-	var out []string
-	if s.ReadOnly != "" {
-		out = append(out, "read only: "+s.ReadOnly)
-	}
-	if s.Mark.Refused != "" && s.Mark.Refused != s.ReadOnly {
-		out = append(out, s.Mark.Refused)
-	}
-	for _, d := range s.Directories {
-		if d.Reach != nil && d.Reach.Failures > 0 {
-			out = append(out, "directory "+d.Name+" was not reached "+d.Reach.Failed())
-		}
-		if d.Blind != "" {
-			out = append(out, "directory "+d.Name+": deletes cannot be proved and wait: "+d.Blind)
-		}
-	}
-	if s.Tenant != nil && s.Tenant.Failures > 0 {
-		out = append(out, "the tenant was not reached "+s.Tenant.Failed())
-	}
-	for _, e := range s.Engines {
-		if e.Reach != nil && e.Reach.Failures > 0 {
-			out = append(out, "engine "+e.Name+" did not complete a run "+e.Reach.Failed())
-		}
-		if p := e.Passwords; p != nil && p.Reach != nil && p.Reach.Failures > 0 {
-			out = append(out, "engine "+e.Name+" did not hand passwords over "+p.Reach.Failed())
-		}
-		if e.Health != nil && !e.Health.OK {
-			out = append(out, "engine "+e.Name+" says: "+e.Health.Message)
-		}
-		if e.Process.Trouble != "" {
-			out = append(out, "the process of engine "+e.Name+" is not running: "+e.Process.Trouble)
-		}
-	}
-	return slices.Clip(out)
 }
 
 // Process is what is known of an engine's process.

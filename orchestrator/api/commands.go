@@ -26,6 +26,7 @@ var commands = map[string]command{
 	"import":          {operates, on(import_)},
 	"mapping/source":  {reads, on(mappingSource)},
 	"migrate":         {operates, on(migrate)},
+	"notify/test":     {operates, on(notifyTest)},
 	"object":          {reads, on(object)},
 	"password/set":    {passwords, passwordSet},
 	"plan":            {operates, on(makePlan)},

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
-	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/state"
 )
 
@@ -21,9 +19,9 @@ import (
 const endLimit = 45 * time.Second
 
 // Serve is the daemon: it takes the state, serves its socket and runs the schedules until ctx ends, or until the state cannot be used any more.
-// While a one-shot command holds the state it waits for its end. ready is told where the socket is. Errors match state.ErrHeld when another
+// While a one-shot command holds the state it waits for its end. ready is told where it is reached. Errors match state.ErrHeld when another
 // daemon has the state, or a holder does not answer.
-func Serve(ctx context.Context, o Options, ready func(socket string)) error {
+func Serve(ctx context.Context, o Options, ready func(Serving)) error {
 	c, err := load(&o)
 	if err != nil {
 		return err
@@ -34,7 +32,7 @@ func Serve(ctx context.Context, o Options, ready func(socket string)) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.run(ctx, ready) }()
+	go func() { ended <- s.run(ctx, o.Listen, ready) }()
 	select {
 	case err := <-ended:
 		return err
@@ -46,6 +44,12 @@ func Serve(ctx context.Context, o Options, ready func(socket string)) error {
 	case <-o.Clock(endLimit):
 		return fmt.Errorf("it did not end within %s and is given up: %s", endLimit, strings.Join(s.busy(), ", "))
 	}
+}
+
+// Serving is where a daemon is reached.
+type Serving struct {
+	Socket  string
+	Monitor string // HOST:PORT of /metrics, /healthz and /readyz; empty: nobody asked for it
 }
 
 // takeOver waits until the state is free and serves it. Of the processes that may hold it, a one-shot command ends by itself, however long it
@@ -81,14 +85,23 @@ func takeOver(ctx context.Context, c orchestrator.Config, o Options) (*server, e
 }
 
 // run serves until ctx ends or the state cannot be used any more. Commands under way are asked to stop at once, so that no loop waits for one.
-func (s *server) run(ctx context.Context, ready func(socket string)) error {
+func (s *server) run(ctx context.Context, listen string, ready func(Serving)) error {
 	path, err := socketPath(s.handler.info.State)
+	var m *monitor
+	at := Serving{Socket: path}
+	if err == nil && listen != "" {
+		var tcp net.Addr
+		if m, tcp, err = s.monitorOn(listen); err == nil {
+			at.Monitor = tcp.String()
+		}
+	}
 	if err == nil {
-		ready(path)
+		ready(at)
 		stop := context.AfterFunc(ctx, s.handler.cancelAll)
 		err = s.o.RunSchedules(ctx)
 		stop()
 	}
+	err = errors.Join(err, m.close())
 	s.handler.cancelAll()
 	s.client.http.CloseIdleConnections()
 	return errors.Join(err, s.close())
@@ -129,71 +142,9 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) bool {
 	case "/readyz":
 		h.ready(w, r)
 	case "/metrics":
-		h.metrics(w, r)
+		h.metrics.ServeHTTP(w, r)
 	default:
 		return false
 	}
 	return true
-}
-
-// metrics writes Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/).
-func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) {
-	s, err := h.o.Host().Status(r.Context())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	var b strings.Builder
-	h.reachGauges(&b, s)
-	gauge(&b, "tandem_revision", "Revision of the partition in force.", sample{value: int64(s.Revision)})
-	gauge(&b, "tandem_unsettled", "Features of objects that have not settled.", sample{value: int64(s.Unsettled)})
-	gauge(&b, "tandem_in_doubt", "Writes whose answer is missing.", sample{value: int64(s.InDoubt)})
-	gauge(&b, "tandem_index_mended", "Debts that were found wrong by comparing everything, and mended: 0 unless the program is wrong.", sample{value: int64(h.o.Host().Mended())})
-	open := 0
-	for _, x := range s.Held {
-		if x.State == ledger.HoldOpen {
-			open++
-		}
-	}
-	gauge(&b, "tandem_held_sets", "Held sets that wait for a person.", sample{value: int64(open)})
-	var linked, waves, runs, failed []sample
-	for k, n := range s.Linked {
-		linked = append(linked, sample{"kind", string(k), int64(n)})
-	}
-	states := map[string]int64{}
-	for _, x := range s.Waves {
-		states[string(x.State)]++
-	}
-	for k, n := range states {
-		waves = append(waves, sample{"state", k, n})
-	}
-	for _, e := range s.Engines {
-		if e.Last != nil {
-			runs = append(runs, sample{"engine", e.Name, e.Last.At / 1000})
-			failed = append(failed, sample{"engine", e.Name, int64(e.Last.Failed)})
-		}
-	}
-	gauge(&b, "tandem_linked_objects", "Linked objects by kind.", linked...)
-	gauge(&b, "tandem_waves", "Waves by state.", waves...)
-	gauge(&b, "tandem_last_run_timestamp_seconds", "End of an engine's last run.", runs...)
-	gauge(&b, "tandem_last_run_failed", "Objects that failed in an engine's last run.", failed...)
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = io.WriteString(w, b.String())
-}
-
-// sample is one value, with at most one label.
-type sample struct {
-	label, of string
-	value     int64
-}
-
-func gauge(b *strings.Builder, name, help string, ss ...sample) {
-	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
-	for _, s := range ss {
-		if s.label == "" {
-			fmt.Fprintf(b, "%s %d\n", name, s.value)
-			continue
-		}
-		fmt.Fprintf(b, "%s{%s=%q} %d\n", name, s.label, s.of, s.value)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/orchestrator/metrics"
 	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
@@ -21,6 +22,8 @@ type Handler struct {
 	o    *orchestrator.Orchestrator
 	hub  *hub
 	info Info
+
+	metrics http.Handler
 
 	mu     sync.Mutex
 	calls  map[string]context.CancelCauseFunc
@@ -37,7 +40,8 @@ type Info struct {
 }
 
 func newHandler(o *orchestrator.Orchestrator, h *hub, i Info) *Handler {
-	return &Handler{o: o, hub: h, info: i, calls: map[string]context.CancelCauseFunc{}, wake: make(chan struct{})}
+	registry := metrics.Registry(func() (metrics.Snapshot, error) { return o.Snapshot(context.Background()) })
+	return &Handler{o: o, hub: h, info: i, metrics: metrics.Handler(registry), calls: map[string]context.CancelCauseFunc{}, wake: make(chan struct{})}
 }
 
 // ServeHTTP implements http.Handler.

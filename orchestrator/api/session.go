@@ -30,6 +30,8 @@ type Options struct {
 	Clock   func(d time.Duration) <-chan time.Time // nil: time.After
 	Tell    func(message string)                   // nil: nobody; what a person who waits should know
 
+	Listen string // where a daemon also listens for monitoring, HOST:PORT; empty: nowhere
+
 	// Glance: the command only looks at what is stored. It may then be answered from there without taking the state, which is fast and shared with others.
 	Glance bool
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/orchestrator/alarm"
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -21,6 +22,7 @@ type Status struct {
 	ReadOnly     string               `json:"readOnly,omitempty"`
 	Healthy      bool                 `json:"healthy"` // this host may write, all of directories, tenant and engines were reached in their last try, and no loop stands still
 	Trouble      []string             `json:"trouble"` // why not, a sentence each
+	Alarms       []Alarm              `json:"alarms"`  // all that is wrong or waits for a person, the gravest first
 	Notes        []string             `json:"notes"`   // what is to be known though nothing is wrong, such as hosts that are tier 0
 	Mark         Mark                 `json:"mark"`    // the tenant's
 	Awaits       *Awaits              `json:"awaits,omitempty"`
@@ -37,6 +39,8 @@ type Status struct {
 	Drift        []scoping.Drift      `json:"drift"`
 	Frozen       []Frozen             `json:"frozen"`
 	Writeback    Writeback            `json:"writeback"`
+	Disk         *Disk                `json:"disk"` // that holds the state; null: not known
+	Certificates []Certificate        `json:"certificates"`
 }
 
 // Awaits is what a state that was restored, or that took the tenant over, waits for before it writes.
@@ -139,10 +143,11 @@ func engineOf(e answer.EngineStatus, now time.Time) Engine {
 
 func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	unread := c.h.look(ctx, statusLook)
-	s, err := c.h.o.Host().Status(ctx)
+	f, err := c.h.o.Facts(ctx)
 	if err != nil {
 		return nil, Outcome{}, err
 	}
+	s, alarms := f.Status, alarm.Of(f)
 	out := Status{Mark: markOf(s, unread), Awaits: awaitsOf(s.Restored),
 		Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
 		Linked: s.Linked, Errors: s.Unsettled, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}, Writeback: c.h.writeback()}
@@ -152,12 +157,12 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	for _, d := range s.Directories {
 		out.Directories = append(out.Directories, Directory{Name: d.Name, Objects: d.Objects, USN: d.USN, Deleted: d.Deleted, Reached: reachedOf(d.Reach)})
 	}
-	out.Trouble, out.Tenant = orEmpty(c.h.trouble(s)), reachedOf(s.Tenant)
+	out.Trouble, out.Tenant, out.Alarms, out.Disk, out.Certificates = alarm.Outages(alarms), reachedOf(s.Tenant), alarmsOf(alarms), diskOf(f.Space), certificatesOf(f.Certificates)
 	out.Healthy = len(out.Trouble) == 0
 	details := map[string]map[string]string{}
 	for _, e := range s.Engines {
 		x := engineOf(e, time.Now())
-		x.timetable(c.h.o.Loops())
+		x.timetable(f.Loops)
 		out.Engines = append(out.Engines, x)
 		details[x.Name] = x.Details
 	}

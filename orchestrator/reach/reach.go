@@ -23,6 +23,8 @@ type Tries struct {
 	Failures    int    `json:"failures"` // in a row
 	Error       string `json:"error"`    // of the last try; empty: it succeeded
 	Millis      int64  `json:"millis"`   // that the last try took
+	// SuccessBegan is when the last try began that succeeded: what is older was seen.
+	SuccessBegan int64 `json:"successBegan,omitempty"`
 }
 
 // Failed returns one line that says that the last try failed and since when; empty: it did not, or there was none.
@@ -122,7 +124,7 @@ func (n *Notes) Note(what string, began time.Time, err error) {
 	r.LastTry, r.Millis = n.now().UnixMilli(), n.now().Sub(began).Milliseconds()
 	r.Failures, r.Error = r.Failures+1, ""
 	if err == nil {
-		r.Failures, r.LastSuccess = 0, r.LastTry
+		r.Failures, r.LastSuccess, r.SuccessBegan = 0, r.LastTry, began.UnixMilli()
 	} else {
 		r.Error = err.Error()
 	}

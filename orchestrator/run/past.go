@@ -58,7 +58,9 @@ func pastOf(o SyncOptions, began, ended time.Time, x Report, err error) Past {
 }
 
 func (r *Runner) keepPast(o SyncOptions, began time.Time, x Report, err error) {
-	b, failed := json.Marshal(pastOf(o, began, r.o.Clock.Now(), x, err))
+	p := pastOf(o, began, r.o.Clock.Now(), x, err)
+	r.total(p)
+	b, failed := json.Marshal(p)
 	if failed == nil {
 		r.o.Notes.NoteRun(reach.Ran{Began: began.UnixMilli(), What: keyOf(x.Engine, x.Stream), Story: b})
 	}

@@ -76,14 +76,15 @@ type Options struct {
 type Runner struct {
 	o Options
 
-	mu    sync.Mutex
-	locks map[string]*sync.Mutex // one run per engine
-	runs  uint64
+	mu     sync.Mutex
+	locks  map[string]*sync.Mutex // one run per engine
+	runs   uint64
+	totals map[string]*Totals // by engine and stream
 }
 
 // New makes a runner.
 func New(o Options) *Runner {
-	return &Runner{o: o, locks: map[string]*sync.Mutex{}, runs: uint64(o.Clock.Now().UnixMilli())}
+	return &Runner{o: o, locks: map[string]*sync.Mutex{}, totals: map[string]*Totals{}, runs: uint64(o.Clock.Now().UnixMilli())}
 }
 
 // lock returns the mutex of an engine's runs.

@@ -25,6 +25,7 @@ func (s *service) health() engine.Health {
 			h.Details["agent."+id] = note
 		}
 		maps.Copy(h.Details, c.holds)
+		maps.Copy(h.Details, c.certificates)
 		notes = append(notes, c.lines...)
 		if c.live < j.minimum {
 			problems = append(problems, noAgents(name, c.live, j.minimum, s.troubles[name]).Error())
@@ -58,12 +59,13 @@ type conditions struct {
 	notes        map[string]string // what is wrong with one, by id
 	lines        []string          // the same, each naming its agent, in the order of their ids
 	holds        map[string]string // "holds.PURPOSE.ID": the host of an agent that holds the account of a purpose
+	certificates map[string]string // "certificate.ID": when an agent's certificate ends, RFC 3339
 }
 
 // conditions looks at each enrolled agent of an audience. One that was started by the engine itself is none of its own concern
 // while it is away: why is told by whoever starts it.
 func (h *hub) conditions(a audience) conditions {
-	out := conditions{notes: map[string]string{}, holds: map[string]string{}}
+	out := conditions{notes: map[string]string{}, holds: map[string]string{}, certificates: map[string]string{}}
 	agents := h.registry.all()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -80,6 +82,9 @@ func (h *hub) conditions(a audience) conditions {
 			host = l.Host
 		} else if e.Embedded {
 			continue
+		}
+		if !e.Embedded && !e.Expires.IsZero() {
+			out.certificates["certificate."+e.ID] = e.Expires.UTC().Format(time.RFC3339)
 		}
 		for _, p := range h.record(e.ID).purposes {
 			out.holds[engine.HoldsKey(scoping.Purpose(p))+e.ID] = host

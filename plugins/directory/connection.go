@@ -87,6 +87,9 @@ func dialOne(ctx context.Context, c Connection, address string) (*Session, error
 		return nil, classifyOpen(address, err)
 	}
 	s := &Session{connection: c, raw: raw, conn: conn, controller: Controller{URL: address}}
+	if tls, encrypted := conn.TLSConnectionState(); encrypted && len(tls.PeerCertificates) > 0 {
+		s.controller.CertificateEnds = tls.PeerCertificates[0].NotAfter
+	}
 	if err := s.signIn(ctx); err != nil {
 		s.abort()
 		return nil, err

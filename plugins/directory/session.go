@@ -27,6 +27,8 @@ type Controller struct {
 	RootDN       string       // its DN in the controller's own spelling
 	DSA          scoping.GUID // objectGUID of the controller's NTDS settings; zero when not told
 	ReadOnly     bool         // a read-only controller, which holds few passwords
+
+	CertificateEnds time.Time // of the certificate that it showed; zero: it showed none
 }
 
 // Session is one signed-in connection to one controller. Its methods may be called one after the other from any goroutine,

@@ -68,7 +68,7 @@ func TestWrongUseEndsWithTwoAndTheWayOut(t *testing.T) {
 		"stop --all":                             {"needs --reason"},
 		"policy validate nowhere.yaml":           {"nowhere.yaml", "no such file"},
 		"import policy.yaml":                     {"a policy is in force already (revision 1)", "tandem plan"},
-		"serve --listen 0.0.0.0:1":               {"TLS and sign-in"},
+		"serve --listen 0.0.0.0:1":               {"TLS and a token"},
 		"lab up --directory floppy":              {`--directory "floppy" is none of embedded, samba, none`},
 		"demo --users -1":                        {"--users -1 is negative"},
 		"engine show nosuch":                     {`no engine "nosuch"`},

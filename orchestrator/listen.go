@@ -1,0 +1,73 @@
+package orchestrator
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+)
+
+// ListenConfig is how `serve --listen` is reached beyond this machine: over TLS, by whoever has the token.
+type ListenConfig struct {
+	CertificateFile string `yaml:"certificateFile"` // PEM of the certificate and its chain; read again for each connection; needed
+	KeyFile         string `yaml:"keyFile"`         // PEM of its private key; needed
+	TokenFile       string `yaml:"tokenFile"`       // the bearer token that monitoring shows; needed
+}
+
+func (l *ListenConfig) problems(bad placer) {
+	for key, v := range map[string]string{"certificateFile": l.CertificateFile, "keyFile": l.KeyFile, "tokenFile": l.TokenFile} {
+		if v == "" {
+			bad("", "listen.%s is missing: beyond this machine monitoring takes TLS and a token", key)
+		}
+	}
+}
+
+// Listening is what `serve --listen` is to listen with. Both are empty for an address of this machine alone without a `listen` in tandem.yaml.
+type Listening struct {
+	TLS   *tls.Config
+	Token string
+}
+
+// Listening reads certificate and token for an address. One beyond this machine without them is refused.
+func (x *Orchestrator) Listening(address string) (Listening, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return Listening{}, x.config.wrong("serve --listen %s: it is not HOST:PORT", address)
+	}
+	l := x.config.Listen
+	if l == nil {
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return Listening{}, x.config.wrong("serve --listen %s: beyond this machine it takes TLS and a token: add `listen: {certificateFile: …, keyFile: …, tokenFile: …}`", address)
+		}
+		return Listening{}, nil
+	}
+	out := Listening{}
+	if out.Token, err = x.config.secret("token of monitoring", l.TokenFile, "", x.options.Getenv); err != nil {
+		return out, err
+	}
+	pair := &reloaded{x: x, config: *l}
+	if _, err := pair.get(nil); err != nil {
+		return out, err
+	}
+	out.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}
+	return out, nil
+}
+
+// reloaded is a certificate that is read for each connection: one that was renewed needs no restart.
+type reloaded struct {
+	x      *Orchestrator
+	config ListenConfig
+}
+
+func (r *reloaded) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c, err := tls.LoadX509KeyPair(r.x.config.path(r.config.CertificateFile), r.x.config.path(r.config.KeyFile))
+	if err != nil {
+		return nil, r.x.config.wrong("listen: certificateFile and keyFile: %v", err)
+	}
+	ends := time.Time{}
+	if c.Leaf != nil {
+		ends = c.Leaf.NotAfter
+	}
+	r.x.certificates.note("monitoring", ends, fmt.Sprintf("write another into %s; it is read again by itself", r.config.CertificateFile))
+	return &c, nil
+}
