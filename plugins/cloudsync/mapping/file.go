@@ -23,7 +23,7 @@ type File struct {
 // ReadFile reads mappings from YAML or JSON: a file that holds what the engine's settings hold under provisioning and nothing else, or a tandem.yaml, in which each engine that has such
 // settings is one. The error is scoping.Mistakes: all of them, with their places in the file.
 func ReadFile(name string, text []byte) ([]File, error) {
-	f := &file{name: name, lines: strings.Split(string(text), "\n")}
+	f := &file{name: name, lines: strings.Split(breaks.Replace(string(text)), "\n")}
 	var doc yaml.Node
 	if err := yaml.Load(text, &doc); err != nil && !f.blank() {
 		return nil, scoping.Mistakes{f.notYAML(err)}
@@ -51,6 +51,9 @@ func ReadFile(name string, text []byte) ([]File, error) {
 	}
 	return out, nil
 }
+
+// breaks makes all that YAML takes for the end of a line the usual one.
+var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
 // file finds the places of mistakes in a file.
 type file struct {

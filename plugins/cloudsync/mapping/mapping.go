@@ -8,6 +8,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -146,7 +147,7 @@ func (s *Set) Trace(p Place, source engine.Source) (engine.Mapping, []Trace) {
 }
 
 func (s *Set) mapped(p Place, source engine.Source, traced bool) (engine.Mapping, []Trace) {
-	m := engine.Mapping{Object: source.Object, Want: engine.Present, Desired: make(map[string]engine.Flow, len(s.flows)), Refs: s.refs}
+	m := engine.Mapping{Object: source.Object, Want: engine.Present, Desired: make(map[string]engine.Flow, len(s.flows)), Refs: maps.Clone(s.refs)}
 	if source.Kind != s.kind {
 		return unknown(source, "it is a "+string(source.Kind)+", and here a "+string(s.kind)+" is mapped"), nil
 	}
