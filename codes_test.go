@@ -38,7 +38,7 @@ var chapters = []chapter{
 	{"What a wave waits for", []string{"orchestrator/wave For"}, nil},
 	{"Why an object is left out", []string{"plugins/cloudsync exclusion()", "plugins/cloudsync userExclusion()", "plugins/cloudsync contactExclusion()", "plugins/cloudsync groupExclusion()", "plugins/expression *", "plugins/connect Clause{}", "plugins/connect evaluate()"}, nil},
 	{"Passwords", []string{"plugins/directory/password Code", "orchestrator/tenant/cloud PasswordAnswer", "plugins/engine Delivery*", "orchestrator/gate Denial"}, nil},
-	{"From the tenant into a directory", []string{"orchestrator/provisioning Code"}, nil},
+	{"From the tenant into a directory", []string{"orchestrator/provisioning Code", "plugins/cloudsync/mapping Code"}, nil},
 	{"Writes into a directory", []string{"plugins/provision Code", "orchestrator/ledger Code*"}, nil},
 	{"Accounts of a directory", []string{"plugins/directory/rights *", "plugins/directory/drsr Code"}, nil},
 	{"Agents", []string{"plugins/cloudsync/line Code*"}, nil},

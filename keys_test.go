@@ -28,6 +28,9 @@ func TestDocumentsNameEveryKeyOfTheConfiguration(t *testing.T) {
 	k.t = t
 	k.structure(structsOf(t, "orchestrator"), "Config", "", "yaml")
 	k.structure(structsOf(t, "plugins/cloudsync"), "settings", "engines[].settings.", "json")
+	mappings := structsOf(t, "plugins/cloudsync/mapping")
+	delete(mappings, "Assignments") // they have what stands above them
+	k.structure(mappings, "Settings", "engines[].settings.provisioning.", "json")
 	if len(k.rows) < 60 {
 		t.Errorf("only %d keys are found: is the configuration read in another way now?", len(k.rows))
 	}
@@ -155,7 +158,7 @@ func valueOf(e ast.Expr) (words, inner, suffix string) {
 		if e.Sel.Name == "Duration" {
 			return "duration, such as `90s` or `2m`", "", ""
 		}
-		if e.Sel.Name == "Node" {
+		if e.Sel.Name == "Node" || e.Sel.Name == "RawMessage" {
 			return "mapping", "", ""
 		}
 		return "text", "", ""

@@ -35,7 +35,7 @@ type settings struct {
 	Directories map[string]directorySettings `json:"directories"`  // by the name of the directory
 	Mappings    map[string][]Mapping         `json:"mappings"`     // by users, groups and contacts: mappings that replace the built-in ones of the same target
 	Quarantine  quarantineSettings           `json:"quarantine"`   // when a directory's delta runs rest
-	Provision   json.RawMessage              `json:"provisioning"` // of the other direction: mappings from the tenant into a directory, as mapping.Settings has them
+	Provision   json.RawMessage              `json:"provisioning"` // what objects of the tenant become in a directory; `tandem mapping check` looks at it alone
 
 	provisioning *mapping.Sets // what Provision says, or the usual
 }

@@ -70,17 +70,21 @@ func (f *file) blank() bool {
 	})
 }
 
-// notYAML is the mistake of a file that cannot be read. The end of the file is a place in its last line.
+// notYAML is the mistake of a file that cannot be read.
 func (f *file) notYAML(err error) scoping.Mistake {
 	var one *yaml.LoadError
 	if !errors.As(err, &one) || one.Mark.Line < 1 {
 		return scoping.Mistake{Pos: scoping.Pos{File: f.name}, What: err.Error()}
 	}
-	m := scoping.Mistake{Pos: scoping.Pos{File: f.name, Line: one.Mark.Line, Column: max(1, one.Mark.Column)}, What: one.Message}
-	if last := len(f.lines); m.Pos.Line > last {
-		m.Pos.Line, m.Pos.Column = last, utf8.RuneCountInString(f.lines[last-1])+1
+	return scoping.Mistake{Pos: f.pos(one.Mark.Line, one.Mark.Column), What: one.Message}
+}
+
+// pos is a place of the file. What ends with the file, as YAML sees it, is at the end of its last line.
+func (f *file) pos(line, column int) scoping.Pos {
+	if last := len(f.lines); line > last {
+		line, column = last, utf8.RuneCountInString(f.lines[last-1])+1
 	}
-	return m
+	return scoping.Pos{File: f.name, Line: line, Column: max(1, column)}
 }
 
 // settings reads one set of settings.
@@ -110,7 +114,7 @@ func (f *file) mistake(top *yaml.Node, p Problem) scoping.Mistake {
 		}
 		at = next
 	}
-	m.Pos = scoping.Pos{File: f.name, Line: at.Line, Column: at.Column}
+	m.Pos = f.pos(at.Line, at.Column)
 	if p.At == nil {
 		if m.What == "unknown" {
 			m.What = fmt.Sprintf("the key %q is unknown", p.Path[len(p.Path)-1])

@@ -152,7 +152,7 @@ func (s *Set) mapped(p Place, source engine.Source, traced bool) (engine.Mapping
 		return unknown(source, "it is a "+string(source.Kind)+", and here a "+string(s.kind)+" is mapped"), nil
 	}
 	if code := excluded(source); code != "" {
-		return engine.Mapping{Object: source.Object, Want: engine.Excluded, Reason: code}, nil
+		return engine.Mapping{Object: source.Object, Want: engine.Excluded, Reason: string(code)}, nil
 	}
 	w := worker{kind: s.kind, traced: traced, facts: facts(p, source)}
 	for _, f := range s.flows {

@@ -15,10 +15,10 @@ import (
 
 // Settings are the mappings of one's own, under the key provisioning of the engine's settings.
 type Settings struct {
-	Attributes  []string               `json:"attributes,omitempty"` // further attributes that the directory's schema has, and that mappings may write
-	Users       Rules                  `json:"users,omitzero"`
-	Groups      Rules                  `json:"groups,omitzero"`
-	Assignments map[string]Assignments `json:"assignments,omitempty"` // instead of the above, by names of assignments of the policy
+	Attributes  []string               `json:"attributes,omitempty"`  // further attributes that the directory's schema has, and that mappings may write
+	Users       Rules                  `json:"users,omitzero"`        // what users become
+	Groups      Rules                  `json:"groups,omitzero"`       // what groups become
+	Assignments map[string]Assignments `json:"assignments,omitempty"` // users and groups of an assignment of the policy, by its name, instead of those above
 }
 
 // Assignments are the rules of one assignment. A kind that is not there has the usual ones.
@@ -29,17 +29,17 @@ type Assignments struct {
 
 // Rules are the mappings of one kind: a base, and what is different.
 type Rules struct {
-	Base     string  `json:"base,omitempty"` // BaseEntra if it is empty
-	Mappings []Entry `json:"mappings,omitempty"`
+	Base     string  `json:"base,omitempty"`     // the mappings to begin with: entra (default), hr (of users) or none
+	Mappings []Entry `json:"mappings,omitempty"` // each takes the place of the base's for the same target
 }
 
 // Entry maps one attribute of the directory. It takes the place of the base's for the same one.
 type Entry struct {
-	Target     string `json:"target"`
-	Expression string `json:"expression,omitempty"`
-	Apply      string `json:"apply,omitempty"`    // ApplyAlways if it is empty
-	Default    string `json:"default,omitempty"`  // the value of a new object for which the expression gives none
-	LeaveOut   bool   `json:"leaveOut,omitempty"` // the attribute stays as it is: the base's mapping is taken out
+	Target     string `json:"target"`               // an attribute of the directory; accountDisabled and parentDistinguishedName besides
+	Expression string `json:"expression,omitempty"` // what it is made of, in the language of Entra's attribute mappings
+	Apply      string `json:"apply,omitempty"`      // always (default), or creation: only when the object is made
+	Default    string `json:"default,omitempty"`    // the value of a new object for which the expression gives none
+	LeaveOut   bool   `json:"leaveOut,omitempty"`   // the attribute stays as it is: the base's mapping is taken out
 }
 
 // When a mapping applies.
