@@ -79,7 +79,7 @@ assignments:
   - name: everything
     under: %[2]q
     engine: connect
-    features: [%[1]s]
+    features: [%[3]s]
 `
 
 const servicePolicy = `  - name: service accounts
@@ -106,10 +106,15 @@ func (l *Lab) write(o Options) error {
 	if l.Replicates() {
 		features += ", password-hash, password-writeback"
 	}
-	policy := fmt.Sprintf(policyText, features, l.site.base)
+	all := features
+	if l.hired != "" {
+		all += ", user-provisioning"
+	}
+	policy := fmt.Sprintf(policyText, all, l.site.base, features)
 	if o.Directory != NoDirectory {
 		policy += fmt.Sprintf(servicePolicy, l.OU("Service"), features)
 	}
+	policy += l.hiresPolicy(o)
 	services, err := l.services()
 	if err != nil {
 		return err
@@ -152,6 +157,9 @@ func (l *Lab) services() (lines string, err error) {
 		port := ""
 		if s.purpose == scoping.Replicate {
 			port = fmt.Sprintf(", port: %d", l.site.replication)
+		}
+		if len(s.under) > 0 {
+			port += fmt.Sprintf(", under: [%q]", s.under[0])
 		}
 		lines += fmt.Sprintf("    %s: {user: %q, passwordFile: ./%s%s}\n", s.purpose, s.user, file, port)
 		if err := put(filepath.Join(l.Dir, file), s.password+"\n"); err != nil {

@@ -45,6 +45,7 @@ type Options struct {
 	Directory string // Embedded (default), Samba or NoDirectory
 	Domain    string // DefaultDomain if empty
 	Seed      uint64 // the same seed gives the same people
+	Hires     bool   // people that HR hires in the tenant are to be brought into the directory: see hires.go
 }
 
 // Lab is a running lab. Close it.
@@ -59,6 +60,7 @@ type Lab struct {
 	domain string
 	site   site
 	admin  admin
+	hired  string // id of the group of whom HR hired; "" without
 	close  []func() error
 }
 
@@ -75,6 +77,7 @@ type service struct {
 	purpose  scoping.Purpose
 	user     string
 	password string
+	under    []string // the containers in which it has something to do; none: everywhere
 }
 
 // admin is an administrator of the tenant, a person that no directory has.
@@ -116,6 +119,9 @@ func (l *Lab) up(ctx context.Context, o Options) error {
 		l.site = site{url: "ldaps://dc1." + o.Domain, base: l.World.Base, reader: directory.ReadOnlyName + "@" + o.Domain}
 	default:
 		err = fmt.Errorf("the lab has no directory %q: embedded, samba or none", o.Directory)
+	}
+	if err == nil && o.Hires {
+		err = l.hires(o)
 	}
 	if err != nil {
 		return err
@@ -172,7 +178,7 @@ func (l *Lab) delegate(c *ldap.Conn) error {
 		if err != nil {
 			return fmt.Errorf("the lab's account for %s: %w", p.purpose, err)
 		}
-		l.site.services = append(l.site.services, service{p.purpose, p.name + "@" + l.domain, password})
+		l.site.services = append(l.site.services, service{purpose: p.purpose, user: p.name + "@" + l.domain, password: password})
 	}
 	return nil
 }
@@ -181,7 +187,7 @@ func (l *Lab) delegate(c *ldap.Conn) error {
 func (l *Lab) Connection() (ad.Connection, map[scoping.Purpose]ad.Account) {
 	accounts := map[scoping.Purpose]ad.Account{}
 	for _, s := range l.site.services {
-		accounts[s.purpose] = ad.Account{User: s.user, Password: secret.Take([]byte(s.password)), Port: l.site.replication}
+		accounts[s.purpose] = ad.Account{User: s.user, Password: secret.Take([]byte(s.password)), Port: l.site.replication, Under: s.under}
 	}
 	return ad.Connection{Name: "contoso", URLs: []string{l.site.url}, Base: l.site.base, User: l.site.reader, Password: l.site.password, CA: l.site.ca}, accounts
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/examples/lab"
+	"github.com/tandem-sync/tandem/plugins/directory/rights"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // What outside tools find in lab.json is enough to act as an administrator of the tenant.
@@ -90,5 +92,32 @@ func TestTheTenantEmploysWhomHRSends(t *testing.T) {
 	bo, there := l.User("bo@contoso.test")
 	if !there || ann.Manager != bo.ID {
 		t.Errorf("%+v %+v", ann, bo)
+	}
+}
+
+// The account that provisions can make and change accounts of people where they belong, and nowhere else.
+func TestTheAccountThatProvisionsMayDoThatAlone(t *testing.T) {
+	l, err := lab.Up(t.Context(), lab.Options{Dir: t.TempDir(), Users: 40, Hires: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	connection, accounts := l.Connection()
+	a, there := accounts[scoping.Provision]
+	if !there || len(a.Under) != 1 || a.Under[0] != l.OU(lab.HiresOU) {
+		t.Fatalf("%+v", accounts)
+	}
+	for _, f := range rights.Of(t.Context(), scoping.Provision, connection, a) {
+		if f.Level != rights.Fine {
+			t.Errorf("%+v", f)
+		}
+	}
+	text, err := os.ReadFile(l.ConfigFile)
+	if err != nil || !strings.Contains(string(text), `provision: {user: "svc-provision@contoso.test", passwordFile: ./ad-password-provision, under: ["OU=New Hires,DC=contoso,DC=test"]}`) {
+		t.Errorf("%s %v", text, err)
 	}
 }

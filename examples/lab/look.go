@@ -14,11 +14,11 @@ import (
 type Object = tenant.StateObject
 
 // Objects gives the tenant's living users and groups under the key that ties each to the directory: a user's onPremisesImmutableId, a group's
-// uniqueName; for objects without one their display name. The lab's own administrator is not among them. Two objects under one key are an error: one of them is a duplicate.
+// uniqueName; for objects without one their display name. The lab's own administrator and the group of whom HR hired are not among them. Two objects under one key are an error: one of them is a duplicate.
 func (l *Lab) Objects() (map[string]Object, error) {
 	out := map[string]Object{}
 	for _, o := range l.Model.State(false).Objects {
-		if o.Deleted || o.ID == l.admin.id || (o.Kind != tenant.User && o.Kind != tenant.Group) {
+		if o.Deleted || o.ID == l.admin.id || o.ID == l.hired || (o.Kind != tenant.User && o.Kind != tenant.Group) {
 			continue
 		}
 		k := Text(o, "onPremisesImmutableId")
