@@ -55,6 +55,7 @@ func demo(c *cli.Context) (err error) {
 		fmt.Fprintf(os.Stderr, "tandem: the story takes %d users at least: so many are made instead of %d\n", minDemoUsers, o.Users)
 		o.Users = minDemoUsers
 	}
+	o.Hires = true
 	began := time.Now()
 	r, err := tell(c, o)
 	if err != nil {

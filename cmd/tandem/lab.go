@@ -38,7 +38,7 @@ func labOptions(c *cli.Context, dir string) (lab.Options, error) {
 func labCommand() *cli.Command {
 	return &cli.Command{Name: "lab", Usage: "a throw-away directory and tenant", Subcommands: []*cli.Command{{
 		Name: "up", Usage: "run a lab in the foreground until interrupted", Action: labUp,
-		Flags: append([]cli.Flag{&cli.StringFlag{Name: "dir", Usage: "`DIR` for tandem.yaml, policy.yaml, lab.json", Value: "lab"}}, labFlags()...),
+		Flags: append([]cli.Flag{&cli.BoolFlag{Name: "hires", Usage: "with what brings people whom HR hires into the directory: the OU, its account, the group, the assignment"}, &cli.StringFlag{Name: "dir", Usage: "`DIR` for tandem.yaml, policy.yaml, lab.json", Value: "lab"}}, labFlags()...),
 	}}}
 }
 
@@ -50,6 +50,7 @@ func labUp(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	o.Hires = c.Bool("hires")
 	noteInterrupt("ending the lab")
 	l, err := lab.Up(c.Context, o)
 	if errors.Is(err, context.Canceled) {
