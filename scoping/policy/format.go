@@ -105,6 +105,19 @@ func assignmentNode(a scoping.Assignment, directory bool) *yaml.Node {
 	optional(n, "memberOf", a.Selector.MemberOf.DN)
 	optional(n, "filter", a.Selector.Filter)
 	optional(n, "sample", a.Selector.Sample)
+	if !a.From.IsZero() {
+		groups := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, g := range a.From.Groups {
+			groups.Content = append(groups.Content, text(g.Name))
+		}
+		from := &yaml.Node{Kind: yaml.MappingNode}
+		put(from, "groups", flow(groups))
+		put(n, "from", flow(from))
+	}
+	optional(n, "link", a.Link)
+	if len(a.Match) > 0 {
+		put(n, "match", flow(texts(a.Match)))
+	}
 	if a.Priority != 0 {
 		put(n, "priority", number(a.Priority))
 	}

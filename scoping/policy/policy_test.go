@@ -146,6 +146,8 @@ func TestFormatIsReadBack(t *testing.T) {
 	p.Assignments[1].Under.DN = `OU=R\, D \#1: x,OU=Ü,DC=contoso,DC=test`
 	p.Assignments[2].Kinds = []scoping.Kind{scoping.User}
 	p.Defaults.Members = "exclusive"
+	p.Assignments = append(p.Assignments, scoping.Assignment{Name: "hires", Under: scoping.Pin{DN: "OU=New Hires,DC=contoso,DC=test"}, Engine: "cloudsync", Features: []scoping.Feature{scoping.UserProvisioning},
+		From: scoping.From{Groups: []scoping.TenantGroup{{Name: "Hired by HR"}, {Name: "no: 7"}}}, Link: scoping.OtherLink, Match: []string{scoping.MatchEmployee, scoping.MatchMail}, Leaving: scoping.Disable})
 	b, err := policy.Format(p)
 	if err != nil {
 		t.Fatal(err)
