@@ -2,6 +2,7 @@ package orchestrator_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/run"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
 )
 
 const hiresPolicy = `version: 1
@@ -173,6 +176,91 @@ func TestAHireInTheTenantBecomesAnAccount(t *testing.T) {
 		}
 		if r := w.sync(); r.Applied != 0 || len(r.Errors) > 0 {
 			t.Errorf("after the leaver: %+v", r)
+		}
+	})
+}
+
+const bothPolicy = `version: 1
+features: [users, groups, user-provisioning, group-provisioning]
+assignments:
+  - {name: everything, under: %q, engine: connect, features: [users, groups]}
+  - {name: new hires, under: "OU=New Hires,%[1]s", from: {groups: ["Hired by HR"]}, link: adminDescription, engine: cloudsync, features: [user-provisioning]}
+  - {name: teams, under: "OU=Teams,%[1]s", from: {groups: [Research]}, link: adminDescription, engine: cloudsync, features: [group-provisioning]}
+`
+
+// group reads the members of the only group below the container of teams, by common name.
+func (w *hr) team() []string {
+	w.t.Helper()
+	res, err := w.conn.Search(ldap.NewSearchRequest("OU=Teams,"+w.site.base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=group)", []string{"member", "groupType"}, nil))
+	w.must(err)
+	if len(res.Entries) != 1 || res.Entries[0].GetAttributeValue("groupType") != "-2147483640" {
+		w.t.Fatalf("%d groups %v", len(res.Entries), res.Entries)
+	}
+	var out []string
+	for _, m := range res.Entries[0].GetAttributeValues("member") {
+		first, _, _ := strings.Cut(m, ",")
+		out = append(out, strings.TrimPrefix(strings.ToUpper(first[:3])+first[3:], "CN="))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// A group of the tenant has members of both origins, and both directions go on at once, without anybody becoming two.
+func TestBothDirectionsAtOnce(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newHR(t, s)
+		w.add("OU=Teams,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
+		w.add("OU=Sales,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
+		w.person("Ann", "OU=Sales,"+s.base)
+		team, err := w.model.CreateGroup(map[string]any{"displayName": "Research", "mailNickname": "research", "mailEnabled": false, "securityEnabled": true, "description": "who finds out"})
+		w.must(err)
+		hired := w.hire(1, nil)
+		join := func(id string) {
+			w.must(w.model.AddMember(team.ID, w.graph.GraphEndpoint()+"/v1.0/directoryObjects/"+id))
+		}
+		join(hired)
+		w.open()
+		w.importText(fmt.Sprintf(bothPolicy, s.base))
+		w.sync()
+		ann := w.mustUser("Ann@" + s.domain)
+		join(ann.ID)
+		if r := w.sync(); r.Failed+r.Held > 0 || !r.Complete {
+			t.Fatalf("%+v", r)
+		}
+		if got := w.team(); !slices.Equal(got, []string{"Ann", "Hire Number1"}) {
+			t.Errorf("members %q", got)
+		}
+		w.must(w.model.RemoveMember(team.ID, ann.ID))
+		if r := w.sync(); r.Failed > 0 || len(w.team()) != 1 {
+			t.Errorf("%q %+v", w.team(), r)
+		}
+
+		// Everything anew, by both engines, with the directory's users in a wave between them.
+		people, groups := w.count(), len(w.model.State(false).Objects)
+		for _, e := range []string{"connect", "cloudsync", "connect"} {
+			if r, err := w.tandem.Host().SyncAll(t.Context(), e, run.SyncOptions{Profile: "full"}); err != nil || r.Applied != 0 || r.Failed+r.Held+r.Refused > 0 {
+				t.Errorf("%s: %v %+v", e, err, r)
+			}
+		}
+		if _, _, err := w.tandem.Host().Migrate(t.Context(), "OU=Sales,"+s.base, "cloudsync", nil, nil, acts.ApplyOptions{Options: wave.Options{AutoComplete: true}, By: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []string{"cloudsync", "connect", "cloudsync"} {
+			if r, err := w.tandem.Host().SyncAll(t.Context(), e, run.SyncOptions{Profile: "full"}); err != nil || r.Applied != 0 || r.Failed+r.Held+r.Refused > 0 {
+				t.Errorf("after the wave, %s: %v %+v", e, err, r)
+			}
+		}
+		if w.count() != people || len(w.model.State(false).Objects) != groups || len(w.accounts()) != 1 {
+			t.Errorf("%d users became %d, %d objects %d, %d accounts", people, w.count(), groups, len(w.model.State(false).Objects), len(w.accounts()))
+		}
+
+		// Somebody deletes the account in the directory: the person stays in the tenant, and a person hears of it.
+		w.must(w.conn.Del(ldap.NewDelRequest(w.account(hired).DN, nil)))
+		for range 2 {
+			r := w.sync()
+			if !slices.ContainsFunc(r.Errors, func(p run.Problem) bool { return p.Code == "deleted-in-directory" }) || w.count() != people {
+				t.Errorf("%d people: %+v", w.count(), r)
+			}
 		}
 	})
 }
