@@ -2,13 +2,16 @@ package orchestrator_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/tandem-sync/tandem/examples/lab/delegation"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -36,8 +39,16 @@ type hr struct {
 func newHR(t *testing.T, s site) *hr {
 	w := &hr{world: emptyWorld(t, s)}
 	w.add("OU=New Hires,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
-	w.file("provision-password", s.password+"\n")
-	w.more = "    provision: {user: " + s.admin + ", passwordFile: ./provision-password, under: [\"OU=New Hires," + s.base + "\"]}\n"
+	w.add("OU=Teams,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
+	_, sid, err := delegation.Account(w.conn, "CN=Users,"+s.base, "svc-prov", "Provisioning-Passw0rd!")
+	w.must(err)
+	for _, ou := range []string{"New Hires", "Teams"} { // just what the documents name
+		for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link("adminDescription")} {
+			w.must(delegation.Grant(w.conn, "OU="+ou+","+s.base, sid, slices.Collect(maps.Values(all))...))
+		}
+	}
+	w.file("provision-password", "Provisioning-Passw0rd!\n")
+	w.more = fmt.Sprintf("    provision: {user: svc-prov@%s, passwordFile: ./provision-password, under: [\"OU=New Hires,%[2]s\", \"OU=Teams,%[2]s\"]}\n", s.domain, s.base)
 	w.extra = "      provisioning: {users: {base: hr}}\n"
 	w.write()
 	g, err := w.model.CreateGroup(map[string]any{"displayName": "Hired by HR", "mailNickname": "hired", "mailEnabled": false, "securityEnabled": true})
@@ -209,7 +220,6 @@ func (w *hr) team() []string {
 func TestBothDirectionsAtOnce(t *testing.T) {
 	sites(t, func(t *testing.T, s site) {
 		w := newHR(t, s)
-		w.add("OU=Teams,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
 		w.add("OU=Sales,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
 		w.person("Ann", "OU=Sales,"+s.base)
 		team, err := w.model.CreateGroup(map[string]any{"displayName": "Research", "mailNickname": "research", "mailEnabled": false, "securityEnabled": true, "description": "who finds out"})
@@ -262,5 +272,53 @@ func TestBothDirectionsAtOnce(t *testing.T) {
 				t.Errorf("%d people: %+v", w.count(), r)
 			}
 		}
+	})
+}
+
+// Many people are hired at once, each with a manager who may be hired after them, and a few who share their names.
+func TestManyAreHiredAtOnce(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newHR(t, s)
+		many := 300
+		if s.name == "samba" { // each write there is a sign-in of its own
+			many = 40
+		}
+		ids := make([]string, many)
+		for n := range many {
+			name := fmt.Sprintf("Number%d", n%(many-10)) // ten share their names
+			ids[n] = w.hire(n, map[string]any{"surname": name, "displayName": "Hire " + name})
+		}
+		for n := range many {
+			w.must(w.model.SetManager(tenant.User, ids[n], w.graph.GraphEndpoint()+"/v1.0/users/"+ids[(n+1)%many]))
+		}
+		w.open()
+		w.importText(fmt.Sprintf(hiresPolicy, s.base, s.base))
+		began := time.Now()
+		r := w.sync()
+		t.Logf("%s: %d accounts in %s", s.name, r.Creates, time.Since(began).Round(time.Millisecond))
+		accounts := w.accounts()
+		if r.Creates != many || !r.Complete || r.Failed+r.Held > 0 || len(accounts) != many {
+			t.Fatalf("%d accounts: %+v", len(accounts), r)
+		}
+		names := map[string]bool{}
+		for n := range many {
+			a := accounts["User_"+ids[n]]
+			for _, attribute := range []string{"sAMAccountName", "userPrincipalName", "cn"} {
+				key := attribute + strings.ToLower(a.GetAttributeValue(attribute))
+				if names[key] {
+					t.Errorf("two have %s %q", attribute, a.GetAttributeValue(attribute))
+				}
+				names[key] = true
+			}
+			if m := a.GetAttributeValue("manager"); !strings.EqualFold(m, accounts["User_"+ids[(n+1)%many]].DN) {
+				t.Errorf("the manager of %d is %q", n, m)
+			}
+		}
+		before := w.count()
+		began = time.Now()
+		if r := w.sync(); r.Applied != 0 || r.Failed > 0 || w.count() != before {
+			t.Errorf("again: %d became %d, %+v", before, w.count(), r)
+		}
+		t.Logf("%s: nothing to do in %s", s.name, time.Since(began).Round(time.Millisecond))
 	})
 }
