@@ -81,17 +81,20 @@ func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 	}
 }
 
-// Enabled is what the attributes of a provisioning feature name, before anything of it is agreed, once the new account was enabled: who disables it afterwards is somebody else.
-const Enabled = "enabled"
+// What the attributes of a provisioning feature name between a write that enabled or disabled an account and the next agreement: who does the opposite meanwhile is somebody else.
+const (
+	Enabled  = "enabled"
+	Disabled = "disabled"
+)
 
-// switched notes that a new account was enabled.
+// switched notes that an account was enabled or disabled.
 func (s *State) switched(id scoping.ObjectID, x Delivered) {
 	row, d := s.Rows.change(id), x.Provisioned.Disabled
-	if row == nil || d == nil || d.To || row.Features[x.Feature] == nil {
+	if row == nil || d == nil || row.Features[x.Feature] == nil {
 		return
 	}
 	l := *row.Features[x.Feature]
-	l.Attrs = []string{Enabled}
+	l.Attrs = []string{map[bool]string{true: Disabled, false: Enabled}[d.To]}
 	row.Features[x.Feature] = &l
 }
 

@@ -329,7 +329,7 @@ func (c Case) account(w *ledger.Provisioned, was agreed, before bool) []Finding 
 	case is == want:
 	case want:
 		w.Disabled = &provision.Switch{Was: false, To: true}
-	case (before && was.Disabled == "false" || !before && c.enabled()) && c.Without.EnablesBySource():
+	case (c.switched(ledger.Enabled) || before && was.Disabled == "false" && !c.switched(ledger.Disabled)) && c.Without.EnablesBySource():
 		return []Finding{{CodeDisabledIn, "somebody disabled it in the directory; it is enabled only when the tenant disables and enables it"}}
 	default:
 		w.Disabled = &provision.Switch{Was: true, To: false}
@@ -337,10 +337,10 @@ func (c Case) account(w *ledger.Provisioned, was agreed, before bool) []Finding 
 	return nil
 }
 
-// enabled reports whether a new account was enabled once, before anything of it is agreed.
-func (c Case) enabled() bool {
+// switched reports whether a write of ours did so to the account after what is agreed.
+func (c Case) switched(how string) bool {
 	l := c.Row.Features[scoping.ProvisioningOf(c.Kind)]
-	return l != nil && slices.Contains(l.Attrs, ledger.Enabled)
+	return l != nil && slices.Contains(l.Attrs, how)
 }
 
 // references adds what is missing, and removes what only objects of the tenant can have left.
