@@ -62,7 +62,7 @@ func (m *model) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine
 }
 
 // Map wants a name of every user that has one.
-func (m *model) Map(_ context.Context, r engine.MapRequest, in <-chan []engine.Source, out chan<- engine.MapEvent) error {
+func (m *model) Map(ctx context.Context, r engine.MapRequest, in <-chan []engine.Source, out chan<- engine.MapEvent) error {
 	if r.Feature != scoping.UserProvisioning && m.flaw != "maps whatever comes" {
 		return engine.ErrUnsupported
 	}
@@ -72,7 +72,21 @@ func (m *model) Map(_ context.Context, r engine.MapRequest, in <-chan []engine.S
 		begin.Rules[1] = byte(*m.maps)
 	}
 	out <- engine.MapEvent{Begin: begin}
-	for batch := range in {
+	cancelled := ctx.Done()
+	if m.flaw == "maps on" {
+		cancelled = nil
+	}
+	for {
+		var batch []engine.Source
+		open := true
+		select {
+		case batch, open = <-in:
+		case <-cancelled:
+			return ctx.Err()
+		}
+		if !open {
+			return nil
+		}
 		var all []engine.Mapping
 		for _, s := range batch {
 			x := engine.Mapping{Object: s.Object, Want: engine.Unknown, Reason: "no name"}
@@ -85,7 +99,6 @@ func (m *model) Map(_ context.Context, r engine.MapRequest, in <-chan []engine.S
 		}
 		out <- engine.MapEvent{Mappings: all}
 	}
-	return nil
 }
 
 func (m *model) Describe(context.Context) (engine.Description, error) {
@@ -451,6 +464,7 @@ func TestEachFlawIsCaughtByItsRule(t *testing.T) {
 		"maps by rules of the day":                 "maps_each_source_once",
 		"maps the first only":                      "maps_each_source_once",
 		"maps for one time and always":             "maps_each_source_once",
+		"maps on":                                  "maps_each_source_once",
 	} {
 		broken := conformance.Check(t.Context(), t, options(t, f, false))
 		if broken[rule] == nil {

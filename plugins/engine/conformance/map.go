@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -69,8 +70,34 @@ func mapsOnce(ctx context.Context, b *bench) error {
 		if err == nil && (len(none) > 0 || begin.Rules != began.Rules) {
 			err = errors.New("without sources it maps something, or by other rules")
 		}
-		return err
+		return errors.Join(err, b.abandonedMapping(ctx, t))
 	})
+}
+
+// abandonedMapping: a mapping to which the host says nothing more ends with its context.
+func (b *bench) abandonedMapping(ctx context.Context, e engine.Engine) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in, out, ended := make(chan []engine.Source), make(chan engine.MapEvent), make(chan error, 1)
+	defer close(in) // for one that waits for that
+	go func() { ended <- e.Map(ctx, b.Map.Request, in, out) }()
+	select {
+	case <-out:
+	case err := <-ended:
+		return fmt.Errorf("a mapping ended before its first source: %w", orNone(err))
+	}
+	cancel()
+	limit := time.NewTimer(b.Promptly)
+	defer limit.Stop()
+	select {
+	case err := <-ended:
+		if err == nil {
+			return errors.New("a mapping that was cancelled ended without an error")
+		}
+		return nil
+	case <-limit.C:
+		return fmt.Errorf("a mapping goes on %s after its context ended", b.Promptly)
+	}
 }
 
 // sound looks at mappings alone.

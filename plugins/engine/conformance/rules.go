@@ -56,7 +56,7 @@ var rules = []rule{
 	{name: "maps_what_it_describes", check: mapsOnlyWhatItSays,
 		why: "Map is answered for the provisioning features that Description.Features names, and by ErrUnsupported for the others"},
 	{name: "maps_each_source_once", check: mapsOnce, asked: func(o Options) bool { return o.Map != nil },
-		why: "a mapping begins once, answers each source once, and is the same for the same source and rules, after a restart and in another order, too"},
+		why: "a mapping begins once, answers each source once, is the same for the same source and rules, after a restart and in another order, too, and ends with its context"},
 	{name: "leaves_no_goroutine", check: leavesNothing,
 		why: "when its calls and its session have ended, nothing of the engine runs on"},
 }
