@@ -50,11 +50,12 @@ var arrows = map[string][]string{
 	"plugins/cloudsync":              {"plugins/credential", "plugins/provision", "plugins/secret", "plugins/passwordhash", "plugins/passwordhash/handover", "plugins/cloudsync", "plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},
 	"plugins/cloudsync/mapping":      {"plugins/engine", "plugins/expression", "plugins/provision", "scoping"},
 	"plugins/cloudsync/agent":        {"plugins/passwordhash", "plugins/provision", "plugins/cloudsync/line", "plugins/directory", "plugins/secret", "scoping"},
-	"plugins/cloudsync/line":         {"scoping"},
+	"plugins/proxy":                  {},
+	"plugins/cloudsync/line":         {"plugins/proxy", "scoping"},
 	"plugins/cloudsync/line/linepb":  {},
 	"orchestrator/standing/changes":  {},
 	"orchestrator/tenant/cloud":      {"plugins/secret", "orchestrator/standing/changes", "plugins/secret", "scoping"},
-	"orchestrator/tenant":            {"orchestrator/tenant/cloud", "plugins/secret", "scoping"},
+	"orchestrator/tenant":            {"plugins/proxy", "orchestrator/tenant/cloud", "plugins/secret", "scoping"},
 	"orchestrator/supervisor":        {"plugins/engine", "plugins/engine/plugin", "scoping"},
 	"orchestrator/ledger":            {"orchestrator/standing/changes", "orchestrator/tenant/cloud", "plugins/engine", "plugins/provision", "scoping", "state"},
 	"orchestrator/standing":          {"orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "scoping"},
@@ -79,8 +80,13 @@ var arrows = map[string][]string{
 	"orchestrator/writeback":         {"orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/directory/password", "plugins/engine", "plugins/secret", "scoping"},
 	"orchestrator/provisioning":      {"orchestrator/gate", "orchestrator/ledger", "orchestrator/standing", "orchestrator/tenant/cloud", "plugins/directory", "plugins/engine", "plugins/provision", "scoping"},
 	"orchestrator/host":              {"orchestrator/provisioning", "orchestrator/writeback", "orchestrator/answer", "orchestrator/assess", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/ledger", "orchestrator/standing", "orchestrator/objects", "orchestrator/plan", "orchestrator/problem", "orchestrator/reach", "orchestrator/run", "orchestrator/tenancy", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/engine", "scoping", "state"},
+<<<<<<< HEAD
 	"orchestrator":                   {"orchestrator/alarm", "orchestrator/metrics", "orchestrator/notify", "orchestrator/provisioning", "orchestrator/writeback", "orchestrator/answer", "orchestrator/assess", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/objects", "orchestrator/plan", "orchestrator/problem", "orchestrator/reach", "orchestrator/run", "orchestrator/standing/table", "orchestrator/schedule", "orchestrator/supervisor", "orchestrator/tenancy", "orchestrator/tenant", "orchestrator/wave", "plugins/directory", "plugins/engine", "plugins/engine/plugin", "plugins/secret", "scoping", "state"},
 	"orchestrator/api":               {"orchestrator", "plugins/engine", "plugins/secret", "scoping", "state"},
+=======
+	"orchestrator":                   {"plugins/proxy", "orchestrator/provisioning", "orchestrator/writeback", "orchestrator/answer", "orchestrator/assess", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/objects", "orchestrator/plan", "orchestrator/problem", "orchestrator/reach", "orchestrator/run", "orchestrator/standing/table", "orchestrator/schedule", "orchestrator/supervisor", "orchestrator/tenancy", "orchestrator/tenant", "orchestrator/wave", "plugins/directory", "plugins/engine", "plugins/engine/plugin", "plugins/secret", "scoping", "state"},
+	"orchestrator/api":               {"orchestrator/ledger", "orchestrator", "plugins/engine", "plugins/secret", "scoping", "state"},
+>>>>>>> 3d16014 (Agents and the tenant are reached through HTTP proxies; packages are installed, started, upgraded and removed in a view of the system)
 	"orchestrator/simulation":        {"orchestrator/writeback", "plugins/credential", "plugins/secret", "orchestrator/census", "orchestrator/control", "orchestrator/gate", "orchestrator/host", "orchestrator/ledger", "orchestrator/standing", "orchestrator/objects", "orchestrator/plan", "orchestrator/problem", "orchestrator/reach", "orchestrator/run", "orchestrator/tenancy", "orchestrator/tenant/cloud", "orchestrator/wave", "plugins/directory", "plugins/engine", "scoping", "state"},
 	"cmd/tandem":                     {"cmd/build", "cmd/service", "cmd/shell", "cmd/tandem/bench", "examples/lab", "orchestrator/api", "orchestrator/wave", "plugins/cloudsync", "plugins/connect", "plugins/expression/language", "plugins/engine/plugin", "plugins/secret", "scoping"},
 	"cmd/tandem/bench":               {"plugins/passwordhash", "examples/lab", "orchestrator/gate", "orchestrator/ledger", "orchestrator/tenant/cloud", "plugins/engine", "plugins/engine/plugin", "scoping", "state"},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/tandem-sync/tandem/plugins/proxy"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -93,6 +95,7 @@ type TenantConfig struct {
 	CertificateFile  string        `yaml:"certificateFile"`  // a PEM or PKCS#12 file with the application's certificate and its private key
 	ManagedIdentity  bool          `yaml:"managedIdentity"`  // the identity that Azure gives this machine; clientId names one of several
 	TLS              TLSConfig     `yaml:"tls"`              // for endpoints with a CA of their own, such as the lab's
+	Proxy            string        `yaml:"proxy"`            // the URL of an HTTP proxy for all requests; default: as the environment's HTTPS_PROXY and NO_PROXY say
 	Delay            time.Duration `yaml:"delay"`            // how long the tenant may take to show a write; default 2m
 	GhostLife        time.Duration `yaml:"ghostLife"`        // how long a request without an answer may still take effect; default 5m
 	Tenure           time.Duration `yaml:"tenure"`           // how long a host may go on writing after it saw that the tenant's mark is its own; default 2m
@@ -305,6 +308,21 @@ func (t *TenantConfig) problems(bad placer) {
 			bad(key, "tenant: %q must begin with https://", u)
 		}
 	}
+	if _, err := t.proxy(); err != nil {
+		bad("proxy", "tenant.proxy: %v", err)
+	}
+}
+
+// proxy returns the proxy that the configuration names; nil: the environment's.
+func (t *TenantConfig) proxy() (*url.URL, error) {
+	if t.Proxy == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(t.Proxy)
+	if err != nil {
+		return nil, errors.New("it is no URL") // what was parsed may hold a password
+	}
+	return u, proxy.Check(u)
 }
 
 func (e *EngineConfig) problems(i int, names map[string]bool, bad placer) {

@@ -182,6 +182,9 @@ func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
 	t := x.config.Tenant
 	c := tenant.Config{Endpoint: t.Endpoint, Authority: t.Authority, TenantID: t.TenantID, ClientID: t.ClientID, ManagedIdentity: t.ManagedIdentity, Logger: x.log, Alive: schedule.Alive}
 	var err error
+	if c.Proxy, err = t.proxy(); err != nil {
+		return nil, err
+	}
 	if c.CA, err = x.config.caPEM("CA of the tenant", t.TLS.CAFile); err != nil {
 		return nil, err
 	}

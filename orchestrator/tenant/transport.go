@@ -5,18 +5,27 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandem-sync/tandem/plugins/proxy"
 )
 
 // newTransport makes a transport that never sends a request twice by itself: net/http repeats a request on a new connection only
 // if its method is idempotent, or its body can be had again; writes are POST with a body that cannot (see batch.go). HTTP/2 is
 // off, for it has repetitions of its own.
-func newTransport(ca []byte, proxy *url.URL) (*http.Transport, error) {
+// An HTTP proxy is asked by CONNECT, below what net/http knows of: so it stays known of each request whether anything of it can have left.
+func newTransport(ca []byte, through *url.URL) (*http.Transport, error) {
+	if through != nil {
+		if err := proxy.Check(through); err != nil {
+			return nil, fmt.Errorf("tenant.proxy: %w", err)
+		}
+	}
 	roots, err := rootsOf(ca)
 	if err != nil {
 		return nil, err
@@ -26,13 +35,10 @@ func newTransport(ca []byte, proxy *url.URL) (*http.Transport, error) {
 		TLSClientConfig: config, IdleConnTimeout: 30 * time.Second,
 		MaxIdleConnsPerHost: sendParallel, Protocols: new(http.Protocols),
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialCounted(ctx, config, network, addr)
+			return dialCounted(ctx, proxy.Dialer{Proxy: through}, config, network, addr)
 		},
 	}
 	t.Protocols.SetHTTP1(true)
-	if proxy != nil {
-		t.Proxy = http.ProxyURL(proxy)
-	}
 	return t, nil
 }
 
@@ -61,15 +67,22 @@ func (c *countedConn) Write(b []byte) (int, error) {
 // dialTimeout bounds connecting and the TLS handshake: what accepts connections and says nothing is not waited for as long as an answer.
 const dialTimeout = 15 * time.Second
 
-func dialCounted(ctx context.Context, config *tls.Config, network, addr string) (net.Conn, error) {
+func dialCounted(ctx context.Context, d proxy.Dialer, config *tls.Config, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	d := tls.Dialer{Config: config}
 	conn, err := d.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	return &countedConn{Conn: conn.(*tls.Conn)}, nil
+	config = config.Clone()
+	if config.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to %s: %w", addr, err), conn.Close())
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &countedConn{Conn: secure}, nil
 }
 
 // departure learns of one request whether it can have left this machine.

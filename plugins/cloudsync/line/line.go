@@ -15,9 +15,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
+	"github.com/tandem-sync/tandem/plugins/proxy"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -116,11 +118,17 @@ func ClientTLS(pin Pin, certificate *tls.Certificate) *tls.Config {
 	return c
 }
 
-// Dial prepares a connection to the service; it connects with the first call.
+// through connects to the service, through an HTTP proxy where the environment names one.
+var through proxy.Dialer
+
+// Dial prepares a connection to the service; it connects with the first call, through an HTTP proxy where the environment names one (HTTPS_PROXY, NO_PROXY).
 func Dial(server string, config *tls.Config) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient("passthrough:///"+server, grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: KeepAlive, Timeout: ProbeTimeout, PermitWithoutStream: true}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return through.DialContext(ctx, "tcp", address)
+		}),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig())
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", server, err)
@@ -131,13 +139,17 @@ func Dial(server string, config *tls.Config) (*grpc.ClientConn, error) {
 // Probe does the TLS handshake alone. It exists because gRPC reports why a handshake failed only as text; Probe tells
 // ErrPin from an unreachable server.
 func Probe(ctx context.Context, server string, config *tls.Config) error {
-	d := tls.Dialer{Config: config}
 	config.NextProtos = []string{"h2"}
-	conn, err := d.DialContext(ctx, "tcp", server)
+	conn, err := through.DialContext(ctx, "tcp", server)
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", server, err)
 	}
-	return conn.Close()
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close() // what went wrong is told already
+		return fmt.Errorf("connect to %s: %w", server, err)
+	}
+	return secure.Close()
 }
 
 // SameBase says whether two DNs of naming contexts are the same name; AD compares them without case, and they hold nothing
