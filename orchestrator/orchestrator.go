@@ -53,6 +53,7 @@ type Orchestrator struct {
 	tenant   *tenant.Client
 	engines  *engines
 	host     *host.Host
+	kept     *kept
 	loops    *schedule.Scheduler
 	dirs     []engine.Directory
 	notifier *notify.Notifier
@@ -138,6 +139,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.kept = kept
 	configured := x.config.identify()
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
 		Deliverer: x.engines, Bringers: x.engines, Relay: relayOf{tenantFor{x.tenant, configured.TenantID}}, Own: x.config.ownAccounts(), Alive: schedule.Alive,

@@ -104,6 +104,9 @@ func (s scheduled) Run(ctx context.Context, name string) error {
 		return err
 	}
 	s.x.log.Info("run", "engine", name, "read", r.Read, "applied", r.Applied, "held", r.Held, "failed", r.Failed)
+	if err := s.x.JournalAgents(ctx, name); err != nil && ctx.Err() == nil { // the next run tries again
+		s.x.log.Error("the journal of agents", "engine", name, "error", err)
+	}
 	if !r.Complete {
 		return fmt.Errorf("%w: %s", errIncomplete, r.FirstProblem())
 	}

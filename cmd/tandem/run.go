@@ -392,6 +392,7 @@ func agentAnswer(c *cli.Context, q api.AgentRequest) error {
 func showAgents(w io.Writer, r api.AgentReply) {
 	var as []struct {
 		ID, Group, Directory, Host, Version, State, Trouble string
+		Service                                             string `json:"serviceVersion"`
 		Embedded                                            bool
 	}
 	if err := json.Unmarshal(r.Agents, &as); err != nil {
@@ -401,6 +402,9 @@ func showAgents(w io.Writer, r api.AgentReply) {
 	var rows [][]string
 	var troubles []string
 	for _, a := range as {
+		if a.Version != "" && a.Service != "" && a.Version != a.Service {
+			a.Version += " (service: " + a.Service + ")"
+		}
 		rows = append(rows, []string{a.ID, a.Group, a.Directory, a.Host, a.State, map[bool]string{true: "embedded", false: ""}[a.Embedded], a.Version})
 		if a.Trouble != "" {
 			troubles = append(troubles, fmt.Sprintf("%s on %s: %s", a.ID, a.Host, a.Trouble))

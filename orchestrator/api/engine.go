@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
 // NameRequest names an engine; empty where all are meant.
@@ -99,7 +102,26 @@ func agent(ctx context.Context, c *call, q AgentRequest) (any, Outcome, error) {
 		}
 		return nil
 	})
-	return out, Outcome{}, err
+	if err != nil || q.Verb == "agents" {
+		return out, Outcome{}, err
+	}
+	return out, Outcome{}, c.journalAgent(ctx, name, q, out.Answer)
+}
+
+// journalAgent notes who invited or removed an agent. The token is a secret and is not told.
+func (c *call) journalAgent(ctx context.Context, name string, q AgentRequest, answer []byte) error {
+	r := ledger.Record{Type: ledger.ControlType, Engine: name, Op: q.Verb + "-agent", By: c.by, Outcome: engine.Applied, Code: q.ID}
+	if q.Verb == "invite" {
+		var told struct{ Group, Expires string }
+		if err := json.Unmarshal(answer, &told); err != nil {
+			return fmt.Errorf("the engine's answer: %w", err)
+		}
+		r.Reason = "group " + told.Group + ", until " + told.Expires
+	}
+	if err := c.h.o.Host().Journal(ctx, r); err != nil {
+		return fmt.Errorf("noting it in the journal: %w", err)
+	}
+	return c.h.o.JournalAgents(ctx, name) // an agent that is removed now may have been enrolled since
 }
 
 // agentEngine finds the engine that has agents.

@@ -85,3 +85,12 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 	})
 	return ended, err
 }
+
+// Journal keeps an act on the whole that changes nothing that is in force, such as what became of an agent.
+func (h *Host) Journal(ctx context.Context, r ledger.Record) error {
+	return h.control.Change(ctx, func(c *control.Content) error {
+		r.Epoch = c.Head.Epoch
+		c.Owe(r)
+		return nil
+	})
+}

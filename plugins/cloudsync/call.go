@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
@@ -45,6 +46,7 @@ type AgentInfo struct {
 	Live       bool      `json:"live"`
 	Since      time.Time `json:"connectedSince,omitzero"`
 	Version    string    `json:"version,omitempty"`
+	Service    string    `json:"serviceVersion"` // that of the program that it attends
 	Controller string    `json:"controller,omitempty"`
 	Requests   int       `json:"requests"` // under way
 	State      string    `json:"state"`    // good, failing (it attends, and its last answers failed or came too late), or away
@@ -150,7 +152,7 @@ func (s *service) agents() []AgentInfo {
 	out := []AgentInfo{}
 	for _, a := range s.hub.registry.all() {
 		info := AgentInfo{ID: a.ID, Group: a.Group, Base: a.Base, Host: a.Host, Enrolled: a.Enrolled, Embedded: a.Embedded,
-			Machine: a.Machine, Expires: a.Expires}
+			Machine: a.Machine, Expires: a.Expires, Service: line.Version()}
 		for _, j := range s.jobs {
 			if (audience{a.Group, j.config.Base}).has(&live{enrolled: a}) && j.audience.group == a.Group {
 				info.Directory = j.config.Name

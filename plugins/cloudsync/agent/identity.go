@@ -62,7 +62,7 @@ func Enroll(ctx context.Context, server, token string, c directory.Connection) (
 	defer conn.Close()
 	host, _ := os.Hostname()
 	reply, err := linepb.NewLineClient(conn).Enroll(ctx, &linepb.EnrollRequest{Secret: t.Secret[:], Csr: csr, Base: c.Base,
-		Host: host, Version: Version(), Machine: MachineName()})
+		Host: host, Version: line.Version(), Machine: MachineName()})
 	if err != nil {
 		return Identity{}, invitation(err)
 	}

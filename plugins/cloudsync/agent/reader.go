@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/directory/password"
@@ -55,7 +56,7 @@ type reader struct {
 // then knows what is wrong, and asks again from time to time.
 func (r *reader) hello(ctx context.Context) (*linepb.AttendRequest, error) {
 	host, _ := os.Hostname()
-	out := &linepb.AttendRequest{Base: r.connection.Base, Host: host, Version: Version(), Controllers: r.connection.URLs}
+	out := &linepb.AttendRequest{Base: r.connection.Base, Host: host, Version: line.Version(), Controllers: r.connection.URLs}
 	for _, p := range slices.Sorted(maps.Keys(r.accounts)) {
 		out.Purposes = append(out.Purposes, string(p))
 	}

@@ -118,6 +118,12 @@ func ClientTLS(pin Pin, certificate *tls.Certificate) *tls.Config {
 	return c
 }
 
+// version is the version of the program at this end; releases set it by the linker.
+var version = "0.1.0-dev"
+
+// Version is the version of the program at this end of the line, agent or service. The line itself is the same across versions; people want to know which they have.
+func Version() string { return version }
+
 // through connects to the service, through an HTTP proxy where the environment names one.
 var through proxy.Dialer
 
