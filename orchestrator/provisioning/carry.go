@@ -124,6 +124,7 @@ func (r *run) endDoubts(ctx context.Context) error {
 				at = now
 			}
 		}
+		over := r.o.Steady() > d.Until+r.o.GhostLife.Milliseconds() // before it is looked at: what is not there then cannot arrive any more
 		found, err := r.ask(ctx, r.engine, d.Object.Directory, d.Feature, provision.Look{Controller: at.url, Invocation: at.invocation, Terms: terms, Attributes: attributes})
 		if err != nil {
 			if ctx.Err() != nil {
@@ -133,20 +134,27 @@ func (r *run) endDoubts(ctx context.Context) error {
 			r.report.Problems = append(r.report.Problems, Problem{Object: d.CloudID, Code: string(gate.CodeInDoubt), Message: "a write had no answer, and the controller that would know cannot be asked: " + err.Error()})
 			continue
 		}
-		if err := r.endDoubt(ctx, d, found); err != nil {
+		if err := r.endDoubt(ctx, d, found, over); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, found []provision.Found) error {
+func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, found []provision.Found, over bool) error {
 	w := d.Provisioned
-	over := r.o.Steady() > d.Until+r.o.GhostLife.Milliseconds()
+	owned := func(g scoping.GUID) (is bool) {
+		r.o.Gate.Read(func(led *ledger.State) {
+			is = led.Rows.Get(scoping.ObjectID{Directory: d.Object.Directory, GUID: g}) != nil
+		})
+		return is
+	}
 	for _, f := range found {
 		done := !f.Deleted && slices.Contains(value(f, w.Link.Attribute), w.Link.Value)
 		switch w.Op {
-		case provision.Add, provision.Join:
+		case provision.Add: // a link may be planted: it is what lies where it was made, under the name under which it was made, and is nobody's
+			done = done && first(value(f, "cn")) == w.RDN() && f.Parent == w.Container && f.Protected == "" && !owned(f.Object)
+		case provision.Join:
 		case provision.Modify:
 			for _, s := range w.Set {
 				done = done && same(value(f, s.Attribute), s.To)

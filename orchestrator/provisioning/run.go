@@ -460,6 +460,9 @@ func (r *run) settle(ctx context.Context, f scoping.Feature, x decided) error {
 	if x.s.mapping != nil && x.c.Kind == scoping.User {
 		now.Disabled = first(x.s.mapping.Desired[engine.AccountDisabled].Text)
 	}
+	if was, before := agreedOf(x.s.row, f); x.v.Parks && before && !x.c.switched(ledger.Disabled) { // what somebody else did while it was brought stays his when it comes back
+		now.Disabled = was.Disabled
+	}
 	sight := r.o.Census.Brief(x.s.row.Object)
 	claim := &ledger.Claim{Hash: now.text(), Place: sight.Parent, Chain: sight.Chain, Version: x.s.reading, State: ledger.Live, Owner: r.engine}
 	if x.v.Parks {

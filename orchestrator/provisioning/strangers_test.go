@@ -1,0 +1,104 @@
+package provisioning_test
+
+import (
+	"testing"
+
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// native puts somebody into the directory whom nobody of ours made.
+func (w *world) native(n uint32, values map[string][]string) *entry {
+	e := &entry{guid: guid(n), cn: "Native", parent: hires, native: true, values: values}
+	w.one.entries[e.guid] = e
+	w.look()
+	return e
+}
+
+func TestALinkThatIsPlantedWhileAnAddIsInDoubtTakesNobodyOver(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.loses = func() fault { return before }
+	if _, err := w.run(); err != nil {
+		t.Fatal(err)
+	}
+	w.loses = func() fault { return none }
+	victim := w.native(50, map[string][]string{link: {"User_" + cloudID(1)}, "displayName": {"Victim"}})
+	for range 3 {
+		if _, err := w.run(); err != nil {
+			t.Fatal(err)
+		}
+		w.now = w.now.Add(24 * 3600e9)
+	}
+	if row := w.led.Rows.Get(scoping.ObjectID{Directory: "contoso", GUID: victim.guid}); row != nil || victim.values["displayName"][0] != "Victim" {
+		t.Errorf("somebody is taken over: %+v %+v", row, victim)
+	}
+	if len(w.led.DoubtfulDeliveries()) > 0 {
+		t.Error("the doubt has no end")
+	}
+}
+
+// What security does between the write that enables and the agreement about it is not undone.
+func TestWhoeverWasDisabledBeforeItWasAgreedThatHeIsEnabledStaysDisabled(t *testing.T) {
+	w := newWorld(t, 1, "")
+	p := w.hire(1)
+	w.rest()
+	p.enabled = false
+	w.rest()
+	p.enabled = true
+	for n := 1; w.one1(1).off; n++ { // the process ends as soon as it is enabled
+		w.dies = 2
+		_, _ = w.run()
+		if w.dies = 0; n > 20 {
+			t.Fatal("it is not enabled")
+		}
+	}
+	w.open()
+	w.touch(w.one1(1), func(e *entry) { e.off = true })
+	if w.rest(); !w.one1(1).off {
+		t.Error("whom somebody disabled is enabled")
+	}
+}
+
+func TestWhomSecurityDisabledStaysDisabledThroughLeavingAndComingBack(t *testing.T) {
+	for _, when := range []string{"before", "after"} {
+		w := newWorld(t, 1, "")
+		w.hire(1)
+		w.hire(2)
+		w.rest()
+		if when == "before" {
+			w.touch(w.one1(1), func(e *entry) { e.off = true })
+			w.rest()
+		}
+		w.members[1] = false
+		if r := w.rest(); len(r.Held) > 0 {
+			w.answer(r.Held[0].ID, "approve")
+			w.rest()
+		}
+		w.members[1] = true
+		w.rest()
+		if off := w.one1(1).off; off != (when == "before") {
+			t.Errorf("disabled %s leaving: disabled %v", when, off)
+		}
+	}
+}
+
+func TestWhomWeDisabledAndDidNotAgreeAboutYetIsEnabledWhenHeComesBack(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	w.members[1] = false
+	r := w.rest()
+	w.answer(r.Held[0].ID, "approve")
+	w.dies = 2
+	_, _ = w.run()
+	w.dies = 0
+	w.open()
+	if !w.one1(1).off {
+		t.Fatal("it is not disabled")
+	}
+	w.members[1] = true
+	if w.rest(); w.one1(1).off {
+		t.Error("who came back stays disabled")
+	}
+}
