@@ -73,7 +73,7 @@ func (s *story) accountsOf(people []lab.Employee) error {
 	right := 0
 	for _, p := range people {
 		a := found[p.Number]
-		if a != nil && enabled(a) && a.GetAttributeValue("department") == p.Department {
+		if a != nil && enabled(a) && a.GetAttributeValue("department") == p.Department && a.GetAttributeValue("title") == p.Title && strings.HasPrefix(a.DN, "CN="+p.GivenName+" "+p.Surname+",") {
 			right++
 		}
 	}

@@ -70,7 +70,7 @@ engines:
         listen: %s
         minimum: 1
         embedded: 1
-`
+%s`
 
 const policyText = `# Who owns what, to begin with: written by tandem lab up.
 version: 1
@@ -140,7 +140,7 @@ func (l *Lab) write(o Options) error {
 	}
 	for _, f := range []struct{ name, text string }{
 		{caFile, string(l.site.ca) + string(t.CAPEM())}, {passwordFile, password + "\n"}, {secretFile, t.ClientSecret + "\n"}, {policyFile, policy},
-		{configFile, fmt.Sprintf(configText, name, l.site.url, l.site.base, l.site.reader, services, t.GraphEndpoint(), t.Authority(), t.TenantID, t.ClientID, listen)},
+		{configFile, fmt.Sprintf(configText, name, l.site.url, l.site.base, l.site.reader, services, t.GraphEndpoint(), t.Authority(), t.TenantID, t.ClientID, listen, l.hiresSettings())},
 		{infoFile, string(b) + "\n"},
 	} {
 		if err := put(filepath.Join(l.Dir, f.name), f.text); err != nil {

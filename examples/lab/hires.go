@@ -38,6 +38,17 @@ const hiresPolicy = `  - name: new hires
     features: [user-provisioning]
 `
 
+// hiresSettings are cloudsync's: names for people whom HR hires, and everything that HR says of them.
+const hiresSettings = `      provisioning: {users: {base: hr}}
+`
+
+func (l *Lab) hiresSettings() string {
+	if l.hired == "" {
+		return ""
+	}
+	return hiresSettings
+}
+
 // hires makes what bringing people into the directory needs: the group in the tenant, the OU, and an account with the rights for that alone.
 func (l *Lab) hires(o Options) error {
 	g, err := l.Model.CreateGroup(map[string]any{"displayName": HiredGroup, "mailNickname": "hired", "mailEnabled": false, "securityEnabled": true})

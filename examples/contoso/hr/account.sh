@@ -12,5 +12,5 @@ plain() {
 	done
 }
 LDAPTLS_CACERT=lab/lab-ca.pem ldapsearch -LLL -o ldif-wrap=no -x -H "$(value directoryURL)" -D "$(value directoryUser)" -w "$(value directoryPassword)" \
-	-b "$(value directoryBase)" "(employeeID=$1)" sAMAccountName department manager userAccountControl | plain | grep -v -e '^dn:' -e '^#' -e '^ $' |
-	sed -e 's/_[0-9a-f]\{12\},.*//' -e 's/userAccountControl: 512/account: enabled/' -e 's/userAccountControl: 514/account: disabled/' | sort
+	-b "$(value directoryBase)" "(employeeID=$1)" sAMAccountName title department manager userAccountControl | plain | grep -v -e '^dn:' -e '^#' -e '^ $' |
+	sed -e 's/,OU=.*//' -e 's/userAccountControl: 512/account: enabled/' -e 's/userAccountControl: 514/account: disabled/' | sort
