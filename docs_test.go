@@ -27,7 +27,15 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handbook := func(t *testing.T) string { return copyOf(t, "examples/handbook") }
+	handbook := func(t *testing.T) string { // beside contoso, to whose files it refers
+		examples := t.TempDir()
+		for _, folder := range []string{"handbook", "contoso"} {
+			if err := os.CopyFS(filepath.Join(examples, folder), os.DirFS(filepath.Join("examples", folder))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return filepath.Join(examples, "handbook")
+	}
 	for _, d := range []struct {
 		file  string
 		dir   func(t *testing.T) string
@@ -44,6 +52,7 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 		{"examples/handbook/migration.md", handbook, false},
 		{"examples/handbook/agents.md", handbook, false},
 		{"examples/handbook/operate.md", handbook, false},
+		{"examples/handbook/walkthrough.md", handbook, true},
 	} {
 		if d.samba && os.Getenv("TANDEM_NO_SAMBA") != "" {
 			t.Logf("%s is not checked: TANDEM_NO_SAMBA is set", d.file)
