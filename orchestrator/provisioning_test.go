@@ -13,9 +13,11 @@ import (
 
 	"github.com/tandem-sync/tandem/examples/lab/delegation"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/orchestrator/wave/acts"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 const hiresPolicy = `version: 1
@@ -119,6 +121,16 @@ func (w *hr) sync() run.Report {
 	return run.Report{}
 }
 
+// brings lets cloudsync run alone.
+func (w *hr) brings() run.Report {
+	w.t.Helper()
+	r, err := w.tandem.Host().SyncAll(w.t.Context(), "cloudsync", run.SyncOptions{})
+	if err != nil {
+		w.t.Fatalf("%v %+v", err, r)
+	}
+	return r
+}
+
 func (w *hr) count() (n int) {
 	for _, o := range w.model.State(false).Objects {
 		if !o.Deleted && o.Kind == tenant.User {
@@ -155,6 +167,30 @@ func TestAHireInTheTenantBecomesAnAccount(t *testing.T) {
 		}
 		if sam := w.account(taken).GetAttributeValue("sAMAccountName"); sam != "H.Number3" {
 			t.Errorf("in place of a taken name %q was given", sam)
+		}
+
+		// What is said of them says which way it goes.
+		if e, err := w.tandem.Host().Explain(t.Context(), a.DN, nil); err != nil || !strings.HasPrefix(e.Way, "tenant → directory") || e.Features[0].Engine != "none" || !slices.ContainsFunc(e.Features, func(f scoping.Explanation) bool { return f.Feature == "user-provisioning" && f.Engine == "cloudsync" }) {
+			t.Errorf("%v %+v", err, e)
+		}
+
+		// Somebody who is there already is found, and waits for a person; so it is said of it.
+		w.add("CN=Otto Native,CN=Users,"+s.base, map[string][]string{"objectClass": {"user"}, "sAMAccountName": {"otto"}, "employeeID": {"7004"}})
+		otto := w.hire(4, nil)
+		r = w.brings() // before anybody brings him to the tenant
+		errs := slices.DeleteFunc(w.tandem.Host().Debts(), func(d answer.Debt) bool { return !d.Key.Object.IsCloud() })
+		if r.Held != 1 || len(errs) != 1 || errs[0].Name != "Hire Number4" || errs[0].Reason != "join" || errs[0].Owner != "cloudsync" {
+			t.Errorf("%+v %+v", errs, r)
+		}
+		if o, err := w.tandem.Host().Object(t.Context(), otto); err != nil || len(o.Waits) != 1 || o.Features[0].Assignment != "new hires" || len(o.Journal) == 0 {
+			t.Errorf("%v %+v", err, o)
+		}
+		if r := w.sync(); r.Failed != 1 || !slices.ContainsFunc(r.Errors, func(p run.Problem) bool { return p.Code == "linked-elsewhere" }) {
+			t.Errorf("who came to the tenant from the directory: %+v", r)
+		}
+		w.must(w.model.RemoveMember(w.group, otto))
+		if r := w.sync(); r.Held != 0 || len(w.tandem.Host().Debts()) != 0 || len(w.tandem.Host().Held()) != 0 {
+			t.Errorf("%+v %+v %+v", r, w.tandem.Host().Debts(), w.tandem.Host().Held())
 		}
 
 		// Again nothing is written, and nothing comes back into the tenant as somebody else.

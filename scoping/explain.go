@@ -26,6 +26,12 @@ type Lost struct {
 func (p *Partition) Explain(place Place, k Kind) []Explanation {
 	out := []Explanation{}
 	for _, r := range featureTable {
+		if r.Feature.Provisions() {
+			if a, brings := p.Target(place, r.Feature); brings && ProvisioningOf(k) == r.Feature {
+				out = append(out, a.explain(r.Feature))
+			}
+			continue
+		}
 		if i, ok := fieldOf(k, r.Feature); ok && p.on.has(i) {
 			e := explainer{p: p, place: place, field: i, choices: map[GUID]Choice{}}
 			for _, c := range p.Choices(place.Directory) {

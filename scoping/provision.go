@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -178,4 +179,18 @@ func (c *compiler) checkTargets() {
 			}
 		}
 	}
+}
+
+// explain says that an assignment brings objects of the tenant to where an object lies.
+func (a *Assignment) explain(f Feature) Explanation {
+	return Explanation{Feature: f, Engine: a.Engine, Assignment: a.Name, Because: fmt.Sprintf("tenant → directory: it lies under %s, to which the assignment brings objects of the tenant, from %s", a.Under.DN, a.From), Lost: []Lost{}}
+}
+
+// String names the groups, for people.
+func (f From) String() string {
+	var names []string
+	for _, g := range f.Groups {
+		names = append(names, strconv.Quote(g.Name))
+	}
+	return "group " + strings.Join(names, ", ")
 }

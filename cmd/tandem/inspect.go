@@ -85,7 +85,14 @@ func explainCommand() *cli.Command {
 }
 
 func showExplained(w io.Writer, e api.Explained) {
-	fmt.Fprintf(w, "%s\n%s in %s, anchor %s\n", bold(e.DN), e.Kind, e.Directory, e.Anchor)
+	if e.Object.IsCloud() {
+		fmt.Fprintf(w, "%s\n%s of the tenant, in no directory\n", bold(e.DN), e.Kind)
+	} else {
+		fmt.Fprintf(w, "%s\n%s in %s, anchor %s\n", bold(e.DN), e.Kind, e.Directory, e.Anchor)
+	}
+	if e.Way != "" {
+		fmt.Fprintln(w, e.Way)
+	}
 	for _, f := range e.Features {
 		by := ""
 		if f.Assignment != "" {

@@ -269,6 +269,9 @@ func (v *statusView) engines(es []api.Engine) {
 		if p := e.Passwords; p != nil {
 			add("  passwords", "", p.Reached, "", "", "")
 		}
+		if p := e.Provisioning; p != nil {
+			add("  tenant → directory", "", p.Reached, "", "", "")
+		}
 	}
 	tableWithin(v.w, v.limit, "ENGINE|STATE|TRIED|DONE|NEXT|TOOK|FAILS|LAG|UNSETTLED", rows)
 }

@@ -3,6 +3,7 @@
 package answer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
@@ -29,6 +31,7 @@ type Options struct {
 	Gate    *gate.Gate
 	Census  *census.Census
 	Control *control.Control
+	Cache   *cloud.Cache
 	View    *objects.View
 	Run     *run.Runner
 	Tenancy *tenancy.Tenancy
@@ -59,6 +62,8 @@ type Explained struct {
 	// Of the attributes that belong to the features, by the tenant's names, sorted.
 	Extensions []string // that the policy's defaults let the owner of extensions manage
 	LeftOut    []string // that they let nobody manage
+
+	Way string // of what the tenant is the authority of: which way its values go; empty: from the directory to the tenant
 }
 
 // Explain returns who owns an object under a partition, the one in force if nil.
@@ -76,6 +81,9 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 		return Explained{}, err
 	}
 	id, err := a.o.View.Find(ctx, ref)
+	if b, brought := provisioning.Explain(a.o.Cache, p, ref); err != nil && brought {
+		return Explained{Object: b.Object, DN: b.Name, Kind: b.Kind, Features: []scoping.Explanation{b.Feature}, Waits: a.waits(b.Object)}, nil
+	}
 	if err != nil {
 		return Explained{}, err
 	}
@@ -95,7 +103,20 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	}
 	e.Features, e.Waits = p.Explain(sight.Place(id.Directory), sight.Kind), a.waits(id)
 	e.manages(p)
+	a.o.Gate.Read(func(s *ledger.State) { e.mastered(s.Rows.Get(id)) })
 	return e, nil
+}
+
+// mastered says of an object whose authority the tenant is that nobody writes the tenant for it, but for its password.
+func (e *Explained) mastered(row *ledger.Row) {
+	if e.Way = provisioning.Mastered(row); e.Way == "" {
+		return
+	}
+	for i, f := range e.Features {
+		if !f.Feature.Provisions() && f.Feature != scoping.PasswordHash && f.Feature != scoping.PasswordWriteback {
+			e.Features[i] = scoping.Explanation{Feature: f.Feature, Engine: scoping.None, Because: "the tenant is its authority", Lost: f.Lost}
+		}
+	}
 }
 
 // manages says which attributes a partition's defaults let the owners of the object's features manage, beyond and without what those always do.
@@ -159,7 +180,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	}
 	id, err := a.o.View.Find(ctx, ref)
 	if err != nil {
-		return out, err
+		return a.brought(ctx, ref, err)
 	}
 	sight := a.o.Census.Sight(id)
 	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone, Features: []scoping.Explanation{}}
@@ -185,6 +206,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 			if o, ok := a.o.View.Cloud(row); ok {
 				out.Cloud = &o
 			}
+			out.mastered(row)
 		}
 	})
 	out.Foreign = a.foreignReferences(out.Row, out.Cloud)
@@ -198,6 +220,35 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 		return nil
 	})
 	return out, err
+}
+
+// brought gathers what is known of an object of the tenant that has no counterpart in a directory; err is why none was found.
+func (a *Desk) brought(ctx context.Context, ref string, err error) (ObjectReport, error) {
+	out := ObjectReport{Unsettled: map[scoping.Feature]ledger.Unsettled{}, Record: map[scoping.Feature]string{}}
+	b, known := provisioning.Explain(a.o.Cache, a.o.Gate.Authority().Partition, ref)
+	if !known {
+		return out, err
+	}
+	out.Explained = Explained{Object: b.Object, DN: b.Name, Kind: b.Kind, Features: []scoping.Explanation{b.Feature}, Waits: a.waits(b.Object)}
+	a.o.Gate.Read(func(s *ledger.State) {
+		for f, u := range s.Unsettled[b.Object] {
+			out.Unsettled[f] = u
+			out.Debts = append(out.Debts, unbrought(ledger.Key{Object: b.Object, Feature: f}, b.Name, b.Feature.Engine, u))
+		}
+	})
+	if o, ok := a.o.Cache.Get(provisioning.CloudID(b.Object)); ok {
+		out.Cloud = &o
+	}
+	err = a.Audit(ctx, AuditFilter{Object: &b.Object}, func(e AuditEntry) error {
+		out.Journal = append(out.Journal, e)
+		return nil
+	})
+	return out, err
+}
+
+// unbrought is what is owed to a directory for an object of the tenant.
+func unbrought(k ledger.Key, name, engine string, u ledger.Unsettled) Debt {
+	return Debt{Key: k, Name: name, Owner: engine, Owed: standing.Debt{Code: standing.Differs, To: standing.Owner, Engine: engine}, Unsettled: u}
 }
 
 // foreignReferences names the references of a linked object that others wrote in the tenant (rule D3).
@@ -223,6 +274,9 @@ func (a *Desk) waits(id scoping.ObjectID) []string {
 	var out []string
 	for _, x := range a.o.View.Held() {
 		for _, e := range x.Entries {
+			if e.Object == id && id.IsCloud() {
+				out = append(out, fmt.Sprintf("%s: held set %s: tandem held show %s", e.Note, x.ID, x.ID))
+			}
 			if x.Class != ledger.OwnerChanges || e.Object != id {
 				continue
 			}
@@ -265,6 +319,12 @@ func (a *Desk) Debts() []Debt {
 				d.Name = n
 			}
 			out = append(out, d)
+		}
+		for _, k := range s.UnsettledKeys() {
+			if k.Object.IsCloud() {
+				b, _ := provisioning.Explain(a.o.Cache, auth.Partition, provisioning.CloudID(k.Object))
+				out = append(out, unbrought(k, cmp.Or(b.Name, k.Object.String()), b.Feature.Engine, s.Unsettled[k.Object][k.Feature]))
+			}
 		}
 	})
 	return out

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/census"
@@ -52,9 +53,11 @@ type EngineStatus struct {
 	Process Process
 	// Passwords is how it hands passwords over; nil: it owns none.
 	Passwords *Passwords
+	// Provisioning is how it brings objects of the tenant into directories; nil: it brings none.
+	Provisioning *Passwords
 }
 
-// Passwords is what is known of the runs in which an engine hands passwords over.
+// Passwords is what is known of the runs of an engine's stream beside the one of objects, as that of passwords.
 type Passwords struct {
 	Last  *run.Report  // nil: no run is known
 	Reach *reach.Tries // nil: it was not tried
@@ -124,6 +127,13 @@ func (a *Desk) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 		e.Passwords = &Passwords{Reach: a.o.Notes.Of(reach.Engine(ledger.RunKey(n, scoping.PasswordHash)))}
 		if r, ok := a.o.Run.LastPasswords(n); ok {
 			e.Passwords.Last = &r
+		}
+	}
+	if p := auth.Partition; p != nil && slices.ContainsFunc(p.Provisioning(), func(x scoping.Assignment) bool { return x.Engine == n }) {
+		key := ledger.RunKey(n, scoping.Feature(engine.Provisioning))
+		e.Provisioning = &Passwords{Reach: a.o.Notes.Of(reach.Engine(key))}
+		if r, ok := a.o.Run.Last(key); ok {
+			e.Provisioning.Last = &r
 		}
 	}
 	if p, ok := a.o.Engines.(Processes); ok {

@@ -27,11 +27,12 @@ type Explained struct {
 	// What the policy's defaults say of attributes of these features, by the tenant's names.
 	Extensions []string `json:"extensions,omitempty"` // carried by the owner of extensions
 	LeftOut    []string `json:"leftOut,omitempty"`    // managed by nobody
+	Way        string   `json:"way,omitempty"`        // of what the tenant is the authority of: which way its values go
 }
 
 func explainedOf(e answer.Explained) Explained {
 	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features, Waits: e.Waits,
-		Extensions: e.Extensions, LeftOut: e.LeftOut}
+		Extensions: e.Extensions, LeftOut: e.LeftOut, Way: e.Way}
 	if out.Features == nil {
 		out.Features = []scoping.Explanation{}
 	}

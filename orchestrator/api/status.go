@@ -99,6 +99,8 @@ type Engine struct {
 
 	Passwords *Passwords `json:"passwords"` // how it hands passwords over; null: it owns none
 
+	Provisioning *Passwords `json:"provisioning,omitempty"` // how it brings objects of the tenant into directories
+
 	LastFull *string `json:"lastFullRun"` // the end of its last complete full run; null: none is known
 
 	Reached               // how its tries to run went
@@ -107,7 +109,7 @@ type Engine struct {
 	Process      *Process `json:"process"`      // null: not known
 }
 
-// Passwords is how an engine hands passwords over.
+// Passwords is how an engine hands passwords over, or brings objects of the tenant into directories.
 type Passwords struct {
 	Last *Sync `json:"lastRun"`
 	Reached
@@ -126,6 +128,12 @@ func engineOf(e answer.EngineStatus, now time.Time) Engine {
 	}
 	if e.Last != nil {
 		out.Last, out.Lag = ptr(syncOf(*e.Last)), ptr(now.UnixMilli()-e.Last.At)
+	}
+	if p := e.Provisioning; p != nil {
+		out.Provisioning = &Passwords{Reached: reachedOf(p.Reach)}
+		if p.Last != nil {
+			out.Provisioning.Last = ptr(syncOf(*p.Last))
+		}
 	}
 	if p := e.Passwords; p != nil {
 		out.Passwords = &Passwords{Reached: reachedOf(p.Reach)}

@@ -201,7 +201,16 @@ func errorsRetry(ctx context.Context, c *call, q RefRequest) (any, Outcome, erro
 	var runs []run.Report
 	for _, n := range c.h.o.Engines() {
 		slices.SortFunc(by[n], scoping.ObjectID.Compare)
-		if ids := slices.Compact(by[n]); len(ids) > 0 {
+		ids := slices.Compact(by[n])
+		brought := slices.ContainsFunc(ids, scoping.ObjectID.IsCloud)
+		if ids = slices.DeleteFunc(ids, scoping.ObjectID.IsCloud); brought {
+			r, err := h.Provision(ctx, n, run.SyncOptions{By: c.by})
+			if err != nil {
+				return nil, Outcome{}, err
+			}
+			runs, out.Runs = append(runs, r), append(out.Runs, syncOf(r))
+		}
+		if len(ids) > 0 {
 			r, err := h.Settle(ctx, n, ids)
 			if err != nil {
 				return nil, Outcome{}, err

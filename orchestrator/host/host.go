@@ -210,7 +210,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 		Look: h.ensureCensus, LookAtTenant: h.lookAtTenant, Unregistered: o.Unregistered, Survey: o.Survey, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
 		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Room: o.Store.MakeRoom, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
-	h.Desk = answer.New(answer.Options{Gate: h.gate, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
+	h.Desk = answer.New(answer.Options{Gate: h.gate, Cache: o.Cache, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
 		Store: o.Store, Shelf: shelf, Look: h.ensureCensus})
 	if o.Deliverer != nil {
 		h.passwords = writeback.New(writeback.Options{Gate: h.gate, Census: o.Census, Engines: o.Deliverer, Tenant: o.Tenant, Relay: o.Relay, Clock: o.Clock, Entitle: h.Entitle, Own: o.Own,

@@ -137,7 +137,7 @@ func (c Case) strange() (Verdict, bool) {
 	case !slices.Contains(value(*c.Found, c.Link.Attribute), c.Link.Value):
 		return refused(engine.Held, CodeLinkChanged, "somebody changed %s, which was %s: put it back", c.Link.Attribute, c.Link.Value), true
 	case c.Found.Protected != "":
-		return refused(engine.Refused, CodeProtected, "%s", c.Found.Protected), true
+		return refused(engine.Failed, CodeProtected, "%s", c.Found.Protected), true
 	}
 	return Verdict{}, false
 }
@@ -178,11 +178,11 @@ func (c Case) person() (Verdict, bool) {
 			}
 			switch {
 			case p.Protected != "" || p.Class == "computer":
-				return refused(engine.Refused, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, by, p.Protected), true
+				return refused(engine.Failed, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, by, p.Protected), true
 			case c.Owned(p.Object) != "" && c.Parted(p.Object):
 				return c.ask(CodeRelink, p.Found, "%s has the same %s, and is of somebody who left: %s of the tenant", p.DN, by, c.Owned(p.Object)), true
 			case c.Owned(p.Object) != "":
-				return refused(engine.Refused, CodeLinked, "%s has the same %s, and belongs to %s of the tenant", p.DN, by, c.Owned(p.Object)), true
+				return refused(engine.Failed, CodeLinked, "%s has the same %s, and belongs to %s of the tenant", p.DN, by, c.Owned(p.Object)), true
 			case p.Deleted && c.Answered(c.question(CodeJoin, p.Found)) == ledger.HoldApproved:
 				continue // a person said that it is to be made anew
 			case p.Deleted:

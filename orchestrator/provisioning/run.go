@@ -108,7 +108,8 @@ type run struct {
 	tries  map[scoping.ObjectID]int  // how often something else was there than was seen a moment before
 	asks   map[bin][]ledger.HeldEntry
 
-	names map[string]placed // containers by directory and DN
+	names map[string]placed                        // containers by directory and DN
+	by    map[scoping.ObjectID]*scoping.Assignment // whom assignments take
 }
 
 type placed struct {
@@ -146,6 +147,7 @@ func (r *run) all(ctx context.Context) error {
 	}
 	assignments := r.assignments("")
 	t := take(r.o.Cache, assignments)
+	r.by = t.by
 	for i := range assignments {
 		a := assignments[i]
 		if a.Engine != r.engine {
@@ -168,6 +170,9 @@ func (r *run) all(ctx context.Context) error {
 	}
 	if r.shadow {
 		return nil
+	}
+	if err := r.forget(ctx); err != nil {
+		return err
 	}
 	return r.keepHeld(ctx)
 }
@@ -414,8 +419,48 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 				return sent, err
 			}
 		}
+		if r.rest[x.s.id] || x.v.Settles {
+			if err := r.leave(ctx, f, x.s, *j); err != nil {
+				return sent, err
+			}
+		}
 	}
 	return sent, nil
+}
+
+// leave keeps the last answer about a source that settled nothing, for people, or that it is settled; what was said before is not said again.
+func (r *run) leave(ctx context.Context, f scoping.Feature, s *subject, j Judgement) error {
+	if r.shadow {
+		return nil
+	}
+	var last ledger.Unsettled
+	var said bool
+	r.o.Gate.Read(func(led *ledger.State) { last, said = led.Unsettled[s.id][f] })
+	settled := j.Outcome == engine.Applied || j.Outcome == engine.Unchanged || j.Outcome == engine.Released
+	if settled && !said || !settled && said && last.Reason == j.Code {
+		return nil
+	}
+	id := s.id
+	return r.o.Gate.Record(ctx, ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Kind: kindOf(f), Name: j.Name, Feature: f, Outcome: j.Outcome, Code: j.Code, Reason: j.Reason,
+		Closed: settled, Epoch: r.o.Gate.Authority().Epoch})
+}
+
+// forget ends what is remembered of sources that no assignment is about any more.
+func (r *run) forget(ctx context.Context) error {
+	if !r.report.Complete {
+		return nil
+	}
+	var rs []ledger.Record
+	r.o.Gate.Read(func(led *ledger.State) {
+		for _, k := range led.UnsettledKeys() {
+			by := r.by[k.Object]
+			if j := r.said[k.Object]; k.Object.IsCloud() && (by == nil || by.Engine == r.engine) && (j == nil || j.Outcome == engine.Unchanged || j.Outcome == engine.Released) {
+				id := k.Object
+				rs = append(rs, ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Feature: k.Feature, Outcome: engine.Released, Code: string(gate.CodeNotOwner), Closed: true})
+			}
+		}
+	})
+	return r.o.Gate.Record(ctx, rs...)
 }
 
 type decided struct {

@@ -1,0 +1,67 @@
+package provisioning
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Brought is what is known of an object of the tenant on its way into a directory.
+type Brought struct {
+	Object  scoping.ObjectID
+	Name    string
+	Kind    scoping.Kind
+	Feature scoping.Explanation // who brings it, and why; engine none: nobody
+}
+
+// Explain says who brings a living object of the tenant into a directory, by its id there or its sign-in name; false: the tenant has none of that name.
+func Explain(cache *cloud.Cache, p *scoping.Partition, ref string) (b Brought, found bool) {
+	o, found := cache.Get(ref)
+	if !found && strings.Contains(ref, "@") {
+		o, found = cache.ByUPN(ref)
+	}
+	id, err := scoping.Cloud(o.ID)
+	f := scoping.ProvisioningOf(o.Kind)
+	if !found || err != nil || f == "" || p == nil {
+		return b, false
+	}
+	b = Brought{Object: id, Name: o.Values.First(cloud.DisplayName), Kind: o.Kind, Feature: scoping.Explanation{Feature: f, Engine: scoping.None, Lost: []scoping.Lost{}}}
+	if why := OfTheCloud(o); why != "" {
+		b.Feature.Because = "tenant → directory: it is no object of the cloud's own: " + why
+		return b, true
+	}
+	all := p.Provisioning()
+	t := take(cache, all)
+	a := t.by[id]
+	if a == nil || !slices.Contains(a.Features, f) {
+		b.Feature.Because = "tenant → directory: no assignment takes it"
+		return b, true
+	}
+	b.Feature.Engine, b.Feature.Assignment = a.Engine, a.Name
+	b.Feature.Because = fmt.Sprintf("tenant → directory: the assignment brings it from %s to %s", a.From, a.Under.DN)
+	if why := t.frozen[a.Name]; why != "" {
+		b.Feature.Because += "; it is frozen: " + why
+	}
+	for i := range all {
+		if ids, _ := members(cache, &all[i]); all[i].Name != a.Name && slices.Contains(ids, o.ID) {
+			b.Feature.Lost = append(b.Feature.Lost, scoping.Lost{Assignment: all[i].Name, Engine: all[i].Engine, Because: fmt.Sprintf("it takes the object as well, with the lower priority %d; %q has %d", all[i].Priority, a.Name, a.Priority)})
+		}
+	}
+	return b, true
+}
+
+// Mastered says of a link whose authority the tenant is what that means; empty: the directory is.
+func Mastered(row *ledger.Row) string {
+	if row == nil || row.Cloud == 0 {
+		return ""
+	}
+	how := "it was made of"
+	if row.Origin == ledger.Joined {
+		how = "it was joined with"
+	}
+	return fmt.Sprintf("tenant → directory: %s object %s of the tenant, which is its authority since record %d of the log: what the tenant has is written to the directory, and nothing the other way but its password", how, row.CloudID, row.Cloud)
+}
