@@ -117,9 +117,17 @@ func showHeld(w io.Writer, h api.Held) {
 	}
 }
 
+// verb puts an operation into words.
+func verb(op string) string {
+	if op == "re-link" {
+		return op
+	}
+	return strings.ReplaceAll(op, "-", " ")
+}
+
 // heldLine says what one write would change, value by value.
 func heldLine(e api.HeldEntry) string {
-	out := strings.ReplaceAll(e.Op, "-", " ") + " " + e.Name
+	out := verb(e.Op) + " " + e.Name
 	if e.End != "" {
 		out += ": without " + cmp.Or(e.EndName, e.End)
 	}
