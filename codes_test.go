@@ -36,6 +36,7 @@ var chapters = []chapter{
 	{"What held sets hold", []string{"orchestrator/ledger Class"}, nil},
 	{"What plans and waves find", []string{"orchestrator/plan Code", "orchestrator/plan ou-*", "orchestrator/plan group-*"}, nil},
 	{"What a wave waits for", []string{"orchestrator/wave For"}, nil},
+	{"What is told", []string{"orchestrator/alarm Event", "orchestrator/alarm Level", "orchestrator/notify Event"}, nil},
 	{"Why an object is left out", []string{"plugins/cloudsync exclusion()", "plugins/cloudsync userExclusion()", "plugins/cloudsync contactExclusion()", "plugins/cloudsync groupExclusion()", "plugins/expression *", "plugins/connect Clause{}", "plugins/connect evaluate()"}, nil},
 	{"Passwords", []string{"plugins/directory/password Code", "orchestrator/tenant/cloud PasswordAnswer", "plugins/engine Delivery*", "orchestrator/gate Denial"}, nil},
 	{"From the tenant into a directory", []string{"orchestrator/provisioning Code", "plugins/cloudsync/mapping Code"}, nil},
