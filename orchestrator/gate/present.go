@@ -70,7 +70,7 @@ func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 func anchored(c Case) (Verdict, bool) {
 	switch {
 	case c.Sight.AnchorBad != "":
-		return settle(engine.Held, c.Sight.AnchorBad, "the source anchor cannot be used: mend mS-DS-ConsistencyGuid in the directory"), true
+		return settle(engine.Held, c.Sight.AnchorBad, "the source anchor cannot be used: fix mS-DS-ConsistencyGuid in the directory"), true
 	case c.Row != nil && c.Row.Anchor != "" && c.Row.Anchor != c.Sight.Anchor:
 		return settle(engine.Held, CodeAnchorChanged, fmt.Sprintf("joined under anchor %s, the directory now says %s", c.Row.Anchor, c.Sight.Anchor)), true
 	}

@@ -9,7 +9,7 @@ var sentences = map[Code]string{
 	CodeSecret:           "its engine proposes as a secret what cannot be one",
 	CodeUnknownWant:      "its engine wants something that nobody knows",
 	CodeSeveralManagers:  "its engine names more than one manager",
-	CodeInvalidValue:     "a value is not one that the tenant takes: mend it in the directory",
+	CodeInvalidValue:     "a value is not one that the tenant takes: fix it in the directory",
 	CodeTooLarge:         "its values are more than a proposal may have",
 	CodeRepeated:         "its engine proposed it too often in one run",
 	CodeExcess:           "its engine proposes too much that is not its own",
@@ -40,7 +40,7 @@ var sentences = map[Code]string{
 	CodeRejected:   "a person rejected it",
 	CodeNotKept:    "what was written did not last in the tenant; `tandem errors retry` tries once more",
 	CodeNotShown:   "the tenant does not show yet what was written a moment ago",
-	CodeIncomplete: "the tenant creates nothing without what is missing: mend it in the directory",
+	CodeIncomplete: "the tenant creates nothing without what is missing: fix it in the directory",
 
 	CodeNotSeen:        "the host's account does not see it in the directory",
 	CodeGone:           "it is deleted in the directory",
@@ -60,8 +60,8 @@ var sentences = map[Code]string{
 	CodeStaysLinked: "its engine's rules leave it out; it stays in the tenant and its members go on",
 	CodeStaysAsIs:   "its engine's rules leave it out; it stays in the tenant as it is",
 
-	CodeAnchorInvalid:      "the source anchor cannot be used: mend mS-DS-ConsistencyGuid in the directory",
-	CodeDuplicateAnchor:    "another living object has the same source anchor: mend mS-DS-ConsistencyGuid in the directory",
+	CodeAnchorInvalid:      "the source anchor cannot be used: fix mS-DS-ConsistencyGuid in the directory",
+	CodeDuplicateAnchor:    "another living object has the same source anchor: fix mS-DS-ConsistencyGuid in the directory",
 	CodeAnchorChanged:      "the directory says another source anchor now than the one that it was joined under",
 	CodeUnverifiedSuffix:   "its sign-in name has a domain that the tenant has not verified",
 	CodeUPNTaken:           "somebody else in the tenant has its sign-in name",

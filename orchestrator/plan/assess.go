@@ -190,7 +190,7 @@ func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collecto
 			if slices.ContainsFunc(frozen, func(f objects.FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
 				continue // said below, with its fix
 			}
-			c.add(wave.Blocker, codeVanished, "an OU of the policy is gone from the directory; nothing is deleted because of that: mend the policy", d.Was)
+			c.add(wave.Blocker, codeVanished, "an OU of the policy is gone from the directory; nothing is deleted because of that: fix the policy", d.Was)
 			continue
 		}
 		if d.What == scoping.Recreated {
