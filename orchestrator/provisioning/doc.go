@@ -30,7 +30,7 @@ type Census interface {
 	gate.Census
 	// AsOf returns what was seen of a directory, and the URL of the controller that is read.
 	AsOf(name string) (p directory.AsOf, url string, known bool)
-	// Resolve finds a container by name.
+	// Resolve finds a container by name, or by "<GUID=…>".
 	Resolve(ctx context.Context, name, dn string) (guid scoping.GUID, canonical string, ancestors []scoping.GUID, err error)
 	// Root returns the directory's naming context.
 	Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error)

@@ -195,6 +195,14 @@ func (r *run) container(ctx context.Context, a scoping.Assignment, dn string) sc
 	return guid
 }
 
+// nameNow is the DN of an assignment's container: it is the one with its objectGUID, and may have been renamed or moved since it was named. Of one that is not there it is the old one.
+func (r *run) nameNow(ctx context.Context, a scoping.Assignment) string {
+	if _, dn, _, err := r.o.Census.Resolve(ctx, a.Directory, "<GUID="+a.Under.GUID.String()+">"); err == nil {
+		return dn
+	}
+	return a.Under.DN
+}
+
 // purged asks the tenant itself whether it has an object no more, among the living and the deleted ones.
 func (r *run) purged(ctx context.Context, kind scoping.Kind, id string) bool {
 	for _, deleted := range []bool{false, true} {

@@ -194,7 +194,7 @@ func (r *run) assignment(ctx context.Context, a scoping.Assignment, f scoping.Fe
 	if err != nil {
 		return err
 	}
-	request := engine.MapRequest{Feature: f, Assignment: a.Name, Container: scoping.ObjectID{Directory: a.Directory, GUID: a.Under.GUID}, ContainerDN: a.Under.DN, Domain: at.domain}
+	request := engine.MapRequest{Feature: f, Assignment: a.Name, Container: scoping.ObjectID{Directory: a.Directory, GUID: a.Under.GUID}, ContainerDN: r.nameNow(ctx, a), Domain: at.domain}
 	begin, err := r.o.Engines.Map(ctx, r.engine, request, nil, func([]engine.Mapping) error { return nil })
 	if err != nil {
 		return fmt.Errorf("asking engine %s how it maps: %w", r.engine, err)

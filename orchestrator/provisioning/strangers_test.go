@@ -102,3 +102,16 @@ func TestWhomWeDisabledAndDidNotAgreeAboutYetIsEnabledWhenHeComesBack(t *testing
 		t.Error("who came back stays disabled")
 	}
 }
+
+func TestAContainerThatIsRenamedOrMovedIsTheSame(t *testing.T) {
+	w := newWorld(t, 1, "")
+	p := w.hire(1)
+	w.rest()
+	w.renamed = "OU=Newer,OU=People,DC=contoso,DC=test"
+	p.dept = "b"
+	w.hire(2)
+	r := w.rest()
+	if !r.Complete || w.one1(1).values["department"][0] != "b" || w.one1(2).off {
+		t.Errorf("%+v", r)
+	}
+}

@@ -84,6 +84,7 @@ type world struct {
 
 	people  map[int]*person
 	members map[int]bool
+	renamed string // the DN that the container got; empty: it has its own
 	title   string // by which rules the engine maps
 
 	dies    int          // the process ends at this append from now; 0: not
@@ -269,10 +270,11 @@ func (w *world) Root(context.Context, string) (scoping.GUID, string, error) {
 }
 
 func (w *world) Resolve(_ context.Context, _, dn string) (scoping.GUID, string, []scoping.GUID, error) {
-	if dn != "OU=Hires,DC=contoso,DC=test" {
+	now := cmp.Or(w.renamed, "OU=Hires,DC=contoso,DC=test")
+	if dn != now && dn != "<GUID="+hires.String()+">" {
 		return scoping.GUID{}, "", nil, errors.New("no such container")
 	}
-	return hires, dn, []scoping.GUID{top}, nil
+	return hires, now, []scoping.GUID{top}, nil
 }
 
 // The engine.
