@@ -150,6 +150,11 @@ func TestAHireInTheTenantBecomesAnAccount(t *testing.T) {
 		taken := w.hire(3, nil)
 		w.open()
 		w.importText(fmt.Sprintf(hiresPolicy, s.base, s.base))
+		_, err := w.tandem.Host().SyncAll(t.Context(), "connect", run.SyncOptions{}) // so that the directory is known
+		w.must(err)
+		if js, err := w.tandem.Host().Bringing(t.Context(), "", s.base); err != nil || len(js) != 3 || js[0].Write.Op != "add" || len(w.accounts()) != 0 {
+			t.Fatalf("what would be brought: %v %+v", err, js)
+		}
 
 		r := w.sync()
 		if r.Creates != 3 || !r.Complete || r.Failed+r.Held+r.Refused > 0 {

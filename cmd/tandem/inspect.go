@@ -203,9 +203,17 @@ func showDiff(w io.Writer, d api.Diff) {
 }
 
 func showDifference(w io.Writer, x api.Difference) {
-	fmt.Fprintf(w, "%s %s\n", bold(x.Op), x.Object)
+	if x.Way != "" {
+		fmt.Fprintf(w, "%s %s (%s)\n", bold(x.Op), x.Object, x.Way)
+	} else {
+		fmt.Fprintf(w, "%s %s\n", bold(x.Op), x.Object)
+	}
 	for _, k := range slices.Sorted(maps.Keys(x.Attributes)) {
-		fmt.Fprintf(w, "  %s: %s → %s\n", k, value(x.Attributes[k].Tenant), value(x.Attributes[k].Wanted))
+		was := x.Attributes[k].Tenant
+		if x.Way != "" {
+			was = x.Attributes[k].Directory
+		}
+		fmt.Fprintf(w, "  %s: %s → %s\n", k, value(was), value(x.Attributes[k].Wanted))
 	}
 	if x.Reason != "" {
 		fmt.Fprintf(w, "  %s\n", x.Reason)

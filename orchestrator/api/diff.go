@@ -7,7 +7,9 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/plan"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -32,12 +34,14 @@ type Difference struct {
 	Op         string            `json:"op"`
 	Attributes map[string]Change `json:"attributes"`
 	Reason     string            `json:"reason,omitempty"`
+	Way        string            `json:"way,omitempty"` // "tenant → directory" of what would be written into a directory; empty: to the tenant
 }
 
 // Change is one attribute: null where there is no value, a list where there are several.
 type Change struct {
-	Tenant any `json:"tenant"`
-	Wanted any `json:"wanted"`
+	Tenant    any `json:"tenant"`
+	Directory any `json:"directory,omitempty"` // of what would be written into a directory: what is there
+	Wanted    any `json:"wanted"`
 }
 
 func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
@@ -48,6 +52,14 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
+	brought, err := c.h.o.Host().Bringing(ctx, q.Engine, q.Under)
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	for _, j := range brought {
+		d.Differences = append(d.Differences, broughtOf(j))
+	}
+	d.Objects = max(d.Objects, len(d.Differences))
 	var o Outcome
 	if n := len(d.Differences); n > 0 {
 		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%s would write %d of %s", d.Engine, n, scoping.Many(d.Objects, "object", "objects"))}
@@ -58,6 +70,31 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 func (c *call) diff(ctx context.Context, o plan.DiffOptions) (Diff, error) {
 	name, n, js, err := c.h.o.Host().Diff(ctx, o)
 	return Diff{Engine: name, Objects: n, Differences: differencesOf(js)}, err
+}
+
+// broughtOf is the first write for an object of the tenant into a directory.
+func broughtOf(j provisioning.Judgement) Difference {
+	d := Difference{Object: j.Name, Op: "update", Attributes: map[string]Change{}, Way: "tenant → directory", Reason: j.Reason}
+	switch w := j.Write; w.Op {
+	case provision.Add:
+		d.Op = "create"
+	case provision.Delete:
+		d.Op = "delete"
+	case provision.Rename:
+		d.Attributes["cn"] = Change{Directory: w.WasName, Wanted: w.Name}
+	case provision.Move:
+		d.Attributes["parent"] = Change{Directory: w.From.String(), Wanted: w.Container.String()}
+	}
+	for _, s := range j.Write.Set {
+		d.Attributes[s.Attribute] = Change{Directory: plain(s.Was), Wanted: plain(s.To)}
+	}
+	if s := j.Write.Disabled; s != nil {
+		d.Attributes["accountDisabled"] = Change{Directory: s.Was, Wanted: s.To}
+	}
+	for _, r := range j.Write.Refs {
+		d.Attributes[r.Attribute] = Change{Wanted: fmt.Sprintf("%d more, %d fewer", len(r.Add), len(r.Remove))}
+	}
+	return d
 }
 
 // differencesOf merges what is said of the features of one object. Judgements come ordered by object.

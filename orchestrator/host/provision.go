@@ -22,6 +22,37 @@ func (h *Host) Provision(ctx context.Context, name string, o run.SyncOptions) (r
 	})
 }
 
+// Bringing returns what an engine would write now into containers under a DN for objects of the tenant; without a name, every engine. Nothing is written or kept.
+func (h *Host) Bringing(ctx context.Context, name, under string) (out []provisioning.Judgement, err error) {
+	p := h.gate.Authority().Partition
+	if h.brings == nil || p == nil {
+		return nil, nil
+	}
+	dir, guid, _, err := h.Resolve(ctx, under)
+	if err != nil {
+		return nil, err
+	}
+	engines, wanted := []string{}, map[string]bool{}
+	for _, a := range p.Provisioning() {
+		if a.Directory == dir && (a.Under.GUID == guid || slices.Contains(a.Under.Ancestors, guid)) && (name == "" || a.Engine == name) {
+			engines, wanted[a.Name] = append(engines, a.Engine), true
+		}
+	}
+	slices.Sort(engines)
+	for _, e := range slices.Compact(engines) {
+		r, err := h.brings.Run(ctx, e, true)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range r.Judgements {
+			if wanted[j.Assignment] && j.Write != nil {
+				out = append(out, j)
+			}
+		}
+	}
+	return out, nil
+}
+
 // SyncAll is what `tandem sync` does: the engine's objects, its passwords, and what it brings from the tenant. What is cut down to a part of a directory is about objects alone.
 func (h *Host) SyncAll(ctx context.Context, name string, o run.SyncOptions) (run.Report, error) {
 	out, err := h.Runner.SyncAll(ctx, name, o)

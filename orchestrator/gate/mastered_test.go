@@ -1,0 +1,55 @@
+package gate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/plugins/credential"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// What was made of an object of the tenant is written to the tenant by nobody: neither its values nor its death nor its references.
+func TestWhatWasMadeOfTheTenantsObjectsDoesNotComeBack(t *testing.T) {
+	mastered := func(c *gate.Case) { c.Row.Cloud = 7 }
+	decideAll(t, linked, []variant{
+		{"another value", mastered, func(p *engine.Proposal) { p.Desired[cloud.DisplayName] = text("Anna") }, engine.Released, gate.CodeCloudMastered},
+		{"a tombstone", mastered, func(p *engine.Proposal) { p.Want = engine.Gone }, engine.Released, gate.CodeCloudMastered},
+		{"left out", mastered, func(p *engine.Proposal) { p.Want, p.Reason = engine.Excluded, "x" }, engine.Released, gate.CodeCloudMastered},
+		{"its manager", mastered, func(p *engine.Proposal) {
+			p.Feature, p.Desired, p.Refs = scoping.References, nil, map[string]engine.Refs{cloud.Manager: {Whole: true}}
+		}, engine.Released, gate.CodeCloudMastered},
+		{"one that the directory feeds", nil, nil, engine.Unchanged, ""},
+	})
+}
+
+// Nobody is made again in the tenant of what lies where objects of the tenant are brought: it may be one whose write had no answer.
+func TestWhatLiesWhereObjectsAreBroughtIsNotMadeAgain(t *testing.T) {
+	brought := func(c *gate.Case) { c.Brought = "new hires" }
+	decideAll(t, newcomer, []variant{
+		{"a newcomer there", brought, nil, engine.Held, gate.CodeCloudMasteredQ},
+		{"who died there", func(c *gate.Case) { c.Brought, c.Sight.Gone = "new hires", true }, nil, engine.Deferred, gate.CodeGone},
+		{"a newcomer elsewhere", nil, nil, engine.Applied, ""},
+	})
+}
+
+// The password of such an account is the directory's, but for the one that it was made with.
+func TestThePasswordThatNobodyKnowsIsNotHandedOver(t *testing.T) {
+	made := credential.Stamp{Version: 1, Changed: time.Unix(1_700_000_000, 0), Invocation: guid(9), USN: 4}
+	later := made
+	later.Version, later.USN = 2, 9
+	for name, x := range map[string]struct {
+		stamp   credential.Stamp
+		outcome engine.Outcome
+		code    gate.Code
+	}{"made with the account": {made, engine.Unchanged, gate.CodeNobodyKnows}, "set later": {later, engine.Wanted, "password-wanted"}} {
+		c := linked()
+		c.Row.Cloud, c.Row.Stamp = 7, made.Text()
+		p := engine.Proposal{Seq: 1, Object: ann, Kind: scoping.User, Parent: sales, Feature: scoping.PasswordHash, Grant: 1, Epoch: epoch(5), Want: engine.Present, Password: &engine.Password{Stamp: x.stamp}}
+		if v := gate.Decide(c, p); v.Outcome != x.outcome || v.Code != x.code {
+			t.Errorf("%s: %s %q (%s)", name, v.Outcome, v.Code, v.Reason)
+		}
+	}
+}
