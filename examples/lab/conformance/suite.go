@@ -37,7 +37,7 @@ type scenario struct {
 func Run(t *testing.T, open func(t *testing.T) Target) {
 	target := open(t)
 	for _, group := range [][]scenario{bindScenarios, searchScenarios, nameScenarios, writeScenarios, syncScenarios, tombstoneScenarios,
-		pagingScenarios, delegatedScenarios} {
+		pagingScenarios, delegatedScenarios, provisionScenarios} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) { s.run(newClient(t, target)) })
 		}

@@ -27,6 +27,9 @@ func (m *Model) Move(dn, newParent string) error {
 
 // rename is modifyDN; an empty newParent keeps the container.
 func (m *Model) rename(id identity, dn, newRDN, newParent string, deleteOld bool) error {
+	if strings.HasPrefix(dn, "<") {
+		return noSuchObject(dn) // as Samba, which takes a DN alone here
+	}
 	o, err := m.resolveLive(dn)
 	if err != nil {
 		return err
