@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"plugins/engine/plugin":          {"plugins/credential", "plugins/engine", "plugins/engine/plugin/enginepb", "plugins/provision", "plugins/secret", "scoping"},
 	"plugins/engine/plugin/enginepb": {},
 	"plugins/engine/enginetest":      {"plugins/engine", "plugins/engine/plugin"},
-	"plugins/engine/conformance":     {"plugins/engine", "plugins/secret", "scoping"},
+	"plugins/engine/conformance":     {"plugins/engine", "plugins/provision", "plugins/secret", "scoping"},
 	"plugins/directory":              {"plugins/directory/internal", "plugins/secret", "scoping"},
 	"plugins/directory/access":       {"scoping"},
 	"plugins/directory/internal":     {"scoping"},

@@ -37,7 +37,8 @@ func TestEngineKeepsTheContract(t *testing.T) {
 	config := w.config
 	config.DataDir = ""
 	config.Directories = slices.Clone(config.Directories)
-	config.Directories[0].Accounts = map[scoping.Purpose]engine.Account{scoping.Reset: {User: w.model.AdminUser(), Password: secret.Take([]byte(password))}}
+	config.Directories[0].Accounts = map[scoping.Purpose]engine.Account{scoping.Reset: {User: w.model.AdminUser(), Password: secret.Take([]byte(password))},
+		scoping.Provision: {User: w.model.AdminUser(), Password: secret.Take([]byte(password))}}
 	signsIn := func(tb testing.TB, with string) bool {
 		d := config.Directories[0]
 		s, err := directory.Dial(tb.Context(), directory.Connection{Name: d.Name, URLs: d.URLs, Base: d.Base, CA: d.CA, User: "sales0@contoso.test", Password: with})
@@ -59,7 +60,13 @@ func TestEngineKeepsTheContract(t *testing.T) {
 		},
 		Config: config, Mistaken: engine.Config{Settings: []byte(`{"agents":{"minimum":0,"embedded":99},"provisioning":{"attributes":["adminCount"]}}`)}, Mistakes: 3,
 		Scopes: []scoping.Scope{scope}, Expect: expect, Extensions: []string{"extensionAttribute1", "extension_0123456789abcdef0123456789abcdef_employeeNumber"},
-		Map:     mapped(t),
+		Map: mapped(t),
+		Provision: &conformance.Provisioning{Directory: "contoso", Target: *w.adding(), Values: ann, Made: func(tb testing.TB) int {
+			if _, err := w.model.Lookup(w.dn("CN=" + w.adding().Link.Value + ",OU=Sales")); err != nil {
+				return 0
+			}
+			return 1
+		}},
 		Deliver: &conformance.Delivering{User: w.id("CN=sales0,OU=Sales"), Has: signsIn},
 		Change: func(testing.TB) []scoping.ObjectID {
 			title += "a"

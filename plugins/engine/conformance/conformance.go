@@ -55,6 +55,9 @@ type Options struct {
 	// Deliver says whose password is set to ask the rules about deliveries; nil: they are not asked.
 	Deliver *Delivering
 
+	// Provision says what is added to a directory to ask the rules about provisioning; nil: they are not asked.
+	Provision *Provisioning
+
 	// Map says what is mapped to ask the rules about mappings; nil: they are not asked.
 	Map *Mapped
 

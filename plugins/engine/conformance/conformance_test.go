@@ -32,12 +32,16 @@ type model struct {
 	password *string // of object 1; shared with the test
 	maps     *int    // how many mappings began; shared with the test
 	once     engine.Once
+	sink     *sink // shared with the test
 }
 
 // Deliver sets the one password.
 func (m *model) Deliver(ctx context.Context, d engine.Delivery, in <-chan engine.Permit, out chan<- engine.DeliverEvent) error {
 	if !m.once.First(d.ID) && m.flaw != "carries an id out twice" {
 		return engine.Tell(ctx, out, engine.DeliveryResult{ID: d.ID, Code: engine.DeliveryRepeated})
+	}
+	if d.Provision != nil || d.Look != nil {
+		return m.provision(ctx, d, in, out)
 	}
 	if m.flaw == "writes before the permit" {
 		*m.password = "early"
@@ -105,7 +109,7 @@ func (m *model) Describe(context.Context) (engine.Description, error) {
 	m.told++
 	d := engine.Description{Kind: "model", Version: "1", Contract: 1, Release: "clean", Features: []scoping.Feature{scoping.Users, scoping.References, scoping.UserProvisioning},
 		Writes: map[scoping.Feature][]string{scoping.Users: {"displayName"}, scoping.References: {"manager"}, scoping.UserProvisioning: {"cn"}},
-		Reads:  map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"displayName", "manager"}}}, Delivers: []scoping.Feature{scoping.PasswordWriteback}}
+		Reads:  map[scoping.Kind]engine.Reads{scoping.User: {Attributes: []string{"displayName", "manager"}}}, Delivers: []scoping.Feature{scoping.PasswordWriteback, scoping.UserProvisioning}}
 	switch m.flaw {
 	case "delivers in silence":
 		d.Delivers = nil
@@ -383,7 +387,8 @@ func options(t *testing.T, f flaw, wire bool) conformance.Options {
 		}
 		o.Expect = append(o.Expect, e)
 	}
-	password, mappings := "", 0
+	password, mappings, into := "", 0, &sink{}
+	o.Provision = provisioning(into)
 	o.Deliver = &conformance.Delivering{User: id(0), Has: func(_ testing.TB, with string) bool { return password == with }}
 	named := func(n int, values map[string]engine.Value) engine.Source {
 		return engine.Source{Object: scoping.ObjectID{Directory: scoping.Tenant, GUID: guid(n)}, Kind: scoping.User, Values: values}
@@ -392,7 +397,7 @@ func options(t *testing.T, f flaw, wire bool) conformance.Options {
 	forever := make(chan struct{})
 	t.Cleanup(func() { close(forever) })
 	o.Start = func(tb testing.TB) engine.Engine {
-		m := &model{objects: &objects, flaw: f, watchers: forever, password: &password, maps: &mappings}
+		m := &model{objects: &objects, flaw: f, watchers: forever, password: &password, maps: &mappings, sink: into}
 		if wire {
 			return enginetest.Wire(tb, m)
 		}
@@ -415,28 +420,34 @@ func TestAGoodEnginePassesOverTheWire(t *testing.T) {
 
 func TestEachFlawIsCaughtByItsRule(t *testing.T) {
 	for f, rule := range map[flaw]string{
-		"changes its mind":      "describes_itself",
-		"old contract":          "describes_itself",
-		"writes nothing":        "describes_itself",
-		"one mistake at a time": "reports_every_mistake",
-		"forgets an ack":        "acknowledges_grants",
-		"leaves one out":        "proposes_all_once",
-		"proposes one twice":    "proposes_all_once",
-		"falls back":            "proposes_all_once",
-		"large batches":         "proposes_all_once",
-		"incomplete":            "proposes_all_once",
-		"no controller":         "proposes_all_once",
-		"no report":             "proposes_all_once",
-		"talks on":              "proposes_all_once",
-		"gives no reason":       "proposes_soundly",
-		"writes more":           "proposes_soundly",
-		"no place":              "proposes_soundly",
-		"stamps late":           "stamps_as_it_began",
-		"invents a grant":       "shadows_without_grant",
-		"more than asked":       "reads_asked_objects",
-		"saves too early":       "proposes_again_after_break",
-		"sees no changes":       "proposes_changes",
-		"leaks":                 "leaves_no_goroutine",
+		"changes its mind":          "describes_itself",
+		"old contract":              "describes_itself",
+		"writes nothing":            "describes_itself",
+		"one mistake at a time":     "reports_every_mistake",
+		"forgets an ack":            "acknowledges_grants",
+		"leaves one out":            "proposes_all_once",
+		"proposes one twice":        "proposes_all_once",
+		"falls back":                "proposes_all_once",
+		"large batches":             "proposes_all_once",
+		"incomplete":                "proposes_all_once",
+		"no controller":             "proposes_all_once",
+		"no report":                 "proposes_all_once",
+		"talks on":                  "proposes_all_once",
+		"gives no reason":           "proposes_soundly",
+		"writes more":               "proposes_soundly",
+		"no place":                  "proposes_soundly",
+		"stamps late":               "stamps_as_it_began",
+		"invents a grant":           "shadows_without_grant",
+		"more than asked":           "reads_asked_objects",
+		"saves too early":           "proposes_again_after_break",
+		"sees no changes":           "proposes_changes",
+		"leaks":                     "leaves_no_goroutine",
+		"adds before the permit":    "provisions_by_permit",
+		"adds twice":                "provisions_by_permit",
+		"writes anywhere":           "provisions_by_permit",
+		"does not say what it made": "provisions_by_permit",
+		"asks for a permit to look": "provisions_by_permit",
+		"sees nothing":              "provisions_by_permit",
 
 		"reads in silence":                         "describes_what_it_reads",
 		"does not begin":                           "begins_with_its_reading",

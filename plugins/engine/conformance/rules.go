@@ -53,6 +53,8 @@ var rules = []rule{
 		why: "a delta run proposes what changed since the last run"},
 	{name: "delivers_by_permit", check: delivers, asked: func(o Options) bool { return o.Deliver != nil },
 		why: "a delivery asks for its permit once, when it is ready, and is written once and only by a permit that is not refused and in time; an id that came before is not carried out again"},
+	{name: "provisions_by_permit", check: provisions, asked: func(o Options) bool { return o.Provision != nil },
+		why: "an object is written once, by a permit that is not refused and in time, at the named controller alone, and not where it is there already; a look asks for no permit"},
 	{name: "maps_what_it_describes", check: mapsOnlyWhatItSays,
 		why: "Map is answered for the provisioning features that Description.Features names, and by ErrUnsupported for the others"},
 	{name: "maps_each_source_once", check: mapsOnce, asked: func(o Options) bool { return o.Map != nil },
