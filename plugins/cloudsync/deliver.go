@@ -65,7 +65,7 @@ func order(d engine.Delivery) (r *linepb.Request, who func(*record) bool, none s
 		return r, func(r *record) bool {
 				return holds(scoping.Provision)(r) && slices.Contains(r.controllers, t.Controller)
 			},
-			fmt.Sprintf("holds an account that writes, and was enrolled with the controller %s: enrol one with --url %s and --provision-user", t.Controller, t.Controller)
+			fmt.Sprintf("holds an account that writes, and was enrolled with the controller %s: enrol one with --directory-url %s and --provision-user", t.Controller, t.Controller)
 	}
 	r = &linepb.Request{Is: &linepb.Request_Deliver{Deliver: &linepb.Deliver{Guid: d.Object.GUID[:], Op: string(d.Op), MustChange: d.MustChange, Unlock: d.Unlock, Own: d.Own}}}
 	return r, holds(scoping.Reset), "holds an account that sets passwords: enrol one with --reset-user"

@@ -46,7 +46,7 @@ func (s *service) look(ctx context.Context, d engine.Delivery) engine.DeliveryRe
 	j := s.job(d.Object.Directory)
 	reaches := func(r *record) bool { return slices.Contains(r.controllers, d.Look.Controller) }
 	if s.hub.writer(ctx, s.ready, j.audience, reaches) == nil {
-		r.Code, r.Reason = engine.DeliveryNoAgent, fmt.Sprintf("no live agent of directory %s was enrolled with the controller %s: enrol one with --url %s", j.config.Name, d.Look.Controller, d.Look.Controller)
+		r.Code, r.Reason = engine.DeliveryNoAgent, fmt.Sprintf("no live agent of directory %s was enrolled with the controller %s: enrol one with --directory-url %s", j.config.Name, d.Look.Controller, d.Look.Controller)
 		return r
 	}
 	w := &writing{hub: s.hub}

@@ -3,7 +3,10 @@ package cloudsync_test
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -227,5 +230,58 @@ func TestADeliveryOfTheWrongShapeIsRefused(t *testing.T) {
 		if err != nil || permitted || r.Code != engine.DeliveryFailed || r.Reason == "" {
 			t.Errorf("%s: %+v %v", name, r, err)
 		}
+	}
+}
+
+// Real agents are killed, and frozen, while their permit is on its way: the write is in doubt, no other agent is given it, and who wakes up later does not write.
+func TestAProcessThatEndsOrStandsStillWithAPermitWritesNothingLater(t *testing.T) {
+	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, cloudsync.Options{}, `{"agents":{"listen":"127.0.0.1:0","grace":"0s","silence":"1s"}}`)
+			file := filepath.Join(t.TempDir(), "provision")
+			check(t, os.WriteFile(file, []byte(password), 0o600))
+			var agents []*process
+			for range 2 {
+				dir, out, err := w.enrolProcess("--provision-user", w.model.AdminUser(), "--provision-password-file", file)
+				if err != nil {
+					t.Fatalf("enrolment: %v\n%s", err, out)
+				}
+				agents = append(agents, w.startProcess(dir))
+			}
+			w.waitAgents(2)
+			var hit *process
+			d := engine.Delivery{ID: "1", Feature: scoping.UserProvisioning, Object: scoping.ObjectID{Directory: "contoso"}, Op: "add", Provision: w.adding()}
+			r, permitted, err := engine.Deliver(t.Context(), w.engine, d, func(context.Context) (engine.Permit, error) {
+				busy := busyOne(w)
+				for _, p := range agents {
+					if strings.Contains(string(read(t, p.dir, "agent.json")), busy) {
+						hit = p
+					}
+				}
+				check(t, hit.cmd.Process.Signal(signal))
+				return engine.Permit{Remaining: 200 * time.Millisecond, Values: &ann}, nil
+			})
+			if err != nil || !permitted || r.Code != engine.DeliveryInDoubt {
+				t.Fatalf("%+v %v %v", r, permitted, err)
+			}
+			if signal == syscall.SIGSTOP { // who wakes up is the only one from now on: what it was given before is older than what it is asked next
+				for _, p := range agents {
+					if p != hit {
+						p.kill()
+					}
+				}
+				check(t, hit.cmd.Process.Signal(syscall.SIGCONT))
+			}
+			l := &provision.Look{Controller: w.server.URL(), Terms: []provision.Term{{Attribute: "cn", Value: w.adding().Link.Value}}}
+			if r, err := w.looks(l); err != nil || r.Code != engine.DeliveryOK || len(r.Provision.Found) != 0 {
+				t.Errorf("it was written: %+v %+v %v", r, r.Provision, err)
+			}
+			if r, _, err := w.provisions("2", w.adding(), "", ann); err != nil || r.Code != engine.DeliveryOK {
+				t.Errorf("the next attempt: %+v %v", r, err)
+			}
+			if r, err := w.looks(l); err != nil || len(r.Provision.Found) != 1 {
+				t.Errorf("afterwards: %+v %v", r, err)
+			}
+		})
 	}
 }

@@ -397,7 +397,7 @@ const (
 type Permit struct {
 	ID        string
 	Refused   string            // a code: nothing may be written; empty: it may be
-	Remaining time.Duration     // from when it arrives: what has not begun by then is not begun, and what has is not waited for
+	Remaining time.Duration     // from when the engine said Ready: what has not begun by then is not begun, and what has is not waited for
 	New, Old  *secret.Value     // UTF-8; New but for an unlock, Old for a change only. The engine wipes them
 	Values    *provision.Values // of provisioning, and of it always
 }

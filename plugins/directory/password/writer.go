@@ -35,7 +35,7 @@ type Order struct {
 // Permit allows the one write of an order, or says why it is refused. Whoever is given it wipes it.
 type Permit struct {
 	Refused   string        // a code; empty: it is allowed
-	Remaining time.Duration // from now: what has not begun by then is not begun, and what has is not waited for
+	Remaining time.Duration // from when it was asked for: what has not begun by then is not begun, and what has is not waited for
 	New, Old  *secret.Value
 }
 
@@ -79,8 +79,10 @@ func (w *Writer) Carry(ctx context.Context, o Order, ask func(context.Context) (
 	case target.Protected != "":
 		return Result{Code: NotAllowed, Reason: target.Protected}
 	}
+	asked := w.now()
 	p, err := ask(ctx)
 	defer p.Wipe()
+	p.Remaining -= w.now().Sub(asked) // a process that stood still with the permit on its way does not begin later than whoever gave it believes
 	switch {
 	case err != nil:
 		return Result{Code: Refused, Reason: "no permit came", Cause: err}

@@ -42,7 +42,7 @@ type Sink struct {
 // Permit allows the one write of a target, or says why it is refused.
 type Permit struct {
 	Refused   string        // a code; empty: it is allowed
-	Remaining time.Duration // from now: what has not begun by then is not begun, and what has is not waited for
+	Remaining time.Duration // from when it was asked for: what has not begun by then is not begun, and what has is not waited for
 	Values    provision.Values
 }
 
@@ -100,7 +100,9 @@ func (k *Sink) Carry(ctx context.Context, t provision.Target, own []string, ask 
 	if _, err := h.scene(ctx); err != nil {
 		return outcomeOf(err)
 	}
+	asked := k.now()
 	p, err := ask(ctx)
+	p.Remaining -= k.now().Sub(asked) // a process that stood still with the permit on its way does not begin later than whoever gave it believes
 	switch {
 	case err != nil:
 		return Outcome{Code: provision.Refused, Reason: "no permit came", Cause: err}

@@ -1171,7 +1171,7 @@ func (x *Look) GetOwn() []string {
 type Permit struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Refused         string                 `protobuf:"bytes,1,opt,name=refused,proto3" json:"refused,omitempty"`
-	RemainingMillis int64                  `protobuf:"varint,2,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when it arrives, by the agent's own clock
+	RemainingMillis int64                  `protobuf:"varint,2,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when the agent said Ready, by its own clock: what has not begun by then is not begun
 	New             []byte                 `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`                                                 // SECRET, UTF-8
 	Old             []byte                 `protobuf:"bytes,4,opt,name=old,proto3" json:"old,omitempty"`                                                 // SECRET, UTF-8
 	Values          []byte                 `protobuf:"bytes,5,opt,name=values,proto3" json:"values,omitempty"`                                           // of Provision: JSON of plugins/provision.Values

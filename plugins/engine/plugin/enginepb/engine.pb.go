@@ -4075,7 +4075,7 @@ type Permit struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Refused         string                 `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`                                         // a code; empty: it may be written
-	RemainingMillis int64                  `protobuf:"varint,3,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when it arrives, by the engine's own clock: what has not begun by then is not begun
+	RemainingMillis int64                  `protobuf:"varint,3,opt,name=remaining_millis,json=remainingMillis,proto3" json:"remaining_millis,omitempty"` // from when the engine said Ready, by its own clock: what has not begun by then is not begun, also after a standstill
 	New             []byte                 `protobuf:"bytes,4,opt,name=new,proto3" json:"new,omitempty"`                                                 // SECRET, UTF-8: the password to be set
 	Old             []byte                 `protobuf:"bytes,5,opt,name=old,proto3" json:"old,omitempty"`                                                 // SECRET, UTF-8: of "change"
 	Values          *ProvisionValues       `protobuf:"bytes,6,opt,name=values,proto3" json:"values,omitempty"`                                           // of provisioning
