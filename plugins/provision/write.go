@@ -5,6 +5,7 @@ package provision
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -171,6 +172,11 @@ func (w Write) Valid() error {
 // ours are attributes that whoever carries a write out writes by other means, or never.
 var ours = []string{"cn", "name", "distinguishedname", "objectclass", "objectguid", "objectsid", "useraccountcontrol", "unicodepwd", "userpassword", "member", "manager"}
 
+// powers are attributes by which whoever writes them takes an account over, gives it rights, or confuses the directory or the other direction about who it is. No mapping writes them.
+var powers = []string{"admincount", "altsecurityidentities", "grouptype", "memberof", "ms-ds-consistencyguid", "msds-allowedtoactonbehalfofotheridentity", "msds-allowedtodelegateto", "msds-groupmsamembership",
+	"msds-keycredentiallink", "ntsecuritydescriptor", "primarygroupid", "samaccounttype", "serviceprincipalname", "sidhistory", "supplementalcredentials", "unixuserpassword", "dbcspwd", "ntpwdhistory",
+	"lmpwdhistory", "pwdlastset", "lockouttime", "useraccountcontrol", "isdeleted", "instancetype"}
+
 func (w Write) sets() error {
 	seen := map[string]bool{}
 	for _, s := range w.Set {
@@ -178,7 +184,9 @@ func (w Write) sets() error {
 		switch {
 		case !isName(s.Attribute) || seen[name]:
 			return wrong("attribute %q", s.Attribute)
-		case contains(ours, name) || strings.EqualFold(name, w.Link.Attribute):
+		case slices.Contains(powers, name):
+			return wrong("attribute %q, which gives power over an account or the directory, is never provisioned", s.Attribute)
+		case slices.Contains(ours, name) || strings.EqualFold(name, w.Link.Attribute):
 			return wrong("attribute %q is not set as a value", s.Attribute)
 		case w.Op == Add && (len(s.Was) > 0 || len(s.To) == 0), len(s.Was)+len(s.To) == 0:
 			return wrong("attribute %q from %q to %q", s.Attribute, s.Was, s.To)
@@ -210,15 +218,6 @@ func (w Write) refs() error {
 		return wrong("%d references at once", n)
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // isName reports whether a text is the name of an LDAP attribute (RFC 4512, 1.4, keystring).

@@ -57,6 +57,12 @@ func TestWhatIsNoWrite(t *testing.T) {
 		"a password": func(w *provision.Write) {
 			w.Set = append(w.Set, provision.Set{Attribute: "unicodePwd", To: []string{"x"}})
 		},
+		"who may sign in as it": func(w *provision.Write) {
+			w.Set = append(w.Set, provision.Set{Attribute: "altSecurityIdentities", To: []string{"x"}})
+		},
+		"the anchor of the other direction": func(w *provision.Write) {
+			w.Set = append(w.Set, provision.Set{Attribute: "mS-DS-ConsistencyGuid", To: []string{"x"}})
+		},
 		"all bits": func(w *provision.Write) {
 			w.Set = append(w.Set, provision.Set{Attribute: "userAccountControl", To: []string{"512"}})
 		},

@@ -81,7 +81,7 @@ func (h *hand) explain(ctx context.Context, w provision.Write, err error) Outcom
 	case provision.ReadOnly:
 		o.Reason = h.Controller().URL + " refers writes to another controller: name a writable one"
 	case provision.NoRights:
-		o.Reason = fmt.Sprintf("%s lacks a right for it: look with tandem check", h.sink.Account.User)
+		o.Reason = h.denied(ctx, w)
 	case provision.Vanished, provision.TakenName, provision.Invalid, provision.Failed:
 		h.distinguish(ctx, w, e.Code, &o)
 	case provision.Precondition:

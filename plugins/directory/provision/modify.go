@@ -74,7 +74,8 @@ func difference(s provision.Set) []write.Change {
 	return out
 }
 
-// flip changes one bit of userAccountControl. The others stay as they are: a value that changed since it was read is not deleted, and nothing is changed.
+// flip changes one bit of userAccountControl. The others stay as they are: a value that changed since it was read is not deleted, and nothing is changed. (Samba answers success where what was to
+// be is there already, whatever is to be deleted.)
 func flip(e directory.Entry, s provision.Switch) ([]write.Change, error) {
 	control, told := e.Int("userAccountControl")
 	if !told {

@@ -216,6 +216,9 @@ func (h *hand) write(ctx context.Context, w provision.Write) Outcome {
 	for _, r := range w.Refs {
 		names = append(names, r.Attribute)
 	}
+	if err := errors.Join(fits(w)...); err != nil {
+		return Outcome{Code: provision.Invalid, Cause: err}
+	}
 	if err := h.has(ctx, names...); err != nil {
 		return outcomeOf(err)
 	}
@@ -239,6 +242,17 @@ func (h *hand) write(ctx context.Context, w provision.Write) Outcome {
 		return h.remove(ctx, at)
 	}
 	return Outcome{Code: provision.Failed, Reason: fmt.Sprintf("operation %q", w.Op)}
+}
+
+// fits returns which values Active Directory does not take. The host asks the same before; here they come from a wire.
+func fits(w provision.Write) (bad []error) {
+	for _, s := range w.Set {
+		bad = append(bad, provision.CheckValues(w.Kind, s.Attribute, s.To))
+	}
+	if w.Op == provision.Rename {
+		bad = append(bad, provision.CheckValues(w.Kind, "cn", []string{w.Name}))
+	}
+	return bad
 }
 
 // between is nil; tests set it, to let others write at the worst moment.

@@ -135,16 +135,9 @@ func TestATakenNameIsToldFromATakenPerson(t *testing.T) {
 		move := w.of(second, g, provision.Move)
 		move.Container = w.guid(w.below)
 		w.wants("a name that is taken where it goes", w.carry(move, provision.Values{From: w.guid(w.ou)}), provision.TakenName)
-		w.wants("a value that is too long", w.carry(w.of(second, g, provision.Modify), provision.Values{Set: set("employeeID", strings.Repeat("7", 17))}), invalidOn(w))
+		w.wants("a value that is too long", w.carry(w.of(second, g, provision.Modify), provision.Values{Set: set("employeeID", strings.Repeat("7", 17))}), provision.Invalid, "employeeID", "16")
+		w.wants("a name that no account has", w.carry(w.target(provision.Add, scoping.User), provision.Values{Set: set("sAMAccountName", "a/b")}), provision.Invalid, "sAMAccountName")
 	})
-}
-
-// invalidOn is the code for a value that is too long: the embedded directory knows no lengths.
-func invalidOn(w *world) provision.Code {
-	if w.samba {
-		return provision.Invalid
-	}
-	return provision.Done
 }
 
 func TestProtectedObjectsAreNeverWritten(t *testing.T) {
@@ -285,6 +278,22 @@ func TestWhatStandsInTheWayIsToldBeforeThePermit(t *testing.T) {
 		wrong := &sink.Sink{Directory: w.connection, Account: directory.Account{User: w.sink.Account.User, Password: secret.Take([]byte("Wrong-Passw0rd!"))}}
 		w.wants("a wrong password", wrong.Carry(w.Context(), add, nil, nil), provision.NoRights, "refused the sign-in")
 		w.wants("and it is not tried again", wrong.Carry(w.Context(), add, nil, nil), provision.NoRights, "not tried again")
+	})
+}
+
+func TestALackingRightIsNamedInTheRefusal(t *testing.T) {
+	everywhere(t, func(w *world) {
+		tt, g := w.user("lena")
+		mod := w.of(tt, g, provision.Modify)
+		o := w.carry(mod, provision.Values{Set: set("title", "T", "info", "I")})
+		w.wants("an attribute that no mapping writes by itself", o, provision.NoRights, "info (bf96793e-0de6-11d0-a285-00aa003049e2)", w.sink.Account.User, "tandem check")
+		if strings.Contains(o.Why(), "title") {
+			w.Errorf("title is allowed: %s", o.Why())
+		}
+		w.has("CN="+tt.Link.Value+","+w.ou, "title")
+		add := w.target(provision.Add, scoping.User)
+		add.Root, add.Container = w.guid(w.other), w.guid(w.other)
+		w.wants("a container of others", w.carry(add, provision.Values{Set: set("sAMAccountName", "lena2"+w.suffix)}), provision.NoRights, "add a user")
 	})
 }
 

@@ -335,7 +335,9 @@ func TestAnAccountThatProvisionsOneClassAloneIsToldSo(t *testing.T) {
 func TestTheLinksAttributeIsLookedForInTheSchema(t *testing.T) {
 	everywhere(t, func(w *world) {
 		found := rights.Provision(w.Context(), w.connection, []string{w.ou})
-		lacks := slices.ContainsFunc(found, func(f rights.Finding) bool { return f.Code == rights.NoLinkAttribute && strings.Contains(f.Hint, "adminDescription") })
+		lacks := slices.ContainsFunc(found, func(f rights.Finding) bool {
+			return f.Code == rights.NoLinkAttribute && strings.Contains(f.Hint, "adminDescription")
+		})
 		if lacks != (w.dc != nil) {
 			w.Errorf("%+v", found)
 		}
