@@ -259,6 +259,9 @@ func (d *DirectoryConfig) problems(i int, seen map[string]bool, m *mistakes) {
 	if seen[d.Name] {
 		bad("name", "%s: the name stands twice", at)
 	}
+	if strings.HasPrefix(d.Name, scoping.Tenant[:1]) {
+		bad("name", "%s: a name cannot begin with %s: so the tenant is named among the directories", at, scoping.Tenant[:1])
+	}
 	seen[d.Name] = true
 	for _, u := range d.URL {
 		if !strings.HasPrefix(u, "ldaps://") && !strings.HasPrefix(u, "ldap://") {
