@@ -263,7 +263,8 @@ func (c Case) write(op provision.Op) *ledger.Provisioned {
 func (c Case) converge() Verdict {
 	was, before := agreedOf(c.Row, scoping.ProvisioningOf(c.Kind))
 	v := Verdict{Outcome: engine.Unchanged, Settles: true}
-	if named, renames := c.rename(); renames {
+	named, renames := c.rename()
+	if renames && c.fresh() {
 		return named
 	}
 	w := c.write(provision.Modify)
@@ -280,25 +281,34 @@ func (c Case) converge() Verdict {
 	if len(w.Set) > 0 || w.Disabled != nil {
 		return c.weigh(Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings})
 	}
+	if refs := c.references(v); refs.Write != nil || !refs.Settles {
+		return refs
+	}
 	switch {
 	case c.Container.IsZero():
-		v = refused(engine.Failed, CodeNoContainer, "container %s is not there", c.Mapping.Container)
+		return refused(engine.Failed, CodeNoContainer, "container %s is not there", c.Mapping.Container)
 	case c.Found.Parent == c.Container:
 	case before && was.Container == c.Container:
 		v.Findings = append(v.Findings, Finding{CodeMovedAway, "somebody moved it to " + c.Found.DN + "; it goes back only when what is wanted of it changes"})
 	default:
 		w := c.write(provision.Move)
 		w.Container, w.From = c.Container, c.Found.Parent
-		return Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings}
+		return c.grave(Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings}, ledger.Destructive, string(provision.Move), nil, c.Container.String())
 	}
-	return c.references(v)
+	if renames { // the last, since it may wait for a person
+		named.Findings = v.Findings
+		return named
+	}
+	return v
 }
+
+// fresh reports whether it still has the name under which it was made.
+func (c Case) fresh() bool { return first(value(*c.Found, "cn")) == c.Link.Value }
 
 // rename gives it its common name. One that is given once is given to what has the name under which it was made.
 func (c Case) rename() (Verdict, bool) {
 	cn, is := c.Mapping.Desired[engine.CommonName], first(value(*c.Found, "cn"))
-	fresh := is == c.Link.Value
-	if len(cn.Text) == 0 || is == "" || (cn.Once || cn.Unique) && !fresh {
+	if len(cn.Text) == 0 || is == "" || (cn.Once || cn.Unique) && !c.fresh() {
 		return Verdict{}, false
 	}
 	want := cn.Text[0]
@@ -314,7 +324,11 @@ func (c Case) rename() (Verdict, bool) {
 	}
 	w := c.write(provision.Rename)
 	w.Name, w.WasName = want, is
-	return Verdict{Outcome: engine.Applied, Write: w}, true
+	v := Verdict{Outcome: engine.Applied, Write: w}
+	if !c.fresh() {
+		v = c.grave(v, ledger.Destructive, string(provision.Rename), []ledger.Change{{Attribute: engine.CommonName, Old: []string{is}, New: []string{want}}}, "")
+	}
+	return v, true
 }
 
 // account adds to a modification that the account is disabled or enabled. It is enabled when it was made, or when what the tenant says of that changed since, and never because somebody else

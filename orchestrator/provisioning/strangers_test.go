@@ -1,8 +1,10 @@
 package provisioning_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -113,5 +115,34 @@ func TestAContainerThatIsRenamedOrMovedIsTheSame(t *testing.T) {
 	r := w.rest()
 	if !r.Complete || w.one1(1).values["department"][0] != "b" || w.one1(2).off {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Renaming is destructive: rules that rename everybody wait for a person, and nothing else of the objects waits with them.
+func TestRulesThatRenameEverybodyWaitForAPerson(t *testing.T) {
+	w := newWorld(t, 1, "")
+	for n := range 30 {
+		w.hire(n + 1)
+	}
+	w.rest()
+	for n := range 30 {
+		w.people[n+1].name += "x"
+		w.people[n+1].dept = "b"
+	}
+	r := w.rest()
+	if len(r.Held) != 1 || r.Held[0].Class != ledger.Destructive {
+		t.Fatalf("%d sets are held: %+v", len(r.Held), r.Judgements)
+	}
+	for n := range 30 {
+		if e := w.one1(n + 1); strings.HasPrefix(e.cn, w.people[n+1].name) || e.values["department"][0] != "b" {
+			t.Fatalf("%+v", e)
+		}
+	}
+	w.answer(r.Held[0].ID, "approve")
+	w.rest()
+	for n := range 30 {
+		if e := w.one1(n + 1); !strings.HasPrefix(e.cn, w.people[n+1].name) {
+			t.Fatalf("%+v", e)
+		}
 	}
 }
