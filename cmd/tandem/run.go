@@ -215,16 +215,6 @@ func errorsCommand() *cli.Command {
 	}}
 }
 
-func showDebts(w io.Writer, v api.Debts) {
-	var rows [][]string
-	for _, d := range v.Errors {
-		why := strings.TrimPrefix(d.Reason+": "+d.Message, ": ")
-		rows = append(rows, []string{d.Name, string(d.Feature), d.Owner, d.Code, d.Since, tried(d), why})
-	}
-	table(w, "OBJECT|FEATURE|OWNER|CODE|SINCE|TRIED|REASON", rows)
-	showFindings(w, v.Findings)
-}
-
 // tried says how often the tenant refused it, and when it is tried again.
 func tried(d api.Debt) string {
 	switch {

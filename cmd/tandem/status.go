@@ -303,9 +303,9 @@ func (v *statusView) waves(ws []api.Wave) {
 		if x.WaitingFor != nil {
 			wait, since = x.WaitingFor.Message, age(x.WaitingFor.Since, v.now)
 		}
-		rows = append(rows, []string{x.ID, string(x.State), string(x.Phase), x.From + " → " + x.To, since, wait})
+		rows = append(rows, []string{x.ID, string(x.State), string(x.Phase), since, wait})
 	}
-	tableWithin(v.w, v.limit, "WAVE|STATE|PHASE|FROM → TO|SINCE|WAITS FOR", rows)
+	tableWithin(v.w, v.limit, "WAVE|STATE|PHASE|SINCE|WAITS FOR", rows)
 	for _, x := range ws {
 		if x.WaitingFor != nil && x.WaitingFor.For != "soak" {
 			fmt.Fprintln(v.w, cut("→ "+x.WaitingFor.Command, v.limit))
