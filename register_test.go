@@ -185,6 +185,23 @@ func TestDocumentsRegisterTheApplication(t *testing.T) {
 			t.Errorf("it prints no %q:\n%s", want, first)
 		}
 	}
+	g.check(t)
+	g.mu.Lock()
+	g.writes = 0
+	g.mu.Unlock()
+	again := run()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if again != first || g.writes != 1 { // the certificate is renewed
+		t.Errorf("a second run writes %d times and prints\n%s\nafter\n%s", g.writes, again, first)
+	}
+}
+
+// check looks at what the script registered.
+func (g *registrar) check(t *testing.T) {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	var granted []string
 	for _, a := range g.granted {
 		granted = append(granted, a["appRoleId"].(string))
@@ -197,9 +214,5 @@ func TestDocumentsRegisterTheApplication(t *testing.T) {
 	}
 	if keys := g.created["applications"]["keyCredentials"]; keys == nil {
 		t.Error("the application has no certificate")
-	}
-	g.writes = 0
-	if again := run(); again != first || g.writes != 1 { // the certificate is renewed
-		t.Errorf("a second run writes %d times and prints\n%s\nafter\n%s", g.writes, again, first)
 	}
 }
