@@ -33,7 +33,7 @@ type Config struct {
 	Notify      *NotifyConfig     `yaml:"notify"`      // who is told what is wrong, and of what; default: nobody
 	Engines     []EngineConfig    `yaml:"engines"`     // at least one
 	Access      AccessConfig      `yaml:"access"`      // who may do what besides the owner of the state
-	Listen      *ListenConfig     `yaml:"listen"`      // how monitoring reaches `serve --listen` beyond this machine; default: only from this machine
+	Listen      *ListenConfig     `yaml:"listen"`      // how monitoring reaches `serve --listen`; default: not at all, the socket in the state folder answers it
 
 	file string
 }

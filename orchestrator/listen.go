@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ListenConfig is how `serve --listen` is reached beyond this machine: over TLS, by whoever has the token.
+// ListenConfig is how `serve --listen` is reached: over TLS, by whoever has the token. Other users of this machine are no less strangers than others.
 type ListenConfig struct {
 	CertificateFile string `yaml:"certificateFile"` // PEM of the certificate and its chain; read again for each connection; needed
 	KeyFile         string `yaml:"keyFile"`         // PEM of its private key; needed
@@ -15,33 +15,30 @@ type ListenConfig struct {
 }
 
 func (l *ListenConfig) problems(bad placer) {
-	for key, v := range map[string]string{"certificateFile": l.CertificateFile, "keyFile": l.KeyFile, "tokenFile": l.TokenFile} {
-		if v == "" {
-			bad("", "listen.%s is missing: beyond this machine monitoring takes TLS and a token", key)
+	for _, f := range [][2]string{{"certificateFile", l.CertificateFile}, {"keyFile", l.KeyFile}, {"tokenFile", l.TokenFile}} {
+		if f[1] == "" {
+			bad("", "listen.%s is missing: beyond its socket monitoring takes TLS and a token", f[0])
 		}
 	}
 }
 
-// Listening is what `serve --listen` is to listen with. Both are empty for an address of this machine alone without a `listen` in tandem.yaml.
+// Listening is what `serve --listen` is to listen with.
 type Listening struct {
 	TLS   *tls.Config
 	Token string
 }
 
-// Listening reads certificate and token for an address. One beyond this machine without them is refused.
+// Listening reads certificate and token for an address. Without them it is refused: only the local socket knows who is at its other end.
 func (x *Orchestrator) Listening(address string) (Listening, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(address); err != nil {
 		return Listening{}, x.config.wrong("serve --listen %s: it is not HOST:PORT", address)
 	}
 	l := x.config.Listen
 	if l == nil {
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return Listening{}, x.config.wrong("serve --listen %s: beyond this machine it takes TLS and a token: add `listen: {certificateFile: …, keyFile: …, tokenFile: …}`", address)
-		}
-		return Listening{}, nil
+		return Listening{}, x.config.wrong("serve --listen %s: beyond the local socket it takes TLS and a token: add `listen: {certificateFile: …, keyFile: …, tokenFile: …}`", address)
 	}
-	out := Listening{}
+	var out Listening
+	var err error
 	if out.Token, err = x.config.secret("token of monitoring", l.TokenFile, "", x.options.Getenv); err != nil {
 		return out, err
 	}

@@ -116,7 +116,7 @@ func rebuildIndex(c *cli.Context) error {
 
 func serveCommand() *cli.Command {
 	return &cli.Command{Name: "serve", Usage: "the daemon: schedules, notifications, and the local socket",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "listen", Usage: "serve /metrics, /healthz and /readyz on `HOST:PORT` too; beyond this machine that takes `listen` in tandem.yaml"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "listen", Usage: "serve /metrics, /healthz and /readyz on `HOST:PORT` too; that takes `listen` in tandem.yaml"}},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c); err != nil {
 				return err

@@ -29,21 +29,19 @@ func (s *server) monitorOn(address string) (*monitor, net.Addr, error) {
 		return nil, nil, fmt.Errorf("listening for monitoring: %w", err)
 	}
 	at := l.Addr()
-	if how.TLS != nil {
-		l = tls.NewListener(l, how.TLS)
-	}
+	l = tls.NewListener(l, how.TLS)
 	m := &monitor{ended: make(chan error, 1), http: &http.Server{Handler: admits(how.Token, s.handler), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}}
 	go func() { m.ended <- m.http.Serve(l) }()
 	return m, at, nil
 }
 
-// admits lets whoever shows the token ask what monitoring asks; an empty one lets everybody.
+// admits lets whoever shows the token ask what monitoring asks.
 func admits(token string, h *Handler) http.HandlerFunc {
 	want := sha256.Sum256([]byte("Bearer " + token))
 	return func(w http.ResponseWriter, r *http.Request) {
 		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
-		if token != "" && subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, "monitoring shows the token of listen.tokenFile", http.StatusUnauthorized)
 			return

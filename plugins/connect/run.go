@@ -159,16 +159,22 @@ func (r *run) sendReports(ctx context.Context, x *exporter) error {
 	return nil
 }
 
+// failure is a kind of error with its code.
+type failure struct {
+	kind error
+	code string
+}
+
+// failures are tried in order, since an error may be of several kinds: what says most of what is to be done comes first.
+var failures = []failure{{state.ErrFull, "disk-full"}, {directory.ErrBehind, engine.CodeBehind}, {directory.ErrUnproved, engine.CodeBehind}, {directory.ErrTLS, "tls"},
+	{directory.ErrCredentials, "credentials"}, {directory.ErrNotPermitted, "not-permitted"}, {directory.ErrTimeout, "timeout"}, {directory.ErrUnreachable, "unreachable"}}
+
 // fail notes that a directory could not be read.
 func (r *run) fail(p *part, err error) {
 	p.failed = true
 	code := "import-failed"
-	for kind, c := range map[error]string{directory.ErrUnreachable: "unreachable", directory.ErrCredentials: "credentials",
-		directory.ErrTLS: "tls", directory.ErrNotPermitted: "not-permitted", directory.ErrTimeout: "timeout", state.ErrFull: "disk-full",
-		directory.ErrBehind: engine.CodeBehind, directory.ErrUnproved: engine.CodeBehind} {
-		if errors.Is(err, kind) {
-			code = c
-		}
+	if i := slices.IndexFunc(failures, func(f failure) bool { return errors.Is(err, f.kind) }); i >= 0 {
+		code = failures[i].code
 	}
 	p.report.Errors = append(p.report.Errors, engine.ObjectError{Code: code, Message: err.Error()})
 	r.engine.log.Error("import failed", "directory", p.directory.Name, "error", err)

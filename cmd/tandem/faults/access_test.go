@@ -12,17 +12,17 @@ import (
 	"testing"
 )
 
-// serves runs the daemon until the test ends.
-func (w *world) serves(t *testing.T) {
+// serves runs the daemon until the test ends, and returns what it said until it served.
+func (w *world) serves(t *testing.T, flags ...string) string {
 	t.Helper()
-	c := w.command("serve")
+	c := w.command(append([]string{"serve"}, flags...)...)
 	said, err := c.StderrPipe()
 	w.check(err)
 	w.check(c.Start())
 	all, serving := "", false
 	for lines := bufio.NewScanner(said); !serving && lines.Scan(); {
 		all += lines.Text() + "\n"
-		serving = strings.Contains(lines.Text(), "serving on ")
+		serving = strings.Contains(lines.Text(), map[bool]string{true: "serving on ", false: "monitoring on "}[len(flags) == 0])
 	}
 	drained := make(chan struct{})
 	go func() {
@@ -37,6 +37,7 @@ func (w *world) serves(t *testing.T) {
 	if !serving {
 		t.Fatalf("it does not serve: %s", all)
 	}
+	return all
 }
 
 // as runs a command as another user of the operating system, who is in no group.

@@ -111,11 +111,11 @@ func (s Settings) Compile() (*Sets, []Problem) {
 	out.usual[scoping.Group] = c.rules([]any{"groups"}, scoping.Group, s.Groups)
 	for _, name := range slices.Sorted(maps.Keys(s.Assignments)) {
 		own := map[scoping.Kind]*Set{}
-		for key, r := range map[string]*Rules{"users": s.Assignments[name].Users, "groups": s.Assignments[name].Groups} {
-			if r != nil {
-				kind := kinds[key]
-				own[kind] = c.rules([]any{"assignments", name, key}, kind, *r)
-			}
+		if r := s.Assignments[name].Users; r != nil {
+			own[scoping.User] = c.rules([]any{"assignments", name, "users"}, scoping.User, *r)
+		}
+		if r := s.Assignments[name].Groups; r != nil {
+			own[scoping.Group] = c.rules([]any{"assignments", name, "groups"}, scoping.Group, *r)
 		}
 		out.assignments[name] = own
 	}
@@ -124,8 +124,6 @@ func (s Settings) Compile() (*Sets, []Problem) {
 	}
 	return out, nil
 }
-
-var kinds = map[string]scoping.Kind{"users": scoping.User, "groups": scoping.Group}
 
 // checker collects the mistakes of settings.
 type checker struct {
