@@ -25,8 +25,8 @@ var featuresWritten = map[scoping.Feature]struct{ connect, cloudsync, public, la
 	scoping.Extensions:        {true, true, true, true},
 	scoping.PasswordHash:      {true, true, false, true},
 	scoping.PasswordWriteback: {false, false, false, true},
-	scoping.GroupProvisioning: {public: true, lab: true},
-	scoping.UserProvisioning:  {public: true, lab: true},
+	scoping.GroupProvisioning: {cloudsync: true, public: true, lab: true},
+	scoping.UserProvisioning:  {cloudsync: true, public: true, lab: true},
 }
 
 // The feature table, the engines' descriptions and the tenants' capabilities meet: nothing is written that Microsoft's product of the kind could not, and what a
