@@ -30,7 +30,7 @@ type chapter struct {
 
 var chapters = []chapter{
 	{"Ends of commands", []string{"orchestrator/api Kind*"}, nil},
-	{"What a run says of an object", []string{"orchestrator/gate Code", "orchestrator/objects Code", "orchestrator/run code*", "orchestrator/tenant/cloud Code*", "plugins/cloudsync Code*", "plugins/connect fail()", "plugins/connect map[error]", "plugins/engine Code*", "plugins/engine engine.go *", "plugins/passwordhash/handover codeOf()"},
+	{"What a run says of an object", []string{"orchestrator/gate Code", "orchestrator/objects Code", "orchestrator/run code*", "orchestrator/tenant/cloud Code*", "plugins/cloudsync Code*", "plugins/connect fail()", "plugins/connect failures", "plugins/engine Code*", "plugins/engine engine.go *", "plugins/passwordhash/handover codeOf()"},
 		func(c string) string { return gate.Code(c).Sentence() }},
 	{"Why an object is not settled", []string{"orchestrator/standing Code"}, func(c string) string { return standing.Code(c).Sentence() }},
 	{"What held sets hold", []string{"orchestrator/ledger Class"}, nil},
@@ -153,28 +153,20 @@ func read(f *ast.File, dir, file string, found map[string][]string) {
 				}
 			}
 		case *ast.ValueSpec:
-			if len(n.Names) != 1 || n.Names[0].Name != "capabilities" || len(n.Values) != 1 {
+			at, listed := map[string]int{"capabilities": 0, "failures": 1}[n.Names[0].Name] // which element of a row is the code
+			if len(n.Names) != 1 || !listed || len(n.Values) != 1 {
 				return true
 			}
 			if table, ok := n.Values[0].(*ast.CompositeLit); ok {
 				for _, e := range table.Elts {
 					if row, ok := e.(*ast.CompositeLit); ok {
-						if s, ok := text(row.Elts[0]); ok {
-							add("capabilities", s)
+						if s, ok := text(row.Elts[at]); ok {
+							add(n.Names[0].Name, s)
 						}
 					}
 				}
 			}
 		case *ast.CompositeLit:
-			if m, ok := n.Type.(*ast.MapType); ok && named(m.Key, "error") && named(m.Value, "string") {
-				for _, e := range n.Elts {
-					if kv, ok := e.(*ast.KeyValueExpr); ok {
-						if s, ok := text(kv.Value); ok {
-							add("map[error]", s)
-						}
-					}
-				}
-			}
 			if len(n.Elts) == 4 { // a Clause, whose type is mostly left out
 				attribute, first := text(n.Elts[0])
 				operator, second := text(n.Elts[1])
@@ -218,11 +210,6 @@ func constants(v *ast.ValueSpec, file string, add func(what, code string)) {
 
 var codeLike = regexp.MustCompile(`^[a-z]{2}[a-z0-9]*(-[a-z0-9]+){0,4}$`)
 var guidLike = regexp.MustCompile(`^[0-9a-f]{8}-`)
-
-func named(e ast.Expr, name string) bool {
-	id, ok := e.(*ast.Ident)
-	return ok && id.Name == name
-}
 
 func text(e ast.Expr) (string, bool) {
 	l, ok := e.(*ast.BasicLit)
