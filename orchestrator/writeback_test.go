@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,9 +21,11 @@ import (
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/metrics"
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/secret"
+	"github.com/tandem-sync/tandem/plugins/secret/secrettest"
 )
 
 const writebackPolicy = `version: 1
@@ -217,6 +220,24 @@ func (w *world) deliveries() (out []ledger.Record) {
 	return out
 }
 
+// metricsAre fails the test if what monitoring is told, or what status is made of, has one of some passwords in it.
+func (w *clerk) metricsAre(without ...string) {
+	w.t.Helper()
+	said := httptest.NewRecorder()
+	metrics.Handler(metrics.Registry(func() (metrics.Snapshot, error) { return w.tandem.Snapshot(w.t.Context()) })).ServeHTTP(said, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if said.Code != http.StatusOK || !strings.Contains(said.Body.String(), "tandem_") {
+		w.t.Fatalf("%d %.200s", said.Code, said.Body)
+	}
+	st, err := w.tandem.Host().Status(w.t.Context())
+	w.must(err)
+	all := fmt.Appendf(said.Body.Bytes(), "%+v", st)
+	for _, word := range without {
+		if len(word) >= 8 {
+			secrettest.Absent(w.t, all, []byte(word))
+		}
+	}
+}
+
 func TestPasswordsOfTheTenantAreWrittenIntoTheDirectoryByBothEngines(t *testing.T) {
 	sites(t, func(t *testing.T, s site) {
 		w := newClerk(t, s)
@@ -272,6 +293,7 @@ func TestPasswordsOfTheTenantAreWrittenIntoTheDirectoryByBothEngines(t *testing.
 				}
 			}
 		}
+		w.metricsAre(w.said...)
 		w.close()
 		w.noSecretIn(w.state(), w.said...)
 	})
