@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"plugins/secret/secrettest":      {"plugins/secret/internal/taken"},
 	"plugins/credential":             {"scoping", "plugins/secret"},
 	"plugins/expression":             {"scoping"},
-	"plugins/expression/language":    {},
+	"plugins/expression/language":    {"scoping"},
 	"plugins/passwordhash":           {"plugins/credential", "plugins/directory", "plugins/directory/drsr", "plugins/secret", "scoping"},
 	"plugins/passwordhash/handover":  {"plugins/directory", "plugins/directory/drsr", "plugins/engine", "plugins/passwordhash", "scoping"},
 	"plugins/connect":                {"plugins/passwordhash", "plugins/passwordhash/handover", "plugins/engine", "plugins/directory", "plugins/expression", "scoping", "state"},

@@ -91,7 +91,7 @@ func nearestAttribute(key string) string {
 	best, least := "", 3
 	for _, table := range []map[string]attributeRow{attributeTable, moreAttributes} {
 		for _, k := range slices.Sorted(maps.Keys(table)) {
-			if d := editDistance(key, k, least); d < least {
+			if d := EditDistance(key, k, least); d < least {
 				best, least = table[k].name, d
 			}
 		}
@@ -102,8 +102,8 @@ func nearestAttribute(key string) string {
 	return "did you mean " + best + "?"
 }
 
-// editDistance counts the letters to put in, take out or replace; it stops counting at limit.
-func editDistance(a, b string, limit int) int {
+// EditDistance returns how many bytes have to be put in, taken out or replaced to make b of a; it stops counting at limit.
+func EditDistance(a, b string, limit int) int {
 	if d := len(a) - len(b); d >= limit || -d >= limit {
 		return limit
 	}

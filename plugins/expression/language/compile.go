@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // Schema is what an expression may name.
@@ -270,7 +272,7 @@ func Closest(name string, names []string) string {
 		if len(name) > 3 && best == "" && strings.HasPrefix(strings.ToLower(n), strings.ToLower(name)) {
 			best = n // unless one is nearer
 		}
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least {
+		if d := scoping.EditDistance(strings.ToLower(name), strings.ToLower(n), least); d < least {
 			best, least = n, d
 		}
 	}
@@ -278,25 +280,4 @@ func Closest(name string, names []string) string {
 		return ""
 	}
 	return "did you mean " + best + "?"
-}
-
-// distance counts the changes of one character that turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last
-			if a[i] != b[j] {
-				change++
-			}
-			last = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
