@@ -16,6 +16,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tandem-sync/tandem/orchestrator/alarm"
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -183,7 +184,7 @@ func (v *statusView) surroundings(s api.Status) {
 	v.line("tenant", "%s", v.reached(s.Tenant))
 	showMark(v.w, v.limit, s.Mark, s.Trouble)
 	if d := s.Disk; d != nil {
-		v.line("disk", "%s free of %s", size(d.Free), size(d.Total))
+		v.line("disk", "%s free of %s", alarm.Bytes(d.Free), alarm.Bytes(d.Total))
 	}
 	var next api.Certificate
 	for _, c := range s.Certificates {
@@ -217,17 +218,6 @@ func (v *statusView) reached(r api.Reached) string {
 		last = "last reached " + age(*r.LastSuccess, v.now) + " ago"
 	}
 	return fmt.Sprintf("not reached %s ago, %s, %s", age(*r.LastTry, v.now), last, scoping.Many(r.Failures, "failure", "failures"))
-}
-
-// size returns bytes for people.
-func size(n uint64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 1<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	}
-	return fmt.Sprintf("%d KiB", n>>10)
 }
 
 func (v *statusView) owed(s api.Status) {

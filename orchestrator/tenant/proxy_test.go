@@ -1,8 +1,6 @@
 package tenant_test
 
 import (
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
+	"github.com/tandem-sync/tandem/plugins/proxy/proxytest"
 )
 
 // Tokens and requests go through the configured proxy; a proxy that refuses keeps a write from leaving, which is known.
@@ -22,20 +21,7 @@ func TestEverythingGoesThroughTheProxy(t *testing.T) {
 			return
 		}
 		asked.Add(1)
-		to, err := net.Dial("tcp", r.Host)
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer to.Close()
-		conn, buffered, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-		go func() { _, _ = io.Copy(to, buffered) }()
-		_, _ = io.Copy(conn, to)
+		proxytest.Tunnel(w, r.Host)
 	}))
 	defer s.Close()
 	u, err := url.Parse(s.URL)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/plugins/proxy"
+	"github.com/tandem-sync/tandem/plugins/proxy/proxytest"
 )
 
 // greeter is a server that speaks first, and then repeats what it hears.
@@ -49,20 +50,7 @@ func through(t *testing.T, server string, asked *atomic.Pointer[string]) *url.UR
 			return
 		}
 		asked.Store(&r.Host)
-		to, err := net.Dial("tcp", server)
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer to.Close()
-		conn, buffered, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
-		go func() { _, _ = io.Copy(to, buffered) }()
-		_, _ = io.Copy(conn, to)
+		proxytest.Tunnel(w, server)
 	}))
 	t.Cleanup(s.Close)
 	u, err := url.Parse(s.URL)

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line"
 	"github.com/tandem-sync/tandem/plugins/cloudsync/line/linepb"
+	"github.com/tandem-sync/tandem/plugins/proxy/proxytest"
 )
 
 // An agent reaches its service through the proxy that the environment names: by Probe and by the line, by the service's name, and checking the pin behind the proxy.
@@ -56,19 +56,7 @@ func TestTheLineGoesThroughAProxy(t *testing.T) {
 			return
 		}
 		asked.Add(1)
-		to, err := net.Dial("tcp", listener.Addr().String())
-		if err != nil {
-			return
-		}
-		defer to.Close()
-		conn, buffered, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-		go func() { _, _ = io.Copy(to, buffered) }()
-		_, _ = io.Copy(conn, to)
+		proxytest.Tunnel(w, listener.Addr().String())
 	}))
 	defer proxied.Close()
 	t.Setenv("HTTPS_PROXY", proxied.URL)
