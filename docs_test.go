@@ -77,7 +77,7 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 	}
 }
 
-// buildTandem gives a folder with a tandem that shows no progress, which the documents leave out, and with hr.
+// buildTandem returns a folder with hr and with a tandem that shows no progress, which the documents leave out.
 func buildTandem(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()

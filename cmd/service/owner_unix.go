@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// Give makes a folder, if it is missing, and gives it with everything in it to a user and the group of that user. Links are given, not followed.
+// Give makes a folder, if it is missing, and lets a user and the group of that user own it and everything in it. Links change their owner, and are not followed.
 func Give(dir, name string) error {
 	u, err := user.Lookup(name)
 	if err != nil {
@@ -27,7 +27,7 @@ func Give(dir, name string) error {
 	return give(dir, uid, gid)
 }
 
-// Keep gives everything in a folder to whom the folder itself belongs, when root wrote in it: a service that runs as that user reads it.
+// Keep lets the owner of a folder own everything in it, after root wrote there: a service that runs as that user reads it.
 func Keep(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {

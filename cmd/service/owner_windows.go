@@ -2,7 +2,7 @@ package service
 
 import "errors"
 
-// Give has nobody to give a folder to: Windows' services have accounts of their own, see Close.
+// Give does nothing: Windows' services have accounts of their own, see Close.
 func Give(string, string) error { return errors.ErrUnsupported }
 
 // Keep closes a folder to others.

@@ -69,7 +69,7 @@ func (h Host) Install(ctx context.Context, u Unit) (Installed, error) {
 	return out, err
 }
 
-// Prepare makes the user of a unit, and gives it the folder that it writes in.
+// Prepare makes the user of a unit, and the folder that it writes in the user's own.
 func (h Host) Prepare(ctx context.Context, u Unit, dir string) error {
 	if err := h.check(); err != nil {
 		return err

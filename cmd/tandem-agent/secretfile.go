@@ -14,7 +14,7 @@ import (
 // maxToken bounds what is read for a token; one has about 200 bytes.
 const maxToken = 4096
 
-// tokenOf reads the one-time token, of the one flag that gives it.
+// tokenOf returns the one-time token that one of the flags names.
 func tokenOf(c *cli.Context) (string, error) {
 	given, file := c.String("token"), c.Path("token-file")
 	if (given == "") == (file == "") {

@@ -334,7 +334,7 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 		gone = sight.Known && sight.Gone
 	}
 	open := led.Provisioning(CloudID(id))
-	debt := standing.Of(facts(now, s.kind(f), owner, s.row, s.source, rules, sight.Reading, gone, len(open) > 0 && r.o.Without.KeepsSinkDoubts()))
+	debt := standing.Of(facts(now, kindOf(f), owner, s.row, s.source, rules, sight.Reading, gone, len(open) > 0 && r.o.Without.KeepsSinkDoubts()))
 	switch {
 	case debt.Code == standing.InFlight && r.o.Without.KeepsSinkDoubts():
 		r.say(s, Verdict{Outcome: engine.InDoubt, Code: gate.CodeInDoubt, Reason: "an earlier write for it had no answer: " + open[0].Reason})
@@ -355,8 +355,6 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	}
 	return s
 }
-
-func (s *subject) kind(f scoping.Feature) scoping.Kind { return kindOf(f) }
 
 // say notes what is to be told of a source. What was written in an earlier round stays said.
 func (r *run) say(s *subject, v Verdict) *Judgement {
