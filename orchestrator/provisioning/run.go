@@ -302,12 +302,14 @@ func brought(row *ledger.Row, f scoping.Feature, a scoping.Assignment) bool {
 // subject compares one source; nil: nothing is owed for it.
 func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature, id scoping.ObjectID, why Why, rules uint64, now int64) *subject {
 	s := &subject{id: id, a: a, why: why, rules: rules, reading: r.o.Census.Reading()}
-	s.cloud, s.there = r.o.Cache.Get(CloudID(id))
-	if s.there = s.there && !s.cloud.Deleted; !s.there && s.why == Taken {
-		s.why = Left
-	}
-	if _, known := r.o.Cache.Get(CloudID(id)); !known {
+	var known bool
+	s.cloud, known = r.o.Cache.Get(CloudID(id))
+	s.there = known && !s.cloud.Deleted
+	switch {
+	case !known:
 		s.why = Purged
+	case !s.there && s.why == Taken:
+		s.why = Left
 	}
 	row, linked := led.ByCloud(CloudID(id))
 	switch {
