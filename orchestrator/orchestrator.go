@@ -28,6 +28,9 @@ import (
 // defaultDelay is how long the tenant may take to show a write (rule V2).
 const defaultDelay = 2 * time.Minute
 
+// flight is how many writes into a directory may be under way at once: a controller takes one write at a time, and what surrounds it (permit, looks, reading back) takes longer.
+const flight = 8
+
 // Options are what an orchestrator needs beside its configuration.
 type Options struct {
 	Logger   *slog.Logger // nil: silent
@@ -142,7 +145,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 	x.kept = kept
 	configured := x.config.identify()
 	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
-		Deliverer: x.engines, Bringers: x.engines, Relay: relayOf{tenantFor{x.tenant, configured.TenantID}}, Own: x.config.ownAccounts(), Alive: schedule.Alive,
+		Deliverer: x.engines, Bringers: x.engines, Flight: flight, Relay: relayOf{tenantFor{x.tenant, configured.TenantID}}, Own: x.config.ownAccounts(), Alive: schedule.Alive,
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
 		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: x.tenant.Refused, Unregistered: x.tenant.Unregistered, Patience: x.options.Patience, Progress: x.progress,
 		Log: func(msg string, args ...any) { x.log.Info(msg, args...) }})

@@ -120,6 +120,9 @@ func showPolicy(w io.Writer, p api.Policy) {
 		for i, f := range x.Features {
 			fs[i] = string(f)
 		}
+		if x.Way != "" {
+			under += ": " + x.Way + ", from group " + strings.Join(x.From, ", ")
+		}
 		rows = append(rows, []string{x.Engine, strings.Join(fs, ","), x.Directory, under})
 	}
 	table(w, "ENGINE|FEATURES|DIRECTORY|UNDER", rows)

@@ -97,8 +97,8 @@ func showPlan(w io.Writer, p api.Plan) {
 	}
 	if len(p.Waves) == 0 {
 		fmt.Fprintln(w, "nothing changes hands")
-		return
 	}
+	defer showBringing(w, p.Provisioning)
 	for _, x := range p.Waves {
 		fmt.Fprintf(w, "%s %s → %s, %v: %s\n", bold(x.ID), x.From, x.To, x.Features, kinds(x.Objects))
 		showScopes(w, x.Scopes)
@@ -115,6 +115,68 @@ func showPlan(w io.Writer, p api.Plan) {
 		}
 		showCrossing(w, x)
 	}
+}
+
+// mostBrought is how many objects a plan shows of each kind of what is done; the JSON has more.
+const mostBrought = 3
+
+// showBringing tells what the other direction would do.
+func showBringing(w io.Writer, all []api.Bringing) {
+	for _, b := range all {
+		fmt.Fprintf(w, "%s %s (%s): from group %s to %s: %s\n", bold(b.Assignment), b.Way, b.Engine, strings.Join(b.From, ", "), b.Under, kinds(b.Objects))
+		if b.Predicted == nil {
+			fmt.Fprintf(w, "  predicted: nothing, since %s did not run\n", b.Engine)
+		} else {
+			fmt.Fprintf(w, "  predicted: %s\n", brings(*b.Predicted))
+		}
+		for i, x := range b.Examples {
+			if i < mostBrought || b.Examples[i-mostBrought].Op != x.Op {
+				fmt.Fprintf(w, "  %s\n", broughtLine(x))
+			}
+		}
+		for _, f := range b.Findings {
+			showFinding(w, f)
+		}
+	}
+}
+
+// brings puts in words what would be done; what does not happen is left out.
+func brings(p api.Brings) string {
+	var out []string
+	for _, x := range []struct {
+		n         int
+		one, many string
+	}{{p.Unchanged, "unchanged", "unchanged"}, {p.Create, "create", "creates"}, {p.Update, "update", "updates"}, {p.Rename, "rename", "renames"}, {p.Move, "move", "moves"}, {p.Join, "join", "joins"},
+		{p.Relink, "re-link", "re-links"}, {p.Enable, "enabled", "enabled"}, {p.Disable, "disabled", "disabled"}, {p.Delete, "delete", "deletes"}, {p.Failed, "failure", "failures"}} {
+		if x.n > 0 {
+			out = append(out, scoping.Many(x.n, x.one, x.many))
+		}
+	}
+	if len(out) == 0 {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}
+
+// broughtLine is one thing that would be done with one object.
+func broughtLine(x api.Brought) string {
+	line := x.Op + " " + x.Object
+	switch {
+	case x.Reason != "":
+		line += ": " + x.Code + ": " + x.Reason
+	case x.Name != "":
+		line += ": " + x.DN + " → " + x.Name
+	case x.Container != "" && x.DN != "":
+		line += ": " + x.DN + " → " + x.Container
+	case x.Container != "":
+		line += " in " + x.Container
+	case x.DN != "":
+		line += ": " + x.DN
+	}
+	if x.Waits {
+		line += " (waits for a person)"
+	}
+	return line
 }
 
 // showEffect tells what a change of managed attributes does to one attribute in one scope.

@@ -32,6 +32,15 @@ type PolicyChange = scoping.Change
 // Effect is what another list of managed attributes does to one attribute of one scope.
 type Effect = plan.Effect
 
+// Bringing is what an assignment from the tenant into a directory would do.
+type Bringing = plan.Bringing
+
+// Brings counts what would be done.
+type Brings = plan.Brings
+
+// Brought is one object and one thing that would be done with it.
+type Brought = plan.Brought
+
 // Plan is what would change hands, wave by wave, and what the policy says otherwise beside that.
 type Plan struct {
 	FromRevision uint64                 `json:"fromRevision"`
@@ -41,6 +50,7 @@ type Plan struct {
 	Changes      []scoping.Change       `json:"changes"`  // everything that changes without changing hands, in words; applied in one transaction
 	Effects      []Effect               `json:"effects"`  // what attributes that are managed, or not, from now on change, by scope
 	Waves        []PlannedWave          `json:"waves"`
+	Provisioning []Bringing             `json:"provisioning"` // what each assignment from the tenant into a directory would do, in its engine's next run
 }
 
 // PlannedWave is one wave of a plan. Predicted is null when no shadow run of the target exists; Basis says so.
@@ -63,6 +73,7 @@ func planOf(p *plan.Plan) Plan {
 	if s := p.Settings; s != nil {
 		out.Defaults, out.Matches, out.Changes, out.Effects = s.Defaults, s.Files, orEmpty(s.Changes), orEmpty(s.Effects)
 	}
+	out.Provisioning = orEmpty(p.Bringing)
 	for _, w := range p.Waves {
 		v := PlannedWave{ID: w.ID, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects, Basis: w.Basis,
 			Predicted: w.Predicted, Examples: w.Examples, Findings: w.Findings, Crossing: w.Crossing}

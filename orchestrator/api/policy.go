@@ -33,6 +33,8 @@ type Part struct {
 	Engine     string            `json:"engine"`
 	Assignment string            `json:"assignment"`
 	Epoch      scoping.Epoch     `json:"epoch"`
+	Way        string            `json:"way,omitempty"`  // "tenant → directory" of a container to which objects of the tenant are brought; empty: directory to tenant
+	From       []string          `json:"from,omitempty"` // … the groups of the tenant that say which
 }
 
 func policyOf(p *scoping.Partition) (Policy, error) {
@@ -42,6 +44,13 @@ func policyOf(p *scoping.Partition) (Policy, error) {
 	name := namesOf(p.Pins())
 	for _, r := range p.Regions() {
 		out.Parts = append(out.Parts, Part{Scope: scopeOf(r.Scope, name, p.Choices(r.Scope.Directory)), Features: r.Scope.Features, Engine: r.Owner.Engine, Assignment: r.Owner.Assignment, Epoch: r.Owner.Epoch})
+	}
+	for _, a := range p.Provisioning() {
+		x := Part{Scope: Scope{Directory: a.Directory, Under: a.Under.DN, Except: []string{}}, Features: a.Features, Engine: a.Engine, Assignment: a.Name, Way: plan.Way}
+		for _, g := range a.From.Groups {
+			x.From = append(x.From, g.Name)
+		}
+		out.Parts = append(out.Parts, x)
 	}
 	return out, err
 }

@@ -55,6 +55,7 @@ type Options struct {
 	Engines   run.Engines
 	Deliverer writeback.Engines    // nil: nothing is written into directories
 	Bringers  provisioning.Engines // nil: nothing is brought from the tenant into directories
+	Flight    int                  // how many writes into a directory an engine may have under way at once; 0: one
 	Relay     writeback.Relay      // nil: the tenant hands out no changed passwords
 	// Own are, of each directory, the sign-in names of accounts that work for Tandem: nobody sets their passwords by it.
 	Own       map[string][]string
@@ -207,7 +208,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Runner = run.New(run.Options{Gate: h.gate, Census: o.Census, View: h.View, Control: h.control, Notes: h.Notes, Engines: o.Engines, Clock: o.Clock, Prepare: h.prepare,
 		Seen: h.Seen, Sweep: func() { h.Sweep() }, Save: h.Save, Ease: h.ease, Refused: o.Refused, Progress: o.Progress, Log: o.Log})
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
-		Look: h.ensureCensus, LookAtTenant: h.lookAtTenant, Unregistered: o.Unregistered, Survey: o.Survey, Without: o.Without})
+		Look: h.ensureCensus, LookAtTenant: h.lookAtTenant, Unregistered: o.Unregistered, Survey: o.Survey, Foresee: h.foresee, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
 		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Room: o.Store.MakeRoom, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
 	h.Desk = answer.New(answer.Options{Gate: h.gate, Cache: o.Cache, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
@@ -217,7 +218,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 			NewID: o.NewID, Alive: o.Alive, Log: h.say})
 	}
 	if o.Bringers != nil {
-		h.brings = provisioning.New(provisioning.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Engines: o.Bringers, Tenant: o.Tenant, Clock: o.Clock, Steady: h.steady.now, NewID: o.NewID,
+		h.brings = provisioning.New(provisioning.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Engines: o.Bringers, Flight: o.Flight, Tenant: o.Tenant, Clock: o.Clock, Steady: h.steady.now, NewID: o.NewID,
 			Look: h.prepareDirectory, GhostLife: o.GhostLife, Own: o.Own, Log: h.say})
 	}
 	return nil

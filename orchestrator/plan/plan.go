@@ -38,7 +38,9 @@ type Options struct {
 	// Unregistered returns which extensions of users the tenant does not have; nil: it has all.
 	Unregistered func(ctx context.Context, names []string) ([]string, error)
 	// Survey looks at the directories as a whole; nil: plans do not count references that cross engines.
-	Survey  func(context.Context) (*assess.Survey, error)
+	Survey func(context.Context) (*assess.Survey, error)
+	// Foresee returns what the assignments of the other direction would do, were a partition in force; nil: nobody can say.
+	Foresee func(context.Context, *scoping.Partition) ([]Bringing, error)
 	Without gate.Safeguard // for simulations only
 }
 
@@ -62,7 +64,8 @@ type Plan struct {
 	Engines      map[string]string  `json:"engines"`            // versions
 	Settings     *Settings          `json:"settings,omitempty"` // what changes beside who owns what; nil: nothing
 	Waves        []PlannedWave      `json:"waves"`
-	Fingerprint  string             `json:"fingerprint"` // of all the above
+	Bringing     []Bringing         `json:"provisioning,omitempty"` // what the other direction would do afterwards
+	Fingerprint  string             `json:"fingerprint"`            // of all the above
 }
 
 // PlannedWave is one wave of a plan.
@@ -147,8 +150,23 @@ func (r *Planner) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	if err := r.crossings(ctx, cur, p); err != nil {
 		return nil, err
 	}
+	if err := r.foresee(ctx, o, p); err != nil {
+		return nil, err
+	}
 	p.seal()
 	return p, nil
+}
+
+// foresee adds what the other direction would do. Handing a container over changes nothing of it: only a policy does.
+func (r *Planner) foresee(ctx context.Context, o PlanOptions, p *Plan) (err error) {
+	if r.o.Foresee == nil || o.Text == nil || o.NoShadow {
+		return nil
+	}
+	p.Bringing, err = r.o.Foresee(ctx, p.Target)
+	if err != nil {
+		return fmt.Errorf("asking what would be brought from the tenant: %w", err)
+	}
+	return nil
 }
 
 // group merges hand-overs between the same engines into waves: those that take from a real engine first, then those that take from nobody.

@@ -53,6 +53,8 @@ type Options struct {
 	Steady  func() int64 // ms on the scale that no step of a clock moves
 	NewID   func() string
 	Look    func(context.Context) error // brings the census up to date
+	// Flight is how many writes may be under way at once: 1 if it is less.
+	Flight int
 	// GhostLife is how long a write without an answer may still take effect after its time was over.
 	GhostLife time.Duration
 	Own       map[string][]string // sign-in names of Tandem's own accounts, by directory

@@ -25,15 +25,6 @@ func term(attribute, value string) provision.Term {
 	return provision.Term{Attribute: strings.ToLower(attribute), Value: strings.ToLower(value)}
 }
 
-// reserve keeps the names that a write chose from others of the same round.
-func (x *seen) reserve(id scoping.ObjectID, w *ledger.Provisioned) {
-	for _, s := range w.Set {
-		if slices.Contains(w.Unique, s.Attribute) {
-			x.given[term(s.Attribute, first(s.To))] = id
-		}
-	}
-}
-
 // look asks the controller for everything that decides about subjects: who has their links, who they may be, who has their names.
 func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature, at controller, begin engine.MapBegin, subjects []*subject) (*seen, error) {
 	x := &seen{directory: a.Directory, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}}
@@ -106,7 +97,7 @@ func (d *Desk) ask(ctx context.Context, name, dir string, f scoping.Feature, l p
 // caseOf puts together what decides about a subject.
 func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Feature, s *subject, x *seen) Case {
 	kind := kindOf(f)
-	c := Case{Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.o.Gate.Authority().Partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
+	c := Case{Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
 		Row: s.row, Mapping: s.mapping, Ends: s.ends, ByLink: x.found[term(a.LinkOr(), LinkValue(kind, CloudID(s.id)))]}
 	if s.why == Purged && !r.purged(ctx, kind, CloudID(s.id)) {
 		c.Why = Left

@@ -79,16 +79,20 @@ func (a *answers) put(id scoping.ObjectID, source, rules uint64, v Verdict) {
 func (d *Desk) Brings(name string) bool { return len(d.assignments(name)) > 0 }
 
 func (d *Desk) assignments(name string) []scoping.Assignment {
-	auth := d.o.Gate.Authority()
-	if auth.Partition == nil {
+	return assignments(d.o.Gate.Authority().Partition, name)
+}
+
+// assignments are those of the other direction that an engine has; of an empty name, of all.
+func assignments(p *scoping.Partition, name string) []scoping.Assignment {
+	if p == nil {
 		return nil
 	}
-	return slices.DeleteFunc(auth.Partition.Provisioning(), func(a scoping.Assignment) bool { return name != "" && a.Engine != name })
+	return slices.DeleteFunc(p.Provisioning(), func(a scoping.Assignment) bool { return name != "" && a.Engine != name })
 }
 
 // Run brings what an engine's assignments take into their directories. In shadow nothing is written, held or kept: the report says what would be.
 func (d *Desk) Run(ctx context.Context, name string, shadow bool) (Report, error) {
-	r := &run{Desk: d, engine: name, shadow: shadow, report: Report{Complete: true}, said: map[scoping.ObjectID]*Judgement{}, rest: map[scoping.ObjectID]bool{}, tries: map[scoping.ObjectID]int{}, asks: map[bin][]ledger.HeldEntry{}}
+	r := d.newRun(name, shadow)
 	if err := r.all(ctx); err != nil {
 		return r.report, err
 	}
@@ -98,15 +102,23 @@ func (d *Desk) Run(ctx context.Context, name string, shadow bool) (Report, error
 	return r.report, nil
 }
 
+func (d *Desk) newRun(name string, shadow bool) *run {
+	return &run{Desk: d, engine: name, shadow: shadow, partition: d.o.Gate.Authority().Partition, report: Report{Complete: true}, said: map[scoping.ObjectID]*Judgement{},
+		rest: map[scoping.ObjectID]bool{}, tries: map[scoping.ObjectID]int{}, asks: map[bin][]ledger.HeldEntry{}}
+}
+
 type run struct {
 	*Desk
 	engine string
-	shadow bool
-	report Report
-	said   map[scoping.ObjectID]*Judgement
-	rest   map[scoping.ObjectID]bool // sources with which nothing can be done in this run
-	tries  map[scoping.ObjectID]int  // how often something else was there than was seen a moment before
-	asks   map[bin][]ledger.HeldEntry
+	// partition is the one in force, or, in shadow, one that might be.
+	partition *scoping.Partition
+	foreseen  map[scoping.ObjectID][]Step // nil: nobody asks what would follow
+	shadow    bool
+	report    Report
+	said      map[scoping.ObjectID]*Judgement
+	rest      map[scoping.ObjectID]bool // sources with which nothing can be done in this run
+	tries     map[scoping.ObjectID]int  // how often something else was there than was seen a moment before
+	asks      map[bin][]ledger.HeldEntry
 
 	names map[string]placed                        // containers by directory and DN
 	by    map[scoping.ObjectID]*scoping.Assignment // whom assignments take
@@ -145,11 +157,11 @@ func (r *run) all(ctx context.Context) error {
 			return err
 		}
 	}
-	assignments := r.assignments("")
-	t := take(r.o.Cache, assignments)
+	all := assignments(r.partition, "")
+	t := take(r.o.Cache, all)
 	r.by = t.by
-	for i := range assignments {
-		a := assignments[i]
+	for i := range all {
+		a := all[i]
 		if a.Engine != r.engine {
 			continue
 		}
@@ -269,7 +281,7 @@ func (r *run) owed(a scoping.Assignment, f scoping.Feature, t taken, rules uint6
 			out.taken = append(out.taken, id)
 		}
 	}
-	now, auth := r.o.Clock.Now().UnixMilli(), r.o.Gate.Authority()
+	now := r.o.Clock.Now().UnixMilli()
 	r.o.Gate.Read(func(led *ledger.State) {
 		for _, o := range led.CloudRows() { // who was brought by this assignment, and is taken by none
 			row := led.Rows.Get(o)
@@ -280,7 +292,7 @@ func (r *run) owed(a scoping.Assignment, f scoping.Feature, t taken, rules uint6
 			if _, has := ids[id]; has || t.by[id] != nil && t.by[id].Name != a.Name {
 				continue
 			}
-			if at, ok := auth.Partition.Target(r.o.Census.Brief(o).Place(o.Directory), f); ok && at.Name == a.Name || !ok && brought(row, f, a) {
+			if at, ok := r.partition.Target(r.o.Census.Brief(o).Place(o.Directory), f); ok && at.Name == a.Name || !ok && brought(row, f, a) {
 				ids[id] = Left
 			}
 		}
@@ -392,8 +404,12 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 		if w := owed[len(owed)-1].v.Write; w != nil {
 			seen.reserve(s.id, w)
 		}
+		if r.foreseen != nil {
+			r.foreseen[s.id] = foresee(c)
+		}
 	}
 	free := r.weigh(a, f, owed)
+	var out []*sending
 	for i, x := range owed {
 		j := r.say(x.s, x.v)
 		switch {
@@ -403,29 +419,22 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 			j.Outcome, j.Code, j.Reason = engine.Held, string(gate.CodeThreshold), "it waits for a person: "+string(x.v.Write.Op)
 			r.rest[x.s.id] = true
 		case x.v.Write != nil:
-			done, err := r.carry(ctx, f, at, x, j)
-			if err != nil {
-				return sent, err
-			}
-			if done && j.Outcome != engine.Applied { // it is decided anew once, by what the controller shows now
-				done = r.tries[x.s.id] == 0
-				r.tries[x.s.id]++
-			}
-			sent, r.rest[x.s.id] = sent || done, !done
+			out = append(out, &sending{decided: x, j: j})
+			continue
 		case !x.v.Settles:
 			r.rest[x.s.id] = true
 		case !r.shadow:
 			if err := r.settle(ctx, f, x); err != nil {
-				return sent, err
+				return false, err
 			}
 		}
 		if r.rest[x.s.id] || x.v.Settles {
 			if err := r.leave(ctx, f, x.s, *j); err != nil {
-				return sent, err
+				return false, err
 			}
 		}
 	}
-	return sent, nil
+	return r.send(ctx, f, at, out)
 }
 
 // leave keeps the last answer about a source that settled nothing, for people, or that it is settled; what was said before is not said again.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,6 +88,9 @@ type world struct {
 	renamed string // the DN that the container got; empty: it has its own
 	title   string // by which rules the engine maps
 
+	flight  int
+	mu      sync.Mutex   // of what writes under way at once touch
+	died    bool         // the process is no more: nothing of it is written down
 	dies    int          // the process ends at this append from now; 0: not
 	loses   func() fault // what happens to a write
 	late    []func()     // what still arrives
@@ -138,12 +142,13 @@ func (w *world) open() {
 			w.t.Fatal(err)
 		}
 	}
+	w.died = false
 	w.gate = gate.New(gate.Options{Ledger: w.led, Cache: w.cache, Tenant: w, Census: w, Journal: w, Clock: w, NewID: w.newID, Without: w.without})
 	w.gate.SetAuthority(gate.Authority{Partition: w.partition(), Epoch: epoch}, gate.Rules{Objects: 500, Percent: 10, Irrevocable: 10})
 	if _, err := w.gate.Recover(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
-	w.desk = provisioning.New(provisioning.Options{Gate: w.gate, Census: w, Cache: w.cache, Engines: w, Tenant: w, Clock: w, Steady: func() int64 { return w.now.UnixMilli() }, NewID: w.newID,
+	w.desk = provisioning.New(provisioning.Options{Gate: w.gate, Census: w, Cache: w.cache, Engines: w, Flight: w.flight, Tenant: w, Clock: w, Steady: func() int64 { return w.now.UnixMilli() }, NewID: w.newID,
 		Look: func(context.Context) error { w.look(); return nil }, Without: w.without})
 }
 
@@ -159,13 +164,22 @@ func (w *world) partition() *scoping.Partition {
 	return p
 }
 
-func (w *world) newID() string { w.ids++; return "id-" + strconv.Itoa(w.ids) }
+func (w *world) newID() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids++
+	return "id-" + strconv.Itoa(w.ids)
+}
 
 // Append implements gate.Journal. A process that dies here has written its records.
 func (w *world) Append(_ context.Context, rs [][]byte) (uint64, error) {
+	if w.died {
+		return 0, errDied
+	}
 	w.log = append(w.log, rs...)
 	if w.dies > 0 {
 		if w.dies--; w.dies == 0 {
+			w.died = true
 			return 0, errDied
 		}
 	}
@@ -314,7 +328,9 @@ func (w *world) Deliver(ctx context.Context, _ string, d engine.Delivery, permit
 		}
 		return engine.DeliveryResult{Code: engine.DeliveryOK, Provision: &provision.Result{Found: c.find(*d.Look)}}, false, nil
 	}
+	w.mu.Lock()
 	happens := w.loses()
+	w.mu.Unlock()
 	if happens == dead {
 		return engine.DeliveryResult{}, false, errors.New("the engine's process ended")
 	}
@@ -323,6 +339,8 @@ func (w *world) Deliver(ctx context.Context, _ string, d engine.Delivery, permit
 		return engine.DeliveryResult{Code: engine.DeliveryRefused}, false, err
 	}
 	write := provision.Write{Target: *d.Provision, Values: *p.Values}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	do := func() engine.DeliveryResult { return w.apply(write) }
 	switch happens {
 	case before:

@@ -24,10 +24,14 @@ type scene struct {
 // scene reads what a write is about, and refuses what stands in its way.
 func (h *hand) scene(ctx context.Context) (at scene, err error) {
 	t := h.target
-	if _, err := h.holder(ctx, t.Root, "the container of the policy"); err != nil {
+	root, err := h.holder(ctx, t.Root, "the container of the policy")
+	if err != nil {
 		return at, err
 	}
-	if !t.Container.IsZero() {
+	switch {
+	case t.Container == t.Root:
+		at.container = root
+	case !t.Container.IsZero():
 		if at.container, err = h.holder(ctx, t.Container, "the container"); err != nil {
 			return at, err
 		}

@@ -1,7 +1,8 @@
 // Package provision writes into Active Directory what package plugins/provision describes: users and groups that come from the tenant.
 //
-// A [Sink] carries writes out in one directory, with the account for that, each over a connection of its own to the one controller that the write names: [Sink.Carry] signs in, looks at
-// the object and its containers, asks for the permit when nothing stands in the way any more, looks once more, and sends one LDAP operation. [Look] asks who has a name, and reads back what a
+// A [Sink] carries writes out in one directory, with the account for that, each over a connection to the one controller that the write names, which no other write uses meanwhile:
+// [Sink.Carry] signs in, or takes a connection that is signed in, looks at the object and its containers, asks for the permit when nothing stands in the way any more, looks once more, and
+// sends one LDAP operation. [Look] asks who has a name, and reads back what a
 // write without an answer left. Nothing is sent twice, and nothing is taken to another controller.
 //
 // What protects others' objects: an object is addressed by objectGUID; a modification begins with the delete and the add of the link's value, so that it comes to nothing as a whole where the
@@ -26,7 +27,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Sink writes into one directory. It is safe for concurrent use; each write is a connection of its own, since a write whose context ends costs the connection.
+// Sink writes into one directory. It is safe for concurrent use: writes at the same time have a connection each. A write whose context ends costs its connection. Connections that no write
+// uses end after a while, or with Close.
 type Sink struct {
 	Directory directory.Connection // of the account that reads; its URLs are the controllers that may be named
 	Account   directory.Account    // the account that writes; without a user there is none
@@ -37,6 +39,8 @@ type Sink struct {
 	rest  directory.Rest
 	mu    sync.Mutex
 	known map[scoping.GUID]map[string]bool // attributes that a controller's schema was seen to have, lower-cased
+	idle  []*signedIn
+	ends  *time.Timer // closes idle; nil: nothing was idle yet
 }
 
 // Permit allows the one write of a target, or says why it is refused.
@@ -85,21 +89,50 @@ func (k *Sink) Carry(ctx context.Context, t provision.Target, own []string, ask 
 	if k.Account.User == "" {
 		return Outcome{Code: provision.NoAgent, Reason: "there is no account that writes into directory " + k.Directory.Name}
 	}
-	s, err := k.dial(ctx, t.Controller, t.Invocation)
+	h, err := k.begin(ctx, t, own)
 	if err != nil {
 		return outcomeOf(err)
 	}
-	defer s.Close() // what was written was answered
-	h := &hand{Session: s, sink: k, target: t}
-	if h.own, err = protection.Own(ctx, s, append([]string{k.Directory.User, k.Account.User}, slices.Concat(k.Own, own)...)); err != nil {
-		return outcomeOf(err)
+	o := h.carry(ctx, ask)
+	k.release(h.signedIn, o)
+	return o
+}
+
+// begin looks over a connection whether anything stands in the way. A kept connection that turns out to be broken is no trouble: nothing was asked for yet.
+func (k *Sink) begin(ctx context.Context, t provision.Target, own []string) (*hand, error) {
+	for {
+		s, err := k.connect(ctx, t.Controller, t.Invocation)
+		if err != nil {
+			return nil, err
+		}
+		h := &hand{signedIn: s, sink: k, target: t}
+		if err = h.ready(ctx, own); err == nil {
+			return h, nil
+		}
+		o := outcomeOf(err)
+		k.release(s, o)
+		if !s.kept || ctx.Err() != nil || o.Code != provision.Unreachable && o.Code != provision.Failed {
+			return nil, err
+		}
 	}
-	if err := h.has(ctx, t.Link.Attribute); err != nil {
-		return outcomeOf(err)
+}
+
+// ready refuses what stands in the way of a write.
+func (h *hand) ready(ctx context.Context, own []string) error {
+	k := h.sink
+	if err := h.protects(ctx, append([]string{k.Directory.User, k.Account.User}, slices.Concat(k.Own, own)...)); err != nil {
+		return err
 	}
-	if _, err := h.scene(ctx); err != nil {
-		return outcomeOf(err)
+	if err := h.has(ctx, h.target.Link.Attribute); err != nil {
+		return err
 	}
+	_, err := h.scene(ctx)
+	return err
+}
+
+// carry asks for the permit and writes.
+func (h *hand) carry(ctx context.Context, ask func(context.Context) (Permit, error)) Outcome {
+	k := h.sink
 	asked := k.now()
 	p, err := ask(ctx)
 	p.Remaining -= k.now().Sub(asked) // a process that stood still with the permit on its way does not begin later than whoever gave it believes
@@ -113,7 +146,7 @@ func (k *Sink) Carry(ctx context.Context, t provision.Target, own []string, ask 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.Remaining, directory.ErrTimeout)
 	defer cancel()
-	w := provision.Write{Target: t, Values: p.Values}
+	w := provision.Write{Target: h.target, Values: p.Values}
 	if err := w.Valid(); err != nil {
 		return Outcome{Code: provision.Failed, Cause: err}
 	}
@@ -168,9 +201,8 @@ func same(s *directory.Session, invocation scoping.GUID) error {
 
 // hand is one write over one session.
 type hand struct {
-	*directory.Session
+	*signedIn
 	sink   *Sink
-	own    []accessSID
 	target provision.Target
 }
 

@@ -1,0 +1,216 @@
+package provisioning
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
+	"github.com/tandem-sync/tandem/scoping"
+)
+
+// Forecast is what an assignment would do with the objects of the tenant that it takes, or took.
+type Forecast struct {
+	Assignment scoping.Assignment
+	Objects    map[scoping.Kind]int // that it takes
+	Sources    []Foreseen           // for which something is owed, ordered
+	Problems   []Problem
+}
+
+// Foreseen is what one source would go through until nothing is owed for it.
+type Foreseen struct {
+	Object  scoping.ObjectID
+	Kind    scoping.Kind
+	Name    string
+	Steps   []Step
+	Settled bool // nothing is written, and nothing stands in the way
+}
+
+// What a step does.
+const (
+	StepCreate  = "create"
+	StepJoin    = "join"   // a person is asked about somebody who is there
+	StepRelink  = "relink" // … about the account of somebody who left
+	StepUpdate  = "update"
+	StepRename  = "rename"
+	StepMove    = "move"
+	StepEnable  = "enable"
+	StepDisable = "disable"
+	StepDelete  = "delete"
+	StepFailed  = "failed" // nothing can be done for it: Code and Reason say why
+)
+
+// Step is one thing that would be done.
+type Step struct {
+	Does   string
+	Code   string // of a failure, or of what a person is asked
+	Reason string
+	DN     string // of the object in the directory; empty: it is not there
+	To     string // DN of the container of a create or a move
+	Name   string // the new name of a rename
+	Waits  bool   // for a person, whatever the number
+}
+
+// Foresee returns what the provisioning assignments of a partition would do, in their order, were it in force. Nothing is written, held or kept.
+func (d *Desk) Foresee(ctx context.Context, p *scoping.Partition) ([]Forecast, error) {
+	var out []Forecast
+	by := map[string]*run{}
+	for _, a := range p.Provisioning() {
+		r := by[a.Engine]
+		if r == nil {
+			r = d.newRun(a.Engine, true)
+			r.partition, r.foreseen = p, map[scoping.ObjectID][]Step{}
+			if err := r.all(ctx); err != nil {
+				return nil, err
+			}
+			by[a.Engine] = r
+		}
+		out = append(out, r.forecast(a))
+	}
+	return out, nil
+}
+
+// forecast gathers what a run said of one assignment.
+func (r *run) forecast(a scoping.Assignment) Forecast {
+	f := Forecast{Assignment: a, Objects: map[scoping.Kind]int{}}
+	for id, by := range r.by {
+		if o, there := r.o.Cache.Get(CloudID(id)); by.Name == a.Name && there && slices.Contains(a.Features, scoping.ProvisioningOf(o.Kind)) {
+			f.Objects[o.Kind]++
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(r.said), scoping.ObjectID.Compare) {
+		j := r.said[id]
+		if j.Assignment != a.Name {
+			continue
+		}
+		steps := r.foreseen[id]
+		settled := j.Outcome == engine.Unchanged || j.Outcome == engine.Released
+		if steps == nil && !settled {
+			steps = []Step{{Does: StepFailed, Code: j.Code, Reason: j.Reason}}
+		}
+		f.Sources = append(f.Sources, Foreseen{Object: id, Kind: j.Kind, Name: j.Name, Steps: steps, Settled: len(steps) == 0})
+	}
+	for _, p := range r.report.Problems {
+		if p.Object == "assignment "+a.Name {
+			f.Problems = append(f.Problems, p)
+		}
+	}
+	return f
+}
+
+// foresee goes on from a case until nothing is owed, as if each write were carried out.
+func foresee(c Case) (out []Step) {
+	for range maxRounds {
+		v := Decide(c)
+		switch {
+		case v.Write == nil && v.Settles:
+			return out
+		case v.Write == nil:
+			return append(out, c.stands(v))
+		}
+		for _, s := range c.steps(v) { // many references are added by several writes
+			if !slices.ContainsFunc(out, func(o Step) bool { return o.Does == s.Does }) {
+				out = append(out, s)
+			}
+		}
+		if v.Write.Op == provision.Add || v.Write.Op == provision.Delete || v.Write.Op == provision.Join {
+			return out
+		}
+		c.Found = written(*c.Found, *v.Write)
+	}
+	return out
+}
+
+// stands is the step of what is not written: a question, or what stands in the way.
+func (c Case) stands(v Verdict) Step {
+	s := Step{Does: StepFailed, Code: string(v.Code), Reason: v.Reason}
+	if c.Found != nil {
+		s.DN = c.Found.DN
+	}
+	switch v.Code {
+	case CodeJoin, CodePlanted:
+		s.Does, s.Waits = StepJoin, v.Hold != nil
+	case CodeRelink:
+		s.Does, s.Waits = StepRelink, v.Hold != nil
+	}
+	return s
+}
+
+// steps are what one write does.
+func (c Case) steps(v Verdict) (out []Step) {
+	w := v.Write
+	s := Step{Waits: v.Always != ""}
+	if c.Found != nil {
+		s.DN = c.Found.DN
+	}
+	add := func(does string) {
+		s.Does = does
+		out = append(out, s)
+	}
+	switch w.Op {
+	case provision.Add:
+		s.To = c.Mapping.Container
+		add(StepCreate)
+	case provision.Join:
+		add(StepJoin)
+	case provision.Rename:
+		s.Name = w.Name
+		add(StepRename)
+	case provision.Move:
+		s.To = c.Mapping.Container
+		add(StepMove)
+	case provision.Delete:
+		add(StepDelete)
+	default:
+		if w.Disabled != nil {
+			add(map[bool]string{true: StepDisable, false: StepEnable}[w.Disabled.To])
+		}
+		if len(w.Set)+len(w.Refs) > 0 {
+			add(StepUpdate)
+		}
+	}
+	return out
+}
+
+// written is what an object would look like after a write.
+func written(f provision.Found, w ledger.Provisioned) *provision.Found {
+	values := map[string][]string{}
+	for name, v := range f.Values {
+		values[name] = v
+	}
+	replace := func(name string, v []string) {
+		for n := range values {
+			if strings.EqualFold(n, name) {
+				delete(values, n)
+			}
+		}
+		values[name] = v
+	}
+	for _, s := range w.Set {
+		replace(s.Attribute, s.To)
+	}
+	for _, r := range w.Refs {
+		is := slices.DeleteFunc(slices.Clone(value(f, r.Attribute)), func(t string) bool {
+			g, err := scoping.ParseGUID(t)
+			return err == nil && slices.Contains(r.Remove, g)
+		})
+		for _, g := range r.Add {
+			is = append(is, g.String())
+		}
+		replace(r.Attribute, is)
+	}
+	if w.Disabled != nil {
+		n, _ := strconv.ParseInt(first(value(f, "userAccountControl")), 10, 64) // of what is no number nothing was decided
+		replace("userAccountControl", []string{strconv.FormatInt(n^accountDisable, 10)})
+	}
+	if w.Op == provision.Rename {
+		replace("cn", []string{w.Name})
+	}
+	f.Values, f.Parent = values, cmp.Or(w.Container, f.Parent)
+	return &f
+}
