@@ -320,7 +320,7 @@ func TestBothDirectionsAtOnce(t *testing.T) {
 func TestManyAreHiredAtOnce(t *testing.T) {
 	sites(t, func(t *testing.T, s site) {
 		w := newHR(t, s)
-		many := 300
+		many := 100
 		if false {
 			many = 40
 		}

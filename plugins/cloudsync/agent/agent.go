@@ -100,6 +100,7 @@ func Run(ctx context.Context, id Identity, o Options) error {
 	}
 	passwords.Now = o.Now
 	r := &runner{id: id, options: o, process: process, passwords: passwords, writer: writerOf(id, o.Now), sink: sinkOf(id, o.Now)}
+	defer r.sink.Close()
 	back := minBackOff
 	for ctx.Err() == nil {
 		begun := o.Now()

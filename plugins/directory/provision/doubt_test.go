@@ -74,7 +74,7 @@ func TestALineThatBreaksBeforeTheWriteLeavesNoDoubt(t *testing.T) {
 				wire.CutAfter(n+1, false)
 				return permits(provision.Values{Set: set("sAMAccountName", "never"+w.suffix)})(ctx)
 			})
-			if o.Code == provision.InDoubt && n >= 4 { // it got to the write
+			if o.Code == provision.InDoubt && n >= 3 { // it got to the write
 				return
 			}
 			w.wants("cut after the permit", o, provision.Unreachable)

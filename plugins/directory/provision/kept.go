@@ -39,12 +39,16 @@ func (s *signedIn) protects(ctx context.Context, names []string) (err error) {
 
 // connect returns a connection to one controller: one that is kept, or a new one.
 func (k *Sink) connect(ctx context.Context, url string, invocation scoping.GUID) (*signedIn, error) {
-	if s := k.take(url); s != nil {
-		if same(s.Session, invocation) == nil {
-			s.kept = true
-			return s, nil
-		}
-		_ = s.Close() // the controller is another one now
+	if s := k.keptAt(url, invocation); s != nil {
+		return s, nil
+	}
+	free, err := k.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	if s := k.keptAt(url, invocation); s != nil { // a write ended meanwhile
+		return s, nil
 	}
 	at := k.now()
 	s, err := k.dial(ctx, url, invocation)
@@ -52,6 +56,35 @@ func (k *Sink) connect(ctx context.Context, url string, invocation scoping.GUID)
 		return nil, err
 	}
 	return &signedIn{Session: s, at: at}, nil
+}
+
+// turn waits until nobody else signs in: a password that is refused is tried once, and not by each of the writes under way.
+func (k *Sink) turn(ctx context.Context) (free func(), err error) {
+	k.mu.Lock()
+	if k.signing == nil {
+		k.signing = make(chan struct{}, 1)
+	}
+	k.mu.Unlock()
+	select {
+	case k.signing <- struct{}{}:
+		return func() { <-k.signing }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// keptAt returns a connection that an earlier write left; nil: there is none to that controller.
+func (k *Sink) keptAt(url string, invocation scoping.GUID) *signedIn {
+	s := k.take(url)
+	if s == nil {
+		return nil
+	}
+	if same(s.Session, invocation) != nil { // the controller is another one now
+		_ = s.Close() // nothing was asked of it
+		return nil
+	}
+	s.kept = true
+	return s
 }
 
 // take returns a kept connection to a controller, and closes those whose time is over; nil: there is none.

@@ -76,7 +76,7 @@ func (h *hand) verify(ctx context.Context, w provision.Write, differs func(direc
 		why = fmt.Sprintf("its %s is %q after it was written", w.Link.Attribute, e.Text(w.Link.Attribute))
 	}
 	if why == "" {
-		if err := h.below(ctx, w.Object, e.DN); err != nil {
+		if err := h.below(ctx, e); err != nil {
 			why = err.Error()
 		}
 	}

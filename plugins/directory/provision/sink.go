@@ -41,6 +41,8 @@ type Sink struct {
 	known map[scoping.GUID]map[string]bool // attributes that a controller's schema was seen to have, lower-cased
 	idle  []*signedIn
 	ends  *time.Timer // closes idle; nil: nothing was idle yet
+
+	signing chan struct{} // has what signs in
 }
 
 // Permit allows the one write of a target, or says why it is refused.
@@ -204,6 +206,8 @@ type hand struct {
 	*signedIn
 	sink   *Sink
 	target provision.Target
+	head   directory.Entry // of the domain
+	headAt time.Time       // when it was asked for; zero: it was not
 }
 
 // has refuses attributes that the schema lacks. What it was seen to have it has for ever: schemas are only added to.
