@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -313,53 +312,5 @@ func TestBothDirectionsAtOnce(t *testing.T) {
 				t.Errorf("%d people: %+v", w.count(), r)
 			}
 		}
-	})
-}
-
-// Many people are hired at once, each with a manager who may be hired after them, and a few who share their names.
-func TestManyAreHiredAtOnce(t *testing.T) {
-	sites(t, func(t *testing.T, s site) {
-		w := newHR(t, s)
-		many := 100
-		if false {
-			many = 40
-		}
-		ids := make([]string, many)
-		for n := range many {
-			name := fmt.Sprintf("Number%d", n%(many-10)) // ten share their names
-			ids[n] = w.hire(n, map[string]any{"surname": name, "displayName": "Hire " + name})
-		}
-		for n := range many {
-			w.must(w.model.SetManager(tenant.User, ids[n], w.graph.GraphEndpoint()+"/v1.0/users/"+ids[(n+1)%many]))
-		}
-		w.open()
-		w.importText(fmt.Sprintf(hiresPolicy, s.base, s.base))
-		began := time.Now()
-		r := w.sync()
-		t.Logf("%s: %d accounts in %s", s.name, r.Creates, time.Since(began).Round(time.Millisecond))
-		accounts := w.accounts()
-		if r.Creates != many || !r.Complete || r.Failed+r.Held > 0 || len(accounts) != many {
-			t.Fatalf("%d accounts: %+v", len(accounts), r)
-		}
-		names := map[string]bool{}
-		for n := range many {
-			a := accounts["User_"+ids[n]]
-			for _, attribute := range []string{"sAMAccountName", "userPrincipalName", "cn"} {
-				key := attribute + strings.ToLower(a.GetAttributeValue(attribute))
-				if names[key] {
-					t.Errorf("two have %s %q", attribute, a.GetAttributeValue(attribute))
-				}
-				names[key] = true
-			}
-			if m := a.GetAttributeValue("manager"); !strings.EqualFold(m, accounts["User_"+ids[(n+1)%many]].DN) {
-				t.Errorf("the manager of %d is %q", n, m)
-			}
-		}
-		before := w.count()
-		began = time.Now()
-		if r := w.sync(); r.Applied != 0 || r.Failed > 0 || w.count() != before {
-			t.Errorf("again: %d became %d, %+v", before, w.count(), r)
-		}
-		t.Logf("%s: nothing to do in %s", s.name, time.Since(began).Round(time.Millisecond))
 	})
 }

@@ -336,7 +336,10 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	case s.why != Taken:
 		return nil
 	}
-	s.ends = endsOf(led, s.cloud, a.Directory)
+	s.ends = endsOf(led, s.cloud, a.Directory, func(o scoping.ObjectID) bool {
+		sight := r.o.Census.Brief(o)
+		return sight.Known && !sight.Gone
+	})
 	s.source = digest(s.cloud, s.ends)
 	owner := a.Engine
 	if s.why != Taken {

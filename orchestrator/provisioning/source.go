@@ -132,12 +132,13 @@ func sourceOf(id scoping.ObjectID, o cloud.Object) engine.Source {
 // ends are the objects of a directory that the references of a source stand for, by reference; those that are in no directory yet are left out.
 type ends map[string][]scoping.GUID
 
-// endsOf resolves the references of a source in one directory. An end counts whoever is the authority of its link.
-func endsOf(led *ledger.State, o cloud.Object, dir string) ends {
+// endsOf resolves the references of a source in one directory. An end counts whoever is the authority of its link, and also when nobody brings it any more: the tenant refers to it, and its
+// account is there.
+func endsOf(led *ledger.State, o cloud.Object, dir string, there func(scoping.ObjectID) bool) ends {
 	resolve := func(ids ...string) []scoping.GUID {
 		out := []scoping.GUID{}
 		for _, id := range ids {
-			if row, ok := led.ByCloud(id); ok && id != "" && row.Object.Directory == dir && row.State == ledger.Live {
+			if row, ok := led.ByCloud(id); ok && id != "" && row.Object.Directory == dir && (row.State == ledger.Live || row.State == ledger.ParkedRow) && there(row.Object) {
 				out = append(out, row.Object.GUID)
 			}
 		}
