@@ -68,8 +68,9 @@ type Case struct {
 	Parted   func(scoping.GUID) bool        // … whose person left: it can be another one of the same person
 	Free     func(attribute, v string) bool // nobody in the domain has the value, and nobody is about to get it
 
-	Container scoping.GUID // where the mapping wants it; zero: the name could not be found
-	FirstLeft bool         // nobody was disabled by this assignment yet
+	Roots     []scoping.GUID // containers of the engine's other assignments, from which it may come
+	Container scoping.GUID   // where the mapping wants it; zero: the name could not be found
+	FirstLeft bool           // nobody was disabled by this assignment yet
 	Answered  func(ledger.Grave) ledger.HoldState
 }
 
@@ -252,7 +253,7 @@ func (c Case) create() Verdict {
 // write begins a write of the case.
 func (c Case) write(op provision.Op) *ledger.Provisioned {
 	w := &ledger.Provisioned{Assignment: c.Assignment.Name}
-	w.Target = provision.Target{Op: op, Kind: c.Kind, Root: c.Assignment.Under.GUID, Link: c.Link}
+	w.Target = provision.Target{Op: op, Kind: c.Kind, Root: c.Assignment.Under.GUID, Roots: c.Roots, Link: c.Link}
 	if c.Row != nil {
 		w.Object = c.Row.Object.GUID
 	}

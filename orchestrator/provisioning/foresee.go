@@ -104,7 +104,10 @@ func (r *run) forecast(a scoping.Assignment) Forecast {
 }
 
 // foresee goes on from a case until nothing is owed, as if each write were carried out.
-func foresee(c Case) (out []Step) {
+func (r *run) foresee(c Case) (out []Step) {
+	if c.Found != nil && r.outside(c, c.Row.Object) {
+		return []Step{{Does: StepFailed, Code: string(provision.Outside), Reason: "it lies in no container to which its engine brings anybody: move it to " + c.Assignment.Under.DN, DN: c.Found.DN}}
+	}
 	for range maxRounds {
 		v := Decide(c)
 		switch {
@@ -124,6 +127,13 @@ func foresee(c Case) (out []Step) {
 		c.Found = written(*c.Found, *v.Write)
 	}
 	return out
+}
+
+// outside reports whether an object lies below no container of the engine's, where the account that writes may write.
+func (r *run) outside(c Case, o scoping.ObjectID) bool {
+	sight := r.o.Census.Brief(o)
+	up := append([]scoping.GUID{sight.Parent}, sight.Chain...)
+	return sight.Known && !sight.Gone && !slices.ContainsFunc(up, func(g scoping.GUID) bool { return g == c.Assignment.Under.GUID || slices.Contains(c.Roots, g) })
 }
 
 // stands is the step of what is not written: a question, or what stands in the way.

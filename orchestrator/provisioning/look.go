@@ -15,7 +15,7 @@ import (
 
 // seen is what one controller showed in one round, and which names this round gives away.
 type seen struct {
-	directory string
+	domain    string // DNS name of the directory's domain
 	found     map[provision.Term][]provision.Found
 	given     map[provision.Term]scoping.ObjectID
 }
@@ -25,9 +25,22 @@ func term(attribute, value string) provision.Term {
 	return provision.Term{Attribute: strings.ToLower(attribute), Value: strings.ToLower(value)}
 }
 
+// names are the values that a name takes from others: itself, and the other way to sign in by it. Who has an account name signs in by that name at the domain, too, whatever the user
+// principal name is (MS-ADTS 5.1.1.1.1), and controllers refuse either of two that are one.
+func (x *seen) names(attribute, value string) []provision.Term {
+	out := []provision.Term{{Attribute: attribute, Value: value}}
+	switch prefix, suffix, _ := strings.Cut(value, "@"); {
+	case strings.EqualFold(attribute, "sAMAccountName"):
+		out = append(out, provision.Term{Attribute: "userPrincipalName", Value: value + "@" + x.domain})
+	case strings.EqualFold(attribute, "userPrincipalName") && strings.EqualFold(suffix, x.domain):
+		out = append(out, provision.Term{Attribute: "sAMAccountName", Value: prefix})
+	}
+	return out
+}
+
 // look asks the controller for everything that decides about subjects: who has their links, who they may be, who has their names.
 func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature, at controller, begin engine.MapBegin, subjects []*subject) (*seen, error) {
-	x := &seen{directory: a.Directory, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}}
+	x := &seen{domain: at.domain, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}}
 	asked := map[provision.Term]bool{}
 	var terms []provision.Term
 	ask := func(attribute, value string) {
@@ -56,7 +69,9 @@ func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature,
 		for name, flow := range s.mapping.Desired {
 			if flow.Unique {
 				for _, v := range flow.Text {
-					ask(name, v)
+					for _, t := range x.names(name, v) {
+						ask(t.Attribute, t.Value)
+					}
 				}
 			}
 		}
@@ -119,6 +134,11 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 			}
 		}
 	}
+	for _, o := range assignments(r.partition, r.engine) {
+		if o.Directory == a.Directory && o.Under.GUID != a.Under.GUID {
+			c.Roots = append(c.Roots, o.Under.GUID)
+		}
+	}
 	r.o.Gate.Read(func(led *ledger.State) { r.remember(led, a, f, s, x, &c) })
 	return c
 }
@@ -141,8 +161,10 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	if s.mapping != nil {
 		for name, flow := range s.mapping.Desired {
 			for _, v := range flow.Text {
-				if by := led.Reserved(a.Directory, name, v); flow.Unique && r.o.Without.ReservesNames() && by != "" && by != c.CloudID {
-					taken[term(name, v)] = true
+				for _, t := range x.names(name, v) {
+					if by := led.Reserved(a.Directory, t.Attribute, t.Value); flow.Unique && r.o.Without.ReservesNames() && by != "" && by != c.CloudID {
+						taken[term(name, v)] = true
+					}
 				}
 			}
 		}
@@ -151,10 +173,13 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	c.Parted = func(g scoping.GUID) bool { return parted[g] }
 	c.Known = func(g scoping.GUID) bool { return known[g] }
 	c.Free = func(attribute, v string) bool {
-		t := term(attribute, v)
-		by, given := x.given[t]
-		living := slices.ContainsFunc(x.found[t], func(o provision.Found) bool { return !o.Deleted })
-		return !living && !taken[t] && (!given || by == s.id)
+		for _, n := range x.names(attribute, v) {
+			t := term(n.Attribute, n.Value)
+			if by, given := x.given[t]; given && by != s.id || slices.ContainsFunc(x.found[t], func(o provision.Found) bool { return !o.Deleted }) {
+				return false
+			}
+		}
+		return !taken[term(attribute, v)]
 	}
 	answers := map[string]ledger.HoldState{}
 	now := r.o.Clock.Now().UnixMilli()

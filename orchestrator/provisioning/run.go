@@ -408,7 +408,7 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 			seen.reserve(s.id, w)
 		}
 		if r.foreseen != nil {
-			r.foreseen[s.id] = foresee(c)
+			r.foreseen[s.id] = r.foresee(c)
 		}
 	}
 	free := r.weigh(a, f, owed)

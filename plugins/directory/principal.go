@@ -64,6 +64,9 @@ func best(found []Entry, name string) (Entry, bool) {
 	return Entry{}, false
 }
 
+// Domain is the DNS name of the controller's domain.
+func (s *Session) Domain() string { return dnsName(s.controller.RootDN) }
+
 // dnsName is the DNS name of a domain's DN.
 func dnsName(dn string) string {
 	parsed, err := ldap.ParseDN(dn)

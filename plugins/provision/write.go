@@ -41,7 +41,7 @@ type Link struct {
 // Target says what a write is about, without what is written. It is told before the permit.
 //
 // Whoever carries it out writes at the controller of Controller and Invocation and nowhere else; reads the DN of Object and of containers by GUID over the connection that writes;
-// makes sure that the object lies below Root before and after (code outside), is of the Kind and not protected, and, but for an Add, that it holds the Link (code precondition); and
+// makes sure that the object lies below Root before and after (code outside; before, below one of Roots will do), is of the Kind and not protected, and, but for an Add, that it holds the Link (code precondition); and
 // reads it again by GUID afterwards.
 type Target struct {
 	Op         Op           `json:"op"`
@@ -51,8 +51,10 @@ type Target struct {
 	Object     scoping.GUID `json:"object,omitzero"`    // zero with Add
 	Container  scoping.GUID `json:"container,omitzero"` // with Add and Move
 	Root       scoping.GUID `json:"root"`               // the container that the policy gives to the engine
-	Link       Link         `json:"link"`
-	WasLink    string       `json:"wasLink,omitempty"` // with Join: the value that it has instead; empty: none. Another one is code precondition
+	// Roots are further containers that the policy gives to the engine: an object may come from there, since another assignment brings it now.
+	Roots   []scoping.GUID `json:"roots,omitempty"`
+	Link    Link           `json:"link"`
+	WasLink string         `json:"wasLink,omitempty"` // with Join: the value that it has instead; empty: none. Another one is code precondition
 }
 
 // Values is what is written, and what has to be there for it. It comes with the permit.

@@ -119,10 +119,22 @@ func (h *hand) distinguish(ctx context.Context, w provision.Write, result uint16
 		if value == "" {
 			continue
 		}
-		other, err := one(ctx, h.Session, directory.SearchQuery{Filter: directory.EqualFilter(name, value), Attrs: []string{"objectClass"}})
+		other, err := one(ctx, h.Session, directory.SearchQuery{Filter: h.signsIn(name, value), Attrs: []string{"objectClass"}})
 		if err == nil && other.GUID != w.Object {
 			o.Code, o.Reason = provision.TakenName, fmt.Sprintf("%s %q is that of %q", name, value, other.DN)
 			return
 		}
 	}
+}
+
+// signsIn finds who has a name, or signs in by it: an account name at the domain is a user principal name, too (MS-ADTS 5.1.1.1.1).
+func (h *hand) signsIn(attribute, value string) string {
+	filter := directory.EqualFilter(attribute, value)
+	switch prefix, suffix, _ := strings.Cut(value, "@"); {
+	case equalNames(attribute, "sAMAccountName"):
+		return "(|" + filter + directory.EqualFilter("userPrincipalName", value+"@"+h.Domain()) + ")"
+	case equalNames(suffix, h.Domain()):
+		return "(|" + filter + directory.EqualFilter("sAMAccountName", prefix) + ")"
+	}
+	return filter
 }

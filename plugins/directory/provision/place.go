@@ -75,8 +75,12 @@ func (h *hand) verify(ctx context.Context, w provision.Write, differs func(direc
 	if why == "" && e.Text(w.Link.Attribute) != w.Link.Value {
 		why = fmt.Sprintf("its %s is %q after it was written", w.Link.Attribute, e.Text(w.Link.Attribute))
 	}
+	from := w.Roots
+	if w.Op == provision.Move {
+		from = nil
+	}
 	if why == "" {
-		if err := h.below(ctx, e); err != nil {
+		if err := h.below(ctx, e, from); err != nil {
 			why = err.Error()
 		}
 	}

@@ -33,7 +33,7 @@ func (h *hand) scene(ctx context.Context) (at scene, err error) {
 		if at.container, err = h.holder(ctx, t.Container, what); err != nil {
 			return at, err
 		}
-		if err := h.below(ctx, at.container); err != nil {
+		if err := h.below(ctx, at.container, nil); err != nil {
 			return at, err
 		}
 	}
@@ -80,16 +80,16 @@ func (h *hand) holder(ctx context.Context, g scoping.GUID, what string) (directo
 	return e, nil
 }
 
-// below refuses what does not lie below the container of the policy. What lies in it shows it.
-func (h *hand) below(ctx context.Context, e directory.Entry) error {
-	if root := h.target.Root; e.GUID == root || e.Parent == root {
+// below refuses what does not lie below the container of the policy, or one of others. What lies in it shows it.
+func (h *hand) below(ctx context.Context, e directory.Entry, others []scoping.GUID) error {
+	if root := h.target.Root; e.GUID == root || e.Parent == root || slices.Contains(others, e.Parent) {
 		return nil
 	}
 	up, err := h.Ancestors(ctx, e.Parent)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(up, h.target.Root) {
+	if !slices.ContainsFunc(up, func(g scoping.GUID) bool { return g == h.target.Root || slices.Contains(others, g) }) {
 		if _, err := h.holder(ctx, h.target.Root, "the container of the policy"); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (h *hand) object(ctx context.Context) (directory.Entry, error) {
 	case !slices.Equal(e.Texts(t.Link.Attribute), shown(t)):
 		return e, stop(provision.Precondition, "%s of %q is %q and not %q: it is not what it was linked to", t.Link.Attribute, e.DN, e.Texts(t.Link.Attribute), shown(t))
 	}
-	return e, h.below(ctx, e)
+	return e, h.below(ctx, e, t.Roots)
 }
 
 // shown is what the object of a target has to show as its link before the write.

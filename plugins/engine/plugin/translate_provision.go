@@ -13,8 +13,12 @@ func targetOut(t *provision.Target) *enginepb.ProvisionTarget {
 	if t == nil {
 		return nil
 	}
-	return &enginepb.ProvisionTarget{Op: string(t.Op), Kind: string(t.Kind), Controller: t.Controller, Invocation: guidOut(t.Invocation), Object: guidOut(t.Object),
+	to := &enginepb.ProvisionTarget{Op: string(t.Op), Kind: string(t.Kind), Controller: t.Controller, Invocation: guidOut(t.Invocation), Object: guidOut(t.Object),
 		Container: guidOut(t.Container), Root: guidOut(t.Root), LinkAttribute: t.Link.Attribute, LinkValue: t.Link.Value, WasLink: t.WasLink}
+	for _, g := range t.Roots {
+		to.Roots = append(to.Roots, guidOut(g))
+	}
+	return to
 }
 
 // targetIn refuses what is no target: it never reaches an engine.
@@ -26,6 +30,13 @@ func targetIn(t *enginepb.ProvisionTarget) (*provision.Target, error) {
 		WasLink: t.WasLink}
 	if err := guidsIn(map[*scoping.GUID][]byte{&to.Invocation: t.Invocation, &to.Object: t.Object, &to.Container: t.Container, &to.Root: t.Root}); err != nil {
 		return nil, err
+	}
+	for _, b := range t.Roots {
+		g, err := guidIn(b)
+		if err != nil {
+			return nil, err
+		}
+		to.Roots = append(to.Roots, g)
 	}
 	return to, to.Valid()
 }

@@ -3389,6 +3389,7 @@ type ProvisionTarget struct {
 	LinkAttribute string                 `protobuf:"bytes,8,opt,name=link_attribute,json=linkAttribute,proto3" json:"link_attribute,omitempty"`
 	LinkValue     string                 `protobuf:"bytes,9,opt,name=link_value,json=linkValue,proto3" json:"link_value,omitempty"` // also the common name under which "add" makes it, which the directory keeps unique there
 	WasLink       string                 `protobuf:"bytes,10,opt,name=was_link,json=wasLink,proto3" json:"was_link,omitempty"`      // with "join", which gives the object its link and changes nothing else: the value that it has instead; empty: none
+	Roots         [][]byte               `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"`                         // objectGUIDs of further containers that the policy gives to the engine: before the write the object may lie below one of these
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3491,6 +3492,13 @@ func (x *ProvisionTarget) GetWasLink() string {
 		return x.WasLink
 	}
 	return ""
+}
+
+func (x *ProvisionTarget) GetRoots() [][]byte {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
 }
 
 // ProvisionValues are what is written. A user is added disabled (userAccountControl 514), with a password of 32 characters from four classes that is made by
@@ -4797,7 +4805,7 @@ const file_engine_proto_rawDesc = "" +
 	"\x06unlock\x18\x06 \x01(\bR\x06unlock\x12\x10\n" +
 	"\x03own\x18\a \x03(\tR\x03own\x12?\n" +
 	"\tprovision\x18\b \x01(\v2!.tandem.engine.v1.ProvisionTargetR\tprovision\x123\n" +
-	"\x04look\x18\t \x01(\v2\x1f.tandem.engine.v1.ProvisionLookR\x04look\"\xa0\x02\n" +
+	"\x04look\x18\t \x01(\v2\x1f.tandem.engine.v1.ProvisionLookR\x04look\"\xb6\x02\n" +
 	"\x0fProvisionTarget\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1e\n" +
@@ -4814,7 +4822,8 @@ const file_engine_proto_rawDesc = "" +
 	"\n" +
 	"link_value\x18\t \x01(\tR\tlinkValue\x12\x19\n" +
 	"\bwas_link\x18\n" +
-	" \x01(\tR\awasLink\"\xf9\x01\n" +
+	" \x01(\tR\awasLink\x12\x14\n" +
+	"\x05roots\x18\v \x03(\fR\x05roots\"\xf9\x01\n" +
 	"\x0fProvisionValues\x120\n" +
 	"\x03set\x18\x01 \x03(\v2\x1e.tandem.engine.v1.ProvisionSetR\x03set\x122\n" +
 	"\x04refs\x18\x02 \x03(\v2\x1e.tandem.engine.v1.ProvisionRefR\x04refs\x12=\n" +
