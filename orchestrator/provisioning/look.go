@@ -15,9 +15,9 @@ import (
 
 // seen is what one controller showed in one round, and which names this round gives away.
 type seen struct {
-	domain    string // DNS name of the directory's domain
-	found     map[provision.Term][]provision.Found
-	given     map[provision.Term]scoping.ObjectID
+	domain string // DNS name of the directory's domain
+	found  map[provision.Term][]provision.Found
+	given  map[provision.Term]scoping.ObjectID
 }
 
 // term is a value that is looked for, whatever its case.
