@@ -65,6 +65,14 @@ func (x *Orchestrator) noteController(s *directory.Session) {
 	x.certificates.note("directory "+s.Name(), s.Controller().CertificateEnds, "renew the certificate of "+s.Controller().URL)
 }
 
+// noteRefused remembers the end of a certificate that ended, for which a controller was refused: after a renewal that went wrong, and where this process never saw one that held.
+func (x *Orchestrator) noteRefused(name string, err error) {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil {
+		x.certificates.note("directory "+name, invalid.Cert.NotAfter, "renew the controller's certificate, and check this machine's clock")
+	}
+}
+
 // agentCertificates returns the ends of agents' certificates, as engines say in the details of their health: "certificate.ID".
 func agentCertificates(es []answer.EngineStatus) (out []alarm.Certified) {
 	for _, e := range es {

@@ -237,6 +237,7 @@ func (x *Orchestrator) openCensus(ctx context.Context, conns map[string]director
 	dial := func(ctx context.Context, name string) (census.Reader, error) {
 		s, err := directory.Dial(ctx, conns[name])
 		if err != nil {
+			x.noteRefused(name, err)
 			return nil, err
 		}
 		x.noteController(s)

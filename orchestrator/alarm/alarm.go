@@ -148,6 +148,19 @@ func (l *list) explains(cause string) bool {
 	})
 }
 
+// unread returns the causes of directories that agents of an engine attend for and cannot read: agents that are away have reasons of their own.
+func (l *list) unread(e answer.EngineStatus) (out []string) {
+	if e.Health == nil || e.Health.Agents == 0 {
+		return nil
+	}
+	for _, d := range l.facts.Status.Directories {
+		if _, attends := e.Health.Details[detailAgents+d.Name]; attends {
+			out = append(out, directoryCause(d.Name))
+		}
+	}
+	return out
+}
+
 // explain gives each failed engine the cause that explains it, where there is one: no engine runs without room, right, tenant, directory, process or agents.
 // Several outages at once are each told; an engine is explained by the first.
 func (l *list) explain() {
@@ -166,11 +179,11 @@ func (l *list) explain() {
 		own := []string{processCause(e.Name), agentsCause(e.Name), healthCause(e.Name)}
 		explained[engineCause(e.Name)] = append(slices.Clone(common), own...)
 		explained[passwordsCause(e.Name)] = append(slices.Clone(common), append(own, engineCause(e.Name))...)
-		explained[agentsCause(e.Name)] = []string{causeFull, processCause(e.Name)}
 		explained[processCause(e.Name)] = []string{causeFull}
-		explained[healthCause(e.Name)] = []string{causeFull, processCause(e.Name)}
+		explained[healthCause(e.Name)] = append(slices.Clone(common), processCause(e.Name)) // an engine whose run failed calls itself unwell
+		explained[agentsCause(e.Name)] = append([]string{causeFull, processCause(e.Name)}, l.unread(e)...)
 		for id := range agentNotes(e) {
-			explained[agentCause(id)] = []string{agentsCause(e.Name), certificateCause(agentCause(id))}
+			explained[agentCause(id)] = append([]string{agentsCause(e.Name), certificateCause(agentCause(id))}, l.unread(e)...)
 		}
 	}
 	for _, n := range l.facts.Loops {

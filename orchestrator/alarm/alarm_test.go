@@ -137,6 +137,21 @@ func TestWhatFollowsFromAnOutageIsExplainedByItsRoot(t *testing.T) {
 		}
 	}
 	f = well()
+	f.Status.Directories[0].Reach, f.Status.Engines[0].Health = failing(), &engine.Health{Message: "the last run failed"}
+	agents := map[string]string{"agents.contoso": "0 of 1", "agent.a1": "host dc2: fails"}
+	f.Status.Engines[1].Health = &engine.Health{Message: "none", Agents: 1, Details: agents}
+	for _, a := range alarm.Of(f) {
+		if a.Cause == "health of engine connect" && (a.Because != "directory contoso" || a.Seen != now.UnixMilli()) || a.Cause == "agents of engine cloudsync" && a.Because != "directory contoso" {
+			t.Errorf("what cannot be read makes engines unwell: %+v", a)
+		}
+	}
+	f.Status.Engines[1].Health = &engine.Health{Message: "none", Details: agents}
+	for _, a := range alarm.Of(f) {
+		if a.Cause == "agents of engine cloudsync" && a.Because != "" {
+			t.Errorf("an agent that is away is not away because of the directory: %+v", a)
+		}
+	}
+	f = well()
 	f.Status.Engines[0].Reach = failing()
 	f.Space.Full = true
 	if as := alarm.Of(f); as[0].Cause != "disk full" || as[1].Because != "disk full" {

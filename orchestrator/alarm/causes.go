@@ -136,6 +136,9 @@ func (l *list) engine(e answer.EngineStatus) {
 	notes := agentNotes(e)
 	if e.Health != nil && !e.Health.OK {
 		a := Alarm{Event: Failed, Level: Outage, Cause: healthCause(e.Name), Message: "engine " + e.Name + " says: " + e.Health.Message}
+		if e.Reach != nil {
+			a.Seen = e.Reach.LastTry // what its next run will say is not known yet
+		}
 		if hasAgents(e) {
 			a.Event, a.Cause, a.Hint = Agents, agentsCause(e.Name), "tandem agent list"
 		}

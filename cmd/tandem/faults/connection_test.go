@@ -26,7 +26,7 @@ func certificate(t testing.TB, end time.Time, names ...string) (tls.Certificate,
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "faults"}, NotBefore: end.Add(-48 * time.Hour), NotAfter: end,
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "faults"}, NotBefore: end.AddDate(-2, 0, 0), NotAfter: end,
 		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
 	if len(names) > 0 {
 		c.IPAddresses = nil
