@@ -32,7 +32,7 @@ func newApp() *cli.App {
 			&cli.BoolFlag{Name: "no-progress", Usage: "no progress on standard error"},
 		},
 		Commands: []*cli.Command{
-			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(),
+			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(), reportCommand(),
 			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
 			errorsCommand(), historyCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
 			benchCommand(), versionCommand(), passwordCommand(), mappingCommand(), serviceCommand(), notifyCommand(),

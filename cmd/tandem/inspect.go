@@ -31,14 +31,6 @@ func showChecks(w io.Writer, v api.Checks) {
 	}
 }
 
-func assessCommand() *cli.Command {
-	return &cli.Command{Name: "assess", Usage: "readiness per OU and feature (not available yet)",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "under", Usage: "`DN`"}, &cli.BoolFlag{Name: "exit-code", Usage: "exit 4 when something is blocked"}},
-		Action: func(*cli.Context) error {
-			return api.Unavailable("assess", "`tandem plan -f POLICY -o PLAN` finds the same hazards for what a policy would move")
-		}}
-}
-
 func engineTable(w io.Writer, es []api.Engine) {
 	var rows [][]string
 	for _, e := range es {

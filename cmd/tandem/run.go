@@ -239,12 +239,26 @@ func showFindings(w io.Writer, fs []api.Finding) {
 }
 
 func restoreCommand() *cli.Command {
-	return &cli.Command{Name: "restore", Usage: "an object from the tenant's deleted items (not available yet)", ArgsUsage: "REF", Action: func(c *cli.Context) error {
+	return &cli.Command{Name: "restore", Usage: "bring an object back from the tenant's deleted items", ArgsUsage: "REF", Action: func(c *cli.Context) error {
 		if err := arguments(c, "REF"); err != nil {
 			return err
 		}
-		return api.Unavailable("restore", "restore the object in the tenant's admin center, then `tandem errors retry REF`; one that Tandem deleted itself comes back with its directory object")
+		return ask(c, request{command: "restore", body: api.RefRequest{Ref: c.Args().First()}, view: view(showRestored)})
 	}}
+}
+
+func showRestored(w io.Writer, r api.Returned) {
+	switch {
+	case r.Outcome == api.ReturnedThere:
+		fmt.Fprintf(w, "%s is in the tenant as %s: nothing had to be brought back\n", r.Object, r.CloudID)
+	case r.Outcome == api.ReturnedBack:
+		fmt.Fprintf(w, "%s %s is back as %s, by %s\n", bold("restored"), r.Object, r.CloudID, r.Engine)
+	default:
+		fmt.Fprintf(w, "%s %s stays in the deleted items as %s: %s\n", bold(r.Outcome), r.Object, r.CloudID, r.Message)
+	}
+	if r.Run != nil {
+		showSync(w, *r.Run)
+	}
 }
 
 func auditCommand() *cli.Command {

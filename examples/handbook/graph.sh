@@ -1,4 +1,4 @@
-# Calls of Graph with the lab's application, for adoption.md.
+# Calls of Graph with the lab's application, for adoption.md and operate.md.
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" lab/lab.json; }
 token() {
   curl -s --cacert lab/lab-ca.pem "$(field authority)/$(field tenantId)/oauth2/v2.0/token" -d grant_type=client_credentials -d "client_id=$(field clientId)" \
@@ -12,6 +12,8 @@ person() {
 }
 # id SIGN-IN-NAME: of a user of the tenant.
 id() { graph "$(field graphEndpoint)/v1.0/users/$1?\$select=id" | sed 's/.*"id":"\([^"]*\)".*/\1/'; }
+# gone SIGN-IN-NAME: somebody deletes a user in the cloud.
+gone() { graph -X DELETE "$(field graphEndpoint)/v1.0/users/$1"; }
 # dn ACCOUNT: of a user of the directory.
 dn() {
   LDAPTLS_CACERT=lab/lab-ca.pem ldapsearch -LLL -o ldif-wrap=no -x -w "$(cat lab/ad-password)" -H "$(field directoryURL)" -D "$(field directoryUser)" \

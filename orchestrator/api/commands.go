@@ -10,6 +10,7 @@ type command struct {
 var commands = map[string]command{
 	"apply":           {operates, on(apply)},
 	"agent":           {reads, on(agent)},
+	"assess":          {reads, on(assessAll)},
 	"audit/list":      {reads, on(auditList)},
 	"audit/verify":    {reads, on(auditVerify)},
 	"check":           {reads, on(check)},
@@ -34,6 +35,7 @@ var commands = map[string]command{
 	"policy/show":     {reads, on(policyShow)},
 	"policy/suggest":  {reads, on(policySuggest)},
 	"policy/validate": {reads, on(policyValidate)},
+	"restore":         {operates, on(restore)},
 	"start":           {operates, on(start)},
 	"state/activate":  {operates, on(stateActivate)},
 	"state/check":     {reads, on(stateCheck)},

@@ -88,6 +88,15 @@ func planOf(p *plan.Plan) Plan {
 	return out
 }
 
+// ReadPlan reads a plan file for people; it needs no state. Errors match problem.ErrUsage.
+func ReadPlan(file []byte) (Plan, error) {
+	p, err := plan.ReadPlan(file)
+	if err != nil {
+		return Plan{}, err
+	}
+	return planOf(p), nil
+}
+
 func makePlan(ctx context.Context, c *call, q PlanRequest) (any, Outcome, error) {
 	p, err := c.h.o.Host().Plan(ctx, plan.PlanOptions{File: q.File, Text: q.Text, Matches: q.Matches, AllowRevert: q.AllowRevert})
 	if err != nil {

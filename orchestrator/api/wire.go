@@ -86,6 +86,7 @@ const (
 	KindOtherHost   = "other-host" // another host or installation feeds the tenant
 	KindNotBound    = "not-bound"  // the state belongs to another tenant or directory
 	KindUnavailable = "not-available"
+	KindNotBack     = "not-restorable"
 	KindFailed      = "failed"
 )
 
@@ -176,6 +177,7 @@ var kinds = []struct {
 	{is(problem.ErrCheckpoint), KindCheckpoint, "", ExitCheckpoint},
 	{is(problem.ErrNoPolicy), KindNoPolicy, "", ExitUsage},
 	{is(problem.ErrNotFound), KindNotFound, "", ExitFailed},
+	{is(problem.ErrNotBack), KindNotBack, "", ExitFailed},
 	{is(problem.ErrUsage), KindUsage, "", ExitUsage},
 	{is(state.ErrOwner), KindState, "run the command as that user: runuser -u USER -- tandem …; with `tandem serve` running, root may ask that", ExitFailed},
 	{is(state.ErrHeld), KindHeld, "wait for it to end, or stop it", ExitFailed},

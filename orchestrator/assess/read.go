@@ -3,9 +3,11 @@ package assess
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/expression"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -27,14 +29,33 @@ var attributes = func() []string {
 	return as
 }()
 
+// Depth is how much a survey keeps of each object.
+type Depth uint8
+
+// The depths.
+const (
+	ForReferences Depth = iota // what lies where, and which objects refer to which
+	ForReadiness               // and what engines and tenant will make of each object
+)
+
 // Read looks at every object of a directory. What neither counts nor holds something that does is left out.
-func Read(ctx context.Context, name string, r Reader) (*Directory, error) {
+func Read(ctx context.Context, name string, r Reader, depth Depth) (*Directory, error) {
 	c := r.Controller()
+	asked := attributes
+	if depth == ForReadiness {
+		asked = slices.Concat(attributes, detailed)
+	}
+	domain := expression.Domain(c.RootDN)
 	var all []Object
-	err := r.Search(ctx, directory.SearchQuery{Attrs: attributes}, func(e directory.Entry) error {
-		if e.GUID != c.Root && !e.Deleted {
-			all = append(all, objectOf(e))
+	err := r.Search(ctx, directory.SearchQuery{Attrs: asked}, func(e directory.Entry) error {
+		if e.GUID == c.Root || e.Deleted {
+			return nil
 		}
+		o := objectOf(e)
+		if depth == ForReadiness && o.counts() {
+			o.Detail = detailOf(e, domain)
+		}
+		all = append(all, o)
 		return nil
 	})
 	if err != nil {

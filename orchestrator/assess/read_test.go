@@ -56,7 +56,7 @@ func TestSurveyTellsWhatIsInUse(t *testing.T) {
 		entry(10, 2, "CN=K,OU=A,DC=x,DC=y", "user", "iscriticalsystemobject", "TRUE"),
 		entry(11, 1, "CN=Odd,DC=x,DC=y", "rpcContainer"), entry(12, 11, "CN=C,CN=Odd,DC=x,DC=y", "contact"), entry(13, 1, "CN=Nothing,DC=x,DC=y", "rpcContainer"),
 	}}
-	d, err := assess.Read(context.Background(), "d", l)
+	d, err := assess.Read(context.Background(), "d", l, assess.ForReferences)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestSurveyTellsWhatIsInUse(t *testing.T) {
 }
 
 func TestAReadingThatEndsEarlyIsNoSurvey(t *testing.T) {
-	if _, err := assess.Read(context.Background(), "d", &listed{err: context.DeadlineExceeded}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := assess.Read(context.Background(), "d", &listed{err: context.DeadlineExceeded}, assess.ForReferences); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }

@@ -52,7 +52,7 @@ func Suggest(s *Survey, engines []Engine) (Suggestion, error) {
 	}
 	g.chooseEngines(engines)
 	for _, d := range s.Directories {
-		units, of := d.partition(d.nobodys())
+		units, of := d.partition(root, d.nobodys())
 		g.places = append(g.places, place{d, units, of})
 		for _, u := range units {
 			if u.size()+u.Critical > 0 || u.None {
@@ -75,6 +75,7 @@ type suggester struct {
 	engines map[string]scoping.EngineCaps
 	places  []place
 	out     Suggestion
+	owner   func(scoping.ObjectID, scoping.Kind, scoping.Feature) string // by a policy in force; nil: the first engine owns everything
 }
 
 // place is a directory with its units, and the unit of each object.
@@ -86,6 +87,15 @@ type place struct {
 
 func (g *suggester) note(format string, args ...any) {
 	g.out.Notes = append(g.out.Notes, fmt.Sprintf(format, args...))
+}
+
+// Ends returns the engine that has everything first, and the one that OUs move to; empty: there is none.
+func Ends(engines []Engine) (from, to string) {
+	var g suggester
+	if len(engines) > 0 {
+		g.chooseEngines(engines)
+	}
+	return g.out.From, g.out.To
 }
 
 func (g *suggester) chooseEngines(engines []Engine) {

@@ -38,6 +38,7 @@ type Object struct {
 	Manager scoping.GUID   // zero: none
 	Members []scoping.GUID // of a group
 	Extends uint16         // which of extensionAttribute1 to 15 it has, the first as the lowest bit
+	Detail  *Detail        // of what counts, in a survey ForReadiness; else nil
 }
 
 // Has says whether an object has a mark.

@@ -19,8 +19,9 @@ type Unit struct {
 	InUse     []Use                `json:"inUse"`
 	None      bool                 `json:"none"` // proposed to be nobody's
 
-	top  int32 // -1: what lies directly in the root
-	uses map[string]int
+	top     int32 // -1: what lies directly in the root
+	uses    map[string]int
+	outside bool // what lies outside of the container that is looked at
 }
 
 // Use is something that is in use, by how many objects.
@@ -38,12 +39,20 @@ func (u *Unit) size() (n int) {
 	return n
 }
 
-// partition divides a directory into units: what lies beneath the root, each subtree one, and the given containers apart. A unit that holds more
+// root stands for the root of a directory among its containers.
+const root = -1
+
+// partition divides what lies in a container into units: what lies beneath it, each subtree one, and the given containers apart. A unit that holds more
 // than half of everything is divided into what lies beneath it, as long as there is something to divide. It also says of which unit each
-// object is.
-func (d *Directory) partition(apart []int32) (units []*Unit, of []int32) {
+// object is; what lies elsewhere is of the first, which is outside then.
+func (d *Directory) partition(start int32, apart []int32) (units []*Unit, of []int32) {
 	kids, held := d.children(), d.held()
-	tops := append([]int32{-1}, kids[-1]...)
+	tops := []int32{root}
+	if start != root {
+		tops = append(tops, start)
+		apart = slices.DeleteFunc(slices.Clone(apart), func(a int32) bool { return a != start && !d.under(a, start) })
+	}
+	tops = append(tops, kids[start]...)
 	for _, a := range apart {
 		if !slices.Contains(tops, a) {
 			tops = append(tops, a)
@@ -51,6 +60,7 @@ func (d *Directory) partition(apart []int32) (units []*Unit, of []int32) {
 	}
 	for {
 		units, of = d.dividedAt(tops)
+		units[0].outside = start != root
 		more := d.division(units, kids, held, tops)
 		if len(more) == 0 {
 			break
@@ -66,7 +76,13 @@ func (d *Directory) partition(apart []int32) (units []*Unit, of []int32) {
 // division gives the containers beneath the largest unit, if that is too large and they hold something.
 func (d *Directory) division(units []*Unit, kids map[int32][]int32, held map[int32]bool, tops []int32) (more []int32) {
 	all, big := 0, units[0]
+	if big.outside {
+		big = units[1]
+	}
 	for _, u := range units {
+		if u.outside {
+			continue
+		}
 		all += u.size()
 		if u.size() > big.size() {
 			big = u

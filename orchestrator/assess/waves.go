@@ -13,7 +13,8 @@ import (
 // moving is a unit that some wave moves.
 type moving struct {
 	*Unit
-	size int
+	size  int
+	moves map[scoping.Kind]int // what of it moves
 }
 
 // ties counts references between movable units: from the groups, or those who have a manager, of the first to the second.
@@ -22,11 +23,15 @@ type ties map[[2]int]int
 // chooseWaves groups units that refer to each other in circles, and puts the groups in order.
 func (g *suggester) chooseWaves() {
 	units, unitOf := g.movable()
+	if len(units) == 0 && g.owner != nil {
+		g.note("Nothing of engine %s is left that engine %s could take over.", g.out.From, g.out.To)
+		return
+	}
 	if len(units) == 0 {
 		g.note("Nothing is there that engine %s could take over.", g.out.To)
 		return
 	}
-	t, stay := g.references(unitOf)
+	t, stay, ahead := g.references(unitOf)
 	groups, weakest := grouped(units, t)
 	wave := make([]int, len(units))
 	size := make([]int, len(groups))
@@ -45,6 +50,9 @@ func (g *suggester) chooseWaves() {
 	for u, n := range stay {
 		count.add(wave[u], never, cell{{0, 0}, {n, n}})
 	}
+	for u, n := range ahead {
+		count.add(wave[u], never, cell{{n, n}, {0, 0}})
+	}
 	order, exact := count.best(size)
 	g.noteOrder(len(units), len(groups), weakest, exact)
 	for i, n := range count.after(order) {
@@ -60,16 +68,17 @@ func (g *suggester) movable() (units []moving, unitOf [][]int) {
 		for i := range p.in.objects {
 			o, u := &p.in.objects[i], p.units[p.of[i]]
 			base := scoping.Base(o.Kind)
-			if of[i] = never; u.None || base == "" || o.Has(Critical) || !slices.Contains(g.out.Policy.Features, base) || !g.able(g.out.To, base) {
+			if of[i] = never; u.None || u.outside || base == "" || o.Has(Critical) || !slices.Contains(g.out.Policy.Features, base) || !g.able(g.out.To, base) || g.ownerOf(p, int32(i)) != g.out.From {
 				continue
 			}
 			n, ok := at[p.of[i]]
 			if !ok {
 				n = len(units)
 				at[p.of[i]] = n
-				units = append(units, moving{Unit: u})
+				units = append(units, moving{Unit: u, moves: map[scoping.Kind]int{}})
 			}
 			units[n].size++
+			units[n].moves[o.Kind]++
 			of[i] = n
 		}
 		unitOf = append(unitOf, of)
@@ -77,9 +86,19 @@ func (g *suggester) movable() (units []moving, unitOf [][]int) {
 	return units, unitOf
 }
 
-// references counts those between different movable units, and, by unit, those with what the first engine owns and keeps.
-func (g *suggester) references(unitOf [][]int) (t ties, stay map[int]int) {
-	t, stay = ties{}, map[int]int{}
+// ownerOf returns the engine that writes an object now.
+func (g *suggester) ownerOf(p place, i int32) string {
+	if g.owner == nil {
+		return g.out.From
+	}
+	o := &p.in.objects[i]
+	return g.owner(scoping.ObjectID{Directory: p.in.Name, GUID: o.GUID}, o.Kind, scoping.Base(o.Kind))
+}
+
+// references counts those between different movable units, and, by unit, those with what the first engine owns and keeps, and with what the target has
+// already.
+func (g *suggester) references(unitOf [][]int) (t ties, stay, ahead map[int]int) {
+	t, stay, ahead = ties{}, map[int]int{}, map[int]int{}
 	for n, p := range g.places {
 		of := unitOf[n]
 		for r := range p.in.references {
@@ -92,16 +111,21 @@ func (g *suggester) references(unitOf [][]int) (t ties, stay map[int]int) {
 				stay[a]++
 			case b != never && g.kept(p, r.from):
 				stay[b]++
+			case g.owner == nil:
+			case a != never && g.ownerOf(p, r.to) == g.out.To:
+				ahead[a]++
+			case b != never && g.ownerOf(p, r.from) == g.out.To:
+				ahead[b]++
 			}
 		}
 	}
-	return t, stay
+	return t, stay, ahead
 }
 
 // kept says whether the first engine writes an object that the target cannot take over.
 func (g *suggester) kept(p place, i int32) bool {
 	o := &p.in.objects[i]
-	return !o.Has(Critical) && !p.units[p.of[i]].None && slices.Contains(g.out.Policy.Features, scoping.Base(o.Kind))
+	return !o.Has(Critical) && !p.units[p.of[i]].None && slices.Contains(g.out.Policy.Features, scoping.Base(o.Kind)) && g.ownerOf(p, i) == g.out.From
 }
 
 // grouped puts units into one group where each refers to each, directly or by way of others. Where that makes a group of more than half of all
@@ -167,10 +191,8 @@ func (g *suggester) wave(units []moving, group []int, t ties, stay map[int]int, 
 	lost := map[string]int{}
 	for _, u := range group {
 		w.Units = append(w.Units, *units[u].Unit)
-		for k, n := range units[u].Objects {
-			if base := scoping.Base(k); slices.Contains(g.out.Policy.Features, base) && g.able(g.out.To, base) {
-				w.Objects[k] += n
-			}
+		for k, n := range units[u].moves {
+			w.Objects[k] += n
 		}
 		for _, x := range units[u].InUse {
 			if x.Feature != "" && !g.able(g.out.To, x.Feature) {

@@ -124,6 +124,7 @@ type Case struct {
 	TooNew   bool           // the tenant need not show yet what was written last: that it shows nothing proves nothing (rule V2)
 	Live     []cloud.Object // candidates for a join, by anchor or unique name
 	Bin      []cloud.Object // candidates in the deleted items
+	Returns  string         // the object in the deleted items that a person wants back for this one, "" for none
 	Match    string         // the tenant object that the file of matches says, "" if it says none
 	Matched  *cloud.Object  // … as the tenant shows it
 	// Addressed are the living objects that have the proposed mail address, where policy quarantines addresses.

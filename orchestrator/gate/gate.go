@@ -294,6 +294,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 			c.Brought = a.Name
 		}
 	}
+	c.Returns = s.o.Returns[p.Object]
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
 	c.Dead = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }
@@ -321,12 +322,18 @@ func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
 		if o, ok := g.o.Cache.Get(row.CloudID); ok {
 			c.Cloud = &o
 		}
+		if c.Returns != "" {
+			g.rivals(c, p)
+		}
 		return
 	}
 	if p.Feature != scoping.Base(p.Kind) || c.Sight.Anchor == "" {
 		return
 	}
 	c.Live, c.Bin = g.byAnchor(p.Kind, c.Sight.Anchor)
+	if c.Returns != "" {
+		c.Bin = g.o.Cache.DeletedByAnchor(p.Kind, c.Sight.Anchor)
+	}
 	c.Tried = g.o.Ledger.Tried[p.Object]
 	if c.Standing.Adopting && len(c.Live) == 0 {
 		c.Alike = g.alike(p, desired(p))
@@ -343,6 +350,20 @@ func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
 			if o, ok := g.o.Cache.ByUPN(want.First(cloud.UPN)); ok {
 				c.Soft = []cloud.Object{o}
 			}
+		}
+	}
+}
+
+// rivals looks up living objects of the tenant that are what a returning one would be: by its anchor, and by its sign-in name. The lock is held.
+func (g *Gate) rivals(c *Case, p engine.Proposal) {
+	if p.Feature != scoping.Base(p.Kind) {
+		return
+	}
+	c.Live, _ = g.byAnchor(p.Kind, c.Sight.Anchor)
+	want := desired(p)
+	if _, bad := signIn(*c, want); p.Kind == scoping.User && !bad {
+		if o, ok := g.o.Cache.ByUPN(want.First(cloud.UPN)); ok {
+			c.Soft = []cloud.Object{o}
 		}
 	}
 }

@@ -157,8 +157,10 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 		return create(c, p, want, claim)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem:
 		return restore(c, p, *c.Cloud, want, claim)
+	case c.Cloud.Deleted && c.Returns == row.CloudID:
+		return back(c, p, *c.Cloud, want, claim)
 	case c.Cloud.Deleted:
-		return settle(engine.Held, CodeDeletedByOthers, "somebody else deleted object "+row.CloudID+" in the tenant: restore it there from the deleted items, or delete it in the directory")
+		return settle(engine.Held, CodeDeletedByOthers, "somebody else deleted object "+row.CloudID+" in the tenant: `tandem restore` brings it back from the deleted items; or delete it in the directory")
 	case c.Cloud.Synced:
 		return settle(engine.Failed, CodeSynced, "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
 	}
@@ -306,6 +308,8 @@ func recover(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) V
 	}
 	row, ours := c.LinkedTo(c.Bin[0].ID)
 	switch {
+	case c.Returns == c.Bin[0].ID && (!ours || row.Object == p.Object || !c.Alive(row.Object)):
+		return back(c, p, c.Bin[0], want, claim)
 	case !ours || row.State != ledger.DeletedByTandem:
 		return settle(engine.Held, CodeDeletedByOthers, "a tenant object with this anchor, "+c.Bin[0].ID+", was deleted by somebody else")
 	case row.Object != p.Object && c.Alive(row.Object):

@@ -66,7 +66,7 @@ var sentences = map[Code]string{
 	CodeUnverifiedSuffix:   "its sign-in name has a domain that the tenant has not verified",
 	CodeUPNTaken:           "somebody else in the tenant has its sign-in name",
 	CodeAddressQuarantined: "somebody else in the tenant has its mail address, so it has none there",
-	CodeDeletedByOthers:    "somebody else deleted it in the tenant: restore it there from the deleted items, or delete it in the directory",
+	CodeDeletedByOthers:    "somebody else deleted it in the tenant: `tandem restore` brings it back from the deleted items; or delete it in the directory",
 	CodeSynced:             "another synchronization engine owns the tenant object",
 	CodeVanished:           "the tenant does not show it any more; somebody else deleted it for good",
 	CodeMatchMissing:       "the file of matches names a tenant object that is not there",

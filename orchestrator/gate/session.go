@@ -20,13 +20,14 @@ type SessionOptions struct {
 	Stream   engine.Stream // what its engine speaks of
 	Run      uint64
 	Wave     string
-	Ceiling  engine.Mode               // ModeShadow: everything is only judged
-	Silent   bool                      // nothing is recorded (plan, diff); only with ModeShadow
-	Manages  bool                      // judgements name the attributes that the engine manages
-	Asked    bool                      // a person asked: pauses after refusals do not count
-	Farewell map[scoping.ObjectID]bool // objects whose last values the old owner may write (T2)
-	Restores string                    // the wave whose values are taken back: no threshold counts these writes, and they settle nothing of the engine's own
-	Managed  *Managed                  // instead of what the policy in force lets engines manage, for plans; only with Silent
+	Ceiling  engine.Mode                 // ModeShadow: everything is only judged
+	Silent   bool                        // nothing is recorded (plan, diff); only with ModeShadow
+	Manages  bool                        // judgements name the attributes that the engine manages
+	Asked    bool                        // a person asked: pauses after refusals do not count
+	Farewell map[scoping.ObjectID]bool   // objects whose last values the old owner may write (T2)
+	Returns  map[scoping.ObjectID]string // objects that a person wants back, and the deleted object of the tenant that is to be each
+	Restores string                      // the wave whose values are taken back: no threshold counts these writes, and they settle nothing of the engine's own
+	Managed  *Managed                    // instead of what the policy in force lets engines manage, for plans; only with Silent
 	Progress func(done int)
 }
 

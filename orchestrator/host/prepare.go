@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
@@ -112,6 +113,19 @@ func (h *Host) readTenant(ctx context.Context) error {
 		return fmt.Errorf("reading the tenant's changes: %w", err)
 	}
 	h.gate.Refreshed(steady)
+	return nil
+}
+
+// lookInBin reads from the tenant's deleted items what has a key, and lets the cache show it. It says nothing about own writes that are not shown yet.
+func (h *Host) lookInBin(ctx context.Context, k cloud.Key) error {
+	k.Deleted = true
+	found, err := h.o.Tenant.Find(ctx, k)
+	if err != nil {
+		return fmt.Errorf("reading the tenant's deleted items: %w", err)
+	}
+	if len(found) > 0 {
+		h.o.Cache.Commit(cloud.Refresh{Deleted: found})
+	}
 	return nil
 }
 

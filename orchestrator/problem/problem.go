@@ -13,6 +13,7 @@ var (
 	ErrStalePlan  = errors.New("the plan is stale")              // make a new one
 	ErrNotFound   = errors.New("not found")                      // of references of people
 	ErrNoPolicy   = errors.New("no policy is in force")          // `tandem import` first
+	ErrNotBack    = errors.New("nothing is brought back")        // what a person wants back from the deleted items cannot come, and the text says why
 	ErrState      = errors.New("the state cannot be understood") // damaged, or of a newer program
 )
 

@@ -19,6 +19,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/reach"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/scoping/attribute"
@@ -65,6 +66,9 @@ type Options struct {
 	Sweep func()
 	// Save keeps what may be lost but is slow to make again. Ease does so between two batches, where that became much.
 	Save, Ease func(context.Context) error
+
+	// Bin looks into the tenant's deleted items itself, and lets the view of the tenant show what is there; nil: that shows all of them.
+	Bin func(context.Context, cloud.Key) error
 
 	// Refused returns what the tenant does not take, and why; nil: it takes everything.
 	Refused  func(context.Context) map[scoping.Feature]string
@@ -153,6 +157,7 @@ type Request struct {
 
 	asked    bool
 	farewell map[scoping.ObjectID]bool
+	returns  map[scoping.ObjectID]string // see gate.SessionOptions.Returns
 }
 
 // Heard is what came of a conversation.
@@ -206,7 +211,7 @@ func (r *Runner) begin(q Request, told func(int)) *conversation {
 	c := &conversation{r: r, q: q, Heard: Heard{Run: r.Number()}, since: map[string][]byte{}}
 	r.o.Gate.Read(func(s *ledger.State) { c.From = s.Seq })
 	c.session = r.o.Gate.Begin(gate.SessionOptions{Engine: q.Engine, Stream: q.Stream, Run: c.Run, Wave: q.Wave, Ceiling: q.Ceiling, Silent: q.Silent, Manages: q.Manages, Managed: q.Managed, Asked: q.asked,
-		Farewell: q.farewell, Progress: told})
+		Farewell: q.farewell, Returns: q.returns, Progress: told})
 	return c
 }
 

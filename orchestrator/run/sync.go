@@ -239,6 +239,11 @@ func (c *conversation) all(ctx context.Context, whole bool) (complete, answered 
 
 // Settle asks an engine for given objects, and for nothing else, and carries out what is decided.
 func (r *Runner) Settle(ctx context.Context, name string, ids []scoping.ObjectID) (Report, error) {
+	return r.settle(ctx, name, ids, nil, nil)
+}
+
+// settle is Settle; returns are objects that a person wants back from the deleted items, and heard, which may be nil, looks at the session when it has ended.
+func (r *Runner) settle(ctx context.Context, name string, ids []scoping.ObjectID, returns map[scoping.ObjectID]string, heard func(*gate.Session)) (Report, error) {
 	l := r.lock(name)
 	l.Lock()
 	defer l.Unlock()
@@ -252,7 +257,7 @@ func (r *Runner) Settle(ctx context.Context, name string, ids []scoping.ObjectID
 		return out, err
 	}
 	scopes, _ := r.ScopesUnder(ctx, grants, "")
-	c := r.begin(Request{Engine: name, Profile: engine.ProfileObjects, Scopes: scopes, Ceiling: r.o.Gate.Authority().Ceiling(), asked: true}, nil)
+	c := r.begin(Request{Engine: name, Profile: engine.ProfileObjects, Scopes: scopes, Ceiling: r.o.Gate.Authority().Ceiling(), asked: true, returns: returns}, nil)
 	complete := true
 	var err error
 	if len(ids) > 0 {
@@ -265,6 +270,9 @@ func (r *Runner) Settle(ctx context.Context, name string, ids []scoping.ObjectID
 	}
 	if c.Summary, err = c.session.End(ctx, complete); err != nil {
 		return out, err
+	}
+	if heard != nil {
+		heard(c.session)
 	}
 	out.Read, out.Complete = len(ids), complete
 	c.report(&out)

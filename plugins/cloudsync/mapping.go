@@ -201,7 +201,7 @@ func (s schema) reads() map[scoping.Kind]engine.Reads {
 
 func (s schema) readOf(kind scoping.Kind, links []string) []string {
 	names := map[string]bool{}
-	for _, list := range [][]string{links, excludedBy} {
+	for _, list := range [][]string{links, expression.ExcludedBy} {
 		for _, n := range list {
 			names[n] = true
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -13,7 +14,7 @@ import (
 )
 
 // maxGroupMembers is Connect's limit; larger groups are not created, or stay as they are until they shrink.
-const maxGroupMembers = "250000"
+var maxGroupMembers = strconv.Itoa(expression.MostMembersConnect)
 
 // What leaves an object out, whatever its kind (Connect's cloudFiltered and the scopes of its join rules; Microsoft Learn,
 // "Understanding the default configuration").

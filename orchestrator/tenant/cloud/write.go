@@ -1,7 +1,9 @@
 package cloud
 
 import (
+	"encoding/hex"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/plugins/secret"
@@ -63,6 +65,13 @@ func UniqueNameOf(anchor []byte) string {
 		b = append(b, hexDigits[c>>4], hexDigits[c&15])
 	}
 	return string(b)
+}
+
+// AnchorOf returns the anchor of which a group's unique name was made; false: it is not one of Tandem's.
+func AnchorOf(uniqueName string) ([]byte, bool) {
+	digits, ours := strings.CutPrefix(uniqueName, "tandem-")
+	anchor, err := hex.DecodeString(digits)
+	return anchor, ours && err == nil && len(anchor) > 0
 }
 
 // Shows says whether o, as just read from the tenant, shows the effect of w: the way in which a doubt ends (rule P6). A nil o
