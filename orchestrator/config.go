@@ -75,7 +75,7 @@ type BindConfig struct {
 	User         string    `yaml:"user"`         // as UPN, DOMAIN\name or DN; needed
 	PasswordFile string    `yaml:"passwordFile"` // a file with the password and nothing else; this or passwordEnv
 	PasswordEnv  string    `yaml:"passwordEnv"`  // an environment variable with the password
-	GSSAPI       yaml.Node `yaml:"gssapi"`       // not available yet
+	GSSAPI       yaml.Node `yaml:"gssapi"`       // refused: controllers are signed in to with a password over TLS
 }
 
 // TLSConfig is which certificates are trusted.
@@ -277,7 +277,7 @@ func (d *DirectoryConfig) problems(i int, seen map[string]bool, m *mistakes) {
 		bad("base", "%s: base: %v", at, err)
 	}
 	if d.Bind.GSSAPI.Kind != 0 {
-		bad("bind", "%s: bind.gssapi is not available yet: use user with passwordFile or passwordEnv over TLS", at)
+		bad("bind", "%s: bind.gssapi: this version signs in to controllers with a password over TLS, not by Kerberos: give user with passwordFile or passwordEnv", at)
 	} else if d.Bind.User == "" || (d.Bind.PasswordFile == "") == (d.Bind.PasswordEnv == "") {
 		bad("bind", "%s: bind: give user, and exactly one of passwordFile and passwordEnv", at)
 	}
