@@ -5,6 +5,7 @@
 package census
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -44,6 +45,9 @@ func (o *Object) anchor() []byte {
 	return o.GUID[:]
 }
 
+// anchoredByGUID reports whether objectGUID is the anchor, as computed or as written into the directory.
+func (o *Object) anchoredByGUID() bool { return bytes.Equal(o.anchor(), o.GUID[:]) }
+
 // EventType says what the census noticed.
 type EventType uint8
 
@@ -75,7 +79,7 @@ type Tree struct {
 
 	objects  map[scoping.GUID]*Object
 	children map[scoping.GUID]map[scoping.GUID]struct{}
-	anchors  map[string]int // living objects per kind and anchor
+	anchors  map[string]int // living objects per kind and anchor, but for those of which the anchor is objectGUID: these are found by it
 	touched  map[scoping.GUID]struct{}
 	staged   map[scoping.GUID]struct{}       // objects with staged changes
 	fresh    map[scoping.GUID]struct{}       // appeared in this refresh: nobody's owner changes by what takes them
@@ -164,8 +168,8 @@ func (t *Tree) index(o *Object) {
 		t.children[o.Parent] = map[scoping.GUID]struct{}{}
 	}
 	t.children[o.Parent][o.GUID] = struct{}{}
-	if scoping.Base(o.Kind) != "" {
-		t.anchors[string(o.Kind)+string(o.anchor())]++
+	if scoping.Base(o.Kind) != "" && !o.anchoredByGUID() {
+		t.anchors[string(o.Kind)+string(o.Anchor)]++
 	}
 }
 
@@ -174,9 +178,24 @@ func (t *Tree) unindex(o *Object) {
 		return
 	}
 	delete(t.children[o.Parent], o.GUID)
-	if scoping.Base(o.Kind) != "" {
-		t.anchors[string(o.Kind)+string(o.anchor())]--
+	if scoping.Base(o.Kind) != "" && !o.anchoredByGUID() {
+		k := string(o.Kind) + string(o.Anchor)
+		if t.anchors[k]--; t.anchors[k] == 0 {
+			delete(t.anchors, k)
+		}
 	}
+}
+
+// sharing counts the living objects of a kind that have an anchor.
+func (t *Tree) sharing(kind scoping.Kind, anchor []byte) int {
+	n := t.anchors[string(kind)+string(anchor)]
+	if g := (scoping.GUID{}); len(anchor) == len(g) {
+		copy(g[:], anchor)
+		if o := t.objects[g]; o != nil && !o.Gone && o.Kind == kind && o.anchoredByGUID() {
+			n++
+		}
+	}
+	return n
 }
 
 // Apply takes in what was read about one object: all of it if whole, so that an absent attribute has no value, or what changed. It gives
@@ -443,7 +462,7 @@ func (t *Tree) Anchor(g scoping.GUID) (anchor string, bad gate.Code) {
 	switch {
 	case len(a) != 16:
 		return "", gate.CodeAnchorInvalid
-	case !o.Gone && (t.anchors[string(o.Kind)+string(a)] > 1 || t.shelf != nil && t.shared(o)):
+	case !o.Gone && (t.sharing(o.Kind, a) > 1 || t.shelf != nil && t.shared(o)):
 		return "", gate.CodeDuplicateAnchor
 	}
 	return base64.StdEncoding.EncodeToString(a), ""

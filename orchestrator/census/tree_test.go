@@ -239,7 +239,8 @@ func (m model) change(t *rapid.T) directory.Entry {
 	if !user {
 		return entry(g, parent, "organizationalUnit", fmt.Sprintf("OU=%d", g[15]))
 	}
-	f.anchor = rapid.SampledFrom([]string{"", "", "0123456789abcdef", "fedcba9876543210", "short"}).Draw(t, "anchor")
+	twin := guid(byte(rapid.IntRange(10, 15).Draw(t, "twin")))
+	f.anchor = rapid.SampledFrom([]string{"", "", "0123456789abcdef", "fedcba9876543210", "short", string(g[:]), string(twin[:])}).Draw(t, "anchor")
 	return entry(g, parent, "user", fmt.Sprintf("CN=%d", g[15]), "ms-ds-consistencyguid", f.anchor)
 }
 

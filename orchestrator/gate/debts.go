@@ -230,13 +230,13 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	if k.Feature == scoping.PasswordHash {
 		f.Target, f.Temporary = agreedPassword(row), g.rules.Temporary
 	} else if c := f.Claim; c != nil && row != nil && row.CloudID != "" {
-		f.Target = g.digest(row.CloudID, c)
+		f.Target = g.digest(row.CloudID, f.Owner, k, c)
 	}
 	return f
 }
 
-// digest sums what the tenant shows of a claim's attributes. It looks only when the object changed since it was found to be as the claim says. The lock is held.
-func (g *Gate) digest(id string, c *standing.Claim) uint64 {
+// digest sums what the tenant shows of the attributes of an engine's claim. It looks only when the object changed since it was found to be as the claim says. The lock is held.
+func (g *Gate) digest(id, name string, k ledger.Key, c *standing.Claim) uint64 {
 	version := g.o.Cache.Version(id)
 	if version != 0 && version == c.Seen {
 		return c.Target
@@ -247,7 +247,7 @@ func (g *Gate) digest(id string, c *standing.Claim) uint64 {
 	}
 	d := standing.Digest(&o, c.Attrs)
 	if d == c.Target {
-		c.Seen = version
+		g.o.Claims.Saw(name, k, version)
 	}
 	return d
 }

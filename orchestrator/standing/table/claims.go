@@ -25,13 +25,14 @@ type Store interface {
 // Claims are the newest claims of all engines. It is not safe for concurrent use but for Commit, which may go on beside everything but itself.
 type Claims struct {
 	store   Store
-	engines map[string]map[ledger.Key]*standing.Claim
+	engines map[string]*packed
+	names   *names
+	commons *commons
 	unkept  []change
-	next    uint64              // of the journal in the store
-	lines   int                 // in the journal, of claims that may have newer ones
-	covered string              // see Covered
-	moved   bool                // covered is not in the store yet
-	attrs   map[string][]string // lists of attributes are few: one of each
+	next    uint64 // of the journal in the store
+	lines   int    // in the journal, of claims that may have newer ones
+	covered string // see Covered
+	moved   bool   // covered is not in the store yet
 	changed changes.Set[scoping.ObjectID]
 }
 
@@ -51,7 +52,14 @@ const (
 
 // New returns claims of which there are none yet.
 func New(store Store) *Claims {
-	return &Claims{store: store, engines: map[string]map[ledger.Key]*standing.Claim{}, attrs: map[string][]string{}}
+	c := &Claims{store: store}
+	c.clear()
+	return c
+}
+
+// clear forgets every claim.
+func (c *Claims) clear() {
+	c.engines, c.names, c.commons = map[string]*packed{}, &names{of: map[named]uint32{}}, &commons{of: map[string]uint32{}}
 }
 
 // Load reads the claims. A store that cannot be understood has none: its engines are asked anew.
@@ -74,7 +82,8 @@ func Load(ctx context.Context, store Store) (*Claims, error) {
 		return nil, fmt.Errorf("reading the engines' claims: %w", err)
 	}
 	if bad != nil {
-		c.engines, c.lines, c.covered = map[string]map[ledger.Key]*standing.Claim{}, rewriteAt, ""
+		c.clear()
+		c.lines, c.covered = rewriteAt, ""
 	}
 	return c, nil
 }
@@ -91,20 +100,24 @@ func (c *Claims) takeIn(key string, v []byte) error {
 		return fmt.Errorf("batch %d of claims: %w", n, err)
 	}
 	for _, x := range batch {
-		if x.claim != nil {
-			x.claim.Attrs = c.shared(x.claim.Attrs)
-		}
 		c.set(x.engine, x.key, x.claim)
 	}
 	c.lines += len(batch)
 	return nil
 }
 
-// Get returns an engine's claim of a key; nil: there is none.
-func (c *Claims) Get(engine string, k ledger.Key) *standing.Claim { return c.engines[engine][k] }
+// Get returns an engine's claim of a key, which is the caller's but for its lists; nil: there is none.
+func (c *Claims) Get(engine string, k ledger.Key) *standing.Claim { return c.engines[engine].get(k) }
+
+// Saw notes the version of the target object that an engine's claim of a key was found to agree with: its Seen from now on. That is no change.
+func (c *Claims) Saw(engine string, k ledger.Key, version uint64) {
+	if p := c.engines[engine]; p != nil {
+		p.saw(k, version)
+	}
+}
 
 // Len counts an engine's claims.
-func (c *Claims) Len(engine string) int { return len(c.engines[engine]) }
+func (c *Claims) Len(engine string) int { return c.engines[engine].len() }
 
 // Changed returns the objects whose claims changed since it was asked last: all of them, or these.
 func (c *Claims) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return c.changed.Take() }
@@ -114,17 +127,16 @@ func (c *Claims) Engines() []string { return slices.Sorted(maps.Keys(c.engines))
 
 // Put takes a claim in; it is durable after the next Commit.
 func (c *Claims) Put(engine string, k ledger.Key, x standing.Claim) {
-	if old := c.engines[engine][k]; old != nil && old.Equal(x) {
+	if old := c.Get(engine, k); old != nil && old.Equal(x) {
 		return
 	}
-	x.Attrs = c.shared(x.Attrs)
 	c.set(engine, k, &x)
 	c.unkept = append(c.unkept, change{engine, k, &x})
 }
 
 // Drop forgets an engine's claim of a key.
 func (c *Claims) Drop(engine string, k ledger.Key) {
-	if c.engines[engine][k] == nil {
+	if c.Get(engine, k) == nil {
 		return
 	}
 	c.set(engine, k, nil)
@@ -133,18 +145,23 @@ func (c *Claims) Drop(engine string, k ledger.Key) {
 
 // DropAll forgets all claims of an engine.
 func (c *Claims) DropAll(engine string) {
-	for _, k := range slices.SortedFunc(maps.Keys(c.engines[engine]), ledger.Key.Compare) {
+	for _, k := range slices.SortedFunc(c.engines[engine].keys(), ledger.Key.Compare) {
 		c.Drop(engine, k)
 	}
 }
 
-// DropWhere forgets the claims for which gone reports true.
+// DropWhere forgets the claims for which gone, which must not change any, reports true.
 func (c *Claims) DropWhere(gone func(engine string, k ledger.Key) bool) {
 	for _, e := range c.Engines() {
-		for _, k := range slices.SortedFunc(maps.Keys(c.engines[e]), ledger.Key.Compare) {
+		var past []ledger.Key
+		for k := range c.engines[e].keys() {
 			if gone(e, k) {
-				c.Drop(e, k)
+				past = append(past, k)
 			}
+		}
+		slices.SortFunc(past, ledger.Key.Compare)
+		for _, k := range past {
+			c.Drop(e, k)
 		}
 	}
 }
@@ -160,9 +177,9 @@ func (c *Claims) Cover(mark string) {
 
 // NewestReading returns the highest number of a reading that a claim names.
 func (c *Claims) NewestReading() (n uint64) {
-	for _, m := range c.engines {
-		for _, x := range m {
-			n = max(n, x.Reading)
+	for _, p := range c.engines {
+		for _, h := range p.of {
+			n = max(n, h.reading)
 		}
 	}
 	return n
@@ -170,21 +187,16 @@ func (c *Claims) NewestReading() (n uint64) {
 
 func (c *Claims) set(engine string, k ledger.Key, x *standing.Claim) {
 	c.changed.Note(k.Object)
-	m := c.engines[engine]
-	switch {
-	case x == nil:
-		delete(m, k)
-	case m == nil:
-		c.engines[engine] = map[ledger.Key]*standing.Claim{k: x}
-	default:
-		m[k] = x
+	p := c.engines[engine]
+	if x == nil {
+		if p != nil {
+			p.drop(p.spotOf(k))
+		}
+		return
 	}
-}
-
-func (c *Claims) shared(attrs []string) []string {
-	key := fmt.Sprint(attrs)
-	if c.attrs[key] == nil {
-		c.attrs[key] = slices.Clone(attrs)
+	if p == nil {
+		p = &packed{of: map[spot]held{}, rare: map[spot]rare{}, names: c.names, commons: c.commons}
+		c.engines[engine] = p
 	}
-	return c.attrs[key]
+	p.put(k, x)
 }

@@ -73,15 +73,15 @@ func (c *Claims) Untake(b *Batch) {
 // Tidy returns the whole table as batches when everything is stored and most lines of the journal have newer ones; nil otherwise. Replace stores them.
 func (c *Claims) Tidy() []*Batch {
 	live := 0
-	for _, m := range c.engines {
-		live += len(m)
+	for _, p := range c.engines {
+		live += p.len()
 	}
 	if c.store == nil || len(c.unkept) > 0 || c.lines < rewriteAt || c.lines < 2*live {
 		return nil
 	}
 	var all []change
 	for _, e := range c.Engines() {
-		for k, x := range c.engines[e] {
+		for k, x := range c.engines[e].all() {
 			all = append(all, change{e, k, x})
 		}
 	}

@@ -86,7 +86,7 @@ func claims(t *rapid.T) standing.Claim {
 func content(c *Claims) map[string]standing.Claim {
 	out := map[string]standing.Claim{}
 	for e, m := range c.engines {
-		for k, x := range m {
+		for k, x := range m.all() {
 			out[fmt.Sprint(e, k)] = standing.Claim{Want: x.Want, Agrees: x.Agrees, Person: x.Person, Target: x.Target, Reading: x.Reading, Rules: x.Rules, At: x.At, SignIn: x.SignIn, Unkept: x.Unkept,
 				Attrs: append([]string{}, x.Attrs...), Waits: append([]scoping.ObjectID{}, x.Waits...)}
 		}
