@@ -51,10 +51,46 @@ type Cache struct {
 type slot struct {
 	id      string
 	base    string   // record without members; "" when the base does not have the object
-	members []string // of the base; sorted, immutable
-	shown   []string // visible members, if an overlay entry exists; sorted, immutable
+	group   *members // nil: it has none
 	hidden  bool     // an overlay entry exists: what is visible is the base with it
 	version uint64   // of its last change
+}
+
+// members are those of a slot's object; few objects have any.
+type members struct {
+	base  []string // sorted, immutable
+	shown []string // visible ones, if an overlay entry exists; sorted, immutable
+}
+
+// members returns those of the base.
+func (s *slot) members() []string {
+	if s.group == nil {
+		return nil
+	}
+	return s.group.base
+}
+
+// shown returns the visible members, if an overlay entry exists.
+func (s *slot) shown() []string {
+	if s.group == nil {
+		return nil
+	}
+	return s.group.shown
+}
+
+// show puts other visible members in the place of those that were.
+func (s *slot) show(ids []string) { s.gather(s.members(), ids) }
+
+// put lets the base be this record with these members.
+func (s *slot) put(base string, ids []string) {
+	s.base = base
+	s.gather(ids, s.shown())
+}
+
+func (s *slot) gather(base, shown []string) {
+	if s.group = nil; len(base)+len(shown) > 0 {
+		s.group = &members{base, shown}
+	}
 }
 
 // NewCache makes an empty cache for a tenant that shows every write within delay.
@@ -215,7 +251,7 @@ func (c *Cache) MemberOf(id string) []string {
 		}
 	}
 	slices.Sort(ids)
-	return ids
+	return slices.Compact(ids)
 }
 
 // All yields every object, deleted ones too, in id order, until yield returns false. Objects that change meanwhile are given as
@@ -294,7 +330,7 @@ func (c *Cache) findBut(field, value string, except func(id string) bool, keep f
 		}
 	}
 	slices.SortFunc(out, func(a, b Object) int { return cmp.Compare(a.ID, b.ID) })
-	return out
+	return slices.CompactFunc(out, func(a, b Object) bool { return a.ID == b.ID })
 }
 
 // view gives the visible value of an id; the lock is held.
@@ -311,7 +347,7 @@ func (c *Cache) viewSlot(s *slot) (Object, bool) {
 		return s.baseObject()
 	}
 	o, ok := c.entryOf(s.id).over(s)
-	o.Members = s.shown
+	o.Members = s.shown()
 	return o, ok
 }
 
@@ -320,7 +356,7 @@ func (s *slot) baseObject() (Object, bool) {
 		return Object{}, false
 	}
 	o := decodeRecord(s.base)
-	o.ID, o.Members = s.id, s.members
+	o.ID, o.Members = s.id, s.members()
 	return o, true
 }
 
@@ -328,6 +364,7 @@ func (s *slot) baseObject() (Object, bool) {
 // nothing any more. It gives the visible values before and after.
 func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	n := c.slotOf(id)
+	id = c.slots[n].id // one text for all that is kept of it
 	before = visible(c.viewSlot(&c.slots[n]))
 	c.laid = nil
 	f(&c.slots[n])
@@ -352,6 +389,14 @@ func (c *Cache) touch(id string, s *slot) {
 	s.version = c.changes
 	c.changed.Note(id)
 	c.dirty[id] = true
+}
+
+// known returns an id as it is kept: the same text for all who name it.
+func (c *Cache) known(id string) string {
+	if n, ok := c.byID[id]; ok {
+		return c.slots[n].id
+	}
+	return id
 }
 
 func visible(o Object, ok bool) *Object {

@@ -9,16 +9,17 @@ import (
 // indexed are the fields by which objects are found; members are indexed apart.
 var indexed = []string{UPN, ImmutableID, UniqueName, Nickname, Mail, DisplayName, SourceAnchor}
 
-// index finds slots by the hash of a field and a value. Hits are candidates: the caller compares. The seed is random, so
-// nobody who can name objects in the tenant can make two names collide; no result depends on it.
+// index finds slots by the hash of a field and a value. Hits are candidates, of which one may come twice: the caller compares. Of many objects some have a hash in
+// common, which costs a comparison; longer hashes would cost every object memory. The seed is random, so nobody who can name objects in the tenant can make two
+// names collide; no result depends on it.
 type index struct {
 	seed maphash.Seed
-	one  map[uint64]uint32
-	more map[uint64][]uint32 // the second and later slots of a hash
+	one  map[uint32]uint32
+	more map[uint32][]uint32 // the second and later slots of a hash
 }
 
 func newIndex() index {
-	return index{seed: maphash.MakeSeed(), one: map[uint64]uint32{}, more: map[uint64][]uint32{}}
+	return index{seed: maphash.MakeSeed(), one: map[uint32]uint32{}, more: map[uint32][]uint32{}}
 }
 
 // foldKey is how values of a field compare: anchors by bytes, all else without case.
@@ -31,17 +32,17 @@ func foldKey(field, value string) string {
 
 func sameKey(field, a, b string) bool { return foldKey(field, a) == foldKey(field, b) }
 
-func (x *index) hash(field, value string) uint64 {
+func (x *index) hash(field, value string) uint32 {
 	var h maphash.Hash
 	h.SetSeed(x.seed)
 	h.WriteString(field)
 	h.WriteByte(0)
 	h.WriteString(foldKey(field, value))
-	return h.Sum64()
+	return uint32(h.Sum64())
 }
 
 // slots yields the candidates of a hash.
-func (x *index) slots(h uint64) iter.Seq[uint32] {
+func (x *index) slots(h uint32) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		n, ok := x.one[h]
 		if !ok || !yield(n) {

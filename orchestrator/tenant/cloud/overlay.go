@@ -15,7 +15,7 @@ type entry struct {
 	Members map[string]*pending `json:"members,omitempty"` // by member: present or absent
 }
 
-// pending is one own write of one value.
+// pending is one own write of one value. It is never changed: members that were written at once share one.
 type pending struct {
 	Value []string  `json:"value,omitempty"`
 	At    time.Time `json:"at"` // when it was answered
@@ -42,16 +42,21 @@ func (c *Cache) Settled(w Write, r Result, at time.Time) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	refs := make([]string, len(w.Refs))
+	for i, r := range w.Refs {
+		refs[i] = c.known(r)
+	}
+	w.Refs = refs
 	if c.someMembers(id, w, at) {
 		return
 	}
-	c.change(id, func(*slot) {
+	c.change(id, func(s *slot) {
 		e := c.entryOf(id)
 		if e == nil {
 			e = &entry{Kind: w.Kind}
 		}
 		e.write(w, at)
-		c.lay(id, e)
+		c.lay(s.id, e)
 	})
 }
 
@@ -68,7 +73,7 @@ func (c *Cache) someMembers(id string, w Write, at time.Time) bool {
 	c.wide[id].write(w, at)
 	refs := slices.Compact(slices.Sorted(slices.Values(w.Refs)))
 	differ := slices.DeleteFunc(refs, func(m string) bool {
-		_, in := slices.BinarySearch(s.shown, m)
+		_, in := slices.BinarySearch(s.shown(), m)
 		return in == (w.Op == AddMembers)
 	})
 	add, remove := differ, []string(nil)
@@ -81,7 +86,7 @@ func (c *Cache) someMembers(id string, w Write, at time.Time) bool {
 	for _, m := range remove {
 		c.index.remove(Members, m, n)
 	}
-	s.shown = withMembers(s.shown, add, remove)
+	s.show(withMembers(s.shown(), add, remove))
 	c.touch(id, s)
 	return true
 }
@@ -137,8 +142,13 @@ func (e *entry) member(ids, value []string, at time.Time) {
 	if e.Members == nil {
 		e.Members = map[string]*pending{}
 	}
+	first := again(nil, value, at) // the same of all but those of which another write is on its way
 	for _, id := range ids {
-		e.Members[id] = again(e.Members[id], value, at)
+		if e.Members[id] == nil {
+			e.Members[id] = first
+		} else {
+			e.Members[id] = again(e.Members[id], value, at)
+		}
 	}
 }
 
@@ -152,13 +162,14 @@ func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len
 // overlaid works out anew what of a slot's visible value is kept.
 func (c *Cache) overlaid(s *slot) {
 	e := c.entryOf(s.id)
-	s.shown, s.hidden = nil, e != nil
+	s.hidden = e != nil
+	s.show(nil)
 	if e == nil {
 		return
 	}
 	if o, ok := e.over(s); ok {
 		e.coverMembers(&o)
-		s.shown = o.Members
+		s.show(o.Members)
 	}
 }
 

@@ -120,7 +120,7 @@ func (m *merge) upsert(u Upsert) {
 			o = Object{Kind: u.Kind, Values: Values{}}
 		}
 		u.into(&o)
-		s.base, s.members = encodeRecord(o), o.Members
+		s.put(encodeRecord(o), o.Members)
 	})
 }
 
@@ -182,14 +182,14 @@ func (m *merge) remove(r Removal) {
 	m.base(r.ID, func(s *slot) {
 		o, known := s.baseObject()
 		if r.Hard {
-			s.base, s.members = "", nil
+			s.put("", nil)
 			return
 		}
 		if !known {
 			o = Object{Kind: r.Kind, Values: Values{}}
 		}
 		o.Deleted = true
-		s.base, s.members = encodeRecord(o), o.Members
+		s.put(encodeRecord(o), o.Members)
 	})
 }
 
@@ -207,7 +207,7 @@ func (m *merge) deleted(o Object) {
 		m.seen[o.ID] = true
 	}
 	o.Deleted = true
-	m.base(o.ID, func(s *slot) { s.base, s.members = encodeRecord(o), o.Members })
+	m.base(o.ID, func(s *slot) { s.put(encodeRecord(o), o.Members) })
 }
 
 // vanish removes what a full reading did not show.
@@ -224,7 +224,7 @@ func (m *merge) vanish() {
 	}
 	slices.Sort(gone)
 	for _, id := range gone {
-		m.base(id, func(s *slot) { s.base, s.members = "", nil })
+		m.base(id, func(s *slot) { s.put("", nil) })
 	}
 }
 
@@ -239,9 +239,9 @@ func (m *merge) expire(began time.Time) {
 			late := e.expire(began, m.c.delay)
 			if o, known := s.baseObject(); known && o.Deleted {
 				late.cover(&o)
-				s.base, s.members = encodeRecord(o), o.Members
+				s.put(encodeRecord(o), o.Members)
 			}
-			m.c.lay(id, e)
+			m.c.lay(s.id, e)
 		})
 		m.report(id, before, after)
 	}
@@ -259,7 +259,7 @@ func (m *merge) base(id string, f func(*slot)) {
 		was := visible(s.baseObject())
 		f(s)
 		arrival = e.arrive(was, visible(s.baseObject()))
-		m.c.lay(id, e)
+		m.c.lay(s.id, e)
 	})
 	if !arrival || lost(before, after) {
 		m.report(id, before, after)

@@ -102,8 +102,8 @@ func (c *Cache) objectRecord(id string) []byte {
 		return nil
 	}
 	s := &c.slots[n]
-	b := binary.AppendUvarint(appendText(make([]byte, 0, len(s.base)+8+40*len(s.members)), s.base), uint64(len(s.members)))
-	for _, m := range s.members {
+	b := binary.AppendUvarint(appendText(make([]byte, 0, len(s.base)+8+40*len(s.members())), s.base), uint64(len(s.members())))
+	for _, m := range s.members() {
 		b = appendText(b, m)
 	}
 	return b
@@ -148,7 +148,7 @@ func (c *Cache) load(key string, value []byte) error {
 		if err := json.Unmarshal(value, &e); err != nil {
 			return errors.Join(ErrFormat, err)
 		}
-		c.change(key[2:], func(*slot) { c.lay(key[2:], &e) })
+		c.change(key[2:], func(s *slot) { c.lay(s.id, &e) })
 		return nil
 	}
 	return fmt.Errorf("%w: unknown key", ErrFormat)
@@ -184,7 +184,7 @@ func (c *Cache) loadObject(id, value string) error {
 	if len(members) == 0 {
 		members = nil
 	}
-	c.change(id, func(s *slot) { s.base, s.members = base, members })
+	c.change(id, func(s *slot) { s.put(base, members) })
 	return nil
 }
 
