@@ -93,12 +93,12 @@ func (g *Gate) each(living []scoping.ObjectID, f func(scoping.ObjectID)) {
 		f(id)
 	}
 	for _, id := range living {
-		if g.o.Ledger.Rows.Get(id) == nil {
+		if !g.o.Ledger.Rows.Has(id) {
 			f(id)
 		}
 	}
 	for _, o := range g.o.Ledger.Intents {
-		if id := *o.Record.Object; g.o.Ledger.Rows.Get(id) == nil {
+		if id := *o.Record.Object; !g.o.Ledger.Rows.Has(id) {
 			f(id)
 		}
 	}

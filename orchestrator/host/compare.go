@@ -59,7 +59,7 @@ func (h *Host) miss(ids map[scoping.ObjectID]struct{}, all bool) {
 			h.missing = map[scoping.ObjectID]bool{}
 		}
 		for _, id := range looked(s, ids, all) {
-			if s.Rows.Get(id) == nil || h.o.Census.Brief(id).Known {
+			if !s.Rows.Has(id) || h.o.Census.Brief(id).Known {
 				delete(h.missing, id)
 			} else {
 				h.missing[id] = was[id]

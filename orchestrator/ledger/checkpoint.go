@@ -127,8 +127,8 @@ func (s *State) Stored(c *Checkpoint, stored bool) {
 	s.Troubles.stored(c.troubled, stored)
 	if stored {
 		for o := range c.changed {
-			if packed, known := t.packed[o]; known && packed == "" && !t.changed[o] {
-				delete(t.packed, o) // dropped, and the shelf knows
+			if packed, known := t.packed.Get(o); known && packed == "" && !t.changed[o] {
+				t.packed.Delete(o) // dropped, and the shelf knows
 			}
 		}
 		return
@@ -138,7 +138,7 @@ func (s *State) Stored(c *Checkpoint, stored bool) {
 		t.note(o)
 	}
 	for id := range c.unlinks {
-		if _, tied := t.links[id]; !tied {
+		if _, tied := t.links.get(id); !tied {
 			if t.unlinks == nil {
 				t.unlinks = map[string]bool{}
 			}

@@ -65,3 +65,44 @@ func form(t *rapid.T, r *Row) string {
 	}
 	return string(b)
 }
+
+// Troubles are after packing what they were, each by itself as well, with everything that a trouble can have.
+func TestTroublesOutlivePacking(t *testing.T) {
+	texts := rapid.SampledFrom([]string{"", "a", "YQ==", "YR==", "deadbeef", "00112233-4455-6677-8899-aabbccddeeff"})
+	var s shared
+	rapid.Check(t, func(t *rapid.T) {
+		text := func() string { return texts.Draw(t, "text") }
+		fs := map[scoping.Feature]*Trouble{}
+		for _, f := range rapid.SliceOfDistinct(rapid.SampledFrom([]scoping.Feature{scoping.Users, scoping.References, scoping.PasswordHash}), rapid.ID).Draw(t, "features") {
+			x := &Trouble{Want: text()}
+			for range rapid.IntRange(0, 2).Draw(t, "written") {
+				x.Written = append(x.Written, Written{Have: text(), At: rapid.SliceOfN(rapid.Int64(), 1, 3).Draw(t, "at")})
+			}
+			for _, more := range []func(){func() { x.NotKept = []string{text()} }, func() { x.Parts = []Part{{What: text(), Code: "taken", Holder: text()}} }, func() { x.Count = 3 },
+				func() { x.First = 4 }, func() { x.Last = 5 }, func() { x.Next = 6 }} {
+				if rapid.IntRange(0, 5).Draw(t, "more") == 0 {
+					more()
+				}
+			}
+			fs[f] = x
+		}
+		packed, err := s.packTroubles(fs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.unpackTroubles(packed)
+		if d := cmp.Diff(fs, got); d != "" || err != nil {
+			t.Fatalf("%v: before, and after: %s", err, d)
+		}
+		for _, f := range []scoping.Feature{scoping.Users, scoping.References, scoping.PasswordHash} {
+			if one, err := s.troubleIn(packed, f); !cmp.Equal(one, fs[f]) || err != nil {
+				t.Fatalf("%s is %+v, want %+v, %v", f, one, fs[f], err)
+			}
+		}
+		if packed != "" {
+			if _, err := s.unpackTroubles(packed[:len(packed)-1]); err == nil {
+				t.Fatal("packed troubles that were cut off were read")
+			}
+		}
+	})
+}

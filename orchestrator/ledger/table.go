@@ -6,7 +6,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/standing/changes"
 	"github.com/tandem-sync/tandem/scoping"
@@ -19,11 +18,11 @@ import (
 //
 // A table is whole, or it takes rows from a shelf when they are asked for first: then a row that cannot be read counts as absent, and State.Err says so.
 type Table struct {
-	packed  map[scoping.ObjectID]string // "": dropped, or not on the shelf
-	open    map[scoping.ObjectID]*Row   // those that the fold under way changes
-	size    int                         // rows in packed
-	counts  map[scoping.Kind]int        // of those, in state Live
-	links   map[string]scoping.ObjectID
+	packed  scoping.ByObject[string]  // "": dropped, or not on the shelf
+	open    map[scoping.ObjectID]*Row // those that the fold under way changes
+	size    int                       // rows in packed
+	counts  map[scoping.Kind]int      // of those, in state Live
+	links   tied
 	changed map[scoping.ObjectID]bool // since they were saved last
 	unlinks map[string]bool           // links that ended since then
 	shelf   Shelf                     // nil: the table is whole
@@ -41,7 +40,7 @@ func (t *Table) Get(o scoping.ObjectID) *Row {
 	if r := t.open[o]; r != nil {
 		return r
 	}
-	packed, known := t.packed[o]
+	packed, known := t.packed.Get(o)
 	if known || t.shelf == nil {
 		return t.unpack(o, packed)
 	}
@@ -52,6 +51,14 @@ func (t *Table) Get(o scoping.ObjectID) *Row {
 	}
 	t.take(o, r)
 	return r
+}
+
+// Has reports whether an object has a row. A row that is here is not unpacked for it.
+func (t *Table) Has(o scoping.ObjectID) bool {
+	if packed, known := t.packed.Get(o); t.open[o] == nil && (known || t.shelf == nil) {
+		return packed != ""
+	}
+	return t.Get(o) != nil
 }
 
 // unpack returns a row of packed; nil for none.
@@ -97,25 +104,19 @@ func (t *Table) take(o scoping.ObjectID, r *Row) {
 		}
 		t.link(r)
 	}
-	if t.packed == nil {
-		t.packed, t.counts = map[scoping.ObjectID]string{}, map[scoping.Kind]int{}
+	if t.counts == nil {
+		t.counts = map[scoping.Kind]int{}
 	}
-	t.tally(t.packed[o], -1)
-	t.packed[o] = packed
+	before, _ := t.packed.Get(o)
+	t.tally(before, -1)
+	t.packed.Put(o, packed)
 	t.tally(packed, 1)
 }
 
 // link lets a row be found by its cloud object.
 func (t *Table) link(r *Row) {
-	if t.links == nil {
-		t.links = map[string]scoping.ObjectID{}
-	}
 	if r.CloudID != "" {
-		if _, known := t.links[r.CloudID]; !known { // else the key's text stays
-			t.links[strings.Clone(r.CloudID)] = r.Object
-			return
-		}
-		t.links[r.CloudID] = r.Object
+		t.links.put(r.CloudID, r.Object)
 	}
 }
 
@@ -159,7 +160,7 @@ func (t *Table) whole() {
 		if err != nil {
 			return fmt.Errorf("%w: the row of %s: %w", ErrRecord, key, err)
 		}
-		if _, known := t.packed[o]; known {
+		if _, known := t.packed.Get(o); known {
 			return nil
 		}
 		r, err := decodeRow(o, b)
@@ -171,9 +172,9 @@ func (t *Table) whole() {
 	if err != nil {
 		t.fail(err)
 	}
-	for o, packed := range t.packed {
+	for o, packed := range t.packed.All() {
 		if packed == "" && !t.changed[o] {
-			delete(t.packed, o) // asked for in vain
+			t.packed.Delete(o) // asked for in vain
 		}
 	}
 	t.shelf = nil
@@ -200,7 +201,7 @@ func (t *Table) All() iter.Seq2[scoping.ObjectID, *Row] {
 func (t *Table) Objects() iter.Seq[scoping.ObjectID] {
 	return func(yield func(scoping.ObjectID) bool) {
 		t.whole()
-		for o, packed := range t.packed {
+		for o, packed := range t.packed.All() {
 			if packed != "" && !yield(o) {
 				return
 			}
@@ -260,7 +261,7 @@ func (r *Row) count(to map[scoping.Kind]int, by int) {
 
 // linked returns the object that a cloud object is tied to.
 func (t *Table) linked(cloudID string) (scoping.ObjectID, bool) {
-	if o, ok := t.links[cloudID]; ok || t.shelf == nil {
+	if o, ok := t.links.get(cloudID); ok || t.shelf == nil {
 		return o, ok
 	}
 	b, err := t.shelf.Get(linksSection, cloudID)
@@ -324,7 +325,7 @@ func (t *Table) drop(o scoping.ObjectID) {
 // tie moves the link of a cloud object to a row, away from the one that the row had before.
 func (t *Table) tie(r *Row, cloudID string) {
 	if r.CloudID != "" {
-		delete(t.links, r.CloudID)
+		t.links.drop(r.CloudID)
 		if t.unlinks == nil {
 			t.unlinks = map[string]bool{}
 		}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem/scoping"
@@ -168,10 +167,7 @@ func (t *Trouble) ends() int64 {
 
 // TroubleOf returns what is remembered of a key in trouble, nil for others. A change of it changes nothing.
 func (s *State) TroubleOf(k Key) *Trouble {
-	if !strings.Contains(s.Troubles.kept(k.Object).text, `"`+string(k.Feature)+`":`) { // not decoded for another feature's
-		return nil
-	}
-	return s.Troubles.get(k.Object)[k.Feature]
+	return s.Troubles.one(k.Object, k.Feature)
 }
 
 // Unkept returns the digest of what is not written any more for a key since it does not last; "" where nothing is.

@@ -13,24 +13,32 @@ import (
 const troubleSection = "troubles"
 
 // Troubles is what is remembered of keys whose writes are refused or do not last (rule S10), by object. Every write is counted there for a day, so that there may
-// be as many as rows: each object's are kept encoded, as they are stored. Like rows they are read when they are asked for first where the ledger is only looked at.
+// be as many as rows: each object's are kept packed. Like rows they are read when they are asked for first where the ledger is only looked at.
 type Troubles struct {
-	of      map[scoping.ObjectID]kept // nil: nothing is remembered
+	of      scoping.ByObject[kept]
 	changed map[scoping.ObjectID]bool // since they were saved last
 	shelf   Shelf                     // nil: all are here
+	shared  shared
 	err     error
 }
 
 // kept is what is remembered of one object. The zero value: nothing, which the shelf may not know.
 type kept struct {
-	text string // JSON of its troubles by feature
-	ends int64  // before this time none of them is over
-	lost bool   // something of it does not last: few are, and it is asked of every key that is looked at
+	packed string // its troubles by feature; "": none
+	ends   int64  // before this time none of them is over
+	lost   bool   // something of it does not last: few are, and it is asked of every key that is looked at
 }
 
-// keep encodes what is remembered of an object.
-func keep(fs map[scoping.Feature]*Trouble, text []byte) kept {
-	k := kept{text: string(text), ends: endOf(fs)}
+// keep packs what is remembered of an object.
+func (t *Troubles) keep(fs map[scoping.Feature]*Trouble) kept {
+	if len(fs) == 0 {
+		return kept{}
+	}
+	packed, err := t.shared.packTroubles(fs)
+	if err != nil { // texts and numbers always can be
+		t.fail(fmt.Errorf("packing troubles: %w", err))
+	}
+	k := kept{packed: packed, ends: endOf(fs)}
 	for _, x := range fs {
 		k.lost = k.lost || len(x.NotKept) > 0
 	}
@@ -40,23 +48,36 @@ func keep(fs map[scoping.Feature]*Trouble, text []byte) kept {
 // get returns the troubles of an object, which are the caller's.
 func (t *Troubles) get(o scoping.ObjectID) map[scoping.Feature]*Trouble {
 	k := t.kept(o)
-	if k.text == "" {
+	if k.packed == "" {
 		return nil
 	}
-	fs, err := decodeTroubles(o, []byte(k.text))
-	if err != nil { // it was decoded before
-		t.fail(err)
+	fs, err := t.shared.unpackTroubles(k.packed)
+	if err != nil {
+		t.fail(fmt.Errorf("%w: the troubles of %s in memory: %w", ErrRecord, o, err))
 	}
 	return fs
 }
 
-// kept returns what is remembered of an object as it is stored.
+// one returns the trouble of one feature of an object, which is the caller's; nil if there is none.
+func (t *Troubles) one(o scoping.ObjectID, f scoping.Feature) *Trouble {
+	k := t.kept(o)
+	if k.packed == "" {
+		return nil
+	}
+	x, err := t.shared.troubleIn(k.packed, f)
+	if err != nil {
+		t.fail(fmt.Errorf("%w: the troubles of %s in memory: %w", ErrRecord, o, err))
+	}
+	return x
+}
+
+// kept returns what is remembered of an object, packed.
 func (t *Troubles) kept(o scoping.ObjectID) kept {
-	k, known := t.of[o]
+	k, known := t.of.Get(o)
 	if !known && t.shelf != nil {
 		b, err := t.shelf.Get(troubleSection, o.String())
 		if err == nil && b != nil {
-			k, err = takeTroubles(o, b)
+			k, err = t.stow(o, b)
 		}
 		if err != nil {
 			t.fail(err)
@@ -85,13 +106,13 @@ func decodeTroubles(o scoping.ObjectID, b []byte) (fs map[scoping.Feature]*Troub
 	return fs, nil
 }
 
-// takeTroubles checks what is stored of an object.
-func takeTroubles(o scoping.ObjectID, b []byte) (kept, error) {
+// stow checks and packs what is stored of an object.
+func (t *Troubles) stow(o scoping.ObjectID, b []byte) (kept, error) {
 	fs, err := decodeTroubles(o, b)
-	if err != nil || len(fs) == 0 {
+	if err != nil {
 		return kept{}, err
 	}
-	return keep(fs, b), nil
+	return t.keep(fs), nil
 }
 
 // endOf returns when the first of an object's troubles is over.
@@ -105,23 +126,12 @@ func endOf(fs map[scoping.Feature]*Trouble) int64 {
 
 // take puts in what is stored; that is no change.
 func (t *Troubles) take(o scoping.ObjectID, k kept) {
-	if t.of == nil {
-		t.of = map[scoping.ObjectID]kept{}
-	}
-	t.of[o] = k
+	t.of.Put(o, k)
 }
 
 // put lets an object have these troubles, or none.
 func (t *Troubles) put(o scoping.ObjectID, fs map[scoping.Feature]*Trouble) {
-	k := kept{}
-	if len(fs) > 0 {
-		b, err := json.Marshal(fs)
-		if err != nil { // texts and numbers always can be
-			t.fail(fmt.Errorf("encoding the troubles of %s: %w", o, err))
-		}
-		k = keep(fs, b)
-	}
-	t.take(o, k)
+	t.take(o, t.keep(fs))
 	t.note(o)
 }
 
@@ -145,8 +155,8 @@ func (t *Troubles) forget(o scoping.ObjectID, now int64) {
 // forgetAll lets go of what is over, at the end of a run.
 func (t *Troubles) forgetAll(now int64) {
 	t.whole()
-	for o, k := range t.of {
-		if k.text != "" && k.ends <= now {
+	for o, k := range t.of.All() {
+		if k.packed != "" && k.ends <= now {
 			t.forget(o, now)
 		}
 	}
@@ -171,10 +181,10 @@ func (t *Troubles) whole() {
 		if err != nil {
 			return fmt.Errorf("%w: the troubles of %s: %w", ErrRecord, key, err)
 		}
-		if _, known := t.of[o]; known {
+		if _, known := t.of.Get(o); known {
 			return nil
 		}
-		k, err := takeTroubles(o, b)
+		k, err := t.stow(o, b)
 		if err == nil {
 			t.take(o, k)
 		}
@@ -188,8 +198,8 @@ func (t *Troubles) whole() {
 // all yields the objects of which something is remembered, in no order.
 func (t *Troubles) all(yield func(scoping.ObjectID, map[scoping.Feature]*Trouble) bool) {
 	t.whole()
-	for o, k := range t.of {
-		if k.text != "" && !yield(o, t.get(o)) {
+	for o, k := range t.of.All() {
+		if k.packed != "" && !yield(o, t.get(o)) {
 			return
 		}
 	}
@@ -199,8 +209,12 @@ func (t *Troubles) all(yield func(scoping.ObjectID, map[scoping.Feature]*Trouble
 func (t *Troubles) entries() (out []Entry) {
 	for _, o := range sortedObjects(t.changed) {
 		e := Entry{Section: troubleSection, Key: o.String()}
-		if text := t.of[o].text; text != "" {
-			e.Value = []byte(text)
+		if fs := t.get(o); len(fs) > 0 {
+			b, err := json.Marshal(fs)
+			if err != nil { // texts and numbers always can be
+				t.fail(fmt.Errorf("encoding the troubles of %s: %w", o, err))
+			}
+			e.Value = b
 		}
 		out = append(out, e)
 	}
@@ -216,8 +230,8 @@ func (t *Troubles) stored(changed map[scoping.ObjectID]bool, stored bool) {
 		return
 	}
 	for o := range changed {
-		if t.of[o].text == "" && !t.changed[o] {
-			delete(t.of, o)
+		if k, _ := t.of.Get(o); k.packed == "" && !t.changed[o] {
+			t.of.Delete(o)
 		}
 	}
 }
@@ -229,7 +243,7 @@ func (t *Troubles) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	for o, x := range of {
-		k, err := takeTroubles(o, x)
+		k, err := t.stow(o, x)
 		if err != nil {
 			return err
 		}
