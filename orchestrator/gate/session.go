@@ -56,7 +56,7 @@ type Summary struct {
 }
 
 // All yields the last word about each key, in order of object, then feature.
-func (s Summary) All() iter.Seq[Judgement] { return s.said.all() }
+func (s Summary) All() iter.Seq[Judgement] { return s.said.each() }
 
 // Session is one run of one engine, as the gate sees it. Its methods are called by one goroutine at a time.
 type Session struct {
@@ -121,7 +121,10 @@ func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch 
 }
 
 // Seen says whether the session heard of an object's feature.
-func (s *Session) Seen(k ledger.Key) bool { return s.said.of[k.Feature][k.Object] != nil }
+func (s *Session) Seen(k ledger.Key) bool {
+	_, heard := s.said.get(k)
+	return heard
+}
 
 // Said gives the session's last word about an object's feature.
 func (s *Session) Said(k ledger.Key) (Judgement, bool) { return s.said.get(k) }

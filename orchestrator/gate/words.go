@@ -11,8 +11,9 @@ import (
 
 // words are what a session said last of each key. A run of everything says something of every key, and mostly the same: what judgements have in common is kept once.
 type words struct {
-	of     map[scoping.Feature]map[scoping.ObjectID]*Judgement // a shared one without key and name, or one of its own
-	common map[common]*Judgement
+	of     map[scoping.Feature]*scoping.ByObject[uint32] // numbers in all
+	all    []*Judgement                                  // shared ones without key and name, and such as are of one key
+	common map[common]uint32
 	count  int
 }
 
@@ -28,44 +29,59 @@ type common struct {
 
 func (w *words) put(j Judgement) {
 	if w.of == nil {
-		w.of, w.common = map[scoping.Feature]map[scoping.ObjectID]*Judgement{}, map[common]*Judgement{}
+		w.of, w.common = map[scoping.Feature]*scoping.ByObject[uint32]{}, map[common]uint32{}
 	}
 	of := w.of[j.Key.Feature]
 	if of == nil {
-		of = map[scoping.ObjectID]*Judgement{}
+		of = &scoping.ByObject[uint32]{}
 		w.of[j.Key.Feature] = of
 	}
-	says := &j
+	says, known := of.Get(j.Key.Object)
+	if !known {
+		w.count++
+	}
 	if settled := j.Outcome == engine.Applied || j.Outcome == engine.Unchanged; settled && j.Code == "" && j.Before == nil && j.After == nil && j.Foreign == nil && j.Manages == nil {
 		c := common{j.Kind, j.Want, j.Outcome, j.Code, j.Reason, j.Op}
-		if w.common[c] == nil {
+		if _, met := w.common[c]; !met {
 			shared := j
 			shared.Key, shared.Name = ledger.Key{}, ""
-			w.common[c] = &shared
+			w.common[c] = w.add(&shared)
 		}
-		says = w.common[c]
+		of.Put(j.Key.Object, w.common[c])
+		return
 	}
-	before := len(of)
-	of[j.Key.Object] = says
-	w.count += len(of) - before
+	if known && w.all[says].Key != (ledger.Key{}) { // in the place of what was said of it before
+		w.all[says] = &j
+		return
+	}
+	of.Put(j.Key.Object, w.add(&j))
+}
+
+func (w *words) add(j *Judgement) uint32 {
+	w.all = append(w.all, j)
+	return uint32(len(w.all) - 1)
 }
 
 func (w *words) get(k ledger.Key) (Judgement, bool) {
-	says := w.of[k.Feature][k.Object]
-	if says == nil {
+	of := w.of[k.Feature]
+	if of == nil {
 		return Judgement{}, false
 	}
-	j := *says
+	says, known := of.Get(k.Object)
+	if !known {
+		return Judgement{}, false
+	}
+	j := *w.all[says]
 	j.Key = k
 	return j, true
 }
 
-// all yields the judgements in order of object, then feature. Those with which nobody has to do anything have no name.
-func (w *words) all() iter.Seq[Judgement] {
+// each yields the judgements in order of object, then feature. Those with which nobody has to do anything have no name.
+func (w *words) each() iter.Seq[Judgement] {
 	return func(yield func(Judgement) bool) {
 		keys := make([]ledger.Key, 0, w.count)
 		for f, of := range w.of {
-			for o := range of {
+			for o := range of.All() {
 				keys = append(keys, ledger.Key{Object: o, Feature: f})
 			}
 		}
