@@ -42,6 +42,8 @@ type pageWalk struct {
 	f    io.ReaderAt
 	meta boltMeta
 	seen []uint64 // a bit per page
+
+	spare [][]byte // rooms of one page each that nothing lies in any more: a big file has many thousand pages
 }
 
 // checkPages walks the named bbolt file: both metas, and every page that the newer one reaches. It returns a *DamageError
@@ -120,17 +122,17 @@ func (w *pageWalk) readMeta(at int64) (boltMeta, error) {
 	return m, nil
 }
 
-// page reads a page with its overflow, once.
+// page reads a page with its overflow, once. Who is done with it gives it to done.
 func (w *pageWalk) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= w.meta.pages {
 		return nil, w.damage(0, "a reference to page %d of %d", id, w.meta.pages)
 	}
-	head := make([]byte, boltPageHead)
-	if _, err := w.f.ReadAt(head, int64(id)*int64(w.meta.pageSize)); err != nil {
+	b := w.room()
+	if _, err := w.f.ReadAt(b, int64(id)*int64(w.meta.pageSize)); err != nil {
 		return nil, w.damage(id, "reading it failed: %v", err)
 	}
-	over := uint64(native.Uint32(head[12:]))
-	if found := native.Uint64(head); found != id {
+	over := uint64(native.Uint32(b[12:]))
+	if found := native.Uint64(b); found != id {
 		return nil, w.damage(id, "page %d stands in the place of page %d", found, id)
 	}
 	if over >= w.meta.pages-id {
@@ -142,11 +144,32 @@ func (w *pageWalk) page(id uint64) ([]byte, error) {
 		}
 		w.seen[p/64] |= 1 << (p % 64)
 	}
-	b := make([]byte, (over+1)*uint64(w.meta.pageSize))
+	if over == 0 {
+		return b, nil
+	}
+	w.done(b)
+	b = make([]byte, (over+1)*uint64(w.meta.pageSize))
 	if _, err := w.f.ReadAt(b, int64(id)*int64(w.meta.pageSize)); err != nil {
 		return nil, w.damage(id, "reading it failed: %v", err)
 	}
 	return b, nil
+}
+
+// room returns room for one page.
+func (w *pageWalk) room() []byte {
+	if n := len(w.spare); n > 0 {
+		b := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return b
+	}
+	return make([]byte, w.meta.pageSize)
+}
+
+// done takes back a page that nobody looks at any more.
+func (w *pageWalk) done(b []byte) {
+	if len(b) == w.meta.pageSize {
+		w.spare = append(w.spare, b)
+	}
 }
 
 // tree walks the pages below id, whose keys lie in [low, high); nil is no bound. top is the tree of the buckets.
@@ -155,6 +178,7 @@ func (w *pageWalk) tree(id uint64, low, high []byte, top bool) error {
 	if err != nil {
 		return err
 	}
+	defer w.done(b)
 	switch native.Uint16(b[8:]) {
 	case boltLeaf:
 		return w.leaf(id, b, low, high, top)

@@ -81,10 +81,10 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 		return Explained{}, err
 	}
 	id, err := a.o.View.Find(ctx, ref)
-	if b, brought := provisioning.Explain(a.o.Cache, p, ref); err != nil && brought {
-		return Explained{Object: b.Object, DN: b.Name, Kind: b.Kind, Features: []scoping.Explanation{b.Feature}, Waits: a.waits(b.Object)}, nil
-	}
 	if err != nil {
+		if b, brought := provisioning.Explain(a.o.Cache, p, ref); brought { // it looks through the whole tenant
+			return Explained{Object: b.Object, DN: b.Name, Kind: b.Kind, Features: []scoping.Explanation{b.Feature}, Waits: a.waits(b.Object)}, nil
+		}
 		return Explained{}, err
 	}
 	sight := a.o.Census.Sight(id)

@@ -14,13 +14,14 @@ import (
 )
 
 // A packed row is a row for the memory of this process: about a fifth of the row itself. Texts and lists that rows have in common are numbers, which the
-// table's shared knows; ids and digests are bytes. It begins with what counts ask for: kind and state. What is rare is JSON.
+// table's shared knows; ids and digests are bytes. It begins with what is asked of all rows: kind, state, and whether it is in transit. What is rare is JSON.
 
 // pack encodes a row.
 func (s *shared) pack(r *Row) (string, error) {
 	w := packer{s: s}
 	w.word(string(r.Kind))
 	w.word(string(r.State))
+	w.flag(r.Transit != nil)
 	w.word(string(r.Origin))
 	w.name(r.Name)
 	for _, t := range []string{r.CloudID, r.Anchor, r.Key} {
@@ -43,7 +44,9 @@ func (s *shared) pack(r *Row) (string, error) {
 // unpack decodes what pack encoded. The row is the caller's, but for the lists that it shares.
 func (s *shared) unpack(o scoping.ObjectID, packed string) (*Row, error) {
 	u := unpacker{s: s, rest: packed}
-	r := &Row{Object: o, Kind: scoping.Kind(u.word()), State: RowState(u.word()), Origin: Origin(u.word())}
+	r := &Row{Object: o, Kind: scoping.Kind(u.word()), State: RowState(u.word())}
+	u.number() // in transit
+	r.Origin = Origin(u.word())
 	r.Name = u.name()
 	r.CloudID, r.Anchor, r.Key = u.short(), u.short(), u.short()
 	r.Wrote = u.signed()
@@ -85,10 +88,10 @@ func (s *shared) apart(r *Row) *Links {
 	return nil
 }
 
-// peek returns what counts ask of a packed row.
-func (s *shared) peek(packed string) (scoping.Kind, RowState) {
+// peek returns what is asked of all packed rows.
+func (s *shared) peek(packed string) (kind scoping.Kind, state RowState, transit bool) {
 	u := unpacker{s: s, rest: packed}
-	return scoping.Kind(u.word()), RowState(u.word())
+	return scoping.Kind(u.word()), RowState(u.word()), u.number() != 0
 }
 
 // errPacked means that a packed row cannot be read: memory is damaged, or this program is wrong.
@@ -101,6 +104,14 @@ type packer struct {
 }
 
 func (w *packer) number(n uint64) { w.b = binary.AppendUvarint(w.b, n) }
+
+func (w *packer) flag(set bool) {
+	if set {
+		w.number(1)
+		return
+	}
+	w.number(0)
+}
 
 func (w *packer) word(t string) { w.number(uint64(w.s.wordOf(t))) }
 

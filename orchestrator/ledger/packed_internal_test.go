@@ -48,8 +48,8 @@ func TestARowOutlivesPacking(t *testing.T) {
 		if d := cmp.Diff(form(t, r), form(t, got)); d != "" {
 			t.Fatalf("stored before, and after: %s", d)
 		}
-		if kind, state := s.peek(packed); kind != r.Kind || state != r.State {
-			t.Fatalf("counts take it for %s %s, it is %s %s", kind, state, r.Kind, r.State)
+		if kind, state, transit := s.peek(packed); kind != r.Kind || state != r.State || transit != (r.Transit != nil) {
+			t.Fatalf("counts take it for %s %s %t, it is %s %s %t", kind, state, transit, r.Kind, r.State, r.Transit != nil)
 		}
 		if _, err := s.unpack(r.Object, packed[:len(packed)-1]); err == nil {
 			t.Fatal("a packed row that was cut off was read")

@@ -126,7 +126,7 @@ func (t *Table) tally(packed string, by int) {
 		return
 	}
 	t.size += by
-	if kind, state := t.shared.peek(packed); state == Live {
+	if kind, state, _ := t.shared.peek(packed); state == Live {
 		t.counts[kind] += by
 	}
 }
@@ -213,18 +213,33 @@ func (t *Table) Objects() iter.Seq[scoping.ObjectID] {
 func (t *Table) InTransit() []scoping.ObjectID {
 	look, all := t.moved.Take()
 	if all || t.transit == nil {
-		t.transit, look = map[scoping.ObjectID]struct{}{}, map[scoping.ObjectID]struct{}{}
+		t.transit, look = map[scoping.ObjectID]struct{}{}, nil
 		for o := range t.Objects() {
-			look[o] = struct{}{}
+			if t.inTransit(o) {
+				t.transit[o] = struct{}{}
+			}
 		}
 	}
 	for o := range look {
 		delete(t.transit, o)
-		if r := t.Get(o); r != nil && r.Transit != nil {
+		if t.inTransit(o) {
 			t.transit[o] = struct{}{}
 		}
 	}
 	return slices.SortedFunc(maps.Keys(t.transit), scoping.ObjectID.Compare)
+}
+
+// inTransit reports whether an object's row is in transit. A row that is here is not unpacked for it.
+func (t *Table) inTransit(o scoping.ObjectID) bool {
+	if packed, known := t.packed.Get(o); known && t.open[o] == nil {
+		if packed == "" {
+			return false
+		}
+		_, _, transit := t.shared.peek(packed)
+		return transit
+	}
+	r := t.Get(o)
+	return r != nil && r.Transit != nil
 }
 
 // Live counts the rows that are live in the tenant, by kind, without reading those that nobody asked for.
