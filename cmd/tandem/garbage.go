@@ -8,9 +8,9 @@ import (
 )
 
 // How much garbage piles up before it is collected, in percent of what a process keeps. A process that holds a state keeps a little of every object of the directory: with
-// Go's 100 the machine would need twice that, and with this it stays below 6 kB an object (bench B4). One that keeps little lets more pile up: collecting would take a third of its time. The demo keeps little, and works on few objects.
+// Go's 100 the machine would need twice that, and with this it stays well below 6 kB an object (bench B4). One that keeps little lets more pile up: collecting would take a third of its time. The demo keeps little, and works on few objects.
 const (
-	holderGC   = 30
+	holderGC   = 50
 	demoGC     = 200
 	holderMost = 400
 	holderRoom = 256 << 20 // bytes that a holder may take whatever it keeps
