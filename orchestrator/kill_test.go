@@ -60,6 +60,8 @@ func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
 	case "serve":
 		fmt.Println("[it] serves")
 		err = o.RunSchedules(ctx)
+	case "bring":
+		_, err = h.SyncAll(ctx, "cloudsync", run.SyncOptions{})
 	case "sync":
 		_, err = h.Sync(ctx, args[1], run.SyncOptions{Profile: args[2]})
 	case "migrate":
@@ -76,7 +78,7 @@ func hostDoes(ctx context.Context, c orchestrator.Config, args []string) error {
 
 // killing returns the hook of a process that kills itself as soon as a text is durable in its log once more.
 func killing(dir string, args []string) state.Hook {
-	if args[0] != "serve" || len(args) < 2 {
+	if args[0] != "serve" && args[0] != "bring" || len(args) < 2 {
 		return nil
 	}
 	count := func() (n int) {

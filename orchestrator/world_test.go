@@ -76,8 +76,13 @@ func sites(t *testing.T, f func(t *testing.T, s site)) {
 // embeddedSite starts the lab's own directory.
 func embeddedSite(t *testing.T) site {
 	t.Helper()
+	return embeddedSiteWith(t, labdirectory.ServerOptions{})
+}
+
+func embeddedSiteWith(t *testing.T, o labdirectory.ServerOptions) site {
+	t.Helper()
 	m := labdirectory.New(labdirectory.Options{})
-	srv, err := labdirectory.Serve(t.Context(), m, labdirectory.ServerOptions{})
+	srv, err := labdirectory.Serve(t.Context(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,8 @@ type ServerOptions struct {
 	MaxValRange int
 	// MaxDirSync is how many entries one round of DirSync returns; 1000 if 0.
 	MaxDirSync int
+	// Writes is told of each request that writes ("add", "modify", "delete", "rename"), of which client: when it has arrived, and, with done, when its answer is about to be sent. nil: nobody is.
+	Writes func(op string, from net.Addr, done bool)
 }
 
 func (o ServerOptions) withDefaults() (ServerOptions, error) {

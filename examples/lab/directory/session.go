@@ -110,6 +110,9 @@ func (c *session) answer(p *ber.Packet) bool {
 	return c.dispatch(r, err)
 }
 
+// writing names the requests that write.
+var writing = map[ber.Tag]string{ldap.ApplicationAddRequest: "add", ldap.ApplicationModifyRequest: "modify", ldap.ApplicationDelRequest: "delete", ldap.ApplicationModifyDNRequest: "rename"}
+
 func (c *session) dispatch(r request, err error) bool {
 	handlers := map[ber.Tag]struct {
 		tag   byte
@@ -135,9 +138,15 @@ func (c *session) dispatch(r request, err error) bool {
 	if err == nil && r.op.Tag != ldap.ApplicationBindRequest {
 		err = c.signedIn()
 	}
+	tell := func(bool) {}
+	if op, writes := writing[r.op.Tag]; writes && c.server.opts.Writes != nil {
+		tell = func(done bool) { c.server.opts.Writes(op, c.conn.RemoteAddr(), done) }
+	}
+	tell(false)
 	if err == nil {
 		err = h.serve(r)
 	}
+	tell(true)
 	code, text := resultOf(err)
 	return c.send(message(r.id, encodeResult(h.tag, code, text, nil), nil))
 }
