@@ -46,7 +46,20 @@ func (w *world) everything(round int) (denied string) {
 		do("a user's manager", w.of(user, g, provision.Modify), provision.Values{Refs: []provision.Ref{{Attribute: "manager", Add: []scoping.GUID{w.guid(w.svcDN)}}}})
 		do("rename a user", w.of(user, g, provision.Rename), provision.Values{WasName: user.Link.Value, Name: fmt.Sprintf("User %d", round)})
 		do("move a user", into(user, g), provision.Values{From: w.guid(w.ou)})
+		do("disable a user", w.of(user, g, provision.Modify), provision.Values{Disabled: &provision.Switch{To: true}})
 		do("delete a user", w.of(user, g, provision.Delete), provision.Values{})
+	}
+	if denied == "" {
+		native := w.target(provision.Join, scoping.User)
+		dn := fmt.Sprintf("CN=Native %d%s,%s", round, w.suffix, w.ou)
+		w.add(dn, "objectClass", "user", "sAMAccountName", fmt.Sprintf("n%d%s", round, w.suffix))
+		native.Object = w.guid(dn)
+		do("join a user", native, provision.Values{})
+		again := w.target(provision.Join, scoping.User) // hired again, as another object of the tenant
+		again.Object, again.WasLink = native.Object, native.Link.Value
+		do("re-link a user", again, provision.Values{})
+		again.WasLink = ""
+		do("change who was joined", w.of(again, native.Object, provision.Modify), provision.Values{Set: set("displayName", "J")})
 	}
 	group := w.target(provision.Add, scoping.Group)
 	if o = do("add a group", group, provision.Values{}); o.Code == provision.Done {
