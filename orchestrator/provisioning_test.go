@@ -35,19 +35,26 @@ assignments:
 type hr struct {
 	*world
 	group string
+	sid   []byte // of the account that writes
+}
+
+// grant gives the account just what the documents name.
+func (w *hr) grant(ou string) {
+	w.t.Helper()
+	for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link("adminDescription")} {
+		w.must(delegation.Grant(w.conn, "OU="+ou+","+w.site.base, w.sid, slices.Collect(maps.Values(all))...))
+	}
 }
 
 func newHR(t *testing.T, s site) *hr {
 	w := &hr{world: emptyWorld(t, s)}
 	w.add("OU=New Hires,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
 	w.add("OU=Teams,"+s.base, map[string][]string{"objectClass": {"organizationalUnit"}})
-	_, sid, err := delegation.Account(w.conn, "CN=Users,"+s.base, "svc-prov", "Provisioning-Passw0rd!")
+	var err error
+	_, w.sid, err = delegation.Account(w.conn, "CN=Users,"+s.base, "svc-prov", "Provisioning-Passw0rd!")
 	w.must(err)
-	for _, ou := range []string{"New Hires", "Teams"} { // just what the documents name
-		for _, all := range []map[string]delegation.Entry{delegation.Provision, delegation.Link("adminDescription")} {
-			w.must(delegation.Grant(w.conn, "OU="+ou+","+s.base, sid, slices.Collect(maps.Values(all))...))
-		}
-	}
+	w.grant("New Hires")
+	w.grant("Teams")
 	w.file("provision-password", "Provisioning-Passw0rd!\n")
 	w.more = fmt.Sprintf("    provision: {user: svc-prov@%s, passwordFile: ./provision-password, under: [\"OU=New Hires,%[2]s\", \"OU=Teams,%[2]s\"]}\n", s.domain, s.base)
 	w.extra = "      provisioning: {users: {base: hr}}\n"

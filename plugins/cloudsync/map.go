@@ -27,7 +27,7 @@ func (e *Engine) Map(ctx context.Context, r engine.MapRequest, in <-chan []engin
 		kind = scoping.Group
 	}
 	set := s.settings.provisioning.Of(kind, r.Assignment)
-	if err := say(ctx, out, engine.MapEvent{Begin: &engine.MapBegin{Rules: s.settings.provisioning.Fingerprint(), Writes: set.Writes()}}); err != nil {
+	if err := say(ctx, out, engine.MapEvent{Begin: &engine.MapBegin{Rules: set.Fingerprint(), Writes: set.Writes()}}); err != nil {
 		return err
 	}
 	place := mapping.Place{Container: r.ContainerDN, Domain: r.Domain}

@@ -65,7 +65,6 @@ func Schema(kind scoping.Kind) language.Schema {
 type Sets struct {
 	usual       map[scoping.Kind]*Set
 	assignments map[string]map[scoping.Kind]*Set
-	rules       engine.Fingerprint
 }
 
 // Set is the mappings of one kind.
@@ -74,6 +73,7 @@ type Set struct {
 	flows  []flow            // of values, in the order of the defaults, own ones behind
 	parent *language.Program // nil: the container of the assignment
 	refs   map[string]string
+	rules  engine.Fingerprint
 }
 
 // flow makes the values of one attribute.
@@ -90,8 +90,8 @@ func (s *Sets) Of(kind scoping.Kind, assignment string) *Set {
 	return s.usual[kind]
 }
 
-// Fingerprint tells these rules from those of other settings and versions.
-func (s *Sets) Fingerprint() engine.Fingerprint { return s.rules }
+// Fingerprint tells these rules from those of other settings and versions. Another mapping of one set leaves the other sets' as they are.
+func (s *Set) Fingerprint() engine.Fingerprint { return s.rules }
 
 // Writes returns every attribute of the directory that the set may name, sorted.
 func (s *Set) Writes() []string {
@@ -332,9 +332,9 @@ func misplaced(name, container string) string {
 	return ""
 }
 
-// fingerprint is made of everything that decides about values.
-func (s Settings) fingerprint() engine.Fingerprint {
-	rules, err := json.Marshal(map[string]any{"settings": s, "language": language.Revision, "mapping": Revision, "entra": entraUsers, "hr": hrUsers, "groups": entraGroups})
+// fingerprint is made of everything that decides about values of one set.
+func fingerprint(kind scoping.Kind, entries []Entry, attributes []string) engine.Fingerprint {
+	rules, err := json.Marshal(map[string]any{"kind": kind, "mappings": entries, "attributes": attributes, "language": language.Revision, "mapping": Revision})
 	if err != nil {
 		return engine.Fingerprint{}
 	}

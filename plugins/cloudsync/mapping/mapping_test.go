@@ -300,11 +300,27 @@ func TestTheFingerprintFollowsTheSettings(t *testing.T) {
 	seen := map[engine.Fingerprint]bool{}
 	for _, s := range []mapping.Settings{{}, {Users: mapping.Rules{Base: "hr"}}, {Attributes: []string{"contosoBadge"}}, {Users: mapping.Rules{Mappings: []mapping.Entry{{Target: "l", LeaveOut: true}}}},
 		{Users: mapping.Rules{Mappings: []mapping.Entry{{Target: "l", Expression: "[city]"}}}}, {Users: mapping.Rules{Mappings: []mapping.Entry{{Target: "l", Expression: "[city]", Apply: "creation"}}}}} {
-		a, b := sets(t, s).Fingerprint(), sets(t, s).Fingerprint()
+		a, b := sets(t, s).Of(scoping.User, "").Fingerprint(), sets(t, s).Of(scoping.User, "").Fingerprint()
 		if a != b || a.IsZero() || seen[a] {
 			t.Errorf("%+v: %v, %v", s, a, b)
 		}
 		seen[a] = true
+	}
+}
+
+// A change of one mapping does not let everybody whom other mappings are about be asked for again.
+func TestTheFingerprintIsThatOfOneSet(t *testing.T) {
+	plain := sets(t, mapping.Settings{})
+	other := sets(t, mapping.Settings{Users: mapping.Rules{Mappings: []mapping.Entry{{Target: "l", Expression: "[city]"}}},
+		Assignments: map[string]mapping.Assignments{"x": {Users: &mapping.Rules{}}}})
+	if a, b := plain.Of(scoping.Group, "").Fingerprint(), other.Of(scoping.Group, "").Fingerprint(); a != b {
+		t.Errorf("groups: %v, %v", a, b)
+	}
+	if a, b := plain.Of(scoping.User, "").Fingerprint(), other.Of(scoping.User, "").Fingerprint(); a == b {
+		t.Errorf("users: %v", a)
+	}
+	if a, b := plain.Of(scoping.User, "").Fingerprint(), other.Of(scoping.User, "x").Fingerprint(); a != b {
+		t.Errorf("the same mappings: %v, %v", a, b)
 	}
 }
 

@@ -106,7 +106,7 @@ func (s Settings) Compile() (*Sets, []Problem) {
 	for i, name := range s.Attributes {
 		c.attribute([]any{"attributes", i}, name)
 	}
-	out := &Sets{usual: map[scoping.Kind]*Set{}, assignments: map[string]map[scoping.Kind]*Set{}, rules: s.fingerprint()}
+	out := &Sets{usual: map[scoping.Kind]*Set{}, assignments: map[string]map[scoping.Kind]*Set{}}
 	out.usual[scoping.User] = c.rules([]any{"users"}, scoping.User, s.Users)
 	out.usual[scoping.Group] = c.rules([]any{"groups"}, scoping.Group, s.Groups)
 	for _, name := range slices.Sorted(maps.Keys(s.Assignments)) {
@@ -183,6 +183,7 @@ func (c *checker) rules(path []any, kind scoping.Kind, r Rules) *Set {
 		c.entry(at, kind, e)
 	}
 	set, entries := &Set{kind: kind, refs: map[string]string{}}, r.entries(kind)
+	set.rules = fingerprint(kind, entries, c.more)
 	for _, e := range entries {
 		set.add(e, kind)
 	}

@@ -47,7 +47,7 @@ func (f File) Effective() []Effective {
 }
 
 func (f File) effective(assignment string, kind scoping.Kind, r Rules) Effective {
-	out := Effective{Engine: f.Engine, Kind: string(kind), Assignment: assignment, Base: cmp.Or(r.Base, BaseEntra), Fingerprint: f.Sets.Fingerprint().String()}
+	out := Effective{Engine: f.Engine, Kind: string(kind), Assignment: assignment, Base: cmp.Or(r.Base, BaseEntra), Fingerprint: f.Sets.Of(kind, assignment).Fingerprint().String()}
 	for _, e := range r.entries(kind) {
 		out.Mappings = append(out.Mappings, Effect{Target: e.Target, Expression: usual(e.Expression), Apply: cmp.Or(e.Apply, ApplyAlways), Default: e.Default,
 			Own: slices.Contains(r.Mappings, e)})
