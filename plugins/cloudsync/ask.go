@@ -27,6 +27,7 @@ type NoAgentError struct {
 	Directory   string
 	Live, Needs int
 	Failures    []error // why each agent that was asked did not serve; empty if none was
+	Unenrolled  bool    // fewer are enrolled than are needed: waiting helps nothing
 	elsewhere   bool    // one could, that reads another controller than the cookie is of
 }
 
@@ -49,6 +50,10 @@ func (e *NoAgentError) Error() string {
 			}
 		}
 		return fmt.Sprintf("no live agent could serve directory %s: %s", e.Directory, strings.Join(all, "; "))
+	}
+	if e.Unenrolled {
+		return fmt.Sprintf("directory %s has too few agents: %d attending, %d needed, and no more are enrolled; `tandem agent invite` prints a token, with which `tandem-agent enroll` on the agent's host "+
+			"enrols one, and `tandem-agent run` starts it (for a try without hosts of their own: settings.agents.embedded in tandem.yaml)", e.Directory, e.Live, e.Needs)
 	}
 	return fmt.Sprintf("no live agent for directory %s (%d live, %d needed); start tandem-agent run on an enrolled host, or enrol "+
 		"one: tandem agent invite", e.Directory, e.Live, e.Needs)

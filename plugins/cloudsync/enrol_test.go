@@ -193,7 +193,7 @@ func TestRunWithoutAgentsIsRefusedWithWhatToDo(t *testing.T) {
 	w.grant(all)
 	o := w.run(w.full(all))
 	var none *cloudsync.NoAgentError
-	if !errors.As(o.err, &none) || !strings.Contains(o.err.Error(), "start tandem-agent run") || o.report().Complete || len(o.proposals) > 0 {
+	if !errors.As(o.err, &none) || !none.Unenrolled || !strings.Contains(o.err.Error(), "tandem agent invite") || !strings.Contains(o.err.Error(), "tandem-agent enroll") || o.report().Complete || len(o.proposals) > 0 {
 		t.Fatalf("%v %+v", o.err, o.reports)
 	}
 	h := w.waitHealth(func(h engine.Health) bool { return !h.OK })

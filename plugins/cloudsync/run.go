@@ -42,6 +42,7 @@ type job struct {
 	limits   tolerance
 	scratch  string       // folder for spools
 	trouble  func() error // why embedded agents do not attend; nil if nothing is known
+	expects  func() bool  // whether as many agents are enrolled as are needed
 }
 
 // jobRun is one run of one job.
@@ -84,7 +85,9 @@ func (r *jobRun) do(ctx context.Context) error {
 	r.spool = spool
 	defer spool.close()
 	if live := r.ready(ctx); live < r.minimum {
-		return noAgents(r.config.Name, live, r.minimum, r.trouble())
+		e := noAgents(r.config.Name, live, r.minimum, r.trouble())
+		e.Unenrolled = !r.expects()
+		return e
 	}
 	if r.strict {
 		err = r.objects(ctx)

@@ -58,7 +58,8 @@ func startService(ctx context.Context, c engine.Config, s settings, store Store,
 		}
 		out.standing[d.Name] = m.standing
 		out.jobs = append(out.jobs, &job{config: d, audience: audience{s.group(d.Name), d.Base}, minimum: orInt(s.Agents.Minimum, DefaultMinimum),
-			hub: h, memory: m, schema: schema, trouble: func() error { return out.trouble(d.Name) }, log: log, now: t.now, scratch: c.DataDir,
+			hub: h, memory: m, schema: schema, trouble: func() error { return out.trouble(d.Name) },
+			expects: func() bool { _, enough := out.expected(out.job(d.Name)); return enough }, log: log, now: t.now, scratch: c.DataDir,
 			limits: tolerance{orInt(s.Quarantine.Failures, DefaultFailures), orInt(s.Quarantine.Errors, DefaultErrors)}})
 	}
 	if err := h.listen(s.Agents.Listen); err != nil {
@@ -195,11 +196,9 @@ func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grant
 		return stream.send(engine.RunEvent{Report: &engine.RunReport{Directory: j.config.Name, More: more, Errors: []engine.ObjectError{
 			{Code: CodeQuarantine, Message: quarantined(j.config.Name, s.config.Engine, at)}}}})
 	}
-	waiting, done := context.WithCancel(s.ready)
-	stop := context.AfterFunc(ctx, done)
-	s.hub.await(waiting, j.audience, j.minimum)
-	stop()
-	done()
+	if err := s.attendance(ctx, j, stream); err != nil {
+		return err
+	}
 	failedBefore := stream.failures()
 	where := regions{directory: j.config.Name, run: r.Scopes, grants: grants}
 	report, failure := j.run(ctx, r, where, stream)
@@ -230,6 +229,34 @@ func (s *service) runJob(ctx context.Context, j *job, r engine.RunRequest, grant
 		return failure
 	}
 	return nil
+}
+
+// attendance gives agents the time to dial in, after a start. Where fewer are enrolled than are needed there is nothing to wait for.
+func (s *service) attendance(ctx context.Context, j *job, stream *stream) error {
+	if _, enough := s.expected(j); !enough {
+		return nil
+	}
+	if here, _ := s.hub.attending(j.audience); len(here) < j.minimum && s.ready.Err() == nil {
+		if err := stream.send(engine.RunEvent{Progress: &engine.Progress{Phase: "wait for agents of directory " + j.config.Name}}); err != nil {
+			return err
+		}
+	}
+	waiting, done := context.WithCancel(s.ready)
+	defer done()
+	defer context.AfterFunc(ctx, done)()
+	s.hub.await(waiting, j.audience, j.minimum)
+	return nil
+}
+
+// expected returns how many agents of a job may attend, by what is enrolled and embedded, and whether these are enough.
+func (s *service) expected(j *job) (n int, enough bool) {
+	n = s.settings.Agents.Embedded
+	for _, a := range s.hub.registry.all() {
+		if !a.Embedded && j.audience.has(&live{enrolled: a}) {
+			n++
+		}
+	}
+	return n, n >= j.minimum
 }
 
 // stand notes how the run went. Controllers that are behind are no fault of the job: they replicate within minutes, and a rest would outlast that.

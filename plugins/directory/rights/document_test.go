@@ -100,6 +100,9 @@ func TestTheDocumentsCommandsMakeAnAccountThatReads(t *testing.T) {
 		if err := s.CanSeeDeleted(w.Context()); err != nil {
 			t.Errorf("deleted objects: %v", err)
 		}
+		if found := rights.Deleted(w.Context(), s, w.connection.User); len(found) != 0 {
+			t.Errorf("it still lacks a right: %+v", found)
+		}
 		all := 0
 		if _, err := s.Sync(w.Context(), nil, directory.SyncQuery{Filter: "(objectClass=organizationalUnit)", Attrs: []string{"ou"}}, func(directory.Entry) error { all++; return nil }); err != nil || all < 2 {
 			t.Errorf("%d OUs are read by DirSync: %v", all, err)

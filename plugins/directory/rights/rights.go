@@ -49,6 +49,7 @@ const (
 	ReadOnly           = "read-only-controller"
 	NoContainer        = "no-container"      // a container that is not there
 	NotFor             = "not-for"           // it may write nothing of a class there, and need not
+	Unproven           = "unproven"          // nothing was deleted yet that would show it
 	NoLinkAttribute    = "no-link-attribute" // the schema lacks the attribute that holds links by default
 )
 

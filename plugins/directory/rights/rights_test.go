@@ -343,3 +343,22 @@ func TestTheLinksAttributeIsLookedForInTheSchema(t *testing.T) {
 		}
 	})
 }
+
+// Also where nothing was deleted yet that would show it: an account that may replicate sees tombstones by DirSync, and cannot prove one by looking.
+func TestAnAccountThatMayReplicateAndIsShownNoDeletedObjectsLacksThatRight(t *testing.T) {
+	onSamba(t, func(w *world) {
+		w.grant(w.base, delegation.Entry{Mask: delegation.ControlAccess, About: drsr.GetChanges})
+		for _, deleted := range []bool{false, true} {
+			if deleted {
+				w.ok(w.admin.Del(ldap.NewDelRequest(w.user("gone", w.ou), nil)))
+			}
+			found := rights.Deleted(w.Context(), w.signedIn(), w.connection.User)
+			w.wants("without", found, "missing-right:LCRP")
+			for _, part := range []string{w.connection.User, "CN=Deleted Objects," + w.base, "List Contents", "dsacls"} {
+				if len(found) != 1 || !strings.Contains(found[0].Text+found[0].Hint, part) {
+					w.Errorf("%q is not in %+v", part, found)
+				}
+			}
+		}
+	})
+}
