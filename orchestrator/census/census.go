@@ -50,6 +50,7 @@ type mark struct {
 	RootDN     string       `json:"rootDN"`
 	Sum        *sum         `json:"sum,omitempty"` // what a glance has to know of all objects; nil: stored by a program that did not keep it
 	Reading    uint64       `json:"reading,omitempty"`
+	Links      []string     `json:"links,omitempty"` // the attributes by which links were looked for
 }
 
 // Census holds the trees of all directories. It is safe for concurrent use.
@@ -64,6 +65,7 @@ type Census struct {
 
 	readings uint64 // the number of the newest reading of any directory
 
+	links    []string // attributes that show links, in small letters, sorted
 	watched  watches
 	choosing map[string]*choosing
 	stored   map[string]remembered // by earlier processes
@@ -108,7 +110,7 @@ func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Censu
 }
 
 func empty(names []string, dial Dialer, store Store) *Census {
-	c := &Census{dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{}, down: map[string]error{},
+	c := &Census{links: slices.Sorted(slices.Values(lower(linkAttributes))), dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{}, down: map[string]error{},
 		choosing: map[string]*choosing{}, stored: map[string]remembered{}, owed: map[string]*news{}}
 	for _, n := range names {
 		c.lines[n] = &line{}
@@ -239,7 +241,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		events = nil
 		c.mu.Lock()
 		m := c.marks[name]
-		asks := append(slices.Clone(Attrs), c.choosing[name].asks()...)
+		asks, links := append(c.attributes(), c.choosing[name].asks()...), slices.Clone(c.links)
 		changes := c.watched.with(asks)
 		c.mu.Unlock()
 		usn, err := r.HighestUSN(ctx)
@@ -253,6 +255,9 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		if m.Invocation != ctl.InvocationID {
 			m.Cookie = nil // cookies and USNs of another controller say nothing here
 		}
+		if !slices.Equal(m.Links, links) {
+			m.Cookie = nil // what it shows of links nobody knows
+		}
 		old, full := m, len(m.Cookie) == 0
 		if full {
 			changes = asks
@@ -265,7 +270,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		if err != nil {
 			return err
 		}
-		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full)}
+		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full), Links: links}
 		c.at(name, ctl.URL)
 		was := c.recollect(name)
 		if events, err = c.take(ctx, r, name, m, entries, full); err != nil {
@@ -309,7 +314,7 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 	if t.Root != m.Root {
 		t.news.NoteAll()
 	}
-	t.Root, t.RootDN, t.chains, t.watched = m.Root, m.RootDN, nil, c.watched.union
+	t.Root, t.RootDN, t.chains, t.watched, t.links = m.Root, m.RootDN, nil, c.watched.union, m.Links
 	m.Reading = c.reads(t)
 	c.marks[name], c.compare = m, c.compare || full
 	var events []Event
@@ -341,7 +346,10 @@ func (c *Census) missing(ctx context.Context, r Reader, name string, entries []d
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	found, err := r.ByGUID(ctx, ids, Attrs, true)
+	c.mu.Lock()
+	attrs := c.attributes()
+	c.mu.Unlock()
+	found, err := r.ByGUID(ctx, ids, attrs, true)
 	if err != nil {
 		return nil, err
 	}

@@ -14,16 +14,19 @@ import (
 
 // Reread implements gate.Census.
 func (c *Census) Reread(ctx context.Context, ids []scoping.ObjectID) error {
-	_, err := c.read(ctx, ids, Attrs)
+	_, err := c.read(ctx, ids, nil)
 	return err
 }
 
-// read reads objects by identity with deleted ones shown, in every directory concerned, and takes them into the trees. An *UnreadError tells which
+// read reads objects by identity, with more attributes than the census needs itself, and with deleted ones shown, in every directory concerned, and takes them into the trees. An *UnreadError tells which
 // directories could not be read; what was found in the others counts.
-func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, attrs []string) (map[scoping.ObjectID]directory.Entry, error) {
+func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, more []string) (map[scoping.ObjectID]directory.Entry, error) {
 	if err := c.refuse(); err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	attrs := append(c.attributes(), more...)
+	c.mu.Unlock()
 	byDir := map[string][]scoping.GUID{}
 	for _, id := range ids {
 		byDir[id.Directory] = append(byDir[id.Directory], id.GUID)
@@ -101,12 +104,12 @@ var adLinks = map[string]string{"members": "member", "manager": "manager"}
 
 // Evidence implements gate.Census (rules D1, D3).
 func (c *Census) Evidence(ctx context.Context, ids []scoping.ObjectID, reference string) (map[scoping.ObjectID]gate.Evidence, error) {
-	attrs := Attrs
+	var more []string
 	link := adLinks[reference]
 	if link != "" {
-		attrs = append(append([]string{}, Attrs...), link)
+		more = []string{link}
 	}
-	found, err := c.read(ctx, ids, attrs)
+	found, err := c.read(ctx, ids, more)
 	var unread *UnreadError
 	if err != nil && (!errors.As(err, &unread) || ctx.Err() != nil) {
 		return nil, err

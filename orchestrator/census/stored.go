@@ -29,6 +29,7 @@ func (c *Census) load(tx state.Tx, name string) error {
 	}
 	t := NewTree(name, m.Root, m.RootDN)
 	t.named = m.Sum != nil && m.Sum.Names == namesFormat
+	c.links = slices.Compact(slices.Sorted(slices.Values(slices.Concat(c.links, m.Links))))
 	err = t.load(tx, objectsOf(name))
 	c.trees[name], c.marks[name] = t, *m
 	c.readings = max(c.readings, m.Reading)

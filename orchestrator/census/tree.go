@@ -33,6 +33,8 @@ type Object struct {
 	Version  uint64       `json:"v,omitempty"`
 	Reading  uint64       `json:"r,omitempty"` // the reading that changed it last
 
+	Links []string `json:"l,omitempty"` // of objects of the tenant that it shows, as "attribute=value", sorted
+
 	Chosen []scoping.GUID `json:"o,omitempty"` // the choices that take it, sorted; of a tombstone, those that took it
 	Staged []scoping.GUID `json:"w,omitempty"` // choices of which the opposite of Chosen is true now, which waits to be taken
 }
@@ -79,7 +81,9 @@ type Tree struct {
 
 	objects  map[scoping.GUID]*Object
 	children map[scoping.GUID]map[scoping.GUID]struct{}
-	anchors  map[string]int // living objects per kind and anchor, but for those of which the anchor is objectGUID: these are found by it
+	anchors  map[string]int                       // living objects per kind and anchor, but for those of which the anchor is objectGUID: these are found by it
+	linked   map[string]map[scoping.GUID]struct{} // living objects by the links that they show, in small letters
+	links    []string                             // the attributes that show links, in small letters
 	touched  map[scoping.GUID]struct{}
 	staged   map[scoping.GUID]struct{}       // objects with staged changes
 	fresh    map[scoping.GUID]struct{}       // appeared in this refresh: nobody's owner changes by what takes them
@@ -97,7 +101,7 @@ type Tree struct {
 // NewTree gives an empty tree.
 func NewTree(directoryName string, root scoping.GUID, rootDN string) *Tree {
 	return &Tree{Directory: directoryName, Root: root, RootDN: rootDN, objects: map[scoping.GUID]*Object{},
-		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, touched: map[scoping.GUID]struct{}{}, staged: map[scoping.GUID]struct{}{}, fresh: map[scoping.GUID]struct{}{}, recalled: map[scoping.GUID]struct{}{}}
+		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, linked: map[string]map[scoping.GUID]struct{}{}, links: lower(linkAttributes), touched: map[scoping.GUID]struct{}{}, staged: map[scoping.GUID]struct{}{}, fresh: map[scoping.GUID]struct{}{}, recalled: map[scoping.GUID]struct{}{}}
 }
 
 // Len counts the objects known, tombstones included.
@@ -168,6 +172,7 @@ func (t *Tree) index(o *Object) {
 		t.children[o.Parent] = map[scoping.GUID]struct{}{}
 	}
 	t.children[o.Parent][o.GUID] = struct{}{}
+	t.link(o, true)
 	if scoping.Base(o.Kind) != "" && !o.anchoredByGUID() {
 		t.anchors[string(o.Kind)+string(o.Anchor)]++
 	}
@@ -178,6 +183,7 @@ func (t *Tree) unindex(o *Object) {
 		return
 	}
 	delete(t.children[o.Parent], o.GUID)
+	t.link(o, false)
 	if scoping.Base(o.Kind) != "" && !o.anchoredByGUID() {
 		k := string(o.Kind) + string(o.Anchor)
 		if t.anchors[k]--; t.anchors[k] == 0 {
@@ -210,9 +216,12 @@ func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 		t.fresh[e.GUID] = struct{}{}
 	}
 	if whole && !e.Deleted {
-		o.Anchor, o.UPN, o.SAM, o.Critical = nil, "", "", false
+		o.Anchor, o.UPN, o.SAM, o.Critical, o.Links = nil, "", "", false, nil
 	}
 	merge(&o, e)
+	if !e.Deleted {
+		mergeLinks(&o, e, t.links)
+	}
 	unmoved := old != nil && same(old, &o)
 	if unmoved && (whole || !t.seen(o.Kind, e)) {
 		return nil
@@ -299,7 +308,7 @@ func same(a, b *Object) bool {
 	x, y := *a, *b
 	x.Version, y.Version = 0, 0
 	x.Anchor, y.Anchor = nil, nil
-	return slices.Equal(a.Anchor, b.Anchor) && x.GUID == y.GUID && x.Parent == y.Parent && x.Kind == y.Kind && x.RDN == y.RDN && x.Gone == y.Gone &&
+	return slices.Equal(a.Anchor, b.Anchor) && slices.Equal(a.Links, b.Links) && x.GUID == y.GUID && x.Parent == y.Parent && x.Kind == y.Kind && x.RDN == y.RDN && x.Gone == y.Gone &&
 		x.UPN == y.UPN && x.SAM == y.SAM && x.Critical == y.Critical
 }
 
@@ -407,7 +416,7 @@ func (t *Tree) above(o *Object) []scoping.GUID {
 
 // brief returns what is known of an object, without name and anchor.
 func (t *Tree) brief(o *Object) gate.Sight {
-	return gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.above(o), Chosen: o.Chosen, Version: o.Version, Reading: o.Reading}
+	return gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.above(o), Chosen: o.Chosen, Version: o.Version, Reading: o.Reading, Links: o.shows()}
 }
 
 // DN gives an object's name as the tree knows it, for people.

@@ -46,9 +46,10 @@ type Sight struct {
 	Chosen    []scoping.GUID // the choices that take it, sorted
 	Name      string
 	Version   uint64
-	Reading   uint64 // the reading that changed it last, by the host's numbers
-	Anchor    string // base64, computed by the host (rule I2)
-	AnchorBad Code   // why there is no usable anchor: CodeAnchorInvalid, CodeDuplicateAnchor, or ""
+	Reading   uint64   // the reading that changed it last, by the host's numbers
+	Links     []string // of objects of the tenant that it shows
+	Anchor    string   // base64, computed by the host (rule I2)
+	AnchorBad Code     // why there is no usable anchor: CodeAnchorInvalid, CodeDuplicateAnchor, or ""
 }
 
 // Place gives where the object is, for those who ask whose it is.
@@ -143,6 +144,7 @@ type Case struct {
 	Power      map[string]string // cloud id -> why it holds power; absent: not asked yet
 	// Answered returns what a person said about a grave write of this object and feature, and in which held set; nil: nothing.
 	Answered func(ledger.Grave) (ledger.HoldState, string)
+	Shows    string          // a link of an object of the tenant that it shows, of an object that the ledger links with none; empty: none
 	Brought  string          // the assignment that brings objects of the tenant to where it lies, of an object without a link; empty: none does
 	Excluded string          // why its owner's rules left the object out when they were asked last, "" if they did not
 	Trouble  *ledger.Trouble // what is remembered of earlier attempts, nil for none

@@ -49,6 +49,9 @@ func mastered(c Case, p engine.Proposal) (Verdict, bool) {
 		v.Nothing = true
 		return v, true
 	}
+	if c.Shows != "" && c.Without.heedsLinks() && p.Feature == scoping.Base(p.Kind) && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone && len(c.Live)+len(c.Bin) == 0 {
+		return settle(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("it shows the link %s, by which it was made of an object of the tenant that the ledger does not know it by: let it be joined by the assignment that brings that object, or take the value away if it is the directory's own", c.Shows)), true
+	}
 	if c.Row == nil && c.Brought != "" && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone {
 		return settle(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("assignment %q brings objects of the tenant to where it lies, and nothing tells that it was made of one: move it elsewhere if it is the directory's own", c.Brought)), true
 	}

@@ -206,13 +206,22 @@ func (d Delivery) record(s Sight, step ledger.Step, e scoping.Epoch) ledger.Reco
 
 func (d Delivery) kind() scoping.Kind { return cmp.Or(d.Kind, scoping.User) }
 
-// placeOf returns where a delivery writes: where its object lies, or is to be made. The lock is held.
+// placeOf returns where a delivery writes: where its object lies, or is to be made. What is only disabled, wherever it lies, belongs to whoever brought it to its container. The lock is held.
 func (g *Gate) placeOf(d Delivery, s Sight) scoping.Place {
-	if p := d.Provisioned; p != nil && p.Op == provision.Add {
-		at := g.o.Census.Brief(scoping.ObjectID{Directory: d.Object.Directory, GUID: p.Container})
-		return scoping.Place{Directory: d.Object.Directory, Ancestors: append([]scoping.GUID{p.Container}, at.Chain...)}
+	p := d.Provisioned
+	switch {
+	case p != nil && p.Op == provision.Add:
+		return g.within(d.Object.Directory, p.Container)
+	case p != nil && p.ByGUID:
+		return g.within(d.Object.Directory, p.Root)
 	}
 	return s.Place(d.Object.Directory)
+}
+
+// within is the place of what lies in a container. The lock is held.
+func (g *Gate) within(dir string, container scoping.GUID) scoping.Place {
+	at := g.o.Census.Brief(scoping.ObjectID{Directory: dir, GUID: container})
+	return scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{container}, at.Chain...)}
 }
 
 // permitCase snapshots what a permit depends on. The lock is held.
@@ -229,7 +238,7 @@ func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 		c.Owner = scoping.None
 	}
 	if g.o.Without.stops() {
-		c.Stopped = g.auth.Stopped(c.Owner, place)
+		c.Stopped = cmp.Or(g.auth.Stopped(c.Owner, place), g.auth.Stopped(c.Owner, sight.Place(d.Object.Directory))) // what is stopped where it lies stays so
 	}
 	return c, sight
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -295,6 +296,9 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 		}
 	}
 	c.Returns = s.o.Returns[p.Object]
+	if row == nil || row.CloudID == "" {
+		c.Shows = g.shown(sight)
+	}
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
 	c.Dead = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }
@@ -311,6 +315,23 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 		return led.Answered(ledger.Question{Engine: s.engine, Object: p.Object, Feature: p.Feature, Grave: x, Since: c.Standing.Epoch}, c.Now)
 	}
 	return c
+}
+
+// shown returns a link that an object shows of an object of this tenant which no directory feeds: evidence that it was made of it. Of what a directory feeds Microsoft's engines write such values
+// themselves, and those of other tenants say nothing here. The lock is held.
+func (g *Gate) shown(s Sight) string {
+	for _, v := range s.Links {
+		_, id, _ := strings.Cut(v, "_")
+		id = strings.ToLower(id)
+		o, known := g.o.Cache.Get(id)
+		row, linked := g.o.Ledger.ByCloud(id)
+		switch {
+		case linked && row.Cloud == 0, known && (o.Synced || o.Anchor() != "" || strings.HasPrefix(o.Values.First(cloud.UniqueName), "tandem-")):
+		case known, linked, g.o.Cache.Purged(id):
+			return v
+		}
+	}
+	return ""
 }
 
 // candidates looks up the cloud object of the link, or those that could be joined. The lock is held.

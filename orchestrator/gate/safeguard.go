@@ -51,6 +51,9 @@ const (
 	SinkPersons     Safeguard = "persons are looked for in the domain"  // flows §4
 	SinkEnabling    Safeguard = "enabling follows the source alone"     // flows §4
 	SinkNames       Safeguard = "names are reserved until it is known"  // flows §4
+	SinkOvertaken   Safeguard = "a lost enabling is not tried again"    // flows §4
+	SinkLedger      Safeguard = "the ledger's link decides"             // flows §4
+	LinksHeeded     Safeguard = "links of the tenant's objects"         // flows §4
 )
 
 // What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
@@ -99,6 +102,15 @@ func (w Safeguard) EnablesBySource() bool { return w != SinkEnabling }
 
 // ReservesNames reports whether the names of a write without an answer are nobody else's.
 func (w Safeguard) ReservesNames() bool { return w != SinkNames }
+
+// HeedsOvertaken reports whether an account that somebody wrote to after a lost enabling is not enabled again.
+func (w Safeguard) HeedsOvertaken() bool { return w != SinkOvertaken }
+
+// LedgerDecides reports whether an account is disabled whatever its link shows.
+func (w Safeguard) LedgerDecides() bool { return w != SinkLedger }
+
+// heedsLinks reports whether what shows the link of an object of the tenant is not made again there.
+func (w Safeguard) heedsLinks() bool { return w != LinksHeeded }
 
 // heedsMasters reports whether the way from the directory to the tenant leaves alone what the other way made.
 func (w Safeguard) heedsMasters() bool { return w != MastersHeeded }

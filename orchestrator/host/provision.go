@@ -15,6 +15,9 @@ func (h *Host) Provision(ctx context.Context, name string, o run.SyncOptions) (r
 	if h.brings == nil || !h.brings.Brings(name) {
 		return run.Report{Engine: name, Stream: engine.Provisioning, Complete: true}, nil
 	}
+	if o.By != "" { // a person asks
+		h.brings.Retry()
+	}
 	return h.Beside(ctx, name, engine.Provisioning, o, func(ctx context.Context, out *run.Report) error {
 		r, err := h.brings.Run(ctx, name, out.ReadOnly != "")
 		count(out, r)

@@ -44,6 +44,7 @@ type Provisioned struct {
 	Grave      string   `json:"grave,omitempty"`  // digest of the grave part that is done with it
 	Approved   bool     `json:"approved,omitempty"`
 	Origin     Origin   `json:"origin,omitempty"` // of the link that it makes
+	Seen       uint64   `json:"seen,omitempty"`   // the object's uSNChanged at the controller when it was decided
 }
 
 // deliveriesKept is how long the id of a permitted delivery is remembered after it cannot be carried out any more, in ms. Of those that are forgotten the latest deadline is

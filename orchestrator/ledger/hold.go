@@ -190,6 +190,11 @@ func (s *State) DeleteHeld(o scoping.ObjectID) bool {
 	return s.heldAs(o, "delete", HoldOpen, HoldApproved)
 }
 
+// DeleteAsked reports whether a person was asked to let the object be deleted, whatever the answer was, and it is not done.
+func (s *State) DeleteAsked(o scoping.ObjectID) bool {
+	return s.heldAs(o, "delete", HoldOpen, HoldApproved, HoldRejected)
+}
+
 // CreateRejected reports whether a person rejected the object's create.
 func (s *State) CreateRejected(o scoping.ObjectID) bool { return s.heldAs(o, "create", HoldRejected) }
 

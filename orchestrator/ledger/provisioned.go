@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,6 +13,9 @@ import (
 // CodeNotThere ends a doubt about a write into a directory: the controller shows nothing of it, and it cannot arrive any more.
 const CodeNotThere = "not-there"
 
+// CodeOvertaken ends a doubt about a write that enables an account: somebody wrote to the account since, so it may have been enabled and disabled again. Whoever disabled it is not overruled.
+const CodeOvertaken = "overtaken"
+
 // provisioned folds how a write for an object of the tenant ended. What is in doubt stays, for as long as it takes; of what ended nothing is kept, since the ids are the host's own.
 func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 	if r.Code == engine.DeliveryInDoubt {
@@ -20,6 +24,13 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 		return
 	}
 	delete(s.Deliveries, x.ID)
+	if source, err := scoping.Cloud(x.CloudID); err == nil {
+		s.spend(x.Engine, Key{source, x.Feature}, x.GoneQuestion().Digest())
+	}
+	if r.Code == CodeOvertaken {
+		s.switched(x.Object, x)
+		s.Rows.news.Note(x.Object)
+	}
 	if r.Code != engine.DeliveryOK {
 		return
 	}
@@ -60,6 +71,11 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 		}
 	}
 	s.Rows.news.Note(id)
+}
+
+// GoneQuestion is what a person answers about a write without an answer: that the controller which took it is gone for good. It is about this very write.
+func (d Delivered) GoneQuestion() Grave {
+	return Grave{Op: "controller-gone", Target: d.CloudID, Detail: fmt.Sprintf("%s (%s) %s", d.Provisioned.Controller, d.Provisioned.Invocation, d.ID)}
 }
 
 // made links what a write made in the directory to the object of the tenant that it was made of.

@@ -122,6 +122,8 @@ const (
 	FilteredAway Class = "filtered"            // the object lives, and its owner's rules leave it out (D1)
 	Adoptions    Class = "first-adoption"      // joins, creates that look like an object of the tenant's, writes to what Tandem did not make (J5)
 	NameSwaps    Class = "name-swaps"          // cycles of objects that exchange sign-in names (J6)
+
+	LostControllers Class = "lost-controllers" // whether a controller is gone for good that took a write without an answer; nothing is written by it
 )
 
 // Intent is a write about to be sent, and what its success will mean.

@@ -18,6 +18,13 @@ func (v *View) Choose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Partition != nil {
+		var links []string
+		for _, a := range c.Partition.Provisioning() {
+			links = append(links, a.LinkOr())
+		}
+		v.census.Links(links)
+	}
 	by := map[scoping.GUID]scoping.Choice{}
 	for _, x := range c.Choices(v.census.Names()) {
 		by[x.ID] = x

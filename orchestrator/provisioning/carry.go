@@ -98,91 +98,30 @@ func (r *run) told(j *Judgement, w ledger.Provisioned, out engine.DeliveryResult
 	}
 }
 
-// endDoubts ends what can be ended of writes without an answer, by what their own controllers show. One whose controller is away stays in doubt.
-func (r *run) endDoubts(ctx context.Context) error {
-	var open []ledger.Delivered
-	r.o.Gate.Read(func(led *ledger.State) {
-		for _, d := range led.DoubtfulDeliveries() {
-			if d.Provisioned != nil && d.Engine == r.engine && d.Ended {
-				open = append(open, d)
-			}
-		}
-	})
-	for _, d := range open {
-		w := d.Provisioned
-		terms := []provision.Term{{Attribute: w.Link.Attribute, Value: w.Link.Value}, {Attribute: "cn", Value: w.RDN()}}
-		if !w.Object.IsZero() {
-			terms = []provision.Term{{Attribute: "objectGUID", Value: w.Object.String()}}
-		}
-		attributes := []string{"cn", "userAccountControl", w.Link.Attribute}
-		for _, s := range w.Set {
-			attributes = append(attributes, s.Attribute)
-		}
-		at := controller{url: w.Controller, invocation: w.Invocation}
-		if !r.o.Without.AsksItsController() {
-			if now, err := r.controller(ctx, d.Object.Directory); err == nil {
-				at = now
-			}
-		}
-		over := r.o.Steady() > d.Until+r.o.GhostLife.Milliseconds() // before it is looked at: what is not there then cannot arrive any more
-		found, err := r.ask(ctx, r.engine, d.Object.Directory, d.Feature, provision.Look{Controller: at.url, Invocation: at.invocation, Terms: terms, Attributes: attributes})
-		if err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			r.report.Complete = false
-			r.report.Problems = append(r.report.Problems, Problem{Object: d.CloudID, Code: string(gate.CodeInDoubt), Message: "a write had no answer, and the controller that would know cannot be asked: " + err.Error()})
-			continue
-		}
-		if err := r.endDoubt(ctx, d, found, over); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, found []provision.Found, over bool) error {
-	w := d.Provisioned
-	owned := func(g scoping.GUID) (is bool) {
-		r.o.Gate.Read(func(led *ledger.State) {
-			is = led.Rows.Get(scoping.ObjectID{Directory: d.Object.Directory, GUID: g}) != nil
-		})
-		return is
-	}
-	for _, f := range found {
-		done := !f.Deleted && slices.Contains(value(f, w.Link.Attribute), w.Link.Value)
-		switch w.Op {
-		case provision.Add: // a link may be planted: it is what lies where it was made, under the name under which it was made, and is nobody's
-			done = done && first(value(f, "cn")) == w.RDN() && f.Parent == w.Container && f.Protected == "" && !owned(f.Object)
-		case provision.Join:
-		case provision.Modify:
-			for _, s := range w.Set {
-				done = done && same(value(f, s.Attribute), s.To)
-			}
-			done = done && len(w.Refs) == 0 && (w.Disabled == nil || disabled(f) == w.Disabled.To)
-		case provision.Rename:
-			done = done && first(value(f, "cn")) == w.Name
-		case provision.Move:
-			done = done && f.Parent == w.Container
-		case provision.Delete:
-			done = f.Deleted
-		}
-		if done {
-			return r.o.Gate.ByController(ctx, d.ID, engine.DeliveryOK, "its controller shows it", &provision.Result{Object: f.Object, DN: f.DN, Invocation: w.Invocation, USN: f.USN})
-		}
-	}
-	if !over {
-		return nil
-	}
-	return r.o.Gate.ByController(ctx, d.ID, ledger.CodeNotThere, "its controller does not show it, and it cannot arrive any more", nil)
-}
-
 // bin is what is held as one set.
 type bin struct {
 	assignment string
 	class      ledger.Class
 	kind       scoping.Kind
-	why        string
+}
+
+// asked is what a set asks, and why it is held.
+type asked struct {
+	why     []string
+	entries []ledger.HeldEntry
+}
+
+// hold puts writes among what is held.
+func (r *run) hold(b bin, why string, entries ...ledger.HeldEntry) {
+	x := r.asks[b]
+	if x == nil {
+		x = &asked{}
+		r.asks[b] = x
+	}
+	if !slices.Contains(x.why, why) {
+		x.why = append(x.why, why)
+	}
+	x.entries = append(x.entries, entries...)
 }
 
 // weigh says which of the writes of a round go, and puts the others, and what is asked whatever the number, among what is held (rule D2, with the gate's own thresholds).
@@ -194,8 +133,7 @@ func (r *run) weigh(a scoping.Assignment, f scoping.Feature, owed []decided) map
 		case x.v.Hold == nil:
 			free[i] = true
 		case x.v.Always != "":
-			b := bin{a.Name, x.v.Class, x.c.Kind, x.v.Always}
-			r.asks[b] = append(r.asks[b], *x.v.Hold)
+			r.hold(bin{a.Name, x.v.Class, x.c.Kind}, x.v.Always, *x.v.Hold)
 		default:
 			counted = append(counted, gate.Departure{Proposal: engine.Proposal{Seq: uint64(i), Object: x.s.id, Kind: x.c.Kind, Feature: f, Name: x.v.Hold.Name},
 				Verdict: gate.Verdict{Class: x.v.Class}, Grave: x.v.Hold.Grave, Assignment: a.Name})
@@ -210,8 +148,7 @@ func (r *run) weigh(a scoping.Assignment, f scoping.Feature, owed []decided) map
 		free[int(d.Proposal.Seq)] = true
 	}
 	for _, h := range held {
-		b := bin{h.Assignment, h.Class, h.Kind, h.Why}
-		r.asks[b] = append(r.asks[b], h.Entries...)
+		r.hold(bin{h.Assignment, h.Class, h.Kind}, h.Why, h.Entries...)
 	}
 	return free
 }
@@ -221,26 +158,21 @@ func (r *run) keepHeld(ctx context.Context) error {
 	auth, now, mine := r.o.Gate.Authority(), r.o.Clock.Now().UnixMilli(), r.assignments(r.engine)
 	var rs []ledger.Record
 	r.o.Gate.Read(func(led *ledger.State) {
-		type kind struct {
-			assignment string
-			class      ledger.Class
-			kind       scoping.Kind
-		}
-		has := map[kind]bool{}
+		has := map[bin]bool{}
 		for _, b := range slices.SortedFunc(maps.Keys(r.asks), func(x, y bin) int {
 			return cmp.Or(cmp.Compare(x.assignment, y.assignment), cmp.Compare(x.class, y.class), cmp.Compare(x.kind, y.kind))
 		}) {
-			h := ledger.Hold{Engine: r.engine, Assignment: b.assignment, Class: b.class, Kind: b.kind, Why: b.why, At: now, Epoch: auth.Epoch, Entries: r.asks[b], State: ledger.HoldOpen}
+			h := ledger.Hold{Engine: r.engine, Assignment: b.assignment, Class: b.class, Kind: b.kind, Why: strings.Join(r.asks[b].why, "; and "), At: now, Epoch: auth.Epoch, Entries: r.asks[b].entries, State: ledger.HoldOpen}
 			h.Name()
 			r.report.Held = append(r.report.Held, h)
-			has[kind{b.assignment, b.class, b.kind}] = true
+			has[b] = true
 			if led.Holds[h.ID] == nil {
 				rs = append(rs, r.holds(h))
 			}
 		}
 		for _, a := range mine {
 			for _, h := range led.SortedHolds() { // what is not asked any more
-				k := kind{h.Assignment, h.Class, h.Kind}
+				k := bin{h.Assignment, h.Class, h.Kind}
 				if h.Assignment == a.Name && h.Engine == r.engine && h.State == ledger.HoldOpen && !has[k] && r.report.Complete {
 					has[k] = true
 					rs = append(rs, r.holds(ledger.Hold{Engine: r.engine, Assignment: h.Assignment, Class: h.Class, Kind: h.Kind, Why: "nothing of it is owed any more", At: now, Epoch: auth.Epoch, State: ledger.HoldOpen}))

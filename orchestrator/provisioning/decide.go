@@ -30,10 +30,13 @@ const (
 	CodeDisabledIn  gate.Code = "disabled-in-directory"
 	CodeMovedAway   gate.Code = "moved-away"
 	CodeNoContainer gate.Code = "no-container"
-	CodeDisabling   gate.Code = "disabling" // an account is disabled since its person left
-	CodePurged      gate.Code = "purged"    // the object of the tenant is gone for good
-	CodeNoPurge     gate.Code = "no-evidence"
+	CodeDisabling   gate.Code = "disabling"   // an account is disabled since its person left
+	CodePurged      gate.Code = "purged"      // the object of the tenant is gone for good
+	CodeNoPurge     gate.Code = "no-evidence" // … and so says nothing but that it is not found, which is looked at again a day later
+	CodePurging     gate.Code = "purging"     // … and so the tenant said itself, which is looked at again after its delay
 	CodeFrozenFrom  gate.Code = "from-frozen"
+	CodeJoinOutside gate.Code = "join-outside" // who may be this person lies outside the container: nothing is joined or made
+	CodeLookAlike   gate.Code = "look-alike"   // an account of nobody's has the name that this person would get, and is called alike
 )
 
 // Why says why a source is no longer, or not, brought by an assignment.
@@ -43,8 +46,14 @@ type Why uint8
 const (
 	Taken  Why = iota
 	Left       // no assignment takes it any more, or it is in the tenant's deleted items
-	Purged     // the tenant does not have it any more, and was asked for it twice
+	Purged     // the tenant does not have it any more
 )
+
+// Purge is what is known of an object that the tenant does not have any more.
+type Purge struct {
+	Code gate.Code // CodeNoPurge and CodePurging: not enough yet; empty: it is gone for good
+	Text string
+}
 
 // Case is everything that the answer for one source depends on.
 type Case struct {
@@ -55,6 +64,7 @@ type Case struct {
 	Assignment scoping.Assignment
 	Leaving    scoping.Leaving
 	Why        Why
+	Purge      Purge // with Why Purged: whether that may be acted on
 	Link       provision.Link
 	Row        *ledger.Row // with the tenant as authority; nil: it was never brought
 	Mapping    *engine.Mapping
@@ -64,6 +74,12 @@ type Case struct {
 	Found    *provision.Found  // of Row, as the controller shows it; nil: it does not
 	ByLink   []provision.Found // who shows the link, Found among them
 	ByPerson []Person
+	ByName   []provision.Found              // who has the first candidate of one of its names
+	Reading  uint64                         // the census's that changed the object of Row last
+	Lives    bool                           // the census sees the object of Row, living
+	Fresh    bool                           // our last write to it may not be at every controller yet
+	Outside  bool                           // the object of Row lies outside the assignment's container, as far as the census knows
+	Below    func(scoping.GUID) bool        // an object that was found lies below the container
 	Owned    func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; "": none
 	Parted   func(scoping.GUID) bool        // … whose person left: it can be another one of the same person
 	Free     func(attribute, v string) bool // nobody in the domain has the value, and nobody is about to get it
@@ -112,31 +128,58 @@ func Decide(c Case) Verdict {
 	if v, bad := c.strange(); bad {
 		return v
 	}
-	if c.Why != Taken {
-		return c.leave()
+	found := c.evidence()
+	if len(found) > 0 && !c.Without.LedgerDecides() {
+		return refused(engine.Held, found[0].Code, "%s", found[0].Text)
 	}
-	switch c.Mapping.Want {
-	case engine.Unknown:
+	v := c.linked()
+	v.Findings = append(found, v.Findings...)
+	return v
+}
+
+// linked answers for an object that the ledger links, whatever its link shows.
+func (c Case) linked() Verdict {
+	switch {
+	case c.Why != Taken:
+		return c.leave()
+	case c.Mapping.Want == engine.Unknown:
 		return refused(engine.Failed, CodeUnmapped, "its engine cannot say what it should be: %s", c.Mapping.Reason)
-	case engine.Excluded:
+	case c.Mapping.Want == engine.Excluded:
 		return c.leave()
 	}
 	return c.converge()
 }
 
-// strange answers for a linked object that is not as the ledger has it.
+// evidence is what others did to links: what they show is evidence, which people are told of, and what the ledger links decides. So whoever may write the attribute takes nobody over and
+// keeps nobody from being disabled.
+func (c Case) evidence() (out []Finding) {
+	if c.altered() {
+		out = append(out, Finding{CodeLinkChanged, fmt.Sprintf("somebody changed its %s, which was %s and is %q: put it back. It is known by its objectGUID meanwhile, and only what deletes it waits", c.Link.Attribute, c.Link.Value, first(c.shown()))})
+	}
+	for _, f := range c.ByLink {
+		if !f.Deleted && f.Object != c.Row.Object.GUID {
+			out = append(out, Finding{CodeDoubled, fmt.Sprintf("%s shows its link too, and is not written: take the value of %s away there", f.DN, c.Link.Attribute)})
+			break
+		}
+	}
+	return out
+}
+
+func (c Case) shown() []string { return value(*c.Found, c.Link.Attribute) }
+
+// altered reports whether the linked object does not show its link any more.
+func (c Case) altered() bool { return !slices.Contains(c.shown(), c.Link.Value) }
+
+// strange answers for a linked object that is not there, or that nobody may write.
 func (c Case) strange() (Verdict, bool) {
-	others := slices.DeleteFunc(slices.Clone(c.ByLink), func(f provision.Found) bool { return f.Deleted || f.Object == c.Row.Object.GUID })
 	switch {
+	case c.Found == nil && c.Lives:
+		return refused(engine.Deferred, gate.CodeNotSeen, "the controller does not show it, and it was not seen to be deleted: nothing follows from that"), true
 	case c.Found == nil, c.Found.Deleted:
 		if c.Why != Taken {
 			return Verdict{Outcome: engine.Unchanged, Settles: true, Parks: true}, true
 		}
 		return refused(engine.Held, CodeDeletedIn, "somebody deleted it in the directory: restore it there, or take it out of the groups that bring it"), true
-	case len(others) > 0:
-		return refused(engine.Held, CodeDoubled, "%s shows its link too: take the value of %s away there", others[0].DN, c.Link.Attribute), true
-	case !slices.Contains(value(*c.Found, c.Link.Attribute), c.Link.Value):
-		return refused(engine.Held, CodeLinkChanged, "somebody changed %s, which was %s: put it back", c.Link.Attribute, c.Link.Value), true
 	case c.Found.Protected != "":
 		return refused(engine.Failed, CodeProtected, "%s", c.Found.Protected), true
 	}
@@ -145,7 +188,6 @@ func (c Case) strange() (Verdict, bool) {
 
 // arrive answers for a source that was never brought: link, object with our link, a person who may be it, create (J1 reversed).
 func (c Case) arrive() Verdict {
-	living := slices.DeleteFunc(slices.Clone(c.ByLink), func(f provision.Found) bool { return f.Deleted })
 	switch {
 	case c.Why != Taken:
 		return Verdict{Outcome: engine.Unchanged, Settles: true}
@@ -155,16 +197,63 @@ func (c Case) arrive() Verdict {
 		v := refused(engine.Unchanged, CodeExcluded, "%s", c.Mapping.Reason)
 		v.Settles = true
 		return v
-	case len(living) > 0 && c.Without.HoldsLinks():
-		return c.ask(CodePlanted, living[0], "%s shows its link, and no write of this installation made it", living[0].DN)
+	}
+	if v, found := c.planted(); found {
+		return v
 	}
 	if v, found := c.person(); found {
+		return v
+	}
+	if v, found := c.alike(); found {
 		return v
 	}
 	if c.Container.IsZero() {
 		return refused(engine.Failed, CodeNoContainer, "container %s is not there", c.Mapping.Container)
 	}
 	return c.create()
+}
+
+// planted answers for an object that shows the link of a source that was never brought. It is joined by a person's word only, and not where the ledger knows that it is another's.
+func (c Case) planted() (Verdict, bool) {
+	living := slices.DeleteFunc(slices.Clone(c.ByLink), func(f provision.Found) bool { return f.Deleted })
+	if len(living) == 0 || !c.Without.HoldsLinks() {
+		return Verdict{}, false
+	}
+	f := living[0]
+	switch {
+	case len(living) > 1:
+		return refused(engine.Held, CodeDoubled, "%s and %s show its link: take the value of %s away where it does not belong", f.DN, living[1].DN, c.Link.Attribute), true
+	case c.Owned(f.Object) != "" && !c.Parted(f.Object):
+		return refused(engine.Held, CodePlanted, "%s shows its link, and belongs to %s of the tenant: take the value of %s away there", f.DN, c.Owned(f.Object), c.Link.Attribute), true
+	case !c.Below(f.Object):
+		return refused(engine.Held, CodePlanted, "%s shows its link, no write of this installation made it, and it lies outside the container: take the value of %s away, or move it there", f.DN, c.Link.Attribute), true
+	}
+	return c.ask(CodePlanted, f, "%s shows its link, and no write of this installation made it", f.DN), true
+}
+
+// alike answers for an account of nobody's that has the name which this person would get, and the same display name, and says of itself nothing by which persons are told apart: it may be this
+// one, made by hand. A person says that it is another one; joined it is when it says so itself.
+func (c Case) alike() (Verdict, bool) {
+	called := first(c.Mapping.Desired["displayName"].Text)
+	for _, f := range c.ByName {
+		if f.Deleted || called == "" || !c.Without.LooksForPersons() || c.Owned(f.Object) != "" || !strings.EqualFold(first(value(f, "displayName")), called) {
+			continue
+		}
+		by := c.Assignment.MatchOr()[0]
+		if first(value(f, by)) != "" {
+			continue // it says whose it is, and it was looked for by that
+		}
+		g := c.question(CodeLookAlike, f)
+		if c.Answered(g) == ledger.HoldApproved {
+			continue
+		}
+		v := c.held(CodeLookAlike, g, "%s has the name that it would get, is called alike and has no %s: write the %s there if it is this person, or approve that another account is made", f.DN, by, by)
+		if c.Answered(g) == ledger.HoldRejected {
+			return refused(engine.Refused, gate.CodeRejected, "a person rejected that an account is made beside %s", f.DN), true
+		}
+		return v, true
+	}
+	return Verdict{}, false
 }
 
 // person answers for somebody in the domain who may be this person: joined by a person's word only, and never doubled.
@@ -180,6 +269,8 @@ func (c Case) person() (Verdict, bool) {
 			switch {
 			case p.Protected != "" || p.Class == "computer":
 				return refused(engine.Failed, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, by, p.Protected), true
+			case !p.Deleted && !c.Below(p.Object) && (c.Owned(p.Object) == "" || c.Parted(p.Object)):
+				return refused(engine.Held, CodeJoinOutside, "%s has the same %s, and lies outside the container: move it there, and it is asked whether it is joined; nothing is made beside it", p.DN, by), true
 			case c.Owned(p.Object) != "" && c.Parted(p.Object):
 				return c.ask(CodeRelink, p.Found, "%s has the same %s, and is of somebody who left: %s of the tenant", p.DN, by, c.Owned(p.Object)), true
 			case c.Owned(p.Object) != "":
@@ -211,6 +302,11 @@ func (c Case) ask(code gate.Code, f provision.Found, format string, args ...any)
 	case ledger.HoldRejected:
 		return refused(engine.Refused, gate.CodeRejected, "a person rejected it")
 	}
+	return c.held(code, g, format, args...)
+}
+
+// held waits for a person.
+func (c Case) held(code gate.Code, g ledger.Grave, format string, args ...any) Verdict {
 	v := refused(engine.Held, code, format, args...)
 	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Note: v.Reason, Grave: g}
 	v.Class, v.Always = ledger.Adoptions, "somebody in the directory may be who is brought from the tenant: tenant → directory"
@@ -255,15 +351,59 @@ func (c Case) write(op provision.Op) *ledger.Provisioned {
 	w := &ledger.Provisioned{Assignment: c.Assignment.Name}
 	w.Target = provision.Target{Op: op, Kind: c.Kind, Root: c.Assignment.Under.GUID, Roots: c.Roots, Link: c.Link}
 	if c.Row != nil {
-		w.Object = c.Row.Object.GUID
+		w.Object, w.Seen = c.Row.Object.GUID, c.Found.USN
+		if c.altered() && op != provision.Delete {
+			w.Altered, w.WasLink = true, first(c.shown())
+		}
 	}
 	return w
 }
 
-// converge answers for what is there: its name, its values, whether it may be used, where it lies, its references; one write at a time.
+// converge answers for what is there: whether it may be used, its name, its values, where it lies, its references; one write at a time. That it is disabled waits for nothing else, and what
+// waits for a person does so last.
 func (c Case) converge() Verdict {
 	was, before := agreedOf(c.Row, scoping.ProvisioningOf(c.Kind))
 	v := Verdict{Outcome: engine.Unchanged, Settles: true}
+	turn, findings := c.account(was, before)
+	v.Findings = findings
+	var off Verdict
+	if turn != nil && turn.To {
+		if off = c.disable(); off.Write != nil && off.Always == "" {
+			return off
+		}
+		turn = nil
+	}
+	rest := c.values(v, was, before, turn)
+	if rest.Write != nil || off.Outcome == "" {
+		return rest
+	}
+	if off.Findings = append(off.Findings, rest.Findings...); !rest.Settles {
+		off.Findings = append(off.Findings, Finding{rest.Code, rest.Reason})
+	}
+	return off
+}
+
+// disable disables the account, wherever it lies and whatever its link shows.
+func (c Case) disable() Verdict {
+	w := c.write(provision.Modify)
+	w.Disabled = &provision.Switch{Was: false, To: true}
+	if c.Outside || w.Altered {
+		w.ByGUID, w.Altered, w.WasLink = true, false, ""
+	}
+	v := c.weigh(Verdict{Outcome: engine.Applied, Code: CodeDisabling, Write: w})
+	if c.FirstLeft && v.Hold != nil {
+		v.Always = fmt.Sprintf("the first accounts that assignment %q disables in the directory: tenant → directory", c.Assignment.Name)
+	}
+	return v
+}
+
+// values answers for everything but that it is disabled; turn enables it with its values, nil: it does not.
+func (c Case) values(v Verdict, was agreed, before bool, turn *provision.Switch) Verdict {
+	if c.Outside {
+		out := refused(engine.Held, CodeMovedAway, "somebody moved it to %s, outside the container of the policy: but for being disabled it is not written until it is back there", c.Found.DN)
+		out.Findings = v.Findings
+		return out
+	}
 	named, renames := c.rename()
 	if renames && c.fresh() {
 		return named
@@ -278,7 +418,7 @@ func (c Case) converge() Verdict {
 			w.Set = append(w.Set, provision.Set{Attribute: name, Was: is, To: f.Text})
 		}
 	}
-	v.Findings = append(v.Findings, c.account(w, was, before)...)
+	w.Disabled = turn
 	if len(w.Set) > 0 || w.Disabled != nil {
 		return c.weigh(Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings})
 	}
@@ -332,24 +472,23 @@ func (c Case) rename() (Verdict, bool) {
 	return v, true
 }
 
-// account adds to a modification that the account is disabled or enabled. It is enabled when it was made, or when what the tenant says of that changed since, and never because somebody else
+// account says whether the account is to be disabled or enabled. It is enabled when it was made, or when what the tenant says of that changed since, and never because somebody else
 // disabled it.
-func (c Case) account(w *ledger.Provisioned, was agreed, before bool) []Finding {
+func (c Case) account(was agreed, before bool) (*provision.Switch, []Finding) {
 	f := c.Mapping.Desired[engine.AccountDisabled]
 	if c.Kind != scoping.User || len(f.Text) == 0 || f.Once && before {
-		return nil
+		return nil, nil
 	}
 	is, want := disabled(*c.Found), f.Text[0] == "true"
 	switch {
 	case is == want:
+		return nil, nil
 	case want:
-		w.Disabled = &provision.Switch{Was: false, To: true}
+		return &provision.Switch{Was: false, To: true}, nil
 	case (c.switched(ledger.Enabled) || before && was.Disabled == "false" && !c.switched(ledger.Disabled)) && c.Without.EnablesBySource():
-		return []Finding{{CodeDisabledIn, "somebody disabled it in the directory; it is enabled only when the tenant disables and enables it"}}
-	default:
-		w.Disabled = &provision.Switch{Was: true, To: false}
+		return nil, []Finding{{CodeDisabledIn, "somebody disabled it in the directory; it is enabled only when the tenant disables and enables it"}}
 	}
-	return nil
+	return &provision.Switch{Was: true, To: false}, nil
 }
 
 // switched reports whether a write of ours did so to the account after what is agreed.
@@ -430,13 +569,13 @@ func (c Case) leave() Verdict {
 	disables := c.Kind == scoping.User && c.Leaving != scoping.Keep && !disabled(*c.Found)
 	switch {
 	case disables:
-		w := c.write(provision.Modify)
-		w.Disabled = &provision.Switch{Was: false, To: true}
-		v := c.weigh(Verdict{Outcome: engine.Applied, Code: CodeDisabling, Write: w})
-		if c.FirstLeft && v.Hold != nil {
-			v.Always = fmt.Sprintf("the first accounts that assignment %q disables in the directory: tenant → directory", c.Assignment.Name)
-		}
-		return v
+		return c.disable()
+	case c.Kind == scoping.User && c.Leaving != scoping.Keep && c.Fresh && c.switched(ledger.Enabled): // parked, nobody would disable it
+		return refused(engine.Deferred, gate.CodeNotSeen, "it was enabled a while ago and is shown disabled: somebody disabled it, or this controller does not have our write yet")
+	case c.Why == Purged && c.Leaving != scoping.Keep && c.Purge.Code != "":
+		return refused(engine.Deferred, c.Purge.Code, "%s", c.Purge.Text)
+	case (c.Why == Purged && c.Leaving != scoping.Keep || c.Leaving == scoping.Remove) && c.altered():
+		return refused(engine.Held, CodeLinkChanged, "it is not deleted while its %s is %q and not %s: put the value back", c.Link.Attribute, first(c.shown()), c.Link.Value)
 	case c.Why == Purged && c.Leaving != scoping.Keep, c.Leaving == scoping.Remove:
 		w := c.write(provision.Delete)
 		v := c.grave(Verdict{Outcome: engine.Applied, Code: CodePurged, Write: w}, ledger.Deletes, string(provision.Delete), nil, "")

@@ -34,6 +34,8 @@ type Census interface {
 	Resolve(ctx context.Context, name, dn string) (guid scoping.GUID, canonical string, ancestors []scoping.GUID, err error)
 	// Root returns the directory's naming context.
 	Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error)
+	// Linked returns the living objects of a directory that show a link.
+	Linked(name, link string) []scoping.GUID
 }
 
 // Tenant is what is needed of the tenant client.
@@ -76,5 +78,5 @@ func New(o Options) *Desk {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	return &Desk{o: o, answers: answers{of: map[scoping.ObjectID]answer{}}}
+	return &Desk{o: o, answers: answers{of: map[scoping.ObjectID]answer{}, refused: map[scoping.ObjectID]failure{}}}
 }

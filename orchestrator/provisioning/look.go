@@ -3,9 +3,12 @@ package provisioning
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -77,7 +80,7 @@ func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature,
 		}
 	}
 	attributes := []string{"cn", "userAccountControl", a.LinkOr()}
-	for _, n := range begin.Writes {
+	for _, n := range slices.Concat(begin.Writes, a.MatchOr(), []string{"displayName"}) {
 		if n != engine.AccountDisabled && !slices.ContainsFunc(attributes, func(o string) bool { return strings.EqualFold(o, n) }) {
 			attributes = append(attributes, n)
 		}
@@ -114,8 +117,13 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 	kind := kindOf(f)
 	c := Case{Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
 		Row: s.row, Mapping: s.mapping, Ends: s.ends, ByLink: x.found[term(a.LinkOr(), LinkValue(kind, CloudID(s.id)))]}
-	if s.why == Purged && !r.purged(ctx, kind, CloudID(s.id)) {
-		c.Why = Left
+	for _, o := range assignments(r.partition, r.engine) {
+		if o.Directory == a.Directory && o.Under.GUID != a.Under.GUID {
+			c.Roots = append(c.Roots, o.Under.GUID)
+		}
+	}
+	if s.why == Purged {
+		c.Why, c.Purge = r.purge(ctx, f, s)
 	}
 	if s.row != nil {
 		for _, o := range x.found[term("objectGUID", s.row.Object.GUID.String())] {
@@ -123,6 +131,9 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 				c.Found = &o
 			}
 		}
+		sight := r.o.Census.Brief(s.row.Object)
+		c.Outside, c.Reading, c.Lives = r.strays(a, s.row.Object.GUID, c.Roots...), sight.Reading, sight.Known && !sight.Gone
+		c.Fresh = r.o.Steady() < s.row.Wrote+replication.Milliseconds()
 	}
 	if s.mapping != nil {
 		c.Container = r.container(ctx, a, s.mapping.Container)
@@ -133,10 +144,10 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 				}
 			}
 		}
-	}
-	for _, o := range assignments(r.partition, r.engine) {
-		if o.Directory == a.Directory && o.Under.GUID != a.Under.GUID {
-			c.Roots = append(c.Roots, o.Under.GUID)
+		for _, name := range slices.Sorted(maps.Keys(s.mapping.Desired)) {
+			if flow := s.mapping.Desired[name]; s.row == nil && flow.Unique && name != engine.CommonName {
+				c.ByName = append(c.ByName, x.found[term(name, first(flow.Text))]...)
+			}
 		}
 	}
 	r.o.Gate.Read(func(led *ledger.State) { r.remember(led, a, f, s, x, &c) })
@@ -145,10 +156,15 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 
 // remember adds what the ledger knows. What it is given by reference it looks up now: the functions of a case are called under no lock.
 func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Feature, s *subject, x *seen, c *Case) {
-	owned, parted, known, taken := map[scoping.GUID]string{}, map[scoping.GUID]bool{}, map[scoping.GUID]bool{}, map[provision.Term]bool{}
+	owned, parted, known, taken, below := map[scoping.GUID]string{}, map[scoping.GUID]bool{}, map[scoping.GUID]bool{}, map[provision.Term]bool{}, map[scoping.GUID]bool{}
+	others := slices.Concat(c.ByLink, c.ByName)
 	for _, p := range c.ByPerson {
-		if row := led.Rows.Get(scoping.ObjectID{Directory: a.Directory, GUID: p.Object}); row != nil {
-			owned[p.Object], parted[p.Object] = row.CloudID, row.Cloud != 0 && row.State == ledger.ParkedRow
+		others = append(others, p.Found)
+	}
+	for _, o := range others {
+		below[o.Object] = !r.strays(a, o.Object)
+		if row := led.Rows.Get(scoping.ObjectID{Directory: a.Directory, GUID: o.Object}); row != nil {
+			owned[o.Object], parted[o.Object] = row.CloudID, row.Cloud != 0 && row.State == ledger.ParkedRow
 		}
 	}
 	if c.Found != nil && c.Kind == scoping.Group {
@@ -171,6 +187,7 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	}
 	c.Owned = func(g scoping.GUID) string { return owned[g] }
 	c.Parted = func(g scoping.GUID) bool { return parted[g] }
+	c.Below = func(g scoping.GUID) bool { return below[g] }
 	c.Known = func(g scoping.GUID) bool { return known[g] }
 	c.Free = func(attribute, v string) bool {
 		for _, n := range x.names(attribute, v) {
@@ -192,6 +209,13 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 		}
 	}
 	c.Answered = func(g ledger.Grave) ledger.HoldState { return answers[g.Digest()] }
+}
+
+// strays reports whether an object lies outside an assignment's container, as the census sees it. What it does not see yet lies outside, too: whatever depends on that is asked again.
+// With roots, below one of these will do.
+func (r *run) strays(a scoping.Assignment, g scoping.GUID, roots ...scoping.GUID) bool {
+	chain := r.o.Census.Brief(scoping.ObjectID{Directory: a.Directory, GUID: g}).Chain
+	return !slices.ContainsFunc(append(roots, a.Under.GUID), func(root scoping.GUID) bool { return slices.Contains(chain, root) })
 }
 
 // container finds where a mapping wants an object: the assignment's container, or one below it.
@@ -219,12 +243,35 @@ func (r *run) nameNow(ctx context.Context, a scoping.Assignment) string {
 	return a.Under.DN
 }
 
-// purged asks the tenant itself whether it has an object no more, among the living and the deleted ones.
-func (r *run) purged(ctx context.Context, kind scoping.Kind, id string) bool {
+// apart is how long two looks at the tenant are to be apart that find nothing, where the tenant did not say itself that the object was deleted for good.
+const apart = 24 * time.Hour
+
+// purge asks the tenant itself whether it has an object no more, among the living and the deleted ones. That proves something only where it was found missing before: since the tenant's delay if
+// its own changes told that it was deleted for good, else a day ago. What the tenant does not let be read is no evidence.
+func (r *run) purge(ctx context.Context, f scoping.Feature, s *subject) (Why, Purge) {
 	for _, deleted := range []bool{false, true} {
-		if found, err := r.o.Tenant.Find(ctx, cloud.Key{Kind: kind, ID: id, Deleted: deleted}); err != nil || len(found) > 0 {
-			return false
+		if found, err := r.o.Tenant.Find(ctx, cloud.Key{Kind: kindOf(f), ID: CloudID(s.id), Deleted: deleted}); err != nil || len(found) > 0 {
+			return Left, Purge{}
 		}
 	}
-	return true
+	var last ledger.Unsettled
+	asked := false
+	r.o.Gate.Read(func(led *ledger.State) { last, asked = led.Unsettled[s.id][f], led.DeleteAsked(s.id) })
+	if asked { // the evidence was there when a person was asked
+		return Purged, Purge{}
+	}
+	code := gate.Code(last.Reason)
+	if code != CodePurging && r.o.Cache.Purged(CloudID(s.id)) {
+		code, last.Since = CodePurging, r.o.Clock.Now().UnixMilli()
+	} else if code != CodePurging && code != CodeNoPurge {
+		code, last.Since = CodeNoPurge, r.o.Clock.Now().UnixMilli()
+	}
+	wait, why := apart, "the tenant does not show it any more, and did not say that it was deleted for good"
+	if code == CodePurging {
+		wait, why = r.o.Cache.Delay(), "the tenant says that it was deleted for good"
+	}
+	if at := time.UnixMilli(last.Since).Add(wait); r.o.Clock.Now().Before(at) {
+		return Purged, Purge{code, fmt.Sprintf("%s: it is looked for once more after %s, before its account is deleted", why, at.UTC().Format(time.RFC3339))}
+	}
+	return Purged, Purge{}
 }

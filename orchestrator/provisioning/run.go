@@ -53,8 +53,9 @@ type Problem struct{ Object, Code, Message string }
 
 // answers are what was found of sources that have no link and get none, in this process: they are not asked for again until something of them changes.
 type answers struct {
-	mu sync.Mutex
-	of map[scoping.ObjectID]answer
+	mu      sync.Mutex
+	of      map[scoping.ObjectID]answer
+	refused map[scoping.ObjectID]failure
 }
 
 type answer struct {
@@ -67,6 +68,38 @@ func (a *answers) get(id scoping.ObjectID, source, rules uint64) (Verdict, bool)
 	defer a.mu.Unlock()
 	x, ok := a.of[id]
 	return x.verdict, ok && x.source == source && x.rules == rules
+}
+
+// retryAfter is how long a write that a directory refused is not tried again, where nothing that it depends on changed and nobody asks for it, in ms.
+const retryAfter = 60 * 60 * 1000
+
+// failure is a write that a directory refused: each try of it is two records of the log.
+type failure struct {
+	answer
+	why     Why
+	reading uint64 // that changed the object last
+	until   int64  // ms on the steady scale
+}
+
+// failed returns what came of a write that is not to be tried again yet.
+func (a *answers) failed(s *subject, reading uint64, steady int64) (Verdict, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	x, ok := a.refused[s.id]
+	return x.verdict, ok && x.source == s.source && x.rules == s.rules && x.why == s.why && x.reading == reading && steady < x.until
+}
+
+func (a *answers) fail(s *subject, reading uint64, steady int64, v Verdict) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused[s.id] = failure{answer{s.source, s.rules, v}, s.why, reading, steady + retryAfter}
+}
+
+// Retry lets the next runs try at once what a directory refused.
+func (d *Desk) Retry() {
+	d.answers.mu.Lock()
+	defer d.answers.mu.Unlock()
+	clear(d.answers.refused)
 }
 
 func (a *answers) put(id scoping.ObjectID, source, rules uint64, v Verdict) {
@@ -104,7 +137,7 @@ func (d *Desk) Run(ctx context.Context, name string, shadow bool) (Report, error
 
 func (d *Desk) newRun(name string, shadow bool) *run {
 	return &run{Desk: d, engine: name, shadow: shadow, partition: d.o.Gate.Authority().Partition, report: Report{Complete: true}, said: map[scoping.ObjectID]*Judgement{},
-		rest: map[scoping.ObjectID]bool{}, tries: map[scoping.ObjectID]int{}, asks: map[bin][]ledger.HeldEntry{}}
+		rest: map[scoping.ObjectID]bool{}, tries: map[scoping.ObjectID]int{}, asks: map[bin]*asked{}}
 }
 
 type run struct {
@@ -118,7 +151,7 @@ type run struct {
 	said      map[scoping.ObjectID]*Judgement
 	rest      map[scoping.ObjectID]bool // sources with which nothing can be done in this run
 	tries     map[scoping.ObjectID]int  // how often something else was there than was seen a moment before
-	asks      map[bin][]ledger.HeldEntry
+	asks      map[bin]*asked
 
 	names map[string]placed                        // containers by directory and DN
 	by    map[scoping.ObjectID]*scoping.Assignment // whom assignments take
@@ -359,9 +392,17 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	case debt.Code == standing.Settled && s.why == Purged && s.row != nil && s.row.State == ledger.ParkedRow: // disabled when it left; now it is gone for good
 		return s
 	case debt.Code == standing.Settled:
-		if s.row != nil {
-			r.say(s, Verdict{Outcome: engine.Unchanged, Settles: true})
+		last := led.Unsettled[id][f]
+		if s.row != nil && r.doubled(s) != (last.Reason == string(CodeDoubled)) { // of another object's link this one's reading says nothing
+			return s
 		}
+		if s.row != nil {
+			r.say(s, Verdict{Outcome: engine.Unchanged, Settles: true, Findings: remembered(last)})
+		}
+		return nil
+	}
+	if v, known := r.answers.failed(s, sight.Reading, r.o.Steady()); known && !r.shadow {
+		r.say(s, v)
 		return nil
 	}
 	if s.row == nil {
@@ -371,6 +412,28 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 		}
 	}
 	return s
+}
+
+// doubled reports whether the census sees another living object with the link of a subject's object.
+func (r *run) doubled(s *subject) bool {
+	at := r.o.Census.Linked(s.row.Object.Directory, LinkValue(s.row.Kind, s.row.CloudID))
+	return slices.ContainsFunc(at, func(g scoping.GUID) bool { return g != s.row.Object.GUID })
+}
+
+// remembered is the finding about an object for which nothing is owed, as it was told when it was looked at last.
+func remembered(last ledger.Unsettled) []Finding {
+	if text := sentences[gate.Code(last.Reason)]; text != "" {
+		return []Finding{{gate.Code(last.Reason), text}}
+	}
+	return nil
+}
+
+// sentences say of each finding what it is, where the object itself was not looked at again.
+var sentences = map[gate.Code]string{
+	CodeLinkChanged: "somebody changed its link",
+	CodeDoubled:     "another object shows its link too",
+	CodeDisabledIn:  "somebody disabled it in the directory; it is enabled only when the tenant disables and enables it",
+	CodeMovedAway:   "somebody moved it; it goes back only when what is wanted of it changes",
 }
 
 // say notes what is to be told of a source. What was written in an earlier round stays said.
@@ -440,7 +503,8 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 	return r.send(ctx, f, at, out)
 }
 
-// leave keeps the last answer about a source that settled nothing, for people, or that it is settled; what was said before is not said again.
+// leave keeps the last answer about a source that settled nothing, for people, or that it is settled: of what is settled the first finding, if there is one. What was said before is not said
+// again.
 func (r *run) leave(ctx context.Context, f scoping.Feature, s *subject, j Judgement) error {
 	if r.shadow {
 		return nil
@@ -448,13 +512,21 @@ func (r *run) leave(ctx context.Context, f scoping.Feature, s *subject, j Judgem
 	var last ledger.Unsettled
 	var said bool
 	r.o.Gate.Read(func(led *ledger.State) { last, said = led.Unsettled[s.id][f] })
-	settled := j.Outcome == engine.Applied || j.Outcome == engine.Unchanged || j.Outcome == engine.Released
+	settled := j.Outcome == engine.Applied || j.Outcome == engine.Unchanged || j.Outcome == engine.Released || j.Code == string(gate.CodeRejected) // what a person rejected is no debt
+	if settled && len(j.Findings) > 0 {
+		settled, j.Outcome, j.Code, j.Reason = false, engine.Held, string(j.Findings[0].Code), j.Findings[0].Text
+	}
 	if settled && !said || !settled && said && last.Reason == j.Code {
 		return nil
 	}
 	id := s.id
-	return r.o.Gate.Record(ctx, ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Kind: kindOf(f), Name: j.Name, Feature: f, Outcome: j.Outcome, Code: j.Code, Reason: j.Reason,
-		Closed: settled, Epoch: r.o.Gate.Authority().Epoch})
+	answer := ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Kind: kindOf(f), Name: j.Name, Feature: f, Outcome: j.Outcome, Code: j.Code, Reason: j.Reason,
+		Closed: settled, Epoch: r.o.Gate.Authority().Epoch}
+	rs := []ledger.Record{answer}
+	if waits := gate.Code(j.Code) == CodeNoPurge || gate.Code(j.Code) == CodePurging; waits && said { // since when it waits counts from now
+		rs = []ledger.Record{{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Kind: kindOf(f), Name: j.Name, Feature: f, Outcome: engine.Released, Code: string(gate.CodeNotOwner), Closed: true}, answer}
+	}
+	return r.o.Gate.Record(ctx, rs...)
 }
 
 // forget ends what is remembered of sources that no assignment is about any more.
@@ -466,7 +538,7 @@ func (r *run) forget(ctx context.Context) error {
 	r.o.Gate.Read(func(led *ledger.State) {
 		for _, k := range led.UnsettledKeys() {
 			by := r.by[k.Object]
-			if j := r.said[k.Object]; k.Object.IsCloud() && (by == nil || by.Engine == r.engine) && (j == nil || j.Outcome == engine.Unchanged || j.Outcome == engine.Released) {
+			if j := r.said[k.Object]; k.Object.IsCloud() && (by == nil || by.Engine == r.engine) && (j == nil || len(j.Findings) == 0 && (j.Outcome == engine.Unchanged || j.Outcome == engine.Released)) {
 				id := k.Object
 				rs = append(rs, ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Feature: k.Feature, Outcome: engine.Released, Code: string(gate.CodeNotOwner), Closed: true})
 			}
@@ -525,7 +597,7 @@ func (r *run) settle(ctx context.Context, f scoping.Feature, x decided) error {
 	if x.v.Parks {
 		claim.State, claim.Owner = ledger.ParkedRow, scoping.None
 	}
-	if last := x.s.row.Features[f]; last != nil && last.Hash == claim.Hash && x.s.row.State == claim.State && last.Version >= claim.Version {
+	if last := x.s.row.Features[f]; last != nil && last.Hash == claim.Hash && x.s.row.State == claim.State && last.Version >= sight.Reading {
 		return nil
 	}
 	o := x.s.row.Object

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/provision"
@@ -72,6 +73,9 @@ func together(all []*sending, n int, one func(*sending)) {
 func (r *run) after(ctx context.Context, f scoping.Feature, all []*sending) (sent bool, err error) {
 	for _, x := range all {
 		done := x.done
+		if !done && x.j.Outcome == engine.Failed && provision.Code(x.j.Code).Refusal() {
+			r.answers.fail(x.s, x.c.Reading, r.o.Steady(), Verdict{Outcome: x.j.Outcome, Code: gate.Code(x.j.Code), Reason: x.j.Reason, Findings: x.j.Findings})
+		}
 		if done && x.j.Outcome != engine.Applied { // it is decided anew once, by what the controller shows now
 			done = r.tries[x.s.id] == 0
 			r.tries[x.s.id]++

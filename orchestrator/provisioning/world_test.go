@@ -48,7 +48,9 @@ type entry struct {
 	off     bool // disabled
 	deleted bool
 	native  bool // nobody of ours made it
-	usn     uint64
+
+	protected string
+	usn       uint64
 }
 
 func (e entry) clone() *entry {
@@ -87,14 +89,20 @@ type world struct {
 	members map[int]bool
 	renamed string // the DN that the container got; empty: it has its own
 	title   string // by which rules the engine maps
+	blind   bool   // the tenant does not let its deleted items be read
+
+	mayEverywhere bool // the account may disable whoever lies outside the container, too
 
 	flight  int
 	mu      sync.Mutex   // of what writes under way at once touch
 	died    bool         // the process is no more: nothing of it is written down
 	dies    int          // the process ends at this append from now; 0: not
 	loses   func() fault // what happens to a write
-	late    []func()     // what still arrives
-	written map[scoping.GUID]int
+	refuses provision.Code
+	// onEnabling is what happens to the next write that enables an account; none: as loses says.
+	onEnabling fault
+	late       []func() // what still arrives
+	written    map[scoping.GUID]int
 }
 
 type fault uint8
@@ -114,6 +122,7 @@ type person struct {
 	enabled bool
 	gone    bool // soft-deleted
 	purged  bool
+	told    bool // the tenant's own changes say so
 
 	employee int // the person's number; 0: n
 }
@@ -201,6 +210,9 @@ func (w *world) Credential(context.Context, string) (cloud.CredentialState, bool
 }
 
 func (w *world) Find(_ context.Context, k cloud.Key) ([]cloud.Object, error) {
+	if w.blind && k.Deleted {
+		return nil, errors.New("403")
+	}
 	for _, p := range w.people {
 		if cloudID(p.n) == k.ID && !p.purged && p.gone == k.Deleted {
 			return []cloud.Object{{ID: k.ID}}, nil
@@ -213,11 +225,15 @@ func (w *world) Find(_ context.Context, k cloud.Key) ([]cloud.Object, error) {
 func (w *world) refresh() {
 	r := cloud.Refresh{Began: w.now, Full: []scoping.Kind{scoping.User, scoping.Group}, Tokens: map[string]string{}}
 	page, set := cloud.Page{}, []string{}
+	var told []cloud.Removal
 	for _, n := range slices.Sorted(maps.Keys(w.people)) {
 		p := w.people[n]
 		values := cloud.Values{cloud.UPN: {p.name + "@contoso.test"}, cloud.DisplayName: {p.name}, "department": {p.dept}, cloud.Enabled: {strconv.FormatBool(p.enabled)}, "employeeId": {strconv.Itoa(cmp.Or(p.employee, n))}}
 		switch {
 		case p.purged:
+			if p.told {
+				told = append(told, cloud.Removal{ID: cloudID(n), Kind: scoping.User, Hard: true})
+			}
 		case p.gone:
 			r.Deleted = append(r.Deleted, cloud.Object{ID: cloudID(n), Kind: scoping.User, Values: values, Deleted: true})
 		default:
@@ -230,6 +246,7 @@ func (w *world) refresh() {
 	page.Upserts = append(page.Upserts, cloud.Upsert{ID: group, Kind: scoping.Group, Values: cloud.Values{cloud.DisplayName: {"Hired"}, "securityEnabled": {"true"}}, AddMembers: set})
 	r.Pages = []cloud.Page{page}
 	w.cache.Commit(r)
+	w.cache.Apply(cloud.Page{Removed: told}, w.now)
 }
 
 // The directory as the census sees it.
@@ -277,6 +294,15 @@ func (w *world) Reading() uint64                                { return w.readi
 func (w *world) Changed() (map[scoping.ObjectID]struct{}, bool) { return nil, true }
 func (w *world) AsOf(string) (directory.AsOf, string, bool) {
 	return directory.AsOf{Invocation: w.current().id}, w.reads, true
+}
+
+func (w *world) Linked(_, of string) (out []scoping.GUID) {
+	for g, e := range w.seen {
+		if !e.deleted && slices.Contains(e.values[link], of) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 func (w *world) Root(context.Context, string) (scoping.GUID, string, error) {
@@ -341,6 +367,9 @@ func (w *world) Deliver(ctx context.Context, _ string, d engine.Delivery, permit
 	write := provision.Write{Target: *d.Provision, Values: *p.Values}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if x := w.onEnabling; x != none && write.Disabled != nil && !write.Disabled.To {
+		happens, w.onEnabling = x, none
+	}
 	do := func() engine.DeliveryResult { return w.apply(write) }
 	switch happens {
 	case before:
@@ -364,7 +393,7 @@ func (c *controller) find(l provision.Look) (out []provision.Found) {
 			if !hit {
 				continue
 			}
-			f := provision.Found{Term: i, Object: g, DN: "CN=" + e.cn, Parent: e.parent, Deleted: e.deleted, Class: "user", USN: e.usn, Values: maps.Clone(e.values)}
+			f := provision.Found{Term: i, Object: g, DN: "CN=" + e.cn, Parent: e.parent, Deleted: e.deleted, Class: "user", Protected: e.protected, USN: e.usn, Values: maps.Clone(e.values)}
 			f.Values["cn"], f.Values["userAccountControl"] = []string{e.cn}, []string{map[bool]string{false: "512", true: "514"}[e.off]}
 			out = append(out, f)
 		}
@@ -381,6 +410,9 @@ func (w *world) apply(x provision.Write) engine.DeliveryResult {
 	c := w.at(x.Controller, x.Invocation)
 	if c == nil {
 		return no(provision.OtherController)
+	}
+	if w.refuses != "" {
+		return no(w.refuses)
 	}
 	living := func(f func(*entry) bool) bool {
 		for _, e := range c.entries {
@@ -406,10 +438,12 @@ func (w *world) apply(x provision.Write) engine.DeliveryResult {
 		c.entries[n.guid], e = n, n
 	case e == nil || e.deleted:
 		return no(provision.Vanished)
-	case x.Op != provision.Join && !slices.Contains(e.values[x.Link.Attribute], x.Link.Value), x.Op == provision.Join && first(e.values[x.Link.Attribute]) != x.WasLink:
+	case !x.ByGUID && first(e.values[x.Link.Attribute]) != map[bool]string{true: x.WasLink, false: x.Link.Value}[x.Op == provision.Join || x.Altered]:
 		return no(provision.Precondition)
-	case e.parent != hires:
+	case !x.ByGUID && e.parent != hires:
 		return no(provision.Outside)
+	case e.parent != hires && !w.mayEverywhere:
+		return no(provision.NoRights)
 	case x.Op == provision.Join:
 		e.values[x.Link.Attribute], e.native = []string{x.Link.Value}, false
 	case x.Op == provision.Rename:

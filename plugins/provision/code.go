@@ -34,6 +34,15 @@ func Codes() []Code {
 		Unreachable, Expired, Refused, Repeated, NoAgent, Failed}
 }
 
+// Refusal reports whether a directory would not do it: tried again at once it says the same.
+func (c Code) Refusal() bool {
+	switch c {
+	case NoRights, Protected, Invalid, NoAttribute, NotEmpty, ReadOnly, Outside, NoContainer:
+		return true
+	}
+	return false
+}
+
 // Known reports whether the code is one of them. Whoever hears another one after a permit is in doubt.
 func (c Code) Known() bool {
 	for _, k := range Codes() {

@@ -42,7 +42,7 @@ type Link struct {
 //
 // Whoever carries it out writes at the controller of Controller and Invocation and nowhere else; reads the DN of Object and of containers by GUID over the connection that writes;
 // makes sure that the object lies below Root before and after (code outside; before, below one of Roots will do), is of the Kind and not protected, and, but for an Add, that it holds the Link (code precondition); and
-// reads it again by GUID afterwards.
+// reads it again by GUID afterwards. Altered and ByGUID say which of that is not asked: whoever leaves is disabled whatever became of the account's link and place meanwhile.
 type Target struct {
 	Op         Op           `json:"op"`
 	Kind       scoping.Kind `json:"kind"`               // a user or a group
@@ -54,7 +54,11 @@ type Target struct {
 	// Roots are further containers that the policy gives to the engine: an object may come from there, since another assignment brings it now.
 	Roots   []scoping.GUID `json:"roots,omitempty"`
 	Link    Link           `json:"link"`
-	WasLink string         `json:"wasLink,omitempty"` // with Join: the value that it has instead; empty: none. Another one is code precondition
+	WasLink string         `json:"wasLink,omitempty"` // with Join and Altered: the value that it has instead; empty: none. Another one is code precondition
+	// Altered says that somebody else changed the link of an object that is linked all the same: it is known by its objectGUID, and shows WasLink. Not with Add, Join and Delete.
+	Altered bool `json:"altered,omitempty"`
+	// ByGUID says of a Modify that does nothing but disable that the object is known by its objectGUID alone: it may lie outside Root, and its link is not looked at.
+	ByGUID bool `json:"byGUID,omitempty"`
 }
 
 // Values is what is written, and what has to be there for it. It comes with the permit.
@@ -121,8 +125,10 @@ func (t Target) Valid() error {
 		return wrong("of a %q", t.Kind)
 	case t.Controller == "" || t.Invocation.IsZero():
 		return wrong("it names no controller")
-	case t.WasLink != "" && (t.Op != Join || (Link{t.Link.Attribute, t.WasLink}).Valid() != nil):
+	case t.WasLink != "" && (t.Op != Join && !t.Altered || !utf8.ValidString(t.WasLink) || strings.ContainsRune(t.WasLink, 0)):
 		return wrong("%s in place of link %q", t.Op, t.WasLink)
+	case t.Altered && (t.Op == Add || t.Op == Join || t.Op == Delete || t.ByGUID || t.WasLink == t.Link.Value), t.ByGUID && t.Op != Modify:
+		return wrong("a %s of what is known by its objectGUID", t.Op)
 	case t.Root.IsZero():
 		return wrong("it names no container of the policy")
 	case adds != t.Object.IsZero():
@@ -167,6 +173,9 @@ func (w Write) Valid() error {
 	}
 	if v.Disabled != nil && (w.Kind != scoping.User || v.Disabled.Was == v.Disabled.To) {
 		return wrong("it disables nothing")
+	}
+	if w.ByGUID && (v.Disabled == nil || !v.Disabled.To || len(v.Set) > 0) {
+		return wrong("what is known by its objectGUID alone is disabled and nothing else")
 	}
 	return errors.Join(w.sets(), w.refs())
 }

@@ -3,6 +3,7 @@ package cloud
 import (
 	"cmp"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,7 @@ type Cache struct {
 	tokens  map[string]string
 	tracked []string // registered extensions of users that a refresh reads as well, sorted
 	loaded  map[scoping.Kind]bool
+	purged  map[string]int  // ids of which the tenant's own changes said that they were deleted for good, numbered in that order
 	dirty   map[string]bool // ids whose saved records are out of date
 	headers bool            // tokens, loaded kinds or upTo changed since the last save
 	upTo    uint64          // the last log record whose settlements the overlay knows
@@ -304,6 +306,51 @@ func (c *Cache) Loaded(kind scoping.Kind) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.loaded[kind]
+}
+
+// maxPurged is how many ids of objects that were deleted for good are remembered.
+const maxPurged = 10_000
+
+// Purged reports whether the tenant's own changes said of an object that it was deleted for good. That a full reading does not show it says nothing of the kind, and of those that said so long ago
+// it may be forgotten.
+func (c *Cache) Purged(id string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	_, is := c.purged[id]
+	return is
+}
+
+// purge remembers, or forgets, that an object was deleted for good. The lock is held.
+func (c *Cache) purge(id string, is bool) {
+	if _, was := c.purged[id]; was == is {
+		return
+	}
+	c.headers = true
+	if !is {
+		delete(c.purged, id)
+		return
+	}
+	inOrder := c.purges()
+	if len(inOrder) == maxPurged {
+		delete(c.purged, inOrder[0])
+	}
+	last := 0
+	if len(inOrder) > 0 {
+		last = c.purged[inOrder[len(inOrder)-1]]
+	}
+	c.remember(strings.Clone(id), last+1)
+}
+
+func (c *Cache) remember(id string, n int) {
+	if c.purged == nil {
+		c.purged = map[string]int{}
+	}
+	c.purged[id] = n
+}
+
+// purges returns the ids of what was deleted for good, in order.
+func (c *Cache) purges() []string {
+	return slices.SortedFunc(maps.Keys(c.purged), func(a, b string) int { return cmp.Compare(c.purged[a], c.purged[b]) })
 }
 
 // find gives the visible objects whose field has the value and that pass keep, in id order.

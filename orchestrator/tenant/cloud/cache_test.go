@@ -314,7 +314,7 @@ func TestSaveHandsOverOnlyWhatChanged(t *testing.T) {
 	}
 	c.Settled(rename("a", "AA"), done("a"), at(5))
 	c.Apply(cloud.Page{Removed: []cloud.Removal{{ID: "b", Kind: scoping.User, Hard: true}}}, at(6))
-	if got := save(); !slices.Equal(got, []string{"o/a", "o/b", "w/a", "w/b"}) {
+	if got := save(); !slices.Equal(got, []string{"h", "o/a", "o/b", "w/a", "w/b"}) { // the header has who was deleted for good
 		t.Fatalf("saved: %v", got)
 	}
 	back := cloud.NewCache(delay)
@@ -322,6 +322,27 @@ func TestSaveHandsOverOnlyWhatChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameCache(t, back, c)
+	if !back.Purged("b") || back.Purged("a") {
+		t.Error("who was deleted for good is not remembered")
+	}
+}
+
+// That somebody was deleted for good is the word of the tenant's changes: what a full reading does not show says nothing of the kind, and who is shown again was not.
+func TestOnlyTheTenantsChangesSayThatSomebodyIsGoneForGood(t *testing.T) {
+	c := cloud.NewCache(0)
+	user := func(id string) cloud.Upsert {
+		return cloud.Upsert{ID: id, Kind: scoping.User, Values: cloud.Values{cloud.DisplayName: {id}}}
+	}
+	c.Commit(cloud.Refresh{Began: at(1), Full: []scoping.Kind{scoping.User}, Pages: []cloud.Page{{Upserts: []cloud.Upsert{user("a"), user("b"), user("c")}}}})
+	c.Commit(cloud.Refresh{Began: at(2), Full: []scoping.Kind{scoping.User}, Pages: []cloud.Page{{Upserts: []cloud.Upsert{user("b"), user("c")}}}})
+	c.Apply(cloud.Page{Removed: []cloud.Removal{{ID: "b", Kind: scoping.User, Hard: true}, {ID: "c", Kind: scoping.User}}}, at(3))
+	if c.Purged("a") || !c.Purged("b") || c.Purged("c") {
+		t.Errorf("%t %t %t", c.Purged("a"), c.Purged("b"), c.Purged("c"))
+	}
+	c.Apply(cloud.Page{Upserts: []cloud.Upsert{user("b")}}, at(4))
+	if c.Purged("b") {
+		t.Error("who is there is gone for good")
+	}
 }
 
 func TestUnfinishedSaveComesAgain(t *testing.T) {

@@ -110,6 +110,7 @@ func (m *merge) page(p Page) {
 }
 
 func (m *merge) upsert(u Upsert) {
+	m.c.purge(u.ID, false)
 	anew := m.full[u.Kind] && !m.seen[u.ID] // the first of a full reading is the whole object
 	if m.full[u.Kind] {
 		m.seen[u.ID] = true
@@ -179,6 +180,7 @@ func (m *merge) remove(r Removal) {
 	if m.full[r.Kind] && !r.Hard {
 		m.seen[r.ID] = true
 	}
+	m.c.purge(r.ID, r.Hard && !m.full[r.Kind])
 	m.base(r.ID, func(s *slot) {
 		o, known := s.baseObject()
 		if r.Hard {
@@ -206,6 +208,7 @@ func (m *merge) deleted(o Object) {
 	if m.full[o.Kind] {
 		m.seen[o.ID] = true
 	}
+	m.c.purge(o.ID, false)
 	o.Deleted = true
 	m.base(o.ID, func(s *slot) { s.put(encodeRecord(o), o.Members) })
 }

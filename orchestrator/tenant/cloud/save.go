@@ -28,6 +28,7 @@ type header struct {
 	Tokens  map[string]string `json:"tokens,omitempty"`
 	Loaded  []scoping.Kind    `json:"loaded,omitempty"`
 	UpTo    uint64            `json:"upTo,omitempty"`
+	Purged  []string          `json:"purged,omitempty"`
 }
 
 // unsaved is what one Save handed out.
@@ -92,7 +93,7 @@ func (c *Cache) hand(x *unsaved, put func(key string, value []byte) error) error
 }
 
 func (c *Cache) header() ([]byte, error) {
-	return json.Marshal(header{Version: recordVersion, Tokens: c.tokens, Loaded: slices.Sorted(maps.Keys(c.loaded)), UpTo: c.upTo})
+	return json.Marshal(header{Version: recordVersion, Tokens: c.tokens, Loaded: slices.Sorted(maps.Keys(c.loaded)), UpTo: c.upTo, Purged: c.purges()})
 }
 
 // objectRecord encodes the base of one object; nil where there is none.
@@ -166,6 +167,9 @@ func (c *Cache) loadHeader(value []byte) error {
 		c.tokens = h.Tokens
 	}
 	c.upTo = h.UpTo
+	for n, id := range h.Purged {
+		c.remember(id, n)
+	}
 	for _, k := range h.Loaded {
 		c.loaded[k] = true
 	}

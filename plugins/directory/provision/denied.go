@@ -45,7 +45,10 @@ func written(w provision.Write) []string {
 	if w.Op == provision.Rename {
 		return []string{"cn", "name"}
 	}
-	out := []string{w.Link.Attribute}
+	var out []string
+	if !w.ByGUID && (!w.Altered || w.WasLink != "") {
+		out = append(out, w.Link.Attribute)
+	}
 	for _, s := range w.Set {
 		out = append(out, s.Attribute)
 	}

@@ -53,10 +53,17 @@ func (h *hand) join(ctx context.Context, w provision.Write) Outcome {
 	return h.verify(ctx, w, nil)
 }
 
-// stillOurs are the changes by which a modification comes to nothing where the link is another one.
-func (h *hand) stillOurs() []write.Change {
-	l := h.target.Link
-	return []write.Change{{Op: write.Delete, Attr: l.Attribute, Values: texts(l.Value)}, {Op: write.Add, Attr: l.Attribute, Values: texts(l.Value)}}
+// stillOurs are the changes by which a modification comes to nothing where the link is another one than it was. Of what shows none there is no such change: that it has no value is no condition
+// over LDAP, and its objectGUID is.
+func (h *hand) stillOurs() (out []write.Change) {
+	t := h.target
+	if t.ByGUID {
+		return nil
+	}
+	for _, v := range shown(t) {
+		out = append(out, write.Change{Op: write.Delete, Attr: t.Link.Attribute, Values: texts(v)}, write.Change{Op: write.Add, Attr: t.Link.Attribute, Values: texts(v)})
+	}
+	return out
 }
 
 // difference deletes what is only in Was and adds what is only in To.

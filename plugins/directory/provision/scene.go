@@ -25,6 +25,10 @@ type scene struct {
 // scene reads what a write is about, and refuses what stands in its way.
 func (h *hand) scene(ctx context.Context) (at scene, err error) {
 	t := h.target
+	if t.ByGUID {
+		at.object, err = h.object(ctx)
+		return at, err
+	}
 	if !t.Container.IsZero() {
 		what := "the container"
 		if t.Container == t.Root {
@@ -142,6 +146,8 @@ func (h *hand) object(ctx context.Context) (directory.Entry, error) {
 		return e, stop(provision.Protected, "%q is never written: %s", e.DN, why)
 	case e.Kind() != t.Kind:
 		return e, stop(provision.Protected, "%q is a %s and not a %s", e.DN, e.Kind(), t.Kind)
+	case t.ByGUID:
+		return e, nil
 	case !slices.Equal(e.Texts(t.Link.Attribute), shown(t)):
 		return e, stop(provision.Precondition, "%s of %q is %q and not %q: it is not what it was linked to", t.Link.Attribute, e.DN, e.Texts(t.Link.Attribute), shown(t))
 	}
@@ -151,7 +157,7 @@ func (h *hand) object(ctx context.Context) (directory.Entry, error) {
 // shown is what the object of a target has to show as its link before the write.
 func shown(t provision.Target) []string {
 	switch {
-	case t.Op != provision.Join:
+	case t.Op != provision.Join && !t.Altered:
 		return []string{t.Link.Value}
 	case t.WasLink == "":
 		return nil

@@ -14,7 +14,7 @@ func targetOut(t *provision.Target) *enginepb.ProvisionTarget {
 		return nil
 	}
 	to := &enginepb.ProvisionTarget{Op: string(t.Op), Kind: string(t.Kind), Controller: t.Controller, Invocation: guidOut(t.Invocation), Object: guidOut(t.Object),
-		Container: guidOut(t.Container), Root: guidOut(t.Root), LinkAttribute: t.Link.Attribute, LinkValue: t.Link.Value, WasLink: t.WasLink}
+		Container: guidOut(t.Container), Root: guidOut(t.Root), LinkAttribute: t.Link.Attribute, LinkValue: t.Link.Value, WasLink: t.WasLink, Altered: t.Altered, ByGuid: t.ByGUID}
 	for _, g := range t.Roots {
 		to.Roots = append(to.Roots, guidOut(g))
 	}
@@ -27,7 +27,7 @@ func targetIn(t *enginepb.ProvisionTarget) (*provision.Target, error) {
 		return nil, nil
 	}
 	to := &provision.Target{Op: provision.Op(t.Op), Kind: scoping.Kind(t.Kind), Controller: t.Controller, Link: provision.Link{Attribute: t.LinkAttribute, Value: t.LinkValue},
-		WasLink: t.WasLink}
+		WasLink: t.WasLink, Altered: t.Altered, ByGUID: t.ByGuid}
 	if err := guidsIn(map[*scoping.GUID][]byte{&to.Invocation: t.Invocation, &to.Object: t.Object, &to.Container: t.Container, &to.Root: t.Root}); err != nil {
 		return nil, err
 	}

@@ -3388,8 +3388,10 @@ type ProvisionTarget struct {
 	Root          []byte                 `protobuf:"bytes,7,opt,name=root,proto3" json:"root,omitempty"`             // objectGUID of the container that the policy names
 	LinkAttribute string                 `protobuf:"bytes,8,opt,name=link_attribute,json=linkAttribute,proto3" json:"link_attribute,omitempty"`
 	LinkValue     string                 `protobuf:"bytes,9,opt,name=link_value,json=linkValue,proto3" json:"link_value,omitempty"` // also the common name under which "add" makes it, which the directory keeps unique there
-	WasLink       string                 `protobuf:"bytes,10,opt,name=was_link,json=wasLink,proto3" json:"was_link,omitempty"`      // with "join", which gives the object its link and changes nothing else: the value that it has instead; empty: none
+	WasLink       string                 `protobuf:"bytes,10,opt,name=was_link,json=wasLink,proto3" json:"was_link,omitempty"`      // with "join", which gives the object its link and changes nothing else, and with altered: the value that it has instead; empty: none
 	Roots         [][]byte               `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"`                         // objectGUIDs of further containers that the policy gives to the engine: before the write the object may lie below one of these
+	Altered       bool                   `protobuf:"varint,12,opt,name=altered,proto3" json:"altered,omitempty"`                    // somebody else changed its link: it is known by its objectGUID and shows was_link. Not with "add", "join" and "delete"
+	ByGuid        bool                   `protobuf:"varint,13,opt,name=by_guid,json=byGuid,proto3" json:"by_guid,omitempty"`        // of a "modify" that only disables: it is known by its objectGUID alone, may lie outside root, and its link is not looked at
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3499,6 +3501,20 @@ func (x *ProvisionTarget) GetRoots() [][]byte {
 		return x.Roots
 	}
 	return nil
+}
+
+func (x *ProvisionTarget) GetAltered() bool {
+	if x != nil {
+		return x.Altered
+	}
+	return false
+}
+
+func (x *ProvisionTarget) GetByGuid() bool {
+	if x != nil {
+		return x.ByGuid
+	}
+	return false
 }
 
 // ProvisionValues are what is written. A user is added disabled (userAccountControl 514), with a password of 32 characters from four classes that is made by
@@ -4805,7 +4821,7 @@ const file_engine_proto_rawDesc = "" +
 	"\x06unlock\x18\x06 \x01(\bR\x06unlock\x12\x10\n" +
 	"\x03own\x18\a \x03(\tR\x03own\x12?\n" +
 	"\tprovision\x18\b \x01(\v2!.tandem.engine.v1.ProvisionTargetR\tprovision\x123\n" +
-	"\x04look\x18\t \x01(\v2\x1f.tandem.engine.v1.ProvisionLookR\x04look\"\xb6\x02\n" +
+	"\x04look\x18\t \x01(\v2\x1f.tandem.engine.v1.ProvisionLookR\x04look\"\xe9\x02\n" +
 	"\x0fProvisionTarget\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1e\n" +
@@ -4823,7 +4839,9 @@ const file_engine_proto_rawDesc = "" +
 	"link_value\x18\t \x01(\tR\tlinkValue\x12\x19\n" +
 	"\bwas_link\x18\n" +
 	" \x01(\tR\awasLink\x12\x14\n" +
-	"\x05roots\x18\v \x03(\fR\x05roots\"\xf9\x01\n" +
+	"\x05roots\x18\v \x03(\fR\x05roots\x12\x18\n" +
+	"\aaltered\x18\f \x01(\bR\aaltered\x12\x17\n" +
+	"\aby_guid\x18\r \x01(\bR\x06byGuid\"\xf9\x01\n" +
 	"\x0fProvisionValues\x120\n" +
 	"\x03set\x18\x01 \x03(\v2\x1e.tandem.engine.v1.ProvisionSetR\x03set\x122\n" +
 	"\x04refs\x18\x02 \x03(\v2\x1e.tandem.engine.v1.ProvisionRefR\x04refs\x12=\n" +
