@@ -174,20 +174,24 @@ func (s *season) leave() {
 	s.t.Helper()
 	ended, left, purged := s.ids[40], s.ids[41], s.ids[42]
 	s.must(s.model.UpdateUser(ended, map[string]any{"accountEnabled": false}))
-	s.wants("a contract ends", updates, 1)
-	s.must(s.model.RemoveMember(s.group, left))
-	s.wants("the first one leaves", held, 1)
-	if s.enabled(ended) || !s.enabled(left) {
-		s.t.Error("whose contract ended is enabled, or who left was disabled without a person's word")
+	s.wants("the first contract ends", held, 1)
+	if !s.enabled(ended) {
+		s.t.Error("whose contract ended is disabled without a person's word, as the first one")
 	}
 	s.approve(ledger.Destructive, 1)
-	if s.enabled(left) {
-		s.t.Error("who left is enabled")
+	s.must(s.model.RemoveMember(s.group, left))
+	s.wants("one leaves", updates, 1)
+	if s.enabled(ended) || s.enabled(left) {
+		s.t.Error("whose contract ended, or who left, is enabled")
 	}
 	s.must(s.model.Delete(tenant.User, purged))
 	s.wants("one is deleted in the tenant", updates, 1)
 	s.must(s.model.Purge(purged))
 	s.people--
+	if r := s.sync(); r.Held != 0 || !slices.ContainsFunc(r.Errors, func(p run.Problem) bool { return p.Code == "purging" }) {
+		s.t.Errorf("one is purged, as the tenant says: %+v", r)
+	}
+	s.clock.jump(3 * time.Minute) // the tenant's delay
 	s.wants("one is purged", held, 1)
 	if s.enabled(purged) {
 		s.t.Error("who was purged is enabled")

@@ -190,10 +190,10 @@ func TestAHireInTheTenantBecomesAnAccount(t *testing.T) {
 		otto := w.hire(4, nil)
 		r = w.brings() // before anybody brings him to the tenant
 		errs := slices.DeleteFunc(w.tandem.Host().Debts(), func(d answer.Debt) bool { return !d.Key.Object.IsCloud() })
-		if r.Held != 1 || len(errs) != 1 || errs[0].Name != "Hire Number4" || errs[0].Reason != "join" || errs[0].Owner != "cloudsync" {
+		if r.Held != 1 || len(errs) != 1 || errs[0].Name != "Hire Number4" || errs[0].Reason != "join-outside" || errs[0].Owner != "cloudsync" {
 			t.Errorf("%+v %+v", errs, r)
 		}
-		if o, err := w.tandem.Host().Object(t.Context(), otto); err != nil || len(o.Waits) != 1 || o.Features[0].Assignment != "new hires" || len(o.Journal) == 0 {
+		if o, err := w.tandem.Host().Object(t.Context(), otto); err != nil || len(o.Waits) != 0 || o.Features[0].Assignment != "new hires" || len(o.Journal) == 0 {
 			t.Errorf("%v %+v", err, o)
 		}
 		if r := w.sync(); r.Failed != 1 || !slices.ContainsFunc(r.Errors, func(p run.Problem) bool { return p.Code == "linked-elsewhere" }) {

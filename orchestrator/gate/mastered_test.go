@@ -35,6 +35,17 @@ func TestWhatLiesWhereObjectsAreBroughtIsNotMadeAgain(t *testing.T) {
 	})
 }
 
+// Nor of what shows the link of an object of the tenant, wherever it lies: an older state does not know what was made of whom. What the tenant has by this object's anchor a directory feeds.
+func TestWhatShowsALinkOfTheTenantIsNotMadeAgain(t *testing.T) {
+	shows := func(c *gate.Case) { c.Shows = "User_1" }
+	decideAll(t, newcomer, []variant{
+		{"a newcomer with a link", shows, nil, engine.Held, gate.CodeCloudMasteredQ},
+		{"who died", func(c *gate.Case) { c.Shows, c.Sight.Gone = "User_1", true }, nil, engine.Deferred, gate.CodeGone},
+		{"without the safeguard", func(c *gate.Case) { c.Shows, c.Without = "User_1", gate.LinksHeeded }, nil, engine.Applied, ""},
+	})
+	decideAll(t, linked, []variant{{"one that the ledger knows", nil, nil, engine.Unchanged, ""}})
+}
+
 // The password of such an account is the directory's, but for the one that it was made with.
 func TestThePasswordThatNobodyKnowsIsNotHandedOver(t *testing.T) {
 	made := credential.Stamp{Version: 1, Changed: time.Unix(1_700_000_000, 0), Invocation: guid(9), USN: 4}

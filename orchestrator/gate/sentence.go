@@ -22,7 +22,7 @@ var sentences = map[Code]string{
 	CodeEpoch:          "its engine read it before its owner changed; the next run reads it again",
 	CodeCeiling:        "the run was only to be judged",
 	CodeCloudMastered:  "it was made of an object of the tenant, whose values go to the directory",
-	CodeCloudMasteredQ: "it lies where objects of the tenant are brought, and nothing tells that it was made of one: move it elsewhere if it is the directory's own",
+	CodeCloudMasteredQ: "it lies where objects of the tenant are brought, or shows the link of one, and the ledger does not know it by that",
 	CodeNobodyKnows:    "its password was made with the account, and nobody knows it: set one",
 
 	CodeUnclaimed: "it moved here from another engine, and the rules of this one leave it out",

@@ -313,3 +313,37 @@ func TestAReadOnlyControllerIsNamed(t *testing.T) {
 	w.change(site, "msDS-isRODC", "TRUE")
 	w.wants("add", w.carry(add, provision.Values{Set: set("sAMAccountName", "x")}), provision.ReadOnly, s.Controller().URL)
 }
+
+// Of an object whose link others changed the write goes on by objectGUID, on the condition that it shows what it showed; and whoever leaves is disabled wherever the account lies.
+func TestAnObjectIsKnownByItsGUIDWhateverItsLinkShows(t *testing.T) {
+	everywhere(t, func(w *world) {
+		tt, g := w.user("eve")
+		dn := "CN=" + tt.Link.Value + "," + w.ou
+		mod := w.of(tt, g, provision.Modify)
+		w.wants("enable", w.carry(mod, provision.Values{Disabled: &provision.Switch{Was: true, To: false}}), provision.Done)
+		w.change(dn, w.link, "somebody's")
+		w.wants("by its link", w.carry(mod, provision.Values{Set: set("title", "a")}), provision.Precondition)
+		altered := mod
+		altered.Altered, altered.WasLink = true, "somebody's"
+		w.wants("as it is shown", w.carry(altered, provision.Values{Set: set("title", "a")}), provision.Done)
+		w.has(dn, "title", "a")
+		w.has(dn, w.link, "somebody's")
+		altered.WasLink = "another's"
+		w.wants("with another link than was seen", w.carry(altered, provision.Values{Set: set("sn", "b")}), provision.Precondition)
+		w.change(dn, w.link)
+		altered.WasLink = ""
+		w.wants("without a link", w.carry(altered, provision.Values{Set: set("sn", "b")}), provision.Done)
+		w.has(dn, "sn", "b")
+		off := mod
+		off.ByGUID = true
+		w.wants("more than disabling", w.carry(off, provision.Values{Set: set("info", "c"), Disabled: &provision.Switch{Was: false, To: true}}), provision.Failed)
+		w.wants("disable", w.carry(off, provision.Values{Disabled: &provision.Switch{Was: false, To: true}}), provision.Done)
+		w.has(dn, "userAccountControl", "514")
+		w.change(dn, "userAccountControl", "512")
+		w.ok(w.admin.ModifyDN(ldap.NewModifyDNRequest(dn, "CN="+tt.Link.Value, true, w.other)))
+		o := w.carry(off, provision.Values{Disabled: &provision.Switch{Was: false, To: true}})
+		if o.Code != provision.Done && (o.Code != provision.NoRights || !strings.Contains(o.Reason, "userAccountControl")) {
+			w.Errorf("disable outside the container: %+v", o)
+		}
+	})
+}
