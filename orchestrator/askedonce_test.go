@@ -84,7 +84,7 @@ func (a *acme) idle() {
 
 func (w *world) records() uint64 {
 	w.t.Helper()
-	n, _, err := w.tandem.Host().VerifyLog(w.t.Context())
+	_, n, _, err := w.tandem.Host().VerifyLog(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func TestAFloodingEngineIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.sync("connect", engine.ProfileFull)
-	records, _, err := w.tandem.Host().VerifyLog(t.Context())
+	_, records, _, err := w.tandem.Host().VerifyLog(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestAFloodingEngineIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, _, err := w.tandem.Host().VerifyLog(t.Context())
+	_, after, _, err := w.tandem.Host().VerifyLog(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 // exactly size bytes and put reads all of it. Indexes are not part of a backup. A Memory has no files to give. Whoever makes the
 // backup may add files of his own under SavedName.
 func (s *Store) Backup(ctx context.Context, put func(name string, size int64, content io.Reader) error) error {
+	pinned, _, release := s.log.hold() // what is pruned while control is copied is in that copy's log still
+	defer release()
 	k, ok := s.control.kv.(*boltKV)
 	if !ok {
 		return errors.New("back up state: only a state folder on disk can be backed up")
@@ -22,8 +24,9 @@ func (s *Store) Backup(ctx context.Context, put func(name string, size int64, co
 	if err != nil {
 		return fmt.Errorf("back up control: %w", err)
 	}
-	segments, _ := s.log.snapshot()
-	for _, g := range segments {
+	segments, _, done := s.log.hold()
+	defer done()
+	for _, g := range append(before(pinned, segments), segments...) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -33,6 +36,16 @@ func (s *Store) Backup(ctx context.Context, put func(name string, size int64, co
 		}
 	}
 	return nil
+}
+
+// before returns the segments that stand before others.
+func before(some, others []segment) (out []segment) {
+	for _, g := range some {
+		if len(others) > 0 && g.header.first < others[0].header.first {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // copyTo gives put one committed state of the file.

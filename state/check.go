@@ -96,9 +96,13 @@ func checkPrecious(ctx context.Context, dir string) []Problem {
 	control := filepath.Join(dir, controlFile)
 	var seq uint64
 	var hash [32]byte
+	begins := beginning{first: 1}
 	k, err := openControl(dir, true)
 	if err == nil {
 		err = k.view(ctx, func(tx Tx) (err error) {
+			if begins, err = keptBeginning(tx); err != nil {
+				return err
+			}
 			if seq, hash, err = keptHead(tx); err != nil {
 				return err
 			}
@@ -111,7 +115,7 @@ func checkPrecious(ctx context.Context, dir string) []Problem {
 		add(control, err)
 	}
 	fs := diskFiles{dir: filepath.Join(dir, logDir), readOnly: true}
-	log, err := openLog(fs, &space{}, Options{}, true)
+	log, err := openLog(fs, &space{}, Options{}, begins, true)
 	if err != nil {
 		add(fs.dir, err)
 		return problems

@@ -25,6 +25,8 @@ var (
 	ErrDamaged = errors.New("state is damaged")
 	// ErrVersion says that a file has a format that this program does not know; the error is a *VersionError.
 	ErrVersion = errors.New("unknown state format")
+	// ErrPruned says that a record was removed from the log.
+	ErrPruned = errors.New("the record was pruned from the log")
 	// ErrIndexUnusable says that an index file is damaged or has another format: remove it and rebuild.
 	ErrIndexUnusable = errors.New("index is unusable and must be rebuilt")
 	// ErrCrashed is what everything of a Memory returns between Crash and Reopen.

@@ -35,6 +35,15 @@ func Failpoints() []string {
 	}
 }
 
+// The steps of pruning, beside those of the commit that notes it.
+const (
+	FailPruneBeforeRemove = "log.prune.before-remove" // of each segment
+	FailPruneAfterRemove  = "log.prune.after-remove"
+)
+
+// PruneFailpoints lists them: apart from Failpoints, since only pruning reaches them.
+func PruneFailpoints() []string { return []string{FailPruneBeforeRemove, FailPruneAfterRemove} }
+
 // reach calls the hook, if there is one.
 func (h Hook) reach(point string) error {
 	if h == nil {

@@ -29,11 +29,12 @@ type world struct {
 	owed         map[string]bool   // tried records that a commit owes
 	control      map[string]string // key → last acknowledged value
 	maybe        map[string]string // key → value tried and not acknowledged
+	pruned       map[string]bool   // log records that were, or may have been, removed
 	seq          int
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, control: map[string]string{}, maybe: map[string]string{}, owed: map[string]bool{}}
+	return &world{t: t, control: map[string]string{}, maybe: map[string]string{}, owed: map[string]bool{}, pruned: map[string]bool{}}
 }
 
 func (w *world) name() string {
@@ -52,7 +53,39 @@ func (w *world) step() error {
 	if _, err := w.s.AppendOwed(bg); err != nil {
 		return err
 	}
+	if err := w.prune(); err != nil {
+		return err
+	}
 	return w.index()
+}
+
+// prune removes all segments but the last two, once a record says from where on a reader needs none of them.
+func (w *world) prune() error {
+	if err := w.s.EndSegment(bg); err != nil {
+		return err
+	}
+	ended := w.s.Segments()
+	if len(ended) < 2 {
+		return nil
+	}
+	base := w.name()
+	w.tried = append(w.tried, base, w.name(), w.name())
+	last, err := w.s.Log.Append(bg, [][]byte{[]byte(base), []byte(w.tried[len(w.tried)-2]), []byte(w.tried[len(w.tried)-1])})
+	if err != nil {
+		return err
+	}
+	w.acked = append(w.acked, w.tried[len(w.tried)-3:]...)
+	first := ended[len(ended)-1].First
+	err = w.s.Log.Read(bg, 1, func(seq uint64, r []byte) error {
+		if seq < first {
+			w.pruned[string(r)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return w.s.Prune(bg, first, last-2)
 }
 
 func (w *world) append() error {
@@ -111,10 +144,19 @@ func (w *world) check(where string) {
 	w.t.Helper()
 	count := map[string]int{}
 	must(w.t, w.s.Log.Verify(bg))
-	must(w.t, w.s.Log.Read(bg, 1, func(_ uint64, r []byte) error {
+	first, base := w.s.Beginning()
+	next := first
+	must(w.t, w.s.Log.Read(bg, 1, func(seq uint64, r []byte) error {
+		if seq != next {
+			w.t.Fatalf("%s: record %d is read where %d should be", where, seq, next)
+		}
+		next++
 		count[string(r)]++
 		return nil
 	}))
+	if base != 0 && (base < first || base >= next) {
+		w.t.Fatalf("%s: a reader would begin at record %d of %d to %d", where, base, first, next-1)
+	}
 	tried := map[string]bool{}
 	for _, r := range w.tried {
 		tried[r] = true
@@ -125,12 +167,12 @@ func (w *world) check(where string) {
 		}
 	}
 	for _, r := range w.acked {
-		if count[r] != 1 {
+		if count[r] != 1 && !w.pruned[r] {
 			w.t.Fatalf("%s: acknowledged record %q is lost", where, r)
 		}
 	}
 	for i := 0; i < len(w.tried); i += 3 {
-		if n := count[w.tried[i]] + count[w.tried[i+1]] + count[w.tried[i+2]]; n != 0 && n != 3 {
+		if n := count[w.tried[i]] + count[w.tried[i+1]] + count[w.tried[i+2]]; n != 0 && n != 3 && !w.pruned[w.tried[i]] {
 			w.t.Fatalf("%s: %d records of a batch of 3", where, n)
 		}
 	}
@@ -218,7 +260,7 @@ var errStopped = errors.New("stopped here")
 // registry that the work never reaches.
 func TestCrashAtEachFailpoint(t *testing.T) {
 	for _, backend := range []string{"memory", "disk"} {
-		for _, point := range state.Failpoints() {
+		for _, point := range append(state.Failpoints(), state.PruneFailpoints()...) {
 			if point == state.FailReserveRelease || point == state.FailOpenBeforeCut {
 				continue // below: they need a full disk and a torn log
 			}

@@ -32,11 +32,16 @@ type segmentLog struct {
 
 	mu       sync.RWMutex // guards what follows; writers also hold writeMu
 	segments []*segment
+	begins   beginning
+	readers  int    // readings under way
+	retired  []file // of removed segments, which readers may still read
 	seq      uint64
 	hash     [32]byte
 	owed     uint64
 	broken   error
 	closed   bool
+
+	leftover []string // files before the log's beginning; under writeMu
 }
 
 // appending is one call of Append waiting for its group.
@@ -272,6 +277,11 @@ func (l *segmentLog) rotate() error {
 	if n := len(l.segments); n > 0 && l.segments[n-1].size < l.maxSize {
 		return nil
 	}
+	return l.begin()
+}
+
+// begin begins a new segment.
+func (l *segmentLog) begin() error {
 	if err := l.hook.reach(FailRotateBeforeCreate); err != nil {
 		return err
 	}
@@ -351,5 +361,9 @@ func (l *segmentLog) Close() error {
 			errs = append(errs, s.f.Close())
 		}
 	}
+	for _, f := range l.retired {
+		errs = append(errs, f.Close())
+	}
+	l.retired = nil
 	return errors.Join(errs...)
 }

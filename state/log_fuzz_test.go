@@ -12,13 +12,13 @@ import (
 func openBytes(b []byte) (*segmentLog, error) {
 	m := newMemFiles(0)
 	m.files[segmentName(1)] = &memInode{data: bytes.Clone(b), synced: len(b), named: true}
-	return openLog(m, &space{res: m}, Options{}, false)
+	return openLog(m, &space{res: m}, Options{}, beginning{first: 1}, false)
 }
 
 // sample returns a segment of three groups: 1, 3 and 1 records.
 func sample(tb testing.TB) []byte {
 	m := newMemFiles(0)
-	l, err := openLog(m, &space{res: m}, Options{}, false)
+	l, err := openLog(m, &space{res: m}, Options{}, beginning{first: 1}, false)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -14,9 +14,9 @@ type TornTail struct {
 	Bytes  int64 // what stood behind
 }
 
-// openLog reads the segments' headers and the last segment whole, and cuts a torn tail (readOnly only passes over it).
-func openLog(fs files, sp *space, o Options, readOnly bool) (*segmentLog, error) {
-	l := &segmentLog{files: fs, space: sp, hook: o.Hook, maxSize: o.segmentSize(), readOnly: readOnly}
+// openLog reads the segments' headers and the last segment whole, and cuts a torn tail (readOnly only passes over it). What stands before the log's beginning is not looked at.
+func openLog(fs files, sp *space, o Options, begins beginning, readOnly bool) (*segmentLog, error) {
+	l := &segmentLog{files: fs, space: sp, hook: o.Hook, maxSize: o.segmentSize(), readOnly: readOnly, begins: begins}
 	if err := l.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open log: %w", err), l.Close())
 	}
@@ -30,7 +30,10 @@ func (l *segmentLog) load() error {
 	}
 	var kept []string
 	for _, name := range names {
-		if _, ok := segmentFirst(name); ok {
+		switch first, ok := segmentFirst(name); {
+		case ok && first < l.begins.first:
+			l.leftover = append(l.leftover, name)
+		case ok:
 			kept = append(kept, name)
 		}
 	}
@@ -39,13 +42,29 @@ func (l *segmentLog) load() error {
 			return err
 		}
 	}
-	if len(l.segments) == 0 {
+	if len(l.segments) == 0 && l.begins.first == 1 {
 		return nil
 	}
-	if first := l.segments[0]; first.header.first != 1 {
-		return &DamageError{File: l.files.path(first.name), Seq: 1, Why: "the segments before it are missing"}
+	if err := l.checkBeginning(); err != nil {
+		return err
 	}
 	return l.loadTail(l.segments[len(l.segments)-1])
+}
+
+// checkBeginning compares the first segment with the beginning that control notes.
+func (l *segmentLog) checkBeginning() error {
+	b := l.begins
+	if len(l.segments) == 0 {
+		return &DamageError{File: l.files.path(segmentName(b.first)), Seq: b.first, Why: "it is missing, and with it all that stays of a log whose first records were removed"}
+	}
+	first := l.segments[0]
+	switch {
+	case first.header.first != b.first:
+		return &DamageError{File: l.files.path(first.name), Seq: b.first, Why: "the segments before it are missing"}
+	case first.header.prev != b.prev:
+		return &DamageError{File: l.files.path(first.name), Seq: b.first, Why: "it does not continue the records that were removed"}
+	}
+	return nil
 }
 
 // loadSegment opens one segment. A last one whose header was never written whole holds nothing and is removed.

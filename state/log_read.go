@@ -135,8 +135,9 @@ func (l *segmentLog) ReadChained(ctx context.Context, from uint64, f func(LogEnt
 	if err := l.usable(false); err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
+	segments, head, release := l.hold()
+	defer release()
 	from = max(from, 1)
-	segments, head := l.snapshot()
 	for i, s := range segments {
 		until := head // the last record that must stand in this segment
 		if i+1 < len(segments) {
@@ -161,7 +162,8 @@ func (l *segmentLog) Pick(ctx context.Context, seqs []uint64, f func(LogEntry) e
 	if err := l.usable(false); err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
-	segments, head := l.snapshot()
+	segments, head, release := l.hold()
+	defer release()
 	for i, s := range segments {
 		until := head
 		if i+1 < len(segments) {
@@ -198,17 +200,6 @@ func (l *segmentLog) pick(ctx context.Context, r *segmentReader, seq uint64, f f
 		return l.endOf(r, err)
 	}
 	return f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Owed: e.owed})
-}
-
-// snapshot copies the segments and the head as they are now.
-func (l *segmentLog) snapshot() ([]segment, uint64) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	segments := make([]segment, len(l.segments))
-	for i, s := range l.segments {
-		segments[i] = *s
-	}
-	return segments, l.seq
 }
 
 // checkEvery is how many records pass between two looks at the context.
@@ -264,6 +255,8 @@ func (l *segmentLog) CheckHead(ctx context.Context, seq uint64, hash [32]byte) e
 			return &DamageError{File: l.files.path(""), Why: "the head kept has a hash but no record"}
 		}
 		return nil
+	case seq < l.first():
+		return l.checkRemoved(seq, hash)
 	case seq > head:
 		return &DamageError{File: l.files.path(""), Seq: seq,
 			Why: fmt.Sprintf("the log ends at record %d, the head kept says that %d was written", head, seq)}
@@ -279,6 +272,24 @@ func (l *segmentLog) CheckHead(ctx context.Context, seq uint64, hash [32]byte) e
 		return err
 	}
 	return l.sameHash(seq, found, hash)
+}
+
+// first returns the number of the first record.
+func (l *segmentLog) first() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.begins.first
+}
+
+// checkRemoved compares a head that lies before the log's beginning: of the last record that was removed the hash is known.
+func (l *segmentLog) checkRemoved(seq uint64, hash [32]byte) error {
+	l.mu.RLock()
+	b := l.begins
+	l.mu.RUnlock()
+	if seq == b.first-1 {
+		return l.sameHash(seq, b.prev, hash)
+	}
+	return fmt.Errorf("%w: record %d, the log begins with %d", ErrPruned, seq, b.first)
 }
 
 func (l *segmentLog) sameHash(seq uint64, found, kept [32]byte) error {

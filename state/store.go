@@ -58,6 +58,7 @@ type Store struct {
 	space   *space
 	hook    Hook
 	owedMu  sync.Mutex // one AppendOwed at a time
+	pruneMu sync.Mutex // one Prune at a time
 
 	mu      sync.Mutex // guards what follows
 	indexes map[string]*Index
@@ -183,7 +184,11 @@ func newFolder(dir, path string, readOnly bool) error {
 func assemble(k kv, fs files, sp *space, h home, holds func() Tenure, o Options) (*Store, error) {
 	s := &Store{home: h, space: sp, hook: o.Hook, indexes: map[string]*Index{}}
 	s.control = &controlStore{kv: k, hook: o.Hook, space: sp, holds: holds, prepare: s.bookkeep}
-	log, err := openLog(fs, sp, o, holds == nil)
+	begins, err := beginningOf(context.Background(), k)
+	if err != nil {
+		return nil, errors.Join(err, k.close())
+	}
+	log, err := openLog(fs, sp, o, begins, holds == nil)
 	if err != nil {
 		return nil, errors.Join(err, k.close())
 	}
@@ -193,6 +198,15 @@ func assemble(k kv, fs files, sp *space, h home, holds func() Tenure, o Options)
 		return nil, errors.Join(err, log.Close(), k.close())
 	}
 	return s, nil
+}
+
+// beginningOf reads where the log of a control store begins.
+func beginningOf(ctx context.Context, k kv) (b beginning, err error) {
+	err = k.view(ctx, func(tx Tx) error {
+		b, err = keptBeginning(tx)
+		return err
+	})
+	return b, err
 }
 
 // reconcile brings control and log together at opening.
@@ -212,7 +226,7 @@ func (s *Store) reconcile(ctx context.Context, readOnly bool) error {
 	if readOnly {
 		return nil
 	}
-	if err := s.skipPaid(ctx); err != nil {
+	if err := errors.Join(s.log.removeLeftover(), s.skipPaid(ctx)); err != nil {
 		return err
 	}
 	_, err = s.AppendOwed(ctx)

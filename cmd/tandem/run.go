@@ -261,64 +261,6 @@ func showRestored(w io.Writer, r api.Returned) {
 	}
 }
 
-func auditCommand() *cli.Command {
-	return &cli.Command{Name: "audit", Usage: "the journal", Subcommands: []*cli.Command{
-		{Name: "list", Usage: "its records; JSON: one a line", Flags: []cli.Flag{&cli.StringFlag{Name: "object", Usage: "only of `REF`"}, &cli.StringFlag{Name: "wave", Usage: "only of wave `ID`"}},
-			Action: func(c *cli.Context) error {
-				if err := arguments(c); err != nil {
-					return err
-				}
-				return ask(c, request{command: "audit/list", body: api.AuditRequest{Object: c.String("object"), Wave: c.String("wave")}, item: view(showRecord)})
-			}},
-		{Name: "verify", Usage: "check its chain; exit 4 when it is damaged", Action: func(c *cli.Context) error {
-			if err := arguments(c); err != nil {
-				return err
-			}
-			return verifyAudit(c)
-		}},
-	}}
-}
-
-// verifyAudit checks the journal. One that is too damaged to be opened is a finding as well, not a failure.
-func verifyAudit(c *cli.Context) error {
-	show := func(w io.Writer, v api.Verified) {
-		if v.OK {
-			fmt.Fprintf(w, "the journal is whole: %d records, head %s\n", v.Records, v.Head)
-		}
-	}
-	err := ask(c, request{command: "audit/verify", body: api.None{}, view: view(show)})
-	if v, o, damaged := api.DamagedJournal(err); damaged {
-		return end(o, printResult(c, v, show))
-	}
-	return err
-}
-
-func showRecord(w io.Writer, r api.Record) {
-	fmt.Fprintf(w, "%6d %s %-9s", r.Seq, r.At, r.Outcome)
-	for _, s := range []*string{r.Engine, r.Wave, r.Phase, r.Feature} {
-		if s != nil {
-			fmt.Fprintf(w, " %s", *s)
-		}
-	}
-	fmt.Fprintf(w, " %s", r.Op)
-	switch {
-	case r.Name != nil:
-		fmt.Fprintf(w, " %s", *r.Name)
-	case r.Object != nil:
-		fmt.Fprintf(w, " %s", *r.Object)
-	}
-	if r.Code != nil {
-		fmt.Fprintf(w, " %s", *r.Code)
-	}
-	if r.Reason != nil {
-		fmt.Fprintf(w, ": %s", *r.Reason)
-	}
-	if r.By != nil {
-		fmt.Fprintf(w, " (by %s)", *r.By)
-	}
-	fmt.Fprintln(w)
-}
-
 func engineCommand() *cli.Command {
 	return &cli.Command{Name: "engine", Usage: "engines", Subcommands: []*cli.Command{
 		{Name: "list", Usage: "configured engines", Action: func(c *cli.Context) error {

@@ -537,7 +537,7 @@ func (s *story) conclude() error {
 	}
 	s.check("nothing is unsettled", st.Errors == 0 && st.InDoubt == 0 && len(st.Held) == 0 && len(st.Waves) == 0, "%d unsettled, %d in doubt, %d held sets, %d waves under way", st.Errors, st.InDoubt, len(st.Held), len(st.Waves))
 	var v api.Verified
-	if _, err := s.api.Call(s.ctx, "audit/verify", api.None{}, &v); err != nil {
+	if _, err := s.api.Call(s.ctx, "audit/verify", api.VerifyRequest{}, &v); err != nil {
 		return err
 	}
 	s.result.JournalEntries = v.Records

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/scoping"
@@ -71,20 +72,23 @@ func (a *Desk) listed(ctx context.Context, o *scoping.ObjectID) (seqs []uint64, 
 		seqs, since, err = s.Records(a.o.Shelf(ctx), *o)
 		listed = err == nil
 	})
+	first, _ := a.o.Store.Beginning() // what is older was pruned
+	seqs = slices.DeleteFunc(seqs, func(n uint64) bool { return n < first })
 	return seqs, since, listed
 }
 
 // CheckState reads control and log beside all other work, and returns what is wrong with them.
 func (a *Desk) CheckState(ctx context.Context) []state.Problem { return a.o.Store.Check(ctx) }
 
-// VerifyLog reads the whole log, checks its chain and that every record is understood, and returns the head.
-func (a *Desk) VerifyLog(ctx context.Context) (records uint64, head string, err error) {
+// VerifyLog reads the whole log, checks its chain and that every record is understood, and returns the number of its first record, and its head.
+func (a *Desk) VerifyLog(ctx context.Context) (first, last uint64, head string, err error) {
 	if err := a.o.Store.Log.Verify(ctx); err != nil {
-		return 0, "", err
+		return 0, 0, "", err
 	}
 	if err := a.Audit(ctx, AuditFilter{}, func(AuditEntry) error { return nil }); err != nil {
-		return 0, "", err
+		return 0, 0, "", err
 	}
 	seq, hash := a.o.Store.Log.Head()
-	return seq, hex.EncodeToString(hash[:]), nil
+	first, _ = a.o.Store.Beginning()
+	return first, seq, hex.EncodeToString(hash[:]), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/tandem-sync/tandem/orchestrator"
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -99,16 +100,23 @@ func auditList(ctx context.Context, c *call, q AuditRequest) (any, Outcome, erro
 	return nil, Outcome{}, err
 }
 
-// Verified says what a check of the journal found.
-type Verified struct {
-	OK      bool   `json:"ok"`
-	Records uint64 `json:"records"`
-	Head    string `json:"head"` // the last record's hash, to be kept elsewhere
-	Problem string `json:"problem,omitempty"`
+// VerifyRequest names an archive that is checked as well, as the holder of the state sees it: an absolute path.
+type VerifyRequest struct {
+	Archive string `json:"archive,omitempty"`
 }
 
-func auditVerify(ctx context.Context, c *call, _ None) (any, Outcome, error) {
-	n, head, err := c.h.o.Host().VerifyLog(ctx)
+// Verified says what a check of the journal found.
+type Verified struct {
+	OK      bool           `json:"ok"`
+	First   uint64         `json:"first"`   // the first record that was not pruned
+	Records uint64         `json:"records"` // the number of the last record
+	Head    string         `json:"head"`    // the last record's hash, to be kept elsewhere
+	Archive *ArchiveStatus `json:"archive,omitempty"`
+	Problem string         `json:"problem,omitempty"`
+}
+
+func auditVerify(ctx context.Context, c *call, q VerifyRequest) (any, Outcome, error) {
+	first, last, head, err := c.h.o.Host().VerifyLog(ctx)
 	if ctx.Err() != nil {
 		return nil, Outcome{}, ctx.Err()
 	}
@@ -116,7 +124,24 @@ func auditVerify(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 		v, o := damagedJournal(err)
 		return v, o, nil
 	}
-	return Verified{OK: true, Records: n, Head: head}, Outcome{}, nil
+	out := Verified{OK: true, First: first, Records: last, Head: head}
+	if q.Archive == "" {
+		return out, Outcome{}, nil
+	}
+	if err := absolute(q.Archive); err != nil {
+		return nil, Outcome{}, err
+	}
+	h, err := c.h.o.VerifyArchive(ctx, q.Archive)
+	if orchestrator.ArchiveProblem(err) {
+		out.OK, out.Problem = false, err.Error()
+		return out, Outcome{Exit: ExitDifferences, Message: err.Error(), Hint: archiveHint}, nil
+	}
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	s := archiveOf(q.Archive, h)
+	out.Archive = &s
+	return out, Outcome{}, nil
 }
 
 func damagedJournal(err error) (Verified, Outcome) {

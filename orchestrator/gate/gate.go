@@ -220,6 +220,23 @@ func (g *Gate) Record(ctx context.Context, rs ...ledger.Record) error {
 	return g.record(ctx, rs)
 }
 
+// Snapshot appends the whole ledger to the log, and returns the number of the first record that holds it: from there on the log can be folded without what is before.
+func (g *Gate) Snapshot(ctx context.Context) (first uint64, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.broken != nil {
+		return 0, g.broken
+	}
+	rs, err := g.o.Ledger.Snapshot()
+	if err != nil {
+		return 0, err
+	}
+	if err := g.record(ctx, rs); err != nil {
+		return 0, err
+	}
+	return g.o.Ledger.Seq - uint64(len(rs)) + 1, nil
+}
+
 // Fold takes in a record that somebody else made durable: one that a control commit owed.
 func (g *Gate) Fold(seq uint64, r ledger.Record) error {
 	g.mu.Lock()

@@ -257,13 +257,16 @@ func (h *Host) now() time.Time { return h.o.Clock.Now() }
 
 // loadLedger folds the log, from the checkpoint where that is of this log.
 func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
-	led := h.fromCheckpoint(ctx)
+	led, err := h.fromCheckpoint(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: folding the log: %w", problem.ErrState, err)
+	}
 	if led.Seq > h.o.Cache.UpTo() { // the checkpoint has folded settlements that the cache may lack
 		if err := h.layOverOlder(ctx, led.Seq); err != nil {
 			return nil, fmt.Errorf("%w: reading the log: %w", problem.ErrState, err)
 		}
 	}
-	err := h.o.Store.Log.Read(ctx, led.Seq+1, func(seq uint64, b []byte) error {
+	err = h.o.Store.Log.Read(ctx, led.Seq+1, func(seq uint64, b []byte) error {
 		r, err := ledger.Decode(b)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
@@ -283,15 +286,17 @@ func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 	return led, nil
 }
 
-func (h *Host) fromCheckpoint(ctx context.Context) *ledger.State {
+// fromCheckpoint returns the ledger to fold the rest of the log into: the checkpoint's, where that is of this log, else the one with which the log begins.
+func (h *Host) fromCheckpoint(ctx context.Context) (*ledger.State, error) {
 	if h.o.Checkpoints == nil {
-		return ledger.New()
+		return h.fromBase(ctx)
 	}
 	led, hash, err := ledger.Load(h.o.Checkpoints.Shelf(ctx))
-	if err != nil || led == nil || led.Seq == 0 || h.hashAt(ctx, led.Seq) != hash {
-		return ledger.New()
+	first, _ := h.o.Store.Beginning()
+	if err != nil || led == nil || led.Seq == 0 || led.Seq+1 < first || h.hashAt(ctx, led.Seq) != hash {
+		return h.fromBase(ctx)
 	}
-	return led
+	return led, nil
 }
 
 var errEnough = errors.New("enough")

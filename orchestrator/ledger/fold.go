@@ -71,7 +71,7 @@ func (s *State) fold(seq uint64, r Record) error {
 		}
 	case DeliveryType:
 		return s.foldDelivery(seq, r)
-	case BaselineType, WaveType:
+	case BaselineType, WaveType, SnapshotType:
 	default:
 		return fmt.Errorf("unknown type")
 	}

@@ -39,6 +39,7 @@ const (
 	BaselineType Type = "baseline" // tenant state before a wave
 	WaveType     Type = "wave"     // a wave entered or left a phase, or a person decided about it
 	ControlType  Type = "control"  // import, stop, start, and other acts of people on the whole
+	SnapshotType Type = "snapshot" // a piece of the whole ledger, from which a pruned log is folded
 	DeliveryType Type = "delivery" // a write into the directory was asked for: it was permitted, refused, or has ended
 )
 
@@ -83,6 +84,7 @@ type Record struct {
 	Baseline []BaselineEntry   `json:"baseline,omitempty"`
 	Restored []Restoration     `json:"restored,omitempty"`
 	Delivery *Delivery         `json:"delivery,omitempty"`
+	Snapshot *SnapshotPart     `json:"snapshot,omitempty"`
 	Phase    string            `json:"phase,omitempty"`
 	Detail   json.RawMessage   `json:"detail,omitempty"`
 }

@@ -1,0 +1,129 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/problem"
+	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/state"
+)
+
+// Prunable says how much of the log nothing needs any more.
+type Prunable struct {
+	First uint64          // the record with which the log would begin
+	Parts []state.Segment // that would go, in order
+	Why   string          // what keeps the next one; empty: it is the one that is written
+}
+
+// Bytes returns how much room the parts take.
+func (p Prunable) Bytes() (n int64) {
+	for _, s := range p.Parts {
+		n += s.Bytes
+	}
+	return n
+}
+
+// Prunable finds out which parts of the log, from its beginning, hold only records that were made before a time and that nothing needs: waves that can be rolled back
+// read from the log what they wrote and over what, and a tenant that lags has not shown the last writes yet.
+func (h *Host) Prunable(ctx context.Context, before time.Time) (Prunable, error) {
+	c, err := h.control.View(ctx)
+	if err != nil {
+		return Prunable{}, err
+	}
+	open := map[string]bool{}
+	for _, w := range c.Waves {
+		if !w.State.Over() {
+			open[w.ID] = true
+		}
+	}
+	limit := before
+	if settled := h.now().Add(-h.o.Cache.Delay() - h.o.GhostLife); limit.After(settled) {
+		limit = settled
+	}
+	p := Prunable{}
+	p.First, _ = h.o.Store.Beginning()
+	for _, s := range h.o.Store.Segments() {
+		if p.Why, err = h.needed(ctx, s, limit, open); err != nil || p.Why != "" {
+			return p, err
+		}
+		p.Parts, p.First = append(p.Parts, s), s.Last+1
+	}
+	return p, nil
+}
+
+// needed says why a part of the log has to stay; "" if it need not.
+func (h *Host) needed(ctx context.Context, s state.Segment, before time.Time, open map[string]bool) (why string, err error) {
+	err = h.o.Store.Log.Read(ctx, s.First, func(seq uint64, b []byte) error {
+		if seq > s.Last {
+			return errEnough
+		}
+		r, err := ledger.Decode(b)
+		switch {
+		case err != nil:
+			return wrapRecord(seq, err)
+		case open[r.Wave]:
+			why = fmt.Sprintf("wave %s is not over: it can be rolled back, and record %d is of it", r.Wave, seq)
+		case r.At >= before.UnixMilli():
+			why = fmt.Sprintf("record %d was made on %s, which is not before %s", seq, time.UnixMilli(r.At).UTC().Format(time.RFC3339), before.UTC().Format(time.RFC3339))
+		default:
+			return nil
+		}
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return "", fmt.Errorf("reading the log: %w", err)
+	}
+	return why, nil
+}
+
+// Prune removes the records before one with which a part of the log begins, once the log holds the whole ledger behind it. Whoever calls it knows by Prunable that nothing
+// else needs them. It may use the reserve of a full disk, since it makes room, and is not broken off by ctx.
+func (h *Host) Prune(ctx context.Context, first uint64, by, reason string) error {
+	ctx = state.WithReserve(context.WithoutCancel(ctx))
+	if err := h.Save(ctx); err != nil { // so that what the tenant shows late is known without the records that go
+		return err
+	}
+	_, base := h.o.Store.Beginning()
+	if base < first {
+		var err error
+		if base, err = h.gate.Snapshot(ctx); err != nil {
+			return fmt.Errorf("keeping the whole ledger in the log: %w", err)
+		}
+	}
+	r := ledger.Record{Type: ledger.ControlType, Op: "prune", By: by, Outcome: engine.Applied, Reason: fmt.Sprintf("the records before %d: %s", first, reason)}
+	if err := h.gate.Record(ctx, r); err != nil {
+		return err
+	}
+	return h.o.Store.Prune(ctx, first, base)
+}
+
+// fromBase returns the ledger with which the log begins: an empty one, or that of the snapshot behind which it was pruned.
+func (h *Host) fromBase(ctx context.Context) (*ledger.State, error) {
+	_, base := h.o.Store.Beginning()
+	if base == 0 {
+		return ledger.New(), nil
+	}
+	var parts ledger.Snapshots
+	whole := false
+	err := h.o.Store.Log.Read(ctx, base, func(seq uint64, b []byte) error {
+		r, err := ledger.Decode(b)
+		if err == nil {
+			whole, err = parts.Take(r)
+		}
+		if err == nil && whole {
+			return errEnough
+		}
+		return wrapRecord(seq, err)
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	if !whole {
+		return nil, fmt.Errorf("%w: the log was pruned, and the ledger with which it begins is not whole", problem.ErrState)
+	}
+	return parts.Ledger()
+}
