@@ -31,6 +31,7 @@ type Config struct {
 	Directories []DirectoryConfig `yaml:"directories"` // at least one
 	Tenant      TenantConfig      `yaml:"tenant"`      // the tenant, and the application that Tandem is in it; needed
 	Notify      *NotifyConfig     `yaml:"notify"`      // who is told what is wrong, and of what; default: nobody
+	Traces      *TracesConfig     `yaml:"traces"`      // who collects traces of runs (OpenTelemetry); default: nobody, or whom the environment names
 	Engines     []EngineConfig    `yaml:"engines"`     // at least one
 	Access      AccessConfig      `yaml:"access"`      // who may do what besides the owner of the state
 	Listen      *ListenConfig     `yaml:"listen"`      // how monitoring reaches `serve --listen`; default: not at all, the socket in the state folder answers it
@@ -226,6 +227,9 @@ func (c *Config) problems(m *mistakes) {
 	}
 	if c.Notify != nil {
 		c.Notify.problems(m)
+	}
+	if c.Traces != nil {
+		c.Traces.problems(m.at("traces"))
 	}
 	if c.Listen != nil {
 		c.Listen.problems(m.at("listen"))

@@ -19,6 +19,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
+	"github.com/tandem-sync/tandem/orchestrator/trace"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
@@ -60,6 +61,7 @@ type Orchestrator struct {
 	loops    *schedule.Scheduler
 	dirs     []engine.Directory
 	notifier *notify.Notifier
+	tracer   *trace.Tracer // nil: nobody collects traces
 	log      *slog.Logger
 
 	certificates certificates
@@ -143,8 +145,11 @@ func (x *Orchestrator) open(ctx context.Context) error {
 		return err
 	}
 	x.kept = kept
+	if err := x.openTracer(ctx); err != nil {
+		return err
+	}
 	configured := x.config.identify()
-	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: tenantFor{x.tenant, configured.TenantID}, Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
+	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: x.reaches(configured.TenantID), Trace: x.trace(), Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
 		Deliverer: x.engines, Bringers: x.engines, Flight: flight, Relay: relayOf{tenantFor{x.tenant, configured.TenantID}}, Own: x.config.ownAccounts(), Alive: schedule.Alive,
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
 		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: x.tenant.Refused, Unregistered: x.tenant.Unregistered, Patience: x.options.Patience, Progress: x.progress,
@@ -302,6 +307,9 @@ func (x *Orchestrator) Close(ctx context.Context) error {
 	}
 	if x.engines != nil {
 		errs = append(errs, x.engines.close())
+	}
+	if x.tracer != nil {
+		x.tracer.Close()
 	}
 	if x.census != nil {
 		errs = append(errs, x.census.Close())

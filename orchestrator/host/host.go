@@ -84,6 +84,7 @@ type Options struct {
 	Unregistered func(ctx context.Context, names []string) ([]string, error)
 	// Progress tells people what goes on; nil: nobody.
 	Progress func(run.Progress)
+	Trace    run.Trace // nil: nobody follows runs
 	// Identity tells this host from others that may feed the tenant; Renew gives the state folder an identity of its own at a take-over, nil: it
 	// keeps the one it has.
 	Identity tenancy.Identity
@@ -206,7 +207,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	}
 	o.Census.Admit(h.Admits)
 	h.Runner = run.New(run.Options{Gate: h.gate, Census: o.Census, View: h.View, Control: h.control, Notes: h.Notes, Engines: o.Engines, Clock: o.Clock, Prepare: h.prepare,
-		Seen: h.Seen, Sweep: func() { h.Sweep() }, Save: h.Save, Ease: h.ease, Refused: o.Refused, Bin: h.lookInBin, Progress: o.Progress, Log: o.Log})
+		Seen: h.Seen, Sweep: func() { h.Sweep() }, Save: h.Save, Ease: h.ease, Refused: o.Refused, Bin: h.lookInBin, Progress: o.Progress, Trace: o.Trace, Log: o.Log})
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
 		Look: h.ensureCensus, LookAtTenant: h.lookAtTenant, Unregistered: o.Unregistered, Survey: o.Survey, Foresee: h.foresee, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,

@@ -35,17 +35,19 @@ func passwordScopes(grants []engine.Grant) (scopes []scoping.Scope) {
 
 // Passwords lets an engine hand over the passwords that it owns and the tenant does not have: what changed, or with ProfileFull all, and then what is owed. It runs
 // beside other runs of the engine. Of an engine that has no passwords nothing is reported.
-func (r *Runner) Passwords(ctx context.Context, name string, o SyncOptions) (Report, error) {
-	out := Report{Engine: name, Stream: engine.Passwords, Profile: o.Profile, Errors: []Problem{}, Findings: []Problem{}, Complete: true}
+func (r *Runner) Passwords(ctx context.Context, name string, o SyncOptions) (out Report, err error) {
+	out = Report{Engine: name, Stream: engine.Passwords, Profile: o.Profile, Errors: []Problem{}, Findings: []Problem{}, Complete: true}
 	if !r.HandsOver(name) {
 		return out, nil
 	}
+	ctx, ended := r.trace(ctx, TraceRun, o.labels(name, engine.Passwords))
+	defer func() { endRun(ended, out, err) }()
 	key := keyOf(name, engine.Passwords)
 	l := r.lock(key)
 	l.Lock()
 	defer l.Unlock()
 	began, from := r.o.Clock.Now(), r.seq()
-	unread, err := r.o.Prepare(ctx)
+	unread, err := r.read(ctx)
 	var rules string
 	if err == nil {
 		rules, err = r.profile(ctx, name, engine.Passwords, &o)
@@ -124,7 +126,7 @@ func (r *Runner) passwords(ctx context.Context, o SyncOptions, out *Report) erro
 			return err
 		}
 	}
-	if c.Summary, err = c.session.End(ctx, complete); err != nil {
+	if c.Summary, err = c.end(ctx, complete); err != nil {
 		return err
 	}
 	if complete {
@@ -143,6 +145,22 @@ func (c *conversation) resume(q *engine.RunRequest) {
 	if q.Stream != engine.Objects && q.Profile == engine.ProfileDelta {
 		q.Since = c.r.o.Notes.Since(keyOf(c.q.Engine, q.Stream))
 	}
+}
+
+// decide lets the gate answer proposals.
+func (c *conversation) decide(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
+	ctx, decided := c.r.trace(ctx, TraceGate, nil)
+	ds, err := c.propose(ctx, batch)
+	decided(resultOf(err), map[string]int{"decisions": len(ds)})
+	return ds, err
+}
+
+// end lets the gate judge the run as a whole, and send what waited for its end.
+func (c *conversation) end(ctx context.Context, complete bool) (gate.Summary, error) {
+	ctx, ended := c.r.trace(ctx, TraceGate, nil)
+	sum, err := c.session.End(ctx, complete)
+	ended(resultOf(err), nil)
+	return sum, err
 }
 
 // propose passes proposals to the session. Of passwords an engine proposes whatever changed in the directory: what is others' leaves no trace.

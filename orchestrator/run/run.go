@@ -73,6 +73,7 @@ type Options struct {
 	// Refused returns what the tenant does not take, and why; nil: it takes everything.
 	Refused  func(context.Context) map[scoping.Feature]string
 	Progress func(Progress)
+	Trace    Trace // nil: nobody follows runs
 	Log      func(msg string, args ...any)
 }
 
@@ -192,7 +193,7 @@ func (r *Runner) Run(ctx context.Context, q Request) (*Heard, error) {
 	if c.Complete, err = c.ask(ctx, q.Profile, q.Objects); err != nil || !c.Complete {
 		return &c.Heard, err
 	}
-	c.Summary, err = c.session.End(ctx, true)
+	c.Summary, err = c.end(ctx, true)
 	return &c.Heard, err
 }
 
@@ -227,6 +228,7 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		Extensions: extensions(c.q.managed(r.o.Gate.Rules()))}
 	r.point(&q)
 	c.resume(&q)
+	ctx, computed := r.trace(ctx, TraceCompute, map[string]string{"profile": q.Profile})
 	reports, err := r.o.Engines.Run(ctx, c.q.Engine, q, engine.Conversation{Begin: func(b engine.RunBegin) error {
 		err := begins(q, b)
 		if err == nil {
@@ -234,14 +236,17 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 		}
 		return err
 	}, Decide: func(batch []engine.Proposal) ([]engine.Decision, error) {
-		ds, err := c.propose(ctx, batch)
+		ctx, answered := r.trace(ctx, TracePropose, nil)
+		ds, err := c.decide(ctx, batch)
 		if err == nil {
 			err = r.o.Ease(ctx)
 		}
+		answered(resultOf(err), map[string]int{"proposals": len(batch)})
 		return ds, err
 	}, Progress: func(p engine.Progress) {
 		r.progress(Progress{Engine: c.q.Engine, Phase: p.Phase, Done: p.Done, Total: p.Total})
 	}})
+	computed(resultOf(err), nil)
 	if err != nil {
 		return false, fmt.Errorf("engine %s, %s run: %w", c.q.Engine, q.Profile, err)
 	}

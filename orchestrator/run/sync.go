@@ -30,7 +30,7 @@ type SyncOptions struct {
 }
 
 // Sync lets an engine run over its scopes: refresh, run, what is owed, what left, judge, count.
-func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, error) {
+func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (out Report, err error) {
 	if !slices.Contains(r.o.Engines.Names(), name) {
 		return Report{}, problem.Refuse("no engine %q is configured (configured: %v)", name, r.o.Engines.Names())
 	}
@@ -41,7 +41,9 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 	l.Lock()
 	defer l.Unlock()
 	began, from := r.o.Clock.Now(), r.seq()
-	unread, err := r.o.Prepare(ctx)
+	ctx, ended := r.trace(ctx, TraceRun, o.labels(name, engine.Objects))
+	defer func() { endRun(ended, out, err) }()
+	unread, err := r.read(ctx)
 	if err != nil {
 		r.note(o, began, Report{Engine: name, Profile: o.Profile}, err)
 		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
@@ -51,7 +53,7 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 		r.note(o, began, Report{Engine: name, Profile: o.Profile}, err)
 		return Report{}, errors.Join(err, r.o.Notes.Keep(ctx))
 	}
-	out, err := r.sync(ctx, name, o, unread)
+	out, err = r.sync(ctx, name, o, unread)
 	r.note(o, began, out, err)
 	if err == nil {
 		r.noteFull(name, rules, o, out)
@@ -64,6 +66,18 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (Report, 
 		out.Errors = append(out.Errors, problemOf(name, err))
 	}
 	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(ctx))
+}
+
+// read brings the views of tenant and directories up to date, as a part of a run.
+func (r *Runner) read(ctx context.Context) (*census.UnreadError, error) {
+	ctx, ended := r.trace(ctx, TraceRead, nil)
+	unread, err := r.o.Prepare(ctx)
+	result := resultOf(err)
+	if unread != nil && err == nil {
+		result = "incomplete"
+	}
+	ended(result, nil)
+	return unread, err
 }
 
 // Prepare brings the views of tenant and directories up to date; a directory that cannot be read is an error.
@@ -168,7 +182,7 @@ func (r *Runner) sync(ctx context.Context, name string, o SyncOptions, unread *c
 	if c.missed(unread) {
 		complete = false
 	}
-	if c.Summary, err = c.session.End(ctx, complete); err != nil {
+	if c.Summary, err = c.end(ctx, complete); err != nil {
 		return out, err
 	}
 	out.Read, out.Complete = c.read, complete && answered
@@ -268,7 +282,7 @@ func (r *Runner) settle(ctx context.Context, name string, ids []scoping.ObjectID
 	if err := c.claims(ctx); err != nil {
 		return out, err
 	}
-	if c.Summary, err = c.session.End(ctx, complete); err != nil {
+	if c.Summary, err = c.end(ctx, complete); err != nil {
 		return out, err
 	}
 	if heard != nil {
