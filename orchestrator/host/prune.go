@@ -87,6 +87,9 @@ func (h *Host) Prune(ctx context.Context, first uint64, by, reason string) error
 	if err := h.Save(ctx); err != nil { // so that what the tenant shows late is known without the records that go
 		return err
 	}
+	if !h.savedUpTo(first - 1) {
+		return fmt.Errorf("%w: what is known of the tenant could not be kept, and the records before %d tell what it has not shown", state.ErrFull, first)
+	}
 	_, base := h.o.Store.Beginning()
 	if base < first {
 		var err error
@@ -99,6 +102,13 @@ func (h *Host) Prune(ctx context.Context, first uint64, by, reason string) error
 		return err
 	}
 	return h.o.Store.Prune(ctx, first, base)
+}
+
+// savedUpTo reports whether ledger and cache are kept as they were after a record, or later.
+func (h *Host) savedUpTo(seq uint64) bool {
+	h.save.Lock()
+	defer h.save.Unlock()
+	return h.o.Checkpoints == nil || h.lastSave >= seq
 }
 
 // fromBase returns the ledger with which the log begins: an empty one, or that of the snapshot behind which it was pruned.
