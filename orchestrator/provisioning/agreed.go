@@ -17,10 +17,18 @@ type agreed struct {
 	Rules     uint64       // of the engine and of the assignment
 	Disabled  string       // what was wanted of the account: "true", "false", or "" for nothing
 	Container scoping.GUID // where it was wanted
+	Gone      bool         // it was deleted in the directory when its person left, and so not disabled: it can come back there as it was
 }
 
+// goneSuffix ends the fingerprint of what was seen off while it was deleted.
+const goneSuffix = ".gone"
+
 func (a agreed) text() string {
-	return fmt.Sprintf("%016x.%016x.%s.%s", a.Source, a.Rules, a.Disabled, a.Container)
+	text := fmt.Sprintf("%016x.%016x.%s.%s", a.Source, a.Rules, a.Disabled, a.Container)
+	if a.Gone {
+		text += goneSuffix
+	}
+	return text
 }
 
 // agreedOf reads what was agreed about a row's feature; false: nothing was yet.
@@ -28,7 +36,9 @@ func agreedOf(row *ledger.Row, f scoping.Feature) (a agreed, ok bool) {
 	if row == nil || row.Features[f] == nil {
 		return a, false
 	}
-	parts := strings.Split(row.Features[f].Hash, ".")
+	text, gone := strings.CutSuffix(row.Features[f].Hash, goneSuffix)
+	a.Gone = gone
+	parts := strings.Split(text, ".")
 	if len(parts) != 4 {
 		return a, false
 	}

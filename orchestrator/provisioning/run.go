@@ -286,6 +286,12 @@ func brought(row *ledger.Row, f scoping.Feature, a scoping.Assignment) bool {
 	return l != nil && (l.Place == a.Under.GUID || slices.Contains(l.Chain, a.Under.GUID))
 }
 
+// cameBack reports whether the object of somebody who left was deleted in the directory at that time, and lives there now.
+func cameBack(s *subject, f scoping.Feature, sight gate.Sight) bool {
+	was, ok := agreedOf(s.row, f)
+	return ok && was.Gone && s.why != Taken && s.row.State == ledger.ParkedRow && sight.Known && !sight.Gone
+}
+
 // subject compares one source; nil: nothing is owed for it.
 func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature, id scoping.ObjectID, why Why, rules uint64, now int64) *subject {
 	s := &subject{id: id, a: a, why: why, rules: rules, reading: r.o.Census.Reading()}
@@ -332,6 +338,8 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 		r.say(s, Verdict{Outcome: engine.InDoubt, Code: gate.CodeInDoubt, Reason: "an earlier write for it had no answer: " + open[0].Reason})
 		return nil
 	case debt.Code == standing.Settled && s.why == Purged && s.row != nil && s.row.State == ledger.ParkedRow: // disabled when it left; now it is gone for good
+		return s
+	case debt.Code == standing.Settled && cameBack(s, f, sight): // nobody disabled it when its person left
 		return s
 	case debt.Code == standing.Settled:
 		last := led.Unsettled[id][f]
@@ -527,7 +535,7 @@ func (r *run) settle(ctx context.Context, f scoping.Feature, x decided) error {
 		r.answers.put(x.s.id, x.s.source, x.s.rules, x.v)
 		return nil
 	}
-	now := agreed{Source: x.s.source, Rules: x.s.rules, Container: x.c.Container}
+	now := agreed{Source: x.s.source, Rules: x.s.rules, Container: x.c.Container, Gone: x.v.Parks && (x.c.Found == nil || x.c.Found.Deleted)}
 	if x.s.mapping != nil && x.c.Kind == scoping.User {
 		now.Disabled = first(x.s.mapping.Desired[engine.AccountDisabled].Text)
 	}

@@ -136,6 +136,35 @@ func TestWhoLeavesIsDisabledAndWhoComesBackIsEnabled(t *testing.T) {
 	}
 }
 
+// An account that somebody deleted in the directory is not disabled when its person leaves; it is when somebody brings it back.
+func TestALeaversAccountThatComesBackInTheDirectoryIsDisabled(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.hire(3)
+	w.rest()
+	w.members[2] = false
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.rest()
+	e := w.one1(1)
+	w.touch(e, func(e *entry) { e.deleted = true })
+	w.rest()
+	w.members[1] = false
+	w.rest()
+	records := len(w.log)
+	if w.rest(); e.off || len(w.log) != records {
+		t.Fatalf("a deleted account is written, or told of in each run: %d records", len(w.log)-records)
+	}
+	w.touch(e, func(e *entry) { e.deleted = false })
+	if w.rest(); !e.off {
+		t.Error("a leaver's account came back in the directory and stays enabled")
+	}
+	records = len(w.log)
+	if w.rest(); len(w.log) != records {
+		t.Errorf("a run with nothing to do writes %d records", len(w.log)-records)
+	}
+}
+
 func (w *world) answer(id, verb string) {
 	w.t.Helper()
 	if err := w.gate.Record(w.t.Context(), ledger.Record{Type: ledger.AnswerType, Engine: "cloudsync", Op: verb, By: "test", Outcome: engine.Applied, Code: id, Answer: &ledger.Answer{Hold: id, Verb: verb}}); err != nil {
