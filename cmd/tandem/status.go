@@ -61,7 +61,9 @@ func watchStatus(c *cli.Context, r request) error {
 		case c.String("output") == "json":
 			fmt.Fprintf(&b, "%s\n", out)
 		default:
-			err = showTable(&b, out, r.view)
+			if err := showTable(&b, out, r.view); err != nil {
+				return err
+			}
 		}
 		if last = frame.show(b.String()); last != nil {
 			return last

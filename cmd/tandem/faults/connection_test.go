@@ -198,7 +198,8 @@ func TestAccountThatCannotSeeTombstonesIsTold(t *testing.T) {
 	w.check(c.Del(ldap.NewDelRequest("CN=Gone,CN=Users,"+base, nil)))
 	w.write("ad-password", "Nob0dy-secret")
 	w.edit("tandem.yaml", `svc-tandem@contoso.test`, "nobody@contoso.test")
-	w.answers(1, []string{"nobody@contoso.test sees no tombstones", "→ without sight of tombstones no delete can be proved and none is carried out: grant the account that right"}, new(any), "check")
+	w.answers(1, []string{`nobody@contoso.test lacks "List Contents and Read Property" (LCRP) on CN=Deleted Objects,DC=contoso,DC=test`,
+		"no delete can be proved, and none is carried out", `→ grant it: dsacls "CN=Deleted Objects,DC=contoso,DC=test"`}, new(any), "check")
 }
 
 // utf16le is text as AD wants a password.
