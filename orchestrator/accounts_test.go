@@ -128,7 +128,7 @@ func TestAReadingAccountThatMayReadHashesIsAWarning(t *testing.T) {
 	s := embeddedSite(t)
 	s.reader = s.admin
 	w := newWorld(t, s, 5)
-	if got, _ := w.checked(); !slices.Equal(got, []string{"bind reads-passwords warning"}) {
+	if got, _ := w.checked(); !slices.Equal(got, []string{"deleted objects unproven note", "bind reads-passwords warning"}) {
 		t.Errorf("%v", got)
 	}
 }

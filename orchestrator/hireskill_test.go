@@ -197,7 +197,7 @@ func (x *striker) writes(op string, from net.Addr, done bool) {
 
 // holds is the process that has the connection from a local port; 0: none of them.
 func holds(pids []int, port int) int {
-	b, err := os.ReadFile("/proc/net/tcp")
+	b, err := os.ReadFile("/proc/thread-self/net/tcp") // the process's own is that of its main thread, which a relay to Samba may have moved into another network
 	if err != nil {
 		return 0
 	}
