@@ -51,9 +51,13 @@ func (b *imageBook) transferred(seq uint64, r ledger.Record) {
 	}
 }
 
-// noteSent remembers a request and the waves of which it is.
+// noteSent remembers a request and the waves of which it is. A repetition is of the waves of the first sending: a request that was sent before the object came
+// into a wave's scope may have taken effect then, and nothing can tell which of the two did.
 func (w *world) noteSent(x cloud.Write, o *ledger.Open, place scoping.Place) {
 	b, r := &w.book.imageBook, o.Record
+	if _, repeated := b.sent[x.ID]; repeated {
+		return
+	}
 	s := sending{engine: r.Engine, object: r.Object.GUID}
 	for id, win := range b.windows {
 		if wv := w.book.waves[id]; win.to == 0 && wv.To == r.Engine && w.coversWave(id, place, r.Kind, r.Feature) {
