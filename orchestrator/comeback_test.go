@@ -48,6 +48,9 @@ func TestALeaverByASelectorComesBackByDeltaRunsAlone(t *testing.T) {
 				stays, _ := w.person("stays-"+owner, ou)
 				leavers := w.group("Leavers "+owner, ou, stays) // a group that empties would move nobody
 				w.group("Crew "+owner, ou, annDN, bobDN)
+				for i := range *people {
+					w.person(fmt.Sprintf("other%d-%s", i, owner), ou)
+				}
 				w.modify(stays, "employeeType", "stays")
 				w.write()
 				w.open()
