@@ -82,8 +82,9 @@ func TestAMembershipWhoseEndComesAfterTheCutoverArrives(t *testing.T) {
 			w.deltas()
 			w.wantMembers("Crew", "Person ann", "Person mover", "Person other")
 		}
+		now := w.ids()
 		for k, id := range ids {
-			if w.ids()[k] != id {
+			if now[k] != id {
 				t.Errorf("%s is not what it was", k)
 			}
 		}

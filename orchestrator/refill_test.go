@@ -28,7 +28,8 @@ func TestASelectorsGroupThatIsEmptiedAndRefilled(t *testing.T) {
 		pilots := w.group("Pilots", "OU=Groups,"+s.base, dn["ann"], dn["bob"])
 		w.sync("connect", engine.ProfileFull)
 		ids := w.ids()
-		_, ws := w.apply(w.policyOf(assign("service accounts", "OU=Service,"+s.base, "none"), assign("pilot", eng, "cloudsync", fmt.Sprintf("memberOf: %q", pilots))))
+		text := w.policyOf(assign("service accounts", "OU=Service,"+s.base, "none"), assign("pilot", eng, "cloudsync", fmt.Sprintf("memberOf: %q", pilots)))
+		_, ws := w.apply(withDefaults(text, "deleteThreshold: {objects: 5, percent: 10}")) // few, however many there are
 		w.decide(ws[0].ID, wave.CompleteNow, wave.Completed)
 		owned := func(byCloudsync ...string) {
 			t.Helper()

@@ -21,7 +21,7 @@ func TestInvariantsHoldWithContacts(t *testing.T) {
 					r, err := simulation.Simulate(*from+uint64(i), simulation.Options{Eyes: []simulation.Eye{simulation.Contacts}})
 					var v *simulation.Violation
 					if errors.As(err, &v) {
-						t.Errorf("seed %d, kind %q: %s", v.Seed, v.Kind(), v.What)
+						t.Errorf("seed %d: %s", v.Seed, v.What)
 					} else if err != nil {
 						t.Error(err)
 					}

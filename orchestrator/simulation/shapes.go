@@ -1,6 +1,6 @@
 package simulation
 
-// What violations say, where more than one place has to know it: how the loss of a safeguard shows, and which kind a failure is of.
+// What violations say, where more than one place has to know it: how the loss of a safeguard shows.
 const (
 	notAdopted       = "%s is %s's at rest, and by the record %s wrote it last"
 	valueDiffers     = "%s (%s, of %s): %s is %v, the directory says %v"
