@@ -90,7 +90,7 @@ func TestEachThingThatIsWrongIsAnAlarm(t *testing.T) {
 			f.Status.Waves[0] = wave.Wave{ID: "w1", State: wave.Waiting, Phase: wave.Verify, For: wave.ForDifferences, Wait: "3 differences"}
 		}, alarm.Waiting, alarm.Asks, "wave w1", "wave w1 waits in verify: 3 differences"},
 		"failed wave": {func(f *alarm.Facts) { f.Status.Waves[0] = wave.Wave{ID: "w1", State: wave.Failed, Phase: wave.Verify} }, alarm.Failed, alarm.Warning, "wave w1", "failed in verify"},
-		"selector":    {func(f *alarm.Facts) { f.Status.Frozen = []objects.FrozenGroup{{Name: "CN=Pilot"}} }, alarm.Waiting, alarm.Warning, "selector ", "CN=Pilot"},
+		"selector":    {func(f *alarm.Facts) { f.Status.Frozen = []objects.PinnedGroup{{Name: "CN=Pilot"}} }, alarm.Waiting, alarm.Warning, "selector ", "CN=Pilot"},
 		"undelivered": {func(f *alarm.Facts) {
 			f.Undelivered = []alarm.Undelivered{{Channel: "mail", Waiting: 2, Error: "busy"}}
 		}, alarm.Failed, alarm.Warning, "notifications by mail", "2 notifications by mail"},

@@ -35,7 +35,7 @@ type Status struct {
 	Unsettled    int
 	InDoubt      int
 	Drift        []scoping.Drift
-	Frozen       []objects.FrozenGroup
+	Frozen       []objects.PinnedGroup
 	Directories  []DirectoryStatus
 	Tenant       *reach.Tries // nil: it was not tried
 }
@@ -88,7 +88,7 @@ func (a *Desk) Status(ctx context.Context) (Status, error) {
 				st.Drift = append(st.Drift, d)
 			}
 		}
-		st.Frozen = a.o.View.Frozen()
+		st.Frozen = a.o.View.Pinned()
 	}
 	st.Waves = c.SortedWaves()
 	debts := map[string]int{}

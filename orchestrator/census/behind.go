@@ -10,18 +10,18 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// prover is a reader that can say whether its controller has what another one had. *directory.Session is one.
+// prover is a Reader that can prove whether its controller has the changes that another one had. *directory.Session is one.
 type prover interface {
 	Reached(ctx context.Context, p directory.AsOf) error
 }
 
-// point is what whoever reads the directory has to have.
+// point is the replication point that every later reading of the directory has to have reached.
 func (m mark) point() directory.AsOf {
 	return directory.AsOf{Invocation: m.Invocation, USN: cmp.Or(m.Seen, m.USN)}
 }
 
-// AsOf returns what was seen of a directory so far, and the URL of the controller that it was read from by this process; false when nothing was read
-// yet. Who reads less reads old news (rule V1).
+// AsOf returns the point up to which a directory was read, and the URL of the controller that this process read it from. known is false until
+// something was read. A controller that has not reached the point shows old values (rule V1).
 func (c *Census) AsOf(name string) (p directory.AsOf, url string, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,9 +39,9 @@ func (c *Census) at(name, url string) {
 	c.urls[name] = url
 }
 
-// current refuses a controller that lacks what was seen on another one: no value of it overwrites, and nothing that is missing on it is gone, neither
-// in a reading of everything nor of one object (rule V1). One that cannot say what it has is believed: a directory with a single controller that
-// was restored has no other.
+// current refuses a controller that lacks changes already seen on another one: its values must not overwrite newer ones, and an object missing on it
+// is not a deleted one, whether everything or a single object is read (rule V1). A controller that cannot prove what it has is accepted: a directory
+// with a single controller that was restored from a backup has no other.
 func (c *Census) current(ctx context.Context, name string, r Reader) error {
 	c.mu.Lock()
 	m := c.marks[name]
@@ -60,11 +60,11 @@ func (c *Census) current(ctx context.Context, name string, r Reader) error {
 	return err
 }
 
-// mostLookedUp is how many changes are looked up for their numbers.
+// mostLookedUp is the most changes whose USNs are looked up by newest.
 const mostLookedUp = 100
 
-// newest gives the number of the newest change that was read. A controller's highest number rises by much that is never replicated (sign-ins), so that
-// no other controller could ever be shown to have it; the numbers of the changes themselves it can.
+// newest returns the USN of the newest change that was read, or usn where that is not found out. A controller's highest USN also counts changes that
+// are never replicated (sign-ins), so no other controller could ever prove that it has reached it; the USN of a replicated change it can prove.
 func newest(ctx context.Context, r Reader, before mark, usn uint64, entries []directory.Entry, full bool) uint64 {
 	if _, can := r.(prover); !can || full || len(entries) > mostLookedUp {
 		return usn
@@ -73,7 +73,7 @@ func newest(ctx context.Context, r Reader, before mark, usn uint64, entries []di
 		return cmp.Or(before.Seen, usn)
 	}
 	seen := before.Seen
-	var ids []scoping.GUID // DirSync tells no numbers
+	var ids []scoping.GUID // DirSync returns no USNs
 	for _, e := range entries {
 		if seen = max(seen, e.Version); e.Version == 0 {
 			ids = append(ids, e.GUID)
@@ -82,7 +82,7 @@ func newest(ctx context.Context, r Reader, before mark, usn uint64, entries []di
 	if len(ids) > 0 {
 		found, err := r.ByGUID(ctx, ids, []string{"objectClass"}, true)
 		if err != nil {
-			return usn // the next request will tell
+			return usn // the next request meets the same error
 		}
 		for _, e := range found {
 			seen = max(seen, e.Version)

@@ -14,8 +14,8 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// ErrBehind means that the controller is behind what was already seen of the directory: nothing that it says is news, and nothing missing on
-// it is gone (rule V1).
+// ErrBehind means that the controller lacks changes that were already seen of the directory: its values are not taken, and an object missing on it
+// does not count as deleted (rule V1).
 var ErrBehind = errors.New("the controller is behind what was already seen")
 
 // ErrUnknown means that no directory of that name is configured.
@@ -34,7 +34,8 @@ type Reader interface {
 // Dialer opens a session with the named directory.
 type Dialer func(ctx context.Context, name string) (Reader, error)
 
-// Store is where a census keeps what it knows; a *state.Index is one. Nil: it reads the directory anew each time.
+// Store is where a census keeps what it knows between processes; a *state.Index is one. Without one (nil) the directory is read from the start by
+// each process.
 type Store interface {
 	View(context.Context, func(state.Tx) error) error
 	Update(context.Context, func(state.Tx) error) error
@@ -45,12 +46,12 @@ type mark struct {
 	Cookie     []byte       `json:"cookie"`
 	Invocation scoping.GUID `json:"invocation"`
 	USN        uint64       `json:"usn"`
-	Seen       uint64       `json:"seen,omitempty"` // the newest change that was read, by the controller's numbers; 0: not known, at most USN
+	Seen       uint64       `json:"seen,omitempty"` // USN of the newest replicated change that was read; 0: unknown, at most USN
 	Root       scoping.GUID `json:"root"`
 	RootDN     string       `json:"rootDN"`
-	Sum        *sum         `json:"sum,omitempty"` // what a glance has to know of all objects; nil: stored by a program that did not keep it
+	Sum        *sum         `json:"sum,omitempty"` // what a glance needs about all objects at once; nil: stored by a version that did not keep it
 	Reading    uint64       `json:"reading,omitempty"`
-	Links      []string     `json:"links,omitempty"` // the attributes by which links were looked for
+	Links      []string     `json:"links,omitempty"` // the link attributes (Census.Links) that the directory was read with
 }
 
 // Census holds the trees of all directories. It is safe for concurrent use.
@@ -68,26 +69,26 @@ type Census struct {
 	links    []string // attributes that show links, in small letters, sorted
 	watched  watches
 	choosing map[string]*choosing
-	stored   map[string]remembered // by earlier processes
-	owed     map[string]*news      // that could not be judged
-	recall   func() map[scoping.ObjectID][]scoping.GUID
+	stored   map[string]remembered      // of directories whose choices were not prepared by this process yet
+	unjudged map[string]*pendingChanges // changes read but not judged yet, by directory
+	history  func() map[scoping.ObjectID][]scoping.GUID
 	without  gate.Safeguard // for simulations only
 
-	compare bool              // a directory was read from the start, and nobody was told yet
+	compare bool              // a directory was read from the start, and Refresh has not reported it yet
 	urls    map[string]string // of the controllers that were read last, by directory
-	pending []Event           // of objects that were read singly: news like any other, told by the next Refresh
+	pending []Event           // of objects read singly, reported by the next Refresh
 
-	down  map[string]error                           // directories that could not be read last, and why
+	down  map[string]error                           // directories that could not be read last, with the error
 	lines map[string]*line                           // by directory; the map itself never changes
 	admit func(name string, root scoping.GUID) error // nil: any directory
 
 	glancing bool // see Glance
 }
 
-// line is the conversation with one directory: one at a time, so that a controller that hangs holds up no other directory.
+// line is the session with one directory. Each has a lock of its own, so that a controller that hangs does not delay other directories.
 type line struct {
 	io     sync.Mutex
-	reader Reader // nil: none was dialled, or it broke
+	reader Reader // nil: not dialled, or broken
 }
 
 // Open loads what the store knows of the directories. Nothing is dialled yet.
@@ -111,21 +112,21 @@ func Open(ctx context.Context, names []string, dial Dialer, store Store) (*Censu
 
 func empty(names []string, dial Dialer, store Store) *Census {
 	c := &Census{links: slices.Sorted(slices.Values(lower(linkAttributes))), dial: dial, store: store, names: names, trees: map[string]*Tree{}, marks: map[string]mark{}, lines: map[string]*line{}, down: map[string]error{},
-		choosing: map[string]*choosing{}, stored: map[string]remembered{}, owed: map[string]*news{}}
+		choosing: map[string]*choosing{}, stored: map[string]remembered{}, unjudged: map[string]*pendingChanges{}}
 	for _, n := range names {
 		c.lines[n] = &line{}
 	}
 	return c
 }
 
-// open returns the session with a directory, dialling if there is none. fresh says that it was dialled now. The line's lock is held.
+// open makes sure that there is a session with a directory. fresh reports whether it was dialled now. The line's lock is held.
 func (c *Census) open(ctx context.Context, name string, l *line) (fresh bool, err error) {
 	if l.reader != nil {
 		return false, nil
 	}
 	if l.reader, err = c.dial(ctx, name); err != nil {
 		l.reader = nil
-		return true, err // says which directory
+		return true, err // names the directory
 	}
 	if c.admit != nil {
 		err = c.admit(name, l.reader.Controller().Root)
@@ -134,15 +135,16 @@ func (c *Census) open(ctx context.Context, name string, l *line) (fresh bool, er
 		err = c.current(ctx, name, l.reader)
 	}
 	if err != nil {
-		l.drop() // the next call tries the other controllers again
+		l.drop() // so that the next call tries the other controllers
 	}
 	return true, err
 }
 
-// Admit sets who may refuse a directory by its root's objectGUID, before anything else is read of it. It is set before the first reading.
+// Admit sets a function that may refuse a directory by its root's objectGUID before anything else is read of it. It is called before the first
+// reading.
 func (c *Census) Admit(f func(name string, root scoping.GUID) error) { c.admit = f }
 
-// Root gives the objectGUID and the DN of a directory's root, as its controller answers.
+// Root returns the objectGUID and the DN of a directory's root, as its controller answers.
 func (c *Census) Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error) {
 	err = c.with(ctx, name, func(r Reader) error {
 		root, dn = r.Controller().Root, r.Controller().RootDN
@@ -151,7 +153,7 @@ func (c *Census) Root(ctx context.Context, name string) (root scoping.GUID, dn s
 	return root, dn, err
 }
 
-// drop forgets a session that failed, so that the next call dials anew. The lock is held.
+// drop closes a session that failed, so that the next call dials anew. The line's lock is held.
 func (l *line) drop() {
 	if l.reader != nil {
 		_ = l.reader.Close()
@@ -159,8 +161,8 @@ func (l *line) drop() {
 	}
 }
 
-// with runs f over a session. One that broke since it was used last is dialled once more; one that was dialled for this very call is not, so that a
-// controller which accepts connections and answers nothing is waited for once.
+// with runs f over a session. A session that broke since its last use is dialled once more; a session dialled for this very call is not, so that a
+// controller that accepts connections and never answers costs one timeout only.
 func (c *Census) with(ctx context.Context, name string, f func(Reader) error) error {
 	l := c.lines[name]
 	if l == nil {
@@ -188,7 +190,7 @@ func (c *Census) with(ctx context.Context, name string, f func(Reader) error) er
 	}
 }
 
-// Close ends the sessions.
+// Close closes the sessions.
 func (c *Census) Close() error {
 	for _, n := range c.names {
 		l := c.lines[n]
@@ -199,9 +201,9 @@ func (c *Census) Close() error {
 	return nil
 }
 
-// Refresh reads what changed in all directories since the last Refresh and gives the events. Full says that a directory had to be read from the
-// start, so that the events do not tell everything: compare. An *UnreadError tells which directories could not be read; the events are those of the
-// others then. After any other error there are none.
+// Refresh reads what changed in all directories since the last Refresh and returns the events. full reports that a directory was read from the start,
+// so that events do not cover everything and the caller has to compare. With an *UnreadError, which names the directories that could not be read, the
+// events of the others are returned; with any other error none are.
 func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err error) {
 	if err := c.refuse(); err != nil {
 		return nil, false, err
@@ -211,7 +213,7 @@ func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err er
 		es, err := c.refresh(ctx, n)
 		c.reached(ctx, n, err)
 		if err != nil && (ctx.Err() != nil || c.half(n)) {
-			c.Again(events, false) // what another directory told is not told again
+			c.Again(events, false) // the directories before this one do not report their changes again
 			return nil, false, err
 		}
 		if err != nil {
@@ -229,7 +231,7 @@ func (c *Census) Refresh(ctx context.Context) (events []Event, full bool, err er
 	return events, full, nil
 }
 
-// Again takes back what a Refresh gave and nothing could be concluded from: the next one gives it again, and nothing is kept until then.
+// Again takes back what a Refresh returned and the caller could not act on: the next Refresh returns it again, and nothing is stored until then.
 func (c *Census) Again(events []Event, full bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -253,10 +255,10 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 			return fmt.Errorf("%w: directory %s is at USN %d, seen was %d: was the controller restored from a backup?", ErrBehind, name, usn, m.USN)
 		}
 		if m.Invocation != ctl.InvocationID {
-			m.Cookie = nil // cookies and USNs of another controller say nothing here
+			m.Cookie = nil // cookies and USNs mean nothing at another controller
 		}
 		if !slices.Equal(m.Links, links) {
-			m.Cookie = nil // what it shows of links nobody knows
+			m.Cookie = nil // earlier readings did not ask for these link attributes
 		}
 		old, full := m, len(m.Cookie) == 0
 		if full {
@@ -272,19 +274,19 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		}
 		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full), Links: links}
 		c.at(name, ctl.URL)
-		was := c.recollect(name)
+		was := c.selectionHistory(name)
 		if events, err = c.take(ctx, r, name, m, entries, full); err != nil {
 			return err
 		}
-		c.remind(name, was)
-		n := c.newsOf(name, entries, events, full)
+		c.restoreSelections(name, was)
+		n := c.pendingOf(name, entries, events, full)
 		more, err := c.judge(ctx, r, name, n)
-		if err != nil { // what was read is in the tree, and is not told again: it is kept as news
-			c.owe(name, n, events)
+		if err != nil { // the tree has these changes and the directory will not report them again
+			c.keepPending(name, n, events)
 			return err
 		}
 		events = append(events, more...)
-		c.settle(name)
+		c.judgedAll(name)
 		return nil
 	})
 	return events, err
@@ -298,7 +300,7 @@ func syncAll(ctx context.Context, r Reader, cookie []byte, attrs []string) (entr
 	return entries, next, err
 }
 
-// take puts what was read into the tree. After a full reading, what was known and not read is looked up one by one: absence proves nothing.
+// take puts what was read into the tree. After a full reading, each known object that was not read is looked up: absence is no proof of deletion.
 func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entries []directory.Entry, full bool) ([]Event, error) {
 	lost, err := c.missing(ctx, r, name, entries, full)
 	if err != nil {
@@ -312,7 +314,7 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 		c.trees[name] = t
 	}
 	if t.Root != m.Root {
-		t.news.NoteAll()
+		t.changed.NoteAll()
 	}
 	t.Root, t.RootDN, t.chains, t.watched, t.links = m.Root, m.RootDN, nil, c.watched.union, m.Links
 	m.Reading = c.reads(t)
@@ -362,21 +364,22 @@ func (c *Census) missing(ctx context.Context, r Reader, name string, entries []d
 	return out, nil
 }
 
-// reads numbers a reading that is taken into a tree now. The lock is held.
+// reads numbers a reading that is being taken into a tree. Census.mu is held.
 func (c *Census) reads(t *Tree) uint64 {
 	c.readings++
 	t.Reading = c.readings
 	return c.readings
 }
 
-// Reading returns the number of the newest reading of any directory: what a later one changes, nobody knows who began before it.
+// Reading returns the number of the newest reading of any directory. An engine's run that began before a reading cannot know what that reading
+// changed.
 func (c *Census) Reading() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.readings
 }
 
-// ReadAfter lets the next reading have a number above n: a process before this one had got so far, and what it read was not all kept.
+// ReadAfter makes the next reading's number greater than n, the highest that an earlier process used: what that process read may not all be stored.
 func (c *Census) ReadAfter(n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -397,7 +400,7 @@ func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	return s
 }
 
-// known returns what is known of an object, and the tree that it stands in; nil: nothing is. The lock is held.
+// known returns an object and its tree, or nil. Census.mu is held.
 func (c *Census) known(id scoping.ObjectID) (*Tree, *Object) {
 	t := c.trees[id.Directory]
 	if t == nil {
@@ -417,16 +420,16 @@ func (c *Census) Brief(id scoping.ObjectID) gate.Sight {
 	return t.brief(o)
 }
 
-// Expected implements gate.Census: users, groups and contacts that are not critical system objects come into the tenant, if the policy gives them to an engine;
-// computers and others do not (rule J4).
+// Expected implements gate.Census: users, groups and contacts that are not critical system objects belong in the tenant if the policy assigns them to
+// an engine; computers and others do not (rule J4).
 func (c *Census) Expected(id scoping.ObjectID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, o := c.known(id)
-	return o != nil && !o.Gone && !o.Critical && (o.Kind == scoping.User || o.Kind == scoping.Group || o.Kind == scoping.Contact)
+	return o != nil && !o.Deleted && !o.Critical && (o.Kind == scoping.User || o.Kind == scoping.Group || o.Kind == scoping.Contact)
 }
 
-// Tree lets f look at a directory's tree; f must not keep it.
+// Tree calls f with a directory's tree, under the census's lock; f must not keep it.
 func (c *Census) Tree(name string, f func(*Tree)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -435,10 +438,10 @@ func (c *Census) Tree(name string, f func(*Tree)) {
 	}
 }
 
-// Names gives the configured directories in order.
+// Names returns the configured directories in order.
 func (c *Census) Names() []string { return c.names }
 
-// USN gives the newest USN seen of a directory.
+// USN returns the newest USN seen of a directory.
 func (c *Census) USN(name string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

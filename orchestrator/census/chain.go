@@ -11,16 +11,16 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// followed is what reading the chains anew gave. It is kept all at once, when whom it concerns was judged: a chain that is known as it is while nobody was
-// judged by it would never be told from what is there.
+// followed is the result of reading chains anew. It takes effect only together with the judgement of the objects concerned: a chain that is stored
+// before they are judged looks unchanged to the next reading, and they would never be judged.
 type followed struct {
-	chains    map[chain]*reached      // that were read
-	frozen    map[scoping.GUID]string // groups among their targets, "" for one that says something
-	concerned map[scoping.GUID]bool   // whose choices may be others now
+	chains    map[chain]*reached      // the chains that were read
+	pinned    map[scoping.GUID]string // target groups, with why their membership is pinned; "": it is not
+	concerned map[scoping.GUID]bool   // objects whose choices may differ now
 }
 
-// follow reads the chains that the news touch. The line's lock is held.
-func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, n news) (*followed, error) {
+// follow reads the chains that pending changes touch. The line's lock is held.
+func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing, n pendingChanges) (*followed, error) {
 	f := &followed{map[chain]*reached{}, map[scoping.GUID]string{}, c.linked(name, s, n)}
 	for _, k := range s.sorted() {
 		known := s.chains[k]
@@ -32,16 +32,16 @@ func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing,
 			return nil, err
 		}
 		if k.attribute == "memberof" {
-			was := s.frozen[k.target]
-			f.frozen[k.target] = c.silence(name, s, k.target, known, now, there)
-			stuck := f.frozen[k.target] != ""
-			if stuck || was != "" { // what waited before it froze waits no longer; what was before it thawed is looked at again
+			was := s.pinned[k.target]
+			f.pinned[k.target] = c.silence(name, s, k.target, known, now, there)
+			stuck := f.pinned[k.target] != ""
+			if stuck || was != "" { // pinning drops the changes that were staged by this group; unpinning looks at them again
 				maps.Copy(f.concerned, c.taken(name, s, k))
 			}
 			if stuck {
 				continue
 			}
-			if was != "" { // and so is whoever is in it now: he may have come into its reach while it said nothing
+			if was != "" { // objects that came below the choice's container while the group was pinned
 				maps.Copy(f.concerned, now.objects)
 			}
 		}
@@ -54,26 +54,26 @@ func (c *Census) follow(ctx context.Context, r Reader, name string, s *choosing,
 	return f, nil
 }
 
-// keepFollowed puts in force what was read of the chains. The lock is held.
+// keepFollowed stores the chains that were read. Census.mu is held.
 func (s *choosing) keepFollowed(f *followed) {
 	maps.Copy(s.chains, f.chains)
-	for g, why := range f.frozen {
+	for g, why := range f.pinned {
 		if why == "" {
-			delete(s.frozen, g)
+			delete(s.pinned, g)
 		} else {
-			s.frozen[g] = why
+			s.pinned[g] = why
 		}
 	}
 }
 
-// sorted gives the chains in order, so that the same directory is asked in the same way.
+// sorted returns the chains in order, so that a run asks the directory the same questions each time.
 func (s *choosing) sorted() []chain {
 	return slices.SortedFunc(maps.Keys(s.chains), func(a, b chain) int {
 		return cmp.Or(strings.Compare(a.attribute, b.attribute), a.target.Compare(b.target))
 	})
 }
 
-// differing adds the objects from which a chain leads at one time and not at the other.
+// differing adds the objects that are in one reading of a chain and not in the other.
 func differing(known, now *reached, out map[scoping.GUID]bool) {
 	for g := range known.objects {
 		if !now.objects[g] {
@@ -87,9 +87,9 @@ func differing(known, now *reached, out map[scoping.GUID]bool) {
 	}
 }
 
-// linked gives the objects whose link values changed although the directory tells nothing of themselves: a back-link's change is told of its other
-// end, and what happens to an end (it dies, is renamed, moves) changes the values of whoever is linked with it.
-func (c *Census) linked(name string, s *choosing, n news) map[scoping.GUID]bool {
+// linked returns the objects whose link values changed without an entry of their own: DirSync reports a back-link's change at its other end, and an
+// end that is deleted, renamed or moved changes the values of all objects linked to it.
+func (c *Census) linked(name string, s *choosing, n pendingChanges) map[scoping.GUID]bool {
 	out := map[scoping.GUID]bool{}
 	for _, v := range s.values {
 		if forward[v] == "" {
@@ -112,7 +112,7 @@ func (c *Census) linked(name string, s *choosing, n news) map[scoping.GUID]bool 
 	return out
 }
 
-// lookingFor adds the objects at which choices look that ask for an attribute.
+// lookingFor adds the objects below choices that read an attribute.
 func (c *Census) lookingFor(name string, s *choosing, attribute string, out map[scoping.GUID]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,11 +133,12 @@ func ends(l directory.LinkChange) []directory.Link {
 	return slices.Concat(l.Targets, l.Added, l.Removed)
 }
 
-// silence says why a group says nothing any more of whom it chose: it vanished, or emptied (rule T3). "" when it does.
+// silence returns why a group's membership is to be pinned (rule T3): it chose objects before, and now it is deleted or empty. "" means that it is
+// not.
 func (c *Census) silence(name string, s *choosing, group scoping.GUID, known, now *reached, there bool) string {
 	had := known != nil && len(known.objects) > 0 || len(c.taken(name, s, chain{"memberof", group})) > 0
 	switch {
-	case !had || !c.without.FreezesGroups():
+	case !had || !c.without.PinsGroups():
 		return ""
 	case !there:
 		return Vanished
@@ -147,7 +148,7 @@ func (c *Census) silence(name string, s *choosing, group scoping.GUID, known, no
 	return ""
 }
 
-// taken gives the objects that choices take which ask for a chain: what is known of it before it was read.
+// taken returns the objects taken by choices that follow a chain: the best knowledge of the chain before it was read.
 func (c *Census) taken(name string, s *choosing, k chain) map[scoping.GUID]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,7 +170,7 @@ func (c *Census) taken(name string, s *choosing, k chain) map[scoping.GUID]bool 
 	return out
 }
 
-// follows says whether a choice asks for a chain.
+// follows reports whether a choice follows a chain.
 func (s *choosing) follows(x scoping.Chooser, k chain) bool {
 	if k.attribute == "memberof" && x.Choice.MemberOf.GUID == k.target {
 		return true
@@ -180,17 +181,17 @@ func (s *choosing) follows(x scoping.Chooser, k chain) bool {
 	})
 }
 
-// touched says whether news may change whom a chain leads from.
-func (r *reached) touched(k chain, news []directory.Entry) bool {
+// touched reports whether pending changes may alter the set of objects that a chain leads from.
+func (r *reached) touched(k chain, entries []directory.Entry) bool {
 	link := forward[k.attribute]
-	for _, e := range news {
+	for _, e := range entries {
 		if e.Restored() || e.Deleted && (e.GUID == k.target || r.through[e.GUID]) {
-			return true // who comes back may be linked again without another word
+			return true // a restored object may be linked again without an entry of its own
 		}
 		if _, ok := e.Links[link]; !ok && !e.Has(link) {
 			continue
 		}
-		if k.attribute == link { // the objects themselves hold the link: whose link changed may now lead to the target, or no longer
+		if k.attribute == link { // the link is an attribute of the objects themselves: any of them may lead to the target now, or no longer
 			return true
 		}
 		if e.GUID == k.target || r.through[e.GUID] {
@@ -200,7 +201,7 @@ func (r *reached) touched(k chain, news []directory.Entry) bool {
 	return false
 }
 
-// read follows a chain from its target the other way. There is false when the target is no more.
+// read follows a chain backwards from its target. there is false when the target does not exist.
 func read(ctx context.Context, r Reader, k chain) (out *reached, there bool, err error) {
 	out = &reached{objects: map[scoping.GUID]bool{}, through: map[scoping.GUID]bool{}}
 	way := back[k.attribute]

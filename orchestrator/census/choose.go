@@ -13,46 +13,46 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// What choices take is found out here: the census reads what their selectors ask for, and says of each object which choices take it. A choice that is
-// asked for the first time decides at once. Afterwards what changes is only staged: an object's owner hangs on it, and whether so
-// many may change hands is for others to weigh (rule T3). They call Take.
+// Membership of choices: the census reads the attributes that selectors ask for and records with each object which choices take it. A new choice
+// takes effect at once. Later changes are only staged, because an object's owner depends on them: the host decides whether so many may change owner
+// (rule T3), and calls Take.
 
-// chain is an in-chain link that a selector asks for: the objects from which following the attribute leads to the target.
+// chain is an in-chain match of a selector: it selects the objects from which following the attribute leads to the target.
 type chain struct {
 	attribute string
 	target    scoping.GUID
 }
 
-// back gives, for a link attribute that can be followed in chains, the one that leads the other way.
+// back maps a link attribute that can be followed in chains to the attribute of the opposite direction.
 var back = map[string]string{"memberof": "member", "member": "memberOf", "manager": "directReports", "directreports": "manager"}
 
-// forward is the attribute whose changes a directory tells, of a link and its way back.
+// forward maps a link attribute to the one of the two directions whose changes DirSync reports.
 var forward = map[string]string{"memberof": "member", "member": "member", "manager": "manager", "directreports": "manager"}
 
-// reached is whom a chain leads from.
+// reached is the result of following a chain backwards.
 type reached struct {
 	objects map[scoping.GUID]bool
-	through map[scoping.GUID]bool // whose links were read
+	through map[scoping.GUID]bool // objects whose links were read
 }
 
-// choosing is what one directory's choices need.
+// choosing is what is known for the choices of one directory.
 type choosing struct {
 	choosers []scoping.Chooser
-	judged   map[scoping.GUID]bool   // choices that were judged of every object once
-	values   []string                // attributes whose values are asked for
+	judged   map[scoping.GUID]bool   // choices that every object was judged by once
+	values   []string                // attributes whose values choices read
 	chains   map[chain]*reached      // nil: not read yet
-	targets  map[string]scoping.GUID // whom filters name in chains, by the name's key; nobody of that name is left out
-	frozen   map[scoping.GUID]string // groups that vanished or emptied, and which of it (rule T3)
+	targets  map[string]scoping.GUID // objects that filters name in chains, by the DN's key; names that never resolved are missing
+	pinned   map[scoping.GUID]string // groups whose membership is pinned, Vanished or Emptied (rule T3)
 }
 
-// remembered is what is stored of choices: which were judged, and whom the names in filters meant.
+// remembered is the stored part of choosing: which choices were judged, and what the names in filters resolved to.
 type remembered struct {
 	Judged  map[scoping.GUID]bool   `json:"judged"`
 	Targets map[string]scoping.GUID `json:"targets,omitempty"`
-	Frozen  []Frozen                `json:"frozen,omitempty"`
+	Pinned  []PinnedGroup           `json:"frozen,omitempty"`
 }
 
-// Choose tells the census by what objects are chosen, in place of what it was told before. What is new is judged of all objects before it returns.
+// Choose replaces the choices. All objects are judged by new ones before it returns; an error leaves the former choices in force.
 func (c *Census) Choose(ctx context.Context, choices []scoping.Choice) error {
 	by := map[string][]scoping.Choice{}
 	for _, x := range choices {
@@ -70,7 +70,7 @@ func (c *Census) choose(ctx context.Context, name string, choices []scoping.Choi
 	if c.chooses(name, choices) {
 		return nil
 	}
-	if len(choices) == 0 { // nothing has to be read; and what was judged of earlier ones holds no longer, for nobody judges by them who comes from now on
+	if len(choices) == 0 { // Nothing has to be read. Judgements of earlier choices expire, as objects that appear from now on are not judged by them.
 		c.begin(name, &choosing{})
 		return nil
 	}
@@ -85,14 +85,14 @@ func (c *Census) choose(ctx context.Context, name string, choices []scoping.Choi
 		if err != nil {
 			return err
 		}
-		if _, err = c.judge(ctx, r, name, news{ids: c.begin(name, next)}); err != nil {
+		if _, err = c.judge(ctx, r, name, pendingChanges{ids: c.begin(name, next)}); err != nil {
 			c.begin(name, old) // so that the next call tries again
 		}
 		return err
 	})
 }
 
-// chooses says whether objects are chosen by just these choices already.
+// chooses reports whether exactly these choices are in force.
 func (c *Census) chooses(name string, choices []scoping.Choice) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +100,7 @@ func (c *Census) chooses(name string, choices []scoping.Choice) bool {
 	return old != nil && slices.EqualFunc(old.choosers, choices, func(x scoping.Chooser, y scoping.Choice) bool { return x.ID == y.ID })
 }
 
-// begin puts choices in place of others, and gives the objects of which nobody has judged yet what takes them.
+// begin replaces the choices, and returns the objects that have not been judged by one of the new ones.
 func (c *Census) begin(name string, next *choosing) map[scoping.GUID]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,13 +120,13 @@ func (c *Census) begin(name string, next *choosing) map[scoping.GUID]bool {
 	return fresh
 }
 
-// prepare makes choices ready, keeping what was found out for them before. The line's lock is held.
+// prepare compiles choices and keeps what is known of chains and targets from before. The line's lock is held.
 func (c *Census) prepare(ctx context.Context, r Reader, name string, choices []scoping.Choice, old *choosing) (*choosing, error) {
-	next := &choosing{judged: map[scoping.GUID]bool{}, chains: map[chain]*reached{}, targets: map[string]scoping.GUID{}, frozen: map[scoping.GUID]string{}}
+	next := &choosing{judged: map[scoping.GUID]bool{}, chains: map[chain]*reached{}, targets: map[string]scoping.GUID{}, pinned: map[scoping.GUID]string{}}
 	if old == nil {
-		old = &choosing{judged: c.stored[name].Judged, targets: c.stored[name].Targets, frozen: map[scoping.GUID]string{}}
-		for _, f := range c.stored[name].Frozen { // what thaws after a restart has to be looked at again too
-			old.frozen[f.Group.GUID] = f.Why
+		old = &choosing{judged: c.stored[name].Judged, targets: c.stored[name].Targets, pinned: map[scoping.GUID]string{}}
+		for _, f := range c.stored[name].Pinned { // membership that is unpinned after a restart is looked at again too
+			old.pinned[f.Group.GUID] = f.Why
 		}
 	}
 	for _, x := range choices {
@@ -158,16 +158,16 @@ func (c *Census) prepare(ctx context.Context, r Reader, name string, choices []s
 	return next, nil
 }
 
-// keep takes a chain over, with what is known of it.
+// keep takes over a chain, with what is known of it.
 func (s *choosing) keep(old *choosing, k chain) {
 	s.chains[k] = old.chains[k]
-	if k.attribute == "memberof" && old.frozen[k.target] != "" {
-		s.frozen[k.target] = old.frozen[k.target]
+	if k.attribute == "memberof" && old.pinned[k.target] != "" {
+		s.pinned[k.target] = old.pinned[k.target]
 	}
 }
 
-// target finds whom a filter names. One who is not found by that name any more is whom it meant before; a name that never meant anybody leads
-// nowhere, as in a search.
+// target resolves the DN that a filter names. If the name no longer resolves, the last resolution is kept; a name that never resolved matches
+// nothing, as in an LDAP search.
 func target(ctx context.Context, r Reader, x scoping.Choice, l scoping.ChainLink, old *choosing) (scoping.GUID, bool, error) {
 	if back[l.Attribute] == "" {
 		return scoping.GUID{}, false, fmt.Errorf("the filter %s follows %q in a chain, which is not among those that can be followed: memberOf, member, manager, directReports", x.Filter, l.Attribute)
@@ -183,7 +183,7 @@ func target(ctx context.Context, r Reader, x scoping.Choice, l scoping.ChainLink
 	return g, true, nil
 }
 
-// asks gives what the directory's changes have to be read with for the sake of choices.
+// asks returns the attributes that choices need the directory's changes to be read with.
 func (s *choosing) asks() []string {
 	if s == nil {
 		return nil
@@ -201,7 +201,7 @@ func (s *choosing) asks() []string {
 	return slices.Compact(out)
 }
 
-// facts is what is known of one object when choices judge it.
+// facts is what choices judge one object by.
 type facts struct {
 	entry  directory.Entry
 	guid   scoping.GUID
@@ -231,12 +231,12 @@ func (f *facts) MemberOf(group scoping.GUID) bool {
 	return r != nil && r.objects[f.guid]
 }
 
-// judge finds out which choices take some objects, and whomever the news of links concern. The line's lock is held.
-func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Event, error) {
+// judge works out which choices take the given objects, and those that pending changes of links affect. The line's lock is held.
+func (c *Census) judge(ctx context.Context, r Reader, name string, n pendingChanges) ([]Event, error) {
 	c.mu.Lock()
 	s, t := c.choosing[name], c.trees[name]
 	c.mu.Unlock()
-	if s == nil || t == nil { // nothing was read of the directory yet: its first reading judges
+	if s == nil || t == nil { // the directory's first reading will judge
 		return nil, nil
 	}
 	f, err := c.follow(ctx, r, name, s, n)
@@ -258,7 +258,7 @@ func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Ev
 	for _, g := range list {
 		e, ok := read[g]
 		if len(s.values) > 0 && (!ok || e.Deleted) {
-			continue // it died meanwhile: its tombstone is news to come
+			continue // it was deleted since; its tombstone is among the next changes
 		}
 		events = append(events, t.chosen(g, s, &facts{entry: e, guid: g, chains: s.chains, target: s.targets})...)
 	}
@@ -268,7 +268,7 @@ func (c *Census) judge(ctx context.Context, r Reader, name string, n news) ([]Ev
 	return events, nil
 }
 
-// judgeable gives those objects that live and that choices look at, or once took.
+// judgeable returns those objects that exist and that a choice looks at or once took.
 func (c *Census) judgeable(name string, ids map[scoping.GUID]bool) []scoping.GUID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -279,7 +279,7 @@ func (c *Census) judgeable(name string, ids map[scoping.GUID]bool) []scoping.GUI
 	var out []scoping.GUID
 	for g := range ids {
 		o := t.objects[g]
-		if o == nil || o.Gone || scoping.Base(o.Kind) == "" {
+		if o == nil || o.Deleted || scoping.Base(o.Kind) == "" {
 			continue
 		}
 		above := t.Place(g).Ancestors
@@ -291,7 +291,7 @@ func (c *Census) judgeable(name string, ids map[scoping.GUID]bool) []scoping.GUI
 	return out
 }
 
-// chosen works out what takes an object now. What changes of choices that were judged before is staged.
+// chosen works out which choices take an object now. A change by a choice that judged the object before is staged.
 func (t *Tree) chosen(g scoping.GUID, s *choosing, f *facts) []Event {
 	o := t.objects[g]
 	above := t.Place(g).Ancestors
@@ -300,10 +300,10 @@ func (t *Tree) chosen(g scoping.GUID, s *choosing, f *facts) []Event {
 	for _, x := range s.choosers {
 		was, is := slices.Contains(o.Chosen, x.ID), x.Takes(g, above, f)
 		if s.stuck(x) && x.Reaches(above) {
-			is = was // the group says nothing any more
+			is = was // membership of the group is pinned
 		}
-		_, recalled := t.recalled[g]
-		wait := (s.judged[x.ID] || recalled) && was != is && x.Reaches(above) && !fresh
+		_, restored := t.restored[g]
+		wait := (s.judged[x.ID] || restored) && was != is && x.Reaches(above) && !fresh
 		if was && wait || is && !wait {
 			now = append(now, x.ID)
 		}
@@ -325,7 +325,7 @@ func (t *Tree) chosen(g scoping.GUID, s *choosing, f *facts) []Event {
 	return []Event{{Object: scoping.ObjectID{Directory: t.Directory, GUID: g}, Kind: o.Kind, Type: Chosen}}
 }
 
-// groups gives the groups whose members a choice asks for, nested ones included.
+// groups returns the groups whose members, nested ones included, a choice selects.
 func (s *choosing) groups(x scoping.Chooser) (out []scoping.GUID) {
 	if g := x.Choice.MemberOf.GUID; !g.IsZero() {
 		out = append(out, g)
@@ -338,20 +338,20 @@ func (s *choosing) groups(x scoping.Chooser) (out []scoping.GUID) {
 	return out
 }
 
-// stuck says whether a choice asks for a group that vanished or emptied.
+// stuck reports whether a choice depends on a group whose membership is pinned.
 func (s *choosing) stuck(x scoping.Chooser) bool {
-	return slices.ContainsFunc(s.groups(x), func(g scoping.GUID) bool { return s.frozen[g] != "" })
+	return slices.ContainsFunc(s.groups(x), func(g scoping.GUID) bool { return s.pinned[g] != "" })
 }
 
-// Staged is a change of what takes one object, which waits.
+// Staged is a change of the choices that take one object, not in force yet.
 type Staged struct {
 	Object scoping.ObjectID
 	Kind   scoping.Kind
 	Choice scoping.Choice
-	Taken  bool // from now on it is taken; false: no longer
+	Taken  bool // whether the choice takes it from now on
 }
 
-// named gives those of some choices that are asked for; before anything is asked for, all, by their identities alone.
+// named returns the choices with the given ids. Before Choose was called nothing but the ids is known of them.
 func (s *choosing) named(ids []scoping.GUID) (out []scoping.Choice) {
 	if s == nil {
 		for _, g := range ids {
@@ -367,8 +367,8 @@ func (s *choosing) named(ids []scoping.GUID) (out []scoping.Choice) {
 	return out
 }
 
-// Staged gives the changes that wait to be taken, in order. Before Choose was called they are those that waited when they were stored, and of
-// their choices nothing but the identity is known.
+// Staged returns the changes that wait for Take, in order. Before Choose was called these are the stored ones, and nothing but the id is known of
+// their choices.
 func (c *Census) Staged() []Staged {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -381,10 +381,10 @@ func (c *Census) Staged() []Staged {
 		for g := range t.staged {
 			o := t.object(g)
 			if o == nil {
-				continue // it could not be read, which Err tells
+				continue // its read failed; Err returns why
 			}
 			for _, x := range s.named(o.Staged) {
-				if !o.Gone {
+				if !o.Deleted {
 					out = append(out, Staged{Object: scoping.ObjectID{Directory: n, GUID: g}, Kind: o.Kind, Choice: x, Taken: !slices.Contains(o.Chosen, x.ID)})
 				}
 			}
@@ -399,7 +399,7 @@ func (c *Census) Staged() []Staged {
 	return out
 }
 
-// Take puts staged changes in force, and gives what was noticed by that.
+// Take puts staged changes in force and returns their events.
 func (c *Census) Take(changes []Staged) []Event {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -427,38 +427,39 @@ func (c *Census) Take(changes []Staged) []Event {
 	return events
 }
 
-// Why a group is frozen.
+// Why membership of a group is pinned.
 const (
 	Vanished = "vanished"
 	Emptied  = "emptied"
 )
 
-// Frozen is a group by whose members objects are chosen and that vanished or emptied: nobody's owner changes by it (rule T3).
-type Frozen struct {
+// PinnedGroup is a group that a choice selects members of and that was deleted or emptied: its membership is pinned, so that no object changes owner by it
+// (rule T3).
+type PinnedGroup struct {
 	Group   scoping.ObjectID `json:"group"`
-	Name    string           `json:"name"`    // its DN, as it was last seen
+	Name    string           `json:"name"`    // its DN when last seen
 	Why     string           `json:"why"`     // Vanished or Emptied
-	Choices []scoping.GUID   `json:"choices"` // that ask for it
+	Choices []scoping.GUID   `json:"choices"` // the choices that depend on it
 }
 
-// Frozen gives the frozen groups, in order. Before Choose was called they are those that were stored.
-func (c *Census) Frozen() []Frozen {
+// Pinned returns the groups with pinned membership, in order. Before Choose was called these are the stored ones.
+func (c *Census) Pinned() []PinnedGroup {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []Frozen
+	var out []PinnedGroup
 	for _, n := range c.names {
-		out = append(out, c.frozenOf(n)...)
+		out = append(out, c.pinnedOf(n)...)
 	}
 	return out
 }
 
-func (c *Census) frozenOf(name string) (out []Frozen) {
+func (c *Census) pinnedOf(name string) (out []PinnedGroup) {
 	s, t := c.choosing[name], c.trees[name]
 	if s == nil || t == nil {
-		return c.stored[name].Frozen
+		return c.stored[name].Pinned
 	}
-	for _, g := range slices.SortedFunc(maps.Keys(s.frozen), scoping.GUID.Compare) {
-		f := Frozen{Group: scoping.ObjectID{Directory: name, GUID: g}, Name: t.DN(g), Why: s.frozen[g]}
+	for _, g := range slices.SortedFunc(maps.Keys(s.pinned), scoping.GUID.Compare) {
+		f := PinnedGroup{Group: scoping.ObjectID{Directory: name, GUID: g}, Name: t.DN(g), Why: s.pinned[g]}
 		for _, x := range s.choosers {
 			if slices.Contains(s.groups(x), g) {
 				f.Choices = append(f.Choices, x.ID)
@@ -471,7 +472,7 @@ func (c *Census) frozenOf(name string) (out []Frozen) {
 	return out
 }
 
-// loadChoosing reads which choices were judged before.
+// loadChoosing loads which choices were judged by an earlier process.
 func (c *Census) loadChoosing(tx state.Tx, name string) error {
 	b := tx.Get("choices", name)
 	if b == nil {
@@ -485,11 +486,11 @@ func (c *Census) loadChoosing(tx state.Tx, name string) error {
 	return nil
 }
 
-// keepChoosing stores which choices were judged. The lock is held.
+// keepChoosing stores which choices were judged. Census.mu is held.
 func (c *Census) keepChoosing(tx state.Tx, name string) error {
 	s := c.choosing[name]
 	if s == nil {
 		return nil
 	}
-	return putJSON(tx, "choices", name, remembered{Judged: s.judged, Targets: s.targets, Frozen: c.frozenOf(name)})
+	return putJSON(tx, "choices", name, remembered{Judged: s.judged, Targets: s.targets, Pinned: c.pinnedOf(name)})
 }

@@ -217,14 +217,14 @@ func (w *world) staged(want ...string) []census.Staged {
 	return w.c.Staged()
 }
 
-func (w *world) frozen(want ...string) {
+func (w *world) pinned(want ...string) {
 	w.Helper()
 	got := []string{}
-	for _, f := range w.c.Frozen() {
+	for _, f := range w.c.Pinned() {
 		got = append(got, f.Why+" "+f.Name)
 	}
 	if d := cmp.Diff(append([]string{}, want...), got); d != "" {
-		w.Errorf("frozen (-want +got): %s", d)
+		w.Errorf("pinned (-want +got): %s", d)
 	}
 }
 
@@ -325,7 +325,7 @@ func TestDeletedNestedGroupIsNoticed(t *testing.T) {
 	w.remove(inner)
 	w.refresh()
 	w.staged("-ann")
-	w.frozen()
+	w.pinned()
 }
 
 // In-chain filters follow managers down, and hear of changes in the middle.
@@ -373,7 +373,7 @@ func TestNamesInFilters(t *testing.T) {
 	w.choose(nobody, chain)
 	w.refresh()
 	w.staged()
-	w.frozen("vanished CN=renamed,CN=Users," + w.srv.Model().Base())
+	w.pinned("vanished CN=renamed,CN=Users," + w.srv.Model().Base())
 }
 
 // What DirSync does not tell: names, and memberships asked for as values. Other news bring them up.
@@ -427,11 +427,11 @@ func TestVanishedAndEmptiedGroupsFreeze(t *testing.T) {
 	w.refresh()
 	w.staged()
 	w.takes(pilots, "ann", "bob")
-	w.frozen("emptied " + group)
+	w.pinned("emptied " + group)
 
 	w.join(group, ann)
 	w.refresh()
-	w.frozen()
+	w.pinned()
 	w.staged("-bob")
 	w.join(group, bob)
 	w.refresh()
@@ -439,13 +439,13 @@ func TestVanishedAndEmptiedGroupsFreeze(t *testing.T) {
 
 	w.remove(group)
 	w.refresh()
-	w.frozen("vanished " + group)
+	w.pinned("vanished " + group)
 	w.staged()
 	w.open() // another process finds it so as well, and knows before it has looked
-	w.frozen("vanished " + group)
+	w.pinned("vanished " + group)
 	w.choose(pilots)
 	w.refresh()
-	w.frozen("vanished " + group)
+	w.pinned("vanished " + group)
 	w.takes(pilots, "ann", "bob")
 	w.staged()
 }
@@ -462,13 +462,13 @@ func TestThawedGroupsChooseWhoCameIntoTheirReachMeanwhile(t *testing.T) {
 	w.takes(pilots, "ann")
 	w.leave(group, ann, bob)
 	w.refresh()
-	w.frozen("emptied " + group)
+	w.pinned("emptied " + group)
 	bob = w.rename(bob, "CN=bob", w.ou)
 	w.refresh()
 	w.staged()
 	w.join(group, ann, bob)
 	w.refresh()
-	w.frozen()
+	w.pinned()
 	w.staged("+bob")
 }
 
@@ -483,7 +483,7 @@ func TestThawedGroupsAreJudgedWithWhatChangedMeanwhile(t *testing.T) {
 	w.takes(chiefs, "ann")
 	w.leave(group, ann)
 	w.refresh()
-	w.frozen("emptied " + group)
+	w.pinned("emptied " + group)
 	w.set(ann, "title", "Clerk")
 	w.refresh()
 	w.takes(chiefs, "ann")
@@ -491,18 +491,18 @@ func TestThawedGroupsAreJudgedWithWhatChangedMeanwhile(t *testing.T) {
 	w.open()
 	w.choose(chiefs)
 	w.refresh()
-	w.frozen()
+	w.pinned()
 	w.staged("-ann")
 }
 
 // An empty group that never chose anybody is no reason to freeze.
-func TestGroupThatWasAlwaysEmptyIsNotFrozen(t *testing.T) {
+func TestGroupThatWasAlwaysEmptyIsNotPinned(t *testing.T) {
 	w := newWorld(t)
 	group := w.group("pilots")
 	pilots := w.choice(100, scoping.Choice{MemberOf: w.pin(group)})
 	w.choose(pilots)
 	w.refresh()
-	w.frozen()
+	w.pinned()
 	w.join(group, w.user("ann"))
 	w.refresh()
 	w.takes(pilots, "ann")
@@ -566,7 +566,7 @@ func TestLostMemoryIsAskedForElsewhere(t *testing.T) {
 	forgetful := func() {
 		w.store = nil
 		w.open()
-		w.c.Recall(func() map[scoping.ObjectID][]scoping.GUID { return before })
+		w.c.SelectionHistory(func() map[scoping.ObjectID][]scoping.GUID { return before })
 		w.choose(pilots)
 		w.refresh()
 	}
@@ -577,7 +577,7 @@ func TestLostMemoryIsAskedForElsewhere(t *testing.T) {
 	w.leave(group, ann, bob, "CN=cleo,"+w.ou)
 	forgetful()
 	w.takes(pilots, "ann")
-	w.frozen("emptied " + group)
+	w.pinned("emptied " + group)
 }
 
 // News that could not be judged because the connection broke are judged by the next call, and no event is lost.

@@ -15,11 +15,12 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// ErrGlance means that something was asked of a census that only shows what is stored: open it wholly.
+// ErrGlance means that a census opened by Glance cannot answer: it has to be opened by Open.
 var ErrGlance = errors.New("the census was opened to be looked at only")
 
-// Glance opens a census that shows what the store has and reads an object when it is asked for first. It follows no directory and stores nothing, and is not for
-// deciding: Err tells whether all that was asked for could be read. Where a directory was never read, or stored by a program that did not count, it is an ErrGlance.
+// Glance opens a census for display: it reads an object from the store when it is first asked for, follows no directory and stores nothing. Nothing
+// may be decided by it. The caller asks Err at the end whether all reads succeeded. A directory that was never read, or was stored by a version that
+// kept no counts, is an ErrGlance.
 func Glance(ctx context.Context, names []string, dial Dialer, store Store) (*Census, error) {
 	c := empty(names, dial, nil)
 	c.glancing = true
@@ -46,7 +47,7 @@ func Glance(ctx context.Context, names []string, dial Dialer, store Store) (*Cen
 	})
 }
 
-// Err says what could not be read of the store that a glance shows.
+// Err returns the first error of reading the store behind a glance.
 func (c *Census) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +59,7 @@ func (c *Census) Err() error {
 	return nil
 }
 
-// shelf is where a tree that was not read wholly finds its objects.
+// shelf is the store of a tree whose objects are read when asked for.
 type shelf struct {
 	ctx    context.Context
 	store  Store
@@ -67,7 +68,7 @@ type shelf struct {
 	named  bool // the store has an index of names
 }
 
-// sum is what is kept of all objects of a directory.
+// sum is what is stored about all objects of a directory together.
 type sum struct {
 	Living int            `json:"living"`           // see Tree.Living
 	Staged []scoping.GUID `json:"staged,omitempty"` // objects with staged changes
@@ -78,7 +79,7 @@ func (t *Tree) sum() *sum {
 	return &sum{Living: t.Living(), Staged: slices.SortedFunc(maps.Keys(t.staged), scoping.GUID.Compare)}
 }
 
-// object returns an object, nil if it is not known; of a glance it is read now.
+// object returns an object, nil if it is not known; a glance reads it now.
 func (t *Tree) object(g scoping.GUID) *Object {
 	o, known := t.objects[g]
 	if known || t.shelf == nil {
@@ -120,7 +121,7 @@ func (t *Tree) whole() {
 	}
 }
 
-// load puts in what is stored.
+// load puts in all stored objects.
 func (t *Tree) load(tx state.Tx, bucket string) error {
 	return tx.Each(bucket, "", func(_ string, v []byte) error {
 		var o Object
@@ -132,7 +133,7 @@ func (t *Tree) load(tx state.Tx, bucket string) error {
 	})
 }
 
-// scan returns the objects of a glance that pass keep, of those whose stored form passes sift.
+// scan returns the objects of a glance that pass keep, decoding only those whose stored bytes pass sift.
 func (t *Tree) scan(sift func(b []byte) bool, keep func(o *Object) bool) (out []scoping.ObjectID) {
 	err := t.shelf.store.View(t.shelf.ctx, func(tx state.Tx) error {
 		return tx.Each(t.shelf.bucket, "", func(_ string, v []byte) error {
@@ -156,7 +157,7 @@ func (t *Tree) scan(sift func(b []byte) bool, keep func(o *Object) bool) (out []
 	return out
 }
 
-// find is Find of a glance.
+// find is Find for a glance.
 func (t *Tree) find(text string, raw []byte) []scoping.ObjectID {
 	if found, ok := t.look(text, raw); ok {
 		return found
@@ -166,12 +167,12 @@ func (t *Tree) find(text string, raw []byte) []scoping.ObjectID {
 	copy(guid[:], raw)
 	id, anchor := []byte(`"g":"`+guid.String()+`"`), []byte(`"a":"`+base64.StdEncoding.EncodeToString(raw)+`"`)
 	return t.scan(func(b []byte) bool {
-		return !plain || // it may be stored in more forms than one
+		return !plain || // other texts may be escaped in JSON
 			stands(b, `"u":"`, text) || stands(b, `"s":"`, text) || len(raw) == 16 && (bytes.Contains(b, id) || bytes.Contains(b, anchor))
 	}, func(o *Object) bool { return o.named(text, raw) })
 }
 
-// stands reports whether a field of a stored object has a value, whatever its case.
+// stands reports whether a field of a stored object has a value, ignoring case.
 func stands(b []byte, field, value string) bool {
 	i := bytes.Index(b, []byte(field))
 	if i < 0 {
@@ -181,11 +182,11 @@ func stands(b []byte, field, value string) bool {
 	return len(b) > len(value) && b[len(value)] == '"' && strings.EqualFold(string(b[:len(value)]), value)
 }
 
-// shared reports whether another living object of the same kind has the same anchor, of a glance.
+// shared is, for a glance, whether another object of the same kind has the same anchor. Deleted objects do not count.
 func (t *Tree) shared(o *Object) bool {
 	a := o.anchor()
 	twin := func(x *Object) bool {
-		return x.GUID != o.GUID && !x.Gone && x.Kind == o.Kind && bytes.Equal(x.anchor(), a)
+		return x.GUID != o.GUID && !x.Deleted && x.Kind == o.Kind && bytes.Equal(x.anchor(), a)
 	}
 	if t.shelf.named {
 		return slices.ContainsFunc(t.anchored(a), twin)
@@ -196,21 +197,21 @@ func (t *Tree) shared(o *Object) bool {
 	return len(t.scan(func(b []byte) bool { return bytes.Contains(b, anchor) || bytes.Contains(b, id) }, twin)) > 0
 }
 
-// Living counts the living objects of known kinds.
+// Living returns the number of users, groups and contacts that are not deleted.
 func (t *Tree) Living() int {
 	if t.shelf != nil {
 		return t.shelf.living
 	}
 	n := 0
 	for _, o := range t.objects {
-		if !o.Gone && scoping.Base(o.Kind) != "" {
+		if !o.Deleted && scoping.Base(o.Kind) != "" {
 			n++
 		}
 	}
 	return n
 }
 
-// refuse keeps a glance from what it is not for.
+// refuse returns ErrGlance for a glance, which must not read directories.
 func (c *Census) refuse() error {
 	if c.glancing {
 		return ErrGlance

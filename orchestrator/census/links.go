@@ -9,11 +9,12 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// linkAttributes hold, by Microsoft's custom, which object of the tenant something was made of ("User_" or "Group_" and its id). They are read whatever a policy says: an account can be older than
-// the state.
+// linkAttributes conventionally hold which object of the tenant an object was made of ("User_" or "Group_" and its id). They are read whatever the
+// policy says, as an account can be older than the state.
 var linkAttributes = []string{scoping.DefaultLink, "adminDescription"}
 
-// Links tells the census which other attributes show links. A directory that was read without one of them is read from the start by the next Refresh. What was named once stays so.
+// Links adds attributes that show links. A directory that was read without one of them is read from the start by the next Refresh. An attribute is
+// never removed.
 func (c *Census) Links(names []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -25,10 +26,10 @@ func (c *Census) Links(names []string) {
 	}
 }
 
-// attributes returns the attributes that are read of each object. The lock is held.
+// attributes returns the attributes that are read of each object. Census.mu is held.
 func (c *Census) attributes() []string { return slices.Concat(Attrs, c.links) }
 
-// Linked returns the living objects of a directory that show a link, in order.
+// Linked returns the objects of a directory that show a link and are not deleted, in order.
 func (c *Census) Linked(name, link string) []scoping.GUID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +50,7 @@ func isLink(v string) bool {
 	return strings.HasPrefix(v, "User_") || strings.HasPrefix(v, "Group_")
 }
 
-// mergeLinks takes in what an entry says of links. Each is kept with its attribute's name, since a change tells of one attribute alone.
+// mergeLinks takes in what an entry says about links. Each is kept with its attribute's name, since a change covers one attribute only.
 func mergeLinks(o *Object, e directory.Entry, names []string) {
 	for _, n := range names {
 		if _, told := e.Attrs[n]; !told {
@@ -69,7 +70,7 @@ func mergeLinks(o *Object, e directory.Entry, names []string) {
 	}
 }
 
-// shows are the links that an object shows.
+// shows returns the links that an object shows.
 func (o *Object) shows() (out []string) {
 	for _, l := range o.Links {
 		_, v, _ := strings.Cut(l, "=")
@@ -78,7 +79,7 @@ func (o *Object) shows() (out []string) {
 	return out
 }
 
-// link keeps the index of links.
+// link adds an object to the index of links, or removes it.
 func (t *Tree) link(o *Object, is bool) {
 	for _, v := range o.shows() {
 		v = strings.ToLower(v)

@@ -13,27 +13,27 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Beside the objects the store has an index of their names, so that who only looks finds one among many without reading all. A key is a hash of the name and the object's
-// identity. It holds at least what is true: who finds an object by it looks whether it has the name.
+// The store keeps an index of names beside the objects, so that a glance finds one object without reading all. A key is a hash of the name followed
+// by the object's GUID. Entries may be stale: whoever finds an object by the index checks that it has the name.
 
-// namesFormat is the version of the index; one of another version is made anew.
+// namesFormat is the version of the index; an index of another version is built anew.
 const namesFormat = 1
 
-// namesChunk is how many objects are named in one transaction where there are many: the index may be ahead of the objects.
+// namesChunk is the number of objects whose names are added in one transaction. With more, the index may be ahead of the stored objects.
 const namesChunk = 5000
 
 // The kinds of names.
 const (
 	byUPN    = 'u'
 	bySAM    = 's'
-	byAnchor = 'a' // of objects with an anchor of their own
+	byAnchor = 'a' // only anchors other than the objectGUID
 	byRDN    = 'r'
 )
 
-// namesOf names the bucket of a directory's names.
+// namesOf returns the bucket of a directory's names.
 func namesOf(name string) string { return "names/" + name }
 
-// hashed is what the keys of all objects with a name begin with.
+// hashed returns the prefix of the keys of all objects with a name.
 func hashed(kind byte, name string) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte{kind})
@@ -41,7 +41,7 @@ func hashed(kind byte, name string) string {
 	return string(binary.BigEndian.AppendUint64(nil, h.Sum64()))
 }
 
-// folded is the same for all texts that are equal but for their case (strings.EqualFold).
+// folded returns the same text for all texts that strings.EqualFold takes as equal.
 func folded(s string) string {
 	out := []rune(s)
 	for i, r := range out {
@@ -54,9 +54,9 @@ func folded(s string) string {
 	return string(out)
 }
 
-// names returns the keys of the index for an object, sorted. The dead have none.
+// names returns an object's keys in the index, sorted. A deleted object has none.
 func (o *Object) names() (keys []string) {
-	if o.Gone {
+	if o.Deleted {
 		return nil
 	}
 	add := func(kind byte, name string) { keys = append(keys, hashed(kind, name)+string(o.GUID[:])) }
@@ -78,10 +78,11 @@ func (o *Object) names() (keys []string) {
 	return keys
 }
 
-// aheadOf reports whether objects are named before they are stored: a transaction with all of it would be too big.
+// aheadOf reports whether names are added before the objects are stored, because one transaction with both would be too big.
 func aheadOf(os []Object) bool { return len(os) > namesChunk }
 
-// nameAhead adds the names of what is to be stored where that is much, and of everything where the store has no index of names yet. The lock is held.
+// nameAhead adds the names of objects that are about to be stored, where there are many; all names where the store has no index yet. Census.mu is
+// held.
 func (c *Census) nameAhead(ctx context.Context, changed map[string][]Object) error {
 	for n, os := range changed {
 		t := c.trees[n]
@@ -119,7 +120,7 @@ func name(tx state.Tx, directory string, keys []string) error {
 	return nil
 }
 
-// rename takes away the names that an object had by what is stored of it, and, if add is set, adds those that it has.
+// rename removes the names of an object's stored form that it no longer has and, if add is set, adds those that it has.
 func rename(tx state.Tx, directory string, o *Object, add bool) error {
 	names := o.names()
 	if b := tx.Get(objectsOf(directory), o.GUID.String()); b != nil {
@@ -142,7 +143,7 @@ func rename(tx state.Tx, directory string, o *Object, add bool) error {
 	return name(tx, directory, names)
 }
 
-// called returns the objects of a glance that may have a name. ok says that the store has an index of names.
+// called returns the objects of a glance that may have a name. ok reports whether the store has an index of names.
 func (t *Tree) called(kind byte, name string) (out []*Object, ok bool) {
 	if !t.shelf.named {
 		return nil, false
@@ -169,7 +170,7 @@ func (t *Tree) called(kind byte, name string) (out []*Object, ok bool) {
 	return out, true
 }
 
-// look is Find of a glance by the index of names.
+// look is Find for a glance by the index of names.
 func (t *Tree) look(text string, anchor []byte) (out []scoping.ObjectID, ok bool) {
 	found, ok := t.called(byUPN, folded(text))
 	if !ok {
@@ -189,7 +190,7 @@ func (t *Tree) look(text string, anchor []byte) (out []scoping.ObjectID, ok bool
 	return slices.Compact(out), true
 }
 
-// anchored returns the objects of a glance that may have an anchor, its own or its identity.
+// anchored returns the objects of a glance that may have an anchor, which is written or the objectGUID.
 func (t *Tree) anchored(anchor []byte) []*Object {
 	found, _ := t.called(byAnchor, string(anchor))
 	var g scoping.GUID
@@ -200,12 +201,12 @@ func (t *Tree) anchored(anchor []byte) []*Object {
 	return found
 }
 
-// child returns the living object of a name under another one, of a glance.
+// child is, for a glance, Named below one container: the object of a name that is not deleted. ok reports whether the store has an index of names.
 func (t *Tree) child(above scoping.GUID, name scoping.DN) (g scoping.GUID, found, ok bool) {
 	first := name.RDN()
 	os, ok := t.called(byRDN, first.Key())
 	for _, o := range os {
-		if x, err := scoping.ParseDN(o.RDN); err == nil && x.Depth() == 1 && o.Parent == above && !o.Gone && x.RDN().Equal(first) {
+		if x, err := scoping.ParseDN(o.RDN); err == nil && x.Depth() == 1 && o.Parent == above && !o.Deleted && x.RDN().Equal(first) {
 			return o.GUID, true, true
 		}
 	}

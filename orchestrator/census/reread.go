@@ -18,8 +18,8 @@ func (c *Census) Reread(ctx context.Context, ids []scoping.ObjectID) error {
 	return err
 }
 
-// read reads objects by identity, with more attributes than the census needs itself, and with deleted ones shown, in every directory concerned, and takes them into the trees. An *UnreadError tells which
-// directories could not be read; what was found in the others counts.
+// read reads objects by identity, deleted ones too, in all directories concerned, with more attributes than the census needs itself, and takes them
+// into the trees. An *UnreadError names the directories that could not be read; what was found in the others is returned with it.
 func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, more []string) (map[scoping.ObjectID]directory.Entry, error) {
 	if err := c.refuse(); err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, more []string
 		}
 		learned, err := c.readIn(ctx, name, byDir[name], attrs, out)
 		if learned && err != nil {
-			return nil, err // what takes them is not known: nobody may go on as if it were
+			return nil, err // the objects' choices are unknown: their places must not be used
 		}
 		if err != nil {
 			unread[name] = err
@@ -50,7 +50,7 @@ func (c *Census) read(ctx context.Context, ids []scoping.ObjectID, more []string
 	return out, nil
 }
 
-// readIn is read for one directory; what it finds is added to out. learned says that the tree changed by it.
+// readIn is read for one directory and adds what it finds to out. learned reports whether the tree took in anything.
 func (c *Census) readIn(ctx context.Context, name string, guids []scoping.GUID, attrs []string, out map[scoping.ObjectID]directory.Entry) (learned bool, err error) {
 	c.mu.Lock()
 	down := c.down[name]
@@ -65,7 +65,7 @@ func (c *Census) readIn(ctx context.Context, name string, guids []scoping.GUID, 
 		}
 		ids := c.apply(name, found, out)
 		learned = true
-		more, err := c.judge(ctx, r, name, news{ids: ids})
+		more, err := c.judge(ctx, r, name, pendingChanges{ids: ids})
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (c *Census) readIn(ctx context.Context, name string, guids []scoping.GUID, 
 	return learned, err
 }
 
-// apply takes what was read singly into a tree; its news wait for the next Refresh. It gives what was found.
+// apply takes objects that were read singly into a tree and returns their GUIDs. Their events wait for the next Refresh.
 func (c *Census) apply(name string, found map[scoping.GUID]directory.Entry, out map[scoping.ObjectID]directory.Entry) map[scoping.GUID]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,7 +120,7 @@ func (c *Census) Evidence(ctx context.Context, ids []scoping.ObjectID, reference
 			continue // no evidence either way
 		}
 		e, ok := found[id]
-		ev := gate.Evidence{Life: gate.Missing, EndGone: c.gone}
+		ev := gate.Evidence{Life: gate.Missing, EndDeleted: c.deleted}
 		switch {
 		case ok && e.Deleted:
 			ev.Life = gate.Tombstone
@@ -139,12 +139,12 @@ func (c *Census) Evidence(ctx context.Context, ids []scoping.ObjectID, reference
 	return out, err
 }
 
-func (c *Census) gone(id scoping.ObjectID) bool {
+func (c *Census) deleted(id scoping.ObjectID) bool {
 	s := c.Sight(id)
 	return s.Known && s.Gone
 }
 
-// Resolve finds a DN in a directory, with the ancestors that a pin needs.
+// Resolve finds a DN in a directory and returns its ancestors too, which a pin needs.
 func (c *Census) Resolve(ctx context.Context, name, dn string) (guid scoping.GUID, canonical string, ancestors []scoping.GUID, err error) {
 	err = c.with(ctx, name, func(r Reader) error {
 		guid, canonical, ancestors, err = r.Resolve(ctx, dn)
@@ -153,7 +153,7 @@ func (c *Census) Resolve(ctx context.Context, name, dn string) (guid scoping.GUI
 	return guid, canonical, ancestors, err
 }
 
-// Lacks returns which attributes the schema of a directory does not have; none where its reader cannot tell.
+// Lacks returns those attributes that a directory's schema does not have; none where the reader cannot tell.
 func (c *Census) Lacks(ctx context.Context, name string, attributes []string) (missing []string, err error) {
 	err = c.with(ctx, name, func(r Reader) error {
 		if s, tells := r.(interface {
@@ -166,7 +166,7 @@ func (c *Census) Lacks(ctx context.Context, name string, attributes []string) (m
 	return missing, err
 }
 
-// Values reads what the directory holds of one object, as text, for people: deleted objects too. more are attributes beside those that always are of interest.
+// Values reads an object's attributes as text, for display; deleted objects too. more are attributes beside the usual ones.
 func (c *Census) Values(ctx context.Context, id scoping.ObjectID, more ...string) (map[string][]string, error) {
 	out := map[string][]string{}
 	c.mu.Lock()

@@ -9,10 +9,10 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// objectsOf names the bucket of a directory's objects.
+// objectsOf returns the bucket of a directory's objects.
 func objectsOf(name string) string { return "objects/" + name }
 
-// loadMark reads a directory's watermark; nil if there is none.
+// loadMark loads a directory's watermark; nil if there is none.
 func loadMark(tx state.Tx, name string) (*mark, error) {
 	b := tx.Get("marks", name)
 	if b == nil {
@@ -39,8 +39,8 @@ func (c *Census) load(tx state.Tx, name string) error {
 	return c.loadChoosing(tx, name)
 }
 
-// Keep stores what changed, with the watermarks, in one transaction. It is called after everything that follows from the last Refresh is
-// durable: a crash before it makes the same news come again. After an error everything that it was to store waits for the next call.
+// Keep stores what changed, with the watermarks, in one transaction. It is called once everything that follows from the last Refresh is durable:
+// after a crash before that, the next process reads the same changes again. After an error, what was to be stored waits for the next call.
 func (c *Census) Keep(ctx context.Context) error {
 	if c.store == nil {
 		return nil
@@ -56,7 +56,7 @@ func (c *Census) Keep(ctx context.Context) error {
 		err = c.store.Update(ctx, func(tx state.Tx) error { return c.keep(tx, changed) })
 	}
 	for n, os := range changed {
-		if err != nil { // the marks of the next commit say that these are stored
+		if err != nil { // the marks of the next commit claim that these objects are stored
 			c.trees[n].touch(os)
 		} else {
 			c.trees[n].named = true
@@ -66,13 +66,14 @@ func (c *Census) Keep(ctx context.Context) error {
 	return err
 }
 
-// told returns the directories of which nothing is only in memory: news that were stored before they are told would never be news again after a crash. The lock is held.
+// told returns the directories whose changes were all reported by Refresh. A change stored before it is reported would not be reported again after a
+// crash. Census.mu is held.
 func (c *Census) told() (names []string) {
 	if c.compare {
 		return nil
 	}
 	for _, n := range c.names {
-		untold := c.owed[n] != nil || slices.ContainsFunc(c.pending, func(e Event) bool { return e.Object.Directory == n })
+		untold := c.unjudged[n] != nil || slices.ContainsFunc(c.pending, func(e Event) bool { return e.Object.Directory == n })
 		if _, read := c.marks[n]; read && !untold && c.trees[n] != nil {
 			names = append(names, n)
 		}
@@ -80,7 +81,7 @@ func (c *Census) told() (names []string) {
 	return names
 }
 
-// keep stores objects with everything else that is known of their directories. The lock is held.
+// keep stores objects with everything else that is known of their directories. Census.mu is held.
 func (c *Census) keep(tx state.Tx, changed map[string][]Object) error {
 	if !c.watched.stored {
 		if err := putJSON(tx, "watched", "engines", c.watched.of); err != nil {
@@ -115,8 +116,8 @@ type keyed struct {
 	object *Object
 }
 
-// byKey returns objects in the order of their keys. Bbolt keeps a transaction's new keys of a page in one sorted list until the commit: of the many of a first
-// reading, each that comes out of order would move half of those before it.
+// byKey returns objects in the order of their keys. Bbolt keeps the new keys of a page in one sorted list until commit, so each key out of order
+// moves half of those before it: noticeable in a first reading.
 func byKey(os []Object) []keyed {
 	out := make([]keyed, len(os))
 	for i := range os {

@@ -1,7 +1,11 @@
-// Package census is the host's own view of the directory: where each object is, whether it lives, and which source anchor it has. The census alone
-// says where an object is (rule V1); engines may be ahead or behind.
+// Package census is the host's own view of the directory: where each object is, whether it is deleted, which choices take it, and which source anchor
+// it has. Only the census says where an object is (rule V1); engines may be ahead or behind.
 //
-// Tree is pure: entries in, events out. Census is the shell that reads the directory, keeps trees in an index file and answers the gate.
+// Open loads what an earlier process stored. Before each run the host calls Choose (selectors), Watch (what engines read) and Refresh, draws its
+// conclusions from the events, and calls Keep once these are durable. The gate asks Sight, Reread and Evidence meanwhile. Each directory has one
+// session, used by one call at a time; memory has one lock, which is not held during reads.
+//
+// Tree is pure: entries in, events out. Census reads directories and keeps the trees in an index file.
 package census
 
 import (
@@ -22,24 +26,24 @@ var Attrs = []string{"objectClass", "mS-DS-ConsistencyGuid", "userPrincipalName"
 // Object is one directory object, as small as the host's work allows.
 type Object struct {
 	GUID     scoping.GUID `json:"g"`
-	Parent   scoping.GUID `json:"p"`           // the last living parent of a tombstone
-	Kind     scoping.Kind `json:"k"`           // directory.OU and directory.Other besides the kinds of scoping
+	Parent   scoping.GUID `json:"p"`           // of a tombstone: its last parent
+	Kind     scoping.Kind `json:"k"`           // a kind of scoping, directory.OU or directory.Other
 	RDN      string       `json:"n"`           // the first component of the DN, escaped
-	Anchor   []byte       `json:"a,omitempty"` // mS-DS-ConsistencyGuid as it is; empty: objectGUID is the anchor
+	Anchor   []byte       `json:"a,omitempty"` // mS-DS-ConsistencyGuid; empty: objectGUID is the anchor
 	UPN      string       `json:"u,omitempty"`
 	SAM      string       `json:"s,omitempty"`
-	Gone     bool         `json:"d,omitempty"`
+	Deleted  bool         `json:"d,omitempty"`
 	Critical bool         `json:"c,omitempty"`
 	Version  uint64       `json:"v,omitempty"`
 	Reading  uint64       `json:"r,omitempty"` // the reading that changed it last
 
-	Links []string `json:"l,omitempty"` // of objects of the tenant that it shows, as "attribute=value", sorted
+	Links []string `json:"l,omitempty"` // links to objects of the tenant, as "attribute=value", sorted
 
 	Chosen []scoping.GUID `json:"o,omitempty"` // the choices that take it, sorted; of a tombstone, those that took it
-	Staged []scoping.GUID `json:"w,omitempty"` // choices of which the opposite of Chosen is true now, which waits to be taken
+	Staged []scoping.GUID `json:"w,omitempty"` // choices by which Chosen is outdated, until Take
 }
 
-// anchor gives the source anchor's bytes, as computed by the host (rule I2).
+// anchor returns the source anchor's bytes, as computed by the host (rule I2).
 func (o *Object) anchor() []byte {
 	if len(o.Anchor) > 0 {
 		return o.Anchor
@@ -47,25 +51,24 @@ func (o *Object) anchor() []byte {
 	return o.GUID[:]
 }
 
-// anchoredByGUID reports whether objectGUID is the anchor, as computed or as written into the directory.
+// anchoredByGUID reports whether objectGUID is the anchor, whether or not it is also written into mS-DS-ConsistencyGuid.
 func (o *Object) anchoredByGUID() bool { return bytes.Equal(o.anchor(), o.GUID[:]) }
 
-// EventType says what the census noticed.
+// EventType is a kind of change that the census notices.
 type EventType uint8
 
 // The events.
 const (
 	Appeared EventType = iota + 1
-	Moved              // has another parent
-	Died               // a tombstone was read
-	Returned           // lives again
+	Moved              // it has another parent
+	Deleted            // a tombstone was read
+	Returned           // it is no tombstone any more
 	Carried            // an ancestor moved: same parent, another place
-	Changed            // something else: anchor, name
+	Changed            // anything else: anchor, name
 	Chosen             // other choices take it
 )
 
-// Event is one thing that the census noticed about one object. It is about users, groups and the like; events of containers are expanded to what
-// lies in them.
+// Event is one change of one user, group or contact. A container's change is reported as events of the objects below it.
 type Event struct {
 	Object scoping.ObjectID
 	Kind   scoping.Kind
@@ -77,40 +80,40 @@ type Tree struct {
 	Directory string
 	Root      scoping.GUID
 	RootDN    string
-	Reading   uint64 // the number of the reading that is taken in now
+	Reading   uint64 // the number of the reading that is being taken in
 
 	objects  map[scoping.GUID]*Object
 	children map[scoping.GUID]map[scoping.GUID]struct{}
-	anchors  map[string]int                       // living objects per kind and anchor, but for those of which the anchor is objectGUID: these are found by it
-	linked   map[string]map[scoping.GUID]struct{} // living objects by the links that they show, in small letters
-	links    []string                             // the attributes that show links, in small letters
+	anchors  map[string]int                       // number of objects per kind and anchor, deleted ones left out, and those whose anchor is objectGUID: objects finds these
+	linked   map[string]map[scoping.GUID]struct{} // objects by the links that they show, in lower case; deleted ones left out
+	links    []string                             // the attributes that show links, in lower case
 	touched  map[scoping.GUID]struct{}
 	staged   map[scoping.GUID]struct{}       // objects with staged changes
-	fresh    map[scoping.GUID]struct{}       // appeared in this refresh: nobody's owner changes by what takes them
-	chains   map[scoping.GUID][]scoping.GUID // see above
-	recalled map[scoping.GUID]struct{}       // what took them before was told from elsewhere
-	news     changes.Set[scoping.GUID]       // see Census.Changed
+	fresh    map[scoping.GUID]struct{}       // appeared in this Refresh: their choices take effect at once, as no owner changes
+	chains   map[scoping.GUID][]scoping.GUID // cache of above
+	restored map[scoping.GUID]struct{}       // their choices were restored from SelectionHistory
+	changed  changes.Set[scoping.GUID]       // see Census.Changed
 
-	named   bool                                 // the store's index of names is of all its objects
-	watched map[scoping.Kind]map[string]struct{} // what engines read of each kind, in small letters; not to be changed
+	named   bool                                 // the store's index of names covers all objects
+	watched map[scoping.Kind]map[string]struct{} // what engines read of each kind, in lower case; shared, never changed
 
-	shelf  *shelf // of a glance: where objects are read from when they are asked for; nil: all are here
-	failed error  // what could not be read of it first
+	shelf  *shelf // of a glance: where objects are read when asked for; nil: all are in objects
+	failed error  // the first error of such a read
 }
 
-// NewTree gives an empty tree.
+// NewTree returns an empty tree.
 func NewTree(directoryName string, root scoping.GUID, rootDN string) *Tree {
 	return &Tree{Directory: directoryName, Root: root, RootDN: rootDN, objects: map[scoping.GUID]*Object{},
-		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, linked: map[string]map[scoping.GUID]struct{}{}, links: lower(linkAttributes), touched: map[scoping.GUID]struct{}{}, staged: map[scoping.GUID]struct{}{}, fresh: map[scoping.GUID]struct{}{}, recalled: map[scoping.GUID]struct{}{}}
+		children: map[scoping.GUID]map[scoping.GUID]struct{}{}, anchors: map[string]int{}, linked: map[string]map[scoping.GUID]struct{}{}, links: lower(linkAttributes), touched: map[scoping.GUID]struct{}{}, staged: map[scoping.GUID]struct{}{}, fresh: map[scoping.GUID]struct{}{}, restored: map[scoping.GUID]struct{}{}}
 }
 
-// Len counts the objects known, tombstones included.
+// Len returns the number of known objects, tombstones included.
 func (t *Tree) Len() int {
 	t.whole()
 	return len(t.objects)
 }
 
-// Get gives an object.
+// Get returns an object.
 func (t *Tree) Get(g scoping.GUID) (Object, bool) {
 	o := t.object(g)
 	if o == nil {
@@ -128,7 +131,7 @@ func (t *Tree) Put(o Object) {
 	t.stage(&o)
 }
 
-// stage keeps the index of objects with staged changes.
+// stage updates the index of objects with staged changes.
 func (t *Tree) stage(o *Object) {
 	if len(o.Staged) > 0 {
 		t.staged[o.GUID] = struct{}{}
@@ -137,7 +140,7 @@ func (t *Tree) stage(o *Object) {
 	delete(t.staged, o.GUID)
 }
 
-// Touched gives what changed since the last call, in order, for storing; what is in later waits for another call.
+// Touched returns the objects that changed since the last call, in order, for storing. Objects in later stay for another call.
 func (t *Tree) Touched(later map[scoping.ObjectID]bool) []Object {
 	ids := make([]scoping.GUID, 0, len(t.touched))
 	for g := range t.touched {
@@ -157,7 +160,7 @@ func (t *Tree) Touched(later map[scoping.ObjectID]bool) []Object {
 	return out
 }
 
-// touch notes that objects are still to be stored.
+// touch marks objects as still to be stored.
 func (t *Tree) touch(os []Object) {
 	for _, o := range os {
 		t.touched[o.GUID] = struct{}{}
@@ -165,7 +168,7 @@ func (t *Tree) touch(os []Object) {
 }
 
 func (t *Tree) index(o *Object) {
-	if o.Gone {
+	if o.Deleted {
 		return
 	}
 	if t.children[o.Parent] == nil {
@@ -179,7 +182,7 @@ func (t *Tree) index(o *Object) {
 }
 
 func (t *Tree) unindex(o *Object) {
-	if o == nil || o.Gone {
+	if o == nil || o.Deleted {
 		return
 	}
 	delete(t.children[o.Parent], o.GUID)
@@ -192,20 +195,20 @@ func (t *Tree) unindex(o *Object) {
 	}
 }
 
-// sharing counts the living objects of a kind that have an anchor.
+// sharing returns the number of objects of a kind that have an anchor, deleted ones left out.
 func (t *Tree) sharing(kind scoping.Kind, anchor []byte) int {
 	n := t.anchors[string(kind)+string(anchor)]
 	if g := (scoping.GUID{}); len(anchor) == len(g) {
 		copy(g[:], anchor)
-		if o := t.objects[g]; o != nil && !o.Gone && o.Kind == kind && o.anchoredByGUID() {
+		if o := t.objects[g]; o != nil && !o.Deleted && o.Kind == kind && o.anchoredByGUID() {
 			n++
 		}
 	}
 	return n
 }
 
-// Apply takes in what was read about one object: all of it if whole, so that an absent attribute has no value, or what changed. It gives
-// the events, in order.
+// Apply takes in what was read about one object and returns the events, in order. If whole is set, the entry has all attributes, so that an absent
+// one has no value; else it has only what changed.
 func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 	t.whole()
 	old := t.objects[e.GUID]
@@ -237,25 +240,25 @@ func (t *Tree) Apply(e directory.Entry, whole bool) []Event {
 	t.objects[o.GUID] = &o
 	t.index(&o)
 	t.note(o.GUID)
-	if len(t.children[o.GUID]) > 0 && (old == nil || old.Parent != o.Parent) { // what lies in it is elsewhere
-		t.news.NoteAll()
+	if len(t.children[o.GUID]) > 0 && (old == nil || old.Parent != o.Parent) { // everything below it has another place
+		t.changed.NoteAll()
 	}
 	return t.events(old, &o)
 }
 
-// note says that an object changed: it is to be stored, and compared.
+// note marks an object as changed: it has to be stored and compared.
 func (t *Tree) note(g scoping.GUID) {
 	t.touched[g] = struct{}{}
-	t.news.Note(g)
+	t.changed.Note(g)
 }
 
-// Changed returns the objects of which the census says something else since it was asked last: all of them, or these.
+// Changed returns the objects that changed in the census since its last call; all means any of them may have.
 func (c *Census) Changed() (ids map[scoping.ObjectID]struct{}, all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids = map[scoping.ObjectID]struct{}{}
 	for n, t := range c.trees {
-		some, every := t.news.Take()
+		some, every := t.changed.Take()
 		for g := range some {
 			ids[scoping.ObjectID{Directory: n, GUID: g}] = struct{}{}
 		}
@@ -268,24 +271,24 @@ func merge(o *Object, e directory.Entry) {
 	if k := e.Kind(); e.Has("objectClass") {
 		o.Kind = k
 	}
-	o.Gone = e.Deleted
+	o.Deleted = e.Deleted
 	if !e.Deleted {
 		if !e.Parent.IsZero() {
 			o.Parent = e.Parent
 		}
 		if e.DN != "" {
-			o.RDN = strings.Clone(firstRDN(e.DN)) // not the whole DN
+			o.RDN = strings.Clone(firstRDN(e.DN)) // so that the whole DN is not kept in memory
 		}
 		mergeValues(o, e)
 	} else if !e.LastParent.IsZero() {
-		o.Parent = e.LastParent // it may have moved just before it died
+		o.Parent = e.LastParent // it may have moved just before it was deleted
 	}
 	if e.Version != 0 {
 		o.Version = e.Version
 	}
 }
 
-// mergeValues is for the living: tombstones lose their attributes, and an anchor computed from one may be another person's (rule I2).
+// mergeValues is not called for tombstones: they lose their attributes, and an anchor computed without them may be another object's (rule I2).
 func mergeValues(o *Object, e directory.Entry) {
 	if v, ok := e.Attrs["ms-ds-consistencyguid"]; ok {
 		o.Anchor = nil
@@ -308,11 +311,11 @@ func same(a, b *Object) bool {
 	x, y := *a, *b
 	x.Version, y.Version = 0, 0
 	x.Anchor, y.Anchor = nil, nil
-	return slices.Equal(a.Anchor, b.Anchor) && slices.Equal(a.Links, b.Links) && x.GUID == y.GUID && x.Parent == y.Parent && x.Kind == y.Kind && x.RDN == y.RDN && x.Gone == y.Gone &&
+	return slices.Equal(a.Anchor, b.Anchor) && slices.Equal(a.Links, b.Links) && x.GUID == y.GUID && x.Parent == y.Parent && x.Kind == y.Kind && x.RDN == y.RDN && x.Deleted == y.Deleted &&
 		x.UPN == y.UPN && x.SAM == y.SAM && x.Critical == y.Critical
 }
 
-// firstRDN cuts a DN behind its first component.
+// firstRDN returns a DN's first component.
 func firstRDN(dn string) string {
 	for i := 0; i < len(dn); i++ {
 		switch dn[i] {
@@ -327,20 +330,20 @@ func firstRDN(dn string) string {
 
 func (t *Tree) events(old, o *Object) []Event {
 	if scoping.Base(o.Kind) == "" {
-		if old != nil && !o.Gone && !old.Gone && old.Parent != o.Parent {
+		if old != nil && !o.Deleted && !old.Deleted && old.Parent != o.Parent {
 			return t.carried(o.GUID)
 		}
 		return nil
 	}
 	e := Event{Object: scoping.ObjectID{Directory: t.Directory, GUID: o.GUID}, Kind: o.Kind, Type: Changed}
 	switch {
-	case old == nil && o.Gone:
-		return nil // a tombstone of what was never known
+	case old == nil && o.Deleted:
+		return nil // an object that was never known
 	case old == nil:
 		e.Type = Appeared
-	case o.Gone && !old.Gone:
-		e.Type = Died
-	case !o.Gone && old.Gone:
+	case o.Deleted && !old.Deleted:
+		e.Type = Deleted
+	case !o.Deleted && old.Deleted:
 		e.Type = Returned
 	case o.Parent != old.Parent:
 		e.Type = Moved
@@ -348,7 +351,7 @@ func (t *Tree) events(old, o *Object) []Event {
 	return []Event{e}
 }
 
-// carried gives the objects under a container that moved: DirSync reports only the container (rule T1).
+// carried returns events for all objects below a container that moved: DirSync reports only the container (rule T1).
 func (t *Tree) carried(container scoping.GUID) []Event {
 	var out []Event
 	for id := range t.Under(container) {
@@ -358,7 +361,7 @@ func (t *Tree) carried(container scoping.GUID) []Event {
 	return out
 }
 
-// Under gives the living objects of known kinds anywhere beneath a container, in order of the tree.
+// Under yields the users, groups and contacts anywhere below a container, in order of the tree. Deleted ones are left out.
 func (t *Tree) Under(container scoping.GUID) func(yield func(scoping.ObjectID) bool) {
 	return func(yield func(scoping.ObjectID) bool) {
 		t.whole()
@@ -383,7 +386,7 @@ func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) 
 	return true
 }
 
-// Place gives where a living object is, or where a tombstone was.
+// Place returns where an object is, or where a tombstone was before.
 func (t *Tree) Place(g scoping.GUID) scoping.Place {
 	p := scoping.Place{Directory: t.Directory}
 	if o := t.object(g); o != nil {
@@ -392,7 +395,7 @@ func (t *Tree) Place(g scoping.GUID) scoping.Place {
 	return p
 }
 
-// above returns what an object lies in, the parent first. Objects of one container share the list, until anything in the tree changes.
+// above returns an object's ancestors, the parent first. Objects of one container share the slice, until anything in the tree changes.
 func (t *Tree) above(o *Object) []scoping.GUID {
 	if known, ok := t.chains[o.Parent]; ok {
 		return known
@@ -414,12 +417,12 @@ func (t *Tree) above(o *Object) []scoping.GUID {
 	return out
 }
 
-// brief returns what is known of an object, without name and anchor.
+// brief returns an object's Sight without name and anchor.
 func (t *Tree) brief(o *Object) gate.Sight {
-	return gate.Sight{Known: true, Gone: o.Gone, Kind: o.Kind, Parent: o.Parent, Chain: t.above(o), Chosen: o.Chosen, Version: o.Version, Reading: o.Reading, Links: o.shows()}
+	return gate.Sight{Known: true, Gone: o.Deleted, Kind: o.Kind, Parent: o.Parent, Chain: t.above(o), Chosen: o.Chosen, Version: o.Version, Reading: o.Reading, Links: o.shows()}
 }
 
-// DN gives an object's name as the tree knows it, for people.
+// DN returns an object's name as the tree knows it, for display.
 func (t *Tree) DN(g scoping.GUID) string {
 	if g == t.Root {
 		return t.RootDN
@@ -434,7 +437,7 @@ func (t *Tree) DN(g scoping.GUID) string {
 	return o.RDN + "," + t.DN(o.Parent)
 }
 
-// Named finds a living object by name, as the tree knows names.
+// Named finds an object by its DN. Deleted objects are not found.
 func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
 	root, err := scoping.ParseDN(t.RootDN)
 	if err != nil || !root.AncestorOf(dn, true) {
@@ -461,7 +464,7 @@ func (t *Tree) Named(dn scoping.DN) (scoping.GUID, bool) {
 	return scoping.GUID{}, false
 }
 
-// Anchor gives the source anchor in base64, or what is wrong with it (rules I2, I3).
+// Anchor returns the source anchor in base64, or the code of what is wrong with it (rules I2, I3).
 func (t *Tree) Anchor(g scoping.GUID) (anchor string, bad gate.Code) {
 	o := t.object(g)
 	if o == nil {
@@ -471,18 +474,18 @@ func (t *Tree) Anchor(g scoping.GUID) (anchor string, bad gate.Code) {
 	switch {
 	case len(a) != 16:
 		return "", gate.CodeAnchorInvalid
-	case !o.Gone && (t.sharing(o.Kind, a) > 1 || t.shelf != nil && t.shared(o)):
+	case !o.Deleted && (t.sharing(o.Kind, a) > 1 || t.shelf != nil && t.shared(o)):
 		return "", gate.CodeDuplicateAnchor
 	}
 	return base64.StdEncoding.EncodeToString(a), ""
 }
 
-// All gives the living objects of known kinds, in order of their identities.
+// All returns the users, groups and contacts that are not deleted, in order of their identities.
 func (t *Tree) All() []scoping.ObjectID {
 	t.whole()
 	var out []scoping.ObjectID
 	for g, o := range t.objects {
-		if !o.Gone && scoping.Base(o.Kind) != "" {
+		if !o.Deleted && scoping.Base(o.Kind) != "" {
 			out = append(out, scoping.ObjectID{Directory: t.Directory, GUID: g})
 		}
 	}
@@ -490,7 +493,7 @@ func (t *Tree) All() []scoping.ObjectID {
 	return out
 }
 
-// ByAnchor gives the living objects of known kinds by their source anchor (base64).
+// ByAnchor returns the users, groups and contacts that are not deleted, by their source anchor (base64).
 func (t *Tree) ByAnchor() map[string][]scoping.ObjectID {
 	out := map[string][]scoping.ObjectID{}
 	for _, id := range t.All() {
@@ -502,7 +505,7 @@ func (t *Tree) ByAnchor() map[string][]scoping.ObjectID {
 	return out
 }
 
-// Find gives the living objects whose user principal name, account name or source anchor (base64) is the given text.
+// Find returns the objects whose user principal name, account name or source anchor (base64) is the given text. Deleted ones are left out.
 func (t *Tree) Find(text string) []scoping.ObjectID {
 	raw, _ := base64.StdEncoding.DecodeString(text)
 	if t.shelf != nil {
@@ -518,9 +521,9 @@ func (t *Tree) Find(text string) []scoping.ObjectID {
 	return out
 }
 
-// named reports whether a living object of a known kind has this user principal name, account name, or anchor.
+// named reports whether an object has this user principal name, account name or anchor. A deleted object has none.
 func (o *Object) named(text string, anchor []byte) bool {
-	if o.Gone || scoping.Base(o.Kind) == "" {
+	if o.Deleted || scoping.Base(o.Kind) == "" {
 		return false
 	}
 	return o.UPN != "" && equalFold(o.UPN, text) || len(anchor) == 16 && string(o.anchor()) == string(anchor) || equalFold(o.SAM, text)

@@ -52,7 +52,7 @@ func contoso() *census.Tree {
 }
 
 func said(evs []census.Event) (out []string) {
-	names := map[census.EventType]string{census.Appeared: "appeared", census.Moved: "moved", census.Died: "died", census.Returned: "returned", census.Carried: "carried", census.Changed: "changed"}
+	names := map[census.EventType]string{census.Appeared: "appeared", census.Moved: "moved", census.Deleted: "deleted", census.Returned: "returned", census.Carried: "carried", census.Changed: "changed"}
 	for _, e := range evs {
 		out = append(out, fmt.Sprintf("%d %s", e.Object.GUID[15], names[e.Type]))
 	}
@@ -70,7 +70,7 @@ func TestEvents(t *testing.T) {
 		{"nothing new", []directory.Entry{entry(ann, shops, "user", "CN=Ann")}, nil},
 		{"moved", []directory.Entry{entry(ann, other, "user", "CN=Ann")}, []string{"10 moved"}},
 		{"renamed", []directory.Entry{entry(ann, shops, "user", "CN=Ann B")}, []string{"10 changed"}},
-		{"deleted", []directory.Entry{tombstone(ann, shops)}, []string{"10 died"}},
+		{"deleted", []directory.Entry{tombstone(ann, shops)}, []string{"10 deleted"}},
 		{"deleted twice", []directory.Entry{tombstone(ann, shops), tombstone(ann, shops)}, nil},
 		{"a tombstone of somebody unknown", []directory.Entry{tombstone(guid(99), sales)}, nil},
 		{"returned", []directory.Entry{tombstone(ann, shops), entry(ann, shops, "user", "CN=Ann")}, []string{"10 returned"}},

@@ -9,7 +9,8 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 )
 
-// UnreadError says of which directories nothing was read: what is known of them is as it was. What was read of the others counts. It is a gate.ErrUnread.
+// UnreadError names the directories that nothing was read of: what is known of them is as it was. What was read of the others counts. It is a
+// gate.ErrUnread.
 type UnreadError struct {
 	Directories map[string]error
 }
@@ -17,10 +18,10 @@ type UnreadError struct {
 // Names returns the directories, in order.
 func (e *UnreadError) Names() []string { return slices.Sorted(maps.Keys(e.Directories)) }
 
-// Error tells of each.
+// Error names each directory's error.
 func (e *UnreadError) Error() string { return errors.Join(e.Unwrap()...).Error() }
 
-// Is says of what kind it is.
+// Is makes it a gate.ErrUnread.
 func (e *UnreadError) Is(target error) bool { return target == gate.ErrUnread }
 
 // Unwrap returns the errors, in the order of the directories.
@@ -32,25 +33,25 @@ func (e *UnreadError) Unwrap() []error {
 	return out
 }
 
-// half reports whether a directory's changes were read and could not be judged: places of its objects are not to be trusted then.
+// half reports whether a directory's changes were read but not judged: the places of its objects must not be used then.
 func (c *Census) half(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owed[name] != nil
+	return c.unjudged[name] != nil
 }
 
-// Down says why a directory could not be read last; nil: it could, or was not asked yet.
+// Down returns the error of the last attempt to read a directory; nil if it succeeded or there was none.
 func (c *Census) Down(name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.down[name]
 }
 
-// reached notes whether a directory could be read. One that could not is not asked for single objects until a Refresh has read it: each batch of a
-// run would wait for it anew.
+// reached notes whether a directory could be read. A directory that could not is not asked for single objects until a Refresh has read it: each batch
+// of a run would wait for its timeout again.
 func (c *Census) reached(ctx context.Context, name string, err error) {
 	if err != nil && ctx.Err() != nil {
-		return // it was broken off
+		return // the caller cancelled it
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

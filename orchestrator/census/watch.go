@@ -11,17 +11,17 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// watches are the attributes that engines say they read, by engine and kind of objects (standing S2). They are stored: an engine that lost news while no host ran is
-// found out by the first refresh of the next process, before the engine is started.
+// watches are the attributes that engines declare to read, by engine and kind of object (standing S2). They are stored, so that a change an engine
+// missed while no host ran is found by the first Refresh of the next process, before the engine starts.
 type watches struct {
 	of     map[string]map[scoping.Kind][]string // by engine; sorted
-	union  map[scoping.Kind]map[string]struct{} // of all engines, in small letters
-	stored bool                                 // it is as it is stored
+	union  map[scoping.Kind]map[string]struct{} // of all engines, in lower case
+	stored bool                                 // the stored form is up to date
 }
 
-// Watch tells the census what an engine reads of the directory, in place of what the engine said before. From the next Refresh on the directory's changes are read with
-// these attributes, and an object of which one changed counts as changed by that reading: what an engine said of it before holds no longer. Values are not kept. What
-// a directory that is read from the start shows is no change: nothing tells since when it is so.
+// Watch replaces what an engine reads of the directory. From the next Refresh on, changes are read with these attributes, and a change of one counts
+// as a change of the object by that reading, so that the engine's earlier claims about it expire. Values are not kept. A first reading from the start
+// is no change, as nothing shows when a value was set.
 func (c *Census) Watch(name string, reads map[scoping.Kind][]string) {
 	next := map[scoping.Kind][]string{}
 	for k, names := range reads {
@@ -40,7 +40,7 @@ func (c *Census) Watch(name string, reads map[scoping.Kind][]string) {
 	c.watched.stored = false
 }
 
-// WatchOnly forgets what other engines than these read.
+// WatchOnly forgets the attributes of all engines but these.
 func (c *Census) WatchOnly(names []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -52,7 +52,7 @@ func (c *Census) WatchOnly(names []string) {
 	}
 }
 
-// set changes what one engine reads; nil: it is forgotten. What is in use is never written to: trees share it.
+// set replaces what one engine reads; nil forgets it. The union is built anew, since trees share the old one.
 func (w *watches) set(name string, reads map[scoping.Kind][]string) {
 	if w.of == nil {
 		w.of = map[string]map[scoping.Kind][]string{}
@@ -74,7 +74,7 @@ func (w *watches) set(name string, reads map[scoping.Kind][]string) {
 	}
 }
 
-// with returns names to read a directory's changes with: these, and what is watched beside them.
+// with returns the attributes to read changes with: the given ones and all watched ones.
 func (w *watches) with(names []string) []string {
 	all := map[string]struct{}{}
 	for _, of := range w.union {
@@ -86,7 +86,7 @@ func (w *watches) with(names []string) []string {
 	return slices.Concat(names, slices.Sorted(maps.Keys(all)))
 }
 
-// load reads what was stored.
+// load loads the stored watches.
 func (w *watches) load(tx state.Tx) error {
 	w.stored = true
 	b := tx.Get("watched", "engines")
@@ -103,7 +103,7 @@ func (w *watches) load(tx state.Tx) error {
 	return nil
 }
 
-// attributes yields the names, in small letters, of what an entry says something of.
+// attributes yields, in lower case, the names of the attributes that an entry has something about.
 func attributes(e directory.Entry) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for n := range e.Attrs {
@@ -119,7 +119,7 @@ func attributes(e directory.Entry) func(yield func(string) bool) {
 	}
 }
 
-// seen reports whether what changed of an object is what an engine reads of its kind.
+// seen reports whether an entry changes an attribute that engines read of its kind.
 func (t *Tree) seen(k scoping.Kind, e directory.Entry) bool {
 	watched := t.watched[k]
 	for n := range attributes(e) {
@@ -130,7 +130,7 @@ func (t *Tree) seen(k scoping.Kind, e directory.Entry) bool {
 	return false
 }
 
-// concerns reports whether choices have to judge an object anew because of an entry that made no event: an entry may have been read for the sake of engines alone.
+// concerns reports whether choices have to judge an object anew because of an entry that made no event; an entry may have been read for engines only.
 func concerns(e directory.Entry, asks []string) bool {
 	for n := range attributes(e) {
 		same := func(x string) bool { return strings.EqualFold(x, n) }

@@ -11,15 +11,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// What a first adoption asks about (rule J5); each is told once in the reason of the engine's held set.
+// The questions of a first adoption (rule J5); each appears once in the reason of the engine's held set.
 const (
 	askJoin  = "first adoption: objects that the tenant had before are linked, and get the directory's values"
 	askWrite = "first adoption: objects that Tandem did not make are written"
 	askAlike = "first adoption: objects are made that look like others of the tenant"
 )
 
-// firstAdoption makes a question of what the first full run of an engine would do to a tenant that is not empty (rule J5): joins, with and without writes;
-// creates that look like an unlinked object; and writes to objects that Tandem did not make.
+// firstAdoption turns what the first full run of an engine would do to a tenant that is not empty into a question (rule J5): joins, with and without
+// writes; creates that look like an unlinked object; and writes to objects that Tandem did not make.
 func firstAdoption(c Case, v Verdict) Verdict {
 	if !c.Standing.Adopting || v.Claim == nil || (v.Outcome != engine.Applied && v.Outcome != engine.Unchanged) {
 		return v
@@ -48,8 +48,8 @@ func firstAdoption(c Case, v Verdict) Verdict {
 	return v
 }
 
-// madeByTandem reports whether an object may be written during a first adoption without a question: Tandem made it, or linked it in this adoption, which a
-// person approved.
+// madeByTandem reports whether an object may be written during a first adoption without a question: Tandem made it, or linked it in this adoption,
+// which a person approved.
 func madeByTandem(c Case) bool {
 	if c.Row.Origin == ledger.Created || c.Row.Origin == ledger.Restored {
 		return true
@@ -58,7 +58,7 @@ func madeByTandem(c Case) bool {
 	return l != nil && l.Epoch.Compare(c.Standing.AdoptingSince) >= 0
 }
 
-// likeness tells what a new object has in common with others.
+// likeness describes the first of the objects that a new one looks like.
 func likeness(alike []cloud.Object) string {
 	o := alike[0]
 	name := o.Values.First(cloud.DisplayName)
@@ -72,8 +72,8 @@ func likeness(alike []cloud.Object) string {
 	return out
 }
 
-// alike gives the unlinked living objects of the tenant that carry an identifying value which a new object would have: sign-in names, addresses and
-// nicknames of any kind, display names of its own. The lock is held.
+// alike returns the unlinked live objects of the tenant that have an identifying value of a new object: sign-in names, addresses and nicknames for
+// any kind, display names for the same kind. g.mu is held.
 func (g *Gate) alike(p engine.Proposal, want cloud.Values) (out []cloud.Object) {
 	add := func(found []cloud.Object, sameKind bool) {
 		for _, o := range found {

@@ -9,7 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// said returns what a person answered about a grave write of the case's object, and in which held set.
+// said returns how a person answered a grave write of the case's object, and in which held set.
 func (c Case) said(g ledger.Grave) (ledger.HoldState, string) {
 	if c.Answered == nil {
 		return ledger.HoldOpen, ""
@@ -17,7 +17,7 @@ func (c Case) said(g ledger.Grave) (ledger.HoldState, string) {
 	return c.Answered(g)
 }
 
-// deletion is the grave part of a delete. Why tells deletes of one object apart that are different questions.
+// deletion is the grave part of a delete. why keeps different questions about deletes of one object apart.
 func deletion(c Case, why string) ledger.Grave {
 	g := ledger.Grave{Op: "delete", Detail: why}
 	if c.Row != nil {
@@ -42,13 +42,13 @@ func changing(op, target string, before, set cloud.Values, grave func(name strin
 	return g
 }
 
-// answered applies what a person said about the grave parts of a verdict: what is approved is marked, what is rejected is left out. Where nothing else
-// is left the matter counts as settled until the grave part changes (standing S9).
+// answered applies a person's answers to the grave parts of a verdict: approved parts are marked, rejected ones left out. Where nothing else is left,
+// the key counts as settled until the grave part changes (standing S9).
 func answered(c Case, v Verdict) Verdict {
 	if v.Class == ledger.Ordinary || len(v.Writes) == 0 && v.Ask == "" {
 		return v
 	}
-	if len(v.Graves) == 0 { // whoever gave it a class left the question open: then it is about the write as such
+	if len(v.Graves) == 0 { // a class without grave parts: the question is about the write as such
 		v.Graves = []ledger.Grave{{Op: v.Op, Target: v.Writes[0].CloudID}}
 	}
 	v.Approved = make([]string, len(v.Graves))
@@ -61,7 +61,7 @@ func answered(c Case, v Verdict) Verdict {
 			rejected = id
 		}
 	}
-	if rejected == "" || v.Class == ledger.Memberships { // rejected pairs never got this far
+	if rejected == "" || v.Class == ledger.Memberships { // rejected pairs were left out before (kept)
 		return v
 	}
 	if rest, some := v.without(v.Graves[0]); some {
@@ -70,14 +70,14 @@ func answered(c Case, v Verdict) Verdict {
 	return refusedByPerson(rejected)
 }
 
-// refusedByPerson settles what a person rejected. It is quiet: nothing is recorded unless it was owed.
+// refusedByPerson answers a proposal that a person rejected. No record is written unless the key was owed.
 func refusedByPerson(id string) Verdict {
-	v := settle(engine.Refused, CodeRejected, "held set "+id+" was rejected: `tandem held forget "+id+"` lets it be judged again")
+	v := answer(engine.Refused, CodeRejected, "held set "+id+" was rejected: `tandem held forget "+id+"` lets it be judged again")
 	v.Nothing = true
 	return v
 }
 
-// without returns an update without its grave attributes: a person who rejects those says nothing about the others.
+// without returns an update without its grave attributes: rejecting those says nothing about the others.
 func (v Verdict) without(g ledger.Grave) (Verdict, bool) {
 	if v.Op != "update" || len(v.Writes) != 1 || (v.Class != ledger.Destructive && v.Class != ledger.SignIns) {
 		return v, false
@@ -93,7 +93,7 @@ func (v Verdict) without(g ledger.Grave) (Verdict, bool) {
 	return v, len(w.Set) > 0
 }
 
-// await parks a verdict until its run ends, unless a person rejected all of it.
+// await parks a verdict until its run ends, unless a person rejected every grave part of it.
 func await(c Case, v Verdict) Verdict {
 	rejected := ""
 	for _, g := range v.Graves {
@@ -107,14 +107,14 @@ func await(c Case, v Verdict) Verdict {
 		return v
 	}
 	no := refusedByPerson(rejected)
-	if c.Standing.Farewell && c.Standing.Owner == scoping.None { // it stays in the tenant, and is nobody's from now on
+	if c.Standing.Farewell && c.Standing.Owner == scoping.None { // it stays in the tenant without an owner
 		no.Outcome, no.Nothing = engine.Unchanged, false
 		no.Claim = &ledger.Claim{Owner: scoping.None, State: ledger.ParkedRow, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version}
 	}
 	return no
 }
 
-// kept leaves out the ends whose removal a person rejected.
+// kept removes the ends whose removal a person rejected.
 func kept(c Case, op string, ends []string) []string {
 	return slices.DeleteFunc(slices.Clone(ends), func(id string) bool {
 		s, _ := c.said(parting(c, op, id))
@@ -122,7 +122,7 @@ func kept(c Case, op string, ends []string) []string {
 	})
 }
 
-// ordinary is how many of a verdict's writes come before those that people are asked about one by one: of memberships, the additions.
+// ordinary returns the number of a verdict's writes that precede the grave ones: of memberships, the additions.
 func (v Verdict) ordinary() int {
 	if v.Class != ledger.Memberships {
 		return 0
@@ -130,7 +130,7 @@ func (v Verdict) ordinary() int {
 	return len(v.Writes) - len(v.Graves)
 }
 
-// of returns the class of write i, the digest of the grave part that is done with it, "" if none is, and whether a person approved it.
+// of returns the class of write i, the digest of its grave part ("" if it has none), and whether a person approved it.
 func (v Verdict) of(i int) (class ledger.Class, digest string, approved bool) {
 	n := 0
 	switch {
@@ -148,8 +148,8 @@ func (v Verdict) of(i int) (class ledger.Class, digest string, approved bool) {
 
 func (v Verdict) approved(i int) bool { return i < len(v.Approved) && v.Approved[i] != "" }
 
-// admitted leaves of a judged verdict what thresholds and people let through: the digests of grave parts. Memberships pass one by one, everything else as
-// a whole.
+// admitted reduces a verdict to the grave parts whose digests are in through: those that thresholds and people let pass. Memberships pass one by one,
+// everything else as a whole.
 func (v Verdict) admitted(through map[string]bool) Verdict {
 	adds := v.ordinary()
 	out := v

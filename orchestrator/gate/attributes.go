@@ -14,12 +14,12 @@ import (
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
-// Leaves reports whether the policy leaves an attribute of a kind unmanaged, whatever an engine proposes of it.
+// Leaves reports whether the policy leaves an attribute of a kind unmanaged, whatever an engine proposes for it.
 func (m Managed) Leaves(k scoping.Kind, name string) bool {
 	return m.LeaveOut[name] || attribute.FeatureOf(k, name) == scoping.Extensions && !m.Extensions[name]
 }
 
-// trim returns a proposal without what the policy leaves unmanaged: it is neither written nor cleared, and nothing is owed of it.
+// trim removes from a proposal the attributes that the policy leaves unmanaged: they are neither written nor cleared nor owed.
 func (m Managed) trim(p engine.Proposal) engine.Proposal {
 	cloned := false
 	for n := range p.Desired {
@@ -34,7 +34,7 @@ func (m Managed) trim(p engine.Proposal) engine.Proposal {
 	return p
 }
 
-// fingerprint tells apart rules by which engines' values are cut, for claims that were made by others (standing S2); 0: they cut nothing.
+// fingerprint identifies the list of managed attributes, so that claims made under another list expire (standing S2); 0: everything is managed.
 func (m Managed) fingerprint() uint64 {
 	if len(m.LeaveOut)+len(m.Extensions) == 0 {
 		return 0
@@ -49,7 +49,7 @@ func (m Managed) fingerprint() uint64 {
 	return h.Sum64()
 }
 
-// desired gives a proposal's values in the canonical form of the tenant.
+// desired returns a proposal's values in the tenant's canonical form.
 func desired(p engine.Proposal) cloud.Values {
 	out := cloud.Values{}
 	for k, v := range p.Desired {
@@ -60,7 +60,7 @@ func desired(p engine.Proposal) cloud.Values {
 	return out
 }
 
-// difference gives the part of want that have does not show, and what have shows there.
+// difference returns the values of want that differ from have, and have's values for them.
 func difference(have, want cloud.Values) (set, before cloud.Values) {
 	set, before = cloud.Values{}, cloud.Values{}
 	for k, w := range want {

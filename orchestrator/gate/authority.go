@@ -7,7 +7,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Shadow lets an engine be judged over a scope it does not own: the target of a wave before its cutover, the source after it.
+// Shadow lets an engine be judged over a scope that it does not own: the target of a wave before its cutover, the source after it.
 type Shadow struct {
 	Engine string        `json:"engine"`
 	Wave   string        `json:"wave"`
@@ -15,7 +15,7 @@ type Shadow struct {
 	Epoch  scoping.Epoch `json:"epoch"`
 }
 
-// Stop closes admission until it is ended (ownership rules §11). Empty Engine and nil Under: all writing.
+// Stop closes admission until a person ends it (ownership rules §11). Without Engine and Under it stops all writing.
 type Stop struct {
 	ID     string         `json:"id"`
 	Engine string         `json:"engine,omitempty"`
@@ -26,7 +26,7 @@ type Stop struct {
 	At     int64          `json:"at"` // Unix ms
 }
 
-// covers says whether the stop forbids this engine to write here.
+// covers reports whether the stop forbids an engine to write at a place.
 func (s Stop) covers(engineName string, place scoping.Place) bool {
 	if s.Engine != "" && s.Engine != engineName {
 		return false
@@ -40,15 +40,16 @@ type Authority struct {
 	Shadows   []Shadow
 	Stops     []Stop
 	Epoch     scoping.Epoch // the newest
-	// Adopting are the engines whose first full run was not accepted yet (rule J5), and when their adoption began.
+	// Adopting maps the engines whose first full run was not accepted yet (rule J5) to the epoch in which their adoption began.
 	Adopting map[string]scoping.Epoch
 	ReadOnly string // why nothing may be written at all (rules H1, H2), or ""
-	// Installation is whose state this is: by it the tenant tells the passwords that one log numbers from those of another.
+	// Installation is the id of the installation that owns the state: the tenant tells by it the passwords that one log numbers from those of
+	// another.
 	Installation string
 }
 
-// Grants gives what an engine is granted, with ids that are stable within this authority: own scopes first. They are whole
-// subtrees: which objects in them choices give to others, the gate alone knows.
+// Grants returns an engine's grants, with ids that are stable within this authority: own scopes first. Grants cover whole subtrees; only the gate
+// knows which objects in them choices assign to other engines.
 func (a Authority) Grants(engineName string) []engine.Grant {
 	var out []engine.Grant
 	if a.Partition != nil {
@@ -64,7 +65,7 @@ func (a Authority) Grants(engineName string) []engine.Grant {
 	return out
 }
 
-// Ceiling is the most that any engine is granted: shadow where nothing may be written at all (rule H2).
+// Ceiling returns the strongest mode that any engine is granted: shadow where nothing may be written at all (rule H2).
 func (a Authority) Ceiling() engine.Mode {
 	if a.ReadOnly != "" {
 		return engine.ModeShadow
@@ -72,7 +73,7 @@ func (a Authority) Ceiling() engine.Mode {
 	return engine.ModeOwn
 }
 
-// Owner says who may write a feature of an object at a place.
+// Owner returns the owner of a feature of an object at a place.
 func (a Authority) Owner(p scoping.Place, k scoping.Kind, f scoping.Feature) scoping.Owner {
 	if a.Partition == nil {
 		return scoping.Owner{Engine: scoping.None}
@@ -80,21 +81,22 @@ func (a Authority) Owner(p scoping.Place, k scoping.Kind, f scoping.Feature) sco
 	return a.Partition.Owner(p, k, f)
 }
 
-// Shadowed says whether an engine may be judged here.
+// Shadowed reports whether an engine may be judged here without owning it.
 func (a Authority) Shadowed(engineName string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
 	return slices.ContainsFunc(a.Shadows, func(s Shadow) bool {
 		return s.Engine == engineName && s.Scope.Writes(k, f) && s.Scope.Covers(p)
 	})
 }
 
-// Near says whether an engine owns what other choices take of the container in which a place is, or may have that judged.
+// Near reports whether an engine owns, or may be judged over, what other choices take of the container that a place is in: it then reads and proposes
+// this place too.
 func (a Authority) Near(engineName string, p scoping.Place, k scoping.Kind, f scoping.Feature) bool {
 	return a.Partition != nil && a.Partition.Reaches(engineName, p, k, f) || slices.ContainsFunc(a.Shadows, func(s Shadow) bool {
 		return s.Engine == engineName && s.Scope.Writes(k, f) && s.Scope.Spans(p)
 	})
 }
 
-// Stopped gives the reason why an engine may not write here, or "".
+// Stopped returns the reason why an engine may not write here, or "".
 func (a Authority) Stopped(engineName string, p scoping.Place) string {
 	if a.ReadOnly != "" {
 		return a.ReadOnly

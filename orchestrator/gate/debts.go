@@ -11,8 +11,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Debts returns what is owed for each key of the ledger's rows and of the living objects of the directories (standing S3). It compares where something changed since
-// it was called last, and everything when it is called first. The facts of all keys are of one moment.
+// Debts returns what is owed for each key of the ledger's rows and of the objects that exist in the directories (standing S3). The first call
+// compares everything, later ones only what changed since. The facts of all keys are of one moment.
 func (g *Gate) Debts(living func() []scoping.ObjectID) map[ledger.Key]standing.Debt {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -27,7 +27,7 @@ func (g *Gate) Debts(living func() []scoping.ObjectID) map[ledger.Key]standing.D
 	return g.index.Debts()
 }
 
-// DebtsAs returns what would be owed for objects, and for whatever else the ledger knows, if one engine owned everything that it has claims of.
+// DebtsAs returns what would be owed if one engine owned everything that it has claims of.
 func (g *Gate) DebtsAs(name string, living []scoping.ObjectID) map[ledger.Key]standing.Debt {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -52,7 +52,7 @@ func (g *Gate) DebtsOf(id scoping.ObjectID) map[ledger.Key]standing.Debt {
 	return out
 }
 
-// Sweep compares everything and returns where the index said otherwise: a change that nobody noted. From then on the index is what the sweep found.
+// Sweep compares everything and returns where the index differed: a change that was not noted. The result replaces the index.
 func (g *Gate) Sweep(living func() []scoping.ObjectID) []table.Wrong {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -65,7 +65,7 @@ func (g *Gate) Sweep(living func() []scoping.ObjectID) []table.Wrong {
 	return was.Against(&g.index)
 }
 
-// compareChanged brings the index up to date. The lock is held.
+// compareChanged brings the index up to date. g.mu is held.
 func (g *Gate) compareChanged(living func() []scoping.ObjectID) {
 	g.gather()
 	ids, all := g.unseen.Take()
@@ -78,16 +78,16 @@ func (g *Gate) compareChanged(living func() []scoping.ObjectID) {
 	}
 }
 
-// sweep fills the index from everything. The lock is held.
+// sweep fills the index from everything. g.mu is held.
 func (g *Gate) sweep(living func() []scoping.ObjectID) {
 	g.gather()
-	g.unseen.Take() // all of it is looked at now
+	g.unseen.Take() // nothing is left to look at
 	g.index.Clear()
 	g.each(living(), func(id scoping.ObjectID) { g.index.Set(id, g.compare("", id)) })
 }
 
-// each calls f with every object that the ledger has a row of, with those of some living ones that it has none of, and with those of which a write has no answer,
-// dead or alive. The lock is held.
+// each calls f with every object that the ledger has a row of, then with the listed ones without a row, then with those of unanswered writes. Deleted
+// objects are included. g.mu is held.
 func (g *Gate) each(living []scoping.ObjectID, f func(scoping.ObjectID)) {
 	for id := range g.o.Ledger.Rows.Objects() {
 		f(id)
@@ -104,8 +104,8 @@ func (g *Gate) each(living []scoping.ObjectID, f func(scoping.ObjectID)) {
 	}
 }
 
-// Changed returns the objects of which any memory says something else since it was called last: all of them, or these. It is for the one who lets owners and
-// places of links follow. What that one could not do for them it asks for again with Unfollowed.
+// Changed returns the objects that changed in any memory since its last call; all means any of them may have. It is for the caller that updates
+// owners and places of links, which uses Unfollowed if that failed.
 func (g *Gate) Changed() (ids map[scoping.ObjectID]struct{}, all bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,14 +113,14 @@ func (g *Gate) Changed() (ids map[scoping.ObjectID]struct{}, all bool) {
 	return g.follow.Take()
 }
 
-// Unfollowed lets Changed return everything again.
+// Unfollowed makes the next Changed return everything.
 func (g *Gate) Unfollowed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.follow.NoteAll()
 }
 
-// gather takes from every memory what changed in it. The lock is held.
+// gather collects the changes of every memory. g.mu is held.
 func (g *Gate) gather() {
 	for _, memory := range []func() (map[scoping.ObjectID]struct{}, bool){g.o.Ledger.Changed, g.o.Claims.Changed} {
 		g.note(memory())
@@ -138,7 +138,7 @@ func (g *Gate) gather() {
 	g.note(ids, all)
 }
 
-// note says to each reader of changes what changed. The lock is held.
+// note passes changes to both readers: the index and Changed. g.mu is held.
 func (g *Gate) note(ids map[scoping.ObjectID]struct{}, all bool) {
 	if all {
 		g.unseen.NoteAll()
@@ -150,12 +150,12 @@ func (g *Gate) note(ids map[scoping.ObjectID]struct{}, all bool) {
 	}
 }
 
-// rule notes whether what is in force from now on may make something else of the same facts. The lock is held.
+// rule marks everything as changed if a new authority or new rules may lead to other debts. g.mu is held.
 func (g *Gate) rule(a Authority, r Rules) {
 	g.note(nil, a.Partition != g.auth.Partition || !reflect.DeepEqual(r, g.rules))
 }
 
-// answersOf adds the last answers about an object that settled nothing: what a glance, which has no claims, can tell of its debts. The lock is held.
+// answersOf adds the last answers that left an object's keys unsettled: the debts that a glance, which has no claims, can tell. g.mu is held.
 func (g *Gate) answersOf(id scoping.ObjectID, out map[ledger.Key]standing.Debt) {
 	for f, d := range g.o.Ledger.Unsettled[id] {
 		code := standing.Differs
@@ -166,7 +166,7 @@ func (g *Gate) answersOf(id scoping.ObjectID, out map[ledger.Key]standing.Debt) 
 	}
 }
 
-// compare returns what there is to remember of each key of an object; with a name, what would follow if that engine owned it. The lock is held.
+// compare returns the findings for each key of an object; with a name, as if that engine owned it. g.mu is held.
 func (g *Gate) compare(name string, id scoping.ObjectID) (found []table.Finding) {
 	row, sight := g.o.Ledger.Rows.Get(id), g.o.Census.Brief(id)
 	kind := sight.Kind
@@ -190,8 +190,8 @@ func (g *Gate) compare(name string, id scoping.ObjectID) (found []table.Finding)
 	return found
 }
 
-// rulesWith joins the rules by which an engine makes values with those by which the host cuts them, for whoever asks whether a claim is good; 0: the engine's are
-// not known. Of a password nothing is cut. The lock is held.
+// rulesWith combines the rules by which an engine makes values with those by which the host trims them, for comparison with a claim's; 0: the
+// engine's are unknown. Passwords are never trimmed. g.mu is held.
 func (g *Gate) rulesWith(f scoping.Feature, engines uint64) uint64 {
 	if engines == 0 || engine.StreamOf(f) != engine.Objects {
 		return engines
@@ -199,7 +199,7 @@ func (g *Gate) rulesWith(f scoping.Feature, engines uint64) uint64 {
 	return engines ^ g.rules.Managed.fingerprint()
 }
 
-// factsOf reads what is known of a key from all memories. The lock is held.
+// factsOf collects what all memories know about a key. g.mu is held.
 func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger.Row, sight Sight) standing.Facts {
 	led := g.o.Ledger
 	place := sight.Place(k.Object.Directory)
@@ -235,7 +235,8 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	return f
 }
 
-// digest sums what the tenant shows of the attributes of an engine's claim. It looks only when the object changed since it was found to be as the claim says. The lock is held.
+// digest returns the digest of the tenant object over the attributes of an engine's claim. It reads the object only if that changed since it was last
+// found equal. g.mu is held.
 func (g *Gate) digest(id, name string, k ledger.Key, c *standing.Claim) uint64 {
 	version := g.o.Cache.Version(id)
 	if version != 0 && version == c.Seen {
@@ -252,7 +253,7 @@ func (g *Gate) digest(id, name string, k ledger.Key, c *standing.Claim) uint64 {
 	return d
 }
 
-// end says what can be done about an end of references that was not in the tenant. The lock is held.
+// end returns what can be done about a reference's end that was not in the tenant. g.mu is held.
 func (g *Gate) end(id scoping.ObjectID) standing.End {
 	switch _, s := g.resolve(id); s {
 	case RefLinked:
@@ -263,12 +264,13 @@ func (g *Gate) end(id scoping.ObjectID) standing.End {
 	return standing.Left
 }
 
-// OwnerOfGone returns who may delete what is gone: the owner of record, or the engine of its last place when nobody knows (rule L2 holds it then).
+// OwnerOfGone returns the engine that may delete a deleted object: the owner of record, else the engine of its last place (rule L2 holds the delete
+// then).
 func OwnerOfGone(led *ledger.State, auth Authority, row *ledger.Row, sight Sight) string {
 	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
 		return e
 	}
-	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // as the gate answers whoever proposes it
+	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // the same answer as the gate gives a proposal
 		return e
 	}
 	return scoping.None

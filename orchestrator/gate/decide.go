@@ -13,7 +13,7 @@ import (
 // Decide answers a proposal. It is pure: the same case and proposal give the same verdict.
 func Decide(c Case, p engine.Proposal) Verdict { return decide(c, p, false) }
 
-// decide is Decide; at the end of a run, final, nothing is parked any more but what needs evidence.
+// decide is Decide; at the end of a run (final) nothing is parked any more except what needs evidence.
 func decide(c Case, p engine.Proposal, final bool) Verdict {
 	if p.Want == engine.Unknown {
 		return unknown(p)
@@ -38,113 +38,114 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 	return read(p, asMode(c, p, v, final))
 }
 
-// mastered answers proposals about what was made of an object of the tenant: the other direction writes it, and this one nothing but its password (flows §4). What lies in a container
-// to which such objects are brought, and is linked to none, is nobody's to make again in the tenant: it may be one whose write had no answer.
+// mastered answers proposals about objects that were made of an object of the tenant: the other direction writes them, and this one nothing but their
+// password (flows §4). An unlinked object in a container to which such objects are brought is held, as it may be the result of a write without an
+// answer: it must not be made in the tenant again.
 func mastered(c Case, p engine.Proposal) (Verdict, bool) {
 	if !c.Without.heedsMasters() || p.Feature == scoping.PasswordHash {
 		return Verdict{}, false
 	}
 	if c.Row != nil && c.Row.Cloud != 0 {
-		v := settle(engine.Released, CodeCloudMastered, "it was made of an object of the tenant, "+c.Row.CloudID+": its values go from the tenant to the directory")
+		v := answer(engine.Released, CodeCloudMastered, "it was made of an object of the tenant, "+c.Row.CloudID+": its values go from the tenant to the directory")
 		v.Nothing = true
 		return v, true
 	}
 	if c.Shows != "" && c.Without.heedsLinks() && p.Feature == scoping.Base(p.Kind) && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone && len(c.Live)+len(c.Bin) == 0 {
-		return settle(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("it shows the link %s, by which it was made of an object of the tenant that the ledger does not know it by: let it be joined by the assignment that brings that object, or take the value away if it is the directory's own", c.Shows)), true
+		return answer(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("it shows the link %s, by which it was made of an object of the tenant that the ledger does not know it by: let it be joined by the assignment that brings that object, or take the value away if it is the directory's own", c.Shows)), true
 	}
 	if c.Row == nil && c.Brought != "" && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone {
-		return settle(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("assignment %q brings objects of the tenant to where it lies, and nothing tells that it was made of one: move it elsewhere if it is the directory's own", c.Brought)), true
+		return answer(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("assignment %q brings objects of the tenant to where it lies, and nothing tells that it was made of one: move it elsewhere if it is the directory's own", c.Brought)), true
 	}
 	return Verdict{}, false
 }
 
-// malformed refuses what no engine may propose, whoever owns the object.
+// malformed refuses what no engine may propose, owner or not.
 func malformed(c Case, p engine.Proposal) (Verdict, bool) {
 	if p.Feature == scoping.PasswordHash {
 		return malformedPassword(c, p)
 	}
 	if p.Password != nil {
-		return other(engine.Refused, CodeSecret, fmt.Sprintf("a password in a proposal of feature %s", p.Feature)), true
+		return rejectNonOwner(engine.Refused, CodeSecret, fmt.Sprintf("a password in a proposal of feature %s", p.Feature)), true
 	}
 	attrs := attribute.OfFeature(p.Feature)
 	owned := func(name string) bool { return attribute.FeatureOf(p.Kind, name) == p.Feature }
 	if len(attrs) == 0 {
-		return other(engine.Refused, CodeUnknownFeature, fmt.Sprintf("no feature %q is switched on", p.Feature)), true
+		return rejectNonOwner(engine.Refused, CodeUnknownFeature, fmt.Sprintf("no feature %q is switched on", p.Feature)), true
 	}
 	if c.Sight.Known && c.Sight.Kind != p.Kind {
-		return other(engine.Refused, CodeWrongKind, fmt.Sprintf("the directory says that it is a %s, not a %s", c.Sight.Kind, p.Kind)), true
+		return rejectNonOwner(engine.Refused, CodeWrongKind, fmt.Sprintf("the directory says that it is a %s, not a %s", c.Sight.Kind, p.Kind)), true
 	}
 	if p.Feature != scoping.References && p.Feature != scoping.Base(p.Kind) && !(p.Feature == scoping.Extensions && p.Kind == scoping.User) {
-		return other(engine.Refused, CodeWrongFeature, fmt.Sprintf("feature %s is not one of a %s", p.Feature, p.Kind)), true
+		return rejectNonOwner(engine.Refused, CodeWrongFeature, fmt.Sprintf("feature %s is not one of a %s", p.Feature, p.Kind)), true
 	}
-	if p.Want == engine.Excluded && p.Feature != scoping.Base(p.Kind) { // who owns references alone could have whole objects deleted
-		return other(engine.Refused, CodeWrongFeature, "only a base feature can be left out, and that answers for "+string(p.Feature)+" too"), true
+	if p.Want == engine.Excluded && p.Feature != scoping.Base(p.Kind) { // the owner of references alone could have whole objects deleted
+		return rejectNonOwner(engine.Refused, CodeWrongFeature, "only a base feature can be left out, and that answers for "+string(p.Feature)+" too"), true
 	}
 	for _, name := range sortedKeys(p.Desired) {
 		if !owned(name) {
-			return other(engine.Refused, CodeForeignAttribute, fmt.Sprintf("attribute %s does not belong to feature %s", name, p.Feature)), true
+			return rejectNonOwner(engine.Refused, CodeForeignAttribute, fmt.Sprintf("attribute %s does not belong to feature %s", name, p.Feature)), true
 		}
 		if p.Desired[name].Secret {
-			return other(engine.Refused, CodeSecret, fmt.Sprintf("attribute %s of feature %s cannot be a secret", name, p.Feature)), true
+			return rejectNonOwner(engine.Refused, CodeSecret, fmt.Sprintf("attribute %s of feature %s cannot be a secret", name, p.Feature)), true
 		}
 	}
 	for _, name := range sortedKeys(p.Refs) {
 		if !slices.Contains(attrs, name) {
-			return other(engine.Refused, CodeForeignAttribute, fmt.Sprintf("reference %s does not belong to feature %s", name, p.Feature)), true
+			return rejectNonOwner(engine.Refused, CodeForeignAttribute, fmt.Sprintf("reference %s does not belong to feature %s", name, p.Feature)), true
 		}
 	}
 	return Verdict{}, false
 }
 
-// misplaced answers proposals about objects that the census sees elsewhere, or not at all (rule V1).
+// misplaced answers proposals about objects that the census sees elsewhere or not at all (rule V1).
 func misplaced(c Case, p engine.Proposal) (Verdict, bool) {
 	s := c.Sight
 	switch {
 	case !s.Known:
-		v := other(engine.Deferred, CodeNotSeen, "the host does not see this object in the directory")
+		v := rejectNonOwner(engine.Deferred, CodeNotSeen, "the host does not see this object in the directory")
 		v.NeedSight, v.Nothing = true, true
 		return v, true
 	case s.Gone:
-		v := settle(engine.Deferred, CodeGone, "the host sees that this object is deleted")
+		v := answer(engine.Deferred, CodeGone, "the host sees that this object is deleted")
 		v.NeedSight = true
 		return v, true
-	case p.Parent != s.Parent && (p.Want == engine.Present || p.Want == engine.Excluded && c.seenOff()) && (p.Feature != scoping.PasswordHash || !p.Parent.IsZero()): // of a password the place says nothing
-		v := settle(engine.Deferred, CodePlace, "engine and census see this object in different places")
+	case p.Parent != s.Parent && (p.Want == engine.Present || p.Want == engine.Excluded && c.seenOff()) && (p.Feature != scoping.PasswordHash || !p.Parent.IsZero()): // passwords may be read without the object's place
+		v := answer(engine.Deferred, CodePlace, "engine and census see this object in different places")
 		v.NeedSight = true
 		return v, true
 	}
 	return Verdict{}, false
 }
 
-// entitled says whether the proposer may speak for the object here; if not, the verdict answers him.
+// entitled reports whether the proposer may speak for the object here; if not, the verdict is its answer.
 func entitled(c Case, p engine.Proposal) (Verdict, bool) {
 	s := c.Standing
 	if s.Farewell && s.Owner == scoping.None {
 		return Verdict{}, true
 	}
 	if s.Ceiling == engine.ModeShadow && (!s.Near || s.Shadow) {
-		return Verdict{}, true // planned for a scope that the engine may not own yet: only judged
+		return Verdict{}, true // a plan for a scope that the engine may not own yet: only judged
 	}
 	if s.Engine != s.Owner {
 		switch {
 		case s.Shadow:
 			return Verdict{}, true
 		case (s.Recorded && s.Record == s.Engine) || (c.Row != nil && c.Row.Transit != nil && c.Row.Transit.From == s.Engine):
-			return other(engine.Released, CodeMoved, "the object belongs to "+s.Owner+" now"), false
+			return rejectNonOwner(engine.Released, CodeMoved, "the object belongs to "+s.Owner+" now"), false
 		case p.Want == engine.OutOfScope || p.Want == engine.Excluded:
-			v := other(engine.Released, CodeNotOwner, "the object belongs to "+s.Owner)
+			v := rejectNonOwner(engine.Released, CodeNotOwner, "the object belongs to "+s.Owner)
 			v.Nothing = true
 			return v, false
 		}
 		if s.Near {
-			v := other(engine.Released, CodeNotChosen, "its assignments choose other objects of this container; this one belongs to "+s.Owner)
+			v := rejectNonOwner(engine.Released, CodeNotChosen, "its assignments choose other objects of this container; this one belongs to "+s.Owner)
 			v.Nothing = true
 			return v, false
 		}
-		return other(engine.Refused, CodeNotOwner, "the object belongs to "+s.Owner), false
+		return rejectNonOwner(engine.Refused, CodeNotOwner, "the object belongs to "+s.Owner), false
 	}
 	if s.Granted.Compare(s.Epoch) < 0 {
-		return settle(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch)), false
+		return answer(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch)), false
 	}
 	return Verdict{}, true
 }
@@ -157,11 +158,11 @@ func wanted(c Case, p engine.Proposal) Verdict {
 	switch p.Want {
 	case engine.OutOfScope:
 		if c.Standing.Ceiling == engine.ModeShadow || c.Standing.Engine != c.Standing.Owner {
-			v := other(engine.Released, CodeOutOfScope, "")
+			v := rejectNonOwner(engine.Released, CodeOutOfScope, "")
 			v.Nothing = true
 			return v
 		}
-		v := settle(engine.Deferred, CodePlace, "the engine sees the object outside its scopes, the census inside")
+		v := answer(engine.Deferred, CodePlace, "the engine sees the object outside its scopes, the census inside")
 		v.NeedSight = true
 		return v
 	case engine.Excluded:
@@ -178,10 +179,10 @@ func wanted(c Case, p engine.Proposal) Verdict {
 		}
 		return present(c, p)
 	}
-	return other(engine.Refused, CodeUnknownWant, fmt.Sprintf("unknown want %d", p.Want))
+	return rejectNonOwner(engine.Refused, CodeUnknownWant, fmt.Sprintf("unknown want %d", p.Want))
 }
 
-// asMode turns a verdict that would write into what the proposer's standing allows.
+// asMode reduces a verdict with writes to what the proposer's standing allows.
 func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 	writes := len(v.Writes) > 0 || len(v.Removed) > 0 || v.Ask != ""
 	if c.Standing.Ceiling == engine.ModeShadow || (c.Standing.Engine != c.Standing.Owner && !c.seenOff()) {
@@ -191,19 +192,19 @@ func asMode(c Case, p engine.Proposal, v Verdict, final bool) Verdict {
 		return v
 	}
 	if s := c.Standing.Stopped; s != "" {
-		return settle(engine.Deferred, CodeStopped, s)
+		return answer(engine.Deferred, CodeStopped, s)
 	}
 	if c.Standing.Frozen {
-		return settle(engine.Deferred, CodeFrozen, "the scope changes hands")
+		return answer(engine.Deferred, CodeFrozen, "the scope changes hands")
 	}
 	if o := c.Pending; o != nil {
 		if o.Doubt {
-			return settle(engine.InDoubt, CodeInDoubt, "an earlier write to this object had no answer")
+			return answer(engine.InDoubt, CodeInDoubt, "an earlier write to this object had no answer")
 		}
-		return settle(engine.Deferred, CodeOnTheWire, "an earlier write to this object is on the wire")
+		return answer(engine.Deferred, CodeInFlight, "an earlier write to this object is in flight")
 	}
 	if c.Row != nil && c.Row.Quiet[p.Feature] > c.Steady {
-		return settle(engine.Deferred, CodeQuiet, "an earlier write to this object may still arrive")
+		return answer(engine.Deferred, CodeQuiet, "an earlier write to this object may still arrive")
 	}
 	if len(v.Removed) == 0 {
 		v = waited(c, v)

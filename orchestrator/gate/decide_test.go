@@ -122,7 +122,7 @@ func TestWritesWaitWhileAdmissionIsClosed(t *testing.T) {
 		{"stopped (§11)", stopped, rename, engine.Deferred, "stopped"},
 		{"stopped, a delete (§11)", dead(stopped), gone, engine.Deferred, "stopped"},
 		{"in doubt (P6)", doubt, rename, engine.InDoubt, "in-doubt"},
-		{"on the wire (X1)", func(c *gate.Case) { c.Pending = &ledger.Open{} }, rename, engine.Deferred, "on-the-wire"},
+		{"in flight (X1)", func(c *gate.Case) { c.Pending = &ledger.Open{} }, rename, engine.Deferred, "on-the-wire"},
 		{"quiet (P6)", quiet(now + 1), rename, engine.Deferred, "quiet"},
 		{"no longer quiet", quiet(now), rename, engine.Applied, ""},
 	})

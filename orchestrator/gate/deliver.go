@@ -14,61 +14,63 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Delivery is a write into the directory that a person caused: in the tenant, or by a command.
+// Delivery is a write into the directory that a person caused, in the tenant or by a command.
 type Delivery struct {
 	ID       string
-	Engine   string // that is ready to write
+	Engine   string // the engine that is ready to write
 	Object   scoping.ObjectID
-	Feature  scoping.Feature // whose owner may write: password-writeback, or users for what a command asks
+	Feature  scoping.Feature // the feature whose owner may write: password-writeback, or users for commands
 	Op       string
 	By       string
 	CloudID  string
 	Deadline time.Time
-	// Of a write for an object of the tenant: Object is in the directory, with no GUID yet where it is to be made. Its kind and feature are those of the other direction.
+	// Provisioned describes a write for an object of the tenant: Object is in the directory, without a GUID where it is to be made. Kind and feature
+	// are those of the other direction.
 	Provisioned *ledger.Provisioned
 	Kind        scoping.Kind // empty: a user
 }
 
-// Denial says in a word why a delivery is not permitted; empty: it is.
+// Denial is a word for why a delivery is not permitted; empty: it is.
 type Denial string
 
 // The denials, in the order in which they are judged.
 const (
 	NotDenied  Denial = ""
-	DeniedOld  Denial = "too-old"      // it may have been permitted before: ids are forgotten
+	DeniedOld  Denial = "too-old"      // so old that its id may have been permitted and forgotten
 	DeniedSeen Denial = "seen"         // the id was permitted before
-	DeniedGone Denial = "gone"         // the directory shows no living user
-	DeniedLink Denial = "not-linked"   // the ledger does not tie it to the object of the tenant that it is written for
-	DeniedNone Denial = "not-in-scope" // nobody owns it
-	DeniedMove Denial = "moved"        // it belongs to another engine by now: that one does it when it is asked for again
+	DeniedGone Denial = "gone"         // the directory shows no such user
+	DeniedLink Denial = "not-linked"   // the ledger does not link it with the object of the tenant
+	DeniedNone Denial = "not-in-scope" // no engine owns it
+	DeniedMove Denial = "moved"        // it belongs to another engine by now, which gets the next request
 	DeniedStop Denial = "stopped"
 	DeniedBusy Denial = "busy"    // the scope changes hands, or another delivery to the same object may still arrive
-	DeniedTime Denial = "expired" // too little is left of its time
+	DeniedTime Denial = "expired" // too little of its time is left
 )
 
 // PermitCase is everything that a permit depends on.
 type PermitCase struct {
 	Seen      bool // the id was permitted before
-	Forgotten bool // it is an event as old as some that were permitted and whose ids are forgotten
-	User      bool // the directory shows a living user
+	Forgotten bool // an event at least as old as one whose permitted id was forgotten
+	User      bool // the directory shows the user
 	Owner     string
-	Engine    string // that asks; empty: whoever owns it
-	Stopped   string // why nothing may be written there; empty: it may
+	Engine    string // the engine that asks; empty: the owner
+	Stopped   string // why nothing may be written there, or ""
 	Frozen    bool
 	Busy      bool
-	Unlinked  bool          // a write for an object of the tenant, and the ledger does not tie the two
+	Unlinked  bool          // a write for an object of the tenant that the ledger does not link with the object
 	Tenure    time.Duration // what is left of this host's right to write
-	Needs     time.Duration // what has to be left of it
+	Needs     time.Duration // how much of it the write needs
 	Remaining time.Duration // until the deadline
 }
 
 // MinDelivery is the least time in which a delivery is begun.
 const MinDelivery = time.Second
 
-// MaxDelivery is the most time that a delivery is given once it is permitted.
+// MaxDelivery is the longest time that a permit gives.
 const MaxDelivery = 30 * time.Second
 
-// Permits judges a delivery, and says why it is not permitted. It is asked twice: when the delivery is to be handed over, and when its engine is ready to write.
+// Permits judges a delivery and returns why it is not permitted. It is called twice: before the delivery is handed to an engine, and when the engine
+// is ready to write.
 func Permits(c PermitCase) (Denial, string) {
 	switch {
 	case c.Seen:
@@ -109,8 +111,8 @@ func (g *Gate) Offer(ctx context.Context, d Delivery) (owner string, no Denial, 
 	return c.Owner, no, why
 }
 
-// Permit judges a delivery anew when its engine is ready to write, and makes the permit durable, as the only one that there ever is for this id. It returns how long the
-// engine has from now. Until Delivered the write counts as on the wire: a freeze waits for it. Of a denial nothing is recorded.
+// Permit judges a delivery again when its engine is ready to write, and makes the permit durable: at most one is ever given for an id. It returns how
+// long the engine has from now. Until Delivered the write counts as in flight: a freeze waits for it. A denial leaves no record.
 func (g *Gate) Permit(ctx context.Context, d Delivery) (time.Duration, Denial, string, error) {
 	if err := g.entitle(ctx); err != nil {
 		return 0, DeniedStop, err.Error(), nil
@@ -130,11 +132,11 @@ func (g *Gate) Permit(ctx context.Context, d Delivery) (time.Duration, Denial, s
 	if err := g.record(ctx, []ledger.Record{r}); err != nil {
 		return 0, DeniedStop, "", err
 	}
-	g.wire[d.ID] = onWire{object: d.Object, place: g.placeOf(d, sight), kind: d.kind(), feature: d.Feature}
+	g.flying[d.ID] = flight{object: d.Object, place: g.placeOf(d, sight), kind: d.kind(), feature: d.Feature}
 	return remaining, NotDenied, "", nil
 }
 
-// Permitted returns what is remembered of a delivery that was permitted; false: none of that id was.
+// Permitted returns what is remembered of a permitted delivery; false: no such id was permitted.
 func (g *Gate) Permitted(id string) (ledger.Delivered, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -146,22 +148,22 @@ func (g *Gate) delivered(id string) (ledger.Delivered, bool) {
 	return d, seen && g.o.Without.permitsOnce()
 }
 
-// Delivered makes durable how a permitted delivery ended, and takes it off the wire. Without an answer it is in doubt.
+// Delivered makes the end of a permitted delivery durable, after which it is no longer in flight. Without an answer it is in doubt.
 func (g *Gate) Delivered(ctx context.Context, d Delivery, r engine.DeliveryResult) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.wire, d.ID)
+	delete(g.flying, d.ID)
 	return g.ended(ctx, d, r)
 }
 
-// ended records the end of a delivery. The lock is held.
+// ended records the end of a delivery. g.mu is held.
 func (g *Gate) ended(ctx context.Context, d Delivery, r engine.DeliveryResult) error {
 	rec := d.record(g.o.Census.Sight(d.Object), ledger.Ended, g.auth.Epoch)
 	rec.Code, rec.Reason, rec.Outcome, rec.Delivery.Result = r.Code, r.Reason, outcomeOf(r.Code), r.Provision
 	return g.record(state.WithReserve(ctx), []ledger.Record{rec}) // what was permitted must end, even on a full disk
 }
 
-// Denied records a delivery that was not permitted, for people.
+// Denied records a delivery that was not permitted, for display.
 func (g *Gate) Denied(ctx context.Context, d Delivery, code, reason string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -170,7 +172,8 @@ func (g *Gate) Denied(ctx context.Context, d Delivery, code, reason string) erro
 	return g.record(ctx, []ledger.Record{r})
 }
 
-// Doubtful returns the deliveries of which no answer came, of one object or of all, the oldest first. One that is under way is none of them, and one is told of for a day.
+// Doubtful returns the deliveries without an answer, of one object or of all, the oldest first. Those under way are left out, and those older than a
+// day.
 func (g *Gate) Doubtful(o *scoping.ObjectID) (out []ledger.Delivered) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -192,7 +195,7 @@ func outcomeOf(code string) engine.Outcome {
 	return engine.Refused
 }
 
-// event reports whether a delivery is one that the tenant hands out, perhaps again; the ids of others are this host's own.
+// event reports whether the tenant hands out the delivery, perhaps repeatedly; all other ids are made by this host.
 func (d Delivery) event() bool { return d.Feature == scoping.PasswordWriteback }
 
 func (d Delivery) record(s Sight, step ledger.Step, e scoping.Epoch) ledger.Record {
@@ -206,7 +209,8 @@ func (d Delivery) record(s Sight, step ledger.Step, e scoping.Epoch) ledger.Reco
 
 func (d Delivery) kind() scoping.Kind { return cmp.Or(d.Kind, scoping.User) }
 
-// placeOf returns where a delivery writes: where its object lies, or is to be made. What is only disabled, wherever it lies, belongs to whoever brought it to its container. The lock is held.
+// placeOf returns where a delivery writes: the place of its object, or where it is to be made. A disabling by GUID belongs to the container that the
+// object was brought to, wherever it is now. g.mu is held.
 func (g *Gate) placeOf(d Delivery, s Sight) scoping.Place {
 	p := d.Provisioned
 	switch {
@@ -218,13 +222,13 @@ func (g *Gate) placeOf(d Delivery, s Sight) scoping.Place {
 	return s.Place(d.Object.Directory)
 }
 
-// within is the place of what lies in a container. The lock is held.
+// within returns the place of objects directly in a container. g.mu is held.
 func (g *Gate) within(dir string, container scoping.GUID) scoping.Place {
 	at := g.o.Census.Brief(scoping.ObjectID{Directory: dir, GUID: container})
 	return scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{container}, at.Chain...)}
 }
 
-// permitCase snapshots what a permit depends on. The lock is held.
+// permitCase snapshots what a permit depends on. g.mu is held.
 func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 	sight := g.o.Census.Sight(d.Object)
 	place := g.placeOf(d, sight)
@@ -238,21 +242,21 @@ func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 		c.Owner = scoping.None
 	}
 	if g.o.Without.stops() {
-		c.Stopped = cmp.Or(g.auth.Stopped(c.Owner, place), g.auth.Stopped(c.Owner, sight.Place(d.Object.Directory))) // what is stopped where it lies stays so
+		c.Stopped = cmp.Or(g.auth.Stopped(c.Owner, place), g.auth.Stopped(c.Owner, sight.Place(d.Object.Directory))) // a stop at the object's own place holds as well
 	}
 	return c, sight
 }
 
-// provisions fills in what a permit of a write for an object of the tenant depends on beside: that the two are linked, and with nothing else, and that no other write for it is open. An object
-// that is to be made must have no link in any state, and no write of which nobody knows how it ended. The lock is held.
+// provisions adds what a permit for an object of the tenant depends on: the two must be linked with each other and nothing else, and no other write
+// for it may be open. An object that is to be made must have no link in any state, and no write with an unknown end. g.mu is held.
 func (g *Gate) provisions(c *PermitCase, d Delivery) {
 	led, adds, joins := g.o.Ledger, d.Provisioned.Op == provision.Add, d.Provisioned.Op == provision.Join
-	c.User = true // the sink looks at it over the connection that writes
+	c.User = true // the sink checks it over the connection that writes
 	row, linked := led.ByCloud(d.CloudID)
 	switch {
 	case d.CloudID == "", (adds || joins) && linked:
 		c.Unlinked = true
-	case joins: // nobody's, or that of one who left
+	case joins: // unlinked, or linked with an object that left
 		old := led.Rows.Get(d.Object)
 		c.Unlinked = old != nil && (old.Cloud == 0 || old.State != ledger.ParkedRow)
 	case !adds:
@@ -272,7 +276,7 @@ func (g *Gate) provisions(c *PermitCase, d Delivery) {
 	}
 }
 
-// ByController makes durable how a write ended of which nobody knew, as its controller shows it.
+// ByController makes durable how a write in doubt ended, as its controller shows it.
 func (g *Gate) ByController(ctx context.Context, id, code, reason string, r *provision.Result) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -284,10 +288,10 @@ func (g *Gate) ByController(ctx context.Context, id, code, reason string, r *pro
 	return g.ended(ctx, d, engine.DeliveryResult{Code: code, Reason: reason, Provision: r})
 }
 
-// recoverDeliveries returns the records by which permits of an earlier process without an end are in doubt. The lock is held.
+// recoverDeliveries returns the records that put permits of an earlier process without an end in doubt. g.mu is held.
 func (g *Gate) recoverDeliveries() (rs []ledger.Record) {
 	for _, x := range g.o.Ledger.DoubtfulDeliveries() {
-		if _, sent := g.wire[x.ID]; x.Ended || sent {
+		if _, sent := g.flying[x.ID]; x.Ended || sent {
 			continue
 		}
 		d := Delivery{ID: x.ID, Engine: x.Engine, Object: x.Object, Op: x.Op, By: x.By, CloudID: x.CloudID, Feature: cmp.Or(x.Feature, scoping.PasswordWriteback), Kind: x.Kind, Provisioned: x.Provisioned}

@@ -151,12 +151,12 @@ func TestAFreezeWaitsForAPermittedDelivery(t *testing.T) {
 	w.permits("1", gate.NotDenied)
 	f := w.g.Freeze([]scoping.Scope{{Directory: "contoso", Under: root, Features: []scoping.Feature{scoping.Users, scoping.PasswordWriteback}}}, time.Minute)
 	elsewhere := w.g.Freeze([]scoping.Scope{{Directory: "contoso", Under: other, Features: []scoping.Feature{scoping.Users, scoping.PasswordWriteback}}}, time.Minute)
-	if f.OnWire() != 1 || f.Seal() || elsewhere.OnWire() != 0 {
-		t.Errorf("%d on the wire, %d elsewhere", f.OnWire(), elsewhere.OnWire())
+	if f.InFlight() != 1 || f.Seal() || elsewhere.InFlight() != 0 {
+		t.Errorf("%d in flight, %d elsewhere", f.InFlight(), elsewhere.InFlight())
 	}
 	w.ended("1", "ok")
-	if f.OnWire() != 0 || !f.Seal() {
-		t.Error("it is still on the wire")
+	if f.InFlight() != 0 || !f.Seal() {
+		t.Error("it is still in flight")
 	}
 }
 

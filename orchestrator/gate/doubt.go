@@ -39,7 +39,7 @@ func anchorKeys(k scoping.Kind, anchor string) []cloud.Key {
 	return []cloud.Key{{Kind: k, UniqueName: cloud.UniqueNameOf(raw)}}
 }
 
-// look reads objects directly and takes what it finds into the cache.
+// look reads objects directly from the tenant into the cache.
 func (g *Gate) look(ctx context.Context, keys []cloud.Key) error {
 	for _, k := range keys {
 		os, err := g.o.Tenant.Find(ctx, k)
@@ -51,7 +51,7 @@ func (g *Gate) look(ctx context.Context, keys []cloud.Key) error {
 	return nil
 }
 
-// learn takes directly read living objects into the cache.
+// learn takes directly read live objects into the cache.
 func (g *Gate) learn(os []cloud.Object) {
 	for _, o := range os {
 		if o.Deleted {
@@ -70,11 +70,11 @@ func (g *Gate) learn(os []cloud.Object) {
 	}
 }
 
-// after returns the steady time, in ms, a duration from now.
+// after returns the time a duration from now, on the steady scale in ms.
 func (g *Gate) after(d time.Duration) int64 { return g.steady() + d.Milliseconds() }
 
-// Recover puts every write that an earlier process may have sent in doubt (rule X3). It is called before the first session; later it finds
-// what was sent and whose answer could not be made durable. What is on the wire is left alone.
+// Recover puts every write that an earlier process may have sent in doubt (rule X3). It is called before the first session; later it finds writes
+// whose answer could not be made durable. Requests in flight are left alone.
 func (g *Gate) Recover(ctx context.Context) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -84,7 +84,7 @@ func (g *Gate) Recover(ctx context.Context) (int, error) {
 	}
 	var rs []ledger.Record
 	for _, o := range g.o.Ledger.Doubts() {
-		if _, sent := g.wire[o.Record.Intent.Write.ID]; o.Doubt || sent {
+		if _, sent := g.flying[o.Record.Intent.Write.ID]; o.Doubt || sent {
 			continue
 		}
 		r := o.Record
@@ -96,8 +96,8 @@ func (g *Gate) Recover(ctx context.Context) (int, error) {
 	return len(rs), g.record(ctx, append(rs, g.recoverDeliveries()...))
 }
 
-// EndDoubts tries to end the doubts (rules P6, X3): the tenant shows the write's effect; or the same idempotent write, still entitled,
-// is done again; or ghostLife has passed. What stays in doubt is counted.
+// EndDoubts tries to end the doubts (rules P6, X3): the tenant shows the write's effect; or the same idempotent write, if still entitled, is sent
+// again; or GhostLife has passed. It returns how many remain.
 func (g *Gate) EndDoubts(ctx context.Context) (open int, err error) {
 	if _, err := g.Recover(ctx); err != nil {
 		return 0, err
@@ -132,20 +132,20 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 		return false, err
 	}
 	if shows(w, found) && !g.early(o) {
-		// Somebody else may have written the same value before, and the request itself may still be on its way: until it cannot
-		// arrive any more nothing different is sent.
+		// Another writer may have set the same value before, and the request may still be on its way: until it cannot arrive any more nothing
+		// different is sent.
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "seen", CloudID: idOf(found, w), Quiet: o.Until})
 	}
-	if g.after(-g.o.Cache.Delay()) >= o.Until { // what arrived last must have had the time to show (rule V2)
-		if w.Op == cloud.Delete && found == nil { // neither alive nor among the deleted items: it is past those
+	if g.after(-g.o.Cache.Delay()) >= o.Until { // the effect of the last possible arrival must have had time to show (rule V2)
+		if w.Op == cloud.Delete && found == nil { // neither live nor in the deleted items: purged from there
 			return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "seen", CloudID: w.CloudID})
 		}
 		return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "expired", Shown: shownOf(w, found)})
 	}
-	if w.Op == cloud.Create && found != nil { // in the deleted items: repeated, it would be made twice
+	if w.Op == cloud.Create && found != nil { // in the deleted items: sending it again would make a second one
 		return false, nil
 	}
-	if g.Authority().ReadOnly != "" { // who may not write does not sign the tenant as his either (rule H2)
+	if g.Authority().ReadOnly != "" { // a host that may not write does not renew the tenant's mark either (rule H2)
 		return false, nil
 	}
 	if err := g.entitle(ctx); err != nil {
@@ -157,8 +157,8 @@ func (g *Gate) endDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	return g.repeat(ctx, o)
 }
 
-// repeat sends a write in doubt once more. That it is sent is durable before: a host that dies meanwhile has to count the doubt from this
-// attempt, not from the one before (rule P6).
+// repeat sends a write in doubt once more. The attempt is durable before it is sent: after a crash the doubt has to be counted from this attempt, not
+// from the one before (rule P6).
 func (g *Gate) repeat(ctx context.Context, o ledger.Open) (bool, error) {
 	w := o.Record.Intent.Write
 	sent := cloud.Result{Status: cloud.InDoubt, Message: "it is sent once more"}
@@ -178,19 +178,19 @@ func (g *Gate) repeat(ctx context.Context, o ledger.Open) (bool, error) {
 	return false, g.prolong(ctx, o, cloud.Result{Status: cloud.InDoubt, Message: r.Status.String() + ": " + r.Message}, o.Until) // this attempt did nothing
 }
 
-// answered takes a write off the wire.
+// answered removes a write from the requests in flight.
 func (g *Gate) answered(w cloud.Write) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.wire, w.ID)
+	delete(g.flying, w.ID)
 }
 
-// early reports whether a read may still show what was before the write, or before the one that was settled before it: of two values that came one after the other
-// the tenant may show the first again, and one deleted and restored again looks alive either way (rule V2).
+// early reports whether a read may still show the state before the write, or before the answered write that preceded it: the tenant may show the
+// older of two values again, and an object deleted and restored looks the same either way (rule V2).
 func (g *Gate) early(o ledger.Open) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	shown := g.after(-g.o.Cache.Delay()) // what was written until then the tenant shows
+	shown := g.after(-g.o.Cache.Delay()) // the tenant shows what was written before this
 	if op := o.Record.Intent.Write.Op; op == cloud.Restore || op == cloud.Delete {
 		return shown < o.Record.Moment()
 	}
@@ -200,7 +200,7 @@ func (g *Gate) early(o ledger.Open) bool {
 
 func shows(w cloud.Write, found *cloud.Object) bool {
 	if w.Op == cloud.Create {
-		return found != nil && !found.Deleted // the key is the tenant's own: what is there is ours
+		return found != nil && !found.Deleted // the key is derived by Tandem: what has it was made by it
 	}
 	return w.Shows(found)
 }
@@ -220,13 +220,13 @@ func idOf(found *cloud.Object, w cloud.Write) string {
 	return w.CloudID
 }
 
-// findFor reads the object of a write directly, alive or deleted.
+// findFor reads the object of a write directly, live or deleted.
 func (g *Gate) findFor(ctx context.Context, w cloud.Write) (*cloud.Object, error) {
 	keys := []cloud.Key{{Kind: w.Kind, ID: w.CloudID}}
 	if w.Op == cloud.Create {
 		keys = anchorKeys(w.Kind, w.Anchor)
 	}
-	if w.Op == cloud.Create { // somebody may have deleted what was made
+	if w.Op == cloud.Create { // the new object may have been deleted since
 		for _, k := range keys {
 			k.Deleted = true
 			keys = append(keys, k)
@@ -248,7 +248,7 @@ func (g *Gate) findFor(ctx context.Context, w cloud.Write) (*cloud.Object, error
 	return nil, nil
 }
 
-// mayRepeat says whether the same engine may send the same write once more; if so it counts as on the wire.
+// mayRepeat reports whether the same engine may send the same write again; if so it counts as in flight.
 func (g *Gate) mayRepeat(o ledger.Open) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -256,7 +256,7 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 	sight := g.o.Census.Sight(*r.Object)
 	place := PlaceOf(*r.Object, sight, g.o.Ledger.Rows.Get(*r.Object))
 	own := g.auth.Owner(place, r.Kind, r.Feature)
-	leaver := r.Intent.Claim.Owner == scoping.None // its last values are not meant for one who came back
+	leaver := r.Intent.Claim.Owner == scoping.None // last values are not meant for an object that came back
 	same := own.Engine == r.Engine && r.Epoch.Compare(own.Epoch) >= 0 && !leaver
 	alive := sight.Known && !sight.Gone
 	if r.Intent.Write.Op == cloud.Delete {
@@ -265,7 +265,7 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 	if !same || !alive || g.auth.Stopped(r.Engine, place) != "" || g.isFrozen(place, r.Kind, r.Feature) || g.o.Tenure() < g.o.RequestTime {
 		return false
 	}
-	g.wire[r.Intent.Write.ID] = onWire{object: *r.Object, place: place, kind: r.Kind, feature: r.Feature}
+	g.flying[r.Intent.Write.ID] = flight{object: *r.Object, place: place, kind: r.Kind, feature: r.Feature}
 	return true
 }
 

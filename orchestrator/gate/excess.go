@@ -11,31 +11,31 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// What one run may make the host remember is bounded by what the directory holds, never by what an engine says: an engine with a bug, or a hostile
-// one, could otherwise fill memory and journal with objects that do not exist, or with one object said again and again. Nothing that an engine does
-// in earnest comes near these limits.
+// Limits of what one run may make the host remember. They follow from what a directory may hold, never from what an engine says: a faulty or hostile
+// engine could otherwise fill memory and journal with objects that do not exist, or with one object proposed again and again. No working engine comes
+// near them.
 const (
-	maxTimes     = 64       // proposals of one object in one run: each feature once, and once more for each time that the host asks again
-	maxUnseen    = 1000     // objects in one run that neither directory nor ledger knows; the directory is asked for each of them
-	maxRefusals  = 256      // refusals of one run that the journal names; the rest is counted
+	maxTimes     = 64       // proposals of one object in one run: each feature once, and once more for each repeated question of the host
+	maxUnseen    = 1000     // objects in one run that neither directory nor ledger knows; the directory is asked for each
+	maxRefusals  = 256      // refusals of one run that the journal names; the others are counted
 	maxName      = 1024     // bytes of a name or a reason; longer ones are cut
 	maxDirectory = 256      // bytes of a directory's name
 	maxValue     = 4 << 10  // bytes of one value: Graph's longest writable string attribute takes 1,024 characters
 	maxValues    = 64 << 10 // bytes of all values of one proposal
-	maxKeptRefs  = 1 << 20  // references in proposals that wait for the end of the run; what is over waits for the next run instead
+	maxKeptRefs  = 1 << 20  // references in proposals that wait for the end of the run; those beyond wait for the next run
 )
 
-// excess is what one session counts to keep within its limits.
+// excess is what one session counts to enforce its limits.
 type excess struct {
-	times    map[uint64]uint8 // by the hash of an object: a run hears of every object, and those that share one would share a limit that nobody reaches
+	times    map[uint64]uint8 // by the hash of an object: objects with the same hash share a limit, which is far above what they need
 	seed     maphash.Seed
 	unseen   int // objects among times that neither directory nor ledger knows
 	refusals int // in the journal
-	dropped  int // answers that left no trace
+	dropped  int // answers without a record
 	refs     int // kept in proposals that wait
 }
 
-// refuse answers a proposal that is over a limit; it leaves no trace but a count. The name and the reason of others are cut.
+// refuse answers a proposal that is over a limit; such answers are only counted. It shortens name and reason of all others.
 func (s *Session) refuse(p *engine.Proposal) (engine.Decision, bool) {
 	p.Name, p.Reason = shorten(p.Name), shorten(p.Reason)
 	code, reason := s.over(*p)
@@ -68,14 +68,14 @@ func (s *Session) over(p engine.Proposal) (code Code, reason string) {
 	return "", ""
 }
 
-// knows reports whether an object is bounded by something else than the engine's word.
+// knows reports whether an object is known to ledger or census, and not by the engine's word alone.
 func (s *Session) knows(o scoping.ObjectID) bool {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	return s.g.o.Ledger.Rows.Get(o) != nil || s.g.o.Census.Sight(o).Known
 }
 
-// size returns the part of a proposal that is closest to its limit, in bytes. References have their own limit.
+// size returns the part of a proposal that is closest to its limit, in bytes. References have a limit of their own.
 func size(p engine.Proposal) (what string, n, limit int) {
 	all := len(p.Feature) + len(p.Kind)
 	for name, v := range p.Desired {
@@ -100,7 +100,7 @@ func size(p engine.Proposal) (what string, n, limit int) {
 	return "the proposal", all, maxValues
 }
 
-// shorten cuts what is only for people, at a character's end.
+// shorten cuts a text for display at a character's end.
 func shorten(s string) string {
 	if len(s) <= maxName {
 		return s
@@ -112,11 +112,11 @@ func shorten(s string) string {
 		}
 		s = s[:len(s)-1]
 	}
-	return strings.Clone(s) + "…" // a clone: the whole would stay in memory
+	return strings.Clone(s) + "…" // a clone, so that the whole text is not kept in memory
 }
 
-// keep adds a proposal to those that wait for the end of the run, unless their references are too many. What is not kept stays owed, and is asked
-// for again with the next run.
+// keep adds a proposal to those that wait for the end of the run, unless their references are too many. A proposal that is not kept stays owed, and
+// is asked for with the next run.
 func (s *Session) keep(list []engine.Proposal, p engine.Proposal) []engine.Proposal {
 	n := 0
 	for _, r := range p.Refs {
@@ -130,8 +130,8 @@ func (s *Session) keep(list []engine.Proposal, p engine.Proposal) []engine.Propo
 	return append(list, p)
 }
 
-// traceless reports whether an answer leaves no record: about an object that nobody else knows of, the same answer as before in this run, or one
-// refusal too many. An answer that settles a debt, or makes one, always leaves its record. The lock is held.
+// traceless reports whether an answer leaves no record: its object is known to the engine only, it repeats this run's last answer, or there were too
+// many refusals. An answer that settles a key, or leaves it unsettled, always has its record. g.mu is held.
 func (s *Session) traceless(it *item, unsettled bool) bool {
 	same := it.said && it.before.Outcome == it.v.Outcome && it.before.Code == it.v.Code && it.before.Reason == it.v.Reason
 	over := false
@@ -151,7 +151,7 @@ func (s *Session) traceless(it *item, unsettled bool) bool {
 	return false
 }
 
-// untold is the record of answers that left no trace, or none.
+// untold returns the record that counts the answers without records, or none.
 func (s *Session) untold() []ledger.Record {
 	if s.excess.dropped == 0 || s.o.Silent {
 		return nil

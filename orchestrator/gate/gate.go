@@ -26,44 +26,45 @@ const (
 	maxPause           = time.Minute      // the longest wait for a throttled write within a run
 )
 
-// ErrNotOpen is the kind of errors after log or control failed in a way that leaves unknown what is durable: nothing more is decided by this process.
+// ErrNotOpen means that log or control failed in a way that leaves unknown what is durable: this process decides nothing more.
 var ErrNotOpen = errors.New("the gate is closed: the state failed")
 
-// ErrUnread is the kind of errors of a census that could not read objects and knows of them what it knew before.
+// ErrUnread means that the census could not read objects and still has its former knowledge of them.
 var ErrUnread = errors.New("the directory could not be read")
 
 // Tenant is what the gate needs of the tenant client.
 type Tenant interface {
-	// Send makes ONE physical attempt of each write. The result at i answers the write at i.
+	// Send makes exactly one physical attempt of each write. The result at i answers the write at i.
 	Send(ctx context.Context, w []cloud.Write) []cloud.Result
 	// Find reads objects directly from the tenant, not from any cache.
 	Find(ctx context.Context, k cloud.Key) ([]cloud.Object, error)
-	// Powerful says which of the objects hold or may activate a directory role, and why; others have an empty text.
+	// Powerful returns why objects hold or may activate a directory role, by id; for others the text is empty.
 	Powerful(ctx context.Context, ids []string) (map[string]string, error)
-	// Credential says which credential the tenant keeps of a user; false: none.
+	// Credential returns which credential the tenant keeps of a user; false: none.
 	Credential(ctx context.Context, id string) (cloud.CredentialState, bool, error)
 }
 
 // Census is what the gate needs of the host's own view of the directory.
 type Census interface {
-	// Sight gives what is known of an object now.
+	// Sight returns what is known of an object now.
 	Sight(scoping.ObjectID) Sight
-	// Brief is Sight without name and anchor, for those who look at everything.
+	// Brief is Sight without name and anchor, for callers that look at everything.
 	Brief(scoping.ObjectID) Sight
-	// Reread reads objects again from the directory, so that Sight is of now (rule V1). After an ErrUnread, Sight is what it was for those that could not be read.
+	// Reread reads objects again from the directory, so that Sight is current (rule V1). After an ErrUnread, Sight of those that could not be read is
+	// as before.
 	Reread(ctx context.Context, ids []scoping.ObjectID) error
-	// Evidence reads objects with deleted ones shown, and the links of a reference attribute ("members", "manager") when it is not empty. After an
-	// ErrUnread it holds what could be read: there is no evidence of the others.
+	// Evidence reads objects with deleted ones shown, and the links of a reference attribute ("members", "manager") unless it is empty. After an
+	// ErrUnread the result lacks the objects that could not be read.
 	Evidence(ctx context.Context, ids []scoping.ObjectID, reference string) (map[scoping.ObjectID]Evidence, error)
-	// Expected says whether some engine will bring an object that is not linked yet into the tenant: it lives, and its kind is synchronized.
+	// Expected reports whether an unlinked object will come into the tenant if an engine owns it: it is not deleted, and its kind is synchronized.
 	Expected(scoping.ObjectID) bool
 	// Reading returns the number of the newest reading of any directory.
 	Reading() uint64
-	// Changed returns the objects of which the census says something else since it was asked last: all of them, or these.
+	// Changed returns the objects that changed in the census since its last call; all means any of them may have.
 	Changed() (ids map[scoping.ObjectID]struct{}, all bool)
 }
 
-// Journal is the log with what it owes: records are durable when Append returns.
+// Journal is the log: records are durable when Append returns.
 type Journal interface {
 	Append(ctx context.Context, records [][]byte) (last uint64, err error)
 }
@@ -74,58 +75,57 @@ type Clock interface {
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
-// Options are what a gate is made of. All but the times and Tenure are needed.
+// Options are what a gate is made of. All but the times and Tenure are required.
 type Options struct {
 	Ledger  *ledger.State
 	Cache   *cloud.Cache
-	Claims  *table.Claims // nil: they are not kept from one process to the next
-	Glance  bool          // nothing is decided, and no claims were read: what is owed is told by the last answers
+	Claims  *table.Claims // nil: they are not kept for the next process
+	Glance  bool          // nothing is decided, and no claims are loaded: debts are told by the last answers
 	Tenant  Tenant
 	Census  Census
 	Journal Journal
 	Clock   Clock
-	// Steady returns the time, in ms, on a scale that no step of a wall clock moves and that outlives the process: by it a request without an answer ends being
-	// able to arrive (rule P6). nil: the wall clock.
+	// Steady returns the time in ms on a scale that steps of the wall clock do not move and that outlives the process: it measures how long a request
+	// without an answer may still arrive (rule P6). nil: the wall clock.
 	Steady      func() int64
 	GhostLife   time.Duration
 	RequestTime time.Duration
 	Tenure      func() time.Duration            // what is left of the right to write; nil: unlimited
-	Entitle     func(ctx context.Context) error // called before each physical attempt, outside the lock: makes sure of the right to write (rule H1); nil: nothing to do
-	NewID       func() string                   // intent ids, unique for ever
+	Entitle     func(ctx context.Context) error // called before each physical attempt, without g.mu held: makes sure of the right to write (rule H1); nil: nothing to do
+	NewID       func() string                   // ids of intents, never used twice
 	Without     Safeguard                       // for simulations only
 }
 
-// Gate is the shell around the core. It is safe for concurrent use; nothing that waits for the tenant or the directory holds its lock.
+// Gate is the shell around the core. It is safe for concurrent use; its lock is not held while the tenant or the directory is asked.
 type Gate struct {
 	o Options
 
 	mu     sync.Mutex
 	auth   Authority
 	rules  Rules
-	match  map[scoping.ObjectID]string // by hand: the tenant's ids
+	match  map[scoping.ObjectID]string // tenant ids from the file of matches
 	frozen []*Frozen
-	read   time.Time         // when the tenant was read last
-	wire   map[string]onWire // by intent id
+	read   time.Time         // when the last reading of the tenant began
+	flying map[string]flight // by intent id
 	broken error
 
-	claims    sync.Mutex         // one commit of claims after the other; taken before mu
-	cover     string             // what the authority in force grants
-	uncovered []Authority        // those in force since claims were last looked through for gaps
-	ruled     map[ruledBy]uint64 // the rules of engines as they said last (standing.RulesOf)
+	claims    sync.Mutex         // serializes commits of claims; taken before mu
+	cover     string             // the coverage of the authority in force
+	uncovered []Authority        // authorities in force since claims were last checked for gaps
+	ruled     map[ruledBy]uint64 // the rules that engines declared last (standing.RulesOf)
 
 	index          table.Index                   // of debts
 	unseen, follow changes.Set[scoping.ObjectID] // what changed since the index was brought up to date, and since Changed was called
 }
 
-type onWire struct {
+type flight struct {
 	object  scoping.ObjectID
 	place   scoping.Place
 	kind    scoping.Kind
 	feature scoping.Feature
 }
 
-// New makes a gate. Whatever the ledger shows as sent and unanswered is in doubt from now on (rule X3): call Recover before the first
-// session.
+// New makes a gate. Writes that the ledger shows as sent and unanswered are in doubt (rule X3): call Recover before the first session.
 func New(o Options) *Gate {
 	if o.GhostLife == 0 {
 		o.GhostLife = DefaultGhostLife
@@ -139,12 +139,12 @@ func New(o Options) *Gate {
 	if o.Claims == nil {
 		o.Claims = table.New(nil)
 	}
-	g := &Gate{o: o, wire: map[string]onWire{}, ruled: map[ruledBy]uint64{}}
+	g := &Gate{o: o, flying: map[string]flight{}, ruled: map[ruledBy]uint64{}}
 	g.follow.NoteAll()
 	return g
 }
 
-// SetAuthority puts a committed authority and the policy's rules in force. It is called after control's transaction, before anybody is told.
+// SetAuthority puts a committed authority and the policy's rules in force. It is called after control's transaction, before grants are announced.
 func (g *Gate) SetAuthority(a Authority, r Rules) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -153,8 +153,8 @@ func (g *Gate) SetAuthority(a Authority, r Rules) {
 	g.took(a)
 }
 
-// Close ends all writing of this process, for good: what is in force is not known any more, so nothing may be sent under what was. Requests in flight are
-// in doubt when the state is opened again.
+// Close ends all writing of this process for good: what is in force is unknown, so nothing may be sent. Requests in flight are in doubt when the
+// state is opened again.
 func (g *Gate) Close(why error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -173,7 +173,7 @@ func (g *Gate) SetMatches(ms []scoping.Match) {
 	}
 }
 
-// Matches gives the matches in force, in order of their objects.
+// Matches returns the matches in force, in order of their objects.
 func (g *Gate) Matches() []scoping.Match {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -185,28 +185,28 @@ func (g *Gate) Matches() []scoping.Match {
 	return out
 }
 
-// Refreshed tells the gate that the cache shows the tenant as a reading found it that began at a steady time.
+// Refreshed tells the gate that the cache shows the tenant as of a reading that began at a time on the steady scale.
 func (g *Gate) Refreshed(began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.read = began
 }
 
-// Authority gives what is in force.
+// Authority returns what is in force.
 func (g *Gate) Authority() Authority {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.auth
 }
 
-// Rules gives the rules in force.
+// Rules returns the rules in force.
 func (g *Gate) Rules() Rules {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.rules
 }
 
-// Read lets f look at the ledger. f must not keep what it is given, nor call the gate.
+// Read calls f with the ledger, under the gate's lock. f must not keep it, nor call the gate.
 func (g *Gate) Read(f func(*ledger.State)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -220,7 +220,7 @@ func (g *Gate) Record(ctx context.Context, rs ...ledger.Record) error {
 	return g.record(ctx, rs)
 }
 
-// Snapshot appends the whole ledger to the log, and returns the number of the first record that holds it: from there on the log can be folded without what is before.
+// Snapshot appends the whole ledger to the log and returns the number of its first record: from there the log can be folded without what is before.
 func (g *Gate) Snapshot(ctx context.Context) (first uint64, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -237,7 +237,7 @@ func (g *Gate) Snapshot(ctx context.Context) (first uint64, err error) {
 	return g.o.Ledger.Seq - uint64(len(rs)) + 1, nil
 }
 
-// Fold takes in a record that somebody else made durable: one that a control commit owed.
+// Fold takes in a record that was made durable elsewhere: a pending record of control.
 func (g *Gate) Fold(seq uint64, r ledger.Record) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -269,7 +269,7 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 	}
 	last, err := g.o.Journal.Append(context.WithoutCancel(ctx), batch)
 	if errors.Is(err, state.ErrFull) {
-		return fmt.Errorf("writing the log: %w", err) // nothing was written, and nothing was sent: it can be tried again when there is room
+		return fmt.Errorf("writing the log: %w", err) // nothing was written, and nothing was sent: it can be tried again when there is space
 	}
 	if err != nil {
 		g.broken = fmt.Errorf("%w: %w", ErrNotOpen, err)
@@ -284,20 +284,20 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 	return nil
 }
 
-// PlaceOf returns the place of an object, or, if it is gone, its place when it was last written.
+// PlaceOf returns the place of an object, or, if it is deleted, its place when it was last written.
 func PlaceOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
 	p := s.Place(o.Directory)
 	if !s.Known || s.Gone {
 		if row != nil {
 			if l := row.Features[scoping.Base(row.Kind)]; l != nil && (l.Engine != scoping.None || !s.Known) {
-				p.Ancestors, p.Chosen = l.Chain, l.Chosen // who nobody owned died where the census saw him last
+				p.Ancestors, p.Chosen = l.Chain, l.Chosen // for an unowned deleted object the last known location counts
 			}
 		}
 	}
 	return p
 }
 
-// caseOf snapshots everything that a decision depends on. The lock is held.
+// caseOf snapshots everything that a decision depends on. g.mu is held.
 func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	led := g.o.Ledger
 	row := led.Rows.Get(p.Object)
@@ -334,8 +334,8 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	return c
 }
 
-// shown returns a link that an object shows of an object of this tenant which no directory feeds: evidence that it was made of it. Of what a directory feeds Microsoft's engines write such values
-// themselves, and those of other tenants say nothing here. The lock is held.
+// shown returns a link that an object shows to an object of this tenant that no directory feeds: evidence that it was made of that. Microsoft's
+// engines write such values for objects that a directory feeds, and those of other tenants mean nothing here. g.mu is held.
 func (g *Gate) shown(s Sight) string {
 	for _, v := range s.Links {
 		_, id, _ := strings.Cut(v, "_")
@@ -351,7 +351,7 @@ func (g *Gate) shown(s Sight) string {
 	return ""
 }
 
-// candidates looks up the cloud object of the link, or those that could be joined. The lock is held.
+// candidates looks up the linked cloud object, or those that could be joined. g.mu is held.
 func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
 	if g.rules.Quarantine && p.Kind == scoping.User && p.Feature == scoping.Users {
 		c.Addressed = g.o.Cache.ByMail(desired(p).First(cloud.Mail))
@@ -392,7 +392,7 @@ func (g *Gate) candidates(c *Case, p engine.Proposal, row *ledger.Row) {
 	}
 }
 
-// rivals looks up living objects of the tenant that are what a returning one would be: by its anchor, and by its sign-in name. The lock is held.
+// rivals looks up the live objects of the tenant that have the anchor or sign-in name of an object that is to come back. g.mu is held.
 func (g *Gate) rivals(c *Case, p engine.Proposal) {
 	if p.Feature != scoping.Base(p.Kind) {
 		return
@@ -406,7 +406,7 @@ func (g *Gate) rivals(c *Case, p engine.Proposal) {
 	}
 }
 
-// resolve says what can be done about a reference's other end. The lock is held.
+// resolve returns what can be done about a reference's other end, and its cloud id if it is in the tenant. g.mu is held.
 func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 	led := g.o.Ledger
 	if cid, ok := led.Linked(id); ok {
@@ -417,7 +417,7 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 	}
 	sight := g.o.Census.Sight(id)
 	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone || led.CreateRejected(id) {
-		return "", RefLater // also the dead: with one who returns his links return, and nobody is told of them
+		return "", RefLater // deleted objects too: if one comes back its links do, without being reported
 	}
 	switch {
 	case !g.o.Census.Expected(id):
@@ -432,13 +432,13 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 	return "", RefWaits
 }
 
-// brings reports whether objects of a kind come into the tenant at all: the policy switches their base feature on. Users and groups always may, since a policy
-// that leaves them out can be followed by one that does not. The lock is held.
+// brings reports whether the policy switches on the base feature of a kind. Users and groups always count, since a policy that leaves them out may be
+// followed by one that does not. g.mu is held.
 func (g *Gate) brings(k scoping.Kind) bool {
 	return k == scoping.User || k == scoping.Group || g.auth.Partition != nil && g.auth.Partition.On(scoping.Base(k))
 }
 
-// standing works out what the proposer may do. The lock is held.
+// standing works out what the proposer may do. g.mu is held.
 func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.Row) Standing {
 	place := PlaceOf(p.Object, sight, row)
 	owner := g.auth.Owner(place, p.Kind, p.Feature)
@@ -463,12 +463,12 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	if since, adopting := g.auth.Adopting[s.engine]; adopting && st.Owner == s.engine && s.ceiling == engine.ModeOwn {
 		st.Adopting, st.AdoptingSince = true, since
 	}
-	seen := sight.Place(p.Object.Directory) // who moved and died is frozen where he was written and where he died
+	seen := sight.Place(p.Object.Directory) // an object that moved and was then deleted is frozen by either place: where it was written, and where it was deleted
 	st.Frozen = g.isFrozen(place, p.Kind, p.Feature) || g.isFrozen(seen, p.Kind, p.Feature)
 	return st
 }
 
-// steadyTime is steady as a time, as the cache of the tenant takes it.
+// steadyTime is steady as a time.Time, as the cache takes it.
 func (g *Gate) steadyTime() time.Time { return time.UnixMilli(g.steady()) }
 
 func (g *Gate) steady() int64 {
@@ -478,12 +478,12 @@ func (g *Gate) steady() int64 {
 	return g.o.Steady()
 }
 
-// Store is where records that control owes to the log come from.
+// Store is the source of control's pending records for the log.
 type Store interface {
 	AppendOwed(ctx context.Context) (last uint64, err error)
 }
 
-// Owed lets the store append what control commits owe (rule X2), and folds it.
+// Owed lets the store append the pending records of control's commits (rule X2), and folds them.
 func (g *Gate) Owed(ctx context.Context, s Store, read func(from uint64, f func(seq uint64, b []byte) error) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// A password is agreed by the replication stamp of its change, and the agreement belongs to the cloud object: the ledger keeps it as the fingerprint of feature
-// password-hash. Nothing else of a password is ever written down.
+// A password is agreed by the replication stamp of its change, and the agreement belongs to the cloud object: the ledger keeps it as the fingerprint
+// of feature password-hash. Nothing else about a password is written down.
 
 // temporaryMark ends the agreement about a password that has to be changed at the next sign-in.
 const temporaryMark = "!"
 
-// agreement is what the ledger is to say once a password is handed over.
+// agreement returns what the ledger keeps once a password is handed over.
 func agreement(p engine.Password) string {
 	if p.MustChange {
 		return p.Stamp.Text() + temporaryMark
@@ -27,7 +27,7 @@ func agreement(p engine.Password) string {
 	return p.Stamp.Text()
 }
 
-// agreedStamp returns the stamp of the password that the tenant has by the ledger; false: none.
+// agreedStamp returns the stamp of the password that the tenant has according to the ledger; false: none.
 func agreedStamp(row *ledger.Row) (credential.Stamp, bool) {
 	if row == nil || row.Features[scoping.PasswordHash] == nil {
 		return credential.Stamp{}, false
@@ -36,7 +36,8 @@ func agreedStamp(row *ledger.Row) (credential.Stamp, bool) {
 	return s, err == nil
 }
 
-// HandedOver returns which change of its password the tenant has of a linked user, and whether it has to be changed there; false: none was handed over.
+// HandedOver returns the stamp of the password that a linked user has in the tenant, and whether it has to be changed there; false: none was handed
+// over.
 func HandedOver(row *ledger.Row) (s credential.Stamp, mustChange, ok bool) {
 	if s, ok = agreedStamp(row); ok {
 		mustChange = strings.HasSuffix(row.Features[scoping.PasswordHash].Hash, temporaryMark)
@@ -44,7 +45,7 @@ func HandedOver(row *ledger.Row) (s credential.Stamp, mustChange, ok bool) {
 	return s, mustChange, ok
 }
 
-// agreedPassword sums what is agreed about the password of a cloud object; 0: nothing.
+// agreedPassword returns the digest of the agreement about the password of a cloud object; 0: there is none.
 func agreedPassword(row *ledger.Row) uint64 {
 	if row == nil || row.CloudID == "" || row.Features[scoping.PasswordHash] == nil {
 		return 0
@@ -52,27 +53,27 @@ func agreedPassword(row *ledger.Row) uint64 {
 	return standing.Agreed(row.CloudID, row.Features[scoping.PasswordHash].Hash)
 }
 
-// malformedPassword refuses what no engine may say of a password.
+// malformedPassword refuses what no engine may propose for a password.
 func malformedPassword(c Case, p engine.Proposal) (Verdict, bool) {
 	switch {
 	case p.Kind != scoping.User || c.Sight.Known && c.Sight.Kind != p.Kind:
-		return other(engine.Refused, CodeWrongKind, "only users have passwords"), true
+		return rejectNonOwner(engine.Refused, CodeWrongKind, "only users have passwords"), true
 	case len(p.Desired)+len(p.Refs) > 0:
-		return other(engine.Refused, CodeForeignAttribute, "a password has neither attributes nor references"), true
+		return rejectNonOwner(engine.Refused, CodeForeignAttribute, "a password has neither attributes nor references"), true
 	case p.Want == engine.Present && p.Password != nil && !p.Password.Stamp.IsZero():
 		return Verdict{}, false
 	case p.Want == engine.Excluded && p.Password == nil:
 		return Verdict{}, false
 	}
-	return other(engine.Refused, CodeUnknownWant, "of a password an engine says by which change it is there, or why it is left out"), true
+	return rejectNonOwner(engine.Refused, CodeUnknownWant, "of a password an engine says by which change it is there, or why it is left out"), true
 }
 
-// password answers for a user's password hash (flows §1): handed over once for each change, never an older one after a newer one, and again to a cloud object that is
-// another one or came back.
+// password answers for a user's password hash (flows §1): it is handed over once for each change, never an older one after a newer one, and again if
+// the user is linked with another cloud object or restored.
 func password(c Case, p engine.Proposal) Verdict {
 	row := c.Row
 	if row == nil || row.CloudID == "" || row.State != ledger.Live || c.Cloud == nil || c.Cloud.Deleted {
-		v := settle(engine.Deferred, CodeWaitsForBase, "the user is not in the tenant yet")
+		v := answer(engine.Deferred, CodeWaitsForBase, "the user is not in the tenant yet")
 		v.Nothing = true
 		return v
 	}
@@ -91,20 +92,20 @@ func password(c Case, p engine.Proposal) Verdict {
 	claim := passwordClaim(c, agreement(*p.Password))
 	last := row.Features[scoping.PasswordHash]
 	if last != nil && last.Hash == claim.Hash {
-		v := settle(engine.Unchanged, "", "")
+		v := answer(engine.Unchanged, "", "")
 		v.Claim, v.Nothing = &claim, sameRecord(row, p.Feature, c.Standing, claim)
 		return v
 	}
-	v := settle(engine.Applied, "", "")
+	v := answer(engine.Applied, "", "")
 	v.Op, v.Claim = "password", &claim
 	v.Writes = []cloud.Write{{Op: cloud.SetPassword, Kind: scoping.User, CloudID: row.CloudID, Password: &cloud.Password{Stamp: p.Password.Stamp.Text(),
 		Changed: p.Password.Stamp.Changed.Unix(), MustChange: p.Password.MustChange, By: c.Standing.Engine, Log: c.Standing.Log}}}
 	return v
 }
 
-// leftOut settles a password that is not handed over. What the tenant has of an earlier one stays.
+// leftOut answers a password that is not handed over. The tenant keeps an earlier one.
 func leftOut(c Case, p engine.Proposal, code Code, why string) Verdict {
-	v := settle(engine.Unchanged, code, why)
+	v := answer(engine.Unchanged, code, why)
 	last := c.Row.Features[scoping.PasswordHash]
 	v.Nothing = true
 	if last != nil && (p.Password == nil || last.Hash != agreement(*p.Password)) {
@@ -117,7 +118,7 @@ func passwordClaim(c Case, agreed string) ledger.Claim {
 	return ledger.Claim{CloudID: c.Row.CloudID, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version, Hash: agreed}
 }
 
-// outdated refuses a password that is older than the one that the tenant has: the engine's controller is behind.
+// outdated refuses a password that is older than the tenant's: the engine's controller is behind.
 func outdated(row *ledger.Row, p engine.Proposal) (Verdict, bool) {
 	if p.Password == nil {
 		return Verdict{}, false
@@ -126,10 +127,10 @@ func outdated(row *ledger.Row, p engine.Proposal) (Verdict, bool) {
 	if !agreed || p.Password.Stamp.Compare(have) >= 0 {
 		return Verdict{}, false
 	}
-	return settle(engine.Deferred, CodeOlderPassword, fmt.Sprintf("the tenant has the password of %s, which is newer", have)), true
+	return answer(engine.Deferred, CodeOlderPassword, fmt.Sprintf("the tenant has the password of %s, which is newer", have)), true
 }
 
-// read asks for the credential of a password that is to be written, and has none yet.
+// read asks the engine for the credential of a password that is to be written.
 func read(p engine.Proposal, v Verdict) Verdict {
 	if len(v.Writes) == 0 || v.Writes[0].Op != cloud.SetPassword || p.Password.Credential != nil {
 		return v
@@ -137,7 +138,7 @@ func read(p engine.Proposal, v Verdict) Verdict {
 	return Verdict{Outcome: engine.Wanted, Code: CodePasswordWanted, Quietly: true, Nothing: true}
 }
 
-// withCredential lends a write what it hands over, with its number. The ledger has the intent's own copy, which has neither.
+// withCredential returns a write with its credential and number. The intent in the ledger is a copy without either.
 func (it *item) withCredential(w cloud.Write, seq uint64) cloud.Write {
 	if w.Password == nil {
 		return w
@@ -148,19 +149,19 @@ func (it *item) withCredential(w cloud.Write, seq uint64) cloud.Write {
 	return w
 }
 
-// numberOf makes of an intent's place in the log the number of its password. Numbers of an installation rise, also where the log begins earlier again: a restored state
-// has a higher incarnation. They stay below 2^53, which JSON can tell exactly.
+// numberOf returns the number of a password from its intent's place in the log. Numbers of an installation rise even where the log begins earlier
+// again, since a restored state has a higher incarnation. They stay below 2^53, the largest integers that JSON carries exactly.
 func numberOf(epoch scoping.Epoch, seq uint64) uint64 { return epoch.Incarnation<<36 | seq }
 
-// wipe ends the credentials of a batch: what was not written is read again when it is asked for.
+// wipe clears the credentials of a batch: what was not written is read again when it is asked for.
 func wipe(batch []engine.Proposal) {
 	for _, p := range batch {
 		p.Password.Wipe()
 	}
 }
 
-// endPasswordDoubt ends the doubt about a password at once. The tenant says which credential it has; a request that is still on its way has a lower number than
-// whatever is handed over from now on, and is refused when it comes after that.
+// endPasswordDoubt ends the doubt about a password at once: the tenant tells which credential it has, and a request still in flight has a lower
+// number than all later ones, so the tenant refuses it if it arrives after them.
 func (g *Gate) endPasswordDoubt(ctx context.Context, o ledger.Open) (bool, error) {
 	w := o.Record.Intent.Write
 	has, there, err := g.o.Tenant.Credential(ctx, w.CloudID)
@@ -175,8 +176,8 @@ func (g *Gate) endPasswordDoubt(ctx context.Context, o ledger.Open) (bool, error
 	return true, g.closeDoubt(ctx, o, ledger.DoubtEnd{How: "expired"})
 }
 
-// featuresOf returns the features of a kind's objects for which something may be owed: its base feature, its references, and what else of it engines write and the
-// policy switches on. The lock is held.
+// featuresOf returns the features that may be owed for objects of a kind: its base feature, its references, and further features that the policy
+// switches on. g.mu is held.
 func (g *Gate) featuresOf(kind scoping.Kind, base scoping.Feature) []scoping.Feature {
 	out := []scoping.Feature{base, scoping.References}
 	if kind != scoping.User || g.auth.Partition == nil {
@@ -190,7 +191,8 @@ func (g *Gate) featuresOf(kind scoping.Kind, base scoping.Feature) []scoping.Fea
 	return out
 }
 
-// Concerns reports whether a proposal is about what the session's engine is granted, own or shadow. Of what changed in a directory most may be others'.
+// Concerns reports whether a proposal is about an object that the session's engine is granted, own or shadow. Streams of changes cover whole
+// directories.
 func (s *Session) Concerns(p engine.Proposal) bool {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()

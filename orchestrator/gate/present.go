@@ -45,15 +45,15 @@ func present(c Case, p engine.Proposal) Verdict {
 	return withoutAddress(c, joinOrCreate(c, p, want, claim), holder, address)
 }
 
-// seenOff reports whether the proposer answers for an object that has gone to where no engine writes.
+// seenOff reports whether the proposer answers for an object that moved to where no engine writes.
 func (c Case) seenOff() bool { return c.Standing.Farewell && c.Standing.Owner == scoping.None }
 
-// leaver answers for an object that has gone to where no engine writes: what is not in the tenant stays out of it, and what policy
-// removes waits to be judged (rule T4). All others get their last values (rule T2).
+// leaver answers for such an object: if it is not in the tenant it stays out of it, and if the policy removes it the delete waits to be judged (rule
+// T4). Others get their last values (rule T2).
 func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	switch {
 	case c.Row == nil, c.Row.CloudID == "", c.Cloud == nil && !c.TooNew, c.Cloud != nil && c.Cloud.Deleted:
-		v := settle(engine.Unchanged, CodeLeft, "")
+		v := answer(engine.Unchanged, CodeLeft, "")
 		if c.Row != nil {
 			v.Claim = &ledger.Claim{Owner: scoping.None, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version}
 		}
@@ -66,13 +66,13 @@ func leaver(c Case, p engine.Proposal) (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// anchored holds objects whose anchor is not what it should be (rules I2, I3).
+// anchored answers for objects whose anchor is not what it should be: they are held (rules I2, I3).
 func anchored(c Case) (Verdict, bool) {
 	switch {
 	case c.Sight.AnchorBad != "":
-		return settle(engine.Held, c.Sight.AnchorBad, "the source anchor cannot be used: fix mS-DS-ConsistencyGuid in the directory"), true
+		return answer(engine.Held, c.Sight.AnchorBad, "the source anchor cannot be used: fix mS-DS-ConsistencyGuid in the directory"), true
 	case c.Row != nil && c.Row.Anchor != "" && c.Row.Anchor != c.Sight.Anchor:
-		return settle(engine.Held, CodeAnchorChanged, fmt.Sprintf("joined under anchor %s, the directory now says %s", c.Row.Anchor, c.Sight.Anchor)), true
+		return answer(engine.Held, CodeAnchorChanged, fmt.Sprintf("joined under anchor %s, the directory now says %s", c.Row.Anchor, c.Sight.Anchor)), true
 	}
 	return Verdict{}, false
 }
@@ -87,15 +87,15 @@ func signIn(c Case, want cloud.Values) (Verdict, bool) {
 	as := c.Rules.signsIn(strings.ToLower(domain))
 	switch {
 	case as == "":
-		return settle(engine.Failed, CodeUnverifiedSuffix, fmt.Sprintf("the tenant has no verified domain %q (of %s)", domain, upn)), true
+		return answer(engine.Failed, CodeUnverifiedSuffix, fmt.Sprintf("the tenant has no verified domain %q (of %s)", domain, upn)), true
 	case as != strings.ToLower(domain):
 		want[cloud.UPN] = []string{name + "@" + as}
 	}
 	return Verdict{}, false
 }
 
-// signsIn returns the domain that stands for one, in lower case, in sign-in names: itself where the tenant has verified it, else its initial domain, or "" if
-// such names are refused (rule J6).
+// signsIn returns the domain, in lower case, that replaces a domain in sign-in names: itself where the tenant has verified it, else its initial
+// domain, or "" if such names are refused (rule J6).
 func (r Rules) signsIn(domain string) string {
 	switch {
 	case len(r.Verified) == 0, r.Verified[domain]:
@@ -106,7 +106,7 @@ func (r Rules) signsIn(domain string) string {
 	return r.InitialDomain
 }
 
-// signInOf returns what is made of the domain of a proposed sign-in name.
+// signInOf returns the domain of a proposed sign-in name and its replacement.
 func (r Rules) signInOf(p engine.Proposal) standing.SignIn {
 	v := p.Desired[cloud.UPN]
 	if len(v.Text) == 0 {
@@ -125,8 +125,8 @@ func claimOf(c Case, p engine.Proposal, want cloud.Values) ledger.Claim {
 	return claim
 }
 
-// hashOf fingerprints values, so that "the same as last time" needs no copy of them. Its text is fmt's %q=%q, written out because it is made for every proposal: the ledger
-// has fingerprints of it.
+// hashOf fingerprints values, so that they can be compared with the last ones without a copy. Its text is fmt's %q=%q, written out because it is made
+// for every proposal: the ledger holds fingerprints of it.
 func hashOf(v cloud.Values) string {
 	var room [512]byte
 	b := room[:0]
@@ -149,8 +149,8 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	row := c.Row
 	claim.CloudID = row.CloudID
 	switch {
-	case c.Cloud == nil && row.State == ledger.DeletedByTandem && !c.TooNew: // a delete of a moment ago need not show in the deleted items yet
-		return create(c, p, want, claim) // beyond the tenant's retention
+	case c.Cloud == nil && row.State == ledger.DeletedByTandem && !c.TooNew: // a recent delete may not show in the deleted items yet
+		return create(c, p, want, claim) // it is past the tenant's retention
 	case c.Cloud == nil:
 		return vanished(c)
 	case c.Cloud.Deleted && row.State == ledger.DeletedByTandem && (!c.Without.restoresFirst() || !cloud.Restore.Takes(p.Kind)):
@@ -160,9 +160,9 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 	case c.Cloud.Deleted && c.Returns == row.CloudID:
 		return back(c, p, *c.Cloud, want, claim)
 	case c.Cloud.Deleted:
-		return settle(engine.Held, CodeDeletedByOthers, "somebody else deleted object "+row.CloudID+" in the tenant: `tandem restore` brings it back from the deleted items; or delete it in the directory")
+		return answer(engine.Held, CodeDeletedByOthers, "somebody else deleted object "+row.CloudID+" in the tenant: `tandem restore` brings it back from the deleted items; or delete it in the directory")
 	case c.Cloud.Synced:
-		return settle(engine.Failed, CodeSynced, "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
+		return answer(engine.Failed, CodeSynced, "Microsoft's engines own object "+row.CloudID+": Graph refuses to write it")
 	}
 	return update(c, p, *c.Cloud, want, claim)
 }
@@ -170,21 +170,21 @@ func linked(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 // vanished answers for an object that the tenant does not show.
 func vanished(c Case) Verdict {
 	if c.TooNew {
-		return settle(engine.Deferred, CodeNotShown, "the tenant does not show object "+c.Row.CloudID+" yet, which was written a moment ago")
+		return answer(engine.Deferred, CodeNotShown, "the tenant does not show object "+c.Row.CloudID+" yet, which was written a moment ago")
 	}
-	return settle(engine.Held, CodeVanished, "the tenant does not show object "+c.Row.CloudID+" any more; somebody else deleted it for good")
+	return answer(engine.Held, CodeVanished, "the tenant does not show object "+c.Row.CloudID+" any more; somebody else deleted it for good")
 }
 
 func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
 	set, before := difference(have.Values, want)
 	set, parts, waits := c.split(p.Kind, set)
 	if len(set)+len(parts)+len(waits) == 0 {
-		v := settle(engine.Unchanged, "", "")
+		v := answer(engine.Unchanged, "", "")
 		v.Claim = &claim
 		v.Nothing = c.Excluded == "" && sameRecord(c.Row, p.Feature, c.Standing, claim)
 		return v
 	}
-	v := settle(engine.Applied, "", "")
+	v := answer(engine.Applied, "", "")
 	v.Claim = &claim
 	if len(set) == 0 {
 		return setApart(v, parts, waits)
@@ -205,7 +205,7 @@ func update(c Case, p engine.Proposal, have cloud.Object, want cloud.Values, cla
 	return setApart(v, parts, waits)
 }
 
-// only returns the values of the names that set has.
+// only returns the values of those attributes that set has.
 func only(values, set cloud.Values) cloud.Values {
 	out := cloud.Values{}
 	for k := range set {
@@ -225,7 +225,7 @@ func destructive(name string, old, new []string) bool {
 	return name == cloud.Enabled && new[0] == "false"
 }
 
-// sameRecord says that a settled "unchanged" would teach the ledger nothing.
+// sameRecord reports whether recording a settled "unchanged" would change nothing in the ledger.
 func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Claim) bool {
 	if row == nil || row.Transit != nil || row.State != ledger.Live {
 		return false
@@ -238,10 +238,10 @@ func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Cla
 func restore(c Case, p engine.Proposal, bin cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
 	set, before := difference(bin.Values, want)
 	if upn := want[cloud.UPN]; len(upn) > 0 {
-		set[cloud.UPN] = upn // the tenant may have changed it while the object lay in the deleted items
+		set[cloud.UPN] = upn // the tenant may have changed it while the object was in the deleted items
 	}
 	set, parts, waits := c.split(p.Kind, set)
-	v := settle(engine.Applied, "", "")
+	v := answer(engine.Applied, "", "")
 	claim.CloudID, claim.Origin = bin.ID, ledger.Restored
 	v.Op, v.Before, v.After, v.Claim = "restore", only(before, set), set, &claim
 	v.Writes = []cloud.Write{{Op: cloud.Restore, Kind: p.Kind, CloudID: bin.ID}}
@@ -251,7 +251,7 @@ func restore(c Case, p engine.Proposal, bin cloud.Object, want cloud.Values, cla
 	return setApart(v, parts, waits)
 }
 
-// joinOrCreate answers for an object without a link: search order of rule J1.
+// joinOrCreate answers for an object without a link, in the search order of rule J1.
 func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
 	if v, contradicts := contradicted(c); contradicts {
 		return v
@@ -260,7 +260,7 @@ func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Cla
 		return firstAdoption(c, join(c, p, c.Live, ledger.HardMatch, want, claim))
 	}
 	if len(c.Bin) > 0 && cloud.Restore.Takes(p.Kind) {
-		return recover(c, p, want, claim)
+		return restoreFound(c, p, want, claim)
 	}
 	if c.Matched != nil {
 		return firstAdoption(c, join(c, p, []cloud.Object{*c.Matched}, ledger.ByFile, want, claim))
@@ -275,20 +275,20 @@ func joinOrCreate(c Case, p engine.Proposal, want cloud.Values, claim ledger.Cla
 	return v
 }
 
-// contradicted fails an object for which the file of matches names a tenant object that is not there, or another one than carries its anchor: nobody but
-// the file's author knows which of the two is meant.
+// contradicted fails an object for which the file of matches names a tenant object that is missing, or another one than has its anchor: only a person
+// can say which of the two is meant.
 func contradicted(c Case) (Verdict, bool) {
 	switch {
 	case c.Match == "":
 	case c.Matched == nil || c.Matched.Deleted:
-		return settle(engine.Failed, CodeMatchMissing, "the file of matches names tenant object "+c.Match+", which is not in the tenant: correct the file, then plan and apply the policy"), true
+		return answer(engine.Failed, CodeMatchMissing, "the file of matches names tenant object "+c.Match+", which is not in the tenant: correct the file, then plan and apply the policy"), true
 	case len(c.Live) > 0 && c.Live[0].ID != c.Match:
-		return settle(engine.Failed, CodeMatchContradicts, fmt.Sprintf("the file of matches names tenant object %s, and tenant object %s carries the source anchor: correct the file, then plan and apply the policy", c.Match, c.Live[0].ID)), true
+		return answer(engine.Failed, CodeMatchContradicts, fmt.Sprintf("the file of matches names tenant object %s, and tenant object %s carries the source anchor: correct the file, then plan and apply the policy", c.Match, c.Live[0].ID)), true
 	}
 	return Verdict{}, false
 }
 
-// nameTaken reports a sign-in name that another cloud object holds: the create would be refused by the tenant.
+// nameTaken answers a create whose sign-in name another cloud object has: the tenant would refuse it.
 func nameTaken(c Case, want cloud.Values) (Verdict, bool) {
 	for _, o := range c.Soft {
 		if strings.EqualFold(o.Values.First(cloud.UPN), want.First(cloud.UPN)) {
@@ -296,43 +296,43 @@ func nameTaken(c Case, want cloud.Values) (Verdict, bool) {
 			if r, ok := c.LinkedTo(o.ID); ok {
 				who += " (" + r.Name + ")"
 			}
-			return settle(engine.Failed, CodeUPNTaken, fmt.Sprintf("%s is the sign-in name of tenant object %s", want.First(cloud.UPN), who)), true
+			return answer(engine.Failed, CodeUPNTaken, fmt.Sprintf("%s is the sign-in name of tenant object %s", want.First(cloud.UPN), who)), true
 		}
 	}
 	return Verdict{}, false
 }
 
-func recover(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
+func restoreFound(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
 	if len(c.Bin) > 1 {
-		return settle(engine.Failed, CodeAmbiguous, fmt.Sprintf("%d deleted tenant objects carry this anchor", len(c.Bin)))
+		return answer(engine.Failed, CodeAmbiguous, fmt.Sprintf("%d deleted tenant objects carry this anchor", len(c.Bin)))
 	}
 	row, ours := c.LinkedTo(c.Bin[0].ID)
 	switch {
 	case c.Returns == c.Bin[0].ID && (!ours || row.Object == p.Object || !c.Alive(row.Object)):
 		return back(c, p, c.Bin[0], want, claim)
 	case !ours || row.State != ledger.DeletedByTandem:
-		return settle(engine.Held, CodeDeletedByOthers, "a tenant object with this anchor, "+c.Bin[0].ID+", was deleted by somebody else")
+		return answer(engine.Held, CodeDeletedByOthers, "a tenant object with this anchor, "+c.Bin[0].ID+", was deleted by somebody else")
 	case row.Object != p.Object && c.Alive(row.Object):
-		return settle(engine.Failed, CodeLinkedElsewhere, "the deleted tenant object "+c.Bin[0].ID+" belongs to "+row.Name)
+		return answer(engine.Failed, CodeLinkedElsewhere, "the deleted tenant object "+c.Bin[0].ID+" belongs to "+row.Name)
 	}
 	return restore(c, p, c.Bin[0], want, claim)
 }
 
-// join ties the object to a candidate that was there before, if rule J2 allows. It clears nothing.
+// join links the object with a candidate that was there before, if rule J2 allows it. It clears nothing.
 func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, want cloud.Values, claim ledger.Claim) Verdict {
 	if len(found) > 1 {
-		return settle(engine.Failed, CodeAmbiguous, fmt.Sprintf("%d tenant objects match: %s, %s, …", len(found), found[0].ID, found[1].ID))
+		return answer(engine.Failed, CodeAmbiguous, fmt.Sprintf("%d tenant objects match: %s, %s, …", len(found), found[0].ID, found[1].ID))
 	}
 	o := found[0]
 	if why := refusal(c, p, o, how); why != "" {
-		return settle(engine.Failed, CodeJoinRefused, fmt.Sprintf("tenant object %s (%s) %s", o.ID, o.Values.First(cloud.DisplayName), why))
+		return answer(engine.Failed, CodeJoinRefused, fmt.Sprintf("tenant object %s (%s) %s", o.ID, o.Values.First(cloud.DisplayName), why))
 	}
 	power, asked := c.Power[o.ID]
 	if !asked {
 		return Verdict{NeedPower: []string{o.ID}}
 	}
 	if power != "" {
-		return settle(engine.Failed, CodeJoinRefused, fmt.Sprintf("tenant object %s (%s) holds power: %s", o.ID, o.Values.First(cloud.DisplayName), power))
+		return answer(engine.Failed, CodeJoinRefused, fmt.Sprintf("tenant object %s (%s) holds power: %s", o.ID, o.Values.First(cloud.DisplayName), power))
 	}
 	for k, v := range want {
 		if len(v) == 0 {
@@ -344,7 +344,7 @@ func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, wa
 		want[cloud.ImmutableID] = []string{c.Sight.Anchor}
 	}
 	if raw, err := base64.StdEncoding.DecodeString(c.Sight.Anchor); how == ledger.ByFile && p.Kind == scoping.Group && err == nil && o.Values.First(cloud.UniqueName) == "" {
-		claim.Key = cloud.UniqueNameOf(raw) // it can be set while there is none (rule J3)
+		claim.Key = cloud.UniqueNameOf(raw) // the key can be set where there is none (rule J3)
 		want[cloud.UniqueName] = []string{claim.Key}
 	}
 	v := update(Case{Standing: c.Standing, Rules: c.Rules, Now: c.Now, Trouble: c.Trouble, Refused: c.Refused, Asked: c.Asked}, p, o, want, claim)
@@ -352,13 +352,13 @@ func join(c Case, p engine.Proposal, found []cloud.Object, how ledger.Origin, wa
 	if v.Op == "" {
 		v.Op = "join"
 	}
-	if v.Outcome != engine.Failed { // of what differs nothing can be written: the link stands all the same
+	if v.Outcome != engine.Failed { // if it failed, none of the differences can be written; the link stands nevertheless
 		v.Reason = string(how)
 	}
 	return v
 }
 
-// refusal says why a candidate may not be joined, or "".
+// refusal returns why a candidate may not be joined, or "".
 func refusal(c Case, p engine.Proposal, o cloud.Object, how ledger.Origin) string {
 	if row, ok := c.LinkedTo(o.ID); ok && row.Object != p.Object {
 		switch {
@@ -388,12 +388,12 @@ func refusal(c Case, p engine.Proposal, o cloud.Object, how ledger.Origin) strin
 func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Verdict {
 	for _, k := range attribute.With(p.Kind, attribute.Required) {
 		if want.First(k) == "" {
-			return settle(engine.Failed, CodeIncomplete, "the tenant creates no "+string(p.Kind)+" without "+k)
+			return answer(engine.Failed, CodeIncomplete, "the tenant creates no "+string(p.Kind)+" without "+k)
 		}
 	}
 	raw, err := base64.StdEncoding.DecodeString(c.Sight.Anchor)
 	if err != nil || len(raw) != 16 {
-		return settle(engine.Held, CodeAnchorInvalid, "the source anchor is not 16 bytes")
+		return answer(engine.Held, CodeAnchorInvalid, "the source anchor is not 16 bytes")
 	}
 	set := cloud.Values{}
 	for k, v := range want {
@@ -413,7 +413,7 @@ func create(c Case, p engine.Proposal, want cloud.Values, claim ledger.Claim) Ve
 		w.Key = cloud.UniqueNameOf(raw)
 		claim.Key = w.Key
 	}
-	v := settle(engine.Applied, "", "")
+	v := answer(engine.Applied, "", "")
 	v.Op, v.After, v.Claim, v.Writes = "create", set, &claim, []cloud.Write{w}
 	return setApart(v, parts, waits)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// quarantine takes the mail address out of what is wanted of a user, where policy says so and another object of the tenant has it. It gives the holder.
+// quarantine removes the mail address from a user's desired values if the policy says so and another object of the tenant has it, which it returns.
 func quarantine(c Case, p engine.Proposal, want cloud.Values) (holder *cloud.Object, address string) {
 	address = want.First(cloud.Mail)
 	if !c.Rules.Quarantine || p.Kind != scoping.User || address == "" || len(c.Addressed) == 0 {
@@ -30,7 +30,7 @@ func quarantine(c Case, p engine.Proposal, want cloud.Values) (holder *cloud.Obj
 	return &c.Addressed[i], address
 }
 
-// withoutAddress tells that a user goes without its address. It stays owed: each run looks whether the address is free.
+// withoutAddress marks a user that goes without its address. It stays owed: each run looks whether the address is free.
 func withoutAddress(c Case, v Verdict, holder *cloud.Object, address string) Verdict {
 	if holder == nil || (v.Outcome != engine.Applied && v.Outcome != engine.Unchanged) {
 		return v

@@ -11,14 +11,14 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// references answers a proposal about members or manager. Additions are written at once; removals wait for the end of the run and for
-// evidence that the directory says so (rule D3).
+// references answers a proposal about members or manager. Additions are written at once; removals wait for the end of the run and for evidence that
+// the directory says so (rule D3).
 func references(c Case, p engine.Proposal) Verdict {
 	if v, waits := besideBase(c); waits {
 		return v
 	}
 	if c.Cloud.Synced || c.Cloud.Mailed {
-		return settle(engine.Failed, CodeSynced, "Graph refuses to write the references of object "+c.Row.CloudID)
+		return answer(engine.Failed, CodeSynced, "Graph refuses to write the references of object "+c.Row.CloudID)
 	}
 	if p.Kind == scoping.Group {
 		return members(c, p)
@@ -31,7 +31,7 @@ type ends struct {
 	found   []string           // in the tenant: cloud ids, sorted
 	waiting int                // will be in the tenant later
 	later   []scoping.ObjectID // may come some day
-	never   []scoping.ObjectID // cannot be referred to there: of another kind, or a group itself
+	never   []scoping.ObjectID // can never be referred to: of another kind, or the group itself
 }
 
 func resolve(c Case, p engine.Proposal, ids []scoping.ObjectID) ends {
@@ -56,7 +56,7 @@ func resolve(c Case, p engine.Proposal, ids []scoping.ObjectID) ends {
 	return e
 }
 
-// neverOf says of the ends that can never be referred to how many there are, and names some.
+// neverOf returns the number of ends that can never be referred to, and some of them.
 func neverOf(never []scoping.ObjectID) *ledger.Never {
 	if len(never) == 0 {
 		return nil
@@ -67,7 +67,7 @@ func neverOf(never []scoping.ObjectID) *ledger.Never {
 func members(c Case, p engine.Proposal) Verdict {
 	r, managed := p.Refs[cloud.Members]
 	if !managed {
-		v := settle(engine.Unchanged, "", "")
+		v := answer(engine.Unchanged, "", "")
 		v.Nothing = true
 		return v
 	}
@@ -92,9 +92,9 @@ func members(c Case, p engine.Proposal) Verdict {
 	return v
 }
 
-// tookOver notes the references that the tenant has and the directory wants, and that are not known as Tandem's yet (rule D3). The account of a row of before
-// begins with every reference to a linked object, as they counted then: otherwise what is to be removed right now would become somebody else's. A list of
-// changes alone begins no account.
+// tookOver notes the references that tenant and directory agree about and that the ledger does not know as Tandem's yet (rule D3). The account of a
+// row from before accounts existed begins with all references to linked objects, which counted as Tandem's then; otherwise references to be removed
+// now would count as written by others. A list of changes alone begins no account.
 func tookOver(c Case, claim *ledger.Claim, r engine.Refs, have, want []string) {
 	switch {
 	case c.Row.Links != nil:
@@ -109,8 +109,8 @@ func accounted(row *ledger.Row, claim ledger.Claim) bool {
 	return !claim.Tracks || row.Links != nil && len(claim.Took) == 0
 }
 
-// shown leaves out what the tenant itself took out of its references when it was deleted: a request for that is answered not found, and would
-// count as one more membership removed.
+// shown leaves out references that the tenant removed itself when their end was deleted: removing them fails as not found, and would count as one
+// more removed membership.
 func shown(c Case, ids []string) []string {
 	if c.Binned == nil {
 		return ids
@@ -118,16 +118,16 @@ func shown(c Case, ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), c.Binned)
 }
 
-// removable keeps what Tandem may take away: references that it wrote or took over, and those that others wrote only if the policy makes the directory's
-// list exclusive; foreign are those that stay for that reason. A member that died in the directory goes with its own delete, and stays for as long as
-// that is held: taking it out of its groups before would be a delete by instalments.
+// removable returns the references that Tandem may remove: those that it wrote or took over, and all others only if the policy makes the directory's
+// list exclusive; foreign are those that stay for that reason. A member deleted in the directory stays until its own delete is done: leaving its
+// groups before would be a delete in parts, which no threshold weighs.
 func removable(c Case, ids []string) (drop, foreign []string, dying int) {
 	for _, id := range ids {
 		row, linked := c.LinkedTo(id)
 		ours := linked && (c.Row.Links == nil || c.Row.Links.Has(id))
 		switch {
 		case linked && row.State == ledger.Live && c.Dead(row.Object):
-			dying++ // until its own delete is done the matter is open: it may come back
+			dying++ // the key stays open until its own delete is done, as the member may be restored
 		case ours || c.Rules.Exclusive:
 			drop = append(drop, id)
 		default:
@@ -139,7 +139,7 @@ func removable(c Case, ids []string) (drop, foreign []string, dying int) {
 
 func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []string, waiting int) Verdict {
 	drop = kept(c, "members", drop)
-	v := settle(engine.Applied, "", "")
+	v := answer(engine.Applied, "", "")
 	v.Claim = &claim
 	add, waits := c.tryable(add)
 	for chunk := range slices.Chunk(add, cloud.MaxMembers) {
@@ -168,7 +168,7 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 	return setApart(v, nil, waits)
 }
 
-// plural counts things; several are called many, or one with an s.
+// plural returns a count with its noun; many is the plural of nouns that do not just add an s.
 func plural(n int, one string, many ...string) string {
 	switch {
 	case n == 1:
@@ -182,7 +182,7 @@ func plural(n int, one string, many ...string) string {
 func manager(c Case, p engine.Proposal) Verdict {
 	r, managed := p.Refs[cloud.Manager]
 	if !managed {
-		v := settle(engine.Unchanged, "", "")
+		v := answer(engine.Unchanged, "", "")
 		v.Nothing = true
 		return v
 	}
@@ -192,11 +192,11 @@ func manager(c Case, p engine.Proposal) Verdict {
 	found, waits := c.tryable(e.found)
 	waiting := e.waiting
 	claim.Never = neverOf(e.never)
-	boss := shown(c, held(c.Cloud.Manager))
+	boss := shown(c, asSet(c.Cloud.Manager))
 	drop, foreign, dying := removable(c, boss)
 	drop = kept(c, "manager", drop)
 	tookOver(c, &claim, r, boss, e.found)
-	v := settle(engine.Applied, "", "")
+	v := answer(engine.Applied, "", "")
 	v.Claim = &claim
 	have := ""
 	if len(boss) == 1 {
@@ -204,13 +204,13 @@ func manager(c Case, p engine.Proposal) Verdict {
 	}
 	switch {
 	case len(e.found) > 1:
-		return settle(engine.Failed, CodeSeveralManagers, "a user has one manager, "+plural(len(e.found), "object")+" proposed")
+		return answer(engine.Failed, CodeSeveralManagers, "a user has one manager, "+plural(len(e.found), "object")+" proposed")
 	case len(found) == 1 && found[0] != have:
 		v.Op, v.Before, v.After = "manager", pair(have), pair(found[0])
 		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
 	case len(waits) > 0:
 		return setApart(v, nil, waits)
-	case len(found) == 0 && len(drop) == 1: // also if the new one is not there at the end of the run: nobody knows whether he will ever be
+	case len(found) == 0 && len(drop) == 1: // also while the new manager is not there at the end of the run: it may never come
 		v.Op, v.Before = "manager", pair(have)
 		v.Outcome, v.Closed, v.Removed, v.Waiting = engine.Parked, false, []string{have}, waiting
 	case len(found) == 0 && waiting > 0:
@@ -226,8 +226,8 @@ func manager(c Case, p engine.Proposal) Verdict {
 	return v
 }
 
-// held gives a reference as a set.
-func held(id string) []string {
+// asSet returns the id of a reference as a set.
+func asSet(id string) []string {
 	if id == "" {
 		return nil
 	}
@@ -251,7 +251,7 @@ func refsHash(r engine.Refs) string {
 	return hashOf(cloud.Values{"refs": {b.String()}})
 }
 
-// missing gives what of a is not in b; both sorted.
+// missing returns the elements of a that are not in b; both are sorted.
 func missing(a, b []string) []string {
 	var out []string
 	for _, x := range a {
@@ -262,7 +262,7 @@ func missing(a, b []string) []string {
 	return out
 }
 
-// both gives what of a is in b; both sorted.
+// both returns the elements of a that are in b; both are sorted.
 func both(a, b []string) []string {
 	var out []string
 	for _, x := range a {

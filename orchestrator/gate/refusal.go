@@ -12,8 +12,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// rejected goes on after the tenant refused a write. What it refused is set apart alone: an attribute that it blames, a member who cannot be one;
-// where it does not say which, the write is halved until it does. A refusal of the object as a whole ends the item. The lock is held.
+// rejected continues an item after the tenant refused a write. Only the refused part is set apart: the attribute that the tenant names, or the
+// member. If it names none, the write is halved until the part is found. A refusal of the object as a whole ends the item. g.mu is held.
 func (s *Session) rejected(it *item, r cloud.Result) {
 	w := it.v.Writes[it.next]
 	code := r.Code
@@ -24,7 +24,7 @@ func (s *Session) rejected(it *item, r cloud.Result) {
 	case r.Missing, r.HTTP == 403 && len(w.Refs) == 0, r.Code == cloud.CodeImpossible:
 		s.refusedWhole(it, code, r)
 	case r.Code == cloud.CodeAlreadyMember && !it.redone:
-		it.again, it.done = true, true // a restored group or member brings memberships along that nobody has seen yet: read them first
+		it.again, it.done = true, true // a restored group or member brings back memberships that were not read yet: read them first
 	case w.Op == cloud.AddMembers, w.Op == cloud.RemoveMember, w.Op == cloud.SetManager:
 		s.refusedEnds(it, w, code, r)
 	case w.Op == cloud.Update, w.Op == cloud.Create:
@@ -48,7 +48,7 @@ func (s *Session) refusedWhole(it *item, code string, r cloud.Result) {
 	it.v.Reason = part.Reason
 }
 
-// refusedEnds sets apart the end that the tenant names, or the only one there is; else it halves them.
+// refusedEnds sets apart the end that the tenant names, or the only one; otherwise it halves them.
 func (s *Session) refusedEnds(it *item, w cloud.Write, code string, r cloud.Result) {
 	bad := w.Refs
 	if slices.Contains(w.Refs, r.End) {
@@ -77,8 +77,8 @@ func withRefs(w cloud.Write, refs []string) cloud.Write {
 	return w
 }
 
-// refusedValues sets apart the attribute that the tenant blames, or the only one there is; else it halves them. A create goes on without the
-// attribute only if the tenant says which it is, and nobody else holds its value: what of that is left out is for policy to say.
+// refusedValues sets apart the attribute that the tenant names, or the only one; otherwise it halves them. A create continues without the attribute
+// only if the tenant names it and its value is not taken by another object: what is left out then is the policy's decision.
 func (s *Session) refusedValues(it *item, w cloud.Write, code string, r cloud.Result) {
 	names := sortedKeys(w.Set)
 	bad := ""
@@ -89,7 +89,7 @@ func (s *Session) refusedValues(it *item, w cloud.Write, code string, r cloud.Re
 	}
 	create := w.Op == cloud.Create
 	switch {
-	case ties(w) && (bad == "" || key(bad)): // an object that does not get its key is not taken over by halves
+	case ties(w) && (bad == "" || key(bad)): // a join without its key must not happen in part
 		s.refusedWhole(it, code, r)
 		return
 	case create && (bad == "" || r.Conflict || slices.Contains(attribute.With(w.Kind, attribute.Required), bad)):
@@ -114,7 +114,7 @@ func (s *Session) refusedValues(it *item, w cloud.Write, code string, r cloud.Re
 // key reports whether an attribute ties an object of the tenant to its source.
 func key(name string) bool { return name == cloud.ImmutableID || name == cloud.UniqueName }
 
-// ties reports whether an update takes an object over by giving it its key.
+// ties reports whether an update joins an object by writing its key.
 func ties(w cloud.Write) bool {
 	return w.Op == cloud.Update && slices.ContainsFunc(sortedKeys(w.Set), key)
 }
@@ -128,19 +128,19 @@ func withValues(w cloud.Write, names []string) cloud.Write {
 	return w
 }
 
-// replace puts other writes in the place of the one that was refused.
+// replace puts other writes in place of the refused one.
 func (it *item) replace(ws ...cloud.Write) {
 	it.v.Writes = slices.Concat(it.v.Writes[:it.next], ws, it.v.Writes[it.next+1:])
 }
 
-// setAside notes a refusal, so that the key is not settled by what else is written, and the session does not try the same again.
+// setAside notes a refusal, so that other writes do not settle the key and the session does not try the same again.
 func (s *Session) setAside(it *item, p ledger.Part) {
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
 	it.parts = append(it.parts, p)
 	s.refused[k] = append(s.refused[k], p)
 }
 
-// told are the parts that the item's decision tells the ledger: what was found or tried now and, beside that, what still waits from before.
+// told returns the parts that the item's decision records: what was found or tried now, and with these what still waits from before.
 func (it *item) told() []ledger.Part {
 	fresh := slices.Concat(it.v.Parts, it.parts)
 	if len(fresh) == 0 {
@@ -154,7 +154,7 @@ func (it *item) told() []ledger.Part {
 	return fresh
 }
 
-// conclusion is an item's outcome once all its writes are done: that of what was set apart, if anything was. The lock is held.
+// conclusion sets an item's outcome once all its writes are done: that of its parts, if any were set apart. g.mu is held.
 func (s *Session) conclusion(it *item) {
 	if len(it.parts)+len(it.v.Parts)+len(it.v.Waits) == 0 || it.done {
 		return
@@ -171,7 +171,7 @@ func (s *Session) conclusion(it *item) {
 	it.v.Closed = false
 }
 
-// reasonOf says what the tenant answered.
+// reasonOf returns the tenant's answer as text.
 func reasonOf(r cloud.Result) string {
 	reason := r.Message
 	if r.HTTP != 0 {
@@ -183,7 +183,7 @@ func reasonOf(r cloud.Result) string {
 	return reason
 }
 
-// reason is what the tenant answered, with the object that holds the value in question. The lock is held.
+// reason returns the tenant's answer with the object that has the value in question. g.mu is held.
 func (g *Gate) reason(r cloud.Result, p *ledger.Part) string {
 	holder := ""
 	switch {
@@ -198,7 +198,7 @@ func (g *Gate) reason(r cloud.Result, p *ledger.Part) string {
 	return reasonOf(r) + "; held by " + g.titleOf(holder)
 }
 
-// titleOf names a tenant object for people: by its directory object, if Tandem links one, else as the tenant shows it. The lock is held.
+// titleOf returns a tenant object's name for display: its directory object's, if Tandem links one, else as the tenant shows it. g.mu is held.
 func (g *Gate) titleOf(id string) string {
 	if row, ours := g.o.Ledger.ByCloud(id); ours && row.Name != "" {
 		return row.Name + " (tenant object " + id + ")"
@@ -213,7 +213,7 @@ func (g *Gate) titleOf(id string) string {
 	return "tenant object " + id
 }
 
-// holderOf finds who holds an attribute's value that must be unique. The lock is held.
+// holderOf returns the object that has an attribute's unique value, or "". g.mu is held.
 func (g *Gate) holderOf(name string, values []string, itself string, r cloud.Result) string {
 	if !r.Conflict {
 		return ""
@@ -234,7 +234,7 @@ func (g *Gate) holderOf(name string, values []string, itself string, r cloud.Res
 	return ""
 }
 
-// freed reports whether what stood in the way of a refused part is gone: the object that held its value, or the value. The lock is held.
+// freed reports whether the obstacle of a refused part is removed: the object that had its value is deleted, or has another value. g.mu is held.
 func (g *Gate) freed(t *ledger.Trouble) bool {
 	if t == nil {
 		return false
@@ -248,7 +248,7 @@ func (g *Gate) freed(t *ledger.Trouble) bool {
 	})
 }
 
-// heldDigests are the values of an object that no other may have, as digests.
+// heldDigests returns the digests of an object's values that no other object may have.
 func heldDigests(o cloud.Object) map[string]bool {
 	out := map[string]bool{}
 	for _, name := range attribute.Keys() {

@@ -10,18 +10,18 @@ import (
 
 const parkPrefix = "tandem-park-"
 
-// NameChange is the sign-in name that one tenant object has, and the one that it is to get.
+// NameChange is a change of one tenant object's sign-in name.
 type NameChange struct {
 	ID       string
 	Old, New string
 }
 
-// Rings returns the cycles among changes of sign-in names, as indexes: each wants the name that another of the ring has, so that the tenant accepts none of
-// them first. A ring is in order of writing: its first, the one with the lowest id, has to let go of its name before; each of the others wants
-// the name of the one before it. The rings are in order of their first.
+// Rings returns the cycles among changes of sign-in names, as indexes: each object wants the name that another of the ring has, so that the tenant
+// accepts none of the changes first. A ring is in order of writing: its first object, the one with the lowest id, has to give up its name before;
+// each of the others wants the name of the one before it. Rings are in order of their first.
 func Rings(cs []NameChange) (rings [][]int) {
 	holder := holders(cs)
-	state := make([]int, len(cs)) // 0: not seen; else the walk that saw it
+	state := make([]int, len(cs)) // 0: not visited; else the walk that visited it
 	for start := range cs {
 		at := start
 		for at >= 0 && state[at] == 0 {
@@ -35,7 +35,7 @@ func Rings(cs []NameChange) (rings [][]int) {
 		for next := holder[at]; next != at; next = holder[next] {
 			ring = append(ring, next)
 		}
-		slices.Reverse(ring) // from holder to the one who wants its name
+		slices.Reverse(ring) // from holder to the change that wants its name
 		low := slices.IndexFunc(ring, func(i int) bool {
 			return !slices.ContainsFunc(ring, func(j int) bool { return cs[j].ID < cs[i].ID })
 		})
@@ -45,7 +45,7 @@ func Rings(cs []NameChange) (rings [][]int) {
 	return rings
 }
 
-// holders returns for each change the one whose object has the name that it wants, or -1.
+// holders returns for each change the index of the one whose object has the wanted name, or -1.
 func holders(cs []NameChange) []int {
 	has := map[string]int{}
 	for i, c := range cs {
@@ -61,8 +61,8 @@ func holders(cs []NameChange) []int {
 	return out
 }
 
-// Turns returns for each change how many others have to be written before it, one after the other: whoever has the wanted name first. The firsts of
-// rings have let go of their names.
+// Turns returns for each change how many others have to be written before it, one after the other: the chain of those that have the wanted names. The
+// first of each ring has given up its name.
 func Turns(cs []NameChange, rings [][]int) []int {
 	holder := holders(cs)
 	for _, r := range rings {
@@ -77,8 +77,8 @@ func Turns(cs []NameChange, rings [][]int) []int {
 	return turns
 }
 
-// ParkName is the name with which a user signs in while the others of its ring get theirs. It contains the tenant's id, so that nobody else has it and
-// whoever finds it knows whose it is.
+// ParkName is the sign-in name of a user while the others of its ring get theirs. It contains the tenant's id of the user, which makes it unique and
+// tells an administrator where it belongs.
 func ParkName(id, domain, old string) string {
 	if domain == "" {
 		_, domain, _ = strings.Cut(old, "@")
@@ -86,7 +86,7 @@ func ParkName(id, domain, old string) string {
 	return parkPrefix + id + "@" + domain
 }
 
-// isParked reports whether an object has the temporary name that Tandem gave it. To leave it puts nobody's sign-in at risk.
+// isParked reports whether an object has the temporary name that Tandem gave it. Replacing such a name endangers no sign-in.
 func isParked(id string, values cloud.Values) bool {
 	local, _, _ := strings.Cut(values.First(cloud.UPN), "@")
 	return strings.EqualFold(local, parkPrefix+id)

@@ -5,8 +5,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Safeguard names one check that a simulation leaves out, to prove that it would be missed. Nothing else sets one: there is no way to do so from
-// a configuration or a command.
+// Safeguard names one check that a simulation leaves out, to prove that it would be missed. No configuration or command can set one.
 type Safeguard string
 
 // The safeguards that can be left out.
@@ -25,7 +24,7 @@ const (
 	LeftAlone       Safeguard = "what does not last is left alone"      // S10
 	CrashDoubts     Safeguard = "doubts that outlive their process"     // X3
 	Thresholds      Safeguard = "thresholds"                            // D2
-	FrozenGroups    Safeguard = "groups that freeze"                    // T3
+	PinnedGroups    Safeguard = "groups that freeze"                    // T3
 	DomainsHeard    Safeguard = "verified domains are followed"         // J6
 	BeforeImages    Safeguard = "before-images after a rollback"        // invariant 4
 	TargetCompared  Safeguard = "agreement is compared with the tenant" // S2
@@ -56,9 +55,9 @@ const (
 	LinksHeeded     Safeguard = "links of the tenant's objects"         // flows §4
 )
 
-// What follows are the seams: each says what is not done without its safeguard, and is asked where that is done. There are no others.
+// The seams: each tells what is not done without its safeguard, and is called where that is done. There are no others.
 
-// compares returns the facts that standing is worked out from.
+// compares returns the facts that standing is derived from.
 func (w Safeguard) compares(f standing.Facts) standing.Facts {
 	switch w {
 	case TargetCompared:
@@ -85,43 +84,43 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 	return f
 }
 
-// KeepsSinkDoubts reports whether a write into a directory without an answer keeps another one for the same object waiting.
+// KeepsSinkDoubts reports whether an unanswered write into a directory keeps further ones for the same object waiting.
 func (w Safeguard) KeepsSinkDoubts() bool { return w != SinkDoubts }
 
 // AsksItsController reports whether a doubt about a write into a directory is ended by the controller that it was sent to.
 func (w Safeguard) AsksItsController() bool { return w != SinkController }
 
-// HoldsLinks reports whether an object that shows a link which no write of ours made is held.
+// HoldsLinks reports whether an object is held if it shows a link that Tandem did not write.
 func (w Safeguard) HoldsLinks() bool { return w != SinkLinks }
 
-// LooksForPersons reports whether somebody in the domain who may be the person is held.
+// LooksForPersons reports whether accounts in the domain that may belong to the same person are held.
 func (w Safeguard) LooksForPersons() bool { return w != SinkPersons }
 
-// EnablesBySource reports whether an account is enabled only by what the tenant says.
+// EnablesBySource reports whether an account is enabled only by the tenant's state of it.
 func (w Safeguard) EnablesBySource() bool { return w != SinkEnabling }
 
-// ReservesNames reports whether the names of a write without an answer are nobody else's.
+// ReservesNames reports whether the names of an unanswered write are kept from other objects.
 func (w Safeguard) ReservesNames() bool { return w != SinkNames }
 
-// HeedsOvertaken reports whether an account that somebody wrote to after a lost enabling is not enabled again.
+// HeedsOvertaken reports whether an account that was changed by others after a lost enabling is not enabled again.
 func (w Safeguard) HeedsOvertaken() bool { return w != SinkOvertaken }
 
 // LedgerDecides reports whether an account is disabled whatever its link shows.
 func (w Safeguard) LedgerDecides() bool { return w != SinkLedger }
 
-// heedsLinks reports whether what shows the link of an object of the tenant is not made again there.
+// heedsLinks reports whether an object that shows the link of an object of the tenant is not made there again.
 func (w Safeguard) heedsLinks() bool { return w != LinksHeeded }
 
-// heedsMasters reports whether the way from the directory to the tenant leaves alone what the other way made.
+// heedsMasters reports whether writes from the directory to the tenant leave alone what the other direction made.
 func (w Safeguard) heedsMasters() bool { return w != MastersHeeded }
 
-// keepsSilence reports whether it is kept that an engine was asked in vain.
+// keepsSilence reports whether an engine's silence about a key is remembered.
 func (w Safeguard) keepsSilence() bool { return w != SilenceKept }
 
-// Watches reports whether the census watches what engines read. That heals also the loss of a claim, so that it goes with claims that are not stored.
+// Watches reports whether the census watches what engines read. Watching also makes up for lost claims, so it is left out together with storing them.
 func (w Safeguard) Watches() bool { return w != SourceWatched && w != ClaimsStored }
 
-// notes reports whether what the census says anew is compared again.
+// notes reports whether changes of the census are compared again.
 func (w Safeguard) notes() bool { return w != ChangesNoted }
 
 // lays reports whether an own write counts as shown before the tenant shows it.
@@ -130,7 +129,7 @@ func (w Safeguard) lays() bool { return w != OwnWritesLaid }
 // stores reports whether a batch of claims is stored before its engine has an answer.
 func (w Safeguard) stores(batch uint64) bool { return w != ClaimsStored || batch%2 == 0 }
 
-// checksAttempts reports whether owner and epoch are compared again before each physical attempt (Session, before it sends).
+// checksAttempts reports whether owner and epoch are compared again before each physical attempt.
 func (w Safeguard) checksAttempts() bool { return w != AttemptCheck }
 
 // provesDeletes reports whether a delete needs the host's own evidence, in Decide and again before it is sent.
@@ -139,37 +138,37 @@ func (w Safeguard) provesDeletes() bool { return w != DeleteEvidence }
 // provesLinks reports whether a reference is removed only where the directory says so.
 func (w Safeguard) provesLinks() bool { return w != LinkEvidence }
 
-// freezes reports whether a freeze keeps writes back.
+// freezes reports whether a freeze stops writes.
 func (w Safeguard) freezes() bool { return w != FreezeAdmission }
 
-// stops reports whether a stop keeps writes back.
+// stops reports whether a stop stops writes.
 func (w Safeguard) stops() bool { return w != StopAdmission }
 
-// ownsTombstones reports whether only the owner of record may delete what is deleted in the directory.
+// ownsTombstones reports whether only the owner of record may delete an object that is deleted in the directory.
 func (w Safeguard) ownsTombstones() bool { return w != TombstoneOwner }
 
-// restoresFirst reports whether what Tandem deleted is restored when it is wanted again.
+// restoresFirst reports whether an object that Tandem deleted is restored when it is wanted again.
 func (w Safeguard) restoresFirst() bool { return w != RestoreFirst }
 
-// heedsChoices reports whether an engine that owns others of a subtree does not own those that choices give away.
+// heedsChoices reports whether an engine does not own the objects of its subtree that choices assign to others.
 func (w Safeguard) heedsChoices() bool { return w != ChosenOnly }
 
-// ordersPasswords reports whether a password that is older than the tenant's is put off.
+// ordersPasswords reports whether a password older than the tenant's is deferred.
 func (w Safeguard) ordersPasswords() bool { return w != PasswordOrder }
 
-// asksPasswords reports whether a password in doubt counts as handed over only where the tenant says so.
+// asksPasswords reports whether a password in doubt counts as handed over only where the tenant confirms it.
 func (w Safeguard) asksPasswords() bool { return w != PasswordDoubts }
 
-// permitsOnce reports whether a delivery that was permitted is known again.
+// permitsOnce reports whether a permitted delivery is recognized when it comes again.
 func (w Safeguard) permitsOnce() bool { return w != PermitOnce }
 
 // judgesPermits reports whether a delivery is judged again when its engine is ready to write.
 func (w Safeguard) judgesPermits() bool { return w != PermitJudged }
 
-// leavesAlone reports whether a value that does not last in the tenant is not written for ever.
+// leavesAlone reports whether a value that does not last in the tenant is given up at some point.
 func (w Safeguard) leavesAlone() bool { return w != LeftAlone }
 
-// doubtsAfterCrash reports whether a request that an earlier process left without an answer may still arrive (Recover).
+// doubtsAfterCrash reports whether an unanswered request of an earlier process may still arrive (Recover).
 func (w Safeguard) doubtsAfterCrash() bool { return w != CrashDoubts }
 
 // weighs reports whether grave writes over a threshold are held at the end of a run.
@@ -178,14 +177,14 @@ func (w Safeguard) weighs() bool { return w != Thresholds }
 // CutsAtOnce reports whether a cutover is one transaction (wave/acts).
 func (w Safeguard) CutsAtOnce() bool { return w != OneTransaction }
 
-// CountsSilence reports whether what a target did not propose is a difference (plan).
+// CountsSilence reports whether an object that a target did not propose is a difference (plan).
 func (w Safeguard) CountsSilence() bool { return w != Unclaimed }
 
-// RecordsChoices reports whether the ledger is told which choices take an object when only they changed (objects).
+// RecordsChoices reports whether the ledger is told the choices of an object when only these changed (objects).
 func (w Safeguard) RecordsChoices() bool { return w != ChosenPlaces }
 
-// FreezesGroups reports whether a selector's group that vanishes or empties moves nobody (census).
-func (w Safeguard) FreezesGroups() bool { return w != FrozenGroups }
+// PinsGroups reports whether membership of a selector's group is pinned when the group is deleted or emptied (census).
+func (w Safeguard) PinsGroups() bool { return w != PinnedGroups }
 
 // PutsBack reports whether a rollback writes the values from before its wave (wave/acts).
 func (w Safeguard) PutsBack() bool { return w != BeforeImages }

@@ -14,11 +14,11 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// maxRound is how many writes are admitted and sent together: no more than the tenant client puts on the wire at once, so that no attempt
-// starts long after its admission (rule H3).
+// maxRound is how many writes are admitted and sent together: no more than the tenant client sends at once, so that no attempt starts long after its
+// admission (rule H3).
 const maxRound = 160
 
-// carryOut sends what the items' verdicts want written, one write of each item after the other, and makes all decisions durable.
+// carryOut sends the writes of the items' verdicts, one write of each item after the other, and makes all decisions durable.
 func (s *Session) carryOut(ctx context.Context, items []*item) error {
 	for {
 		round := nextRound(items)
@@ -41,8 +41,7 @@ func (s *Session) carryOut(ctx context.Context, items []*item) error {
 	return s.g.commitClaims(ctx)
 }
 
-// nextRound picks what is sent next: of each object one write, so that its writes stay in order and a doubt about one stops the next
-// (rules X1, P6).
+// nextRound picks what is sent next: of each object one write, so that its writes stay in order and a doubt about one stops the next (rules X1, P6).
 func nextRound(items []*item) []*item {
 	var round []*item
 	seen := map[scoping.ObjectID]bool{}
@@ -66,10 +65,10 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		it.before, it.said = s.Said(ledger.Key{Object: it.p.Object, Feature: it.p.Feature})
 		s.judgement(it)
 		if s.o.Restores != "" {
-			it.v = quiet(it.v) // whatever became of it, the owner neither settled nor owes anything
+			it.v = quiet(it.v) // whatever the result, the owner's key stays as it is
 		}
 		if it.done && it.next > 0 && (it.v.Outcome == engine.Released || it.v.Outcome == engine.Refused) {
-			it.v = settle(engine.Deferred, CodeHalfDone, it.v.Reason) // it moved between two writes: the first stands, and somebody has to look
+			it.v = answer(engine.Deferred, CodeHalfDone, it.v.Reason) // the object moved between two writes: the first one stands, and the owner has to be asked
 		}
 		if r, owed := s.decision(it); owed {
 			rs = append(rs, r)
@@ -84,8 +83,8 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 	return nil
 }
 
-// attempt admits and sends the next write of each item once: intents durable, send, settlements durable (rule X1). It gives how long to
-// wait before the next round.
+// attempt admits and sends the next write of each item once: intents durable, send, answers durable (rule X1). It returns how long to wait before the
+// next round.
 func (s *Session) attempt(ctx context.Context, round []*item) (time.Duration, error) {
 	if err := s.g.entitle(ctx); err != nil {
 		return 0, err
@@ -95,7 +94,7 @@ func (s *Session) attempt(ctx context.Context, round []*item) (time.Duration, er
 		return 0, err
 	}
 	results := s.g.o.Tenant.Send(ctx, writes)
-	pause, conflicts, err := s.settle(ctx, sent, writes, results)
+	pause, conflicts, err := s.takeAnswers(ctx, sent, writes, results)
 	if err != nil {
 		return 0, err
 	}
@@ -113,10 +112,10 @@ func (g *Gate) entitle(ctx context.Context) error {
 	return g.o.Entitle(ctx)
 }
 
-// ErrTenantDown means that no write could be sent any more: the run ends, and what it proposed stays owed.
+// ErrTenantDown means that no write can be sent any more: the run ends, and what it proposed stays owed.
 var ErrTenantDown = errors.New("the tenant cannot be reached")
 
-// unreachable ends a run whose writes do not leave the host at all, rather than waiting for each of them in turn.
+// unreachable returns an error if no request leaves the host any more: the run ends, instead of waiting for every write's time-out.
 func unreachable(sent []*item, results []cloud.Result) error {
 	for i, it := range sent {
 		if results[i].Status != cloud.NotSent || !it.done {
@@ -126,8 +125,8 @@ func unreachable(sent []*item, results []cloud.Result) error {
 	return fmt.Errorf("%w: %s", ErrTenantDown, results[0].Message)
 }
 
-// admit checks, before this physical attempt, owner, epoch, freeze, stop and tenure of each write (invariant 1), makes the intents
-// durable, and counts the requests as on the wire.
+// admit checks, before this physical attempt, owner, epoch, freeze, stop and tenure of each write (invariant 1), makes the intents durable, and
+// counts the requests as in flight.
 func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, writes []cloud.Write, err error) {
 	g := s.g
 	g.mu.Lock()
@@ -142,12 +141,12 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 		if w.CloudID == "" {
 			w.CloudID = it.cloudID
 		}
-		if err := w.Valid(); err != nil { // before its intent: what cannot be sent would be in doubt after a crash
+		if err := w.Valid(); err != nil { // before the intent: a write that cannot be sent would be in doubt after a crash
 			it.fail(engine.Failed, cloud.CodeImpossible, cloud.Result{Message: fmt.Sprintf("%s of %s: %v", w.Op, it.p.Name, err)})
 			continue
 		}
 		it.epoch = g.auth.Epoch // entitled now
-		s.settleHere(it)
+		s.placeHere(it)
 		w.ID = g.o.NewID()
 		rs = append(rs, s.intent(it, w))
 		sent, writes = append(sent, it), append(writes, w)
@@ -158,14 +157,14 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 	for i, it := range sent {
 		writes[i] = it.withCredential(writes[i], g.o.Ledger.Seq-uint64(len(sent)-1-i))
 		it.paired = true
-		g.wire[writes[i].ID] = onWire{object: it.p.Object, place: it.place, kind: it.p.Kind, feature: it.p.Feature}
+		g.flying[writes[i].ID] = flight{object: it.p.Object, place: it.place, kind: it.p.Kind, feature: it.p.Feature}
 	}
 	return sent, writes, nil
 }
 
-// settleHere lets what an item settles stand at the place where the object is by now, if it is its engine's there too: it may have moved while the item waited,
-// and transfers go by the place that the record of it tells (rule L1). The lock is held.
-func (s *Session) settleHere(it *item) {
+// placeHere sets the place in an item's claim to where the object is by now, if its engine owns it there too: it may have moved while the item
+// waited, and transfers go by the recorded place (rule L1). g.mu is held.
+func (s *Session) placeHere(it *item) {
 	sight := s.g.o.Census.Sight(it.p.Object)
 	if it.v.Claim == nil || it.p.Want != engine.Present || !sight.Known || sight.Gone {
 		return
@@ -181,7 +180,7 @@ func (s *Session) settleHere(it *item) {
 func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
 	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present) && len(it.parts) == 0}
 	in.Class, in.Grave, in.Approved = it.v.of(it.next)
-	if !it.paired { // of a big group the pair is made of all members, and its writes are many
+	if !it.paired { // once for all writes of an item: in a large group the pair covers all members
 		if pair, ok := pairOf(it.v); ok {
 			pair.Fresh = s.o.Asked
 			in.Pair = &pair
@@ -198,7 +197,7 @@ func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
 		Feature: it.p.Feature, Op: string(w.Op), Before: it.v.Before, After: w.Set, Epoch: s.epochFor(it), Intent: &in}
 }
 
-// barred says whether a write may not be sent now. The lock is held.
+// barred reports whether a write may not be sent now; the verdict is its answer. g.mu is held.
 func (s *Session) barred(it *item) (Verdict, bool) {
 	g := s.g
 	sight := g.o.Census.Sight(it.p.Object)
@@ -212,53 +211,53 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	}
 	switch {
 	case s.ceiling != engine.ModeOwn:
-		return settle(engine.Shadowed, CodeCeiling, "the run was only to be judged"), true
+		return answer(engine.Shadowed, CodeCeiling, "the run was only to be judged"), true
 	case st.Stopped != "":
-		return settle(engine.Deferred, CodeStopped, st.Stopped), true
+		return answer(engine.Deferred, CodeStopped, st.Stopped), true
 	case st.Frozen:
-		return settle(engine.Deferred, CodeFrozen, "the scope changes hands"), true
-	case it.p.Feature != scoping.Base(it.p.Kind) && row != nil && row.State == ledger.DeletedByTandem: // a moment ago, in this session: its links went with it
-		return settle(engine.Unchanged, CodeNotLinked, ""), true
+		return answer(engine.Deferred, CodeFrozen, "the scope changes hands"), true
+	case it.p.Feature != scoping.Base(it.p.Kind) && row != nil && row.State == ledger.DeletedByTandem: // deleted in this session, with its links
+		return answer(engine.Unchanged, CodeNotLinked, ""), true
 	case !g.o.Without.checksAttempts(), st.Farewell && owner == scoping.None:
-	case st.Farewell && it.p.Want != engine.Gone: // its last values, or its end, are not meant for one who lives here
-		return settle(engine.Deferred, CodePlace, "it came back while it was seen off"), true
+	case st.Farewell && it.p.Want != engine.Gone: // last values are not meant for an object that is owned again
+		return answer(engine.Deferred, CodePlace, "it came back while it was seen off"), true
 	case owner != s.engine:
-		return other(engine.Released, CodeMoved, "the object belongs to "+owner+" now"), true
+		return rejectNonOwner(engine.Released, CodeMoved, "the object belongs to "+owner+" now"), true
 	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:
-		return settle(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
+		return answer(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
 	}
 	if it.p.Want == engine.Gone && sight.Known && !sight.Gone && g.o.Without.provesDeletes() {
-		return settle(engine.Deferred, CodeNotGone, "the object came back while its delete waited"), true // the evidence is older than this
+		return answer(engine.Deferred, CodeNotGone, "the object came back while its delete waited"), true // the evidence is older than this
 	}
 	if o, ok := g.o.Ledger.Pending(it.p.Object); ok {
-		code, out := CodeOnTheWire, engine.Deferred
+		code, out := CodeInFlight, engine.Deferred
 		if o.Doubt {
 			code, out = CodeInDoubt, engine.InDoubt
 		}
-		return settle(out, code, "an earlier write to this object has no answer yet"), true
+		return answer(out, code, "an earlier write to this object has no answer yet"), true
 	}
 	if row != nil && it.v.Writes[it.next].Op == cloud.Delete && max(row.Quiet[ledger.QuietDelete], row.Quiet[it.p.Feature]) > g.steady() {
-		return settle(engine.Deferred, CodeQuiet, "an earlier request about this object may still arrive"), true
+		return answer(engine.Deferred, CodeQuiet, "an earlier request about this object may still arrive"), true
 	}
 	if it.v.Writes[it.next].Op == cloud.SetPassword {
-		if v, bad := outdated(row, it.p); bad && g.o.Without.ordersPasswords() { // another engine had its newer one taken meanwhile
+		if v, bad := outdated(row, it.p); bad && g.o.Without.ordersPasswords() { // another engine's newer one was written meanwhile
 			return v, true
 		}
 	}
 	if left := g.o.Tenure(); left < g.o.RequestTime {
-		return settle(engine.Deferred, CodeTenure, fmt.Sprintf("only %s of the right to write are left", left)), true
+		return answer(engine.Deferred, CodeTenure, fmt.Sprintf("only %s of the right to write are left", left)), true
 	}
 	return Verdict{}, false
 }
 
-// settle makes the answers durable and works out what follows for each item.
-func (s *Session) settle(ctx context.Context, sent []*item, writes []cloud.Write, results []cloud.Result) (pause time.Duration, conflicts []*item, err error) {
+// takeAnswers makes the tenant's answers durable and works out what follows for each item.
+func (s *Session) takeAnswers(ctx context.Context, sent []*item, writes []cloud.Write, results []cloud.Result) (pause time.Duration, conflicts []*item, err error) {
 	g := s.g
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	rs := make([]ledger.Record, len(sent))
 	for i, it := range sent {
-		delete(g.wire, writes[i].ID)
+		delete(g.flying, writes[i].ID)
 		r := results[i]
 		st := ledger.Settlement{Intent: writes[i].ID, Result: r}
 		if r.Status == cloud.InDoubt {
@@ -276,10 +275,10 @@ func (s *Session) settle(ctx context.Context, sent []*item, writes []cloud.Write
 			conflicts = append(conflicts, it)
 		}
 	}
-	return pause, conflicts, g.record(state.WithReserve(ctx), rs) // what was sent must be settled, even on a full disk
+	return pause, conflicts, g.record(state.WithReserve(ctx), rs) // what was sent has to be answered in the log, even on a full disk
 }
 
-// follow moves an item on after an answer, and gives how long to wait before its next attempt. The lock is held.
+// follow advances an item after an answer, and returns how long to wait before its next attempt. g.mu is held.
 func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 	it.tries++
 	switch r.Status {
@@ -307,12 +306,12 @@ func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 func (it *item) fail(o engine.Outcome, code Code, r cloud.Result) {
 	it.done = true
 	old := it.v
-	it.v = settle(o, code, reasonOf(r))
+	it.v = answer(o, code, reasonOf(r))
 	it.v.Op, it.v.Before, it.v.After, it.v.Waiting, it.v.Claim, it.v.Writes = old.Op, old.Before, old.After, old.Waiting, old.Claim, old.Writes
 }
 
-// decideAgain reads what a create or a new member ran into, and lets those items be decided once more: a conflict on the anchor means
-// that the object exists (rule J3).
+// decideAgain reads the object that a create or a new member ran into, and decides those items once more: a conflict on the anchor means that the
+// object exists (rule J3).
 func (s *Session) decideAgain(ctx context.Context, items []*item) error {
 	if len(items) == 0 {
 		return nil
@@ -329,7 +328,7 @@ func (s *Session) decideAgain(ctx context.Context, items []*item) error {
 	}
 	for i, it := range items {
 		if sameWrites(fresh[i].v, it.v) || it.proof != nil && fresh[i].v.Class != ledger.Ordinary {
-			it.done = it.v.Outcome == engine.Failed // the same again would be refused again: the failure stands; a graver write was not weighed
+			it.done = it.v.Outcome == engine.Failed // the same write would be refused again, and a graver one was not weighed
 			continue
 		}
 		it.v, it.next, it.tries, it.done, it.cloudID = fresh[i].v, 0, 0, false, ""
@@ -339,7 +338,7 @@ func (s *Session) decideAgain(ctx context.Context, items []*item) error {
 	return nil
 }
 
-// anew decides items once more, each in the way that it was decided before: what was judged with its evidence is judged, not parked again.
+// anew decides items once more, each in the way that it was decided before: an item judged by its evidence is judged, not parked again.
 func (s *Session) anew(ctx context.Context, items []*item) ([]*item, error) {
 	fresh := make([]*item, len(items))
 	var ps []engine.Proposal
@@ -364,14 +363,14 @@ func (s *Session) anew(ctx context.Context, items []*item) ([]*item, error) {
 	return fresh, err
 }
 
-// sameWrites reports whether two verdicts would send the same.
+// sameWrites reports whether two verdicts would send the same requests.
 func sameWrites(a, b Verdict) bool {
 	return slices.EqualFunc(a.Writes, b.Writes, func(x, y cloud.Write) bool {
 		return x.Op == y.Op && x.CloudID == y.CloudID && cloud.Equal(x.Set, y.Set) && slices.Equal(x.Refs, y.Refs)
 	})
 }
 
-// keysFor says what to read after a conflict.
+// keysFor returns what to read after a conflict.
 func (g *Gate) keysFor(it *item) []cloud.Key {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,6 +1,6 @@
 package gate
 
-// sentences say of answers, for people, why something is not settled, and where it helps, what to do.
+// sentences tell people why an answer left something unsettled and, where that helps, what to do.
 var sentences = map[Code]string{
 	CodeUnknownFeature:   "no such feature is switched on",
 	CodeWrongKind:        "the directory says that the object is of another kind than its engine says",
@@ -31,7 +31,7 @@ var sentences = map[Code]string{
 	CodeFrozen:     "a wave has frozen it for a moment; the next run goes on",
 	CodeTenure:     "this host's right to write was about to end; the next run goes on",
 	CodeInDoubt:    "an earlier write had no answer; it is settled when the tenant shows what came of it",
-	CodeOnTheWire:  "an earlier write is on its way",
+	CodeInFlight:   "an earlier write is on its way",
 	CodeQuiet:      "an earlier request may still arrive; it is written when that is over",
 	CodeSwapWaits:  "others of its ring of sign-in names have to change first",
 	CodeParked:     "it has a temporary sign-in name while others of its ring get theirs",
@@ -88,11 +88,11 @@ var sentences = map[Code]string{
 	CodeReferenceLives:   "its engine wants to remove a reference that the directory still has",
 }
 
-// Sentence says for people what an answer says; "" of a code that is the tenant's.
+// Sentence returns the code's sentence for people; "" for codes of the tenant.
 func (c Code) Sentence() string { return sentences[c] }
 
-// waitsForPerson are the findings about one object that stay until somebody changes it in the directory or in the tenant. A held set is made anew of what a run says,
-// and what two objects quarrel about may end with the other one: those are asked for again.
+// waitsForPerson are the findings about one object that stay until directory or tenant change. Held sets are not among them, since each run makes
+// them anew, nor conflicts between two objects, since they may end by the other one: those are asked for again.
 var waitsForPerson = map[Code]bool{CodeDeletedByOthers: true, CodeVanished: true, CodeUnclaimed: true, CodeAnchorChanged: true, CodeAnchorInvalid: true}
 
 // WaitsForPerson reports whether an object with this last answer is asked for again only after a change of directory or tenant.

@@ -257,7 +257,7 @@ func (s *Session) remember(items []*item, unread error) error {
 		if s.excess.unseen >= maxUnseen { // more would be refused, and forgotten with that
 			return fmt.Errorf("%d objects have to be looked for: %w", s.excess.unseen, unread)
 		}
-		v := settle(it.v.Outcome, it.v.Code, it.v.Reason)
+		v := answer(it.v.Outcome, it.v.Code, it.v.Reason)
 		v.Op, v.NeedSight = it.v.Op, true
 		it.v, it.known = v, true
 	}
@@ -369,7 +369,7 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 		return r, false
 	}
 	if v.Claim != nil && (v.Outcome == engine.Unchanged && v.Closed || v.Outcome == engine.Failed && v.Op == "join" || v.Outcome == engine.Partial) {
-		s.settleHere(it)
+		s.placeHere(it)
 		r.Claim = it.v.Claim
 	}
 	return r, true

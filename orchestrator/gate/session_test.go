@@ -35,7 +35,7 @@ type world struct {
 	answers []cloud.Result                         // of the writes to come, in order; then Done
 	reply   func(cloud.Write) (cloud.Result, bool) // answers a write, if it has an answer of its own
 	sent    []cloud.Write
-	during  func(cloud.Write) // called while a write is on the wire
+	during  func(cloud.Write) // called while a write is in flight
 	resting func()            // called while the gate waits
 	found   []cloud.Object    // what a direct reading finds
 
@@ -364,18 +364,18 @@ func TestWireIsCountedUntilAnswered(t *testing.T) {
 	var f *gate.Frozen
 	w.during = func(cloud.Write) {
 		f = w.g.Freeze(scope, time.Minute)
-		if f.OnWire() != 1 {
-			t.Errorf("%d on the wire", f.OnWire())
+		if f.InFlight() != 1 {
+			t.Errorf("%d in flight", f.InFlight())
 		}
 	}
 	want(t, w.propose(renamed("Ann B."))[0], engine.Applied, "")
-	if f.OnWire() != 0 || !f.Holds() {
-		t.Errorf("%d on the wire, holds %v", f.OnWire(), f.Holds())
+	if f.InFlight() != 0 || !f.InForce() {
+		t.Errorf("%d in flight, holds %v", f.InFlight(), f.InForce())
 	}
 	w.during = nil
 	want(t, w.propose(renamed("Ann C."))[0], engine.Deferred, "frozen")
 	w.time = w.time.Add(time.Minute) // the limit gives the scope back
-	if f.Holds() {
+	if f.InForce() {
 		t.Error("a freeze outlives its limit")
 	}
 	want(t, w.propose(renamed("Ann C."))[0], engine.Applied, "")
@@ -561,7 +561,7 @@ func managerOf(o scoping.ObjectID) engine.Proposal {
 }
 
 // Rules X1 and P6: the writes of one object are in order, whatever their features, and a doubt of the first stops the second.
-func TestWritesOfOneObjectAreNeverOnTheWireTogether(t *testing.T) {
+func TestWritesOfOneObjectAreNeverInFlightTogether(t *testing.T) {
 	w := newWorld(t)
 	w.account(ann, "ann")
 	w.account(bob, "bob")

@@ -13,7 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Manages returns the attributes that an engine's claim of a key manages, sorted; none where it has no claim.
+// Manages returns the attributes that an engine's claim of a key covers, sorted; none where it has no claim.
 func (g *Gate) Manages(name string, k ledger.Key) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -23,7 +23,7 @@ func (g *Gate) Manages(name string, k ledger.Key) []string {
 	return nil
 }
 
-// Forget drops every engine's claim of keys, durably: something happened that no comparison shows.
+// Forget drops all engines' claims of keys, durably: for events that no comparison shows.
 func (g *Gate) Forget(ctx context.Context, keys []ledger.Key) error {
 	g.mu.Lock()
 	for _, e := range g.o.Claims.Engines() {
@@ -42,7 +42,7 @@ type ruledBy struct {
 	directory string
 }
 
-// Begins notes by which rules the engine makes values of what it reads of a directory now. Of what it said by others it is asked again (standing S2).
+// Begins notes the rules by which the engine now makes values of what it reads in a directory. Claims made under others expire (standing S2).
 func (s *Session) Begins(b engine.RunBegin) {
 	g, rules := s.g, standing.RulesOf(b.Rules)
 	g.mu.Lock()
@@ -54,38 +54,38 @@ func (s *Session) Begins(b engine.RunBegin) {
 	}
 }
 
-// claim keeps what an engine said of a key, if it said it under a grant. The lock is held.
+// claim stores what an engine said about a key, if it said it under a grant. g.mu is held.
 func (s *Session) claim(it *item) {
 	g := s.g
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
 	sight := g.o.Census.Brief(it.p.Object)
 	switch {
-	case s.o.Restores != "", s.farewell[it.p.Object], s.claimed[it.p.Object], s.o.Managed != nil: // the host speaks, or the engine of what it owns no more, or by rules not in force
+	case s.o.Restores != "", s.farewell[it.p.Object], s.claimed[it.p.Object], s.o.Managed != nil: // the host speaks, or the engine about an object that it no longer owns, or by rules that are not in force
 		return
 	case !sight.Known, sight.Gone, !g.covers(g.auth, s.engine, k, it.p.Kind, sight):
 		return
 	}
 	x := standing.Claim{Want: it.p.Want, Reading: s.reading, Rules: g.rulesWith(k.Feature, s.ruled[k.Object.Directory])}
 	switch {
-	case it.v.NeedSight, it.p.Want == engine.OutOfScope, it.p.Want == engine.Gone: // engine and host see different things: whoever is right, it is asked again
+	case it.v.NeedSight, it.p.Want == engine.OutOfScope, it.p.Want == engine.Gone: // engine and host see different things: it is asked again, whichever is right
 		g.o.Claims.Drop(s.engine, k)
-		for _, f := range []scoping.Feature{scoping.References, scoping.Extensions} { // of which it says nothing more by itself
+		for _, f := range []scoping.Feature{scoping.References, scoping.Extensions} { // the engine does not propose these again by itself
 			g.o.Claims.Drop(s.engine, ledger.Key{Object: k.Object, Feature: f})
 		}
 		return
-	case it.v.Outcome == engine.Refused && it.v.Quietly, it.p.Want == engine.Unknown: // malformed, or not known: it was asked, and asking again leads nowhere
+	case it.v.Outcome == engine.Refused && it.v.Quietly, it.p.Want == engine.Unknown: // malformed or unknown: asking again leads nowhere
 		x.Want, x.At = engine.Unknown, g.o.Clock.Now().UnixMilli()
-	case it.p.Feature == scoping.PasswordHash && it.v.Code == CodeWaitsForBase: // when that is there, it is asked for
+	case it.p.Feature == scoping.PasswordHash && it.v.Code == CodeWaitsForBase: // it is asked for when the user is in the tenant
 		g.o.Claims.Drop(s.engine, k)
 		return
 	case it.p.Feature != scoping.Base(it.p.Kind) && it.v.Code == CodeWaitsForBase && g.o.Ledger.Rows.Get(k.Object) == nil:
-		return // the base answers for it
+		return // the claim of the base feature covers it
 	default:
 		x.Agrees = it.v.Closed || it.v.Outcome == engine.Partial && it.p.Feature == scoping.References && !it.v.Dying && it.v.Code != CodeWaitsForBase || it.v.Outcome == engine.Unchanged && it.v.Judged
-		if _, open := g.o.Ledger.Pending(k.Object); open { // how its doubt ends may show that what was found is not what it was taken for
+		if _, open := g.o.Ledger.Pending(k.Object); open { // the end of its doubt may show that the tenant's state was misread
 			x.Agrees = false
 		}
-		tried := it.v.Outcome == engine.Partial || it.v.Outcome == engine.Applied // what was only judged, or parked, may be more than what waits for the dying end
+		tried := it.v.Outcome == engine.Partial || it.v.Outcome == engine.Applied // what was only judged or parked may be more than what waits for the deleted end
 		if x.Person = !x.Agrees && (it.v.Outcome == engine.Held && it.v.Code.WaitsForPerson() || it.v.Code == CodeWaitsForBase || it.v.Dying && tried); x.Person {
 			x.At = g.o.Clock.Now().UnixMilli()
 		}
@@ -118,8 +118,8 @@ func (c Case) target(v Verdict) *cloud.Object {
 	return c.Matched
 }
 
-// after returns an object as it is once writes are done, nil for none: what an engine agreed with is what its verdict saw and what was written on it, and not what
-// the tenant shows by the time that the answers are in.
+// after returns an object as it is once writes are done, nil for none. An engine agreed with what its verdict saw and what was written on that, not
+// with what the tenant shows by the time of the answers.
 func after(o *cloud.Object, ws []cloud.Write) *cloud.Object {
 	var out cloud.Object
 	switch {
@@ -160,19 +160,19 @@ func attrsOf(p engine.Proposal) []string {
 	return sortedKeys(p.Desired)
 }
 
-// view is what a verdict saw, as far as a claim says it: what came in while writes were on their way the engine's word is not about.
+// view is what a verdict saw, as far as a claim keeps it: the claim is not about changes that came in while its writes were in flight.
 type view struct {
-	there  *cloud.Object      // the tenant object that it is about, nil for none
+	there  *cloud.Object      // the tenant object that it is about, or nil
 	signIn standing.SignIn    // by the rules then
 	waits  []scoping.ObjectID // ends of references that were not in the tenant
 }
 
-// saw returns what a verdict about a proposal saw. The lock is held.
+// saw returns what a verdict about a proposal saw. g.mu is held.
 func (c Case) saw(p engine.Proposal, v Verdict) view {
 	return view{there: c.target(v), signIn: c.Rules.signInOf(p), waits: c.waits(p)}
 }
 
-// waits returns the ends of a proposal's references that are not in the tenant and may come. The lock is held.
+// waits returns the ends of a proposal's references that are not in the tenant and may come. g.mu is held.
 func (c Case) waits(p engine.Proposal) (out []scoping.ObjectID) {
 	for _, name := range sortedKeys(p.Refs) {
 		for _, id := range p.Refs[name].Targets {
@@ -185,17 +185,17 @@ func (c Case) waits(p engine.Proposal) (out []scoping.ObjectID) {
 	return slices.Compact(out)
 }
 
-// Silent keeps that an engine was asked for keys and said nothing of them: it is not asked again for the same (standing S2a).
+// Silent notes that an engine was asked for keys and did not answer: it is not asked again for the same (standing S2a).
 func (s *Session) Silent(ctx context.Context, keys []ledger.Key) error {
 	return s.unsaid(ctx, keys, standing.Claim{Want: engine.Unknown, At: s.g.o.Clock.Now().UnixMilli()})
 }
 
-// Unable keeps that an engine does not have the features of keys: nothing is wanted of them, and nobody is asked.
+// Unable notes that an engine does not have the features of keys: they are not owed, and it is not asked.
 func (s *Session) Unable(ctx context.Context, keys []ledger.Key) error {
 	return s.unsaid(ctx, keys, standing.Claim{Want: engine.Excluded, Agrees: true})
 }
 
-// Unheard drops what the engine said in earlier runs of what it was granted and, in a complete run over everything, did not name: it is asked for that singly, once
+// Unheard drops the earlier claims of granted keys that the engine did not name in a complete run over everything: it is asked for each of them once
 // (standing S2a).
 func (s *Session) Unheard(ctx context.Context) error {
 	g := s.g
@@ -211,7 +211,7 @@ func (s *Session) Unheard(ctx context.Context) error {
 	return g.commitClaims(ctx)
 }
 
-// unsaid keeps a claim of keys that the engine did not speak of and is granted.
+// unsaid stores a claim for keys that the engine is granted and did not mention.
 func (s *Session) unsaid(ctx context.Context, keys []ledger.Key, x standing.Claim) error {
 	if len(keys) == 0 {
 		return nil
@@ -236,9 +236,9 @@ func (g *Gate) covers(a Authority, name string, k ledger.Key, kind scoping.Kind,
 	return a.Owner(p, kind, k.Feature).Engine == name || a.Shadowed(name, p, kind, k.Feature)
 }
 
-// commitClaims makes claims durable, before their engines have an answer (standing S4).
+// commitClaims makes claims durable before their engines have an answer (standing S4).
 func (g *Gate) commitClaims(ctx context.Context) error {
-	g.claims.Lock() // one after the other: what another session took must be durable as well
+	g.claims.Lock() // in order: the claims that another session took have to be durable as well
 	defer g.claims.Unlock()
 	g.mu.Lock()
 	b := g.o.Claims.Take()
@@ -255,7 +255,8 @@ func (g *Gate) commitClaims(ctx context.Context) error {
 	return err
 }
 
-// Cover forgets the claims of engines whose grants did not cover their objects without a gap, and those of what is gone for good.
+// Cover drops the claims of engines whose grants did not cover their objects without a gap, and those of objects that the census does not know any
+// more.
 func (g *Gate) Cover(ctx context.Context) error {
 	g.mu.Lock()
 	past := g.uncovered
@@ -279,7 +280,7 @@ func (g *Gate) Cover(ctx context.Context) error {
 	return g.o.Claims.Replace(context.WithoutCancel(ctx), all)
 }
 
-// coverage names what an authority grants to whom. Two that are named alike grant alike.
+// coverage identifies an authority's grants: authorities with the same text grant the same.
 func coverage(a Authority) string {
 	revision := uint64(0)
 	if a.Partition != nil {
@@ -292,11 +293,11 @@ func coverage(a Authority) string {
 	return fmt.Sprintf("%d %s %s", revision, a.Epoch, b)
 }
 
-// took notes that another authority is in force. The lock is held.
+// took notes that another authority is in force. g.mu is held.
 func (g *Gate) took(a Authority) {
 	mark := coverage(a)
 	switch {
-	case g.cover == "" && mark != g.o.Claims.Covered(): // changed by an earlier process, nobody knows how often
+	case g.cover == "" && mark != g.o.Claims.Covered(): // earlier processes changed it, perhaps more than once
 		for _, e := range g.o.Claims.Engines() {
 			g.o.Claims.DropAll(e)
 		}

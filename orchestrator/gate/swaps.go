@@ -12,18 +12,18 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// askSwap is why rings are held (rule J6): between two of their writes one user has a name that nobody gave it.
+// askSwap is why rings are held (rule J6): between two of its writes one user has a name that only Tandem chose.
 const askSwap = "users exchange their sign-in names, and the tenant gives no name twice: one of each ring has a temporary name until the others have theirs"
 
-// judged is an item at the end of its run, with the case that it was judged from.
+// judged is an item at the end of its run, with the case that it was judged by.
 type judged struct {
 	*item
 	c     Case
-	wakes bool    // it was refused before and is not tried now, unless it belongs to a ring
-	swap  Verdict // what it would write, were it tried
+	wakes bool    // it was refused before and is tried now only if it belongs to a ring
+	swap  Verdict // the verdict if it is tried
 }
 
-// change returns the sign-in name that a verdict changes.
+// change returns the change of a sign-in name in a verdict.
 func (v Verdict) change() (NameChange, bool) {
 	if v.Op != "update" || len(v.Writes) != 1 || v.Before.First(cloud.UPN) == "" || v.Writes[0].Set.First(cloud.UPN) == "" {
 		return NameChange{}, false
@@ -37,7 +37,7 @@ func waitsForName(v Verdict) bool {
 	return slices.ContainsFunc(v.Waits, func(p ledger.Part) bool { return p.What == cloud.UPN })
 }
 
-// retried is the verdict of an item as if its sign-in name had not been refused before: the refusal does not know of the ring.
+// retried returns the verdict of an item as if its sign-in name had not been refused before: that refusal did not consider the ring.
 func retried(c Case, p engine.Proposal, e Evidence, v Verdict) Verdict {
 	if p.Feature != scoping.Users || !waitsForName(v) {
 		return v
@@ -46,8 +46,8 @@ func retried(c Case, p engine.Proposal, e Evidence, v Verdict) Verdict {
 	return Judge(c, p, e)
 }
 
-// swaps finds the rings among judged items and makes a question of each, unless all of it is approved. Of the items that were refused before it
-// leaves only those that belong to a ring.
+// swaps finds the rings among judged items and turns each into a question, unless all of it is approved. Items that were refused before are left out
+// unless they belong to a ring.
 func swaps(js []*judged, r Rules) []*judged {
 	var changes []NameChange
 	var of []*judged
@@ -71,7 +71,7 @@ func swaps(js []*judged, r Rules) []*judged {
 	return slices.DeleteFunc(js, func(j *judged) bool { return j.wakes })
 }
 
-// noteOf tells what happens to the member n of a ring.
+// noteOf describes what happens to member n of a ring.
 func noteOf(c NameChange, n int, before string, r Rules) string {
 	if n > 0 {
 		return "gets its name after " + before
@@ -79,7 +79,7 @@ func noteOf(c NameChange, n int, before string, r Rules) string {
 	return "parking step: signs in as " + ParkName(c.ID, r.InitialDomain, c.Old) + " until the others of its ring have their names, then gets its own"
 }
 
-// inTurn carries out what was judged: of each ring that may be written one user is parked first, then each name is given after it became free.
+// inTurn carries out what was judged: of each ring that may be written one user is parked first, then each name is written after it became free.
 func (s *Session) inTurn(ctx context.Context, items []*item) error {
 	var changes []NameChange
 	var of []*item
@@ -105,7 +105,7 @@ func (s *Session) inTurn(ctx context.Context, items []*item) error {
 	return nil
 }
 
-// park gives the first of each ring its temporary name. Where that fails nothing of the ring is written: it stays owed.
+// park writes the temporary name of the first of each ring. If that fails nothing of the ring is written: it stays owed.
 func (s *Session) park(ctx context.Context, rings [][]int, of []*item) error {
 	var parked []*item
 	domain := s.g.Rules().InitialDomain
@@ -126,7 +126,7 @@ func (s *Session) park(ctx context.Context, rings [][]int, of []*item) error {
 			continue
 		}
 		for _, i := range rings[n] {
-			of[i].v = settle(engine.Deferred, CodeSwapWaits, fmt.Sprintf("%s exchanges its sign-in name with others, and could not get its temporary name: %s", first.p.Name, it.v.Reason))
+			of[i].v = answer(engine.Deferred, CodeSwapWaits, fmt.Sprintf("%s exchanges its sign-in name with others, and could not get its temporary name: %s", first.p.Name, it.v.Reason))
 		}
 		first.v = it.v
 		first.v.Writes = nil
@@ -134,13 +134,13 @@ func (s *Session) park(ctx context.Context, rings [][]int, of []*item) error {
 	return nil
 }
 
-// parking is the item that parks the first of a ring. It settles nothing and makes no new debt, which would outlive the write of its own name: the user is
-// owed since its run proposed it, and is asked for again whatever happens after this.
+// parking returns the item that parks the first of a ring. It leaves the key as it is, settled or not: the user has been owed since its run proposed
+// it, and a new debt would outlive the write of its own name.
 func parking(first *item, domain string) *item {
 	old := first.v.Before.First(cloud.UPN)
 	name := []string{ParkName(first.v.Writes[0].CloudID, domain, old)}
 	it := *first
-	it.paired = true // not a write that has to last
+	it.paired = true // not a value that has to last
 	it.v.Outcome, it.v.Code, it.v.Closed, it.v.Quietly, it.v.Parts, it.v.Waits = engine.Partial, CodeParked, false, true, nil, nil
 	it.v.Reason = "signs in as " + name[0] + " until the others of its ring have their names"
 	it.v.Before, it.v.After = cloud.Values{cloud.UPN: {old}}, cloud.Values{cloud.UPN: name}

@@ -14,7 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// tookBefore returns which choices took the linked objects when the ledger heard of them last: the census asks for it when its own memory is lost.
+// tookBefore returns the choices of linked objects as the ledger recorded them last: the census's selection history when its own memory is lost.
 func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
 	out := map[scoping.ObjectID][]scoping.GUID{}
 	h.gate.Read(func(s *ledger.State) {
@@ -27,7 +27,7 @@ func (h *Host) tookBefore() map[scoping.ObjectID][]scoping.GUID {
 	return out
 }
 
-// weighChosen applies staged membership changes of choices, unless there are so many of one choice that a person has to approve it (rule T3).
+// weighChosen applies staged membership changes of choices below the threshold, and holds those of a choice with more of them (rule T3).
 func (h *Host) weighChosen(ctx context.Context, events []census.Event) ([]census.Event, error) {
 	staged := h.o.Census.Staged()
 	if len(staged) == 0 {
@@ -64,8 +64,8 @@ func sortedGUIDs[V any](m map[scoping.GUID]V) []scoping.GUID {
 	return out
 }
 
-// weighChoice returns what of one choice's changes is put in force, and what is held. It is about objects that are linked and whose owner
-// hangs on the choice; others change nothing that is in the tenant.
+// weighChoice returns which of one choice's changes are applied, and which are held. Only changes of linked objects whose owner depends on the choice
+// are held; others change nothing in the tenant.
 func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []census.Staged) (take []census.Staged, hold *ledger.Hold) {
 	choice := changes[0].Choice
 	var weighed []census.Staged
@@ -100,12 +100,12 @@ func (h *Host) weighChoice(led *ledger.State, auth gate.Authority, changes []cen
 	}
 	hold.Name()
 	if old := led.Holds[hold.ID]; old != nil && old.State == ledger.HoldOpen {
-		return take, nil // said already
+		return take, nil // the same set is held already
 	}
 	return take, hold
 }
 
-// counted returns how many go which way.
+// counted describes how many objects change from which owner to which.
 func counted(hands map[string]int) string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(hands)) {
@@ -131,7 +131,7 @@ func (h *Host) handed(auth gate.Authority, s census.Staged) (from, to string) {
 	return p.Owner(now, s.Kind, f).Engine, p.Owner(then, s.Kind, f).Engine
 }
 
-// choiceLimit is how many owners may change at once by one choice: the delete threshold, over the linked objects that the choice looks at.
+// choiceLimit is how many objects may change owner at once by one choice: the delete threshold, over the linked objects below the choice's container.
 func (h *Host) choiceLimit(led *ledger.State, auth gate.Authority, choice scoping.Choice) int {
 	d := scoping.DefaultDefaults()
 	if p := auth.Partition; p != nil {

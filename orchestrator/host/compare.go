@@ -14,8 +14,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// compare lets owner and place of each link follow where its object is, whatever told of that; it looks where something changed. An object that has a write on its
-// way is left to the end of that. The prep lock is held.
+// compare records changed owners and places of links, looking only at objects that changed in any memory. Objects with a write in flight wait for its
+// end. The prep lock is held.
 func (h *Host) compare(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -27,7 +27,7 @@ func (h *Host) compare(ctx context.Context) (err error) {
 	if err := h.seek(ctx); err != nil && (ctx.Err() != nil || !errors.Is(err, gate.ErrUnread)) {
 		return err
 	}
-	found, every := h.gate.Changed() // by seeking
+	found, every := h.gate.Changed() // found by seeking
 	maps.Copy(ids, found)
 	auth := h.gate.Authority()
 	var rs []ledger.Record
@@ -43,7 +43,7 @@ func (h *Host) compare(ctx context.Context) (err error) {
 	return h.gate.Record(ctx, rs...)
 }
 
-// looked returns the objects to look at, in order: some, or all that the ledger has rows of.
+// looked returns the objects to look at, in order: the given ones, or all that the ledger has rows of.
 func looked(s *ledger.State, ids map[scoping.ObjectID]struct{}, all bool) []scoping.ObjectID {
 	if all {
 		return s.Objects()
@@ -51,7 +51,7 @@ func looked(s *ledger.State, ids map[scoping.ObjectID]struct{}, all bool) []scop
 	return slices.SortedFunc(maps.Keys(ids), scoping.ObjectID.Compare)
 }
 
-// miss notes which linked objects, of some or of all, the census does not know. The prep lock is held.
+// miss notes which linked objects the census does not know. The prep lock is held.
 func (h *Host) miss(ids map[scoping.ObjectID]struct{}, all bool) {
 	h.gate.Read(func(s *ledger.State) {
 		was := h.missing
@@ -68,8 +68,8 @@ func (h *Host) miss(ids map[scoping.ObjectID]struct{}, all bool) {
 	})
 }
 
-// seek reads linked objects that the census does not know: its index was lost, and a reading of everything tells no tombstones. What cannot be read is sought
-// when it can. Once sought, an object is not sought again before everything is read. The prep lock is held.
+// seek reads linked objects that the census does not know: its index was lost, and a full reading returns no tombstones. Objects whose directory
+// cannot be read are sought later; each is sought once until everything is read again. The prep lock is held.
 func (h *Host) seek(ctx context.Context) error {
 	var ids []scoping.ObjectID
 	for id, sought := range h.missing {
@@ -93,7 +93,8 @@ func (h *Host) seek(ctx context.Context) error {
 // sweepEvery is how often everything is compared, beside each complete full run (standing S3).
 const sweepEvery = 24 * time.Hour
 
-// Sweep compares everything and returns where the index of debts said otherwise: a change that nobody noted. It is mended, counted and told (standing S3).
+// Sweep compares everything and returns where the index of debts differed: changes that were not noted. They are fixed, counted and logged (standing
+// S3).
 func (h *Host) Sweep() []table.Wrong {
 	wrong := h.View.Sweep()
 	for _, x := range wrong[:min(len(wrong), 10)] {
@@ -105,14 +106,14 @@ func (h *Host) Sweep() []table.Wrong {
 	return wrong
 }
 
-// Mended returns how many debts of the index sweeps have mended in this process. It is 0 unless the program is wrong.
+// Mended returns how many debts of the index were fixed by sweeps of this process: 0 unless the program is wrong.
 func (h *Host) Mended() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.mended
 }
 
-// sweepIfDue sweeps when the last sweep is a day old.
+// sweepIfDue sweeps if the last sweep is a day old.
 func (h *Host) sweepIfDue() {
 	h.mu.Lock()
 	due := h.now().Sub(h.swept) >= sweepEvery

@@ -12,7 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 )
 
-// ensureCensus reads the directory if nothing is known of it yet.
+// ensureCensus reads the directories if one was never read.
 func (h *Host) ensureCensus(ctx context.Context) error {
 	for _, n := range h.o.Census.Names() {
 		if h.o.Census.USN(n) == 0 {
@@ -22,8 +22,8 @@ func (h *Host) ensureCensus(ctx context.Context) error {
 	return nil
 }
 
-// lookAround reads what changed in the directories, memberships of choices included. unread names those that were read before and cannot be read now; one
-// that was never read is an error: nothing is known of what lies there.
+// lookAround reads what changed in the directories, membership of choices included. unread names directories that were read before and cannot be read
+// now; a directory that was never read is an error, since nothing is known of it.
 func (h *Host) lookAround(ctx context.Context) (events []census.Event, full bool, unread *census.UnreadError, err error) {
 	began := h.now()
 	if err := h.Choose(ctx); err != nil {
@@ -60,7 +60,7 @@ func (h *Host) prepareDirectory(ctx context.Context) error {
 	return err
 }
 
-// noteDirectories keeps which directories a refresh reached.
+// noteDirectories remembers which directories a refresh reached.
 func (h *Host) noteDirectories(began time.Time, unread *census.UnreadError) {
 	for _, n := range h.o.Census.Names() {
 		if unread == nil || unread.Directories[n] == nil {

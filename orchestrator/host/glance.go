@@ -8,14 +8,14 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 )
 
-// ErrGlance means that the stored state cannot be shown as it is: something has to be finished first that an earlier process left, or was never begun. Who
-// opens the host wholly gets the answer.
+// ErrGlance means that the stored state cannot be shown as it is: an earlier process left something unfinished, or it was never begun. Opening the
+// host without Glance finishes it.
 var ErrGlance = errors.New("the state has to be opened wholly")
 
-// mostTail is how many records a glance folds: a process that ended well leaves none behind its checkpoint.
+// mostTail is the most records that a glance folds: a process that ended normally leaves none after its checkpoint.
 const mostTail = 4096
 
-// glance opens a host to be looked at. Everything it is asked for is read from the stores then; Doubt tells at the end whether that went well.
+// glance opens a host for display. Everything is read from the stores when asked for; the caller asks Doubt at the end whether all reads succeeded.
 func (h *Host) glance(ctx context.Context) error {
 	owes, err := h.o.Store.Owes(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func (h *Host) glance(ctx context.Context) error {
 	return h.control.Show(ctx)
 }
 
-// foldTail folds what the log has after a checkpoint, unless the cache would have to know of it too.
+// foldTail folds the records after a checkpoint; writes among them are an ErrGlance, since the cache would need them as well.
 func (h *Host) foldTail(ctx context.Context, led *ledger.State) error {
 	return h.o.Store.Log.Read(ctx, led.Seq+1, func(seq uint64, b []byte) error {
 		r, err := ledger.Decode(b)
@@ -62,7 +62,7 @@ func (h *Host) foldTail(ctx context.Context, led *ledger.State) error {
 	})
 }
 
-// Doubt says what a glance could not read; nil: what it told is right.
+// Doubt returns the errors of a glance's reads; nil: all answers were right.
 func (h *Host) Doubt() error {
 	var rows error
 	h.gate.Read(func(s *ledger.State) { rows = s.Err() })

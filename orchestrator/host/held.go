@@ -11,8 +11,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Answer records a person's answer to a held set: approve, reject or forget. What it is about is asked for again at once and decided anew; what is no
-// longer true is dropped. It returns the run that followed, if one did.
+// Answer records a person's answer to a held set: approve, reject or forget. Its objects are then asked for again and decided anew, so that entries
+// that no longer apply are dropped. It returns the run that followed, if there was one.
 func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*run.Report, error) {
 	hd, err := h.HeldSet(id)
 	if err != nil {

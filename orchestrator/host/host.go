@@ -1,8 +1,9 @@
-// Package host makes the rooms of a running host and connects them, and does what none of them can do alone: it follows tenant and directories and draws the
-// conclusions before each run, puts the first policy in force, stops writing, and takes people's answers to held sets. It works over interfaces, so that the
-// simulation runs it as it is; package orchestrator gives it real directories, a real tenant and engine processes.
+// Package host makes the rooms of a running host and connects them, and does what none of them can do alone: it reads tenant and directories and
+// draws the conclusions before each run, puts the first policy in force, stops writing, and takes people's answers to held sets. It works over
+// interfaces, so that the simulation runs it unchanged; package orchestrator gives it real directories, a real tenant and engine processes.
 //
-// Open folds the ledger, makes the rooms from the lowest up, puts in force what control says, and puts requests without an answer in doubt. From then on any
+// Open folds the ledger, makes the rooms from the lowest up, puts in force what control says, and puts requests without an answer in doubt. After
+// that all methods may run at once. Save stores what is slow to compute again; a host that ends without it loses nothing.
 // number of calls may run at once. Save keeps what is slow to make again; a host that ends without it loses nothing.
 package host
 
@@ -39,73 +40,75 @@ import (
 // Tenant is what the host needs of the tenant client, beside what the gate needs.
 type Tenant interface {
 	gate.Tenant
-	// Refresh brings the cache up to date and gives the ids that somebody else changed.
+	// Refresh brings the cache up to date and returns the ids that others changed.
 	Refresh(ctx context.Context, c *cloud.Cache, now time.Time) (changed []string, err error)
-	// Domains gives the verified domains and the initial one.
+	// Domains returns the verified domains and the initial one.
 	Domains(ctx context.Context) (verified []string, initial string, err error)
 }
 
-// Options are what a host is made of. Store, Census, Tenant, Cache, Engines, Clock and NewID are needed.
+// Options are what a host is made of. Store, Census, Tenant, Cache, Engines, Clock and NewID are required.
 type Options struct {
 	Store     *state.Store
 	Census    *census.Census
 	Tenant    Tenant
 	Cache     *cloud.Cache
-	Claims    *table.Claims // what engines said last; nil: not kept from one process to the next
+	Claims    *table.Claims // the claims of engines; nil: not kept for the next process
 	Engines   run.Engines
 	Deliverer writeback.Engines    // nil: nothing is written into directories
-	Bringers  provisioning.Engines // nil: nothing is brought from the tenant into directories
-	Flight    int                  // how many writes into a directory an engine may have under way at once; 0: one
+	Bringers  provisioning.Engines // nil: objects of the tenant are not brought into directories
+	Flight    int                  // most writes into a directory that an engine may have in flight; 0: one
 	Relay     writeback.Relay      // nil: the tenant hands out no changed passwords
-	// Own are, of each directory, the sign-in names of accounts that work for Tandem: nobody sets their passwords by it.
+	// Own are, by directory, the sign-in names of Tandem's own accounts: their passwords are never set.
 	Own       map[string][]string
-	Alive     func(context.Context) // shows that a poll of the relay goes on; nil: nobody watches
+	Alive     func(context.Context) // called while a poll of the relay goes on; nil: not watched
 	Clock     gate.Clock
 	NewID     func() string
 	GhostLife time.Duration
-	// SaveCache keeps the tenant's cache in its index file; nil: not kept.
+	// SaveCache stores the tenant's cache in its index file; nil: not kept.
 	SaveCache func(context.Context) error
-	// Checkpoints keeps the ledger's checkpoint; nil: the log is folded from the start each time.
+	// Checkpoints stores the ledger's checkpoint; nil: the log is folded from the start each time.
 	Checkpoints Checkpoints
-	// Unsaved is how many rows of the ledger may have changed before they are saved in the middle of a run; 0: see unsaved.
+	// Unsaved is how many rows of the ledger may change before they are saved in the middle of a run; 0: see unsaved.
 	Unsaved int
-	// Beside runs what may go on beside a run, and whose end Save waits for; nil: a run waits for it.
+	// Beside runs f beside a run; Save waits for its end. nil: the run itself waits for it.
 	Beside func(f func())
-	// Glance opens a host that shows what is stored, changes nothing and is opened fast: see [ErrGlance]. Store, Census and Cache are opened for that, too.
+	// Glance opens a host for display, fast and without changes: see [ErrGlance]. Store, Census and Cache must be opened for display too.
 	Glance  bool
 	Without gate.Safeguard // for simulations only
 	// Patience is how long a command waits inside a phase that ends by itself (a soak).
 	Patience time.Duration
-	// Survey looks at the directories as a whole, for plans; nil: plans do not count references that cross engines.
+	// Survey reads the directories as a whole, for plans; nil: plans do not count references that cross engines.
 	Survey func(context.Context) (*assess.Survey, error)
-	// Refused returns what the tenant does not take, and why: no engine that writes through the gate can be given it (rule J4). nil: it takes everything.
+	// Refused returns the features that the tenant does not take, and why: engines that write through the gate cannot be given them (rule J4). nil:
+	// it takes all.
 	Refused func(context.Context) map[scoping.Feature]string
-	// Unregistered returns which extensions of users the tenant does not have; nil: it has all.
+	// Unregistered returns the extensions of users that the tenant does not have; nil: it has all.
 	Unregistered func(ctx context.Context, names []string) ([]string, error)
-	// Progress tells people what goes on; nil: nobody.
+	// Progress receives progress for display; may be nil.
 	Progress func(run.Progress)
-	Trace    run.Trace // nil: nobody follows runs
-	// Identity tells this host from others that may feed the tenant; Renew gives the state folder an identity of its own at a take-over, nil: it
-	// keeps the one it has.
+	Trace    run.Trace // may be nil
+	// Identity distinguishes this host from others that may write to the tenant. Renew gives the state folder a new identity at a take-over; nil: it
+	// keeps its identity.
 	Identity tenancy.Identity
 	Renew    func() (tenancy.Identity, error)
-	// Tenure is how long a host may go on writing after it saw that the tenant's mark is its own; 0: tenancy.DefaultTenure.
+	// Tenure is how long a host may go on writing after it last saw that the tenant's mark is its own; 0: tenancy.DefaultTenure.
 	Tenure time.Duration
-	// Configured is what the configuration says of tenant and directories.
+	// Configured is the configuration of tenant and directories.
 	Configured tenancy.Configured
-	// Policies reads a policy file's text; for messages the name is kept.
+	// Log logs a message with key-value pairs; may be nil.
 	Log func(msg string, args ...any)
 }
 
 // Checkpoints is where the ledger's checkpoint is kept.
 type Checkpoints interface {
-	// Shelf is what was saved, for reading.
+	// Shelf returns the stored checkpoint for reading.
 	Shelf(ctx context.Context) ledger.Shelf
 	// SaveCheckpoint stores all of a checkpoint in one step, or nothing.
 	SaveCheckpoint(ctx context.Context, c *ledger.Checkpoint) error
 }
 
-// Host is one running host: its rooms, and what connects them. It is safe for concurrent use: runs of one engine go one after the other, and so do changes of control.
+// Host is one running host: its rooms, and what connects them. It is safe for concurrent use: runs of one engine follow each other, and so do changes
+// of control.
 type Host struct {
 	inForce
 	*tenancy.Tenancy
@@ -124,13 +127,13 @@ type Host struct {
 	control *control.Control
 	steady  *steady
 
-	lastSave uint64 // sequence number that the last checkpoint covers
+	lastSave uint64 // the last record in the last checkpoint
 
-	missing map[scoping.ObjectID]bool // linked objects that the census does not know, and whether they were looked up; under prep
+	missing map[scoping.ObjectID]bool // linked objects that the census does not know, and whether they were looked up; guarded by prep
 
-	prep   sync.Mutex // refreshes of tenant and census
+	prep   sync.Mutex // serializes refreshes of tenant and census
 	easing easing
-	save   sync.Mutex // guards lastSave, and lets one Save go on at a time: runs of two engines end at once
+	save   sync.Mutex // guards lastSave and serializes saves: runs of two engines may end at once
 
 	mu      sync.Mutex
 	domains time.Time // when the tenant's domains were read; zero: never
@@ -138,14 +141,14 @@ type Host struct {
 	mended  int       // see Mended
 }
 
-// inForce is what outsiders may know of control.
+// inForce is the part of control that the host exports.
 type inForce interface {
 	Partition() (*scoping.Partition, error)
 	Revision(ctx context.Context, n uint64) (*scoping.Partition, error)
 }
 
-// Open folds the ledger, puts what control says in force, and puts every unanswered write in doubt. It works on a full disk: who stops, looks or rolls back has
-// to open the host first.
+// Open folds the ledger, puts in force what control says, and puts every unanswered write in doubt. It works on a full disk: stopping, looking and
+// rolling back need an open host.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	ctx = state.WithReserve(ctx)
 	o.Tenure = cmp.Or(o.Tenure, tenancy.DefaultTenure)
@@ -200,7 +203,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	if o.Claims != nil {
 		o.Census.ReadAfter(o.Claims.NewestReading())
 	}
-	o.Census.Recall(h.tookBefore)
+	o.Census.SelectionHistory(h.tookBefore)
 	o.Census.WatchOnly(o.Engines.Names())
 	if err := h.control.Enforce(ctx, h.gate, h.Barred); err != nil {
 		return err
@@ -225,10 +228,10 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	return nil
 }
 
-// SetPasswords returns what carries changes of passwords into the directories; nil where this host does not.
+// SetPasswords returns the desk that writes changed passwords into the directories; nil if this host does not.
 func (h *Host) SetPasswords() *writeback.Desk { return h.passwords }
 
-// SetPassword carries out what an administrator asks for: see writeback.Desk.Set.
+// SetPassword carries out an administrator's order: see writeback.Desk.Set.
 func (h *Host) SetPassword(ctx context.Context, o writeback.Order) (writeback.Outcome, error) {
 	if err := h.ensureCensus(ctx); err != nil {
 		return writeback.Outcome{}, err
@@ -236,7 +239,7 @@ func (h *Host) SetPassword(ctx context.Context, o writeback.Order) (writeback.Ou
 	return h.passwords.Set(ctx, o)
 }
 
-// waiting tells people how long a command has waited for another host's silence.
+// waiting shows how long a command has waited for another host to stop writing.
 func (h *Host) waiting(phase string, done, whole time.Duration) {
 	h.progress(run.Progress{Phase: phase, Done: int(done.Seconds()), Total: int(whole.Seconds()),
 		Note: "waiting until the other host can write no more: " + (whole - done).Round(time.Second).String()})
@@ -256,13 +259,13 @@ func (h *Host) progress(p run.Progress) {
 
 func (h *Host) now() time.Time { return h.o.Clock.Now() }
 
-// loadLedger folds the log, from the checkpoint where that is of this log.
+// loadLedger folds the log, from the checkpoint if that is of this log.
 func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 	led, err := h.fromCheckpoint(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: folding the log: %w", problem.ErrState, err)
 	}
-	if led.Seq > h.o.Cache.UpTo() { // the checkpoint has folded settlements that the cache may lack
+	if led.Seq > h.o.Cache.UpTo() { // the checkpoint includes answers that the cache may lack
 		if err := h.layOverOlder(ctx, led.Seq); err != nil {
 			return nil, fmt.Errorf("%w: reading the log: %w", problem.ErrState, err)
 		}
@@ -281,13 +284,13 @@ func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 		return nil, fmt.Errorf("%w: folding the log: %w", problem.ErrState, err)
 	}
 	h.o.Cache.Reached(led.Seq)
-	if led.Unsaved() == 0 { // else what was folded anew, or kept in an older form, is stored with the next save
+	if led.Unsaved() == 0 { // otherwise the next save stores what was folded, or converted from an older form
 		h.lastSave = led.Seq
 	}
 	return led, nil
 }
 
-// fromCheckpoint returns the ledger to fold the rest of the log into: the checkpoint's, where that is of this log, else the one with which the log begins.
+// fromCheckpoint returns the ledger to fold the rest of the log into: the checkpoint's if it is of this log, else the one that the log begins with.
 func (h *Host) fromCheckpoint(ctx context.Context) (*ledger.State, error) {
 	if h.o.Checkpoints == nil {
 		return h.fromBase(ctx)
@@ -304,7 +307,7 @@ var errEnough = errors.New("enough")
 
 // hashAt returns the log's hash at a record; "" if there is no such record.
 func (h *Host) hashAt(ctx context.Context, seq uint64) string {
-	if last, hash := h.o.Store.Log.Head(); last == seq { // almost always; any other is looked for in its segment
+	if last, hash := h.o.Store.Log.Head(); last == seq { // almost always; other records are looked up in their segment
 		return hex.EncodeToString(hash[:])
 	}
 	var out string
@@ -315,9 +318,9 @@ func (h *Host) hashAt(ctx context.Context, seq uint64) string {
 	return out
 }
 
-// Save keeps what may be lost but is slow to make again: the ledger's checkpoint and the tenant's cache. The cache that is kept knows every
-// settlement that the checkpoint has folded, so that opening finds the others in the part of the log that it reads anyway.
-// Whoever is interrupted keeps what it has as well: ctx does not end it. Work that may use the reserve does not fail for it.
+// Save stores what is slow to compute again: the ledger's checkpoint and the tenant's cache. The stored cache includes every answer that the
+// checkpoint has folded, so that opening finds the others in the part of the log that it reads anyway. Cancelling ctx does not stop it: an
+// interrupted command saves too. With the disk's reserve (state.WithReserve) a full disk is no error.
 func (h *Host) Save(ctx context.Context) error {
 	h.easing.wait()
 	err := h.saveNow(ctx)
@@ -343,7 +346,7 @@ func (h *Host) saveNow(ctx context.Context) error {
 		return err
 	}
 	if h.o.SaveCache != nil {
-		h.o.Cache.Reached(h.seq()) // the gate gives a settlement to the cache before it is in the log
+		h.o.Cache.Reached(h.seq()) // the gate gives an answer to the cache before the log has it
 		if err = h.o.SaveCache(ctx); err != nil {
 			err = fmt.Errorf("keeping the tenant's cache: %w", err)
 		}
@@ -363,7 +366,7 @@ func (h *Host) saveNow(ctx context.Context) error {
 	return err
 }
 
-// checkpoint encodes what changed of the ledger since it was saved last, if there is a place for it and something did. The lock of saving is held.
+// checkpoint encodes what changed in the ledger since the last save, if checkpoints are kept and anything did. h.save is held.
 func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error) {
 	if h.o.Checkpoints == nil {
 		return nil, nil
@@ -376,11 +379,11 @@ func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error)
 	return c, err
 }
 
-// unsaved is how much of the ledger may change before a run saves it: no step holds a whole run's changes in memory (standing S11). Of a big ledger it is a 24th: what
-// changed lies on nearly as many pages of the store as there are changes, so bigger steps save little, and hold more.
+// unsaved is how many rows may change before a run saves them: no step keeps a whole run's changes in memory (standing S11). In a large ledger it is
+// a 24th of the rows: changes are spread over nearly as many pages of the store, so larger steps save little and need more memory.
 const unsaved = 4096
 
-// ease saves in the middle of a run what became much.
+// ease saves in the middle of a run if enough has changed.
 func (h *Host) ease(ctx context.Context) error {
 	n, all := 0, 0
 	h.gate.Read(func(s *ledger.State) { n, all = s.Unsaved(), s.Rows.Len() })
@@ -394,13 +397,13 @@ func (h *Host) ease(ctx context.Context) error {
 	return h.easing.begin(h.o.Beside, save)
 }
 
-// easing is a save that goes on beside a run: one at a time.
+// easing is a save that goes on beside a run, one at a time.
 type easing struct {
 	mu    sync.Mutex
-	ended chan error // has the last one's end; nil: there is none
+	ended chan error // receives the last one's error; nil: there is none
 }
 
-// wait lets the last save end. What was wrong with it is wrong with the next one too, or was mended by it.
+// wait waits for the last save. Its error is dropped: the next save meets the same one, or succeeds.
 func (x *easing) wait() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -410,7 +413,7 @@ func (x *easing) wait() {
 	}
 }
 
-// begin waits for the end of the last save, and begins the next one. What was wrong with the last one ends the run.
+// begin waits for the last save, whose error ends the run, and begins the next one.
 func (x *easing) begin(beside func(func()), save func() error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -427,13 +430,13 @@ func (x *easing) begin(beside func(func()), save func() error) error {
 	return nil
 }
 
-// ReadOnly returns why this host may not write at all, as far as that is known; "" if it may.
+// ReadOnly returns why this host may not write at all, as far as is known; "" if it may.
 func (h *Host) ReadOnly() string { return h.gate.Authority().ReadOnly }
 
 // Gate returns the gate, for reports and tests.
 func (h *Host) Gate() *gate.Gate { return h.gate }
 
-// seq returns the number of the last record that the ledger holds.
+// seq returns the number of the last record in the ledger.
 func (h *Host) seq() (n uint64) {
 	h.gate.Read(func(s *ledger.State) { n = s.Seq })
 	return n

@@ -9,7 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 )
 
-// endOf returns the intent whose success a record tells of.
+// endOf returns the intent whose success a record reports.
 func endOf(r ledger.Record) (intent string, ended bool) {
 	switch {
 	case r.Type == ledger.SettleType && r.Settle != nil:
@@ -20,13 +20,13 @@ func endOf(r ledger.Record) (intent string, ended bool) {
 	return "", false
 }
 
-// layOver gives the cache a settlement that is newer than what was saved of it, however long ago: the next reading ends it, and then what it shows differs from
-// what was written, if it was written over, also if that is what the older cache showed. [A delete was settled, its
-// object came back in the directory, the host died: the older cache shows it alive, nothing is restored, and the tenant's news of the delete
-// pass for somebody else's.]
+// layOver adds to the cache an answered write that is newer than the stored cache, whatever its age. The next reading of the tenant ends it; what
+// that shows then differs from what was written only if others changed it since. [Without it: a delete was answered, its object came back in the
+// directory, the host crashed. The older cache shows the tenant object as live, so nothing is restored, and the tenant's report of the delete looks
+// like a change by others.]
 func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
 	fresh := h.steady.now()-r.Moment() <= h.o.Cache.Delay().Milliseconds()
-	if seq <= h.o.Cache.UpTo() || (!h.o.Cache.Loaded(w.Kind) && !fresh) { // of a kind that was not saved everything is read anew
+	if seq <= h.o.Cache.UpTo() || (!h.o.Cache.Loaded(w.Kind) && !fresh) { // of a kind that was not stored everything is read anew
 		return
 	}
 	id := ""
@@ -38,7 +38,7 @@ func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
 	h.o.Cache.Settled(w, cloud.Result{Status: cloud.Done, CloudID: id}, time.UnixMilli(r.Moment()))
 }
 
-// layOverOlder is layOver for what a checkpoint has folded already: its intents are looked up in the log.
+// layOverOlder is layOver for writes that the checkpoint includes: their intents are looked up in the log.
 func (h *Host) layOverOlder(ctx context.Context, upTo uint64) error {
 	open := map[string]cloud.Write{}
 	return h.o.Store.Log.Read(ctx, 0, func(seq uint64, b []byte) error {

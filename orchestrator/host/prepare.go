@@ -18,12 +18,12 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// domainsLife is how long the tenant's domains are believed.
+// domainsLife is how long the tenant's domains are not read again.
 const domainsLife = 10 * time.Minute
 
-// prepare brings the host's view of tenant and directory up to date and draws the conclusions: owners and places
-// of record follow (rules T1, L1), and doubts are ended where they can be. It goes on without directories that were read before and cannot be
-// read now: what is known of them stands, nothing in them moves or dies meanwhile. It returns which.
+// prepare brings the host's view of tenant and directories up to date and draws the conclusions: owners and places of record are updated (rules T1,
+// L1), and doubts are ended where possible. Directories that were read before and cannot be read now are returned: what is known of them stays, and
+// nothing is moved or deleted in them meanwhile.
 func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 	h.prep.Lock()
 	defer h.prep.Unlock()
@@ -54,7 +54,7 @@ func (h *Host) prepare(ctx context.Context) (*census.UnreadError, error) {
 // reachTenant brings the view of the tenant up to date. The prep lock is held.
 func (h *Host) reachTenant(ctx context.Context) error {
 	began := h.now()
-	if err := h.Recognize(ctx); err != nil { // before anything is read of what may not be ours
+	if err := h.Recognize(ctx); err != nil { // before anything is read of a tenant that may belong to another host
 		h.noteTenant(began, err)
 		return err
 	}
@@ -71,7 +71,7 @@ func (h *Host) lookAtTenant(ctx context.Context) error {
 	return h.reachTenant(ctx)
 }
 
-// noteTenant keeps whether the tenant was reached. One that another installation feeds was.
+// noteTenant remembers whether the tenant was reached. A tenant that belongs to another installation was.
 func (h *Host) noteTenant(began time.Time, err error) {
 	if !errors.Is(err, tenancy.ErrOtherHost) && !errors.Is(err, tenancy.ErrNotBound) {
 		h.Note(reach.Tenant, began, err)
@@ -81,17 +81,17 @@ func (h *Host) noteTenant(began time.Time, err error) {
 // readDirectories brings the census up to date and draws the conclusions. The prep lock is held.
 func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error) {
 	events, full, unread, err := h.lookAround(ctx)
-	if unread == nil || err != nil { // a directory that was not read says nothing about whose it is
+	if unread == nil || err != nil { // whether an unread directory is the right one is unknown
 		err = h.NoteStrange(ctx, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := h.followNews(ctx, events, full); err != nil {
+	if err := h.followChanges(ctx, events, full); err != nil {
 		return nil, err
 	}
 	if full && unread != nil {
-		h.o.Census.Again(nil, true) // what lies in the others is compared when they can be read
+		h.o.Census.Again(nil, true) // objects of the others are compared when those can be read
 	}
 	if err := h.o.Census.Keep(ctx); err != nil {
 		return nil, fmt.Errorf("keeping the census: %w", err)
@@ -99,7 +99,7 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 	return unread, nil
 }
 
-// readTenant takes what the tenant shows into the cache. What somebody else changed there is found by comparison.
+// readTenant reads what the tenant shows into the cache. Changes by others are found by comparison.
 func (h *Host) readTenant(ctx context.Context) error {
 	began, steady := h.now(), time.UnixMilli(h.steady.now())
 	for n := range h.gate.Rules().Extensions {
@@ -116,7 +116,7 @@ func (h *Host) readTenant(ctx context.Context) error {
 	return nil
 }
 
-// lookInBin reads from the tenant's deleted items what has a key, and lets the cache show it. It says nothing about own writes that are not shown yet.
+// lookInBin reads an object with a key from the tenant's deleted items into the cache. It does not end own writes that are not shown yet.
 func (h *Host) lookInBin(ctx context.Context, k cloud.Key) error {
 	k.Deleted = true
 	found, err := h.o.Tenant.Find(ctx, k)
@@ -150,8 +150,8 @@ func (h *Host) learnDomains(ctx context.Context) error {
 	return h.control.SetDomains(ctx, v, initial)
 }
 
-// followNews lets partition and ledger follow the changes that the census noticed. On failure they stay pending (rule T1).
-func (h *Host) followNews(ctx context.Context, events []census.Event, full bool) error {
+// followChanges updates partition and ledger by the changes that the census noticed. After an error they stay pending (rule T1).
+func (h *Host) followChanges(ctx context.Context, events []census.Event, full bool) error {
 	err := h.followPins(ctx)
 	if err == nil {
 		err = h.follow(ctx, events, full)
@@ -162,7 +162,7 @@ func (h *Host) followNews(ctx context.Context, events []census.Event, full bool)
 	return err
 }
 
-// followPins lets the partition know where its pinned containers lie now; owners are unchanged.
+// followPins updates the places of the partition's pinned containers; owners are unchanged.
 func (h *Host) followPins(ctx context.Context) error {
 	p := h.gate.Authority().Partition
 	if p == nil || p.Follow(h.Pin) == p {
@@ -176,10 +176,10 @@ func (h *Host) followPins(ctx context.Context) error {
 	})
 }
 
-// follow draws the conclusions from what the census noticed. After a full reading every row is looked at.
+// follow draws the conclusions from the changes that the census noticed. After a full reading every row is looked at.
 func (h *Host) follow(ctx context.Context, events []census.Event, full bool) error {
 	if full {
-		h.missing = nil // a tombstone may be there by now
+		h.missing = nil // a tombstone may be readable by now
 		h.miss(nil, true)
 		if err := h.seek(ctx); err != nil {
 			return err
@@ -188,7 +188,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 			for _, id := range s.Objects() {
 				t := census.Carried
 				if sight := h.o.Census.Sight(id); sight.Known && sight.Gone {
-					t = census.Died
+					t = census.Deleted
 				}
 				events = append(events, census.Event{Object: id, Kind: s.Rows.Get(id).Kind, Type: t})
 			}
@@ -199,7 +199,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		seen := map[scoping.ObjectID]bool{}
-		for _, e := range slices.Backward(events) { // the last about an object counts
+		for _, e := range slices.Backward(events) { // the last change of an object counts
 			if seen[e.Object] {
 				continue
 			}
@@ -211,7 +211,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 			if e.Type == census.Returned {
 				forget = append(forget, h.holders(s, row)...)
 			}
-			if e.Type != census.Died {
+			if e.Type != census.Deleted {
 				rs = append(rs, h.conclude(s, auth, row)...)
 			}
 		}
@@ -223,14 +223,14 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 	return h.gate.Forget(ctx, forget)
 }
 
-// conclude returns what is recorded about a link whose object is, or may be, elsewhere than before: that it is in transit, or has another place of its owner's.
+// conclude returns the records for a link whose object may have moved: that it is in transit, or has another place with the same owner.
 func (h *Host) conclude(s *ledger.State, auth gate.Authority, row *ledger.Row) []ledger.Record {
 	r, changed := h.transit(s, auth, row)
 	if !changed {
 		return h.Placing(s, auth, row)
 	}
 	rs := []ledger.Record{r}
-	if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place of its owner's
+	if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place
 		there := *row
 		there.Transit = nil
 		rs = append(rs, h.Placing(s, auth, &there)...)
@@ -238,8 +238,8 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, row *ledger.Row) [
 	return rs
 }
 
-// holders returns the references that still name an object which came back: its groups and reports kept it while it was deleted, and the
-// directory may not.
+// holders returns the references that still name an object that came back: the tenant's groups and reports kept it while it was deleted, and the
+// directory's may not have.
 func (h *Host) holders(s *ledger.State, row *ledger.Row) []ledger.Key {
 	if row == nil || row.CloudID == "" {
 		return nil

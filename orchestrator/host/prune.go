@@ -12,14 +12,14 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Prunable says how much of the log nothing needs any more.
+// Prunable is the part of the log that is not needed any more.
 type Prunable struct {
-	First uint64          // the record with which the log would begin
-	Parts []state.Segment // that would go, in order
-	Why   string          // what keeps the next one; empty: it is the one that is written
+	First uint64          // the first record of the log afterwards
+	Parts []state.Segment // segments to be removed, in order
+	Why   string          // why the next one is kept; empty: it is the one being written
 }
 
-// Bytes returns how much room the parts take.
+// Bytes returns the size of the parts.
 func (p Prunable) Bytes() (n int64) {
 	for _, s := range p.Parts {
 		n += s.Bytes
@@ -27,8 +27,8 @@ func (p Prunable) Bytes() (n int64) {
 	return n
 }
 
-// Prunable finds out which parts of the log, from its beginning, hold only records that were made before a time and that nothing needs: waves that can be rolled back
-// read from the log what they wrote and over what, and a tenant that lags has not shown the last writes yet.
+// Prunable returns which parts at the log's beginning hold only records from before a time that nothing needs. Waves that can be rolled back read
+// from the log what they wrote and over what; and the tenant may not show the latest writes yet.
 func (h *Host) Prunable(ctx context.Context, before time.Time) (Prunable, error) {
 	c, err := h.control.View(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (h *Host) Prunable(ctx context.Context, before time.Time) (Prunable, error)
 	return p, nil
 }
 
-// needed says why a part of the log has to stay; "" if it need not.
+// needed returns why a part of the log has to be kept, or "".
 func (h *Host) needed(ctx context.Context, s state.Segment, before time.Time, open map[string]bool) (why string, err error) {
 	err = h.o.Store.Log.Read(ctx, s.First, func(seq uint64, b []byte) error {
 		if seq > s.Last {
@@ -80,11 +80,11 @@ func (h *Host) needed(ctx context.Context, s state.Segment, before time.Time, op
 	return why, nil
 }
 
-// Prune removes the records before one with which a part of the log begins, once the log holds the whole ledger behind it. Whoever calls it knows by Prunable that nothing
-// else needs them. It may use the reserve of a full disk, since it makes room, and is not broken off by ctx.
+// Prune removes the records before first, with which a part of the log begins, once the log has the whole ledger behind it. The caller has checked
+// with Prunable that they are not needed. It may use the reserve of a full disk, since it makes room, and ctx does not stop it.
 func (h *Host) Prune(ctx context.Context, first uint64, by, reason string) error {
 	ctx = state.WithReserve(context.WithoutCancel(ctx))
-	if err := h.Save(ctx); err != nil { // so that what the tenant shows late is known without the records that go
+	if err := h.Save(ctx); err != nil { // own writes that the tenant shows late must be known without the removed records
 		return err
 	}
 	if !h.savedUpTo(first - 1) {
@@ -104,14 +104,14 @@ func (h *Host) Prune(ctx context.Context, first uint64, by, reason string) error
 	return h.o.Store.Prune(ctx, first, base)
 }
 
-// savedUpTo reports whether ledger and cache are kept as they were after a record, or later.
+// savedUpTo reports whether ledger and cache are stored as of a record or later.
 func (h *Host) savedUpTo(seq uint64) bool {
 	h.save.Lock()
 	defer h.save.Unlock()
 	return h.o.Checkpoints == nil || h.lastSave >= seq
 }
 
-// fromBase returns the ledger with which the log begins: an empty one, or that of the snapshot behind which it was pruned.
+// fromBase returns the ledger that the log begins with: an empty one, or that of the snapshot up to which it was pruned.
 func (h *Host) fromBase(ctx context.Context) (*ledger.State, error) {
 	_, base := h.o.Store.Beginning()
 	if base == 0 {

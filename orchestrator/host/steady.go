@@ -7,19 +7,19 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 )
 
-// Boots is what a clock implements that can tell how long the machine runs: boot names its last start, "" if it cannot be told.
+// Boots is implemented by clocks that know how long the machine has run: boot names its last start, "" if unknown.
 type Boots interface {
 	SinceBoot() (boot string, since time.Duration)
 }
 
-// steady is the time that no step of the wall clock moves, as control.Scale says.
+// steady is the scale that steps of the wall clock do not move: see control.Scale.
 type steady struct {
 	clock  gate.Clock
 	scale  control.Scale
 	opened time.Time // with its monotonic reading
 }
 
-// newSteady takes over the scale of an earlier process of the same start of the machine, or begins one.
+// newSteady continues the scale of an earlier process since the same start of the machine, or begins one.
 func newSteady(clock gate.Clock, kept *control.Scale) *steady {
 	s := &steady{clock: clock}
 	boot, since := s.sinceBoot()
@@ -31,7 +31,7 @@ func newSteady(clock gate.Clock, kept *control.Scale) *steady {
 	return s
 }
 
-// keep keeps the scale for later processes.
+// keep stores the scale for later processes.
 func (s *steady) keep(c *control.Content) error {
 	if x := s.scale; x.Boot != "" {
 		c.Head.Scale = &x
@@ -46,7 +46,7 @@ func (s *steady) sinceBoot() (string, time.Duration) {
 	return "", 0
 }
 
-// now returns the time on the scale, in ms. Without a machine's own account of its start it goes by the time since the host was opened.
+// now returns the time on the scale, in ms. If the machine's start is unknown it counts from the opening of the host.
 func (s *steady) now() int64 {
 	boot, since := s.sinceBoot()
 	if boot == "" || boot != s.scale.Boot {

@@ -15,7 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// StopOptions say what is stopped; nothing set but Reason stops all writing.
+// StopOptions are what is stopped; with nothing but Reason all writing is.
 type StopOptions struct {
 	Engine string
 	Under  string // a DN
@@ -59,7 +59,7 @@ func stopID(o StopOptions) string {
 	return "all"
 }
 
-// Start ends the stop of the same engine, subtree or all; All ends every stop. What was proposed meanwhile is owed and asked for again.
+// Start ends the stop of the same engine or subtree, or of all; All ends every stop. What was proposed meanwhile is owed and asked for again.
 func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 	ctx = state.WithReserve(ctx)
 	var ended []gate.Stop
@@ -72,7 +72,7 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 			}
 		}
 		for id, w := range c.Waves {
-			if w.WaitsFor() == wave.ForStop { // another stop that holds it as well holds it again
+			if w.WaitsFor() == wave.ForStop { // another stop that covers it stops it again
 				w.State = wave.Running
 				c.Waves[id] = w
 			}
@@ -86,7 +86,7 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 	return ended, err
 }
 
-// Journal keeps an act on the whole that changes nothing that is in force, such as what became of an agent.
+// Journal records an act that changes nothing that is in force, such as the removal of an agent.
 func (h *Host) Journal(ctx context.Context, r ledger.Record) error {
 	return h.control.Change(ctx, func(c *control.Content) error {
 		r.Epoch = c.Head.Epoch

@@ -11,8 +11,9 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// A ledger is kept in sections of a shelf: its head, which is everything but rows; each row; for each linked cloud object the row's object; for each object
-// the numbers of the log's records about it, and what is remembered of its troubles. A checkpoint writes what changed since the one before. It can be lost: then the whole log is folded.
+// A ledger is kept in sections of a shelf: its head, which is everything but rows; each row; for each linked cloud object the row's object; for each
+// object the numbers of the log's records about it, and its troubles. A checkpoint writes what changed since the one before. If it is lost, the whole
+// log is folded.
 const (
 	headSection    = "ledger"
 	rowsSection    = "rows"
@@ -38,17 +39,17 @@ type Shelf interface {
 	Each(section string, f func(key string, value []byte) error) error
 }
 
-// Entry is one change of a shelf: a value to put there, or to add at the end of the one that is there, or nil to remove it.
+// Entry is one change of a shelf: a value to store, a value to append to the stored one, or nil to remove it.
 type Entry struct {
 	Section, Key string
 	Value        []byte
 	Append       bool
 }
 
-// Checkpoint is what changed since the last one. Everything has to be stored in one step.
+// Checkpoint is what changed since the last one. All of it has to be stored in one step.
 type Checkpoint struct {
 	Seq     uint64
-	Anew    bool // whatever the shelf holds is of another ledger, and is removed first
+	Anew    bool // the shelf's content belongs to another ledger, and is removed first
 	Entries []Entry
 
 	changed  map[scoping.ObjectID]bool
@@ -60,20 +61,20 @@ type Checkpoint struct {
 // head is the file form of a ledger without its rows.
 type head struct {
 	Version int                  `json:"version"`
-	Hash    string               `json:"hash"` // of the log at State.Seq: a checkpoint of another log is worth nothing
+	Hash    string               `json:"hash"` // of the log at State.Seq: the checkpoint of another log is not used
 	State   *State               `json:"state"`
 	Rows    int                  `json:"rows"`
 	Live    map[scoping.Kind]int `json:"live,omitempty"`
-	Since   uint64               `json:"since"` // the shelf knows of which objects the records from this one on are
+	Since   uint64               `json:"since"` // records before this number are not indexed by object on the shelf
 }
 
-// Unsaved counts what changed since the last checkpoint, of rows and troubles.
+// Unsaved returns the number of rows and troubles that changed since the last checkpoint.
 func (s *State) Unsaved() int { return len(s.Rows.changed) + len(s.Troubles.changed) }
 
-// Checkpoint encodes what changed since the last one, with the log's hash at State.Seq. The caller says by Stored whether it was stored.
+// Checkpoint encodes what changed since the last one, with the log's hash at State.Seq. The caller reports the result to Stored.
 func (s *State) Checkpoint(hash string) (*Checkpoint, error) {
 	t := &s.Rows
-	t.whole() // counts need it, and whoever writes checkpoints has it whole
+	t.whole() // for the counts; a ledger that writes checkpoints is whole anyway
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (s *State) head(hash string) ([]byte, error) {
 		Since: s.since})
 }
 
-// Stored ends a checkpoint. One that was not stored, or of which that is not known, is owed again with the next.
+// Stored ends a checkpoint. If it was not stored, or that is unknown, its changes are part of the next one.
 func (s *State) Stored(c *Checkpoint, stored bool) {
 	t := &s.Rows
 	s.storing = nil
@@ -128,7 +129,7 @@ func (s *State) Stored(c *Checkpoint, stored bool) {
 	if stored {
 		for o := range c.changed {
 			if packed, known := t.packed.Get(o); known && packed == "" && !t.changed[o] {
-				t.packed.Delete(o) // dropped, and the shelf knows
+				t.packed.Delete(o) // dropped, and removed from the shelf
 			}
 		}
 		return
@@ -159,8 +160,8 @@ func (s *State) concern(o scoping.ObjectID, seqs ...uint64) {
 	s.records[o] = append(s.records[o], seqs...)
 }
 
-// Load reads the last checkpoint of a shelf with every row, with the hash that the log must have at State.Seq. What cannot be read is no loss: the caller
-// folds the whole log, into a ledger of New. A nil ledger without an error: the shelf has none.
+// Load reads the last checkpoint of a shelf with every row, and the hash that the log must have at State.Seq. After an error the caller folds the
+// whole log into a ledger of New. A nil ledger without an error means that the shelf has none.
 func Load(shelf Shelf) (s *State, hash string, err error) {
 	s, h, err := glance(shelf)
 	if s == nil || err != nil {
@@ -177,8 +178,8 @@ func Load(shelf Shelf) (s *State, hash string, err error) {
 	return s, h.Hash, nil
 }
 
-// Glance is Load that reads a row when it is asked for first: State.Err then tells whether all that was asked for could be read. The ledger is for
-// looking at, with the records that follow folded in; nothing is decided by it.
+// Glance is like Load, but rows are read when first asked for: State.Err then returns whether a read failed. The ledger is for display, with the
+// records that follow folded in; nothing may be decided by it.
 func Glance(shelf Shelf) (s *State, hash string, err error) {
 	s, h, err := glance(shelf)
 	return s, h.Hash, err
@@ -217,13 +218,13 @@ func sortedObjects[V any](m map[scoping.ObjectID]V) []scoping.ObjectID {
 	return slices.SortedFunc(maps.Keys(m), scoping.ObjectID.Compare)
 }
 
-// Err says what could not be read of the shelf; nil: what the ledger told is right.
+// Err returns the first error of reading the shelf; nil: all answers were right.
 func (s *State) Err() error { return cmp.Or(s.Rows.err, s.Troubles.err) }
 
-// Records lists the numbers of the log's records about an object, in order. From the given one on the list is complete.
+// Records returns the numbers of the log's records about an object, in order. The list is complete from since on.
 func (s *State) Records(shelf Shelf, o scoping.ObjectID) (seqs []uint64, since uint64, err error) {
 	var b []byte
-	if !s.anew && (s.storing == nil || !s.storing.Anew) { // else it is of another ledger
+	if !s.anew && (s.storing == nil || !s.storing.Anew) { // else it belongs to another ledger
 		if b, err = shelf.Get(recordsSection, o.String()); err != nil {
 			return nil, 0, err
 		}
@@ -239,11 +240,11 @@ func (s *State) Records(shelf Shelf, o scoping.ObjectID) (seqs []uint64, since u
 		seqs = append(seqs, s.storing.records[o]...)
 	}
 	seqs = append(seqs, s.records[o]...)
-	slices.Sort(seqs) // a checkpoint that was stored, and of which that was not known, was stored twice
+	slices.Sort(seqs) // a checkpoint whose result was unknown may have been stored twice
 	return slices.Compact(seqs), s.since, nil
 }
 
-// check finds what no ledger writes, and what would end the program later.
+// check returns an error for content that no ledger writes and that would crash the program later.
 func (s *State) check() error {
 	for id, o := range s.Intents {
 		if o == nil || o.Record.Object == nil || o.Record.Intent == nil || o.Record.Intent.Write.ID != id {

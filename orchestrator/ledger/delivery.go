@@ -11,44 +11,45 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Step says what a record of a delivery tells.
+// Step is what a record of a delivery reports.
 type Step string
 
-// The steps. Refused is told of deliveries that were not permitted: nothing was written, and nothing is remembered of them.
+// The steps. Refused deliveries were not permitted: nothing was written, and nothing is remembered of them.
 const (
-	Permitted Step = "permitted" // it may be carried out from now on; durable before the engine is given the value
-	Ended     Step = "ended"     // the engine said how, or its answer was lost: then Code is in-doubt
+	Permitted Step = "permitted" // it may be carried out from now on; durable before the engine gets the value
+	Ended     Step = "ended"     // the engine reported its end, or its answer was lost: then Code is in-doubt
 	Refused   Step = "refused"
 )
 
-// Delivery is what a record tells of a write into the directory. What was to be written is in no record.
+// Delivery is the part of a record about a write into the directory. The value to be written is in no record.
 type Delivery struct {
 	ID      string `json:"id"`
 	Step    Step   `json:"step"`
 	CloudID string `json:"cloudId,omitempty"`
-	Until   int64  `json:"until,omitempty"` // of a permit: it is not carried out any more after that, in ms on the steady scale
-	// Deadline is that of an event, on the tenant's clock, Unix ms; 0: it is no event.
+	Until   int64  `json:"until,omitempty"` // of a permit: the time after which it is not carried out, in ms on the steady scale
+	// Deadline is that of an event, on the tenant's clock, in Unix ms; 0: it is no event.
 	Deadline int64 `json:"deadline,omitempty"`
 
-	Provisioned *Provisioned `json:"provisioned,omitempty"` // of a permit of a write for an object of the tenant
-	// Result is what is known after such a write.
+	Provisioned *Provisioned `json:"provisioned,omitempty"` // of a permit for an object of the tenant
+	// Result is what the directory showed after such a write.
 	Result *provision.Result `json:"result,omitempty"`
 }
 
-// Provisioned is the intent of a write into a directory for an object of the tenant: the whole of it, with the names that it chose and the controller. Nothing of it is secret.
+// Provisioned is the intent of a write into a directory for an object of the tenant: all of it, with the names that were chosen and the controller.
+// It has no secrets.
 type Provisioned struct {
 	provision.Write
 	Assignment string   `json:"assignment"`
-	Unique     []string `json:"unique,omitempty"` // attributes of Set that are reserved until it ended
-	Class      Class    `json:"class,omitempty"`  // what thresholds count it as
+	Unique     []string `json:"unique,omitempty"` // attributes of Set that are reserved until the write ended
+	Class      Class    `json:"class,omitempty"`  // the class by which thresholds count it
 	Grave      string   `json:"grave,omitempty"`  // digest of the grave part that is done with it
 	Approved   bool     `json:"approved,omitempty"`
 	Origin     Origin   `json:"origin,omitempty"` // of the link that it makes
-	Seen       uint64   `json:"seen,omitempty"`   // the object's uSNChanged at the controller when it was decided
+	Seen       uint64   `json:"seen,omitempty"`   // the object's uSNChanged at the controller when the write was decided
 }
 
-// deliveriesKept is how long the id of a permitted delivery is remembered after it cannot be carried out any more, in ms. Of those that are forgotten the latest deadline is
-// remembered: what the tenant hands out with none later may be one of them, whatever the host's clock says.
+// deliveriesKept is how long a permitted delivery is remembered after its time ran out, in ms. Of those that are forgotten the latest deadline is
+// kept (State.EventsUntil): an event of the tenant with no later deadline may be one of them, whatever the host's clock says.
 const deliveriesKept = 24 * 60 * 60 * 1000
 
 // Delivered is what is remembered of a permitted delivery.
@@ -74,10 +75,11 @@ type Delivered struct {
 	Provisioned *Provisioned    `json:"provisioned,omitempty"`
 }
 
-// Past reports whether a delivery is so long ago at a steady time that nothing of it matters any more.
+// Past reports whether a delivery is too old to matter at a time on the steady scale.
 func (d Delivered) Past(now int64) bool { return d.Provisioned == nil && d.Until+deliveriesKept < now }
 
-// InDoubt reports whether the directory may have it or not, as far as is known. One without an end is either under way, or in doubt since the process ended that had permitted it.
+// InDoubt reports whether it is unknown if the directory has the delivery. A delivery without an end is under way, or in doubt since the process that
+// permitted it ended.
 func (d Delivered) InDoubt() bool { return !d.Known && (!d.Ended || d.Code == engine.DeliveryInDoubt) }
 
 func (s *State) foldDelivery(seq uint64, r Record) error {
@@ -157,15 +159,15 @@ func (s *State) DoubtfulDeliveries() []Delivered {
 	return out
 }
 
-// Busy reports whether a delivery to an object may still be carried out at a steady time: another one would overtake it.
+// Busy reports whether a delivery to an object may still be carried out at a time on the steady scale: another one could overtake it.
 func (s *State) Busy(o scoping.ObjectID, now int64) bool {
 	for _, d := range s.Deliveries {
-		if d.Object == o && !d.settled() && now <= d.Until {
+		if d.Object == o && !d.answered() && now <= d.Until {
 			return true
 		}
 	}
 	return false
 }
 
-// settled reports whether nothing of a delivery can still arrive.
-func (d Delivered) settled() bool { return d.Ended && d.Code != engine.DeliveryInDoubt }
+// answered reports whether a delivery cannot arrive any more.
+func (d Delivered) answered() bool { return d.Ended && d.Code != engine.DeliveryInDoubt }

@@ -14,25 +14,24 @@ import (
 // Window is the sliding time over which destructive writes are counted (rule D2).
 const Window = 24 * time.Hour
 
-// Fold takes in the record with sequence number seq. Records already folded are passed over, so folding a log from an earlier point
-// than needed does no harm.
+// Fold takes in the record with sequence number seq. Records that were folded before are skipped, so folding may start earlier than needed.
 func (s *State) Fold(seq uint64, r Record) error {
 	if seq <= s.Seq {
 		return nil
 	}
-	if err := errors.Join(s.fold(seq, r), s.Rows.settle()); err != nil {
+	if err := errors.Join(s.fold(seq, r), s.Rows.pack()); err != nil {
 		return fmt.Errorf("%w: record %d (%s): %w", ErrRecord, seq, r.Type, err)
 	}
 	s.Seq = seq
 	if r.Object != nil {
-		s.Rows.news.Note(*r.Object)
+		s.Rows.touched.Note(*r.Object)
 		s.concern(*r.Object, seq)
 	}
 	return nil
 }
 
-// Changed returns the objects of which the ledger says something else since it was asked last: all of them, or these.
-func (s *State) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return s.Rows.news.Take() }
+// Changed returns the objects that changed in the ledger since its last call; all means any of them may have.
+func (s *State) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return s.Rows.touched.Take() }
 
 func (s *State) fold(seq uint64, r Record) error {
 	switch r.Type {
@@ -47,13 +46,13 @@ func (s *State) fold(seq uint64, r Record) error {
 			return fmt.Errorf("no transfer in it")
 		}
 		s.Transfers = append(s.Transfers, *r.Transfer)
-		s.Rows.news.NoteAll() // it is about whatever lies in its scope
+		s.Rows.touched.NoteAll() // it is about every object in its scope
 		s.void(*r.Transfer, r.At, seq)
 	case TransitType:
 		return s.foldTransit(seq, r)
 	case PlaceType:
 		return s.foldPlace(r)
-	case DirtyType: // of earlier programs: what is owed is found by comparison
+	case DirtyType: // of earlier versions: debts are derived by comparison
 	case HoldType:
 		return s.foldHold(r)
 	case AnswerType:
@@ -63,8 +62,8 @@ func (s *State) fold(seq uint64, r Record) error {
 	case ControlType:
 		if r.Op == "run" && len(r.Detail) > 0 {
 			key := RunKey(r.Engine, r.Feature)
-			if s.Runs[key] == nil { // whatever it owns it may be asked for from now on
-				s.Rows.news.NoteAll()
+			if s.Runs[key] == nil { // from now on the engine may be asked for all that it owns
+				s.Rows.touched.NoteAll()
 			}
 			s.Runs[key] = r.Detail
 			s.Troubles.forgetAll(r.At)
@@ -122,7 +121,7 @@ func (s *State) wait(o scoping.ObjectID, id string) {
 
 func (s *State) close(id string) {
 	if o := s.Intents[id]; o != nil {
-		s.Rows.news.Note(*o.Record.Object)
+		s.Rows.touched.Note(*o.Record.Object)
 		delete(s.Intents, id)
 		left := slices.DeleteFunc(s.pending[*o.Record.Object], func(x string) bool { return x == id })
 		if s.pending[*o.Record.Object] = left; len(left) == 0 {
@@ -137,7 +136,7 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 	}
 	o := s.Intents[r.Settle.Intent]
 	if o == nil {
-		return nil // settled before: by a doubt's end, or twice
+		return nil // answered before: by the end of a doubt, or twice
 	}
 	switch r.Settle.Result.Status {
 	case cloud.Done:
@@ -146,7 +145,7 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 	case cloud.InDoubt:
 		s.tried(o.Record)
 		o.Doubt, o.Until, o.Tries = true, r.Settle.Until, o.Tries+1
-	case cloud.Throttled: // a service that says 503 may have done it all the same
+	case cloud.Throttled: // a service that answers 503 may have done it nevertheless
 		s.tried(o.Record)
 		s.close(r.Settle.Intent)
 	default:
@@ -155,14 +154,14 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 	return nil
 }
 
-// tried notes a create that reached the tenant and whose effect is not known.
+// tried notes a create that reached the tenant and whose effect is unknown.
 func (s *State) tried(r Record) {
 	if r.Intent.Write.Op == cloud.Create {
 		s.Tried[*r.Object] = true
 	}
 }
 
-// done applies what the success of an intent means, of which another record tells.
+// done applies the success of an intent, which the record told reports.
 func (s *State) done(seq uint64, r Record, cloudID string, told Record) {
 	in, at := r.Intent, told.At
 	c := in.Claim
@@ -170,11 +169,11 @@ func (s *State) done(seq uint64, r Record, cloudID string, told Record) {
 		c.CloudID = cloudID
 	}
 	if !in.Final {
-		c.Hash = "" // the feature is not settled yet, but the link stands
+		c.Hash = "" // the feature is not settled yet, but the link exists
 	}
 	s.claim(seq, r, c, in.Final)
 	row := s.Rows.change(*r.Object)
-	if in.Write.Op == cloud.Restore { // what was handed over once need not have come back
+	if in.Write.Op == cloud.Restore { // the restored object may have lost its password
 		delete(row.Features, scoping.PasswordHash)
 	}
 	row.Wrote = told.Moment()
@@ -183,7 +182,7 @@ func (s *State) done(seq uint64, r Record, cloudID string, told Record) {
 		s.trouble(Key{*r.Object, r.Feature}, func(t *Trouble) { t.wrote(at, *in.Pair) })
 	}
 	if in.Class != Ordinary {
-		if !in.Approved { // what a person approved does not count against later runs (rule D2)
+		if !in.Approved { // approved writes do not count against later runs (rule D2)
 			s.History = append(s.History, Destroyed{At: at, Engine: r.Engine, Assignment: in.Assignment, Class: in.Class, Kind: r.Kind, Count: max(1, in.Count)})
 		}
 		s.forgetHistory(at)
@@ -215,17 +214,17 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	if r.Name != "" && (base || row.Name == "") {
 		row.Name = r.Name
 	}
-	if c.State != "" && base { // whether it lives is the base's: a link whose doubt ends late knows nothing of a farewell since
+	if c.State != "" && base { // only the base feature decides about the state: a doubt about references that ends late knows nothing of a farewell since
 		row.State = c.State
 	}
 	if base {
-		delete(s.Excluded, *r.Object) // a group that is left out may go on with its members
+		delete(s.Excluded, *r.Object) // a group that is left out may keep its members up to date
 	}
 	if _, now := s.Linked(*r.Object); now && !linked {
 		delete(s.Tried, *r.Object)
 	}
 	if row.State == DeletedByTandem || row.State == DeletedByOthers {
-		delete(s.Unsettled, *r.Object) // nothing of it can be asked for any more
+		delete(s.Unsettled, *r.Object) // none of its features can be asked for any more
 		s.Troubles.drop(*r.Object)
 		row.Transit = nil
 		delete(row.Features, scoping.PasswordHash)
@@ -241,7 +240,7 @@ func (s *State) claim(seq uint64, r Record, c Claim, settled bool) {
 	old := row.Features[r.Feature]
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Hash: c.Hash, Attrs: c.Attrs, Never: c.Never}
 	if old != nil && r.Type == DecisionType {
-		row.Features[r.Feature].Restores = old.Restores // an agreement is no write
+		row.Features[r.Feature].Restores = old.Restores // an agreement without a write
 	}
 	if row.Transit != nil && base && row.Transit.To == owner {
 		row.Transit = nil
@@ -257,7 +256,8 @@ func (r *Row) restored(f scoping.Feature, wave string) {
 	}
 }
 
-// touch notes who wrote a base feature that is not settled yet: whoever began has to end it, or is asked for it when it moves.
+// touch records the writer of a base feature that is not settled yet: an engine that began to write has to finish, and is asked for the object when
+// it moves.
 func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 	l := row.Features[r.Feature]
 	if r.Feature != scoping.Base(row.Kind) || r.Intent == nil || (l != nil && l.Engine == owner) {
@@ -266,13 +266,13 @@ func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Attrs: c.Attrs}
 }
 
-// relink ties the row to a cloud object; another row that held it lets go (one who returned under a new objectGUID).
+// relink links the row with a cloud object; another row that was linked with it is dropped (an object that came back with a new objectGUID).
 func (s *State) relink(row *Row, c Claim) {
 	if c.CloudID != "" && c.CloudID != row.CloudID {
 		row.Links = nil
-		delete(row.Features, scoping.PasswordHash) // it was handed over to another one
+		delete(row.Features, scoping.PasswordHash) // the password was handed over to another object
 		if c.Tracks {
-			row.Links = &Links{} // what a new object has, or one that was there before, nobody of us wrote
+			row.Links = &Links{} // references of a new object, or of one that existed before, were not written by Tandem
 		}
 		if other, ok := s.Rows.linked(c.CloudID); ok && other != row.Object {
 			row.Links = s.Rows.Get(other).Links
@@ -291,7 +291,7 @@ func (s *State) relink(row *Row, c Claim) {
 	}
 }
 
-// staysAsIs is the code of a linked object that is left out and of which nothing is written, its references included.
+// staysAsIs is the code of a linked object that is left out and not written any more, references included.
 const staysAsIs = "stays-as-it-is"
 
 func (s *State) foldDecision(seq uint64, r Record) error {
@@ -312,17 +312,17 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	switch {
 	case r.Closed:
 		s.clean(k)
-		s.spend(r.Engine, k, "") // whatever was approved of it is settled
+		s.spend(r.Engine, k, "") // approvals about the key are used up
 	case r.Quietly || r.Outcome == engine.Released || r.Outcome == engine.Refused || r.Outcome == engine.Unchanged:
-	case r.Outcome == engine.Shadowed && s.isUnsettled(k): // what somebody thinks who does not write: the owner's own reason stands
+	case r.Outcome == engine.Shadowed && s.isUnsettled(k): // a shadow judgement: the owner's own reason stays
 	default:
 		s.leave(k, Unsettled{Since: r.At, Code: string(r.Outcome), Reason: r.Code, Seq: seq})
 	}
 	return nil
 }
 
-// foldPlace moves a feature's record to where the object is now, so that later transfers find it there (rule L1). The host
-// says so only where the owner is the same in both places.
+// foldPlace moves a feature's record to where the object is now, so that later transfers find it there (rule L1). The host records it only where the
+// owner is the same in both places.
 func (s *State) foldPlace(r Record) error {
 	if r.Claim == nil || r.Object == nil {
 		return fmt.Errorf("no place in it")
@@ -352,7 +352,7 @@ func (s *State) foldTransit(seq uint64, r Record) error {
 	t := *r.Transit
 	row.Transit = &t
 	if t.To == t.From {
-		row.Transit = nil // it came back before anybody claimed it
+		row.Transit = nil // it came back before the new owner claimed it
 	}
 	s.spendOwner(*r.Object)
 	return nil
@@ -372,7 +372,7 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 		row.showsLinks(o.Record.Intent.Write, r.Doubt.Shown)
 	}
 	s.close(r.Doubt.Intent)
-	k := Key{*o.Record.Object, o.Record.Feature} // also of a delete that is done: its object may have come back meanwhile
+	k := Key{*o.Record.Object, o.Record.Feature} // also after a completed delete: the object may have come back meanwhile
 	if row := s.Rows.change(k.Object); row != nil && r.Doubt.Quiet > 0 {
 		if row.Quiet == nil {
 			row.Quiet = map[scoping.Feature]int64{}

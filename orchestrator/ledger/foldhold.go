@@ -11,9 +11,9 @@ func (s *State) foldHold(r Record) error {
 	if r.Hold == nil {
 		return fmt.Errorf("no held set in it")
 	}
-	s.Rows.news.NoteAll() // what it names, and what the sets named that it takes the place of
+	s.Rows.touched.NoteAll() // it concerns the objects that it names, and those of the sets that it replaces
 	h := *r.Hold
-	h.Entries = slices.Clone(h.Entries) // the record stays as it was written
+	h.Entries = slices.Clone(h.Entries) // the record itself stays unchanged
 	for _, old := range s.SortedHolds() {
 		if old.State != HoldOpen || !old.same(&h) {
 			continue
@@ -30,7 +30,7 @@ func (s *State) foldHold(r Record) error {
 	return nil
 }
 
-// renamed remembers under which names a set was shown before, so that an answer to one of them can say what became of it.
+// renamed keeps the former names of a set, so that an answer to one of them can refer to the set.
 func (h *Hold) renamed(old *Hold) {
 	h.Was = append(slices.Clone(old.Was), old.ID)
 	h.Was = h.Was[max(0, len(h.Was)-maxWas):]
@@ -40,7 +40,7 @@ func (s *State) foldAnswer(seq uint64, r Record) error {
 	if r.Answer == nil {
 		return fmt.Errorf("no answer in it")
 	}
-	s.Rows.news.NoteAll()
+	s.Rows.touched.NoteAll()
 	h := s.Holds[r.Answer.Hold]
 	if h == nil {
 		return nil
@@ -62,8 +62,8 @@ func (s *State) foldAnswer(seq uint64, r Record) error {
 	return nil
 }
 
-// void drops from the sets of the engine that gives a scope away what lies in it (rule P7): a new owner is asked, and answers for itself. What had been
-// rejected counted as settled and is owed again.
+// void drops from an engine's held sets the writes about objects in a scope that it hands over (rule P7): the new owner is asked, and makes its own
+// sets. Keys that counted as settled because they were rejected are owed again.
 func (s *State) void(t scoping.Transfer, at int64, seq uint64) {
 	changed := false
 	for _, h := range s.SortedHolds() {
@@ -85,7 +85,7 @@ func (s *State) void(t scoping.Transfer, at int64, seq uint64) {
 		h.Voided += len(h.Entries) - len(kept)
 		switch {
 		case len(kept) == 0:
-			h.State = HoldVoid // its entries are kept for whoever asks what became of it
+			h.State = HoldVoid // its entries stay, for display
 		case h.State == HoldOpen:
 			was := *h
 			delete(s.Holds, h.ID)
@@ -102,7 +102,7 @@ func (s *State) void(t scoping.Transfer, at int64, seq uint64) {
 	}
 }
 
-// lies reports whether a held write is about an object in a scope. One of whose place nothing is known is taken to be.
+// lies reports whether a held write is about an object in a scope. If its place is unknown it counts as inside.
 func (s *State) lies(e HeldEntry, kind scoping.Kind, scope scoping.Scope) bool {
 	if e.Kind != "" {
 		kind = e.Kind
@@ -119,7 +119,7 @@ func (s *State) lies(e HeldEntry, kind scoping.Kind, scope scoping.Scope) bool {
 	return scope.Writes(kind, e.Feature) && scope.Covers(p)
 }
 
-// forgetHolds drops sets that nobody waits for any more and that are old.
+// forgetHolds drops old sets that wait for no answer.
 func (s *State) forgetHolds(at int64) {
 	for _, h := range s.SortedHolds() {
 		switch h.Now(at) {

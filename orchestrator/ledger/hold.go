@@ -11,11 +11,11 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// HoldState is what became of a held set.
+// HoldState is the state of a held set.
 type HoldState string
 
-// The states of a held set. Approval lifts the hold only: each write is decided anew when it is sent. Expired and done are never stored: they
-// follow from an approval, what it was used for, and the time.
+// The states of a held set. Approval only lifts the hold: each write is decided again when it is sent. Expired and done are never stored: they follow
+// from the approval, its use, and the time.
 const (
 	HoldOpen     HoldState = "open"
 	HoldApproved HoldState = "approved"
@@ -27,30 +27,30 @@ const (
 
 // Times of answers.
 const (
-	ApprovalLife = 24 * time.Hour      // an approval that is not used up by then lifts nothing any more
+	ApprovalLife = 24 * time.Hour      // an approval that is not used up by then expires
 	clockSlack   = 5 * time.Minute     // how far the clock may step back before an approval counts as expired
-	holdMemory   = 30 * 24 * time.Hour // how long sets that nobody waits for are listed
-	maxWas       = 20                  // former names of a set that are remembered
+	holdMemory   = 30 * 24 * time.Hour // how long sets are listed that wait for no answer
+	maxWas       = 20                  // number of former names that are kept
 )
 
-// Change is what a grave write does to one attribute of the tenant's object: the values found there, and those that it would have.
+// Change is what a grave write does to one attribute of the tenant's object: its values before and after.
 type Change struct {
 	Attribute string   `json:"attribute"`
 	Old       []string `json:"old"`
 	New       []string `json:"new"`
 }
 
-// Grave is the part of a write that a person answers for (standing S9): the operation on a tenant object, the attributes that it puts at risk, and, of
-// a removed membership or manager, the other end. An answer is about exactly this.
+// Grave is the part of a write that a person answers for (standing S9): the operation on a tenant object, the attributes that it puts at risk, and,
+// for a removed membership or manager, the other end. An answer is about exactly this.
 type Grave struct {
 	Op      string   `json:"op"`
-	Target  string   `json:"target,omitempty"` // the tenant object; empty for one that is to be created
+	Target  string   `json:"target,omitempty"` // the tenant object; empty if it is to be created
 	End     string   `json:"end,omitempty"`    // the tenant object at the other end of a removed reference
 	Changes []Change `json:"changes,omitempty"`
-	Detail  string   `json:"detail,omitempty"` // why, where another reason would be another question
+	Detail  string   `json:"detail,omitempty"` // the reason, where another reason would be another question
 }
 
-// Digest identifies the grave part: what differs in it differs in its digest.
+// Digest identifies the grave part: different parts have different digests.
 func (g Grave) Digest() string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%q %q %q %q\n", g.Op, g.Target, g.End, g.Detail)
@@ -60,7 +60,7 @@ func (g Grave) Digest() string {
 	return hex.EncodeToString(sum.Sum(nil)[:12])
 }
 
-// HeldEntry is one write of a held set: of a group that loses several members there are several.
+// HeldEntry is one write of a held set: a group that loses several members has several.
 type HeldEntry struct {
 	Object  scoping.ObjectID `json:"object"`
 	Kind    scoping.Kind     `json:"kind,omitempty"`
@@ -69,13 +69,13 @@ type HeldEntry struct {
 	Name    string         `json:"name,omitempty"`
 	EndName string         `json:"endName,omitempty"`
 	Note    string         `json:"note,omitempty"`   // what a person should know of this write beside its values
-	Chain   []scoping.GUID `json:"chain,omitempty"`  // where the object was, so that a transfer knows whether it is concerned
-	Chosen  []scoping.GUID `json:"chosen,omitempty"` // … and the choices that took it there
-	Spent   bool           `json:"spent,omitempty"`  // it was approved and written: the approval is of one write, not of all like it
+	Chain   []scoping.GUID `json:"chain,omitempty"`  // the object's ancestors, for transfers
+	Chosen  []scoping.GUID `json:"chosen,omitempty"` // the choices that took it
+	Spent   bool           `json:"spent,omitempty"`  // approved and written: an approval is used once
 }
 
-// Hold is a set of writes that wait for a person, named by a hash of its sorted entries (rule D2). It is bound to the engine and the epoch at which it
-// was made: at a transfer of what it is about it is void (rule P7).
+// Hold is a set of writes that wait for a person, named by a hash of its sorted entries (rule D2). It is bound to the engine and the epoch in which
+// it was made: a transfer of its objects voids it (rule P7).
 type Hold struct {
 	ID          string        `json:"id"`
 	Engine      string        `json:"engine"`
@@ -93,7 +93,7 @@ type Hold struct {
 	AnsweredAt  int64         `json:"answeredAt,omitempty"`  // Unix ms
 	AnsweredSeq uint64        `json:"answeredSeq,omitempty"` // the answer's record: of two answers about one write the later counts
 	Was         []string      `json:"was,omitempty"`         // names that it had with other entries, the latest last
-	Voided      int           `json:"voided,omitempty"`      // entries that changed hands
+	Voided      int           `json:"voided,omitempty"`      // number of entries that changed hands
 }
 
 // Answer is a person's answer to a held set: approve, reject, or forget (an answer).
@@ -128,19 +128,19 @@ func (h *Hold) Now(now int64) HoldState {
 	return HoldApproved
 }
 
-// fresh reports whether an approval still counts. A clock that stepped back far proves nothing about its age, so it does not.
+// fresh reports whether an approval still counts. After a large step back of the clock its age is unknown, so it does not.
 func (h *Hold) fresh(now int64) bool {
 	age := time.Duration(now-h.AnsweredAt) * time.Millisecond
 	return age < ApprovalLife && age > -clockSlack
 }
 
-// same reports whether two holds are of the same kind, so that the newer replaces the older while that is open.
+// same reports whether two sets are of the same kind, so that the newer replaces the older while that is open.
 func (h *Hold) same(o *Hold) bool {
 	return h.Engine == o.Engine && h.Assignment == o.Assignment && h.Class == o.Class && h.Kind == o.Kind
 }
 
-// replaceable reports whether newer, of the same name, takes this one's place: nothing that a person said about it counts any more. It does not if the
-// answer came while the engine that made newer was still running.
+// replaceable reports whether newer, of the same name, may take this one's place: there is no answer that still counts. An answer that came while the
+// engine's run went on does count.
 func (h *Hold) replaceable(newer *Hold, at int64) bool {
 	switch h.Now(at) {
 	case HoldRejected:
@@ -151,17 +151,17 @@ func (h *Hold) replaceable(newer *Hold, at int64) bool {
 	return true
 }
 
-// Question asks what a person said about one grave write.
+// Question asks how a person answered one grave write.
 type Question struct {
-	Engine  string // who proposes it; empty for changes of owners
+	Engine  string // the proposer; empty for changes of owners
 	Object  scoping.ObjectID
 	Feature scoping.Feature
 	Grave   Grave
-	Since   scoping.Epoch // when the object's region changed hands last: older answers were about another engine's write
+	Since   scoping.Epoch // when the object's region last changed hands: older answers were about another engine's write
 }
 
-// Answered returns what a person said about a write, as of now (Unix ms), and in which set; HoldOpen when nothing is said that still counts. Of several
-// answers the latest counts.
+// Answered returns how a person answered a write, as of now (Unix ms), and in which set; HoldOpen if no answer still counts. The latest of several
+// answers counts.
 func (s *State) Answered(q Question, now int64) (HoldState, string) {
 	var last *Hold
 	digest := ""
@@ -185,12 +185,12 @@ func (s *State) Answered(q Question, now int64) (HoldState, string) {
 	return last.State, last.ID
 }
 
-// DeleteHeld reports whether the delete of an object waits in a held set: for an answer, or, approved, for its turn (rule J2).
+// DeleteHeld reports whether the delete of an object waits in a held set: for an answer, or, approved, to be sent (rule J2).
 func (s *State) DeleteHeld(o scoping.ObjectID) bool {
 	return s.heldAs(o, "delete", HoldOpen, HoldApproved)
 }
 
-// DeleteAsked reports whether a person was asked to let the object be deleted, whatever the answer was, and it is not done.
+// DeleteAsked reports whether a person was asked about the delete of an object, whatever the answer, and it is not done.
 func (s *State) DeleteAsked(o scoping.ObjectID) bool {
 	return s.heldAs(o, "delete", HoldOpen, HoldApproved, HoldRejected)
 }
@@ -205,7 +205,7 @@ func (s *State) heldAs(o scoping.ObjectID, op string, states ...HoldState) bool 
 	})
 }
 
-// indexHolds notes which sets name an object. It is called whenever sets or their entries change.
+// indexHolds rebuilds the index of sets by object. It is called whenever sets or their entries change.
 func (s *State) indexHolds() {
 	s.held = map[scoping.ObjectID][]string{}
 	for _, h := range s.SortedHolds() {
@@ -217,7 +217,7 @@ func (s *State) indexHolds() {
 	}
 }
 
-// spend uses up what was approved of a feature of an object: one write, or with an empty digest all of it. An empty engine means any.
+// spend uses up the approvals of a feature of an object: of one write, or of all with an empty digest. An empty engine means any.
 func (s *State) spend(engineName string, k Key, digest string) {
 	for _, id := range s.held[k.Object] {
 		h := s.Holds[id]
@@ -247,7 +247,7 @@ func (s *State) spendOwner(o scoping.ObjectID) {
 	}
 }
 
-// SortedHolds returns all held sets in order of their beginning.
+// SortedHolds returns all held sets, the oldest first.
 func (s *State) SortedHolds() []*Hold {
 	out := make([]*Hold, 0, len(s.Holds))
 	for _, h := range s.Holds {

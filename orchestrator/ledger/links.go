@@ -11,8 +11,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Links are the references of an object in the tenant that Tandem wrote, or took over because the directory had them too (rule D3): whatever else the
-// tenant shows was written by others. Each is kept as eight bytes of a hash of the other end's cloud id, sorted.
+// Links are the references of an object in the tenant that Tandem wrote, or took over because the directory has them too (rule D3): all others that
+// the tenant shows were written by others. Each is kept as the first eight bytes of a hash of the other end's cloud id, sorted.
 type Links struct{ sums []uint64 }
 
 func linkSum(cloudID string) uint64 {
@@ -29,7 +29,7 @@ func (l *Links) Has(cloudID string) bool {
 // Len returns their number.
 func (l *Links) Len() int { return len(l.sums) }
 
-// with returns the links with some more. l stays as it is: rows share it.
+// with returns the links and more. l stays as it is: rows share it.
 func (l *Links) with(cloudIDs []string) *Links {
 	more := make([]uint64, len(cloudIDs))
 	for i, id := range cloudIDs {
@@ -37,7 +37,7 @@ func (l *Links) with(cloudIDs []string) *Links {
 	}
 	slices.Sort(more)
 	more = slices.Compact(more)
-	out := make([]uint64, 0, len(l.sums)+len(more)) // of a big group the links are many, and a write adds few
+	out := make([]uint64, 0, len(l.sums)+len(more)) // a large group has many links, and a write adds few
 	for _, x := range l.sums {
 		for ; len(more) > 0 && more[0] <= x; more = more[1:] {
 			if more[0] < x {
@@ -49,11 +49,11 @@ func (l *Links) with(cloudIDs []string) *Links {
 	return &Links{sums: append(out, more...)}
 }
 
-// without returns the links without some. l stays as it is.
+// without returns the links except some. l stays as it is.
 func (l *Links) without(cloudIDs []string) *Links {
-	gone := (&Links{}).with(cloudIDs)
+	removed := (&Links{}).with(cloudIDs)
 	return &Links{sums: slices.DeleteFunc(slices.Clone(l.sums), func(x uint64) bool {
-		_, found := slices.BinarySearch(gone.sums, x)
+		_, found := slices.BinarySearch(removed.sums, x)
 		return found
 	})}
 }
@@ -71,7 +71,7 @@ func (r *Row) takeOver(f scoping.Feature, c Claim) {
 	}
 }
 
-// wroteLinks notes what a write of references did.
+// wroteLinks applies a write of references.
 func (r *Row) wroteLinks(w cloud.Write) {
 	if r.Links == nil {
 		return
@@ -88,8 +88,7 @@ func (r *Row) wroteLinks(w cloud.Write) {
 	}
 }
 
-// showsLinks notes which references of a write, of which nobody heard, the tenant shows when it cannot take effect any more: those are as it wanted them, and
-// Tandem is who wanted them.
+// showsLinks notes which references of an unanswered write the tenant shows when it cannot take effect any more: they are as Tandem wanted them.
 func (r *Row) showsLinks(w cloud.Write, shown []string) {
 	if r.Links == nil {
 		return

@@ -13,8 +13,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// A packed row is a row for the memory of this process: about a fifth of the row itself. Texts and lists that rows have in common are numbers, which the
-// table's shared knows; ids and digests are bytes. It begins with what is asked of all rows: kind, state, and whether it is in transit. What is rare is JSON.
+// A packed row takes about a fifth of a row's memory. Texts and lists that rows have in common are numbers into the table's shared; ids and digests
+// are bytes. It begins with what is asked of all rows: kind, state, and whether it is in transit. Rare fields are JSON.
 
 // pack encodes a row.
 func (s *shared) pack(r *Row) (string, error) {
@@ -33,7 +33,7 @@ func (s *shared) pack(r *Row) (string, error) {
 		w.word(string(f))
 		w.last(r.Features[f])
 	}
-	w.links(s.apart(r))
+	w.links(s.setAside(r))
 	w.rare(r.Transit, r.Transit != nil)
 	w.rare(r.Quiet, r.Quiet != nil)
 	w.number(r.Cloud)
@@ -41,7 +41,7 @@ func (s *shared) pack(r *Row) (string, error) {
 	return string(w.b), w.err
 }
 
-// unpack decodes what pack encoded. The row is the caller's, but for the lists that it shares.
+// unpack decodes a packed row. The row is the caller's, except for the lists that it shares.
 func (s *shared) unpack(o scoping.ObjectID, packed string) (*Row, error) {
 	u := unpacker{s: s, rest: packed}
 	r := &Row{Object: o, Kind: scoping.Kind(u.word()), State: RowState(u.word())}
@@ -71,12 +71,12 @@ func (s *shared) unpack(o scoping.ObjectID, packed string) (*Row, error) {
 	return r, nil
 }
 
-// fewLinks is how many links are packed with their row: of a group that gets its hundred thousand members in writes of twenty, packing all each time would be most of the
-// work. More are kept beside it.
+// fewLinks is the most links that are packed with their row. Larger sets are kept beside it: a group gets its 100,000 members in writes of twenty,
+// and packing all of them each time would be most of the work.
 const fewLinks = 64
 
-// apart returns the links that are to be packed with a row, after it has put many aside.
-func (s *shared) apart(r *Row) *Links {
+// setAside returns the links that are to be packed with a row, and puts larger sets aside.
+func (s *shared) setAside(r *Row) *Links {
 	if r.Links == nil || r.Links.Len() <= fewLinks {
 		delete(s.wide, r.Object)
 		return r.Links
@@ -88,13 +88,13 @@ func (s *shared) apart(r *Row) *Links {
 	return nil
 }
 
-// peek returns what is asked of all packed rows.
+// peek returns the fields that are asked of all rows.
 func (s *shared) peek(packed string) (kind scoping.Kind, state RowState, transit bool) {
 	u := unpacker{s: s, rest: packed}
 	return scoping.Kind(u.word()), RowState(u.word()), u.number() != 0
 }
 
-// errPacked means that a packed row cannot be read: memory is damaged, or this program is wrong.
+// errPacked means that a packed row cannot be read: damaged memory, or a fault of the program.
 var errPacked = errors.New("it cannot be understood")
 
 type packer struct {
@@ -120,7 +120,7 @@ func (w *packer) text(t string) {
 	w.b = append(w.b, t...)
 }
 
-// name writes a DN as its first component and a word for the rest, which many have in common.
+// name writes a DN as its first component and a word for the rest, which many rows share.
 func (w *packer) name(dn string) {
 	first := dn
 	for i := 0; i < len(dn); i++ {
@@ -143,7 +143,7 @@ const (
 	asUUID
 )
 
-// short writes a text that is often a form of bytes.
+// short writes a text that is often the text form of bytes.
 func (w *packer) short(t string) {
 	form, raw := byte(asText), []byte(nil)
 	if g, ok := guidOf(t); ok {
@@ -160,7 +160,7 @@ func (w *packer) short(t string) {
 	w.b = append(w.b, raw...)
 }
 
-// guidOf reads a text that is just how a GUID is written.
+// guidOf parses a text that is exactly as a GUID is written.
 func guidOf(t string) (scoping.GUID, bool) {
 	if len(t) != 36 {
 		return scoping.GUID{}, false
@@ -224,7 +224,7 @@ func (u *unpacker) number() uint64 {
 	return 0
 }
 
-// signed reads what binary.AppendVarint wrote.
+// signed reads a number written by binary.AppendVarint.
 func (u *unpacker) signed() int64 {
 	n := u.number()
 	return int64(n>>1) ^ -int64(n&1)
@@ -277,7 +277,7 @@ func (u *unpacker) last() *Last {
 	return l
 }
 
-// at reads the number of something that rows share.
+// at reads the number of a value that rows share.
 func at[T any](u *unpacker, all []T) T {
 	n := u.number()
 	if n >= uint64(len(all)) {

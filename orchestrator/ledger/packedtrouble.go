@@ -9,7 +9,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Packed troubles have an entry for each feature: its name, its length and its form. Most are writes that are counted for a day, which are packed; what has more is JSON.
+// Packed troubles have an entry for each feature: its name, its length and its form. Most only count writes of the last day, and are packed; all
+// others are JSON.
 
 const (
 	troubleAsJSON = iota

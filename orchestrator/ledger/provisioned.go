@@ -10,13 +10,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// CodeNotThere ends a doubt about a write into a directory: the controller shows nothing of it, and it cannot arrive any more.
+// CodeNotThere ends a doubt about a write into a directory: the controller does not show it, and it cannot arrive any more.
 const CodeNotThere = "not-there"
 
-// CodeOvertaken ends a doubt about a write that enables an account: somebody wrote to the account since, so it may have been enabled and disabled again. Whoever disabled it is not overruled.
+// CodeOvertaken ends a doubt about a write that enables an account: the account was changed by others since, so it may have been enabled and disabled
+// again. Such a decision is not overruled.
 const CodeOvertaken = "overtaken"
 
-// provisioned folds how a write for an object of the tenant ended. What is in doubt stays, for as long as it takes; of what ended nothing is kept, since the ids are the host's own.
+// provisioned folds the end of a write for an object of the tenant. A doubt is kept for as long as it lasts; other ends are not, since ids made by
+// the host never come again.
 func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 	if r.Code == engine.DeliveryInDoubt {
 		x.Ended, x.Code, x.Reason = true, r.Code, r.Reason
@@ -29,7 +31,7 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 	}
 	if r.Code == CodeOvertaken {
 		s.switched(x.Object, x)
-		s.Rows.news.Note(x.Object)
+		s.Rows.touched.Note(x.Object)
 	}
 	if r.Code != engine.DeliveryOK {
 		return
@@ -70,18 +72,19 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 			row.Name = result.DN
 		}
 	}
-	s.Rows.news.Note(id)
+	s.Rows.touched.Note(id)
 }
 
-// GoneQuestion is what a person answers about a write without an answer: that the controller which took it is gone for good. It is about this very write.
+// GoneQuestion is the question to a person about a write without an answer: whether the controller that got it will never be back. It is about this
+// very write.
 func (d Delivered) GoneQuestion() Grave {
 	return Grave{Op: "controller-gone", Target: d.CloudID, Detail: fmt.Sprintf("%s (%s) %s", d.Provisioned.Controller, d.Provisioned.Invocation, d.ID)}
 }
 
-// made links what a write made in the directory to the object of the tenant that it was made of.
+// made links the directory object that a write made with the object of the tenant it was made of.
 func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 	row := s.Rows.change(id)
-	parted := row != nil // the account of somebody who left: a person said whose it is now
+	parted := row != nil // the account of a person who left: an answer says who has it now
 	if row == nil {
 		row = &Row{Object: id, Kind: x.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
 		s.Rows.put(row)
@@ -93,11 +96,12 @@ func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 	}
 	s.touchCloud(row, x)
 	if l := row.Features[x.Feature]; x.Provisioned.Op == provision.Join && !parted {
-		l.Attrs = []string{Enabled} // whoever disabled it was not us
+		l.Attrs = []string{Enabled} // it was disabled by others
 	}
 }
 
-// What the attributes of a provisioning feature name between a write that enabled or disabled an account and the next agreement: who does the opposite meanwhile is somebody else.
+// What the attributes of a provisioning feature record between a write that enabled or disabled an account and the next agreement: the opposite state
+// was then written by others.
 const (
 	Enabled  = "enabled"
 	Disabled = "disabled"
@@ -114,7 +118,7 @@ func (s *State) switched(id scoping.ObjectID, x Delivered) {
 	row.Features[x.Feature] = &l
 }
 
-// touchCloud notes who wrote last, before anything of the feature is settled.
+// touchCloud records the last writer before the feature is settled.
 func (s *State) touchCloud(row *Row, x Delivered) {
 	if l := row.Features[x.Feature]; l != nil && l.Engine == x.Engine {
 		return
@@ -122,7 +126,7 @@ func (s *State) touchCloud(row *Row, x Delivered) {
 	row.Features[x.Feature] = &Last{Engine: x.Engine, Epoch: x.Epoch, Place: x.Provisioned.Container}
 }
 
-// Provisioning returns the writes for an object of the tenant that have no end, or one that nobody knows; in order of their ids.
+// Provisioning returns the writes for an object of the tenant without a known end, in order of their ids.
 func (s *State) Provisioning(cloudID string) (out []Delivered) {
 	for _, d := range s.Deliveries {
 		if d.Provisioned != nil && d.CloudID == cloudID {
@@ -133,7 +137,7 @@ func (s *State) Provisioning(cloudID string) (out []Delivered) {
 	return out
 }
 
-// Reserved reports for which object of the tenant a value of an attribute is reserved in a directory, by a write that has no end yet; "": nobody's.
+// Reserved returns the object of the tenant that an attribute's value is reserved for in a directory, by a write that has not ended; "": it is free.
 func (s *State) Reserved(directory, attribute, value string) string {
 	for _, d := range s.Deliveries {
 		if d.Provisioned == nil || d.Object.Directory != directory {
@@ -148,7 +152,7 @@ func (s *State) Reserved(directory, attribute, value string) string {
 	return ""
 }
 
-// CloudRows returns the objects of directories that were made of the tenant's, in order.
+// CloudRows returns the objects of directories that were made of objects of the tenant, in order.
 func (s *State) CloudRows() (out []scoping.ObjectID) {
 	for o, r := range s.Rows.All() {
 		if r.Cloud != 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Origin says how a link came about.
+// Origin is how a link came about.
 type Origin string
 
 // The origins of links.
@@ -18,25 +18,25 @@ const (
 	SoftMatch Origin = "soft-match"
 	ByFile    Origin = "by-file"
 	Restored  Origin = "restored"
-	Joined    Origin = "joined" // a person said that the directory's object is the tenant's
+	Joined    Origin = "joined" // a person answered that the directory's object is the tenant's
 )
 
-// RowState is the life of a link.
+// RowState is the state of a link.
 type RowState string
 
-// The states of a row. Transit and doubt are kept beside it, since either can befall a row in any state.
+// The states of a row. Transit and doubt are kept beside it, since both are possible in any state.
 const (
 	Live            RowState = "live"
 	DeletedByTandem RowState = "deleted-by-tandem"
 	DeletedByOthers RowState = "deleted-by-others"
-	ParkedRow       RowState = "parked" // its engine is none: kept, and written by nobody
+	ParkedRow       RowState = "parked" // no engine owns it: it is kept, and not written
 )
 
-// Row is the ledger's knowledge of one link. The anchor is as it was when joined (rule I2).
+// Row is what the ledger knows about one link. The anchor is as it was when joined (rule I2).
 type Row struct {
 	Object   scoping.ObjectID          `json:"object"`
 	Kind     scoping.Kind              `json:"kind"`
-	Name     string                    `json:"name,omitempty"` // the last DN seen, for people
+	Name     string                    `json:"name,omitempty"` // the last DN seen, for display
 	CloudID  string                    `json:"cloudId"`
 	Anchor   string                    `json:"anchor"`
 	Key      string                    `json:"key,omitempty"`
@@ -44,14 +44,15 @@ type Row struct {
 	State    RowState                  `json:"state"`
 	Features map[scoping.Feature]*Last `json:"features"`
 	Transit  *Transit                  `json:"transit,omitempty"`
-	Wrote    int64                     `json:"wrote,omitempty"` // when a write of Tandem's was settled last, steady ms (rule V2)
-	// Links are the references that Tandem wrote or took over (D3); nil: nobody kept them yet, and those to linked objects count as Tandem's.
+	Wrote    int64                     `json:"wrote,omitempty"` // when a write of Tandem's was last answered, steady ms (rule V2)
+	// Links are the references that Tandem wrote or took over (D3); nil: they were not tracked yet, and those to linked objects count as Tandem's.
 	Links *Links `json:"links,omitempty"`
-	// Quiet says, per feature, until when (steady ms) no different write is sent: an earlier one may still arrive.
+	// Quiet is, per feature, until when (steady ms) no different write is sent: an earlier one may still arrive.
 	Quiet map[scoping.Feature]int64 `json:"quiet,omitempty"`
-	// Cloud is the log's record since which the tenant is the authority: the directory's object was made of, or given to, the tenant's. 0: the directory is.
+	// Cloud is the record of the log since which the tenant is the authority: the directory's object was made for an object of the tenant, or joined
+	// with it. 0: the directory is.
 	Cloud uint64 `json:"cloud,omitempty"`
-	// Stamp is that of the password which a new account got and nobody knows (credential.Stamp.Text): it is never handed over. Of other rows empty.
+	// Stamp is that of the random password that a new account got (credential.Stamp.Text): it is never handed over. Empty in other rows.
 	Stamp string `json:"stamp,omitempty"`
 }
 
@@ -71,11 +72,11 @@ type Last struct {
 	Restores string `json:"restores,omitempty"` // the wave whose values the last write took back; until the next write
 }
 
-// QuietDelete is the key in Row.Quiet of a create that may still arrive. The tenant enforces its key, so that a second arrival is refused, or
-// changes nothing that is not there: only a delete has to wait, since after it the arrival would make the object anew.
+// QuietDelete is the key in Row.Quiet of a create that may still arrive. Its key makes the tenant refuse a second arrival while the object exists;
+// only after a delete would it make the object again, so a delete has to wait.
 const QuietDelete scoping.Feature = "delete"
 
-// Open is an intent without an end: sent or about to be, or in doubt.
+// Open is an intent without an end: to be sent, in flight, or in doubt.
 type Open struct {
 	Record Record `json:"record"`
 	Doubt  bool   `json:"doubt,omitempty"`
@@ -84,10 +85,11 @@ type Open struct {
 	Seq    uint64 `json:"seq,omitempty"`   // of the intent in the log
 }
 
-// HeldAnswer begins the code of a key about which a person answered since its engine was asked last.
+// HeldAnswer begins the code of a key that a person answered about since its engine was last asked.
 const HeldAnswer = "held-"
 
-// Unsettled is the last answer about a feature of an object that settled nothing: why, since when, and how often. That something is owed it does not say: comparison does.
+// Unsettled is the last answer about a key that did not settle it: why, since when, and how often. Whether something is owed is derived by
+// comparison.
 type Unsettled struct {
 	Since  int64  `json:"since"` // Unix ms
 	Code   string `json:"code"`
@@ -96,7 +98,7 @@ type Unsettled struct {
 	Tries  int    `json:"tries,omitempty"`
 }
 
-// Destroyed is one settled write of a class that thresholds count.
+// Destroyed is one successful write of a class that thresholds count.
 type Destroyed struct {
 	At         int64        `json:"at"`
 	Engine     string       `json:"engine"`
@@ -117,31 +119,31 @@ type State struct {
 	Intents   map[string]*Open                                   `json:"intents"`  // by intent id
 	History   []Destroyed                                        `json:"history"`
 
-	// Tried are objects of which a create was sent and its effect is not known (an answer that was lost, or a 503), until they are linked: what is
-	// found in the tenant may be Tandem's own.
+	// Tried are objects with a create whose effect is unknown (a lost answer, or a 503), until they are linked: what the tenant shows may be its
+	// result.
 	Tried map[scoping.ObjectID]bool `json:"tried,omitempty"`
 
 	Troubles Troubles `json:"troubles,omitzero"` // of keys whose writes are refused or do not last (S10)
 
 	Runs map[string]json.RawMessage `json:"runs,omitempty"` // the last report of each engine, as the host wrote it
 
-	// Deliveries are the writes into the directory that were permitted, by id, for a day: none is permitted twice.
+	// Deliveries are the permitted writes into the directory, by id, for a day: none is permitted twice.
 	Deliveries map[string]*Delivered `json:"deliveries,omitempty"`
-	// EventsUntil is the latest deadline of the events among those that are forgotten: see Delivery.Deadline.
+	// EventsUntil is the latest deadline among the events that are forgotten: see Delivery.Deadline.
 	EventsUntil int64 `json:"eventsUntil,omitempty"`
 
-	// Disabling are the assignments from the tenant into directories that have disabled an account: a person saw that they do.
+	// Disabling are the assignments from the tenant into directories that have disabled an account, which a person was asked about.
 	Disabling map[string]bool `json:"disabling,omitempty"`
 
-	since   uint64                        // the first record of which the shelf knows what objects it is about
-	records map[scoping.ObjectID][]uint64 // about which objects the records since the last checkpoint are
-	storing *Checkpoint                   // of which it is not known yet whether it was stored
+	since   uint64                        // the first record that the shelf knows the objects of
+	records map[scoping.ObjectID][]uint64 // by object, the records since the last checkpoint
+	storing *Checkpoint                   // its result is not known yet
 	anew    bool                          // nothing of it is on the shelf
 	pending map[scoping.ObjectID][]string // object -> open intent ids, sorted
-	held    map[scoping.ObjectID][]string // object -> held sets that name it, by age
+	held    map[scoping.ObjectID][]string // object -> held sets that name it, the oldest first
 }
 
-// RunKey is the key in State.Runs of an engine's last report: of its objects without a feature, or of a feature that has a stream of its own.
+// RunKey is the key in State.Runs of an engine's last report: for its objects without a feature, else for a feature that has a stream of its own.
 func RunKey(engine string, f scoping.Feature) string {
 	if f == "" {
 		return engine
@@ -149,14 +151,14 @@ func RunKey(engine string, f scoping.Feature) string {
 	return engine + " " + string(f)
 }
 
-// New gives an empty ledger.
+// New returns an empty ledger.
 func New() *State {
 	s := &State{since: 1, anew: true}
 	s.index()
 	return s
 }
 
-// index makes what is derived, and every map that is still missing.
+// index makes everything that is derived, and missing maps.
 func (s *State) index() {
 	if s.Unsettled == nil {
 		s.Unsettled = map[scoping.ObjectID]map[scoping.Feature]Unsettled{}
@@ -183,7 +185,7 @@ func (s *State) index() {
 	s.indexHolds()
 }
 
-// ByCloud gives the row of a cloud object.
+// ByCloud returns the row of a cloud object.
 func (s *State) ByCloud(id string) (*Row, bool) {
 	o, ok := s.Rows.linked(id)
 	if !ok {
@@ -198,7 +200,7 @@ func (s *State) Links(id string) bool {
 	return ok
 }
 
-// Pending gives the open intent that concerns an object: on the wire, or in doubt. Of several, one in doubt is given first.
+// Pending returns the open intent about an object: in flight, or in doubt. Of several, one in doubt comes first.
 func (s *State) Pending(o scoping.ObjectID) (*Open, bool) {
 	ids := s.pending[o]
 	if len(ids) == 0 {
@@ -212,7 +214,7 @@ func (s *State) Pending(o scoping.ObjectID) (*Open, bool) {
 	return s.Intents[ids[0]], true
 }
 
-// Linked gives the cloud id of an object that is alive in the tenant as far as the ledger knows.
+// Linked returns the cloud id of an object that exists in the tenant as far as the ledger knows.
 func (s *State) Linked(o scoping.ObjectID) (string, bool) {
 	r := s.Rows.Get(o)
 	if r == nil || r.CloudID == "" || (r.State != Live && r.State != ParkedRow) {
@@ -221,7 +223,7 @@ func (s *State) Linked(o scoping.ObjectID) (string, bool) {
 	return r.CloudID, true
 }
 
-// UnsettledKeys returns the keys with an answer that settled nothing, in order.
+// UnsettledKeys returns the keys whose last answer did not settle them, in order.
 func (s *State) UnsettledKeys() []Key {
 	var out []Key
 	for o, fs := range s.Unsettled {
@@ -233,7 +235,7 @@ func (s *State) UnsettledKeys() []Key {
 	return out
 }
 
-// Objects gives the identities of all rows in order.
+// Objects returns the objects of all rows, in order.
 func (s *State) Objects() []scoping.ObjectID {
 	out := make([]scoping.ObjectID, 0, s.Rows.Len())
 	for o := range s.Rows.Objects() {
@@ -243,7 +245,7 @@ func (s *State) Objects() []scoping.ObjectID {
 	return out
 }
 
-// Doubts gives the open intents in order of their ids.
+// Doubts returns the open intents in order of their ids.
 func (s *State) Doubts() []*Open {
 	ids := make([]string, 0, len(s.Intents))
 	for id := range s.Intents {
@@ -257,8 +259,8 @@ func (s *State) Doubts() []*Open {
 	return out
 }
 
-// OwnerOfRecord derives who wrote a feature of an object last, as transfers since then have it (rule L1). It is unknown for an
-// object without a record (rule L2).
+// OwnerOfRecord returns the engine that wrote a feature of an object last, as transfers since then have it (rule L1); false without a record (rule
+// L2).
 func (s *State) OwnerOfRecord(o scoping.ObjectID, f scoping.Feature) (string, bool) {
 	r := s.Rows.Get(o)
 	if r == nil {
@@ -282,7 +284,7 @@ func ownerAfter(l *Last, r *Row, f scoping.Feature, ts []scoping.Transfer) strin
 	return owner
 }
 
-// Unlinkable says whether a cloud object is tied to another row than o, one that still needs it (rule J2).
+// Unlinkable returns the object of another row than o's that a cloud object is linked with, which keeps it from being joined (rule J2).
 func (s *State) Unlinkable(c cloud.Object, o scoping.ObjectID) (scoping.ObjectID, bool) {
 	other, ok := s.Rows.linked(c.ID)
 	if !ok || other == o {

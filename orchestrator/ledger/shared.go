@@ -12,7 +12,7 @@ type shared struct {
 	lists  numbered[[]string]
 	chains numbered[[]scoping.GUID]
 	key    []byte
-	wide   map[scoping.ObjectID]*Links // many links, by whose they are; not to be changed
+	wide   map[scoping.ObjectID]*Links // large sets of links, by object; not to be changed
 }
 
 // numbered gives equal values one number.

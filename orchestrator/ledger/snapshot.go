@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// SnapshotPart is a piece of a whole ledger as it was after record Seq. All pieces stand in the log one after the other, appended in one step; folding passes over them. A
-// log whose first records were pruned is folded from them.
+// SnapshotPart is a piece of a whole ledger as it was after record Seq. The pieces follow each other in the log, appended in one step, and folding
+// skips them. A log whose first records were pruned is folded from them.
 type SnapshotPart struct {
 	Seq   uint64 `json:"seq"`
 	Part  int    `json:"part"` // from 1
@@ -18,10 +18,10 @@ type SnapshotPart struct {
 	Text  []byte `json:"text"` // of the compressed ledger
 }
 
-// partSize is how much of a compressed ledger one record holds.
+// partSize is the number of bytes of a compressed ledger in one record.
 const partSize = 1 << 20
 
-// snapshotVersion is the format of what a snapshot holds: a checkpoint of version 1, with the rows in its head.
+// snapshotVersion is the format inside a snapshot: a checkpoint of version 1, with the rows in its head.
 const snapshotVersion = 1
 
 // Snapshot returns the records that hold the whole ledger.
@@ -53,7 +53,8 @@ type Snapshots struct {
 	of    SnapshotPart // the last piece
 }
 
-// Take takes the next record of the log, and reports whether the snapshot is whole with it. A record that does not continue it is an error that matches ErrRecord.
+// Take takes the next record of the log, and reports whether the snapshot is complete with it. A record that does not continue it is an error that
+// matches ErrRecord.
 func (x *Snapshots) Take(r Record) (whole bool, err error) {
 	p := r.Snapshot
 	if r.Type != SnapshotType || p == nil || p.Part != len(x.parts)+1 || p.Part > p.Parts || p.Part > 1 && (p.Seq != x.of.Seq || p.Parts != x.of.Parts) {
@@ -63,7 +64,7 @@ func (x *Snapshots) Take(r Record) (whole bool, err error) {
 	return p.Part == p.Parts, nil
 }
 
-// Ledger returns the ledger of a snapshot that is whole. Nothing of it is on a shelf: its first checkpoint stores all of it.
+// Ledger returns the ledger of a complete snapshot. Nothing of it is on a shelf: its first checkpoint stores all of it.
 func (x *Snapshots) Ledger() (*State, error) {
 	z, err := gzip.NewReader(bytes.NewReader(slices.Concat(x.parts...)))
 	if err != nil {

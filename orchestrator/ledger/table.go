@@ -11,27 +11,27 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Table holds the rows of a ledger by object. Readers see no more of it than its methods, so that its layout can change. It is guarded as the ledger
-// that it belongs to is; rows that it returns are not to be changed, nor kept across a Fold.
+// Table holds the rows of a ledger by object. The ledger's lock guards it; rows that it returns must not be changed, nor kept across a Fold.
 //
-// Rows are kept packed; one that a fold changes is unpacked until the fold ends.
+// Rows are kept packed; a row that a fold changes is unpacked until the fold ends.
 //
-// A table is whole, or it takes rows from a shelf when they are asked for first: then a row that cannot be read counts as absent, and State.Err says so.
+// A table is whole, or it reads rows from a shelf when they are first asked for: then a row that cannot be read counts as absent, and State.Err
+// returns the error.
 type Table struct {
 	packed  scoping.ByObject[string]  // "": dropped, or not on the shelf
-	open    map[scoping.ObjectID]*Row // those that the fold under way changes
+	open    map[scoping.ObjectID]*Row // rows that the fold under way changes
 	size    int                       // rows in packed
-	counts  map[scoping.Kind]int      // of those, in state Live
+	counts  map[scoping.Kind]int      // rows in state Live, by kind
 	links   tied
-	changed map[scoping.ObjectID]bool // since they were saved last
-	unlinks map[string]bool           // links that ended since then
+	changed map[scoping.ObjectID]bool // since the last checkpoint
+	unlinks map[string]bool           // links that ended since the last checkpoint
 	shelf   Shelf                     // nil: the table is whole
 	live    map[scoping.Kind]int      // rows in state Live, as the shelf has them
 	shared  shared
-	news    changes.Set[scoping.ObjectID] // see State.Changed
+	touched changes.Set[scoping.ObjectID] // see State.Changed
 
 	moved   changes.Set[scoping.ObjectID] // since transit was brought up to date
-	transit map[scoping.ObjectID]struct{} // see InTransit; nil: nobody asked yet
+	transit map[scoping.ObjectID]struct{} // see InTransit; nil: not asked for yet
 	err     error
 }
 
@@ -53,7 +53,7 @@ func (t *Table) Get(o scoping.ObjectID) *Row {
 	return r
 }
 
-// Has reports whether an object has a row. A row that is here is not unpacked for it.
+// Has reports whether an object has a row, without unpacking it.
 func (t *Table) Has(o scoping.ObjectID) bool {
 	if packed, known := t.packed.Get(o); t.open[o] == nil && (known || t.shelf == nil) {
 		return packed != ""
@@ -61,7 +61,7 @@ func (t *Table) Has(o scoping.ObjectID) bool {
 	return t.Get(o) != nil
 }
 
-// unpack returns a row of packed; nil for none.
+// unpack returns a packed row; nil for none.
 func (t *Table) unpack(o scoping.ObjectID, packed string) *Row {
 	if packed == "" {
 		return nil
@@ -94,7 +94,7 @@ func decodeRow(o scoping.ObjectID, b []byte) (*Row, error) {
 	return &r, nil
 }
 
-// take puts in what is stored; that is no change.
+// take stores a row without noting a change.
 func (t *Table) take(o scoping.ObjectID, r *Row) {
 	packed := ""
 	if r != nil {
@@ -113,14 +113,14 @@ func (t *Table) take(o scoping.ObjectID, r *Row) {
 	t.tally(packed, 1)
 }
 
-// link lets a row be found by its cloud object.
+// link indexes a row by its cloud object.
 func (t *Table) link(r *Row) {
 	if r.CloudID != "" {
 		t.links.put(r.CloudID, r.Object)
 	}
 }
 
-// tally counts a packed row in or out.
+// tally adds a packed row to the counts, or subtracts it.
 func (t *Table) tally(packed string, by int) {
 	if packed == "" {
 		return
@@ -131,8 +131,8 @@ func (t *Table) tally(packed string, by int) {
 	}
 }
 
-// settle packs what a fold changed.
-func (t *Table) settle() error {
+// pack packs the rows that a fold changed.
+func (t *Table) pack() error {
 	for o, r := range t.open {
 		t.take(o, r)
 	}
@@ -140,17 +140,17 @@ func (t *Table) settle() error {
 	if t.shelf == nil {
 		return t.err
 	}
-	return nil // of a shelf, whoever looks asks for the error
+	return nil // with a shelf the caller asks Err
 }
 
-// fail remembers the first row that could not be read.
+// fail keeps the first error.
 func (t *Table) fail(err error) {
 	if t.err == nil {
 		t.err = err
 	}
 }
 
-// whole takes every row that is still on the shelf only.
+// whole reads every row that is only on the shelf.
 func (t *Table) whole() {
 	if t.shelf == nil {
 		return
@@ -174,7 +174,7 @@ func (t *Table) whole() {
 	}
 	for o, packed := range t.packed.All() {
 		if packed == "" && !t.changed[o] {
-			t.packed.Delete(o) // asked for in vain
+			t.packed.Delete(o) // asked for, and not on the shelf
 		}
 	}
 	t.shelf = nil
@@ -197,7 +197,7 @@ func (t *Table) All() iter.Seq2[scoping.ObjectID, *Row] {
 	}
 }
 
-// Objects yields the object of every row, in no order. No row is unpacked for it.
+// Objects yields the object of every row, in no order, without unpacking.
 func (t *Table) Objects() iter.Seq[scoping.ObjectID] {
 	return func(yield func(scoping.ObjectID) bool) {
 		t.whole()
@@ -229,7 +229,7 @@ func (t *Table) InTransit() []scoping.ObjectID {
 	return slices.SortedFunc(maps.Keys(t.transit), scoping.ObjectID.Compare)
 }
 
-// inTransit reports whether an object's row is in transit. A row that is here is not unpacked for it.
+// inTransit reports whether an object's row is in transit, if possible without unpacking it.
 func (t *Table) inTransit(o scoping.ObjectID) bool {
 	if packed, known := t.packed.Get(o); known && t.open[o] == nil {
 		if packed == "" {
@@ -242,7 +242,7 @@ func (t *Table) inTransit(o scoping.ObjectID) bool {
 	return r != nil && r.Transit != nil
 }
 
-// Live counts the rows that are live in the tenant, by kind, without reading those that nobody asked for.
+// Live returns the number of rows in state Live, by kind, without reading rows from the shelf.
 func (t *Table) Live() map[scoping.Kind]int {
 	out := map[scoping.Kind]int{}
 	if t.shelf == nil {
@@ -274,7 +274,7 @@ func (r *Row) count(to map[scoping.Kind]int, by int) {
 	}
 }
 
-// linked returns the object that a cloud object is tied to.
+// linked returns the object that a cloud object is linked with.
 func (t *Table) linked(cloudID string) (scoping.ObjectID, bool) {
 	if o, ok := t.links.get(cloudID); ok || t.shelf == nil {
 		return o, ok
@@ -295,7 +295,7 @@ func (t *Table) linked(cloudID string) (scoping.ObjectID, bool) {
 	return o, r != nil && r.CloudID == cloudID
 }
 
-// change returns a row that is about to be changed, nil if there is none. Only folds change rows.
+// change returns a row for changing, nil if there is none. Only folds change rows.
 func (t *Table) change(o scoping.ObjectID) *Row {
 	r := t.Get(o)
 	if r != nil {
@@ -314,7 +314,7 @@ func (t *Table) begin(r *Row) {
 }
 
 func (t *Table) note(o scoping.ObjectID) {
-	t.news.Note(o)
+	t.touched.Note(o)
 	t.moved.Note(o)
 	if t.changed == nil {
 		t.changed = map[scoping.ObjectID]bool{}
@@ -329,7 +329,7 @@ func (t *Table) put(r *Row) {
 	t.note(r.Object)
 }
 
-// drop removes a row. Its link has gone to another one.
+// drop removes a row whose link another one took over.
 func (t *Table) drop(o scoping.ObjectID) {
 	delete(t.open, o)
 	delete(t.shared.wide, o)
@@ -337,7 +337,7 @@ func (t *Table) drop(o scoping.ObjectID) {
 	t.note(o)
 }
 
-// tie moves the link of a cloud object to a row, away from the one that the row had before.
+// tie links a row with a cloud object in place of its former one.
 func (t *Table) tie(r *Row, cloudID string) {
 	if r.CloudID != "" {
 		t.links.drop(r.CloudID)
@@ -366,7 +366,7 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 	return t.err
 }
 
-// MarshalJSON implements json.Marshaler: a whole ledger as one value, for comparing. Checkpoints keep rows apart.
+// MarshalJSON implements json.Marshaler: the whole table as one value, for comparison. Checkpoints store each row by itself.
 func (t *Table) MarshalJSON() ([]byte, error) {
 	return json.Marshal(maps.Collect(t.All()))
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// tied says which object each linked cloud object is tied to. There are as many as rows: cloud ids are GUIDs as a rule, and are kept as such.
+// tied maps linked cloud objects to their objects. It is as large as the table: cloud ids are GUIDs as a rule, and are kept as such.
 type tied struct {
 	directories numbered[string]
 	key         []byte
 	byGUID      map[scoping.GUID]end
-	byText      map[string]scoping.ObjectID // of ids that are none
+	byText      map[string]scoping.ObjectID // of ids that are not GUIDs
 }
 
-// end is an object, in which its directory is a number.
+// end is an object with its directory as a number.
 type end struct {
 	guid      scoping.GUID
 	directory uint32

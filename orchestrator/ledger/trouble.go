@@ -8,20 +8,20 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Part is one part of what a proposal wants that could not be written, set apart so that the rest is: an attribute, the other end of a
-// reference, or the whole write.
+// Part is a part of a proposal that could not be written, set apart so that the rest is: an attribute, the other end of a reference, or the whole
+// write.
 type Part struct {
 	What   string `json:"what,omitempty"` // the attribute's name, the end's cloud id, "" for the whole
-	Want   string `json:"want,omitempty"` // digest of what it should be: another value is tried at once
+	Want   string `json:"want,omitempty"` // digest of the wanted value: another value is tried at once
 	Code   string `json:"code"`
 	Reason string `json:"reason,omitempty"`
-	Holder string `json:"holder,omitempty"` // the tenant object that holds the value
+	Holder string `json:"holder,omitempty"` // the tenant object that has the value
 }
 
-// Same reports whether two parts are of the same attribute, end or write, and of the same value.
+// Same reports whether two parts are the same attribute, end or write, with the same value.
 func (p Part) Same(o Part) bool { return p.What == o.What && p.Want == o.Want }
 
-// Pair names what was wanted and what the tenant showed where it differed, by their digests.
+// Pair is a change by digests: the wanted values, and the differing ones that the tenant had.
 type Pair struct {
 	Want  string `json:"want"`
 	Have  string `json:"have"`
@@ -34,26 +34,26 @@ type Written struct {
 	At   []int64 `json:"at"` // Unix ms
 }
 
-// Trouble is what is remembered of a key whose writes are refused, or do not last (rule S10). It is never derived from comparison.
+// Trouble is what is remembered of a key whose writes are refused or do not last (rule S10). Comparison never yields it.
 type Trouble struct {
-	Parts []Part `json:"parts,omitempty"` // what was refused last
+	Parts []Part `json:"parts,omitempty"` // the last refusals
 	Count int    `json:"count,omitempty"` // attempts with the same refusal
 	First int64  `json:"first,omitempty"` // Unix ms
 	Last  int64  `json:"last,omitempty"`
 	Next  int64  `json:"next,omitempty"` // not tried again before, unless it changes or a person asks
 
 	Want    string    `json:"want,omitempty"`    // digest of what was written
-	Written []Written `json:"written,omitempty"` // over what, and when, within [Window]
-	NotKept []string  `json:"notKept,omitempty"` // over what it is not written any more: the tenant, or somebody in it, takes it back each time
+	Written []Written `json:"written,omitempty"` // by overwritten values, when, within [Window]
+	NotKept []string  `json:"notKept,omitempty"` // overwritten values that it is not written over any more, because the tenant has them back each time
 }
 
-// MaxWrites is how often the same value is written over the same other value within [Window] before the tenant is taken not to keep it.
+// MaxWrites is how often the same value is written over the same other value within [Window] before it counts as not kept by the tenant.
 const MaxWrites = 3
 
-// maxHaves bounds how many values of others are remembered for one key.
+// maxHaves bounds how many overwritten values are remembered for one key.
 const maxHaves = 4
 
-// The pauses after refusals: the first two attempts follow with the next runs, for what a run just made may need a moment to show.
+// The pauses after refusals. The first two attempts have none: what a run just made may need a moment to show.
 const (
 	freeAttempts = 2
 	firstPause   = 5 * time.Minute
@@ -73,7 +73,7 @@ func pauseAfter(count int) time.Duration {
 	return p
 }
 
-// Waits reports whether a part was refused and is not to be tried yet.
+// Waits reports whether a part was refused and its pause is not over, and returns the refusal.
 func (t *Trouble) Waits(p Part, now int64) (Part, bool) {
 	if t == nil || t.Next <= now {
 		return Part{}, false
@@ -81,7 +81,7 @@ func (t *Trouble) Waits(p Part, now int64) (Part, bool) {
 	return t.Refused(p)
 }
 
-// Refused returns the refusal of a part as it was last tried.
+// Refused returns the last refusal of a part.
 func (t *Trouble) Refused(p Part) (Part, bool) {
 	if t == nil {
 		return Part{}, false
@@ -92,7 +92,7 @@ func (t *Trouble) Refused(p Part) (Part, bool) {
 	return Part{}, false
 }
 
-// Lost reports whether writing want over have has not lasted, so that it is left alone.
+// Lost reports whether writing a pair has not lasted, so that it is not written any more.
 func (t *Trouble) Lost(p Pair, now int64) bool {
 	if t == nil || t.Want != p.Want {
 		return false
@@ -112,7 +112,7 @@ func within(at []int64, now int64) []int64 {
 	return slices.DeleteFunc(slices.Clone(at), func(x int64) bool { return x <= now-Window.Milliseconds() })
 }
 
-// refused takes in that parts were tried and refused.
+// refused notes that parts were tried and refused.
 func (t *Trouble) refused(at int64, parts []Part) {
 	if !slices.ContainsFunc(parts, func(p Part) bool { return slices.ContainsFunc(t.Parts, p.Same) }) {
 		t.Count, t.First = 0, at
@@ -141,7 +141,7 @@ func (t *Trouble) wrote(at int64, p Pair) {
 	t.Written[i].At = append(within(t.Written[i].At, at), at)
 }
 
-// lost notes that a pair is left alone from now on.
+// lost notes that a pair is not written any more.
 func (t *Trouble) lost(p Pair) {
 	if t.Want != p.Want {
 		t.Want, t.Written, t.NotKept = p.Want, nil, nil
@@ -151,7 +151,7 @@ func (t *Trouble) lost(p Pair) {
 	}
 }
 
-// ends returns from when on there is nothing worth remembering, if nothing else happens.
+// ends returns the time after which nothing of it is worth remembering, if nothing else happens.
 func (t *Trouble) ends() int64 {
 	if len(t.Parts) > 0 || len(t.NotKept) > 0 {
 		return math.MaxInt64
@@ -165,12 +165,12 @@ func (t *Trouble) ends() int64 {
 	return end
 }
 
-// TroubleOf returns what is remembered of a key in trouble, nil for others. A change of it changes nothing.
+// TroubleOf returns what is remembered of a key, or nil. Changing the result has no effect.
 func (s *State) TroubleOf(k Key) *Trouble {
 	return s.Troubles.one(k.Object, k.Feature)
 }
 
-// Unkept returns the digest of what is not written any more for a key since it does not last; "" where nothing is.
+// Unkept returns the digest of the values that are not written any more for a key because they do not last; "" if there are none.
 func (s *State) Unkept(k Key) string {
 	if !s.Troubles.kept(k.Object).lost {
 		return ""
@@ -181,7 +181,7 @@ func (s *State) Unkept(k Key) string {
 	return ""
 }
 
-// trouble lets f change what is remembered of a key.
+// trouble calls f to change what is remembered of a key.
 func (s *State) trouble(k Key, f func(*Trouble)) {
 	fs := s.Troubles.get(k.Object)
 	if fs == nil {
@@ -194,7 +194,7 @@ func (s *State) trouble(k Key, f func(*Trouble)) {
 	s.Troubles.put(k.Object, fs)
 }
 
-// troubled folds what a decision says of trouble.
+// troubled folds a decision's parts and pair.
 func (s *State) troubled(k Key, r Record) {
 	switch {
 	case len(r.Parts) > 0:
@@ -208,7 +208,7 @@ func (s *State) troubled(k Key, r Record) {
 	}
 }
 
-// InTrouble lists the keys of which trouble is remembered, in order.
+// InTrouble returns the keys with troubles, in order.
 func (s *State) InTrouble() []Key {
 	var out []Key
 	for o, fs := range s.Troubles.all {

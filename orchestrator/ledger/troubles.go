@@ -9,24 +9,24 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// troubleSection is where troubles are kept, by object.
+// troubleSection is the shelf's section of troubles, by object.
 const troubleSection = "troubles"
 
-// Troubles is what is remembered of keys whose writes are refused or do not last (rule S10), by object. Every write is counted there for a day, so that there may
-// be as many as rows: each object's are kept packed. Like rows they are read when they are asked for first where the ledger is only looked at.
+// Troubles is what is remembered of keys whose writes are refused or do not last (rule S10), by object. As every write is counted there for a day,
+// they may be as many as rows, and are kept packed. Like rows they are read from a shelf when first asked for, in a ledger for display.
 type Troubles struct {
 	of      scoping.ByObject[kept]
-	changed map[scoping.ObjectID]bool // since they were saved last
+	changed map[scoping.ObjectID]bool // since the last checkpoint
 	shelf   Shelf                     // nil: all are here
 	shared  shared
 	err     error
 }
 
-// kept is what is remembered of one object. The zero value: nothing, which the shelf may not know.
+// kept is what is remembered of one object. The zero value is nothing, which the shelf may not know yet.
 type kept struct {
 	packed string // its troubles by feature; "": none
-	ends   int64  // before this time none of them is over
-	lost   bool   // something of it does not last: few are, and it is asked of every key that is looked at
+	ends   int64  // none of them is over before this time
+	lost   bool   // a value of it does not last: rare, and asked of every compared key
 }
 
 // keep packs what is remembered of an object.
@@ -87,7 +87,7 @@ func (t *Troubles) kept(o scoping.ObjectID) kept {
 	return k
 }
 
-// fail remembers the first trouble with reading.
+// fail keeps the first error.
 func (t *Troubles) fail(err error) {
 	if t.err == nil {
 		t.err = err
@@ -124,12 +124,12 @@ func endOf(fs map[scoping.Feature]*Trouble) int64 {
 	return ends
 }
 
-// take puts in what is stored; that is no change.
+// take stores what is remembered of an object without noting a change.
 func (t *Troubles) take(o scoping.ObjectID, k kept) {
 	t.of.Put(o, k)
 }
 
-// put lets an object have these troubles, or none.
+// put replaces the troubles of an object.
 func (t *Troubles) put(o scoping.ObjectID, fs map[scoping.Feature]*Trouble) {
 	t.take(o, t.keep(fs))
 	t.note(o)
@@ -142,7 +142,7 @@ func (t *Troubles) drop(o scoping.ObjectID) {
 	}
 }
 
-// forget lets go of what is over of an object.
+// forget drops an object's troubles that are over.
 func (t *Troubles) forget(o scoping.ObjectID, now int64) {
 	fs, before := t.get(o), 0
 	before = len(fs)
@@ -152,7 +152,7 @@ func (t *Troubles) forget(o scoping.ObjectID, now int64) {
 	}
 }
 
-// forgetAll lets go of what is over, at the end of a run.
+// forgetAll drops all troubles that are over, at the end of a run.
 func (t *Troubles) forgetAll(now int64) {
 	t.whole()
 	for o, k := range t.of.All() {
@@ -169,7 +169,7 @@ func (t *Troubles) note(o scoping.ObjectID) {
 	t.changed[o] = true
 }
 
-// whole takes everything that is still on the shelf only.
+// whole reads everything that is only on the shelf.
 func (t *Troubles) whole() {
 	s := t.shelf
 	if s == nil {
@@ -195,7 +195,7 @@ func (t *Troubles) whole() {
 	}
 }
 
-// all yields the objects of which something is remembered, in no order.
+// all yields the objects with troubles, in no order.
 func (t *Troubles) all(yield func(scoping.ObjectID, map[scoping.Feature]*Trouble) bool) {
 	t.whole()
 	for o, k := range t.of.All() {
@@ -253,7 +253,7 @@ func (t *Troubles) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON implements json.Marshaler: all of them as one value, for comparing. Checkpoints keep them apart.
+// MarshalJSON implements json.Marshaler: all of them as one value, for comparison. Checkpoints store each by itself.
 func (t *Troubles) MarshalJSON() ([]byte, error) {
 	all := map[scoping.ObjectID]map[scoping.Feature]*Trouble{}
 	maps.Insert(all, t.all)

@@ -76,8 +76,8 @@ func (v *View) ChooseAlso(ctx context.Context, choices []scoping.Choice) error {
 	return v.Choose(ctx)
 }
 
-// FrozenGroup is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it (rule T3).
-type FrozenGroup struct {
+// PinnedGroup is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it (rule T3).
+type PinnedGroup struct {
 	Group       scoping.ObjectID
 	Name        string // its DN, as last seen
 	Why         string // census.Vanished or census.Emptied
@@ -86,19 +86,19 @@ type FrozenGroup struct {
 }
 
 // Chooses reports whether a scope is about objects that the group's members are.
-func (f FrozenGroup) Chooses(s scoping.Scope) bool {
+func (f PinnedGroup) Chooses(s scoping.Scope) bool {
 	return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return slices.Contains(s.With, c.ID) })
 }
 
 // Left reports whether a partition does not ask for the group any more.
-func (f FrozenGroup) Left(p *scoping.Partition) bool {
+func (f PinnedGroup) Left(p *scoping.Partition) bool {
 	return !slices.ContainsFunc(p.Choices(f.Group.Directory), func(x scoping.Choice) bool {
 		return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return c.ID == x.ID })
 	})
 }
 
 // String returns what is wrong and how it is fixed.
-func (f FrozenGroup) String() string {
+func (f PinnedGroup) String() string {
 	chooses := "by whose members the policy chooses"
 	if len(f.Assignments) > 0 {
 		chooses = "by whose members assignment " + strings.Join(f.Assignments, ", ") + " chooses"
@@ -109,15 +109,15 @@ func (f FrozenGroup) String() string {
 	return fmt.Sprintf("group %s, %s, has no members any more: nobody's engine changes because of that. Give it members again, or plan a policy without the assignment if everybody is to leave it", f.Name, chooses)
 }
 
-// Frozen returns the groups whose members are not looked at any more, in order.
-func (v *View) Frozen() []FrozenGroup {
+// Pinned returns the groups whose members are not looked at any more, in order.
+func (v *View) Pinned() []PinnedGroup {
 	p := v.gate.Authority().Partition
 	if p == nil {
 		return nil
 	}
-	var out []FrozenGroup
-	for _, f := range v.census.Frozen() {
-		g := FrozenGroup{Group: f.Group, Name: f.Name, Why: f.Why, Assignments: []string{}}
+	var out []PinnedGroup
+	for _, f := range v.census.Pinned() {
+		g := PinnedGroup{Group: f.Group, Name: f.Name, Why: f.Why, Assignments: []string{}}
 		for _, c := range p.Choices(f.Group.Directory) {
 			if slices.Contains(f.Choices, c.ID) {
 				g.Choices = append(g.Choices, c)

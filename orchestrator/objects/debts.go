@@ -35,7 +35,7 @@ func (v *View) Unsettled(scopes []scoping.Scope) (ids []scoping.ObjectID) {
 	debts := v.Owed()
 	v.gate.Read(func(s *ledger.State) {
 		for k, d := range debts {
-			if d.To != standing.Nobody && d.Code != standing.EndWaits && v.lies(scopes, k.Object, s.Rows.Get(k.Object)) {
+			if d.To != standing.OtherKey && d.Code != standing.EndWaits && v.lies(scopes, k.Object, s.Rows.Get(k.Object)) {
 				ids = append(ids, k.Object)
 			}
 		}

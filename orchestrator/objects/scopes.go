@@ -18,7 +18,7 @@ func (v *View) Pin(id scoping.ObjectID) (scoping.Pin, bool) {
 			return
 		}
 		o, known := t.Get(id.GUID)
-		if !known || o.Gone {
+		if !known || o.Deleted {
 			return
 		}
 		p, ok = scoping.Pin{GUID: id.GUID, DN: t.DN(id.GUID), Ancestors: t.Place(id.GUID).Ancestors}, true

@@ -173,8 +173,8 @@ func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collecto
 	if p == nil {
 		return
 	}
-	frozen := r.o.View.Frozen()
-	for _, f := range frozen {
+	pinned := r.o.View.Pinned()
+	for _, f := range pinned {
 		severity := wave.Blocker
 		if slices.ContainsFunc(w.Scopes(), f.Chooses) {
 			severity = wave.Warning // this wave may well be the fix
@@ -187,7 +187,7 @@ func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collecto
 			continue
 		}
 		if d.What == scoping.Vanished {
-			if slices.ContainsFunc(frozen, func(f objects.FrozenGroup) bool { return f.Group.GUID == d.GUID }) {
+			if slices.ContainsFunc(pinned, func(f objects.PinnedGroup) bool { return f.Group.GUID == d.GUID }) {
 				continue // said below, with its fix
 			}
 			c.add(wave.Blocker, codeVanished, "an OU of the policy is gone from the directory; nothing is deleted because of that: fix the policy", d.Was)
@@ -273,7 +273,7 @@ func (r *Planner) assessReferences(s *ledger.State, auth gate.Authority, w wave.
 
 // thawing turns what frozen groups say against a wave into warnings, if the plan's target does not ask for them any more.
 func (r *Planner) thawing(target *scoping.Partition, findings []wave.Finding) {
-	for _, f := range r.o.View.Frozen() {
+	for _, f := range r.o.View.Pinned() {
 		for i := range findings {
 			if x := &findings[i]; f.Left(target) && x.Code == codeChoosing+wave.Code(f.Why) && slices.Equal(x.Examples, []string{f.Name}) {
 				x.Severity = wave.Warning

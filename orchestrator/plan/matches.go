@@ -91,7 +91,7 @@ func (r *Planner) matched(ctx context.Context, l policy.MatchLine, anchors map[s
 	for _, name := range r.o.Census.Names() {
 		if l.DN.IsZero() {
 			r.o.Census.Tree(name, func(t *census.Tree) {
-				if o, ok := t.Get(l.GUID); ok && !o.Gone {
+				if o, ok := t.Get(l.GUID); ok && !o.Deleted {
 					out = append(out, scoping.ObjectID{Directory: name, GUID: l.GUID})
 				}
 			})

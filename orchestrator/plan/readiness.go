@@ -97,7 +97,7 @@ func (r *Planner) mark(ctx context.Context, x *assess.Situation) error {
 			note(*o.Record.Object, assess.Doubtful, "")
 		}
 		for _, k := range slices.SortedFunc(maps.Keys(owed), ledger.Key.Compare) {
-			if d := owed[k]; d.To != standing.Nobody && d.Code != standing.EndWaits && d.Code != standing.Unasked && d.Code != standing.InFlight {
+			if d := owed[k]; d.To != standing.OtherKey && d.Code != standing.EndWaits && d.Code != standing.Unasked && d.Code != standing.InFlight {
 				note(k.Object, assess.Unsettled, reasonOf(s, k, d))
 			}
 		}
@@ -131,7 +131,7 @@ func (r *Planner) markWaves(ctx context.Context, note func(scoping.ObjectID, ass
 // noteDrift notes where the directory is not as the policy in force says.
 func (r *Planner) noteDrift(p *scoping.Partition, x *assess.Situation) {
 	frozen := map[scoping.GUID]bool{}
-	for _, f := range r.o.View.Frozen() {
+	for _, f := range r.o.View.Pinned() {
 		frozen[f.Group.GUID] = true
 		x.General = append(x.General, assess.General{Code: assess.SelectorFrozen, Detail: f.String()})
 	}

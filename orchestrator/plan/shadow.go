@@ -83,7 +83,7 @@ func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID
 // than that, and people are told so (standing S5).
 func (r *Planner) behind(w wave.Wave, keys map[ledger.Key]bool) {
 	for k, d := range r.o.View.Owed() {
-		if d.News && d.Engine == w.From {
+		if d.Expected && d.Engine == w.From {
 			keys[k] = true
 		}
 	}

@@ -12,19 +12,19 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// manyUnasked is how many objects are asked for singly however few the others are (standing S2a).
+// manyUnasked is the number of unasked keys up to which they are always asked for singly (standing S2a).
 const manyUnasked = 1000
 
-// owed returns the keys for which an engine is to be asked, in order, without those of which it never said anything by its present rules where that is most of what
-// it owns: it has its first full run to make, or to make to its end. many says that there are such (standing S2a). What changed since it spoke does not count: it brings
-// that by itself.
+// owed returns the keys that an engine is to be asked for, in order. Keys without a claim by its present rules are left out if they are more than a
+// fifth of the ledger's rows, and many is true: the engine has its first full run still to make, or to finish (standing S2a). Objects that changed
+// since their claim do not count: the engine's next run reports them by itself.
 func (r *Runner) owed(name string, stream engine.Stream) (keys []ledger.Key, many bool) {
 	var unasked []ledger.Key
 	for k, d := range r.o.View.Owed() {
 		switch {
 		case engine.StreamOf(k.Feature) != stream:
 		case d.To != standing.Owner || d.Engine != name || d.Code == standing.Leaves:
-		case d.Code == standing.Unasked && !d.News:
+		case d.Code == standing.Unasked && !d.Expected:
 			unasked = append(unasked, k)
 		default:
 			keys = append(keys, k)
@@ -39,10 +39,10 @@ func (r *Runner) owed(name string, stream engine.Stream) (keys []ledger.Key, man
 	return keys, many
 }
 
-// maxRounds is how often a run asks for what is owed: what was made in the first round lets those go on that wait for it.
+// maxRounds is how often a run asks for what is owed: objects made in one round may settle others in the next.
 const maxRounds = 3
 
-// askOwed asks for what is owed by this engine and it did not speak of, and notes of what it was asked for and said nothing (standing S2a).
+// askOwed asks for the keys that are owed by this engine and that it did not mention, and notes those that it then said nothing about (standing S2a).
 func (c *conversation) askOwed(ctx context.Context) (answered bool, err error) {
 	asked := map[scoping.ObjectID]bool{}
 	for range maxRounds {
@@ -71,8 +71,8 @@ func (c *conversation) askOwed(ctx context.Context) (answered bool, err error) {
 	return true, nil
 }
 
-// able returns the keys whose features the engine has, and notes that of the others it never says anything: references follow a person or group to whoever owns
-// it, also to an engine that has none.
+// able returns the keys whose features the engine has, and notes that it never answers for the others: references follow an object to its owner, also
+// if that engine has no references.
 func (c *conversation) able(ctx context.Context, keys []ledger.Key) ([]ledger.Key, error) {
 	d, err := c.r.o.Engines.Describe(ctx, c.q.Engine)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *conversation) able(ctx context.Context, keys []ledger.Key) ([]ledger.Ke
 	return keys, c.session.Unable(ctx, without)
 }
 
-// owing returns the keys of which a debt of one kind is addressed to the engine, in order.
+// owing returns the keys with one kind of debt that the engine can end, in order.
 func (c *conversation) owing(code standing.Code) (keys []ledger.Key) {
 	for k, d := range c.r.o.View.Owed() {
 		if d.Code == code && d.Engine == c.q.Engine && engine.StreamOf(k.Feature) == c.q.Stream {
@@ -100,7 +100,7 @@ func (c *conversation) owing(code standing.Code) (keys []ledger.Key) {
 	return keys
 }
 
-// silent keeps what a complete full run said nothing of: it answers for everything in its scopes (standing S2a).
+// silent notes the keys that a complete full run did not mention, since such a run answers for everything in its scopes (standing S2a).
 func (c *conversation) silent(ctx context.Context) error {
 	keys, err := c.able(ctx, c.owing(standing.Unasked))
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *conversation) silent(ctx context.Context) error {
 	return c.session.Silent(ctx, keys)
 }
 
-// claims carries out, on the owner's behalf, the deletes that the census saw and the engine did not propose (rule P4). They are judged with the
+// claims proposes, on the owner's behalf, deletes that the census saw and the engine did not propose (rule P4). They are judged together with the
 // run's own.
 func (c *conversation) claims(ctx context.Context) error {
 	died := c.owing(standing.Died)
@@ -118,7 +118,7 @@ func (c *conversation) claims(ctx context.Context) error {
 		for _, k := range died {
 			row := led.Rows.Get(k.Object)
 			if j, said := c.session.Said(k); row == nil || said && j.Outcome != engine.Stale {
-				continue // stale: it died where the engine has no grant, and the host is as fresh as can be
+				continue // stale: the object was deleted where the engine has no grant, and the host's proposal is not stale
 			}
 			ps = append(ps, engine.Proposal{Object: k.Object, Kind: row.Kind, Name: row.Name, Feature: k.Feature, Want: engine.Gone})
 		}
@@ -131,7 +131,7 @@ func (c *conversation) claims(ctx context.Context) error {
 	return nil
 }
 
-// farewells asks the old owner for the last values of what left for where no engine writes (rules T2, T4).
+// farewells asks the former owner for the last values of objects that moved to where no engine writes (rules T2, T4).
 func (c *conversation) farewells(ctx context.Context, out *Report) error {
 	leaving := map[scoping.ObjectID]bool{}
 	var ids []scoping.ObjectID
@@ -166,7 +166,8 @@ func (c *conversation) farewells(ctx context.Context, out *Report) error {
 	return nil
 }
 
-// unclaimed lists what the engine owns and, in a full run, did not propose; and what is in transit to it and was not claimed (rules P4, T1).
+// unclaimed lists the objects that the engine owns and did not propose in a full run, and those in transit to it that it did not claim (rules P4,
+// T1).
 func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bool, out *Report) error {
 	if !complete {
 		return nil
@@ -189,12 +190,12 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 			switch {
 			case row.Transit != nil && row.Transit.To == c.q.Engine:
 				if j, said := c.session.Said(k); said && j.Want == engine.Present && j.Outcome != engine.Stale {
-					continue // it claims the object: what keeps that from settling, such as a held write, stands in its answer
+					continue // it claims the object: what keeps the key from being settled, such as a held write, is in its answer
 				} else if !said && debts[k].Code == standing.Differs {
-					continue // it did so in an earlier run, and is not asked again
+					continue // it claimed the object in an earlier run, and is not asked again
 				}
 				t := *row.Transit
-				if t.Runs++; t.Runs > 2 { // that was told
+				if t.Runs++; t.Runs > 2 { // it was reported
 					out.leave(sight.Name)
 					continue
 				}

@@ -7,8 +7,8 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// Beside does a run of an engine that is no conversation with it about a directory: f does the work and fills in the report. Such runs of one engine and stream go one after the other; tenant and
-// directories are looked at before, and the report is kept as every other.
+// Beside runs f as a run of an engine that is no conversation about a directory; f fills in the report. Such runs of one engine and stream follow
+// each other. Tenant and directories are read before, and the report is kept like every other.
 func (r *Runner) Beside(ctx context.Context, name string, stream engine.Stream, o SyncOptions, f func(context.Context, *Report) error) (Report, error) {
 	out := Report{Engine: name, Stream: stream, Profile: engine.ProfileDelta, Errors: []Problem{}, Findings: []Problem{}}
 	l := r.lock(keyOf(name, stream))

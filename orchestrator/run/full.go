@@ -14,14 +14,14 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Fingerprints tells what an engine is configured with beside what it says of itself; an Engines may be one.
+// Fingerprints is implemented by Engines that know the engines' configuration.
 type Fingerprints interface {
 	// Settings returns the engine's settings, as JSON with ordered keys.
 	Settings(name string) []byte
 }
 
-// rulesOf returns the fingerprint of everything that makes an engine's values, or lets the host change them: the engine's kind, version, features and
-// mapping, its settings, the tenant's verified domains, and the policy's rules for sign-in names and of what is managed.
+// rulesOf returns the fingerprint of everything that determines an engine's values: its kind, version, features, mapping and settings, the tenant's
+// verified domains, and the policy's rules for sign-in names and managed attributes.
 func (r *Runner) rulesOf(ctx context.Context, name string) (string, error) {
 	d, err := r.o.Engines.Describe(ctx, name)
 	if err != nil {
@@ -50,8 +50,8 @@ func (r *Runner) rulesOf(ctx context.Context, name string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// fullDue returns why an engine's next run is to be a full one; empty: it need not be. every is how old the last one may become; 0: however old. A full run
-// that was not complete does not count, so one that is broken off is due again.
+// fullDue returns why an engine's next run is to be a full one, or "". every is the greatest age of the last one; 0: any. Only complete full runs
+// count, so one that was interrupted is due again.
 func (r *Runner) fullDue(name, rules string, every time.Duration) string {
 	last := r.o.Notes.LastFull(name)
 	switch {
@@ -67,7 +67,7 @@ func (r *Runner) fullDue(name, rules string, every time.Duration) string {
 	return ""
 }
 
-// profile chooses the profile of a run for which none was asked. The rules that it returns are noted when the run is a complete full one.
+// profile chooses the profile of a run that asks for none. The caller stores the returned rules if the run is a complete full one.
 func (r *Runner) profile(ctx context.Context, name string, stream engine.Stream, o *SyncOptions) (rules string, err error) {
 	if rules, err = r.rulesOf(ctx, name); err != nil || o.Profile != "" {
 		return rules, err

@@ -12,7 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// keyOf names an engine's stream among notes and reports.
+// keyOf returns the key of an engine's stream for notes and reports.
 func keyOf(name string, stream engine.Stream) string {
 	return ledger.RunKey(name, scoping.Feature(stream))
 }
@@ -23,7 +23,7 @@ func (r *Runner) HandsOver(name string) bool {
 	return a.Partition != nil && a.Partition.On(scoping.PasswordHash) && len(passwordScopes(a.Grants(name))) > 0
 }
 
-// passwordScopes returns the scopes of those grants that passwords belong to.
+// passwordScopes returns the scopes of those grants that include passwords.
 func passwordScopes(grants []engine.Grant) (scopes []scoping.Scope) {
 	for _, g := range grants {
 		if g.Mode != engine.ModeNone && g.Scope.Writes(scoping.User, scoping.PasswordHash) {
@@ -33,8 +33,8 @@ func passwordScopes(grants []engine.Grant) (scopes []scoping.Scope) {
 	return scopes
 }
 
-// Passwords lets an engine hand over the passwords that it owns and the tenant does not have: what changed, or with ProfileFull all, and then what is owed. It runs
-// beside other runs of the engine. Of an engine that has no passwords nothing is reported.
+// Passwords lets an engine hand over the passwords that it owns and the tenant does not have: changed ones, or all with ProfileFull, and then what is
+// owed. It may run beside other runs of the engine. For an engine without passwords the report is empty.
 func (r *Runner) Passwords(ctx context.Context, name string, o SyncOptions) (out Report, err error) {
 	out = Report{Engine: name, Stream: engine.Passwords, Profile: o.Profile, Errors: []Problem{}, Findings: []Problem{}, Complete: true}
 	if !r.HandsOver(name) {
@@ -70,12 +70,12 @@ func (r *Runner) Passwords(ctx context.Context, name string, o SyncOptions) (out
 	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(ctx))
 }
 
-// LastPasswords returns an engine's last report of passwords, of whichever process; false: none is known.
+// LastPasswords returns an engine's last report about passwords, of any process; false: there is none.
 func (r *Runner) LastPasswords(name string) (Report, bool) {
 	return r.Last(keyOf(name, engine.Passwords))
 }
 
-// SyncAll is Sync, and after it Passwords, in one report. What is cut down to a part of a directory has no passwords.
+// SyncAll runs Sync and then Passwords, and returns one report. A run over a part of a directory has no passwords.
 func (r *Runner) SyncAll(ctx context.Context, name string, o SyncOptions) (Report, error) {
 	out, err := r.Sync(ctx, name, o)
 	if err != nil || o.Under != "" {
@@ -85,13 +85,13 @@ func (r *Runner) SyncAll(ctx context.Context, name string, o SyncOptions) (Repor
 	return out.with(p), err
 }
 
-// And adds to a report what a run did that was about others: objects of the tenant.
+// And adds the report of a run about other objects: those of the tenant.
 func (r Report) And(p Report) Report {
 	r.Read += p.Read
 	return r.with(p)
 }
 
-// with adds what a run of another stream did. An object that both wrote counts in both.
+// with adds the report of a run of another stream. An object that both wrote counts in both.
 func (r Report) with(p Report) Report {
 	for to, n := range map[*int]int{&r.Proposed: p.Proposed, &r.Applied: p.Applied, &r.Creates: p.Creates, &r.Updates: p.Updates, &r.Deletes: p.Deletes, &r.Shadowed: p.Shadowed, &r.Held: p.Held, &r.Deferred: p.Deferred,
 		&r.Released: p.Released, &r.Refused: p.Refused, &r.Failed: p.Failed} {
@@ -116,7 +116,7 @@ func (r *Runner) passwords(ctx context.Context, o SyncOptions, out *Report) erro
 		return err
 	}
 	answered := complete
-	if complete { // an engine that cannot read passwords is not asked for them one by one
+	if complete { // an engine that cannot read passwords is not asked for single ones
 		if answered, err = c.askOwed(ctx); err != nil {
 			return err
 		}
@@ -140,14 +140,14 @@ func (r *Runner) passwords(ctx context.Context, o SyncOptions, out *Report) erro
 	return nil
 }
 
-// resume tells a stream where its last complete run ended.
+// resume passes a stream the point where its last complete run ended.
 func (c *conversation) resume(q *engine.RunRequest) {
 	if q.Stream != engine.Objects && q.Profile == engine.ProfileDelta {
 		q.Since = c.r.o.Notes.Since(keyOf(c.q.Engine, q.Stream))
 	}
 }
 
-// decide lets the gate answer proposals.
+// decide lets the gate answer proposals, with a trace.
 func (c *conversation) decide(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
 	ctx, decided := c.r.trace(ctx, TraceGate, nil)
 	ds, err := c.propose(ctx, batch)
@@ -155,7 +155,7 @@ func (c *conversation) decide(ctx context.Context, batch []engine.Proposal) ([]e
 	return ds, err
 }
 
-// end lets the gate judge the run as a whole, and send what waited for its end.
+// end ends the session, with a trace: the gate judges the run as a whole, and sends what waited for its end.
 func (c *conversation) end(ctx context.Context, complete bool) (gate.Summary, error) {
 	ctx, ended := c.r.trace(ctx, TraceGate, nil)
 	sum, err := c.session.End(ctx, complete)
@@ -163,7 +163,7 @@ func (c *conversation) end(ctx context.Context, complete bool) (gate.Summary, er
 	return sum, err
 }
 
-// propose passes proposals to the session. Of passwords an engine proposes whatever changed in the directory: what is others' leaves no trace.
+// propose passes proposals to the session. A stream of passwords covers all changes of a directory; those of other engines' objects leave no record.
 func (c *conversation) propose(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
 	if c.q.Stream != engine.Passwords {
 		return c.session.Propose(ctx, batch)

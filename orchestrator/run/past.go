@@ -18,12 +18,12 @@ const (
 	EndedFailed     = "failed"
 )
 
-// Past is a run that ended, as the history tells it. Counts are those of its Report.
+// Past is a run in the history. Counts are those of its Report.
 type Past struct {
 	Engine   string        `json:"engine"`
 	Stream   engine.Stream `json:"stream,omitempty"`
 	Profile  string        `json:"profile"`
-	Began    int64         `json:"-"` // Unix ms; it is kept beside the rest
+	Began    int64         `json:"-"` // Unix ms; stored as the key
 	Millis   int64         `json:"durationMillis"`
 	Read     int           `json:"read"`
 	Creates  int           `json:"creates"`
@@ -33,12 +33,12 @@ type Past struct {
 	Held     int           `json:"held"`
 	Failed   int           `json:"failed"`
 	Result   string        `json:"result"`
-	Message  string        `json:"message,omitempty"` // what went wrong first
+	Message  string        `json:"message,omitempty"` // the first problem
 	Stopped  string        `json:"stopped,omitempty"` // why writing was stopped
 	By       string        `json:"by"`                // the person who started it, "wave ID" or "schedule"
 }
 
-// pastOf is what the history keeps of a run that began then.
+// pastOf returns the history's entry for a run.
 func pastOf(o SyncOptions, began, ended time.Time, x Report, err error) Past {
 	p := Past{Engine: x.Engine, Stream: x.Stream, Profile: cmp.Or(x.Profile, o.Profile, engine.ProfileDelta), Began: began.UnixMilli(), Millis: ended.Sub(began).Milliseconds(),
 		Read: x.Read, Creates: x.Creates, Updates: x.Updates, Deletes: x.Deletes, Restores: x.Restores, Held: x.Held, Failed: x.Failed,
@@ -66,8 +66,8 @@ func (r *Runner) keepPast(o SyncOptions, began time.Time, x Report, err error) {
 	}
 }
 
-// History returns runs that ended, newest first: of one engine, or of all if engine is empty; at most limit of them, or all that are known if limit is 0. What index
-// files that are made anew lose of it is lost.
+// History returns ended runs, newest first: of one engine, or of all if engine is empty; at most limit of them, or all known ones if limit is 0. It
+// is lost with the index files.
 func (r *Runner) History(ctx context.Context, engine string, limit int) ([]Past, error) {
 	runs, err := r.o.Notes.Runs(ctx)
 	if err != nil {

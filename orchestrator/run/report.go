@@ -14,14 +14,14 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Codes of problems and findings that no proposal was answered with; the others are the gate's, and those of engines.
+// Codes of problems and findings that are not answers of the gate or of engines.
 const (
 	codeFailed = "run-failed"       // the run as such
 	codeUnread = "directory-unread" // by the host
-	codeKept   = "references-kept"  // that others wrote
+	codeKept   = "references-kept"  // references that others wrote
 )
 
-// Problem is one object whose proposal did not settle.
+// Problem is one object that is not settled.
 type Problem struct {
 	Object  string `json:"object"`
 	Code    string `json:"code"`
@@ -50,17 +50,17 @@ type Report struct {
 	Unclaimed  int              `json:"unclaimed"`
 	Millis     int64            `json:"durationMillis"`
 	Errors     []Problem        `json:"errors"`
-	Findings   []Problem        `json:"findings"` // what a person should know, and need not be done about
+	Findings   []Problem        `json:"findings"` // what a person should know without having to act
 	Complete   bool             `json:"complete"`
 	At         int64            `json:"at"`                // Unix ms of its end
-	Stopped    string           `json:"stopped,omitempty"` // why writing is stopped, for all or some of what it would have written
+	Stopped    string           `json:"stopped,omitempty"` // why writing is stopped, for all or some of the run's objects
 	HeldSets   []string         `json:"heldSets,omitempty"`
 	Left       []string         `json:"unclaimedObjects,omitempty"`
 	ReadOnly   string           `json:"readOnly,omitempty"` // why nothing was written: the state waits for its activation
 	Judgements []gate.Judgement `json:"-"`                  // of what was judged in shadow
 }
 
-// FirstProblem returns what went wrong first, for one line.
+// FirstProblem returns the first problem as one line.
 func (r Report) FirstProblem() string {
 	if len(r.Errors) == 0 {
 		return "the engine did not say why"
@@ -76,16 +76,17 @@ func (r *Report) leave(name string) {
 	}
 }
 
-// gravity orders outcomes for the count of an object with several features.
-var gravity = map[engine.Outcome]int{engine.Failed: 9, engine.InDoubt: 8, engine.Held: 7, engine.Refused: 6, engine.Stale: 5, engine.Deferred: 5, engine.Parked: 5,
+// severity orders outcomes, for the count of an object with several features.
+var severity = map[engine.Outcome]int{engine.Failed: 9, engine.InDoubt: 8, engine.Held: 7, engine.Refused: 6, engine.Stale: 5, engine.Deferred: 5, engine.Parked: 5,
 	engine.Applied: 4, engine.Partial: 3, engine.Shadowed: 2, engine.Released: 1, engine.Unchanged: 0}
 
 // graver compares the outcomes of two judgements.
-func graver(a, b gate.Judgement) int { return cmp.Compare(gravity[a.Outcome], gravity[b.Outcome]) }
+func graver(a, b gate.Judgement) int { return cmp.Compare(severity[a.Outcome], severity[b.Outcome]) }
 
-// count adds a session's judgements, an object once. Of features alike in outcome the base feature speaks: a new user whose manager was set is a create.
+// count adds a session's judgements, each object once. Among features with equally grave outcomes the base feature counts: a new user whose manager
+// was set is a create.
 func (r *Report) count(sum gate.Summary) {
-	var worst *gate.Judgement // of the object whose features are looked at
+	var worst *gate.Judgement // of the present object
 	for j := range sum.All() {
 		switch {
 		case worst == nil:
@@ -114,7 +115,7 @@ func (r *Report) count(sum gate.Summary) {
 
 func (r *Report) add(j gate.Judgement) {
 	if j.Key.Feature == scoping.PasswordHash && j.Code == gate.CodeWaitsForBase {
-		return // of whom is not in the tenant, nothing is to be said
+		return // nothing to report about users that are not in the tenant
 	}
 	if j.Outcome == engine.Deferred && j.Code == gate.CodeStopped && r.ReadOnly == "" {
 		r.Stopped = j.Reason
@@ -141,7 +142,7 @@ func (r *Report) add(j gate.Judgement) {
 	case engine.Released:
 		r.Released++
 	case engine.Refused:
-		if j.Code == gate.CodeRejected { // by a person: as settled as what is as it should be
+		if j.Code == gate.CodeRejected { // by a person: counts as settled
 			r.Unchanged++
 			return
 		}
@@ -156,12 +157,12 @@ func (r *Report) add(j gate.Judgement) {
 	}
 }
 
-// maxProblems is how many objects a report names.
+// maxProblems is the most objects that a report names.
 const maxProblems = 200
 
 func (r *Report) note(j gate.Judgement) {
 	if j.Code == gate.CodeThreshold || j.Code == gate.CodeRejected {
-		return // the held set tells
+		return // the held set names it
 	}
 	switch j.Outcome {
 	case engine.Failed, engine.Held, engine.Refused, engine.InDoubt, engine.Stale:
@@ -177,7 +178,7 @@ func (r *Report) problem(j gate.Judgement) {
 	}
 }
 
-// report adds to a report what came of a conversation, with what a person should know and need not act on.
+// report adds a conversation's results to a report, with findings that need no action.
 func (c *conversation) report(out *Report) {
 	out.Judgements = c.Summary.Judgements
 	out.Errors = append(out.Errors, c.Problems...)
@@ -194,7 +195,7 @@ func (c *conversation) report(out *Report) {
 	}
 }
 
-// waiting adds what waits for a person and was not asked for in this run: it is as wrong as it was when that was found.
+// waiting adds objects that wait for a person and were not asked for in this run: their problem is unchanged.
 func (c *conversation) waiting(out *Report) {
 	var waits []ledger.Key
 	for k, d := range c.r.o.View.Owed() {
@@ -208,7 +209,7 @@ func (c *conversation) waiting(out *Report) {
 			code := gate.Code(s.Unsettled[k.Object][k.Feature].Reason)
 			row := s.Rows.Get(k.Object)
 			if row == nil || k.Feature != scoping.Base(row.Kind) || !code.WaitsForPerson() {
-				continue // references wait for their base, which tells
+				continue // references wait for the base feature, which is reported
 			}
 			out.Held++
 			if len(out.Errors) < maxProblems {
@@ -218,10 +219,10 @@ func (c *conversation) waiting(out *Report) {
 	})
 }
 
-// mostNames is how many objects one line of a report names.
+// mostNames is the most objects that one line of a report names.
 const mostNames = 5
 
-// few names the first of many cloud objects.
+// few returns the names of the first of many cloud objects.
 func (r *Runner) few(ids []string) string {
 	var names []string
 	for _, id := range ids[:min(len(ids), mostNames)] {
@@ -233,7 +234,7 @@ func (r *Runner) few(ids []string) string {
 	return strings.Join(names, ", ")
 }
 
-// heldOwners returns the open sets of owner changes that hold objects of an engine, with how many.
+// heldOwners returns the open sets of owner changes with objects of an engine, and the number of these objects.
 func (r *Runner) heldOwners(name string) (ids []string, objects int) {
 	auth := r.o.Gate.Authority()
 	for _, x := range r.o.View.Held() {

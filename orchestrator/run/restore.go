@@ -13,23 +13,23 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Restored is what came of bringing an object back from the tenant's deleted items.
+// Restored is the result of bringing an object back from the tenant's deleted items.
 type Restored struct {
 	Object  scoping.ObjectID
 	Name    string
 	Kind    scoping.Kind
 	CloudID string
-	Engine  string // that owns the object, and in whose name it was written
+	Engine  string // the object's owner, in whose name it was written
 	There   bool   // it was in the tenant already: nothing was written
 	Outcome engine.Outcome
 	Code    gate.Code
 	Reason  string
-	Report  Report // of the run; zero where there was none
+	Report  Report // zero if there was no run
 }
 
-// Restore brings the tenant object of a living directory object back from the tenant's deleted items: the object's owner is asked what it wants, and the gate decides and
-// writes as in every run. One that is there already is no error, so that repeating it after a crash is safe. What keeps it from coming back before anything is asked is a
-// problem.ErrNotBack.
+// Restore brings a directory object's tenant object back from the tenant's deleted items: the object's owner is asked what it wants, and the gate
+// decides and writes as in every run. An object that exists already is no error, so that repeating it after a crash is safe. A reason not to restore
+// that is known before the engine is asked is a problem.ErrNotBack.
 func (r *Runner) Restore(ctx context.Context, ref, by string) (Restored, error) {
 	if err := r.Prepare(ctx); err != nil {
 		return Restored{}, err
@@ -60,7 +60,7 @@ func (r *Runner) Restore(ctx context.Context, ref, by string) (Restored, error) 
 	return out, nil
 }
 
-// returning finds the object that a person means, its owner, and the deleted object of the tenant that would come back.
+// returning resolves the object that a person named, its owner, and the deleted object of the tenant that would come back.
 func (r *Runner) returning(ctx context.Context, ref string) (out Restored, back cloud.Object, err error) {
 	id, err := r.o.View.Find(ctx, ref)
 	if errors.Is(err, problem.ErrNotFound) {
@@ -100,7 +100,7 @@ func (r *Runner) returning(ctx context.Context, ref string) (out Restored, back 
 		return no("%s was made of tenant object %s, which is its authority: restore that in the tenant", out.Name, row.CloudID)
 	}
 	back, there, why := r.o.View.Deleted(id, sight.Kind, sight.Anchor, row)
-	if why != "" && r.o.Bin != nil { // the feed need not tell of what was made and deleted between two readings
+	if why != "" && r.o.Bin != nil { // the delta feed may omit an object that was made and deleted between two readings
 		if err := r.o.Bin(ctx, cloud.Key{Kind: sight.Kind, ID: back.ID, Anchor: sight.Anchor}); err != nil {
 			return out, back, err
 		}

@@ -1,8 +1,8 @@
-// Package run lets one engine run: it tells the engine what it may do and by which controllers it has to read, passes its proposals to a session of the gate,
-// asks for what has to be asked for again, carries out deletes that nobody proposed, and counts what came of it.
+// Package run carries out one run of one engine: it tells the engine its grants and the state of the directory that it has to read, passes its
+// proposals to a session of the gate, asks for what is owed, adds deletes that the engine did not propose, and counts the results.
 //
-// There is one conversation with an engine, however it comes about: Sync is a run over what the engine owns, Settle one about single objects, and Run whatever
-// waves and plans want to hear. An engine has one of them at a time; others wait.
+// There is one conversation with an engine, in three forms: Sync is a run over what the engine owns, Settle one about single objects, and Run is for
+// waves and plans. An engine has one conversation at a time; others wait.
 package run
 
 import (
@@ -27,19 +27,19 @@ import (
 
 // Engines runs engines.
 type Engines interface {
-	// Names gives the configured engines in order.
+	// Names returns the configured engines in order.
 	Names() []string
-	// Describe starts the engine if need be and gives its description.
+	// Describe returns the engine's description, and starts it if necessary.
 	Describe(ctx context.Context, name string) (engine.Description, error)
-	// Grant tells an engine what it may do. It need not be running.
+	// Grant tells an engine its grants. It need not be running.
 	Grant(ctx context.Context, name string, g []engine.Grant) error
 	// Run lets an engine run, as engine.Drive does: c is the host's side of the conversation.
 	Run(ctx context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error)
-	// Health gives what an engine last said of itself; false when it is not running.
+	// Health returns what an engine last reported about itself; false when it is not running.
 	Health(name string) (engine.Health, bool)
 }
 
-// Progress is one line about long work.
+// Progress is one line about a long operation.
 type Progress struct {
 	Engine string `json:"engine,omitempty"`
 	Wave   string `json:"wave,omitempty"`
@@ -49,7 +49,7 @@ type Progress struct {
 	Note   string `json:"note,omitempty"`
 }
 
-// Options are what a Runner is made of. All but Progress and Log are needed.
+// Options are what a Runner is made of. All but Progress and Log are required.
 type Options struct {
 	Gate    *gate.Gate
 	Census  *census.Census
@@ -58,22 +58,22 @@ type Options struct {
 	Notes   *reach.Notes
 	Engines Engines
 	Clock   gate.Clock
-	// Prepare brings the views of tenant and directories up to date. It goes on without directories that cannot be read now, and returns which.
+	// Prepare brings the views of tenant and directories up to date. It continues without directories that cannot be read now, and returns them.
 	Prepare func(context.Context) (*census.UnreadError, error)
-	// Seen is told that a person was shown what an engine would write over a state that waits for its activation.
+	// Seen is called after a person was shown what an engine would write over a state that waits for its activation.
 	Seen func(ctx context.Context, engine, by string, writes int) error
 	// Sweep compares everything, after each complete full run (standing S3).
 	Sweep func()
-	// Save keeps what may be lost but is slow to make again. Ease does so between two batches, where that became much.
+	// Save stores what is slow to compute again. Ease does so between two batches, if enough has changed.
 	Save, Ease func(context.Context) error
 
-	// Bin looks into the tenant's deleted items itself, and lets the view of the tenant show what is there; nil: that shows all of them.
+	// Bin reads an object from the tenant's deleted items into the view of the tenant; nil: the view has all of them.
 	Bin func(context.Context, cloud.Key) error
 
-	// Refused returns what the tenant does not take, and why; nil: it takes everything.
+	// Refused returns the features that the tenant does not take, and why; nil: it takes all.
 	Refused  func(context.Context) map[scoping.Feature]string
 	Progress func(Progress)
-	Trace    Trace // nil: nobody follows runs
+	Trace    Trace // may be nil
 	Log      func(msg string, args ...any)
 }
 
@@ -82,7 +82,7 @@ type Runner struct {
 	o Options
 
 	mu     sync.Mutex
-	locks  map[string]*sync.Mutex // one run per engine
+	locks  map[string]*sync.Mutex // by engine and stream: one run at a time
 	runs   uint64
 	totals map[string]*Totals // by engine and stream
 }
@@ -102,7 +102,7 @@ func (r *Runner) lock(name string) *sync.Mutex {
 	return r.locks[name]
 }
 
-// Number returns the number of a new run. Sessions of the gate that no engine speaks in have one too.
+// Number returns the number of a new run. Sessions of the gate without an engine have one too.
 func (r *Runner) Number() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,7 +127,7 @@ func (r *Runner) Capabilities(ctx context.Context) (map[string]scoping.EngineCap
 	return out, nil
 }
 
-// Grant tells every engine what it may do.
+// Grant tells every engine its grants.
 func (r *Runner) Grant(ctx context.Context) error {
 	a := r.o.Gate.Authority()
 	for _, n := range r.o.Engines.Names() {
@@ -138,7 +138,7 @@ func (r *Runner) Grant(ctx context.Context) error {
 	return nil
 }
 
-// ErrBusy is the error of a run that should not wait for another of its engine.
+// ErrBusy is the error of a Request with Try while the engine runs otherwise.
 var ErrBusy = errors.New("the engine is running")
 
 // Request is one conversation with one engine.
@@ -146,36 +146,36 @@ type Request struct {
 	Engine  string
 	Stream  engine.Stream
 	Profile string
-	Scopes  []scoping.Scope    // choices and all: the engine is asked for the subtrees that they lie in
-	Objects []scoping.ObjectID // of profile objects
+	Scopes  []scoping.Scope    // possibly with choices: the engine is asked for the subtrees around them
+	Objects []scoping.ObjectID // with ProfileObjects
 	Ceiling engine.Mode
-	Wave    string        // "": it is for none
-	Silent  bool          // nothing of it is recorded
+	Wave    string        // "": none
+	Silent  bool          // no record is written
 	Manages bool          // judgements name the attributes that the engine manages
-	Managed *gate.Managed // instead of what the policy in force lets engines manage, for plans; only with Silent
-	Phase   string        // under which its progress is told; "": it is not
-	Try     bool          // not to wait while the engine runs otherwise: ErrBusy
+	Managed *gate.Managed // in place of the managed attributes of the policy in force, for plans; only with Silent
+	Phase   string        // the phase of its progress; "": none is shown
+	Try     bool          // return ErrBusy instead of waiting for another run of the engine
 
 	asked    bool
 	farewell map[scoping.ObjectID]bool
 	returns  map[scoping.ObjectID]string // see gate.SessionOptions.Returns
 }
 
-// Heard is what came of a conversation.
+// Heard is the result of a conversation.
 type Heard struct {
 	Run      uint64
-	From     uint64 // the log number at its beginning
-	Complete bool   // the engine said everything that it had to say; if not, Summary is empty
+	From     uint64 // the log's last record at the beginning
+	Complete bool   // the engine finished; otherwise Summary is empty
 	Summary  gate.Summary
-	Problems []Problem // of which the engine told
+	Problems []Problem // reported by the engine
 
 	session *gate.Session
 }
 
-// Spoke reports whether the engine said something about a feature of an object.
+// Spoke reports whether the engine mentioned a feature of an object.
 func (h *Heard) Spoke(k ledger.Key) bool { return h.session.Seen(k) }
 
-// Run lets an engine speak under a ceiling and returns what the gate made of it.
+// Run lets an engine speak under a ceiling and returns the gate's answers.
 func (r *Runner) Run(ctx context.Context, q Request) (*Heard, error) {
 	l := r.lock(q.Engine)
 	if !q.Try {
@@ -197,17 +197,17 @@ func (r *Runner) Run(ctx context.Context, q Request) (*Heard, error) {
 	return &c.Heard, err
 }
 
-// conversation is one with one engine, while it goes on. The engine's lock is held.
+// conversation is a conversation in progress. The engine's lock is held.
 type conversation struct {
 	Heard
 	r    *Runner
 	q    Request
 	read int
 
-	since map[string][]byte // of a stream: where its next run goes on, by directory
+	since map[string][]byte // of a stream: where its next run begins, by directory
 }
 
-// begin opens a session; told hears how many proposals it has had, and may be nil.
+// begin opens a session; told, which may be nil, is called with the number of its proposals.
 func (r *Runner) begin(q Request, told func(int)) *conversation {
 	c := &conversation{r: r, q: q, Heard: Heard{Run: r.Number()}, since: map[string][]byte{}}
 	r.o.Gate.Read(func(s *ledger.State) { c.From = s.Seq })
@@ -216,7 +216,7 @@ func (r *Runner) begin(q Request, told func(int)) *conversation {
 	return c
 }
 
-// ask lets the engine run and passes its proposals to the session. It returns whether the engine said everything.
+// ask lets the engine run and passes its proposals to the session. It returns whether the engine finished.
 func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.ObjectID) (complete bool, err error) {
 	r := c.r
 	d, err := r.o.Engines.Describe(ctx, c.q.Engine)
@@ -253,7 +253,7 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 	complete = len(reports) > 0
 	for _, x := range reports {
 		if p := q.AsOf[x.Directory]; x.DC == p.Invocation && x.USN < p.USN {
-			x.Complete = false // an engine that does not look at what it was told
+			x.Complete = false // the engine ignored the point that it was told
 			x.Errors = append(x.Errors, engine.ObjectError{Code: engine.CodeBehind, Message: fmt.Sprintf("engine %s read directory %s at USN %d, seen was %d", c.q.Engine, x.Directory, x.USN, p.USN)})
 		}
 		complete = complete && x.Complete
@@ -270,7 +270,7 @@ func (c *conversation) ask(ctx context.Context, profile string, ids []scoping.Ob
 	return complete, nil
 }
 
-// managed returns what engines manage in a conversation.
+// managed returns the attributes that engines manage in a conversation.
 func (q Request) managed(in gate.Rules) gate.Managed {
 	if q.Managed != nil {
 		return *q.Managed
@@ -278,10 +278,11 @@ func (q Request) managed(in gate.Rules) gate.Managed {
 	return in.Managed
 }
 
-// extensions lists what the feature of that name manages.
+// extensions returns the managed extension attributes, sorted.
 func extensions(m gate.Managed) []string { return slices.Sorted(maps.Keys(m.Extensions)) }
 
-// reads returns what an engine reads of the directory: what it says of itself, and what the extensions of the policy in force are made of, which it learns in each run.
+// reads returns what an engine reads of the directory: its declared attributes, and the sources of the policy's extensions, which it learns in each
+// run.
 func (r *Runner) reads(d engine.Description) map[scoping.Kind][]string {
 	out := map[scoping.Kind][]string{}
 	for k, x := range d.Reads {
@@ -298,8 +299,8 @@ func (r *Runner) reads(d engine.Description) map[scoping.Kind][]string {
 	return out
 }
 
-// point tells an engine which controllers the host reads, and what it has seen of them: a run over one that lacks some of it would propose old values,
-// and deaths that did not happen (rule V1).
+// point tells an engine which controllers the host reads, and what it has seen of them: an engine that reads from a controller without these changes
+// would propose old values and false deletes (rule V1).
 func (r *Runner) point(q *engine.RunRequest) {
 	q.DC, q.AsOf = map[string]string{}, map[string]engine.AsOf{}
 	note := func(name string) {
@@ -323,7 +324,7 @@ func (r *Runner) point(q *engine.RunRequest) {
 	}
 }
 
-// whole returns the subtrees that scopes lie in, once each: what engines are asked for.
+// whole returns the subtrees that scopes are in, once each: these are what engines are asked for.
 func whole(scopes []scoping.Scope) []scoping.Scope {
 	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
 		return scopes

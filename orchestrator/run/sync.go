@@ -19,17 +19,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// SyncOptions say what one run covers.
+// SyncOptions are what one run covers.
 type SyncOptions struct {
-	Profile string // engine.ProfileDelta or engine.ProfileFull; empty: delta, or full where that is due
+	Profile string // engine.ProfileDelta or engine.ProfileFull; empty: delta, or full if that is due
 	Under   string // a DN; empty: all of the engine's scopes
 	Wave    string
-	By      string // the person who asked for it; empty: a schedule
+	By      string // the person who asked for it; empty: the schedule
 
-	FullEvery time.Duration // without a profile: how old the last full run may become; 0: only changed rules ask for one
+	FullEvery time.Duration // without a profile: the greatest age of the last full run; 0: only changed rules make one due
 }
 
-// Sync lets an engine run over its scopes: refresh, run, what is owed, what left, judge, count.
+// Sync lets an engine run over its scopes: read, run, ask for what is owed, see off what left, judge, count.
 func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (out Report, err error) {
 	if !slices.Contains(r.o.Engines.Names(), name) {
 		return Report{}, problem.Refuse("no engine %q is configured (configured: %v)", name, r.o.Engines.Names())
@@ -68,7 +68,7 @@ func (r *Runner) Sync(ctx context.Context, name string, o SyncOptions) (out Repo
 	return out, errors.Join(err, r.remember(ctx, out, err, from), r.o.Save(ctx))
 }
 
-// read brings the views of tenant and directories up to date, as a part of a run.
+// read is Prepare as a part of a run, with a trace.
 func (r *Runner) read(ctx context.Context) (*census.UnreadError, error) {
 	ctx, ended := r.trace(ctx, TraceRead, nil)
 	unread, err := r.o.Prepare(ctx)
@@ -89,8 +89,8 @@ func (r *Runner) Prepare(ctx context.Context) error {
 	return err
 }
 
-// remember keeps a run's report for whoever looks at the status later: in the log; a run in which nothing happened, and that says no more than the last one in the
-// log of what waits, is no news there, and is noted apart. from is the log's last record before the run began.
+// remember stores a run's report for later status queries: in the log, or, if nothing happened and it reports the same as the last one in the log,
+// only in the notes. from is the log's last record before the run began.
 func (r *Runner) remember(ctx context.Context, x Report, failed error, from uint64) error {
 	short := x
 	short.Errors, short.Findings = x.Errors[:min(len(x.Errors), 20)], x.Findings[:min(len(x.Findings), 20)]
@@ -111,7 +111,7 @@ func (r *Runner) remember(ctx context.Context, x Report, failed error, from uint
 		Reason: fmt.Sprintf("%d applied, %d held, %d failed", x.Applied, x.Held, x.Failed), Detail: b})
 }
 
-// says reports whether a report tells the same of what waits, failed or is left as an earlier one.
+// says reports whether a report names the same waiting, failed and left objects as an earlier one.
 func (r Report) says(old Report) bool {
 	return r.Applied == 0 && r.Complete == old.Complete && r.Held == old.Held && r.Deferred == old.Deferred && r.Refused == old.Refused && r.Failed == old.Failed &&
 		r.Unclaimed == old.Unclaimed && r.Shadowed == old.Shadowed && r.Stopped == old.Stopped && r.ReadOnly == old.ReadOnly &&
@@ -123,7 +123,7 @@ func (r *Runner) seq() (seq uint64) {
 	return seq
 }
 
-// Last returns an engine's last report, of whichever process; false: none is known.
+// Last returns an engine's last report, of any process; false: there is none.
 func (r *Runner) Last(name string) (Report, bool) {
 	x, known := r.logged(name)
 	var idle Report
@@ -144,7 +144,7 @@ func (r *Runner) logged(name string) (Report, bool) {
 	return x, true
 }
 
-// note remembers how a run went. What a person asked for in vain was no run.
+// note remembers how a run ended. A refused request was no run.
 func (r *Runner) note(o SyncOptions, began time.Time, x Report, err error) {
 	name := keyOf(x.Engine, x.Stream)
 	switch {
@@ -206,7 +206,8 @@ func (r *Runner) sync(ctx context.Context, name string, o SyncOptions, unread *c
 	return out, c.unclaimed(ctx, o, complete, &out)
 }
 
-// missed reports whether the host could not read a directory that this run is about, and names it: nothing of the run is deleted or removed then.
+// missed reports whether the host could not read a directory that this run is about, and adds it to the problems: the run then deletes and removes
+// nothing.
 func (c *conversation) missed(unread *census.UnreadError) bool {
 	if unread == nil {
 		return false
@@ -222,9 +223,9 @@ func (c *conversation) missed(unread *census.UnreadError) bool {
 	return missed
 }
 
-// all is the engine's run, then what is owed, then deletes that no proposal told of. complete says that the run said everything that it had to say;
-// answered, that the engine also answered for every object that it was asked for singly. One that stays without an answer, such as a dead one whose
-// tombstone an agent's account may not see, is asked for again and keeps nothing else waiting.
+// all runs the engine over its scopes, asks for what is owed, and adds deletes that were not proposed. complete reports that the engine finished;
+// answered, that it also answered for every object that it was asked for singly. An object without an answer, such as a deleted one whose tombstone
+// an agent's account may not read, is asked for again and does not delay the rest.
 func (c *conversation) all(ctx context.Context, whole bool) (complete, answered bool, err error) {
 	complete = true
 	if len(c.q.Scopes) > 0 {
@@ -251,12 +252,13 @@ func (c *conversation) all(ctx context.Context, whole bool) (complete, answered 
 	return complete, answered, c.claims(ctx)
 }
 
-// Settle asks an engine for given objects, and for nothing else, and carries out what is decided.
+// Settle asks an engine for given objects only, and carries out what is decided.
 func (r *Runner) Settle(ctx context.Context, name string, ids []scoping.ObjectID) (Report, error) {
 	return r.settle(ctx, name, ids, nil, nil)
 }
 
-// settle is Settle; returns are objects that a person wants back from the deleted items, and heard, which may be nil, looks at the session when it has ended.
+// settle is Settle with returns, the objects that a person wants back from the deleted items, and heard, which is called with the ended session and
+// may be nil.
 func (r *Runner) settle(ctx context.Context, name string, ids []scoping.ObjectID, returns map[scoping.ObjectID]string, heard func(*gate.Session)) (Report, error) {
 	l := r.lock(name)
 	l.Lock()
@@ -291,7 +293,7 @@ func (r *Runner) settle(ctx context.Context, name string, ids []scoping.ObjectID
 	out.Read, out.Complete = len(ids), complete
 	c.report(&out)
 	if c.q.Ceiling == engine.ModeOwn {
-		if err := c.farewells(ctx, &out); err != nil { // also those that left: only so is an approved removal carried out
+		if err := c.farewells(ctx, &out); err != nil { // also for objects that left: this carries out approved removals
 			return out, err
 		}
 	}
@@ -299,7 +301,7 @@ func (r *Runner) settle(ctx context.Context, name string, ids []scoping.ObjectID
 	return out, r.o.Save(ctx)
 }
 
-// ScopesUnder returns the scopes of grants, cut down to what lies under a DN.
+// ScopesUnder returns the scopes of grants, reduced to what is below a DN.
 func (r *Runner) ScopesUnder(ctx context.Context, grants []engine.Grant, dn string) ([]scoping.Scope, error) {
 	var all []scoping.Scope
 	for _, g := range grants {
@@ -321,7 +323,7 @@ func (r *Runner) ScopesUnder(ctx context.Context, grants []engine.Grant, dn stri
 	return out, nil
 }
 
-// cutScopes cuts scopes down to one container's subtree.
+// cutScopes reduces scopes to one container's subtree.
 func (r *Runner) cutScopes(all []scoping.Scope, dir string, guid scoping.GUID, chain []scoping.GUID) []scoping.Scope {
 	inside := scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{guid}, chain...)}
 	var out []scoping.Scope
@@ -336,8 +338,8 @@ func (r *Runner) cutScopes(all []scoping.Scope, dir string, guid scoping.GUID, c
 	return out
 }
 
-// adopted ends an engine's first adoption when a complete full run of all its scopes left nothing to be asked (rule J5): everything that the tenant had
-// before is linked, or a person knows of it.
+// adopted ends an engine's first adoption when a complete full run of all its scopes left no question (rule J5): everything that the tenant had
+// before is linked, or a person has been asked about it.
 func (c *conversation) adopted(ctx context.Context, o SyncOptions, complete bool) error {
 	r, name := c.r, c.q.Engine
 	_, adopting := r.o.Gate.Authority().Adopting[name]
@@ -351,7 +353,7 @@ func (c *conversation) adopted(ctx context.Context, o SyncOptions, complete bool
 	})
 }
 
-// settledAll reports whether nothing that a first adoption asks about is open after a run: nothing is held for it, was rejected, or could not be decided.
+// settledAll reports whether a run left no question of a first adoption open: nothing is held for it, was rejected, or could not be decided.
 func settledAll(sum gate.Summary) bool {
 	if slices.ContainsFunc(sum.Held, func(x ledger.Hold) bool { return x.Class == ledger.Adoptions }) {
 		return false

@@ -11,7 +11,7 @@ import (
 type Totals struct {
 	Engine string
 	Stream engine.Stream
-	Ended  map[string]uint64 // runs by how they ended: EndedComplete and its likes
+	Ended  map[string]uint64 // number of runs by result: EndedComplete and so on
 
 	Creates, Updates, Deletes, Restores uint64 // objects
 }
@@ -30,7 +30,7 @@ func (r *Runner) total(p Past) {
 	t.Creates, t.Updates, t.Deletes, t.Restores = t.Creates+uint64(p.Creates), t.Updates+uint64(p.Updates), t.Deletes+uint64(p.Deletes), t.Restores+uint64(p.Restores)
 }
 
-// Totals returns what the runs of each engine and stream came to since this process began, ordered by name.
+// Totals returns the runs and writes of each engine and stream since this process began, ordered by name.
 func (r *Runner) Totals() []Totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,21 +9,21 @@ import (
 
 // The parts of a run, from the whole to a request.
 const (
-	TraceRun     = "run"     // of one engine, with everything below
+	TraceRun     = "run"     // one run of one engine, with all other parts
 	TraceRead    = "read"    // the host brings its views of directories and tenant up to date
 	TraceCompute = "compute" // the engine reads and evaluates
-	TracePropose = "propose" // a batch of its proposals, until they are answered
+	TracePropose = "propose" // one batch of its proposals, until they are answered
 	TraceGate    = "gate"    // the gate decides, and sends what it may
 	TraceTarget  = "target"  // one request for some writes
 )
 
-// Ended says how a part of a run ended: a word, and numbers by name. Neither holds a secret or names a person.
+// Ended ends a part of a run with a word and numbers by name. Neither contains secrets or names of people.
 type Ended func(result string, counts map[string]int)
 
-// Trace tells somebody who follows runs that a part of one begins, with labels that name no person. What is done in the context that it returns is below that part.
+// Trace begins a part of a run, with labels that contain no names of people. Parts that begin with the returned context are below it.
 type Trace func(ctx context.Context, part string, labels map[string]string) (context.Context, Ended)
 
-// trace is Trace, also where nobody follows.
+// trace is Trace, which may be missing.
 func (r *Runner) trace(ctx context.Context, part string, labels map[string]string) (context.Context, Ended) {
 	if r.o.Trace == nil {
 		return ctx, func(string, map[string]int) {}
@@ -31,7 +31,7 @@ func (r *Runner) trace(ctx context.Context, part string, labels map[string]strin
 	return r.o.Trace(ctx, part, labels)
 }
 
-// resultOf is the word for how something ended: an error's text may name people.
+// resultOf returns the word for how something ended: an error's text may name people.
 func resultOf(err error) string {
 	switch {
 	case err == nil:
@@ -42,7 +42,7 @@ func resultOf(err error) string {
 	return "failed"
 }
 
-// labels are what is told of a run from its beginning.
+// labels are what a run's trace begins with.
 func (o SyncOptions) labels(name string, stream engine.Stream) map[string]string {
 	return map[string]string{"engine": name, "stream": string(stream), "profile": o.Profile, "wave": o.Wave}
 }

@@ -171,7 +171,7 @@ func (w *world) syncAs(name, profile string) (r run.Report, err error) {
 	}
 	w.log("} sync %s: complete %v applied %d deferred %d held %d failed %d unclaimed %d: %v %v", name, r.Complete, r.Applied, r.Deferred, r.Held, r.Failed, r.Unclaimed, r.Errors, err)
 	if w.o.Trace {
-		w.log("  staged %v, frozen %v", w.census.Staged(), w.census.Frozen())
+		w.log("  staged %v, pinned %v", w.census.Staged(), w.census.Pinned())
 	}
 	return r, err
 }

@@ -107,7 +107,7 @@ var without = map[Broken]gate.Safeguard{
 	LaggardBelieved: gate.DeleteEvidence, LinksUnproved: gate.LinkEvidence, AttemptUnchecked: gate.AttemptCheck, FreezeOpen: gate.FreezeAdmission, StopOpen: gate.StopAdmission,
 	RecordIgnored: gate.TombstoneOwner, NewInsteadOfOld: gate.RestoreFirst, TwoTransactions: gate.OneTransaction, SilenceIsConsent: gate.Unclaimed,
 	NearMayWrite: gate.ChosenOnly, PlacesForgotten: gate.ChosenPlaces, NeverLeftAlone: gate.LeftAlone, DoubtsForgotten: gate.CrashDoubts, NoThreshold: gate.Thresholds,
-	HollowBelieved: gate.FrozenGroups, DomainsUnheard: gate.DomainsHeard, NothingPutBack: gate.BeforeImages,
+	HollowBelieved: gate.PinnedGroups, DomainsUnheard: gate.DomainsHeard, NothingPutBack: gate.BeforeImages,
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,

@@ -178,7 +178,7 @@ func (w *world) checkRest() {
 		w.checkObject(e)
 	}
 	for _, d := range w.host.Debts() {
-		if e := w.dir.now.objects[d.Key.Object.GUID]; d.Owed.To != standing.Nobody && d.Owed.Code != standing.EndWaits && !w.excused(e) {
+		if e := w.dir.now.objects[d.Key.Object.GUID]; d.Owed.To != standing.OtherKey && d.Owed.Code != standing.EndWaits && !w.excused(e) {
 			w.failAbout(d.Key.Object.GUID, nothingLost, stillOwed, d.Name, d.Key.Feature, d, w.census.Sight(d.Key.Object))
 		}
 	}

@@ -1,7 +1,7 @@
-// Package standing says what follows for one feature of one object from all that is known of it: whose it is, what its engine said of it last, what was
-// agreed, and what source and target show (rules S1–S6). It is pure: nobody notes what has to be done, it is what comparison finds.
+// Package standing derives what is owed for one feature of one object, a key, from all that is known of it: its owner, what its engine said last (its
+// claim), what was agreed, and what source and target show (rules S1–S6). It is pure: debts are not stored, comparison finds them.
 //
-// Standing speaks of a source, from which an object is read, and of a target, to which it is written. Today the source is a directory and the target the tenant.
+// A source is where an object is read, a target where it is written. Today the source is a directory and the target the tenant.
 package standing
 
 import (
@@ -14,25 +14,26 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Claim is what one engine said of a key last, under a grant, own or shadow. It holds no values: a claim finds debts and never writes (rule S4).
+// Claim is what one engine said last about a key, under a grant, own or shadow. It holds no values: claims only find debts, every write needs a new
+// proposal (rule S4).
 type Claim struct {
 	Want    engine.Want        // Unknown: the engine was asked, or read everything, and said nothing
-	Agrees  bool               // what it wants was in the target when it was said, or was written then
+	Agrees  bool               // what it wants was in the target then, or was written then
 	Target  uint64             // Digest of the target then
-	Attrs   []string           // what Target is about, sorted; none of a password that was left out since it has to be changed
-	Reading uint64             // the host's reading that was the newest when the run began
-	Rules   uint64             // RulesOf the engine in that run; 0: it did not say
-	Person  bool               // it does not agree, and waits for others: its engine says the same until source or target change
+	Attrs   []string           // the attributes of Target, sorted; none for a password that was left out because it has to be changed
+	Reading uint64             // the newest reading of the host when the run began
+	Rules   uint64             // RulesOf the engine in that run; 0: unknown
+	Person  bool               // it does not agree and waits for a person: its engine says the same until source or target change
 	Waits   []scoping.ObjectID // ends of references that were not in the target, sorted
-	At      int64              // of silence, and of what waits for others: when the engine was asked, Unix ms
+	At      int64              // when the engine was asked, Unix ms; for silence, and for claims that wait
 	SignIn  SignIn             // of users
-	Unkept  uint64             // UnkeptOf what it wants, if that is not in the target and is left alone since it did not last there (rule S10); 0: nothing is
+	Unkept  uint64             // UnkeptOf what it wants, if that is not in the target and not written any more because it did not last there (rule S10); 0: none
 
 	Seen uint64 // the version of the target object that was found to have Target; 0: none yet. It is not stored
 }
 
-// SignIn is what the host made of the domain of a proposed sign-in name when it answered: the domain that stands for it, or "" if the name was refused
-// (rule J6). What it makes of it now may be something else: domains are verified, and given up.
+// SignIn is the domain of a proposed sign-in name and its replacement when the host answered, or "" if the name was refused (rule J6). The
+// replacement may change, as domains are verified and given up.
 type SignIn struct{ Domain, As string }
 
 // Patience is how long an engine that was asked for an object and said nothing is not asked for it again while nothing changes.
@@ -43,7 +44,7 @@ func (c Claim) Equal(o Claim) bool {
 	return c.Want == o.Want && c.Agrees == o.Agrees && c.Person == o.Person && c.Target == o.Target && c.Reading == o.Reading && c.Rules == o.Rules && c.At == o.At && c.Unkept == o.Unkept && c.SignIn == o.SignIn && slices.Equal(c.Attrs, o.Attrs) && slices.Equal(c.Waits, o.Waits)
 }
 
-// UnkeptOf shortens the digest of what an engine wants and the target does not keep; "" is 0.
+// UnkeptOf shortens the digest of wanted values that do not last in the target; "" is 0.
 func UnkeptOf(want string) uint64 {
 	if want == "" {
 		return 0
@@ -54,14 +55,14 @@ func UnkeptOf(want string) uint64 {
 // RulesOf shortens the fingerprint of the rules by which an engine makes values.
 func RulesOf(f engine.Fingerprint) uint64 { return binary.LittleEndian.Uint64(f[:]) }
 
-// Good reports whether a claim still tells what its engine would say: the source changed nothing of the object since its run began to read, and its rules are the
-// present ones, where these are known (rule S2). That the engine's grants covered the object without a gap since is what its keeper sees to.
+// Good reports whether the engine would still say the same: the object did not change in the source since its run began to read, and its rules, if
+// known, are the same (rule S2). That its grants covered the object without a gap is up to the keeper of claims (gate.Cover).
 func (c *Claim) Good(changed, rules uint64) bool {
 	return c != nil && c.Reading >= changed && (rules == 0 || c.Rules == rules)
 }
 
-// Digest sums what the target shows of attributes; the names of references stand for the cloud ids that they name. An object that is not there, or deleted,
-// has the digest 0.
+// Digest returns a digest of what the target shows of attributes, with the cloud ids of references. An object that does not exist or is deleted has
+// the digest 0.
 func Digest(o *cloud.Object, attrs []string) uint64 {
 	if o == nil || o.Deleted {
 		return 0
@@ -86,10 +87,10 @@ func Digest(o *cloud.Object, attrs []string) uint64 {
 	return max(d, 1)
 }
 
-// Agreed sums what was agreed with an object of the target about what no reading of it shows: a password.
+// Agreed returns a digest of an agreement with an object of the target that reading it does not show: a password.
 func Agreed(cloudID, agreement string) uint64 { return max(sum(sum(offset, cloudID), agreement), 1) }
 
-// FNV-1a, 64 bits: the sum has to be the same in the next process, and nobody attacks it.
+// FNV-1a, 64 bits: the next process has to compute the same, and no attack is to be feared.
 const (
 	offset = 14695981039346656037
 	prime  = 1099511628211

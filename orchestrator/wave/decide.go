@@ -14,30 +14,30 @@ import (
 // For is the kind of thing that a wave waits for.
 type For string
 
-// What waves wait for, and who ends it.
+// What waves wait for, and what ends the wait.
 const (
-	ForDifferences For = "differences" // a person approves what would be written
-	ForHold        For = "hold"        // a person approves: the phase was to be held before
-	ForBlocker     For = "blocker"     // somebody mends it and resumes
+	ForDifferences For = "differences" // a person approves the writes that would follow
+	ForHold        For = "hold"        // a person approves: the administrator asked for a stop before the phase
+	ForBlocker     For = "blocker"     // an administrator removes the cause, then resumes
 	ForRun         For = "run"         // a run was not complete: resume tries again
-	ForFreeze      For = "freeze"      // freezes ended in vain: approve allows more
-	ForUnsettled   For = "unsettled"   // catch-up left something: resume tries again, approve accepts it
-	ForHeldSet     For = "held-set"    // catch-up left something in held sets: answer those, then resume; approve accepts it
-	ForSoak        For = "soak"        // time passes; nobody is waited for
+	ForFreeze      For = "freeze"      // several freezes expired: approve allows more
+	ForUnsettled   For = "unsettled"   // catch-up left keys unsettled: resume tries again, approve accepts them
+	ForHeldSet     For = "held-set"    // catch-up left held sets: answer them, then resume; approve accepts them
+	ForSoak        For = "soak"        // time alone
 	ForComplete    For = "complete"    // a person completes it
-	ForUnclaimed   For = "unclaimed"   // complete tries again
-	ForRollback    For = "rollback"    // the way back got stuck: resume tries again
-	ForStop        For = "stop"        // writing is stopped: start lets it go on
+	ForUnclaimed   For = "unclaimed"   // objects are unclaimed: complete tries again
+	ForRollback    For = "rollback"    // the rollback cannot continue: resume tries again
+	ForStop        For = "stop"        // writing is stopped: start ends that
 	ForPause       For = "pause"       // a person paused it: resume
 )
 
-// PausedBy is who paused a wave, and when.
+// PausedBy is the person who paused a wave, and when.
 type PausedBy struct {
 	By string `json:"by"`
 	At int64  `json:"at"` // Unix ms
 }
 
-// WaitsFor returns what the wave waits for, "" for nothing.
+// WaitsFor returns what the wave waits for, or "".
 func (w Wave) WaitsFor() For {
 	switch w.State {
 	case Paused:
@@ -48,10 +48,10 @@ func (w Wave) WaitsFor() For {
 	return ""
 }
 
-// ErrVerb is the kind of errors of decisions that do not fit what a wave is doing.
+// ErrVerb means that a decision does not fit the wave's present state.
 var ErrVerb = errors.New("that cannot be decided now")
 
-// unfit makes an error that matches ErrVerb and says only why.
+// unfit returns an error that matches ErrVerb and whose text is only the reason.
 func unfit(format string, args ...any) error { return &verbError{fmt.Sprintf(format, args...)} }
 
 type verbError struct{ text string }
@@ -78,10 +78,10 @@ type Order struct {
 	By          string
 	At          int64  // Unix ms
 	Fingerprint string // approve: of the differences that the person was shown
-	Driven      bool   // some process drives the wave at this moment
+	Driven      bool   // a process is driving the wave
 }
 
-// Decide applies a person's decision to a wave's record. Errors match ErrVerb and say what would be possible.
+// Decide applies a person's decision to a wave's record. Errors match ErrVerb and name what is possible instead.
 func Decide(w Wave, o Order) (Wave, error) {
 	if w.State.Over() {
 		return w, unfit("wave %s %s", w.ID, w.ended())
@@ -104,7 +104,7 @@ func Decide(w Wave, o Order) (Wave, error) {
 		return w.unwait(), nil
 	case RollBack:
 		if w.isRollback() {
-			w.State, w.Error = Running, "" // it goes on
+			w.State, w.Error = Running, "" // it continues
 			return w.unwait(), nil
 		}
 		if !w.CutOver() {
@@ -118,7 +118,7 @@ func Decide(w Wave, o Order) (Wave, error) {
 	return w, unfit("unknown decision %q", o.Verb)
 }
 
-// ended says how a wave ended, and what can be done instead.
+// ended describes how a wave ended, and what can be done instead.
 func (w Wave) ended() string {
 	switch w.State {
 	case Completed:
@@ -129,7 +129,7 @@ func (w Wave) ended() string {
 	return "was ended before its cutover"
 }
 
-// unwait forgets what was waited for, and that it was paused.
+// unwait clears what the wave waits for, and a pause.
 func (w Wave) unwait() Wave {
 	w.For, w.Wait, w.Command, w.Since, w.Paused = "", "", "", 0, nil
 	return w
@@ -167,7 +167,7 @@ func approve(w Wave, o Order) (Wave, error) {
 	return w, nil
 }
 
-// shown refuses an approval of something else than what would be written now: other grave differences, or more ordinary ones.
+// shown returns an error if the approved differences are not the present ones: other grave differences, or more ordinary ones.
 func (w Wave) shown(fingerprint string) error {
 	if fingerprint == "" {
 		return unfit("the approval does not say of what: name the fingerprint that `tandem wave show %s` shows (%s)", w.ID, w.Fingerprint)
@@ -205,7 +205,7 @@ func pause(w Wave, o Order) (Wave, error) {
 	return w, nil
 }
 
-// resume ends a pause, or lets a wave try again what it could not do. What a person has to approve stays open.
+// resume ends a pause, or lets a wave try again what failed. What a person has to approve stays open.
 func resume(w Wave, o Order) (Wave, error) {
 	again := []For{ForBlocker, ForRun, ForUnsettled, ForHeldSet, ForRollback, ForUnclaimed, ""}
 	switch {
@@ -238,7 +238,7 @@ func completeNow(w Wave) (Wave, error) {
 	return w.unwait(), nil
 }
 
-// doing says what a wave is doing, and which command would change that.
+// doing describes what a wave is doing, and which command would change that.
 func (w Wave) doing() string {
 	switch {
 	case w.State == Paused && w.Paused != nil:

@@ -9,10 +9,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Numbers of differences.
+// Limits of a wave's record.
 const (
-	mostShown = 50   // that a record shows
-	mostMarks = 5000 // whose marks a record keeps
+	mostShown = 50   // most differences shown
+	mostMarks = 5000 // most marks kept
 )
 
 // Mark identifies a difference: object, feature, operation, and each attribute with its values.
@@ -22,13 +22,13 @@ func (d Difference) Mark() string {
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 }
 
-// Marks are the identities of the differences that a verify found. Of more than a record keeps only the hash of the grave ones is there.
+// Marks identify the differences that a verify found. If they are more than a record keeps, only Hash and Updates are set.
 type Marks struct {
 	Grave   []string `json:"grave,omitempty"`   // sorted
 	Others  []string `json:"others,omitempty"`  // of ordinary updates, sorted
 	Hash    string   `json:"hash,omitempty"`    // of all grave ones; "": there are none
 	Updates int      `json:"updates,omitempty"` // objects with ordinary updates only
-	Many    bool     `json:"many,omitempty"`    // there are too many to be kept
+	Many    bool     `json:"many,omitempty"`    // too many to be kept
 }
 
 // marksOf returns the marks of differences.
@@ -62,10 +62,10 @@ func marksOf(ds []Difference) Marks {
 	return m
 }
 
-// none reports whether nothing differs.
+// none reports whether there are no differences.
 func (m Marks) none() bool { return m.Hash == "" && m.Updates == 0 }
 
-// has reports whether a difference is among them.
+// has reports whether a difference is among the marks.
 func (m Marks) has(d Difference) bool {
 	in := m.Others
 	if d.Grave {
@@ -75,7 +75,7 @@ func (m Marks) has(d Difference) bool {
 	return found
 }
 
-// fingerprint is what a person names who approves: the grave differences by identity, and how many objects have ordinary updates.
+// fingerprint is what an approving person has to name: a hash of the grave differences, and the number of objects with ordinary updates.
 func (m Marks) fingerprint() string {
 	hash := m.Hash
 	if hash == "" {
@@ -84,7 +84,7 @@ func (m Marks) fingerprint() string {
 	return fmt.Sprintf("%s-%d", hash, m.Updates)
 }
 
-// OrdinaryMarks returns the marks of the ordinary updates among differences: what auto-approve may answer once a plan has printed them.
+// OrdinaryMarks returns the marks of the ordinary updates among differences: auto-approve may answer for these if a plan printed them.
 func OrdinaryMarks(ds []Difference) []string {
 	if m := marksOf(ds); !m.Many {
 		return m.Others
@@ -102,7 +102,7 @@ type Approval struct {
 	Updates     int      `json:"updates"`
 }
 
-// covers reports whether differences are among what was approved.
+// covers reports whether all differences were approved.
 func (a *Approval) covers(m Marks) bool {
 	if a == nil || m.Updates > a.Updates {
 		return false
@@ -115,13 +115,13 @@ func within(a, b []string) bool {
 	return !slices.ContainsFunc(a, func(x string) bool { _, found := slices.BinarySearch(b, x); return !found })
 }
 
-// unseen returns the differences that the verify did not find. If it found too many to be kept all count as seen but grave ones.
+// unseen returns the differences that the verify did not find. If it found too many to be kept, all ordinary ones count as found.
 func (w Wave) unseen(ds []Difference) []Difference {
 	return slices.DeleteFunc(slices.Clone(ds), func(d Difference) bool { return w.Found.has(d) || (w.Found.Many && !d.Grave) })
 }
 
-// allowed reports whether differences that nobody has seen yet may go without a person: none are grave, and they stay within what one approved, or the plan
-// printed each and auto-approve was asked for.
+// allowed reports whether new differences need no person: none are grave, and either they stay within the approved number, or the plan printed each
+// of them and auto-approve is set.
 func (w Wave) allowed(fresh []Difference) bool {
 	m := marksOf(fresh)
 	switch {
@@ -140,7 +140,7 @@ func (w Wave) printed(m Marks) bool {
 	return w.Options.AutoApprove && m.Hash == "" && !m.Many && within(m.Others, w.Printed)
 }
 
-// found takes in what a shadow run found. What the one before did not find is marked as new.
+// found stores what a shadow run found. Differences that the previous one did not find are marked as new.
 func (w *Wave) found(ev *Evidence, at int64) {
 	ds := slices.Clone(ev.Differences)
 	before := w.VerifiedFrom != 0
@@ -150,10 +150,10 @@ func (w *Wave) found(ev *Evidence, at int64) {
 	slices.SortStableFunc(ds, func(a, b Difference) int { return rank(a) - rank(b) })
 	w.Differences, w.Examples, w.Found = ev.Counts, ds[:min(len(ds), mostShown)], marksOf(ds)
 	w.Fingerprint, w.VerifiedAt, w.VerifiedFrom = w.Found.fingerprint(), at, ev.From
-	w.AnsweredAt = 0 // it is newer than any answer, whatever the clock says: set back since, it would be too old for ever
+	w.AnsweredAt = 0 // this verify is newer than any answer, even if the clock was set back
 }
 
-// rank puts first what a person should see first.
+// rank orders differences by importance: grave and new ones first.
 func rank(d Difference) int {
 	n := 3
 	if d.Grave {

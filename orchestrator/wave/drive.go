@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// ErrDecided is what Commit returns when a person decided about the wave since the record was loaded: nothing was committed, and the record has to be
+// ErrDecided is returned by Commit when a person decided about the wave since its record was loaded: nothing was committed, and the record has to be
 // loaded again.
 var ErrDecided = errors.New("a person decided about the wave meanwhile")
 
-// Executor does a wave's acts and keeps its record. Do is idempotent. Commit makes a changed record durable, together with the authority that
-// follows from it, before it returns.
+// Executor carries out a wave's acts and keeps its record. Do is idempotent. Commit makes a changed record durable, together with the authority that
+// follows from it.
 type Executor interface {
 	Do(ctx context.Context, w Wave, a Act) (Evidence, error)
 	Commit(ctx context.Context, w Wave) error
@@ -20,17 +20,17 @@ type Executor interface {
 	Now() time.Time
 	// Stopped returns why nothing may be written for a wave, and nothing may change hands, or "".
 	Stopped(ctx context.Context, w Wave) (string, error)
-	// Pause waits inside the process for a wait that ends by itself; false: the caller does not want to wait that long.
+	// Pause waits in the process for a wait that ends by itself; false: the caller does not want to wait that long.
 	Pause(ctx context.Context, d time.Duration) (bool, error)
 }
 
-// Drive runs a wave until it is over, waits for a person, or until a phase given in stopAt would be entered. It gives the wave as it is then.
+// Drive runs a wave until it is over, waits for a person, or would enter phase stopAt. It returns the wave as it is then.
 func Drive(ctx context.Context, x Executor, id string, stopAt Phase) (Wave, error) {
 	w, err := x.Load(ctx, id)
 	if err != nil {
 		return w, err
 	}
-	if !w.State.Over() && w.State != Paused && w.State != Running && w.Phase != Soak { // a look at a soak is no news
+	if !w.State.Over() && w.State != Paused && w.State != Running && w.Phase != Soak { // looking at a soaking wave is not recorded
 		w.State = Running
 		w = Enter(w, w.Phase, "", x.Now())
 		if err := x.Commit(ctx, w); err != nil && !errors.Is(err, ErrDecided) {
@@ -54,7 +54,7 @@ func Drive(ctx context.Context, x Executor, id string, stopAt Phase) (Wave, erro
 	return w, nil
 }
 
-// unlessStopped lets a wave advance, or wait for the end of a stop. A freeze that it holds ends with the drive.
+// unlessStopped lets a wave advance, or wait for the end of a stop. A freeze that it has ends with the drive.
 func unlessStopped(ctx context.Context, x Executor, w Wave, last *Evidence, stopAt Phase) (Wave, *Evidence, bool, error) {
 	why, err := x.Stopped(ctx, w)
 	if err != nil {
@@ -66,7 +66,7 @@ func unlessStopped(ctx context.Context, x Executor, w Wave, last *Evidence, stop
 	return advance(ctx, x, w, last, stopAt)
 }
 
-// advance does what Next says, once.
+// advance carries out one decision of Next.
 func advance(ctx context.Context, x Executor, w Wave, last *Evidence, stopAt Phase) (Wave, *Evidence, bool, error) {
 	d := Next(w, last, x.Now())
 	if d.Set != nil {
@@ -90,7 +90,7 @@ func advance(ctx context.Context, x Executor, w Wave, last *Evidence, stopAt Pha
 		if d.To == stopAt {
 			return w, nil, false, nil
 		}
-		inFreeze := d.To == Cutover // the freeze's evidence carries over: only so may the cutover be tried
+		inFreeze := d.To == Cutover // only the evidence of the freeze just ended allows the cutover
 		w = Enter(w, d.To, d.Result, x.Now())
 		if err := x.Commit(ctx, w); err != nil {
 			return w, nil, false, err
@@ -127,7 +127,7 @@ func wait(ctx context.Context, x Executor, w Wave, d Decision) (Wave, *Evidence,
 		if err != nil {
 			return w, nil, false, err
 		}
-		if ok { // what passed is counted by the next look
+		if ok { // the next look counts the time that passed
 			return w, nil, true, x.Commit(ctx, w)
 		}
 	}

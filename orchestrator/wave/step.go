@@ -11,17 +11,17 @@ import (
 // Act is something that an executor does for a wave.
 type Act string
 
-// The acts. Each can be repeated without harm.
+// The acts. Each may be repeated.
 const (
 	ActCheck     Act = "check"      // look for hazards
 	ActBaseline  Act = "baseline"   // save the tenant's state of the scope
 	ActShadowRun Act = "shadow-run" // the target proposes every object of the scope, and is judged
-	ActFreeze    Act = "freeze"     // close admission for the scope, wait for the wire within the limit
+	ActFreeze    Act = "freeze"     // close admission for the scope, wait for requests in flight within the limit
 	ActVerifyNew Act = "verify-new" // judge what changed since verify
 	ActCutover   Act = "cutover"    // one transaction; it also enters the next phase
 	ActRelease   Act = "release"    // end the freeze without a cutover
 	ActCatchUp   Act = "catch-up"   // the target evaluates what it owes and what changed
-	ActWatch     Act = "watch"      // look at health, let the source's shadow tell
+	ActWatch     Act = "watch"      // look at health, and let the source run in shadow
 	ActComplete  Act = "complete"   // see that nothing is unclaimed, archive
 	ActFlipBack  Act = "flip-back"  // one transaction; it also enters the next phase
 	ActEvaluate  Act = "evaluate"   // the source evaluates every object of the scope
@@ -36,32 +36,32 @@ type Evidence struct {
 	Findings    []Finding
 	Counts      Counts
 	Differences []Difference // all of them, in order of object and feature
-	Held        []string     // sets that hold what did not settle
-	Drained     bool         // nothing is on the wire any more
+	Held        []string     // held sets with keys that are not settled
+	Drained     bool         // no request is in flight
 	Expired     bool         // the freeze ended by itself
-	Unsettled   int          // objects whose last proposal did not settle
+	Unsettled   int          // objects whose last proposal did not settle them
 	Unclaimed   int
-	Elapsed     time.Duration // of soaking, since the last look
-	Millis      int64         // length of the freeze
+	Elapsed     time.Duration // soaked since the last look
+	Millis      int64         // duration of the freeze
 	Report      *RollbackReport
-	Soon        bool   // what is not OK may be over by itself in a while
+	Soon        bool   // what is not OK may pass by itself
 	From        uint64 // the log's head when a shadow run began
 }
 
-// Decision is what Next says: at most one of Do, To and Wait is set besides Set.
+// Decision is what Next decides: at most one of Do, To and Wait is set besides Set.
 type Decision struct {
 	Do      Act
 	To      Phase
-	Over    State         // the wave ends like this
-	For     For           // what kind of thing it waits for, …
+	Over    State         // the wave ends in this state
+	For     For           // the kind of thing it waits for, …
 	Wait    string        // … in words, …
 	Command string        // … and the command that ends the wait
 	Time    time.Duration // the wait ends by itself after this long
-	Result  string        // of the phase that is left
+	Result  string        // of the phase that ends
 	Set     func(*Wave)
 }
 
-// Next says what a wave does now. last is what the last act of this process found; nil when a process takes up the wave's record.
+// Next decides what a wave does now. last is what the last act of this process found; nil when a process begins with the wave's record.
 func Next(w Wave, last *Evidence, now time.Time) Decision {
 	if w.State.Over() || w.State == Paused {
 		return Decision{}
@@ -78,7 +78,7 @@ var steps = map[Phase]func(Wave, *Evidence, time.Time) Decision{
 	Complete: complete, RollbackFreeze: rollbackFreeze, RollbackEvaluate: rollbackEvaluate, RollbackRestore: rollbackRestore,
 }
 
-// after gives the evidence of an act, if it was the last.
+// after returns the evidence if it is of an act, else nil.
 func after(last *Evidence, a Act) *Evidence {
 	if last == nil || last.Act != a {
 		return nil
@@ -86,9 +86,9 @@ func after(last *Evidence, a Act) *Evidence {
 	return last
 }
 
-// holds says that the administrator wants a stop before a phase. Holds before freeze and cutover both wait before the freeze: nothing waits
-// inside one.
-func holds(w Wave, next Phase) bool {
+// stopsBefore reports whether the administrator wants a stop before a phase. Stops before freeze and cutover both come before the freeze, since waves
+// do not wait inside one.
+func stopsBefore(w Wave, next Phase) bool {
 	want := w.Options.HoldBefore
 	if want == Cutover {
 		want = Freeze
@@ -101,7 +101,7 @@ func hold(w Wave, next Phase) Decision {
 }
 
 func enter(w Wave, next Phase, result string, set func(*Wave)) Decision {
-	if holds(w, next) {
+	if stopsBefore(w, next) {
 		d := hold(w, next)
 		d.Set = set
 		return d
@@ -144,8 +144,8 @@ func shadow(w Wave, last *Evidence, now time.Time) Decision {
 	return enter(w, Verify, "complete", func(x *Wave) { x.found(ev, now.UnixMilli()) })
 }
 
-// stale says why verify has to be done again, or "": it is too old, or from before a person let the wave go on, or the clock stepped back, so that its age
-// cannot be told.
+// stale returns why verify has to be repeated, or "": it is too old, or from before a person let the wave continue, or the clock stepped back so that
+// its age is unknown.
 func stale(w Wave, now time.Time) string {
 	age := now.Sub(time.UnixMilli(w.VerifiedAt))
 	switch {
@@ -161,7 +161,7 @@ func stale(w Wave, now time.Time) string {
 	return ""
 }
 
-// verify lets pass what is the same, what a person approved, and, with auto-approve, ordinary updates that the plan printed.
+// verify passes differences that are the same as before, that a person approved, or, with auto-approve, ordinary updates that the plan printed.
 func verify(w Wave, last *Evidence, now time.Time) Decision {
 	if why := stale(w, now); why != "" {
 		return Decision{To: ShadowPhase, Result: why}
@@ -180,7 +180,7 @@ func verify(w Wave, last *Evidence, now time.Time) Decision {
 	return enter(w, Freeze, fmt.Sprintf("%d same, %d differ", d.Unchanged, d.Update+d.Grave()), nil)
 }
 
-// sinceShown says that there is more than a person approved already.
+// sinceShown returns a note if there are more differences than a person approved.
 func (w Wave) sinceShown() string {
 	if w.Approval == nil || w.Approval.covers(w.Found) {
 		return ""
@@ -197,7 +197,7 @@ func (w Wave) sinceShown() string {
 // freeze closes admission, waits for the requests in flight, and verifies what changed since verify.
 func freeze(w Wave, last *Evidence, now time.Time) Decision {
 	if last == nil || (last.Act != ActFreeze && last.Act != ActVerifyNew) {
-		if holds(w, Freeze) {
+		if stopsBefore(w, Freeze) {
 			return hold(w, Freeze)
 		}
 		if why := stale(w, now); why != "" {
@@ -220,7 +220,7 @@ func freeze(w Wave, last *Evidence, now time.Time) Decision {
 	return Decision{To: Cutover, Result: "no request is in flight"}
 }
 
-// cutover is entered and left within one freeze; a process that finds a wave here has lost the freeze.
+// cutover is entered and left within one freeze; a process that begins here has lost the freeze.
 func cutover(w Wave, last *Evidence, _ time.Time) Decision {
 	switch {
 	case last != nil && last.Act == ActCutover && !last.OK:

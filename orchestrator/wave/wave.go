@@ -1,8 +1,8 @@
 // Package wave is the migration of one set of scopes from one engine to another, as a durable state machine.
 //
-// It is pure: Next looks at a wave's record and at what the last act found, and says which acts to do, which phase to enter, or what
-// the wave waits for. Executors do the acts: the live one, the recorder behind `plan`, and the simulation's. Each act can be repeated, and a process
-// killed at any instruction resumes from the wave's record.
+// It is pure: Next takes a wave's record and what the last act found, and decides which act to do, which phase to enter, or what the wave waits for.
+// Executors carry out acts: the live one (package acts), the recorder behind `plan`, and the simulation's. Drive loops over both. Each act may be
+// repeated, and a process killed at any instruction resumes from the wave's record.
 package wave
 
 import (
@@ -15,7 +15,7 @@ import (
 // Phase is a stage of a wave.
 type Phase string
 
-// The phases, in order; the last three belong to the way back.
+// The phases, in order; the last three are those of a rollback.
 const (
 	Preflight        Phase = "preflight"
 	Baseline         Phase = "baseline"
@@ -36,15 +36,14 @@ func Phases() []Phase {
 	return []Phase{Preflight, Baseline, ShadowPhase, Verify, Freeze, Cutover, CatchUp, Soak, Complete}
 }
 
-// Back reports whether a phase belongs to the way back.
+// Back reports whether a phase belongs to a rollback.
 func (p Phase) Back() bool {
 	return p == RollbackFreeze || p == RollbackEvaluate || p == RollbackRestore
 }
 
-// State says whether a wave goes on.
+// State is whether a wave goes on.
 type State string
 
-// The states of a wave.
 const (
 	NotStarted State = "not-started"
 	Running    State = "running"
@@ -56,7 +55,7 @@ const (
 	Failed     State = "failed"
 )
 
-// Over says that nothing more happens.
+// Over reports whether the wave has ended.
 func (s State) Over() bool { return s == Completed || s == RolledBack || s == Aborted }
 
 // Counts are numbers of objects by what would happen to them.
@@ -69,10 +68,10 @@ type Counts struct {
 	Unchanged int `json:"unchanged"`
 }
 
-// Grave is what no plan may do in silence (invariant 5).
+// Grave returns the number of differences that every plan must show (invariant 5).
 func (c Counts) Grave() int { return c.Create + c.Delete + c.Orphan + c.Unclaimed }
 
-// Severity of a finding.
+// Severity is how serious a finding is.
 type Severity string
 
 // The severities. A blocker keeps a wave in preflight.
@@ -82,10 +81,10 @@ const (
 	Blocker Severity = "blocker"
 )
 
-// Code says in a word, for programs, what a finding is about.
+// Code is a word, for programs, for what a finding is about.
 type Code string
 
-// Finding is one thing that preflight or a plan found.
+// Finding is a result of preflight or of a plan.
 type Finding struct {
 	Severity Severity `json:"severity"`
 	Code     Code     `json:"code"`
@@ -101,12 +100,12 @@ type Difference struct {
 	Name    string           `json:"name"`
 	Op      string           `json:"op"` // create, update, delete, orphan, unclaimed
 	Detail  string           `json:"detail,omitempty"`
-	Grave   bool             `json:"grave,omitempty"`  // a person has to see this very one: everything but ordinary updates
-	New     bool             `json:"new,omitempty"`    // the verify before did not find it
-	Behind  bool             `json:"behind,omitempty"` // its source did not speak yet of what the directory changed: it may be no more than that
+	Grave   bool             `json:"grave,omitempty"`  // everything but ordinary updates: a person has to see it
+	New     bool             `json:"new,omitempty"`    // the previous verify did not find it
+	Behind  bool             `json:"behind,omitempty"` // the source has not evaluated a change of the directory yet, which may be all there is to it
 }
 
-// PhaseRecord is when a phase was entered and left, and how. Times are Unix milliseconds.
+// PhaseRecord is one phase in a wave's history. Times are Unix milliseconds.
 type PhaseRecord struct {
 	Name      Phase  `json:"name"`
 	StartedAt int64  `json:"startedAt"`
@@ -119,18 +118,18 @@ type Options struct {
 	AutoApprove  bool          `json:"autoApprove,omitempty"` // answers ordinary updates that the plan printed and verify confirmed, nothing else
 	HoldBefore   Phase         `json:"holdBefore,omitempty"`
 	Soak         time.Duration `json:"soak"`
-	AutoComplete bool          `json:"autoComplete,omitempty"` // the end of the soak completes the wave; else a person does
+	AutoComplete bool          `json:"autoComplete,omitempty"` // the end of the soak completes the wave; otherwise a person does
 }
 
 // Defaults of times and numbers.
 const (
 	DefaultSoak      = 24 * time.Hour
 	FreezeLimit      = 20 * time.Second // a freeze that lasts longer gives the scope back
-	MaxFreezes       = 3                // the third expired freeze waits for a person
+	MaxFreezes       = 3                // after so many expired freezes the wave waits for a person
 	VerifyLife       = 30 * time.Minute // a cutover needs a verify younger than this
 	maxCatchUpRounds = 3
 	clockSlack       = time.Minute      // how far the clock may step back before ages count as unknown
-	restorePause     = 30 * time.Second // before a rollback looks again whether a doubt, a lag or a freeze is over
+	restorePause     = 30 * time.Second // until a rollback looks again whether a doubt, a lag or a freeze has ended
 )
 
 // Wave is the durable record of a wave.
@@ -146,11 +145,11 @@ type Wave struct {
 
 	Phase   Phase         `json:"phase"`
 	State   State         `json:"state"`
-	For     For           `json:"for,omitempty"`     // what kind of thing it waits for, while waiting, and under a pause what it waited for before
+	For     For           `json:"for,omitempty"`     // what it waits for, or, under a pause, waited for before
 	Wait    string        `json:"wait,omitempty"`    // … in words
 	Since   int64         `json:"since,omitempty"`   // … and since when, Unix ms
 	Command string        `json:"command,omitempty"` // the command that ends the wait
-	Paused  *PausedBy     `json:"paused,omitempty"`  // set while a person has paused it
+	Paused  *PausedBy     `json:"paused,omitempty"`  // set while it is paused
 	History []PhaseRecord `json:"history"`
 
 	Predicted    Counts       `json:"predicted"`   // by the plan
@@ -159,11 +158,11 @@ type Wave struct {
 	Fingerprint  string       `json:"fingerprint,omitempty"`  // of the differences that verify found
 	Found        Marks        `json:"found"`                  // … and their marks
 	Printed      []string     `json:"printed,omitempty"`      // marks of the ordinary updates that the plan printed
-	Approval     *Approval    `json:"approval,omitempty"`     // what a person approved last
-	AnsweredAt   int64        `json:"answeredAt,omitempty"`   // when a person last let it go on, Unix ms: a verify from before is too old
+	Approval     *Approval    `json:"approval,omitempty"`     // the last approval
+	AnsweredAt   int64        `json:"answeredAt,omitempty"`   // when a person last let it continue, Unix ms: an older verify does not count
 	VerifiedAt   int64        `json:"verifiedAt,omitempty"`   // Unix ms
-	VerifiedFrom uint64       `json:"verifiedFrom,omitempty"` // the log's head when the run began that verify judges
-	Released     bool         `json:"released,omitempty"`     // a person let the hold-before go
+	VerifiedFrom uint64       `json:"verifiedFrom,omitempty"` // the log's last record when the run began that verify judges
+	Released     bool         `json:"released,omitempty"`     // a person allowed to enter the phase of HoldBefore
 	Freezes      int          `json:"freezes,omitempty"`
 	FreezeMillis int64        `json:"freezeMillis,omitempty"`
 	Rounds       int          `json:"rounds,omitempty"`     // of catch-up
@@ -179,22 +178,22 @@ type Wave struct {
 	CutoverAt    int64           `json:"cutoverAt,omitempty"`
 	LookAgain    int64           `json:"lookAgain,omitempty"` // when a wait that may end by itself is looked at again, Unix ms
 	By           string          `json:"by,omitempty"`
-	Decisions    int             `json:"decisions,omitempty"` // how often a person decided: a record from before one is not committed
+	Decisions    int             `json:"decisions,omitempty"` // number of decisions by people: a record from before one is not committed
 	Report       *RollbackReport `json:"report,omitempty"`
 }
 
-// RollbackReport separates what a rollback could do from what it could not.
+// RollbackReport counts what a rollback could restore and what not.
 type RollbackReport struct {
 	Restored   int      `json:"restored"`
 	ADChanged  int      `json:"adChanged"`
 	Foreign    int      `json:"foreign"`
 	Impossible int      `json:"impossible"`
-	Members    int      `json:"memberships"`       // that the wave added and that are still there
-	Waiting    int      `json:"waiting,omitempty"` // objects about which nothing could be said yet
+	Members    int      `json:"memberships"`       // added by the wave and still there
+	Waiting    int      `json:"waiting,omitempty"` // objects that nothing can be said about yet
 	Notes      []string `json:"notes,omitempty"`   // the first reasons; all lines are in the log, under the wave
 }
 
-// Scopes gives the scopes of the hand-overs.
+// Scopes returns the scopes of the hand-overs.
 func (w Wave) Scopes() []scoping.Scope {
 	out := make([]scoping.Scope, len(w.HandOvers))
 	for i, h := range w.HandOvers {
@@ -203,12 +202,12 @@ func (w Wave) Scopes() []scoping.Scope {
 	return out
 }
 
-// CutOver says that the target owns the scopes now.
+// CutOver reports whether the target owns the scopes now.
 func (w Wave) CutOver() bool {
 	return slices.Contains([]Phase{CatchUp, Soak, Complete, RollbackFreeze}, w.Phase) && w.CutoverAt != 0
 }
 
-// Due reports whether a waiting wave may go on by itself at a time: its soak passes, or what it waits for may be over.
+// Due reports whether a waiting wave may continue by itself: it is soaking, or its next look is due.
 func (w Wave) Due(now time.Time) bool {
 	if w.State != Waiting {
 		return false
@@ -216,8 +215,8 @@ func (w Wave) Due(now time.Time) bool {
 	return (w.Phase == Soak && (w.For == ForSoak || w.For == "")) || (w.Phase == RollbackRestore && w.LookAgain != 0 && now.UnixMilli() >= w.LookAgain)
 }
 
-// ShadowGrant says which engine is to be judged over the wave's scopes: the target before the cutover, the source after it, until the
-// wave is over.
+// ShadowGrant returns the engine that is to be judged over the wave's scopes: the target before the cutover, the source after it, until the wave is
+// over.
 func (w Wave) ShadowGrant() (engine string, epoch scoping.Epoch, ok bool) {
 	switch {
 	case w.State.Over():

@@ -1,17 +1,17 @@
-// Package changes lets a memory say what changed in it since its reader asked last. The memory notes in the one function that every change goes through, and its
-// reader compares what was noted: nobody has to conclude from an event what follows from it (standing S3).
+// Package changes lets a memory report what changed in it since its reader last asked. The memory notes keys in the one function that every change
+// goes through, and the reader compares those keys, so that no event has to be interpreted (standing S3).
 package changes
 
-// most is how many keys are noted singly: whoever changes more is looked through from end to end, which takes no longer.
+// most is how many keys are noted singly; with more, looking at everything costs no more.
 const most = 1 << 14
 
-// Set holds what changed of a memory. Its zero value says that nothing did. It is guarded as the memory is that it belongs to.
+// Set is the set of changed keys of a memory. Its zero value is empty. The memory's own lock guards it.
 type Set[K comparable] struct {
 	keys map[K]struct{}
 	all  bool
 }
 
-// Note says that what is known of a key may be other than it was.
+// Note notes that a key may have changed.
 func (s *Set[K]) Note(k K) {
 	switch {
 	case s.all:
@@ -24,10 +24,10 @@ func (s *Set[K]) Note(k K) {
 	}
 }
 
-// NoteAll says that what is known of any key may be other than it was.
+// NoteAll notes that any key may have changed.
 func (s *Set[K]) NoteAll() { s.keys, s.all = nil, true }
 
-// Take returns what was noted since it was called last: all of it, or these keys. They are the caller's.
+// Take returns what was noted since its last call, and empties the set. The keys are the caller's; all means any key may have changed.
 func (s *Set[K]) Take() (keys map[K]struct{}, all bool) {
 	keys, all = s.keys, s.all
 	if *s = (Set[K]{}); keys == nil {

@@ -1,5 +1,7 @@
-// Package table keeps what standing is worked out from and is nowhere else: the engines' claims. It is a cache with one property (rule S4): a claim is durable
-// before its engine has the answer, or all claims of that engine are gone.
+// Package table keeps the engines' claims and the index of debts. Claims are a cache with one property (rule S4): a claim is durable before its
+// engine has the answer, or all claims of that engine are lost.
+//
+// The gate loads them with Load, changes them by Put and Drop during a session, and calls Take and Commit before it answers.
 package table
 
 import (
@@ -22,7 +24,7 @@ type Store interface {
 	Update(context.Context, func(state.Tx) error) error
 }
 
-// Claims are the newest claims of all engines. It is not safe for concurrent use but for Commit, which may go on beside everything but itself.
+// Claims are the newest claims of all engines. It is not safe for concurrent use, except that one Commit may run beside other methods.
 type Claims struct {
 	store   Store
 	engines map[string]*packed
@@ -30,7 +32,7 @@ type Claims struct {
 	commons *commons
 	unkept  []change
 	next    uint64 // of the journal in the store
-	lines   int    // in the journal, of claims that may have newer ones
+	lines   int    // in the journal, including outdated ones
 	covered string // see Covered
 	moved   bool   // covered is not in the store yet
 	changed changes.Set[scoping.ObjectID]
@@ -43,26 +45,26 @@ type change struct {
 	claim  *standing.Claim
 }
 
-// The store's buckets: a journal of batches, each under the next number, so that a commit writes one value at the end; and where it stands.
+// The store's buckets: a journal of batches, each under the next number, so that a commit appends one value; and marks.
 const (
 	bucketJournal = "claims"
 	bucketMarks   = "marks"
 	keyCovered    = "covered"
 )
 
-// New returns claims of which there are none yet.
+// New returns an empty set of claims.
 func New(store Store) *Claims {
 	c := &Claims{store: store}
 	c.clear()
 	return c
 }
 
-// clear forgets every claim.
+// clear drops every claim.
 func (c *Claims) clear() {
 	c.engines, c.names, c.commons = map[string]*packed{}, &names{of: map[named]uint32{}}, &commons{of: map[string]uint32{}}
 }
 
-// Load reads the claims. A store that cannot be understood has none: its engines are asked anew.
+// Load reads the stored claims. If the store cannot be understood there are none, and all engines are asked anew.
 func Load(ctx context.Context, store Store) (*Claims, error) {
 	c := New(store)
 	if store == nil {
@@ -106,20 +108,20 @@ func (c *Claims) takeIn(key string, v []byte) error {
 	return nil
 }
 
-// Get returns an engine's claim of a key, which is the caller's but for its lists; nil: there is none.
+// Get returns an engine's claim of a key, or nil. It is the caller's, except for its lists.
 func (c *Claims) Get(engine string, k ledger.Key) *standing.Claim { return c.engines[engine].get(k) }
 
-// Saw notes the version of the target object that an engine's claim of a key was found to agree with: its Seen from now on. That is no change.
+// Saw sets the Seen of an engine's claim: the version of the target object that it was found to agree with. That does not count as a change.
 func (c *Claims) Saw(engine string, k ledger.Key, version uint64) {
 	if p := c.engines[engine]; p != nil {
 		p.saw(k, version)
 	}
 }
 
-// Len counts an engine's claims.
+// Len returns the number of an engine's claims.
 func (c *Claims) Len(engine string) int { return c.engines[engine].len() }
 
-// Changed returns the objects whose claims changed since it was asked last: all of them, or these.
+// Changed returns the objects whose claims changed since its last call; all means any of them may have.
 func (c *Claims) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return c.changed.Take() }
 
 // Engines returns the names of the engines that have claims, sorted.
@@ -134,7 +136,7 @@ func (c *Claims) Put(engine string, k ledger.Key, x standing.Claim) {
 	c.unkept = append(c.unkept, change{engine, k, &x})
 }
 
-// Drop forgets an engine's claim of a key.
+// Drop removes an engine's claim of a key.
 func (c *Claims) Drop(engine string, k ledger.Key) {
 	if c.Get(engine, k) == nil {
 		return
@@ -143,14 +145,14 @@ func (c *Claims) Drop(engine string, k ledger.Key) {
 	c.unkept = append(c.unkept, change{engine, k, nil})
 }
 
-// DropAll forgets all claims of an engine.
+// DropAll removes all claims of an engine.
 func (c *Claims) DropAll(engine string) {
 	for _, k := range slices.SortedFunc(c.engines[engine].keys(), ledger.Key.Compare) {
 		c.Drop(engine, k)
 	}
 }
 
-// DropWhere forgets the claims for which gone, which must not change any, reports true.
+// DropWhere removes the claims for which gone reports true. gone must not change claims.
 func (c *Claims) DropWhere(gone func(engine string, k ledger.Key) bool) {
 	for _, e := range c.Engines() {
 		var past []ledger.Key
@@ -166,16 +168,16 @@ func (c *Claims) DropWhere(gone func(engine string, k ledger.Key) bool) {
 	}
 }
 
-// Covered returns as of which state of control each claim's engine is known to have covered its key without a gap; "": of none.
+// Covered returns the mark of the last Cover: the state of control up to which the engine of every claim covered its key without a gap; "": unknown.
 func (c *Claims) Covered() string { return c.covered }
 
-// Cover notes that as of a state of control every claim's engine covers its key.
+// Cover notes that in a state of control the engine of every claim covers its key.
 func (c *Claims) Cover(mark string) {
 	c.moved = c.moved || c.covered != mark
 	c.covered = mark
 }
 
-// NewestReading returns the highest number of a reading that a claim names.
+// NewestReading returns the highest reading of all claims.
 func (c *Claims) NewestReading() (n uint64) {
 	for _, p := range c.engines {
 		for _, h := range p.of {

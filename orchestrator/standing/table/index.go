@@ -9,19 +9,19 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Index is what comparison found owed, so that it looks again only where something changed (rule S3). It is a cache in memory: a sweep, which looks at everything,
-// has to find the same. It is not safe for concurrent use.
+// Index is the result of comparison, so that only changed objects are compared again (rule S3). It is a cache in memory: a sweep, which compares
+// everything, has to find the same. It is not safe for concurrent use.
 type Index struct {
-	found   map[scoping.ObjectID][]Finding // of objects with something to remember; nil: nothing was compared yet
+	found   map[scoping.ObjectID][]Finding // of objects with a debt or a wait; nil: nothing was compared yet
 	holders map[scoping.ObjectID]map[scoping.ObjectID]struct{}
-	timed   map[scoping.ObjectID]struct{} // objects of which a debt hangs on the time
+	timed   map[scoping.ObjectID]struct{} // objects with a debt that may change by time alone
 }
 
-// Finding is what comparison found of one feature of an object, if there is a debt or an end that is waited for.
+// Finding is the result of comparing one feature of an object, if there is a debt or an end that it waits for.
 type Finding struct {
 	Feature scoping.Feature
 	Debt    standing.Debt
-	Waits   []scoping.ObjectID // ends that the owner's claim waits for: when one comes, it has to be looked at again
+	Waits   []scoping.ObjectID // ends that the owner's claim waits for: when one comes, the object is compared again
 }
 
 // Whole reports whether everything was compared since the index was made.
@@ -32,7 +32,7 @@ func (x *Index) Clear() {
 	*x = Index{found: map[scoping.ObjectID][]Finding{}, holders: map[scoping.ObjectID]map[scoping.ObjectID]struct{}{}, timed: map[scoping.ObjectID]struct{}{}}
 }
 
-// Set puts what comparison found of an object in place of what it found before.
+// Set replaces the findings of an object.
 func (x *Index) Set(id scoping.ObjectID, found []Finding) {
 	for _, f := range x.found[id] {
 		for _, end := range f.Waits {
@@ -60,8 +60,8 @@ func (x *Index) Set(id scoping.ObjectID, found []Finding) {
 	}
 }
 
-// Concerned adds to objects that changed those whose standing hangs on them, which are holders of references that wait for them, and those of whose debts it hangs on
-// the time: there are few, for each was asked for in vain.
+// Concerned returns changed objects and those that depend on them: holders of references that wait for them, and all objects whose debts may change
+// by time. The latter are few: their engines were asked without success.
 func (x *Index) Concerned(ids map[scoping.ObjectID]struct{}) map[scoping.ObjectID]struct{} {
 	out := map[scoping.ObjectID]struct{}{}
 	maps.Copy(out, ids)
@@ -72,7 +72,7 @@ func (x *Index) Concerned(ids map[scoping.ObjectID]struct{}) map[scoping.ObjectI
 	return out
 }
 
-// Debts returns what is owed. It is the caller's.
+// Debts returns what is owed. The map is the caller's.
 func (x *Index) Debts() map[ledger.Key]standing.Debt {
 	out := make(map[ledger.Key]standing.Debt, len(x.found))
 	for id, found := range x.found {
@@ -81,7 +81,7 @@ func (x *Index) Debts() map[ledger.Key]standing.Debt {
 	return out
 }
 
-// Owed adds the debts among what was found of an object.
+// Owed adds the debts among the findings of an object to out.
 func Owed(id scoping.ObjectID, found []Finding, out map[ledger.Key]standing.Debt) {
 	for _, f := range found {
 		if f.Debt.Code != standing.Settled {
@@ -90,13 +90,13 @@ func Owed(id scoping.ObjectID, found []Finding, out map[ledger.Key]standing.Debt
 	}
 }
 
-// Wrong is a key of which an index said something else than comparison of everything found.
+// Wrong is a key with another debt in the index than a sweep found.
 type Wrong struct {
 	Key         ledger.Key
 	Held, Found standing.Debt
 }
 
-// Against returns where an index says something else than a sweep, in order.
+// Against returns where an index and a sweep differ, in order.
 func (x *Index) Against(sweep *Index) (out []Wrong) {
 	held, found := x.Debts(), sweep.Debts()
 	for k, d := range held {

@@ -11,10 +11,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// A process keeps a claim for each engine, object and feature: packed it takes a third of a [standing.Claim] with its key, and the collector of garbage, which passes
-// over a map without pointers, does not look at any of them. What many claims have in common is kept once, and what few have apart.
+// A process keeps a claim for each engine, object and feature. Packed, it takes a third of the memory of a [standing.Claim] with its key, and in a
+// map without pointers, which the garbage collector does not scan. What many claims have in common is kept once, rare fields apart.
 
-// packed are one engine's claims. They are unpacked when they are asked for.
+// packed are one engine's claims.
 type packed struct {
 	of      map[spot]held
 	rare    map[spot]rare
@@ -22,13 +22,13 @@ type packed struct {
 	commons *commons
 }
 
-// spot is a key, in which the names of directory and feature are a number.
+// spot is a key with a number for the names of directory and feature.
 type spot struct {
 	guid scoping.GUID
 	name uint32
 }
 
-// held is what most claims say each by itself.
+// held has the fields of one claim that are its own.
 type held struct {
 	target, reading, seen uint64
 	common                uint32
@@ -36,14 +36,14 @@ type held struct {
 	marks                 uint8
 }
 
-// The marks of a held claim.
+// The bits of held.marks.
 const (
 	agrees = 1 << iota
 	person
 	hasRare
 )
 
-// rare is what few claims say.
+// rare has the fields that few claims have.
 type rare struct {
 	waits  []scoping.ObjectID
 	at     int64
@@ -59,7 +59,7 @@ func (p *packed) key(s spot) ledger.Key {
 	return ledger.Key{Object: scoping.ObjectID{Directory: n.directory, GUID: s.guid}, Feature: n.feature}
 }
 
-// get returns the claim of a key, nil if there is none. It is the caller's, but for its lists.
+// get returns the claim of a key, or nil. It is the caller's, except for its lists.
 func (p *packed) get(k ledger.Key) *standing.Claim {
 	if p == nil {
 		return nil
@@ -81,7 +81,7 @@ func (p *packed) unpack(s spot, h held) *standing.Claim {
 	return x
 }
 
-// put lets a key have a claim.
+// put sets the claim of a key.
 func (p *packed) put(k ledger.Key, x *standing.Claim) {
 	s := p.spotOf(k)
 	h := held{target: x.Target, reading: x.Reading, seen: x.Seen, common: p.commons.take(x), want: x.Want}
@@ -91,7 +91,7 @@ func (p *packed) put(k ledger.Key, x *standing.Claim) {
 	if x.Person {
 		h.marks |= person
 	}
-	p.drop(s) // after the new one has taken what it may have in common with it
+	p.drop(s) // after put took the new claim's common part, which may be the same
 	if len(x.Waits) > 0 || x.At != 0 || x.Unkept != 0 {
 		h.marks |= hasRare
 		p.rare[s] = rare{x.Waits, x.At, x.Unkept}
@@ -154,7 +154,7 @@ type named struct {
 	feature   scoping.Feature
 }
 
-// names gives each pair a number.
+// names numbers the pairs.
 type names struct {
 	all []named
 	of  map[named]uint32
@@ -169,14 +169,14 @@ func (x *names) number(n named) uint32 {
 	return i
 }
 
-// common is what many claims have in common.
+// common has the fields that many claims share.
 type common struct {
 	rules  uint64
 	signIn standing.SignIn
 	attrs  []string
 }
 
-// commons gives what claims have in common a number for as long as one has it: engines may say what they like, and often something else.
+// commons numbers common parts for as long as a claim has them: engines may make new ones at any time, so unused ones have to be dropped.
 type commons struct {
 	all   []common
 	keys  []string
@@ -186,7 +186,7 @@ type commons struct {
 	key   []byte
 }
 
-// take returns the number of what a claim has in common with others.
+// take returns the number of a claim's common part.
 func (x *commons) take(c *standing.Claim) uint32 {
 	x.key = binary.LittleEndian.AppendUint64(x.key[:0], c.Rules)
 	x.text(c.SignIn.Domain)
@@ -218,7 +218,7 @@ func (x *commons) slot() uint32 {
 	return uint32(len(x.all) - 1)
 }
 
-// give returns what a claim had in common with others, which may be nobody's any more.
+// give releases a common part, and drops it with its last user.
 func (x *commons) give(n uint32) {
 	if x.users[n]--; x.users[n] == 0 {
 		delete(x.of, x.keys[n])

@@ -15,13 +15,13 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// rewriteAt is from how many lines on a journal is rewritten when most of them have newer ones.
+// rewriteAt is the number of lines from which a journal is rewritten when most of them are outdated.
 const rewriteAt = 10_000
 
-// perBatch is how many claims a rewritten journal has in one value.
+// perBatch is the number of claims in one value of a rewritten journal.
 const perBatch = 1000
 
-// Batch is what was put or dropped since the last one, ready to be stored.
+// Batch is the claims put or dropped since the last one, ready to be stored.
 type Batch struct {
 	changes []change
 	number  uint64
@@ -31,7 +31,7 @@ type Batch struct {
 // Number returns the batch's place in the journal.
 func (b *Batch) Number() uint64 { return b.number }
 
-// Take returns what is to be stored next; nil: nothing is. It is stored by Commit, in the order in which it was taken.
+// Take returns what is to be stored next, or nil. Commit stores it; batches are stored in the order in which they were taken.
 func (c *Claims) Take() *Batch {
 	if len(c.unkept) == 0 && !c.moved || c.store == nil {
 		c.unkept, c.moved = nil, false
@@ -46,7 +46,7 @@ func (c *Claims) Take() *Batch {
 	return b
 }
 
-// Commit makes a batch durable. After an error the claims in memory are ahead of the store: its engine must not have its answer.
+// Commit makes a batch durable. After an error the claims in memory are ahead of the store, and the engine must not get its answer.
 func (c *Claims) Commit(ctx context.Context, b *Batch) error {
 	if b == nil {
 		return nil
@@ -63,14 +63,14 @@ func (c *Claims) Commit(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// Untake takes back a batch that could not be stored: the next Take has it again, before anything newer.
+// Untake takes back a batch that could not be stored: the next Take returns it again, before anything newer.
 func (c *Claims) Untake(b *Batch) {
 	if b != nil {
 		c.unkept, c.moved = append(b.changes, c.unkept...), true
 	}
 }
 
-// Tidy returns the whole table as batches when everything is stored and most lines of the journal have newer ones; nil otherwise. Replace stores them.
+// Tidy returns the whole table as batches when everything is stored and most lines of the journal are outdated; otherwise nil. Replace stores them.
 func (c *Claims) Tidy() []*Batch {
 	live := 0
 	for _, p := range c.engines {
@@ -100,7 +100,7 @@ func (c *Claims) Tidy() []*Batch {
 	return out
 }
 
-// Replace lets batches stand in the place of everything stored, in one transaction.
+// Replace stores batches in place of everything stored, in one transaction.
 func (c *Claims) Replace(ctx context.Context, bs []*Batch) error {
 	if len(bs) == 0 {
 		return nil
@@ -184,10 +184,10 @@ func flag(b bool) byte {
 	return 0
 }
 
-// errBatch is what decode finds wrong.
+// errBatch means that decode cannot read a batch.
 var errBatch = errors.New("not a batch of claims")
 
-// decode reads what encode wrote.
+// decode decodes what encode wrote.
 func decode(b []byte) ([]change, error) {
 	if len(b) == 0 || b[0] != format {
 		return nil, fmt.Errorf("%w: format %v", errBatch, b[:min(len(b), 1)])
@@ -214,7 +214,7 @@ func decode(b []byte) ([]change, error) {
 	return out, nil
 }
 
-// reader reads a batch; once something is wrong it gives nothing any more.
+// reader reads a batch; after an error it returns zero values.
 type reader struct {
 	b     []byte
 	texts []string
@@ -262,13 +262,13 @@ func (r *reader) number() uint64 {
 	return n
 }
 
-// signed reads what binary.AppendVarint wrote.
+// signed reads a number written by binary.AppendVarint.
 func (r *reader) signed() int64 {
 	n := r.number()
 	return int64(n>>1) ^ -int64(n&1)
 }
 
-// count reads how many things follow; each has at least one byte.
+// count reads a number of things that follow; each has at least one byte.
 func (r *reader) count() int {
 	n := r.number()
 	if n > uint64(len(r.b)) {

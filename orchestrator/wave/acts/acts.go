@@ -1,7 +1,8 @@
-// Package acts is what the pure steps of package wave cause: it drives waves, carries out each act of theirs over the other rooms, and keeps what people decide about them.
-// What is durable of a wave lies in control; a Driver holds what ends with the process: who drives a wave, its freeze, and when a soaking one was looked at last.
+// Package acts carries out what the pure steps of package wave decide: it drives waves, performs their acts over the other rooms, and keeps people's
+// decisions about them. Control holds the durable part of a wave; a Driver holds what ends with the process: which call drives a wave, its freeze,
+// and the time of the last look at a soaking one.
 //
-// Any number of waves may be driven at once, each by one call at a time. A crash at any point leaves waves that Unfinished names.
+// Any number of waves may be driven at once, each by one call. After a crash at any point Unfinished lists the waves to continue.
 package acts
 
 import (
@@ -37,12 +38,12 @@ type Options struct {
 	Engines run.Engines
 	Log     state.Log
 	Clock   gate.Clock
-	Steady  func() int64 // the time in ms on the scale by which the ledger notes when something was written
-	// Look reads what changed in the directories; one that cannot be read is an error.
+	Steady  func() int64 // the time in ms on the scale by which the ledger dates writes
+	// Look reads what changed in the directories; a directory that cannot be read is an error.
 	Look func(context.Context) error
-	// Save keeps what may be lost but is slow to make again.
+	// Save stores what is slow to compute again.
 	Save func(context.Context) error
-	// Room lets engines write on a full disk what the way back needs of them.
+	// Room makes sure that engines can write what a rollback needs on a full disk.
 	Room     func() error
 	Patience time.Duration // how long a command waits inside a phase that ends by itself
 	Progress func(run.Progress)
@@ -57,10 +58,10 @@ type Driver struct {
 	turns    map[string]chan struct{} // one driver per wave
 	frozen   map[string]freeze
 	orphaned map[string]bool      // waves that were running when this host began to serve
-	soaking  map[string]time.Time // when a wave was looked at last
+	soaking  map[string]time.Time // time of the last look at each
 }
 
-// freeze is one that this process holds.
+// freeze is the freeze of a wave.
 type freeze struct {
 	*gate.Frozen
 	at time.Time
@@ -77,14 +78,14 @@ func (d *Driver) progress(p run.Progress) {
 	}
 }
 
-// ApplyOptions say how waves run.
+// ApplyOptions are how waves run.
 type ApplyOptions struct {
 	wave.Options
 	By string
 }
 
-// Apply puts in force what a plan's policy says beside who owns what, begins the plan's waves and runs them one after the other; repeated, it resumes
-// what began. It stops at the first wave that waits.
+// Apply puts in force what a plan's policy changes besides owners, begins the plan's waves and runs them one after the other; repeated, it resumes
+// them. It stops at the first wave that waits.
 func (d *Driver) Apply(ctx context.Context, p *plan.Plan, o ApplyOptions) ([]wave.Wave, error) {
 	if len(p.Waves) == 0 && p.Settings == nil {
 		return nil, nil
@@ -128,7 +129,7 @@ func (d *Driver) Drive(ctx context.Context, id string) (wave.Wave, error) {
 	return d.DriveUntil(ctx, id, "")
 }
 
-// DriveUntil is Drive that also ends before a phase is begun.
+// DriveUntil is Drive that also ends before entering a phase.
 func (d *Driver) DriveUntil(ctx context.Context, id string, stopAt wave.Phase) (wave.Wave, error) {
 	end, err := d.turn(ctx, id)
 	if err != nil {
@@ -143,7 +144,7 @@ func (d *Driver) DriveUntil(ctx context.Context, id string, stopAt wave.Phase) (
 	return w, d.o.Save(spacious(ctx, w))
 }
 
-// turn waits until nobody else drives the wave.
+// turn waits until the wave is not driven by another call, and reserves it until end is called.
 func (d *Driver) turn(ctx context.Context, id string) (end func(), err error) {
 	t := d.turnOf(id)
 	select {
@@ -154,9 +155,9 @@ func (d *Driver) turn(ctx context.Context, id string) (end func(), err error) {
 	}
 }
 
-// Unfinished returns the waves that go on by themselves under a host that serves. first is set for the look at the start of serving: every wave
-// that is running then has lost the process that drove it, in whatever phase, and goes on until it waits or is over. Of waves that lose their
-// driver later only those count that have cut over: before the cutover the person who drove it stopped it, or saw it fail, and repeats the command.
+// Unfinished returns the waves that continue by themselves under a serving host. first is set for the look when serving begins: each wave that is
+// running then has lost its driver, in whatever phase, and continues until it waits or is over. Of waves that lose their driver later only those
+// count that have cut over: before that, the person who drove it stopped it or saw it fail, and repeats the command.
 func (d *Driver) Unfinished(ctx context.Context, first bool) ([]string, error) {
 	ws, err := d.Waves(ctx)
 	if err != nil {
@@ -174,14 +175,14 @@ func (d *Driver) Unfinished(ctx context.Context, first bool) ([]string, error) {
 			ids = append(ids, w.ID)
 		}
 	}
-	d.orphaned = found // one that waits for a person by now is that person's
+	d.orphaned = found // those that wait for a person by now do not count any more
 	return ids, nil
 }
 
-// goesOn reports whether a wave has something to do without a person: it is running, or waits for something that time may end.
+// goesOn reports whether a wave can continue without a person: it is running, or waits for something that time may end.
 func goesOn(w wave.Wave, now time.Time) bool { return w.State == wave.Running || w.Due(now) }
 
-// beyondCutover reports whether a wave has cut over or is on its way back: the tenant is between two engines' values until it goes on.
+// beyondCutover reports whether a wave has cut over or is being rolled back: the tenant is between two engines' values until it continues.
 func beyondCutover(w wave.Wave) bool {
 	switch w.Phase {
 	case wave.CatchUp, wave.Soak, wave.Complete, wave.RollbackFreeze, wave.RollbackEvaluate, wave.RollbackRestore:
@@ -190,7 +191,7 @@ func beyondCutover(w wave.Wave) bool {
 	return false
 }
 
-// TakeUp goes on with a wave until it is over or waits. One that somebody drives, or that waits for a person by now, is left as it is.
+// TakeUp continues a wave until it is over or waits. A wave that is being driven, or waits for a person, is left alone.
 func (d *Driver) TakeUp(ctx context.Context, id string) error {
 	end, free := d.tryTurn(id)
 	if !free {
@@ -208,7 +209,7 @@ func (d *Driver) TakeUp(ctx context.Context, id string) error {
 	return d.o.Save(spacious(ctx, w))
 }
 
-// tryTurn takes the turn to drive a wave if nobody has it.
+// tryTurn is turn without waiting.
 func (d *Driver) tryTurn(id string) (end func(), ok bool) {
 	t := d.turnOf(id)
 	select {

@@ -17,36 +17,36 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// actFreeze closes admission, or goes on waiting for the wire.
+// actFreeze closes admission, or continues to wait for the requests in flight.
 func (d *Driver) actFreeze(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
-	f, held := d.held(w.ID)
+	f, held := d.freezeOf(w.ID)
 	if !held {
 		f = freeze{Frozen: d.o.Gate.Freeze(w.Scopes(), wave.FreezeLimit), at: d.o.Clock.Now()}
 		d.mu.Lock()
 		d.frozen[w.ID] = f
 		d.mu.Unlock()
 	}
-	for tries := 0; f.OnWire() > 0 && f.Holds() && tries < 50; tries++ {
+	for tries := 0; f.InFlight() > 0 && f.InForce() && tries < 50; tries++ {
 		if err := d.o.Clock.Sleep(ctx, 20*time.Millisecond); err != nil {
 			return wave.Evidence{}, err
 		}
 	}
-	if !f.Holds() {
+	if !f.InForce() {
 		d.thaw(w.ID)
 		return wave.Evidence{Expired: true, Why: "the freeze reached its limit"}, nil
 	}
-	return wave.Evidence{OK: true, Drained: f.OnWire() == 0}, nil
+	return wave.Evidence{OK: true, Drained: f.InFlight() == 0}, nil
 }
 
-// changedFor returns the linked, living objects of a wave's scopes of which its target, if it owned them, would have to be asked: something changed since it judged
-// them in shadow. What it found to differ then was judged by verify.
+// changedFor returns the linked objects of a wave's scopes, deleted ones left out, that its target would have to be asked for if it owned them: they
+// changed since it judged them in shadow. Differences found then were judged by verify.
 func (d *Driver) changedFor(w wave.Wave) (ids []scoping.ObjectID) {
 	debts := d.o.View.OwedAs(w.To, w.Scopes())
 	d.o.Gate.Read(func(s *ledger.State) {
 		for k, x := range debts {
 			judged := x.Code == standing.Differs || x.Code == standing.Died || x.Code == standing.Moved
 			if engine.StreamOf(k.Feature) != engine.Objects {
-				continue // of passwords nothing is judged: whoever takes over reads them when it owns them
+				continue // passwords are not judged in shadow: the new owner reads them after the cutover
 			}
 			if x.To == standing.Owner && !judged && s.Rows.Get(k.Object) != nil && !d.o.Census.Sight(k.Object).Gone {
 				ids = append(ids, k.Object)
@@ -77,7 +77,7 @@ func (d *Driver) actVerifyNew(ctx context.Context, w wave.Wave) (wave.Evidence, 
 			return ev, err
 		}
 		if !ev.OK {
-			return fail(ev.Why) // nothing waits inside a freeze
+			return fail(ev.Why) // waves do not wait inside a freeze
 		}
 	}
 	if ev.Counts.Grave() > 0 {
@@ -96,7 +96,7 @@ func (d *Driver) cut(c *control.Content, w wave.Wave, back bool) (scoping.Epoch,
 		}
 		next, err := p.Apply(d.repin(x), at)
 		if back && errors.Is(err, scoping.ErrHandOver) {
-			continue // the directory's administrators moved it to where others own it: the target has nothing to give back
+			continue // administrators moved it in the directory to where others own it: the target has nothing to give back
 		}
 		if err != nil {
 			return at, err
@@ -110,7 +110,7 @@ func (d *Driver) cut(c *control.Content, w wave.Wave, back bool) (scoping.Epoch,
 	return at, nil
 }
 
-// repin returns a hand-over with the places of its containers as they are now: their owner may be another one than when it was planned.
+// repin returns a hand-over with the present places of its containers, whose owner may differ from when it was planned.
 func (d *Driver) repin(x scoping.HandOver) scoping.HandOver {
 	x.Pins = slices.Clone(x.Pins)
 	for i, old := range x.Pins {
@@ -123,7 +123,7 @@ func (d *Driver) repin(x scoping.HandOver) scoping.HandOver {
 
 // actCutover flips the scopes in one transaction: partition, epoch, transfers and the wave's record, which enters catch-up.
 func (d *Driver) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
-	f, held := d.held(w.ID)
+	f, held := d.freezeOf(w.ID)
 	defer d.thaw(w.ID)
 	if !held {
 		return wave.Evidence{Why: errFreezeLost.Error()}, nil
@@ -185,12 +185,12 @@ func problems(r run.Report) string {
 			out = append(out, fmt.Sprintf("and %d more", len(r.Errors)-3))
 			break
 		}
-		out = append(out, strings.TrimPrefix(p.Object+": ", ": ")+p.Code+": "+p.Message) // without an object it is about the run
+		out = append(out, strings.TrimPrefix(p.Object+": ", ": ")+p.Code+": "+p.Message) // a problem without an object is about the run
 	}
 	return strings.Join(out, "; ")
 }
 
-// cutApart is a cutover in two transactions instead of one: what a simulation must notice, and nothing else calls.
+// cutApart is a cutover in two transactions instead of one, which a simulation has to notice; it is called by nothing else.
 func (d *Driver) cutApart(ctx context.Context, w wave.Wave, freeze time.Duration) (wave.Evidence, error) {
 	var cutover wave.Wave
 	err := d.o.Control.Change(ctx, func(c *control.Content) error {
@@ -212,7 +212,7 @@ func (d *Driver) cutApart(ctx context.Context, w wave.Wave, freeze time.Duration
 	return wave.Evidence{OK: true}, d.o.Run.Grant(ctx)
 }
 
-// adoptToo lets a first adoption go on with the engine that takes over what another one has not adopted yet.
+// adoptToo passes an unfinished first adoption on to the engine that takes over.
 func adoptToo(c *control.Content, from, to string) {
 	since, adopting := c.Head.Adopting[from]
 	if _, already := c.Head.Adopting[to]; adopting && !already && to != scoping.None {
@@ -220,15 +220,15 @@ func adoptToo(c *control.Content, from, to string) {
 	}
 }
 
-// held returns the freeze of a wave that this process holds.
-func (d *Driver) held(id string) (freeze, bool) {
+// freezeOf returns the freeze of a wave, if this process has one.
+func (d *Driver) freezeOf(id string) (freeze, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f, ok := d.frozen[id]
 	return f, ok
 }
 
-// thaw releases a wave's freeze, if this process holds one.
+// thaw ends a wave's freeze, if this process has one.
 func (d *Driver) thaw(id string) {
 	d.mu.Lock()
 	f, ok := d.frozen[id]

@@ -20,7 +20,7 @@ func (d *Driver) DecideWave(ctx context.Context, id string, v wave.Verb, by, rea
 	return d.decideWave(ctx, id, wave.Order{Verb: v, By: by}, reason)
 }
 
-// ApproveWave approves what a wave waits for. Of differences it has to name the fingerprint of those that the person was shown.
+// ApproveWave approves what a wave waits for. For differences the fingerprint of those that the person was shown is required.
 func (d *Driver) ApproveWave(ctx context.Context, id, fingerprint, by, reason string) (wave.Wave, error) {
 	return d.decideWave(ctx, id, wave.Order{Verb: wave.Approve, By: by, Fingerprint: fingerprint}, reason)
 }
@@ -28,7 +28,7 @@ func (d *Driver) ApproveWave(ctx context.Context, id, fingerprint, by, reason st
 func (d *Driver) decideWave(ctx context.Context, id string, o wave.Order, reason string) (wave.Wave, error) {
 	var out wave.Wave
 	o.At, o.Driven = d.o.Clock.Now().UnixMilli(), d.driven(id)
-	if o.Verb == wave.Pause || o.Verb == wave.Abort || o.Verb == wave.RollBack { // whoever stops something is not kept from it by a full disk
+	if o.Verb == wave.Pause || o.Verb == wave.Abort || o.Verb == wave.RollBack { // a full disk must not keep a person from stopping something
 		ctx = state.WithReserve(ctx)
 	}
 	err := d.o.Control.Change(ctx, func(c *control.Content) error {
@@ -51,14 +51,14 @@ func (d *Driver) decideWave(ctx context.Context, id string, o wave.Order, reason
 	if err != nil {
 		return out, err
 	}
-	d.unsoak(id) // time before a decision is counted by looks before it: a pause does not soak
+	d.unsoak(id) // time before a decision was counted by looks before it: a pause does not soak
 	if o.Verb == wave.Pause || o.Verb == wave.Abort {
 		d.thaw(id) // a pause in a freeze ends it
 	}
 	return out, d.o.Run.Grant(ctx)
 }
 
-// MayDecide returns why a decision would be refused now; nil: it would not be.
+// MayDecide returns the error with which a decision would be refused now, or nil.
 func (d *Driver) MayDecide(ctx context.Context, id string, v wave.Verb, by string) error {
 	c, err := d.o.Control.View(ctx)
 	if err != nil {
@@ -72,7 +72,7 @@ func (d *Driver) MayDecide(ctx context.Context, id string, v wave.Verb, by strin
 	return err
 }
 
-// decided applies a decision to a wave's record, if nothing speaks against it.
+// decided applies a decision to a wave's record, unless it is refused.
 func (d *Driver) decided(c *control.Content, w wave.Wave, o wave.Order) (wave.Wave, error) {
 	next, err := wave.Decide(w, o)
 	if err != nil {
@@ -84,7 +84,7 @@ func (d *Driver) decided(c *control.Content, w wave.Wave, o wave.Order) (wave.Wa
 	return next, err
 }
 
-// driven reports whether some call of this process drives a wave.
+// driven reports whether a call of this process drives a wave.
 func (d *Driver) driven(id string) bool {
 	end, free := d.tryTurn(id)
 	if free {
@@ -93,14 +93,15 @@ func (d *Driver) driven(id string) bool {
 	return !free
 }
 
-// unsoak forgets when a soaking wave was looked at last: what passes until the next look is not soaked.
+// unsoak forgets the time of the last look at a soaking wave: time until the next look does not count.
 func (d *Driver) unsoak(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.soaking, id)
 }
 
-// stopsOf returns the stops in force that hold a wave: of all writing, of one of its engines, or of a subtree that it shares objects with.
+// stopsOf returns the reason of a stop in force that applies to a wave: of all writing, of one of its engines, or of a subtree that overlaps its
+// scopes; or "".
 func (d *Driver) stopsOf(w wave.Wave) string {
 	for _, s := range d.o.Gate.Authority().Stops {
 		if s.Engine != "" && s.Engine != w.From && s.Engine != w.To {
@@ -113,7 +114,7 @@ func (d *Driver) stopsOf(w wave.Wave) string {
 	return ""
 }
 
-// laterWave refuses a rollback on which a later wave depends.
+// laterWave refuses a rollback that a later wave depends on.
 func (d *Driver) laterWave(c *control.Content, w wave.Wave) error {
 	for _, id := range slices.Sorted(maps.Keys(c.Waves)) {
 		o := c.Waves[id]
@@ -124,7 +125,7 @@ func (d *Driver) laterWave(c *control.Content, w wave.Wave) error {
 	return nil
 }
 
-// Waves returns all waves in the order of their beginning.
+// Waves returns all waves, the oldest first.
 func (d *Driver) Waves(ctx context.Context) ([]wave.Wave, error) {
 	c, err := d.o.Control.View(ctx)
 	if err != nil {

@@ -30,7 +30,7 @@ func (x *executor) Now() time.Time { return x.d.o.Clock.Now() }
 // Load implements wave.Executor.
 func (x *executor) Load(ctx context.Context, id string) (wave.Wave, error) { return x.d.Wave(ctx, id) }
 
-// Stopped implements wave.Executor. While a wave is stopped it does not soak.
+// Stopped implements wave.Executor. A stopped wave does not soak.
 func (x *executor) Stopped(_ context.Context, w wave.Wave) (string, error) {
 	why := x.d.stopsOf(w)
 	if why != "" {
@@ -40,7 +40,7 @@ func (x *executor) Stopped(_ context.Context, w wave.Wave) (string, error) {
 	return why, nil
 }
 
-// Pause implements wave.Executor: a command waits inside only for short whiles, and not for many of them: what it waits for may never come.
+// Pause implements wave.Executor: a command waits only for short times, up to Patience in all, as the event may never come.
 func (x *executor) Pause(ctx context.Context, d time.Duration) (bool, error) {
 	if x.waited += d; x.waited > x.d.o.Patience {
 		return false, nil
@@ -59,7 +59,7 @@ func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 			return wave.ErrDecided
 		}
 		if old.State == wave.Paused || old.State == wave.Aborted || (old.State.Over() && !w.State.Over()) {
-			return nil // a person decided meanwhile
+			return nil // a person decided since
 		}
 		entered = old.Phase != w.Phase || old.State != w.State
 		if w.Phase == wave.ShadowPhase && old.Phase != wave.ShadowPhase {
@@ -125,7 +125,7 @@ func (x *executor) Do(ctx context.Context, w wave.Wave, a wave.Act) (wave.Eviden
 	return wave.Evidence{}, fmt.Errorf("unknown act %q", a)
 }
 
-// spacious lets work for a wave on its way back use the reserved space: a full disk is a reason to go back, and none to stay.
+// spacious lets a wave that is rolled back use the disk's reserve: a full disk is a reason for a rollback and must not stop it.
 func spacious(ctx context.Context, w wave.Wave) context.Context {
 	if !w.Phase.Back() {
 		return ctx
@@ -133,7 +133,7 @@ func spacious(ctx context.Context, w wave.Wave) context.Context {
 	return state.WithReserve(ctx)
 }
 
-// mayAct checks whether this host may write, and refuses while a state waits for its activation: no owner changes meanwhile.
+// mayAct returns an error if this host may not write, or a state waits for its activation: owners do not change then.
 func (d *Driver) mayAct(ctx context.Context) error {
 	if err := d.o.Tenancy.Recognize(ctx); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (d *Driver) actCheck(ctx context.Context, w wave.Wave) (wave.Evidence, erro
 	return wave.Evidence{OK: true, Findings: fs}, err
 }
 
-// baselineChunk is how many objects one record of a baseline holds.
+// baselineChunk is the number of objects in one record of a baseline.
 const baselineChunk = 100
 
 // actBaseline saves the tenant's state of the scope in the log.
@@ -179,7 +179,7 @@ func (d *Driver) actBaseline(ctx context.Context, w wave.Wave) (wave.Evidence, e
 	return wave.Evidence{OK: true, Why: fmt.Sprintf("%d objects saved", len(all))}, nil
 }
 
-// placed tells the ledger of every object where it is and which choices take it now: the transfer of a cutover goes by it.
+// placed records every object's present place and choices in the ledger: the transfer of a cutover goes by them.
 func (d *Driver) placed(ctx context.Context) error {
 	auth := d.o.Gate.Authority()
 	var rs []ledger.Record
@@ -219,8 +219,8 @@ func (d *Driver) actComplete(ctx context.Context, w wave.Wave) (wave.Evidence, e
 	return wave.Evidence{OK: true, Unclaimed: d.unclaimedIn(w)}, nil
 }
 
-// unclaimedIn counts the objects of a wave that lie with the target and were never settled by it: their owner of record is another, or the
-// object is in transit to it.
+// unclaimedIn returns the number of a wave's objects that belong to the target and that it has never settled: their owner of record is another
+// engine, or they are in transit to it.
 func (d *Driver) unclaimedIn(w wave.Wave) int {
 	n := 0
 	auth := d.o.Gate.Authority()

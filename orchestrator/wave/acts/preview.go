@@ -13,13 +13,13 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// Preview is what taking a wave back would do now.
+// Preview is what rolling a wave back would do now.
 type Preview struct {
-	Engine  string // that gets the scopes back
-	Objects int    // of the scopes that it names
+	Engine  string // the engine that gets the scopes back
+	Objects int    // number of objects in the scopes that it proposes
 	Writes  []gate.Judgement
 	Back    []Returned
-	Waiting []string // names of objects with a request that has no answer yet: what it wrote is put back as well
+	Waiting []string // names of objects with a request without an answer: its values are put back as well
 }
 
 // Returned is one value that the wave wrote, that the earlier engine does not manage, and that would be put back.
@@ -31,8 +31,8 @@ type Returned struct {
 	Before    []string // from before the wave's first write
 }
 
-// PreviewRollback returns what taking a wave back would write: what the earlier engine wants otherwise, and the values that only the wave's target wrote.
-// Nothing is written or decided.
+// PreviewRollback returns what rolling a wave back would write: what the earlier engine wants otherwise, and the values that only the wave's target
+// wrote. Nothing is written or decided.
 func (d *Driver) PreviewRollback(ctx context.Context, w wave.Wave) (Preview, error) {
 	p := Preview{Engine: w.From}
 	if err := d.o.Run.Prepare(ctx); err != nil {
@@ -68,13 +68,14 @@ func (d *Driver) PreviewRollback(ctx context.Context, w wave.Wave) (Preview, err
 	return p, nil
 }
 
-// covers reports whether an object's base feature lies in scopes now.
+// covers reports whether an object's base feature is in scopes now.
 func covers(scopes []scoping.Scope, sight gate.Sight, id scoping.ObjectID, k scoping.Kind) bool {
 	place := sight.Place(id.Directory)
 	return slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Writes(k, scoping.Base(k)) && s.Covers(place) })
 }
 
-// toPutBack lists the values of an object that a rollback would put back: those that still are as the wave wrote them, and that nobody else manages.
+// toPutBack returns the values of an object that a rollback would put back: those that are still as the wave wrote them, and that the earlier engine
+// does not manage.
 func (d *Driver) toPutBack(row *ledger.Row, id scoping.ObjectID, name string, t *trail, managed []string) (out []Returned) {
 	now, shown := d.o.View.Cloud(row)
 	if !shown || now.Deleted {
@@ -82,7 +83,7 @@ func (d *Driver) toPutBack(row *ledger.Row, id scoping.ObjectID, name string, t 
 	}
 	for _, k := range slices.Sorted(maps.Keys(t.values)) {
 		x := t.values[k]
-		if attribute.FeatureOf(t.kind, k) != "" && !slices.Contains(managed, k) && !slices.Equal(now.Values[k], x.before) && x.holds(now.Values[k]) {
+		if attribute.FeatureOf(t.kind, k) != "" && !slices.Contains(managed, k) && !slices.Equal(now.Values[k], x.before) && x.wroteIt(now.Values[k]) {
 			out = append(out, Returned{Object: id, Name: name, Attribute: k, Now: now.Values[k], Before: x.before})
 		}
 	}

@@ -19,30 +19,30 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// account is what a rollback can say of everything that its wave's target wrote.
+// account is a rollback's state of everything that its wave's target wrote.
 type account struct {
 	wave  wave.Wave
 	wrote history
-	asked bool // the earlier engine was asked for the objects of which it had not spoken
+	asked bool // the earlier engine was asked for the objects that it had not mentioned
 	lines []ledger.Restoration
 	back  []engine.Proposal // values to be written
-	wait  []waitFor         // objects about which nothing can be said yet
-	ask   []ledger.Key      // objects about which the earlier engine has not spoken since the wave's last write
+	wait  []waitFor         // objects that nothing can be said about yet
+	ask   []ledger.Key      // keys that the earlier engine has not mentioned since the wave's last write
 	names map[scoping.ObjectID]string
 
 	debts   map[ledger.Key]standing.Debt
-	manages map[scoping.ObjectID][]string // what the earlier engine's claims manage
+	manages map[scoping.ObjectID][]string // the attributes in the earlier engine's claims
 }
 
 // waitFor is why an object's values cannot be put back yet.
 type waitFor struct {
 	object scoping.ObjectID
 	why    string
-	soon   bool // it may be over by itself
+	soon   bool // it may pass by itself
 }
 
-// actRestore gives the attributes that the target wrote, and that the engine which has the scopes again does not manage, their value from
-// before the wave, where they still hold one that the wave wrote (invariant 4). It is over when every line of the account has an end.
+// actRestore gives attributes that the target wrote and the earlier engine does not manage their value from before the wave, where they still have
+// one that the wave wrote (invariant 4). It is over when every line of the account has an end.
 func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
 	if err := d.o.Run.Prepare(ctx); err != nil {
 		return wave.Evidence{}, err
@@ -71,7 +71,7 @@ func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, er
 	return ev, d.recordAccount(ctx, w, a.lines)
 }
 
-// hear lets the earlier engine speak about objects, and looks again.
+// hear lets the earlier engine run, and makes the account again.
 func (d *Driver) hear(ctx context.Context, w wave.Wave) (*account, error) {
 	r, err := d.o.Run.Sync(ctx, w.From, run.SyncOptions{Wave: w.ID})
 	if err != nil {
@@ -87,7 +87,8 @@ func (d *Driver) hear(ctx context.Context, w wave.Wave) (*account, error) {
 	return a, nil
 }
 
-// account looks at everything that the wave's target wrote. With asked, the earlier engine was just asked for what it had not spoken of.
+// account makes the account of everything that the wave's target wrote. With asked, the earlier engine was just asked for the keys that it had not
+// mentioned.
 func (d *Driver) account(ctx context.Context, w wave.Wave, asked bool) (*account, error) {
 	hs, err := d.trails(ctx, w)
 	if err != nil {
@@ -115,7 +116,7 @@ func (d *Driver) account(ctx context.Context, w wave.Wave, asked bool) (*account
 	return a, nil
 }
 
-// answerable reports whether something can be said of the single values of an object's feature; if not, it says why of all of them.
+// answerable reports whether single values of an object's feature can be judged; if not, it adds a line or a wait for all of them.
 func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id scoping.ObjectID, t *trail, f scoping.Feature) bool {
 	row, sight := s.Rows.Get(id), d.o.Census.Sight(id)
 	if _, pending := s.Pending(id); pending {
@@ -149,7 +150,7 @@ func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id
 	return false
 }
 
-// unheard says what follows from what is still owed of an object by the engine that has the scopes again.
+// unheard decides about an object that is still owed by the engine that has the scopes again.
 func (a *account) unheard(s *ledger.State, k ledger.Key, owed standing.Debt) {
 	d := s.Unsettled[k.Object][k.Feature]
 	from, outcome := a.wave.From, engine.Outcome(d.Code)
@@ -172,24 +173,24 @@ func (a *account) unheard(s *ledger.State, k ledger.Key, owed standing.Debt) {
 	}
 }
 
-// passing tells failures of the moment from those of the matter.
+// passing reports whether a code is a failure that may pass by itself.
 func passing(code string) bool {
 	return code == cloud.Throttled.String() || code == cloud.NotSent.String()
 }
 
-// values says of each value that the wave wrote what is to become of it.
+// values decides about each value of an object's feature that the wave wrote.
 func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *trail, f scoping.Feature) {
 	now, _ := d.o.View.Cloud(row)
 	desired := map[string]engine.Value{}
 	for _, k := range slices.Sorted(maps.Keys(t.values)) {
 		x := t.values[k]
 		switch {
-		case attribute.FeatureOf(t.kind, k) != f: // anchors and keys are the link's, which stays
+		case attribute.FeatureOf(t.kind, k) != f: // anchors and keys belong to the link, which stays
 		case slices.Equal(now.Values[k], x.before):
 			a.line(id, k, ledger.PutBack, x.before, "")
 		case a.wave.From != scoping.None && slices.Contains(a.manages[id], k):
 			a.line(id, k, ledger.BySource, x.before, a.wave.From+" writes it from the directory as it is now")
-		case !x.holds(now.Values[k]):
+		case !x.wroteIt(now.Values[k]):
 			a.line(id, k, ledger.ByOthers, x.before, "somebody else changed it since")
 		default:
 			desired[k] = engine.Value{Text: x.before}
@@ -201,7 +202,7 @@ func (d *Driver) values(a *account, row *ledger.Row, id scoping.ObjectID, t *tra
 	}
 }
 
-// references lists what the wave added: directory and earlier engine say what becomes of it.
+// references lists what the wave added: directory and earlier engine decide about it.
 func (d *Driver) references(a *account, s *ledger.State, id scoping.ObjectID, t *trail) {
 	now, _ := d.o.View.Cloud(s.Rows.Get(id))
 	for _, attr := range slices.Sorted(maps.Keys(t.refs)) {
@@ -219,8 +220,8 @@ func (d *Driver) references(a *account, s *ledger.State, id scoping.ObjectID, t 
 	}
 }
 
-// putBack sends the values through the gate. A request that the tenant refuses is tried again value by value: one that cannot be restored
-// does not keep the others from it.
+// putBack sends the values through the gate. A request that the tenant refuses is tried again value by value, so that one value does not keep others
+// from being restored.
 func (d *Driver) putBack(ctx context.Context, a *account) error {
 	if len(a.back) == 0 || !d.o.Without.PutsBack() {
 		return nil
@@ -251,7 +252,7 @@ func (d *Driver) putBack(ctx context.Context, a *account) error {
 	return err
 }
 
-// ended takes the gate's answer about a proposal into the account.
+// ended adds the gate's answer about a proposal to the account.
 func (a *account) ended(p engine.Proposal, j gate.Judgement) {
 	switch {
 	case j.Outcome == engine.Applied || j.Outcome == engine.Unchanged:
@@ -271,7 +272,7 @@ func (a *account) line(id scoping.ObjectID, attr string, how ledger.Return, valu
 	a.lines = append(a.lines, ledger.Restoration{Object: id, Attribute: attr, Outcome: how, Value: value, Reason: why})
 }
 
-// all ends every value of an object's feature alike.
+// all gives every value of an object's feature the same end.
 func (a *account) all(k ledger.Key, how ledger.Return, why string) {
 	t := a.wrote[k.Object]
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
@@ -282,15 +283,15 @@ func (a *account) all(k ledger.Key, how ledger.Return, why string) {
 }
 
 func (a *account) later(id scoping.ObjectID, why string, soon bool) {
-	if x := (waitFor{id, why, soon}); !slices.Contains(a.wait, x) { // of two features of one object it is said once
+	if x := (waitFor{id, why, soon}); !slices.Contains(a.wait, x) { // the same for two features of one object
 		a.wait = append(a.wait, x)
 	}
 }
 
-// maxNotes is how many reasons a wave's own record holds.
+// maxNotes is the most reasons in a wave's own record.
 const maxNotes = 50
 
-// report counts the lines, and names the first values that are not what they were.
+// report counts the lines, and names the first values that were not restored.
 func (a *account) report() wave.RollbackReport {
 	r := wave.RollbackReport{Waiting: len(a.wait)}
 	note := func(l ledger.Restoration, text string) {
@@ -317,7 +318,7 @@ func (a *account) report() wave.RollbackReport {
 	return r
 }
 
-// why returns what the rollback waits for, and whether it may be over by itself.
+// why returns what the rollback waits for, and whether all of it may pass by itself.
 func (a *account) why() (text string, soon bool) {
 	text, soon = scoping.Many(len(a.wait), "object", "objects")+" cannot be put back yet", true
 	for i, x := range a.wait {

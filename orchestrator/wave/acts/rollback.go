@@ -15,7 +15,7 @@ import (
 
 // actFlipBack applies the inverse of this wave to the partition in force, in one transaction.
 func (d *Driver) actFlipBack(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
-	f, held := d.held(w.ID)
+	f, held := d.freezeOf(w.ID)
 	defer d.thaw(w.ID)
 	if !held {
 		return wave.Evidence{Why: errFreezeLost.Error()}, nil

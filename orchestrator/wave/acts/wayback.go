@@ -12,7 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// trail is what a wave's target wrote of one object between cutover and flip-back.
+// trail is what a wave's target wrote to one object between cutover and flip-back.
 type trail struct {
 	kind    scoping.Kind
 	name    string
@@ -21,13 +21,13 @@ type trail struct {
 	refs    map[string][]string // "members" or "manager" -> the ends that it added, as cloud ids
 }
 
-// writtenValue is one attribute's history in a wave.
+// writtenValue is the history of one attribute in a wave.
 type writtenValue struct {
 	before []string   // from before the first write
-	wrote  [][]string // every value that was written: a late request may show any of them
+	wrote  [][]string // every value that was written: a late request may leave any of them
 }
 
-// features returns the features of which values were written, sorted.
+// features returns the features whose values were written, sorted.
 func (t *trail) features() (out []scoping.Feature) {
 	for name := range t.values {
 		if f := attribute.FeatureOf(t.kind, name); f != "" && !slices.Contains(out, f) {
@@ -48,8 +48,8 @@ type sent struct {
 	without bool // the tenant did not do it
 }
 
-// trails reads from the log what the wave's target wrote in its scopes under the epochs between cutover and flip-back: from intents,
-// settlements and ends of doubts. Decisions would not do, a crash or a lost answer leaves none; nor would times, clocks step.
+// trails reads from the log what the wave's target wrote in its scopes under the epochs between cutover and flip-back: from intents, answers and ends
+// of doubts. Decisions do not suffice, as a crash or a lost answer leaves none; nor do times, as clocks step.
 func (d *Driver) trails(ctx context.Context, w wave.Wave) (history, error) {
 	scopes := w.Scopes()
 	var order []*sent
@@ -69,7 +69,7 @@ func (d *Driver) trails(ctx context.Context, w wave.Wave) (history, error) {
 			}
 		case r.Type == ledger.DoubtType && r.Doubt != nil:
 			if x := open[r.Doubt.Intent]; x != nil {
-				x.ended = true // also an expired one: of several values of a request, others may have changed one before it was looked at
+				x.ended = true // also an expired one: others may have changed one of several values before the tenant was read
 			}
 		}
 		return nil
@@ -119,7 +119,7 @@ func (hs history) add(x *sent) {
 		if a == nil {
 			a = &writtenValue{before: r.Before[k]}
 			if _, said := r.Before[k]; !said && in.Op != cloud.Create {
-				a.before = v // written again as it was, with an object that was restored
+				a.before = v // written again unchanged, with an object that was restored
 			}
 			t.values[k] = a
 		}
@@ -127,12 +127,12 @@ func (hs history) add(x *sent) {
 	}
 }
 
-// holds reports whether a value is one that the wave wrote.
-func (a *writtenValue) holds(v []string) bool {
+// wroteIt reports whether a value is one that the wave wrote.
+func (a *writtenValue) wroteIt(v []string) bool {
 	return slices.ContainsFunc(a.wrote, func(x []string) bool { return slices.Equal(x, v) })
 }
 
-// Restorations returns the lines of a rollback's account as the log has them, in order of object and attribute.
+// Restorations returns the lines of a rollback's account from the log, in order of object and attribute.
 func (d *Driver) Restorations(ctx context.Context, id string) ([]ledger.Restoration, error) {
 	var out []ledger.Restoration
 	err := d.o.Log.Read(ctx, 0, func(_ uint64, b []byte) error {
@@ -145,10 +145,10 @@ func (d *Driver) Restorations(ctx context.Context, id string) ([]ledger.Restorat
 	return out, err
 }
 
-// accountChunk is how many lines of a rollback's account one record holds.
+// accountChunk is the number of lines of a rollback's account in one record.
 const accountChunk = 200
 
-// recordAccount keeps all lines in the log; the wave's own record holds the first reasons only.
+// recordAccount stores all lines in the log; the wave's own record has the first reasons only.
 func (d *Driver) recordAccount(ctx context.Context, w wave.Wave, lines []ledger.Restoration) error {
 	var rs []ledger.Record
 	for chunk := range slices.Chunk(lines, accountChunk) {

@@ -12,21 +12,21 @@ import (
 // Life is what the host itself read about an object, with deleted objects shown (rule D1).
 type Life uint8
 
-// The lives.
+// The results of such a reading.
 const (
-	Unread    Life = iota // the host could not read, or read a controller that is behind: no evidence either way
-	Tombstone             // deleted in the directory, and no other source lives
+	Unread    Life = iota // not readable, or at a controller that is behind: no evidence either way
+	Tombstone             // deleted in the directory, and in no other source
 	Living
-	Missing // found neither living nor deleted
+	Missing // found neither as an object nor as a tombstone
 )
 
-// Evidence is what the host read for the judgement of a departure. Links are the other ends that the directory names for the
-// reference in question; without LinksRead they prove nothing.
+// Evidence is what the host read to judge a departure. Links are the other ends that the directory names for the reference in question; without
+// LinksRead they prove nothing.
 type Evidence struct {
-	Life      Life
-	LinksRead bool
-	Links     map[scoping.ObjectID]bool
-	EndGone   func(scoping.ObjectID) bool // the host has seen a tombstone of the other end
+	Life       Life
+	LinksRead  bool
+	Links      map[scoping.ObjectID]bool
+	EndDeleted func(scoping.ObjectID) bool // the host has seen a tombstone of the other end
 }
 
 // decideGone answers "a tombstone was read". The delete itself waits for the end of its run (rule D2).
@@ -36,7 +36,7 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 		return v
 	}
 	if p.Feature != scoping.Base(p.Kind) || c.Row == nil || c.Row.CloudID == "" || c.Row.State == ledger.DeletedByTandem {
-		v := settle(engine.Unchanged, CodeNotLinked, "")
+		v := answer(engine.Unchanged, CodeNotLinked, "")
 		v.Nothing = true
 		return v
 	}
@@ -50,26 +50,26 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 			gone.Outcome, gone.Code = engine.Shadowed, CodeDelete
 			return gone
 		}
-		return other(engine.Released, CodeNotOwner, "the object belongs to "+s.Record)
+		return rejectNonOwner(engine.Released, CodeNotOwner, "the object belongs to "+s.Record)
 	case s.Owner == s.Engine && s.Granted.Compare(s.Epoch) < 0:
-		return settle(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch))
+		return answer(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch))
 	case c.Sight.Known && !c.Sight.Gone && c.Without.provesDeletes():
-		v := settle(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
+		v := answer(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v
 	case s.Stopped != "":
-		return settle(engine.Deferred, CodeStopped, s.Stopped)
+		return answer(engine.Deferred, CodeStopped, s.Stopped)
 	case s.Frozen:
-		return settle(engine.Deferred, CodeFrozen, "the scope changes hands")
+		return answer(engine.Deferred, CodeFrozen, "the scope changes hands")
 	case c.Row.Quiet[p.Feature] > c.Steady:
-		return settle(engine.Deferred, CodeQuiet, "an earlier write to this object may still arrive")
+		return answer(engine.Deferred, CodeQuiet, "an earlier write to this object may still arrive")
 	}
 	gone.Outcome, gone.Code, gone.Class, gone.Graves = engine.Parked, CodeDelete, classOfDelete(p.Kind), []ledger.Grave{deletion(c, "")}
 	return await(c, gone)
 }
 
-// goneUnlinked answers a tombstone of what is not in the tenant, and which the census does not see deleted: it looks again (rule V1). Who lives is
-// asked for again, since the engine takes the matter for answered; of an engine in shadow its wave remembers it.
+// goneUnlinked answers a tombstone of an object that is not in the tenant and that the census does not see deleted: the census looks again (rule V1).
+// An object that still exists stays unsettled, since the engine takes its proposal as answered; for an engine in shadow the wave remembers it.
 func goneUnlinked(c Case, p engine.Proposal) (Verdict, bool) {
 	s := c.Standing
 	linked := c.Row != nil && c.Row.State != ledger.DeletedByTandem
@@ -78,22 +78,22 @@ func goneUnlinked(c Case, p engine.Proposal) (Verdict, bool) {
 	}
 	switch {
 	case !c.Sight.Known:
-		v := settle(engine.Unchanged, CodeNotLinked, "")
+		v := answer(engine.Unchanged, CodeNotLinked, "")
 		v.Nothing, v.NeedSight = true, true
 		return v, true
 	case s.Owner == s.Engine:
-		v := settle(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
+		v := answer(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v, true
 	case s.Shadow:
-		v := other(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
+		v := rejectNonOwner(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v, true
 	}
 	return Verdict{}, false
 }
 
-// classOfDelete tells kinds that the tenant surely restores from those where restoring is luck (migration hazard H4).
+// classOfDelete separates users, which the tenant restores with certainty, from kinds for which that may fail (migration hazard H4).
 func classOfDelete(k scoping.Kind) ledger.Class {
 	if k == scoping.User {
 		return ledger.Deletes
@@ -113,24 +113,24 @@ type stay struct {
 	why  string
 }
 
-// staying says of codes with which engines leave objects out that what is linked stays so.
+// staying maps the codes with which engines leave objects out to the answer for those that stay linked.
 var staying = map[string]stay{
 	"mail-enabled-group": {CodeStaysLinked, "the group is mail-enabled now, and public Graph makes no such groups: it stays the security group that it is in the tenant, and its members go on"},
 	"distribution-group": {CodeStaysLinked, "the group is a distribution group now, and public Graph makes no such groups: it stays the security group that it is in the tenant, and its members go on"},
 	"too-many-members":   {CodeStaysAsIs, "the group has more members than its engine synchronizes: it stays as it is in the tenant until it shrinks"},
 }
 
-// Stays returns what is said of a linked object that is left out with a reason and stays linked; false for reasons that have it deleted.
+// Stays returns the answer for a linked object that is left out with a reason and stays linked; false for reasons by which it is deleted.
 func Stays(reason string) (code Code, why string, ok bool) {
 	s, ok := staying[reason]
 	return s.code, s.why, ok
 }
 
-// staysLinked settles that a linked group is left out: it stays, and that is said.
+// staysLinked answers that a linked group is left out and stays.
 func staysLinked(c Case, p engine.Proposal, s stay) Verdict {
-	v := settle(engine.Unchanged, s.code, s.why)
+	v := answer(engine.Unchanged, s.code, s.why)
 	v.Excluded = p.Reason
-	if c.Row.Transit != nil { // the new owner has spoken for it
+	if c.Row.Transit != nil { // the new owner has answered for it
 		claim := claimOf(c, p, cloud.Values{})
 		if l := c.Row.Features[p.Feature]; l != nil {
 			claim.Hash, claim.Attrs = l.Hash, l.Attrs
@@ -141,11 +141,11 @@ func staysLinked(c Case, p engine.Proposal, s stay) Verdict {
 	return v
 }
 
-// excluded answers "my rules leave it out". For an object that is not in the tenant that settles the matter; one that is there is
-// filtered away, which is held.
+// excluded answers "my rules leave it out". An object that is not in the tenant is settled by that; one that is there is filtered away, which is
+// held.
 func excluded(c Case, p engine.Proposal) Verdict {
 	if c.Row == nil || c.Row.CloudID == "" || c.Cloud == nil || c.Cloud.Deleted {
-		v := settle(engine.Unchanged, CodeExcluded, p.Reason)
+		v := answer(engine.Unchanged, CodeExcluded, p.Reason)
 		v.Excluded = p.Reason
 		return v
 	}
@@ -157,13 +157,13 @@ func excluded(c Case, p engine.Proposal) Verdict {
 		return Verdict{Outcome: engine.Shadowed, Code: CodeExcluded, Reason: p.Reason, Op: "orphan", Judged: true}
 	}
 	if c.Row.Transit != nil {
-		return settle(engine.Held, CodeUnclaimed, "moved here from "+c.Row.Transit.From+", and the rules of "+c.Standing.Engine+" leave it out: "+p.Reason)
+		return answer(engine.Held, CodeUnclaimed, "moved here from "+c.Row.Transit.From+", and the rules of "+c.Standing.Engine+" leave it out: "+p.Reason)
 	}
 	return await(c, Verdict{Outcome: engine.Parked, Code: CodeFiltered, Reason: p.Reason, Op: "delete", Class: ledger.FilteredAway, Graves: []ledger.Grave{deletion(c, p.Reason)}, Before: valuesOf(c.Cloud)})
 }
 
-// Judge answers what was parked, when its run has ended complete and the host has read the evidence. The verdict may still meet a
-// threshold; apart from that its writes may be sent.
+// Judge answers what was parked, once its run ended complete and the host has read the evidence. Thresholds may still hold the verdict; otherwise its
+// writes may be sent.
 func Judge(c Case, p engine.Proposal, e Evidence) Verdict {
 	var v Verdict
 	switch {
@@ -199,42 +199,42 @@ func judgeDelete(c Case, p engine.Proposal, e Evidence) Verdict {
 	case Living:
 		return living(c)
 	case Missing:
-		return settle(engine.Held, CodeNoEvidence, "the host finds the object neither alive nor deleted: is the recycle bin's lifetime over, or may the account not see deleted objects?")
+		return answer(engine.Held, CodeNoEvidence, "the host finds the object neither alive nor deleted: is the recycle bin's lifetime over, or may the account not see deleted objects?")
 	}
-	return settle(engine.Deferred, CodeNoEvidence, "the host could not read the object")
+	return answer(engine.Deferred, CodeNoEvidence, "the host could not read the object")
 }
 
-// living answers a delete of what the host sees alive (rule D1).
+// living answers a delete of an object that the host sees (rule D1).
 func living(c Case) Verdict {
 	if c.Standing.Owner != c.Standing.Engine {
-		return other(engine.Released, CodeAliveElsewhere, "the object lives, and belongs to "+c.Standing.Owner)
+		return rejectNonOwner(engine.Released, CodeAliveElsewhere, "the object lives, and belongs to "+c.Standing.Owner)
 	}
-	return settle(engine.Held, CodeFiltered, "the engine wants to delete an object that lives in its own scope")
+	return answer(engine.Held, CodeFiltered, "the engine wants to delete an object that lives in its own scope")
 }
 
 func remove(c Case, p engine.Proposal, v Verdict) Verdict {
 	claim := ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen, Version: c.Sight.Version}
 	if l := c.Row.Features[p.Feature]; l != nil {
-		claim.Place, claim.Chain, claim.Chosen = l.Place, l.Chain, l.Chosen // where it lived, not where tombstones lie
+		claim.Place, claim.Chain, claim.Chosen = l.Place, l.Chain, l.Chosen // where it was, not the container of tombstones
 	}
 	v.Claim = &claim
 	if c.Cloud != nil && c.Cloud.Deleted {
 		v.Outcome, v.Code, v.Closed, v.Class, v.Graves, v.Op = engine.Unchanged, CodeGoneAlready, true, ledger.Ordinary, nil, ""
 		return v
-	} // one that the cache does not show may only be too new for it (rule V2): a delete of what is not there is done (X3)
+	} // an object that the cache does not show may be too new for it (rule V2); deleting what does not exist succeeds (X3)
 	v.Outcome, v.Code, v.Closed = engine.Applied, "", true
 	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
 	return v
 }
 
-// leaves says that the object has gone to where no engine writes, and that policy removes such objects (rule T4).
+// leaves reports whether the object has gone to where no engine writes, and the policy removes such objects (rule T4).
 func leaves(c Case) bool {
 	return c.seenOff() && c.Standing.Leaving == string(scoping.Remove)
 }
 
 func judgeLeaver(c Case, p engine.Proposal, e Evidence) Verdict {
 	if e.Life != Living {
-		return settle(engine.Deferred, CodeNoEvidence, "the host could not read the object")
+		return answer(engine.Deferred, CodeNoEvidence, "the host could not read the object")
 	}
 	v := remove(c, p, Verdict{Op: "delete", Before: valuesOf(c.Cloud), Class: classOfDelete(p.Kind), Graves: []ledger.Grave{deletion(c, "leaving")}})
 	v.Claim.Owner = scoping.None
@@ -247,7 +247,7 @@ func judgeFiltered(c Case, p engine.Proposal, e Evidence) Verdict {
 		return v
 	}
 	if e.Life != Living {
-		return settle(engine.Deferred, CodeNoEvidence, "the host could not read the object")
+		return answer(engine.Deferred, CodeNoEvidence, "the host could not read the object")
 	}
 	v.Writes = []cloud.Write{{Op: cloud.Delete, Kind: p.Kind, CloudID: c.Row.CloudID}}
 	v.Claim = &ledger.Claim{State: ledger.DeletedByTandem, Place: c.Sight.Parent, Chain: c.Sight.Chain, Chosen: c.Sight.Chosen}
@@ -255,7 +255,7 @@ func judgeFiltered(c Case, p engine.Proposal, e Evidence) Verdict {
 	return v
 }
 
-// judgeRemovals lets go of the references that the host itself does not read any more, or whose other end is deleted (rule D3).
+// judgeRemovals removes the references that the host itself does not read any more, or whose other end is deleted (rule D3).
 func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	v := Decide(c, p)
 	if v.Outcome != engine.Parked {
@@ -272,7 +272,7 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 	proved, refused := c.removable(proved)
 	v.Waits = append(v.Waits, refused...)
 	if len(proved) == 0 {
-		out := settle(engine.Deferred, CodeReferenceLives, "the engine wants to remove references that the host still reads")
+		out := answer(engine.Deferred, CodeReferenceLives, "the engine wants to remove references that the host still reads")
 		return setApart(out, v.Parts, v.Waits)
 	}
 	v.Class, v.Op = ledger.Memberships, "members"
@@ -302,7 +302,7 @@ func provedGone(c Case, e Evidence, cloudID string) bool {
 	if !ours {
 		return c.Rules.Exclusive && e.LinksRead
 	}
-	if e.EndGone != nil && e.EndGone(row.Object) {
+	if e.EndDeleted != nil && e.EndDeleted(row.Object) {
 		return true
 	}
 	return e.LinksRead && !e.Links[row.Object]

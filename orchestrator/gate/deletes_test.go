@@ -171,8 +171,8 @@ func TestMembershipsAreRemovedOnlyWithEvidence(t *testing.T) {
 		{"the host still reads both", gate.Evidence{LinksRead: true, Links: map[scoping.ObjectID]bool{ann: true, bob: true}}, engine.Deferred, "reference-lives", nil},
 		{"the host still reads one", gate.Evidence{LinksRead: true, Links: map[scoping.ObjectID]bool{ann: true}}, engine.Partial, "reference-lives", []string{"c-bob"}},
 		{"the links could not be read", gate.Evidence{}, engine.Deferred, "reference-lives", nil},
-		{"not read, but one end is deleted", gate.Evidence{EndGone: ended}, engine.Partial, "reference-lives", []string{"c-bob"}},
-		{"read, and the end is deleted", gate.Evidence{LinksRead: true, Links: map[scoping.ObjectID]bool{ann: true, bob: true}, EndGone: ended}, engine.Partial, "reference-lives", []string{"c-bob"}},
+		{"not read, but one end is deleted", gate.Evidence{EndDeleted: ended}, engine.Partial, "reference-lives", []string{"c-bob"}},
+		{"read, and the end is deleted", gate.Evidence{LinksRead: true, Links: map[scoping.ObjectID]bool{ann: true, bob: true}, EndDeleted: ended}, engine.Partial, "reference-lives", []string{"c-bob"}},
 	}
 	for _, x := range table {
 		t.Run(x.name, func(t *testing.T) {

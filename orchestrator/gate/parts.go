@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// digest fingerprints values, the same for values that differ in case only: the tenant compares names and addresses so.
+// digest fingerprints values, ignoring case as the tenant does when it compares names and addresses.
 func digest(values []string) string {
 	lower := make([]string, len(values))
 	for i, v := range values {
@@ -19,17 +19,18 @@ func digest(values []string) string {
 	return hashOf(cloud.Values{"": lower})
 }
 
-// partOf names one attribute of a write, with the value that it should have.
+// partOf is the part of a write that sets one attribute to a value.
 func partOf(name string, values []string) ledger.Part {
 	return ledger.Part{What: name, Want: digest(values)}
 }
 
-// wholeOf names everything that a verdict writes.
+// wholeOf is the part that stands for everything a verdict writes.
 func wholeOf(v Verdict) ledger.Part {
 	return ledger.Part{Want: hashOf(cloud.Values{"op": {v.Op}, "after": {hashOf(v.After)}})}
 }
 
-// pairOf names what a verdict writes over what. Only what changes something that is there can fail to last.
+// pairOf returns the digests of what a verdict writes and of what it overwrites; ok is false for other writes than changes of existing values, as
+// only those can be taken back in the tenant.
 func pairOf(v Verdict) (ledger.Pair, bool) {
 	if v.Claim == nil || v.Claim.Hash == "" || !slices.Contains([]string{"update", "members", "manager"}, v.Op) {
 		return ledger.Pair{}, false
@@ -37,7 +38,7 @@ func pairOf(v Verdict) (ledger.Pair, bool) {
 	return ledger.Pair{Want: v.Claim.Hash, Have: hashOf(cloud.Values{"before": {hashOf(v.Before)}, "after": {hashOf(v.After)}})}, true
 }
 
-// leftOut reports whether a part is not to be tried now: it was refused in this session, or a while ago and its pause is not over.
+// leftOut reports whether a part is not tried now: it was refused in this session, or earlier and its pause is not over.
 func (c Case) leftOut(p ledger.Part) (ledger.Part, bool) {
 	if i := slices.IndexFunc(c.Refused, p.Same); i >= 0 {
 		return c.Refused[i], true
@@ -48,10 +49,10 @@ func (c Case) leftOut(p ledger.Part) (ledger.Part, bool) {
 	return c.Trouble.Waits(p, c.Now)
 }
 
-// untroubled reports whether nothing of the key was refused lately: what is to be written need not be named then.
+// untroubled reports whether nothing of the key was refused lately, so that parts need not be compared.
 func (c Case) untroubled() bool { return c.Trouble == nil && len(c.Refused) == 0 }
 
-// split divides what a write would set into what may be sent, what cannot be sent at all (parts), and what was refused and waits.
+// split divides the values that a write would set into those to send, those that can never be sent (parts), and those that were refused and wait.
 func (c Case) split(k scoping.Kind, set cloud.Values) (send cloud.Values, parts, waits []ledger.Part) {
 	send = cloud.Values{}
 	for _, name := range sortedKeys(set) {
@@ -79,7 +80,7 @@ func (c Case) split(k scoping.Kind, set cloud.Values) (send cloud.Values, parts,
 	return send, parts, waits
 }
 
-// tryable divides ends to be added into those to be sent and those that were refused and wait.
+// tryable divides ends to be added into those to send and those that were refused and wait.
 func (c Case) tryable(ids []string) (send []string, waits []ledger.Part) {
 	for _, id := range ids {
 		if refused, out := c.leftOut(ledger.Part{What: id}); out {
@@ -91,7 +92,7 @@ func (c Case) tryable(ids []string) (send []string, waits []ledger.Part) {
 	return send, waits
 }
 
-// removable divides ends to be removed into those to be sent and those that were refused and wait.
+// removable divides ends to be removed into those to send and those that were refused and wait.
 func (c Case) removable(ids []string) (send []string, waits []ledger.Part) {
 	for _, id := range ids {
 		if refused, out := c.leftOut(ledger.Part{What: "-" + id}); out {
@@ -103,7 +104,8 @@ func (c Case) removable(ids []string) (send []string, waits []ledger.Part) {
 	return send, waits
 }
 
-// setApart notes in a verdict what is left out of it. The key is not settled then; where nothing else is to be written the verdict is the failure.
+// setApart notes in a verdict the parts that are left out of it, so that the key is not settled. If nothing else is to be written, the verdict
+// becomes their failure.
 func setApart(v Verdict, parts, waits []ledger.Part) Verdict {
 	v.Parts, v.Waits = append(v.Parts, parts...), append(v.Waits, waits...)
 	if len(v.Parts)+len(v.Waits) == 0 {
@@ -116,7 +118,7 @@ func setApart(v Verdict, parts, waits []ledger.Part) Verdict {
 	return v
 }
 
-// failedApart turns a verdict whose other writes are done into the failure of what was set apart.
+// failedApart turns a verdict whose other writes are done into the failure of its parts.
 func failedApart(v Verdict) Verdict {
 	all := slices.Concat(v.Parts, v.Waits)
 	v.Outcome, v.Code, v.Reason, v.Closed = engine.Failed, Code(all[0].Code), Describe(all), false
@@ -124,10 +126,10 @@ func failedApart(v Verdict) Verdict {
 	return v
 }
 
-// maxDescribed is how many parts a reason tells of.
+// maxDescribed is the number of parts that a reason describes.
 const maxDescribed = 4
 
-// Describe says what was refused, for people.
+// Describe returns a text about refused parts, for display.
 func Describe(parts []ledger.Part) string {
 	var texts []string
 	for _, p := range parts {
@@ -145,13 +147,13 @@ func Describe(parts []ledger.Part) string {
 	return strings.Join(texts, "; ")
 }
 
-// waited answers a write that was refused as a whole a while ago, or that the tenant took back each time that it was made (rule S10).
+// waited answers a write that was refused as a whole and whose pause is not over, or that the tenant took back each time it was made (rule S10).
 func waited(c Case, v Verdict) Verdict {
 	if len(v.Writes) == 0 || c.untroubled() {
 		return v
 	}
 	if refused, out := c.leftOut(wholeOf(v)); out {
-		out := settle(engine.Failed, Code(refused.Code), refused.Reason)
+		out := answer(engine.Failed, Code(refused.Code), refused.Reason)
 		out.Waits, out.Nothing, out.Judged = []ledger.Part{refused}, true, v.Judged
 		return out
 	}
@@ -159,14 +161,14 @@ func waited(c Case, v Verdict) Verdict {
 	if !ok || c.Asked || !c.Without.leavesAlone() || !c.Trouble.Lost(pair, c.Now) {
 		return v
 	}
-	kept := settle(engine.Unchanged, CodeNotKept, "written "+plural(ledger.MaxWrites, "time")+" within 24 h and taken back each time, by the tenant or by somebody in it: "+
+	kept := answer(engine.Unchanged, CodeNotKept, "written "+plural(ledger.MaxWrites, "time")+" within 24 h and taken back each time, by the tenant or by somebody in it: "+
 		describeChange(v)+"; left alone until it changes, or `tandem errors retry`")
 	kept.Claim, kept.Pair = v.Claim, &pair
 	kept.Nothing = c.Trouble != nil && slices.Contains(c.Trouble.NotKept, pair.Have) && c.Standing.Record == c.Standing.Engine && c.Standing.Owner == c.Standing.Engine
 	return kept
 }
 
-// describeChange names the attributes of a change.
+// describeChange returns the names of the attributes that a verdict changes.
 func describeChange(v Verdict) string {
 	names := map[string]bool{}
 	for k := range v.Before {

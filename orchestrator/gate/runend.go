@@ -14,8 +14,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// End closes the session. With complete, references that were missing are tried once more and what was parked is judged; a broken run
-// deletes nothing: what it parked stays owed (rule D2).
+// End closes the session. With complete set, references that were missing are tried once more and what was parked is judged; an incomplete run
+// deletes nothing, and what it parked stays owed (rule D2).
 func (s *Session) End(ctx context.Context, complete bool) (Summary, error) {
 	if complete && s.ceiling == engine.ModeOwn {
 		if err := s.again(ctx); err != nil {
@@ -60,7 +60,7 @@ func (s *Session) again(ctx context.Context) error {
 func (s *Session) depart(ctx context.Context) error {
 	parked, named := s.parked, s.named
 	s.parked, s.named = nil, nil
-	if len(parked) == 0 && len(named) < 2 { // one alone exchanges its name with nobody
+	if len(parked) == 0 && len(named) < 2 { // a name exchange needs at least two
 		return nil
 	}
 	evidence, err := s.evidence(ctx, parked)
@@ -88,8 +88,8 @@ func (s *Session) depart(ctx context.Context) error {
 	return s.inTurn(ctx, items)
 }
 
-// evidence lets the host read every object concerned, and the links of those whose references are to be removed; and then the ends of these, of which a directory
-// shows no links any more once they are deleted: what keeps their tombstones has to know of them (rule D3).
+// evidence lets the host read every object concerned, and the links of those whose references are to be removed; then the ends of these: a directory
+// shows no links of deleted objects any more, so the tombstones have to be known (rule D3).
 func (s *Session) evidence(ctx context.Context, ps []engine.Proposal) (map[ledger.Key]Evidence, error) {
 	want := map[string][]scoping.ObjectID{}
 	for _, p := range ps {
@@ -100,7 +100,7 @@ func (s *Session) evidence(ctx context.Context, ps []engine.Proposal) (map[ledge
 		read, err := s.g.o.Census.Evidence(ctx, want[ref], ref)
 		if err != nil && (ctx.Err() != nil || !errors.Is(err, ErrUnread)) {
 			return nil, fmt.Errorf("reading the evidence for %d departures: %w", len(want[ref]), err)
-		} // what could not be read has no evidence and stays owed; the rest is judged
+		} // objects that could not be read have no evidence and stay owed; the others are judged
 		for _, p := range ps {
 			if referenceOf(p) == ref {
 				out[ledger.Key{Object: p.Object, Feature: p.Feature}] = read[p.Object]
@@ -120,7 +120,7 @@ func (s *Session) evidence(ctx context.Context, ps []engine.Proposal) (map[ledge
 	return out, nil
 }
 
-// partings returns the ends of the references that the tenant has and proposals do not want, in order.
+// partings returns the ends of references that the tenant has and the proposals do not want, in order.
 func (s *Session) partings(ps []engine.Proposal) (ends []scoping.ObjectID) {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
@@ -194,7 +194,7 @@ func (s *Session) judge(ps []engine.Proposal, evidence map[ledger.Key]Evidence) 
 	return items, out
 }
 
-// departures returns the grave parts of a judged item. The lock is held.
+// departures returns the grave parts of a judged item. g.mu is held.
 func (g *Gate) departures(c Case, it *item) (out []Departure) {
 	for i, x := range it.v.Graves {
 		d := Departure{Proposal: it.p, Verdict: it.v, Grave: x, Place: it.place, Assignment: c.Standing.Assignment, Approved: it.v.approved(i),
@@ -207,7 +207,7 @@ func (g *Gate) departures(c Case, it *item) (out []Departure) {
 	return out
 }
 
-// nameOf returns what people call a cloud object. The lock is held.
+// nameOf returns a cloud object's name for display. g.mu is held.
 func (g *Gate) nameOf(id string) string {
 	if row, ok := g.o.Ledger.ByCloud(id); ok && row.Name != "" {
 		return row.Name
@@ -227,7 +227,7 @@ func (s *Session) weigh(ds []Departure) ([]Departure, []ledger.Hold) {
 	return Weigh(s.g.rules, s.engine, s.g.auth.Epoch, s.g.o.Clock.Now().UnixMilli(), s.g.o.Ledger.History, s.g.linkedCounts(), ds)
 }
 
-// linkedCounts counts what is linked per kind, and the memberships of linked groups under "members". The lock is held.
+// linkedCounts returns the number of linked objects per kind, and of memberships of linked groups under "members". g.mu is held.
 func (g *Gate) linkedCounts() map[scoping.Kind]int {
 	n := map[scoping.Kind]int{}
 	for _, r := range g.o.Ledger.Rows.All() {

@@ -11,20 +11,20 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Departure is one grave part of a judged verdict: what thresholds count and people answer.
+// Departure is one grave part of a judged verdict: the unit that thresholds count and people answer.
 type Departure struct {
 	Proposal   engine.Proposal
 	Verdict    Verdict
 	Grave      ledger.Grave
-	Place      scoping.Place // of the object, or where it was last
-	EndName    string        // of a removed reference: what people call the other end
+	Place      scoping.Place // of the object, or its last one
+	EndName    string        // name of a removed reference's other end, for display
 	Assignment string
-	Approved   bool // as part of a held set, as this very write
-	Unknown    bool // nobody knows who owns it (rule L2): held whatever the number
-	Leaving    bool // it has gone to where no engine writes (rule T4): held, whatever the number, if the tenant may not restore it
+	Approved   bool // as part of a held set, as exactly this write
+	Unknown    bool // its owner is unknown (rule L2): held whatever the number
+	Leaving    bool // it moved to where no engine writes (rule T4): held whatever the number, if the tenant may not restore it
 }
 
-// bin is what is counted together. What has to be asked about whatever the number has neither assignment nor kind: it is one set per engine.
+// bin is what is counted together. Questions that are asked whatever the number have neither assignment nor kind: one set per engine.
 type bin struct {
 	assignment string
 	class      ledger.Class
@@ -38,12 +38,12 @@ func (d Departure) bin() bin {
 	return bin{d.Assignment, d.Verdict.Class, d.Proposal.Kind}
 }
 
-// Weigh returns which departures of one run stay within the thresholds, and the rest as held sets (rule D2). Linked counts the linked
-// objects of a kind, and memberships under "members". It is pure; the order of the departures is kept.
+// Weigh returns which departures of one run stay within the thresholds, and the rest as held sets (rule D2). linked counts the linked objects per
+// kind, and memberships under "members". It is pure; the order of the departures is kept.
 func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, history []ledger.Destroyed, linked map[scoping.Kind]int, ds []Departure) (free []Departure, held []ledger.Hold) {
 	bins := map[bin][]Departure{}
 	for _, d := range ds {
-		if d.Approved || d.Verdict.Class == ledger.NameSwaps && d.Verdict.Ask == "" { // nobody stays parked
+		if d.Approved || d.Verdict.Class == ledger.NameSwaps && d.Verdict.Ask == "" { // no user keeps a parked name
 			free = append(free, d)
 			continue
 		}
@@ -67,7 +67,7 @@ func Weigh(rules Rules, engineName string, epoch scoping.Epoch, now int64, histo
 	return free, held
 }
 
-// irrevocable says that policy wants a leaver removed whose kind the tenant may not restore (rule T4).
+// irrevocable reports whether the policy removes a leaving object of a kind that the tenant may not restore (rule T4).
 func (d Departure) irrevocable() bool { return d.Leaving && d.Verdict.Class == ledger.Irrevocable }
 
 func whyHeld(ds []Departure) string {
@@ -109,7 +109,7 @@ func sortedBins(m map[bin][]Departure) []bin {
 	return out
 }
 
-// limitOf is min(objects, max(5, percent of the linked objects of that kind)).
+// limitOf returns min(objects, max(5, percent of the linked objects of that kind)).
 func limitOf(r Rules, b bin, linked map[scoping.Kind]int) int {
 	kind := b.kind
 	objects := r.Objects
