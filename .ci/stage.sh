@@ -1,4 +1,9 @@
-# Sourced by the scripts beside it: stage NAME COMMAND [ARGUMENT...] runs a command or function, and says how long it took.
+# Sourced by the scripts beside it. Programs are built without cgo and without the names of folders, so that they are the same wherever they are built; tests, checks,
+# demonstrations and packages are all built so, and the Graph SDK is compiled once for all of them.
+export CGO_ENABLED=0
+case " ${GOFLAGS:-} " in *" -trimpath "*) ;; *) export GOFLAGS="${GOFLAGS:-} -trimpath" ;; esac
+
+# stage NAME COMMAND [ARGUMENT...] runs a command or function, and says how long it took.
 stage() {
 	local name=$1 began=$SECONDS status=0
 	shift
