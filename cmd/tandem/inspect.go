@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
-	"github.com/tandem-sync/tandem/scoping"
 )
 
 func checkCommand() *cli.Command {
@@ -176,45 +175,4 @@ func diffCommand() *cli.Command {
 			}
 			return ask(c, request{command: "diff", body: api.DiffRequest{Under: c.String("under"), Engine: c.String("engine")}, view: view(showDiff)})
 		}}
-}
-
-func showDiff(w io.Writer, d api.Diff) {
-	fmt.Fprintf(w, "%s would write %d of %s\n", d.Engine, len(d.Differences), scoping.Many(d.Objects, "object", "objects"))
-	for _, x := range d.Differences {
-		showDifference(w, x)
-	}
-	if n := len(d.PutBack); n > 0 {
-		fmt.Fprintf(w, "values that only the wave wrote would be put back on %s\n", scoping.Many(n, "object", "objects"))
-	}
-	for _, x := range d.PutBack {
-		showDifference(w, x)
-	}
-	if n := len(d.Waiting); n > 0 {
-		fmt.Fprintf(w, "%s a request without an answer; what it wrote is put back as well, once that is known: %s\n", scoping.Many(n, "object has", "objects have"), strings.Join(d.Waiting[:min(n, 5)], "; "))
-	}
-}
-
-func showDifference(w io.Writer, x api.Difference) {
-	if x.Way != "" {
-		fmt.Fprintf(w, "%s %s (%s)\n", bold(x.Op), x.Object, x.Way)
-	} else {
-		fmt.Fprintf(w, "%s %s\n", bold(x.Op), x.Object)
-	}
-	for _, k := range slices.Sorted(maps.Keys(x.Attributes)) {
-		was := x.Attributes[k].Tenant
-		if x.Way != "" {
-			was = x.Attributes[k].Directory
-		}
-		fmt.Fprintf(w, "  %s: %s → %s\n", k, value(was), value(x.Attributes[k].Wanted))
-	}
-	if x.Reason != "" {
-		fmt.Fprintf(w, "  %s\n", x.Reason)
-	}
-}
-
-func value(v any) string {
-	if v == nil {
-		return "nothing"
-	}
-	return fmt.Sprintf("%q", v)
 }

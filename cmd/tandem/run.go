@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -34,6 +35,9 @@ func showSync(w io.Writer, r api.Sync) {
 	if r.Applied > 0 {
 		fmt.Fprintf(w, " (%d created, %d updated, %d deleted, %d restored)", r.Creates, r.Updates, r.Deletes, r.Restores)
 	}
+	if links := wave.Links(r.Links).String(); links != "" {
+		fmt.Fprintf(w, ", %s", links)
+	}
 	fmt.Fprintf(w, ", %d unchanged", r.Unchanged)
 	for _, x := range []struct {
 		n    int
@@ -47,7 +51,13 @@ func showSync(w io.Writer, r api.Sync) {
 	for _, e := range r.Errors {
 		fmt.Fprintf(w, "  %s: %s: %s\n", cmp.Or(e.Object, "the run"), e.Code, e.Message)
 	}
+	if r.Would != nil && r.Would.Differ() > 0 {
+		fmt.Fprintf(w, "would write: %s\n", *r.Would)
+	}
 	showDifferences(w, r.Differences)
+	for _, x := range r.Removals {
+		fmt.Fprintf(w, "  %s: %s\n", x.Object, x)
+	}
 	for _, e := range r.Findings {
 		fmt.Fprintf(w, "  %s: %s: %s\n", e.Object, e.Code, e.Message)
 	}

@@ -62,16 +62,3 @@ func showMark(w io.Writer, limit int, m api.Mark, trouble []string) {
 		labelled(w, limit, "waits", "nothing is written before "+m.Waits+": another host may still write", bold)
 	}
 }
-
-// maxDifferences is how many objects a run that writes nothing shows.
-const maxDifferences = 100
-
-func showDifferences(w io.Writer, ds []api.Difference) {
-	for i, d := range ds {
-		if i == maxDifferences {
-			fmt.Fprintf(w, "  … and %d more; --output json gives all\n", len(ds)-i)
-			return
-		}
-		showDifference(w, d)
-	}
-}

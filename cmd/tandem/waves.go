@@ -107,9 +107,7 @@ func showPlan(w io.Writer, p api.Plan) {
 		} else {
 			fmt.Fprintf(w, "  predicted: %s\n", counts(*x.Predicted))
 		}
-		for _, d := range x.Examples {
-			fmt.Fprintf(w, "  %s %s %s\n", d.Op, d.Name, d.Detail)
-		}
+		showPredicted(w, x.Examples)
 		for _, f := range x.Findings {
 			showFinding(w, f)
 		}
@@ -265,11 +263,6 @@ func kinds[K ~string](m map[K]int) string {
 	return strings.Join(out, ", ")
 }
 
-func counts(c wave.Counts) string {
-	return fmt.Sprintf("%d unchanged, %s, %s, %s, %s, %d unclaimed", c.Unchanged, scoping.Many(c.Update, "update", "updates"), scoping.Many(c.Create, "create", "creates"),
-		scoping.Many(c.Delete, "delete", "deletes"), scoping.Many(c.Orphan, "orphan", "orphans"), c.Unclaimed)
-}
-
 // runFlags say how waves run.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
@@ -366,16 +359,6 @@ func showWave(w io.Writer, x api.Wave) {
 		for _, n := range r.Notes {
 			fmt.Fprintf(w, "    %s\n", n)
 		}
-	}
-}
-
-// showFound lists what would be written, with what is new since it was shown before marked, and the fingerprint that an approval names.
-func showFound(w io.Writer, x api.Wave) {
-	for _, d := range x.Examples {
-		fmt.Fprintf(w, "    %s%s %s %s%s\n", map[bool]string{true: "new: "}[d.New], d.Op, d.Name, d.Detail, map[bool]string{true: " (" + x.From + " did not bring this change yet)"}[d.Behind])
-	}
-	if len(x.Examples) > 0 {
-		fmt.Fprintf(w, "  fingerprint: %s\n", x.Fingerprint)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/provisioning"
-	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -23,18 +25,20 @@ type DiffRequest struct {
 type Diff struct {
 	Engine      string       `json:"engine"`
 	Objects     int          `json:"objects"`
+	Counts      wave.Counts  `json:"counts"`
 	Differences []Difference `json:"differences"`
 	PutBack     []Difference `json:"putBack,omitempty"` // of a rollback: values that only the wave's target wrote; wanted is what they were before
 	Waiting     []string     `json:"waiting,omitempty"` // of a rollback: objects with a request that has no answer yet; what it wrote is put back as well
 }
 
-// Difference is one object that the engine would write. Op is create, update, delete, orphan or unclaimed.
+// Difference is one object that the engine would write. Op is create, restore, update, delete, orphan or unclaimed.
 type Difference struct {
-	Object     string            `json:"object"`
-	Op         string            `json:"op"`
-	Attributes map[string]Change `json:"attributes"`
-	Reason     string            `json:"reason,omitempty"`
-	Way        string            `json:"way,omitempty"` // "tenant → directory" of what would be written into a directory; empty: to the tenant
+	Object     string              `json:"object"`
+	Op         string              `json:"op"`
+	Attributes map[string]Change   `json:"attributes"`           // members that come and go under "members+" and "members-", by their ids in the tenant
+	References *objects.References `json:"references,omitempty"` // the same by name, and a manager
+	Reason     string              `json:"reason,omitempty"`
+	Way        string              `json:"way,omitempty"` // "tenant → directory" of what would be written into a directory; empty: to the tenant
 }
 
 // Change is one attribute: null where there is no value, a list where there are several.
@@ -57,9 +61,19 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 		return nil, Outcome{}, err
 	}
 	for _, j := range brought {
-		d.Differences = append(d.Differences, broughtOf(j))
+		x := broughtOf(j)
+		d.Differences = append(d.Differences, x)
+		switch x.Op {
+		case "create":
+			d.Counts.Create++
+		case "delete":
+			d.Counts.Delete++
+		default:
+			d.Counts.Update++
+		}
 	}
 	d.Objects = max(d.Objects, len(d.Differences))
+	d.Counts.Unchanged = d.Objects - len(d.Differences)
 	var o Outcome
 	if n := len(d.Differences); n > 0 {
 		o = Outcome{Exit: ExitDifferences, Message: fmt.Sprintf("%s would write %d of %s", d.Engine, n, scoping.Many(d.Objects, "object", "objects"))}
@@ -69,8 +83,11 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 
 func (c *call) diff(ctx context.Context, o plan.DiffOptions) (Diff, error) {
 	name, n, js, err := c.h.o.Host().Diff(ctx, o)
-	return Diff{Engine: name, Objects: n, Differences: differencesOf(js)}, err
+	return Diff{Engine: name, Objects: n, Counts: plan.Count(js), Differences: c.differencesOf(js)}, err
 }
+
+// mostEnds is how many members that come or go a difference names; it has the ids of all.
+const mostEnds = 50
 
 // broughtOf is the first write for an object of the tenant into a directory.
 func broughtOf(j provisioning.Judgement) Difference {
@@ -98,44 +115,38 @@ func broughtOf(j provisioning.Judgement) Difference {
 }
 
 // differencesOf merges what is said of the features of one object. Judgements come ordered by object.
-func differencesOf(js []gate.Judgement) []Difference {
+func (c *call) differencesOf(js []gate.Judgement) []Difference {
 	out := []Difference{}
-	at := map[string]int{}
+	at := map[scoping.ObjectID]int{}
+	greatest := map[scoping.ObjectID]gate.Effect{}
 	for _, j := range js {
-		key := j.Key.Object.String()
-		i, ok := at[key]
+		i, ok := at[j.Key.Object]
 		if !ok {
 			i = len(out)
-			at[key] = i
-			out = append(out, Difference{Object: j.Name, Op: opOf(j), Attributes: map[string]Change{}})
+			at[j.Key.Object] = i
+			out = append(out, Difference{Object: j.Name, Attributes: map[string]Change{}})
 		}
 		d := &out[i]
-		if op := opOf(j); gravity[op] > gravity[d.Op] {
-			d.Op = op
+		if e := j.Effect(); !ok || e > greatest[j.Key.Object] {
+			greatest[j.Key.Object], d.Op = e, e.String()
 		}
 		for k, v := range j.After {
 			d.Attributes[k] = Change{Tenant: plain(j.Before[k]), Wanted: plain(v)}
+		}
+		if refs := c.h.o.Host().References(j, mostEnds); refs != nil {
+			d.References = refs
+			if gone := j.Before[gate.MembersRemoved]; len(gone) > 0 {
+				d.Attributes[gate.MembersRemoved] = Change{Tenant: plain(gone)}
+			}
+			if boss := j.Before[cloud.Manager]; len(boss) > 0 && len(j.After) == 0 {
+				d.Attributes[cloud.Manager] = Change{Tenant: plain(boss)}
+			}
 		}
 		if j.Reason != "" && len(j.After) == 0 {
 			d.Reason = strings.TrimPrefix(d.Reason+"; "+string(j.Code)+": "+j.Reason, "; ")
 		}
 	}
 	return out
-}
-
-var gravity = map[string]int{"update": 1, "create": 2, "unclaimed": 3, "orphan": 4, "delete": 5}
-
-func opOf(j gate.Judgement) string {
-	switch j.Op {
-	case "restore", "create":
-		return "create"
-	case "delete", "orphan", "unclaimed":
-		return j.Op
-	}
-	if j.Want == engine.Gone {
-		return "delete"
-	}
-	return "update"
 }
 
 // plain gives one value as itself, several as a list, none as null.

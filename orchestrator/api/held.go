@@ -118,7 +118,7 @@ func heldAnswer(ctx context.Context, c *call, q HeldRequest) (any, Outcome, erro
 	if r == nil {
 		return out, Outcome{}, nil
 	}
-	out.Run = ptr(syncOf(*r))
+	out.Run = ptr(c.ran(*r))
 	return out, syncOutcome(*r), nil
 }
 

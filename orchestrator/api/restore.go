@@ -38,8 +38,7 @@ func restore(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	if r.There {
 		return out, Outcome{}, nil
 	}
-	sync := syncOf(r.Report)
-	out.Run = &sync
+	out.Run = ptr(c.ran(r.Report))
 	return answeredRestore(out, r)
 }
 

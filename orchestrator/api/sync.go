@@ -10,8 +10,10 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/objects"
+	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
+	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -27,13 +29,17 @@ type SyncRequest struct {
 type Sync struct {
 	run.Report
 	At          string       `json:"at"`
+	Would       *wave.Counts `json:"wouldWrite,omitempty"`  // counts of the next
 	Differences []Difference `json:"differences,omitempty"` // what would be written, where ReadOnly says why nothing is
 }
 
-func syncOf(r run.Report) Sync {
-	s := Sync{Report: r, At: stamp(r.At)}
+func syncOf(r run.Report) Sync { return Sync{Report: r, At: stamp(r.At)} }
+
+// ran is the result of a run that just ended, with what it would have written where it may not.
+func (c *call) ran(r run.Report) Sync {
+	s := syncOf(r)
 	if r.ReadOnly != "" {
-		s.Differences = differencesOf(r.Judgements)
+		s.Would, s.Differences = ptr(plan.Count(r.Judgements)), c.differencesOf(r.Judgements)
 	}
 	return s
 }
@@ -46,7 +52,7 @@ func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	return syncOf(r), syncOutcome(r), nil
+	return c.ran(r), syncOutcome(r), nil
 }
 
 // syncOutcome: objects that failed outweigh what is held.
@@ -208,14 +214,14 @@ func errorsRetry(ctx context.Context, c *call, q RefRequest) (any, Outcome, erro
 			if err != nil {
 				return nil, Outcome{}, err
 			}
-			runs, out.Runs = append(runs, r), append(out.Runs, syncOf(r))
+			runs, out.Runs = append(runs, r), append(out.Runs, c.ran(r))
 		}
 		if len(ids) > 0 {
 			r, err := h.Settle(ctx, n, ids)
 			if err != nil {
 				return nil, Outcome{}, err
 			}
-			runs, out.Runs = append(runs, r), append(out.Runs, syncOf(r))
+			runs, out.Runs = append(runs, r), append(out.Runs, c.ran(r))
 		}
 	}
 	return out, syncOutcome(runs...), nil

@@ -200,7 +200,9 @@ func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error)
 		return nil, Outcome{}, err
 	}
 	p, err := c.h.o.Host().PreviewRollback(ctx, w)
-	return Diff{Engine: p.Engine, Objects: p.Objects, Differences: differencesOf(p.Writes), PutBack: putBackOf(p.Back), Waiting: p.Waiting}, Outcome{}, err
+	counts := plan.Count(p.Writes)
+	counts.Unchanged = max(0, p.Objects-counts.Differ())
+	return Diff{Engine: p.Engine, Objects: p.Objects, Counts: counts, Differences: c.differencesOf(p.Writes), PutBack: putBackOf(p.Back), Waiting: p.Waiting}, Outcome{}, err
 }
 
 // putBackOf merges the values of one object. They come ordered by object.

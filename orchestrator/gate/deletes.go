@@ -275,13 +275,13 @@ func judgeRemovals(c Case, p engine.Proposal, e Evidence) Verdict {
 		out := answer(engine.Deferred, CodeReferenceLives, "the engine wants to remove references that the host still reads")
 		return setApart(out, v.Parts, v.Waits)
 	}
-	v.Class, v.Op = ledger.Memberships, "members"
+	v.Class, v.Op = ledger.Memberships, opMembers
 	if p.Kind != scoping.Group {
-		v.Op, v.Before = "manager", pair(proved[0])
+		v.Op, v.Before = opManager, pair(proved[0])
 		v.Writes = append(v.Writes, cloud.Write{Op: cloud.ClearManager, Kind: p.Kind, CloudID: c.Row.CloudID})
 		v.Graves = []ledger.Grave{parting(c, v.Op, proved[0])}
 	} else {
-		v.Before = cloud.Values{"members-": proved}
+		v.Before = cloud.Values{MembersRemoved: proved}
 		for _, id := range proved {
 			v.Writes = append(v.Writes, cloud.Write{Op: cloud.RemoveMember, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: []string{id}})
 			v.Graves = append(v.Graves, parting(c, v.Op, id))

@@ -32,7 +32,7 @@ func wholeOf(v Verdict) ledger.Part {
 // pairOf returns the digests of what a verdict writes and of what it overwrites; ok is false for other writes than changes of existing values, as
 // only those can be taken back in the tenant.
 func pairOf(v Verdict) (ledger.Pair, bool) {
-	if v.Claim == nil || v.Claim.Hash == "" || !slices.Contains([]string{"update", "members", "manager"}, v.Op) {
+	if v.Claim == nil || v.Claim.Hash == "" || !slices.Contains([]string{"update", opMembers, opManager}, v.Op) {
 		return ledger.Pair{}, false
 	}
 	return ledger.Pair{Want: v.Claim.Hash, Have: hashOf(cloud.Values{"before": {hashOf(v.Before)}, "after": {hashOf(v.After)}})}, true

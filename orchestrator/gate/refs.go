@@ -138,7 +138,7 @@ func removable(c Case, ids []string) (drop, foreign []string, dying int) {
 }
 
 func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []string, waiting int) Verdict {
-	drop = kept(c, "members", drop)
+	drop = kept(c, opMembers, drop)
 	v := answer(engine.Applied, "", "")
 	v.Claim = &claim
 	add, waits := c.tryable(add)
@@ -146,12 +146,12 @@ func memberVerdict(c Case, p engine.Proposal, claim ledger.Claim, add, drop []st
 		v.Writes = append(v.Writes, cloud.Write{Op: cloud.AddMembers, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: chunk})
 	}
 	if len(add)+len(drop) > 0 {
-		v.Op, v.Before, v.After = "members", cloud.Values{}, cloud.Values{}
+		v.Op, v.Before, v.After = opMembers, cloud.Values{}, cloud.Values{}
 		if len(add) > 0 {
-			v.After["members+"] = add
+			v.After[MembersAdded] = add
 		}
 		if len(drop) > 0 {
-			v.Before["members-"] = drop
+			v.Before[MembersRemoved] = drop
 		}
 	}
 	v.Removed, v.Waiting = drop, waiting
@@ -194,7 +194,7 @@ func manager(c Case, p engine.Proposal) Verdict {
 	claim.Never = neverOf(e.never)
 	boss := shown(c, asSet(c.Cloud.Manager))
 	drop, foreign, dying := removable(c, boss)
-	drop = kept(c, "manager", drop)
+	drop = kept(c, opManager, drop)
 	tookOver(c, &claim, r, boss, e.found)
 	v := answer(engine.Applied, "", "")
 	v.Claim = &claim
@@ -206,12 +206,12 @@ func manager(c Case, p engine.Proposal) Verdict {
 	case len(e.found) > 1:
 		return answer(engine.Failed, CodeSeveralManagers, "a user has one manager, "+plural(len(e.found), "object")+" proposed")
 	case len(found) == 1 && found[0] != have:
-		v.Op, v.Before, v.After = "manager", pair(have), pair(found[0])
+		v.Op, v.Before, v.After = opManager, pair(have), pair(found[0])
 		v.Writes = []cloud.Write{{Op: cloud.SetManager, Kind: p.Kind, CloudID: c.Row.CloudID, Refs: found}}
 	case len(waits) > 0:
 		return setApart(v, nil, waits)
 	case len(found) == 0 && len(drop) == 1: // also while the new manager is not there at the end of the run: it may never come
-		v.Op, v.Before = "manager", pair(have)
+		v.Op, v.Before = opManager, pair(have)
 		v.Outcome, v.Closed, v.Removed, v.Waiting = engine.Parked, false, []string{have}, waiting
 	case len(found) == 0 && waiting > 0:
 		v.Outcome, v.Closed, v.Code, v.Reason = engine.Partial, false, CodeReferenceMissing, "the manager is not in the tenant yet"

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,12 +45,18 @@ func TestEndsAreReadBeforeReferencesAreRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			read = map[scoping.ObjectID]bool{}
-			if _, err := s.End(t.Context(), true); err != nil {
+			sum, err := s.End(t.Context(), true)
+			if err != nil {
 				t.Fatal(err)
 			}
 			cleared := len(w.sent) == 1 && w.sent[0].Op == cloud.ClearManager
 			if cleared != readable {
 				t.Errorf("sent: %+v", w.sent)
+			}
+			for j := range sum.All() { // a report names who was taken out, and counts nobody who stays
+				if got := j.Links.ManagersCleared == 1 && slices.Equal(j.Parted, []string{"c-bob"}); got != cleared || !cleared && j.Links != (gate.Links{}) {
+					t.Errorf("told: %+v %v", j.Links, j.Parted)
+				}
 			}
 			if d := w.led.Unsettled[ann][scoping.References]; !readable && d == (ledger.Unsettled{}) {
 				t.Error("what waits for the directory is not told")

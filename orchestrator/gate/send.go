@@ -286,6 +286,8 @@ func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 		if r.CloudID != "" {
 			it.cloudID = r.CloudID
 		}
+		w := it.v.Writes[it.next]
+		it.links, it.parted = it.links.Plus(linksOf(w)), append(it.parted, partedBy(w, it.v.Before)...)
 		it.next++
 		it.tries = 0
 		return 0

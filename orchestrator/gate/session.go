@@ -43,6 +43,8 @@ type Judgement struct {
 	Op      string       // what would be or was done; "" for nothing
 	Before  cloud.Values // both only of what is judged in shadow, and not written
 	After   cloud.Values
+	Links   Links    // that were written, or would be
+	Parted  []string // ends of references that were taken out: cloud ids
 	Foreign []string // references in the tenant that Tandem did not write and that stay (rule D3): cloud ids
 	Manages []string // the attributes to which the engine gave a value or said that they have none; only if the session's options ask for it
 }
@@ -137,6 +139,8 @@ type item struct {
 	next    int // index of the next write
 	tries   int
 	cloudID string
+	links   Links         // that were written
+	parted  []string      // ends of references that were taken out: cloud ids
 	epoch   scoping.Epoch // the newest when it was decided
 	redone  bool          // decided again after a conflict
 	known   bool          // to the directory or the ledger
@@ -341,6 +345,9 @@ func (s *Session) judgement(it *item) {
 		Op: it.v.Op, Before: it.v.Before, After: it.v.After, Foreign: it.v.Foreign}
 	if s.ceiling != engine.ModeShadow && it.v.Outcome != engine.Shadowed {
 		j.Before, j.After = nil, nil // the log has them; a first run would keep every object's values in memory until it ends
+		j.Links, j.Parted = it.before.Links.Plus(it.links), slices.Concat(it.before.Parted, it.parted)
+	} else {
+		j.Links = linksWanted(j)
 	}
 	if s.o.Manages {
 		j.Manages = sortedKeys(it.p.Desired)

@@ -25,6 +25,7 @@ type common struct {
 	code    Code
 	reason  string
 	op      string
+	links   Links
 }
 
 func (w *words) put(j Judgement) {
@@ -40,8 +41,8 @@ func (w *words) put(j Judgement) {
 	if !known {
 		w.count++
 	}
-	if settled := j.Outcome == engine.Applied || j.Outcome == engine.Unchanged; settled && j.Code == "" && j.Before == nil && j.After == nil && j.Foreign == nil && j.Manages == nil {
-		c := common{j.Kind, j.Want, j.Outcome, j.Code, j.Reason, j.Op}
+	if settled := j.Outcome == engine.Applied || j.Outcome == engine.Unchanged; settled && j.Code == "" && j.Before == nil && j.After == nil && j.Parted == nil && j.Foreign == nil && j.Manages == nil {
+		c := common{j.Kind, j.Want, j.Outcome, j.Code, j.Reason, j.Op, j.Links}
 		if _, met := w.common[c]; !met {
 			shared := j
 			shared.Key, shared.Name = ledger.Key{}, ""

@@ -62,7 +62,7 @@ func crossingMessage(c assess.Crossings, i int) string {
 	if i > 0 {
 		before = c.Waves[i-1].After
 	}
-	return fmt.Sprintf("%d memberships and managers will have their two ends with different engines, before this wave %d; they stay right", c.Waves[i].After, before)
+	return fmt.Sprintf("%d memberships and managers will have their two ends with different engines (%d before this wave); they stay right", c.Waves[i].After, before)
 }
 
 func orderFinding(c assess.Crossings) wave.Finding {

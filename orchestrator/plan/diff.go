@@ -119,18 +119,18 @@ func (r *Planner) differences(ctx context.Context, engineName string, scopes []s
 func (r *Planner) differing(h *run.Heard, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (objects int, ds []gate.Judgement) {
 	seen := map[scoping.ObjectID]bool{}
 	for j := range h.Summary.All() {
-		_, rank := opOf(j)
-		if rank == 0 || !mine(j.Key.Object, j.Key.Feature) {
+		e := j.Effect()
+		if e == gate.EffectNone || !mine(j.Key.Object, j.Key.Feature) {
 			continue
 		}
 		seen[j.Key.Object] = true
-		if rank > rankUnchanged {
+		if e.Differs() {
 			ds = append(ds, j)
 		}
 	}
 	for _, k := range r.notProposed(scopes, h) {
 		if mine(k.Object, k.Feature) {
-			ds = append(ds, gate.Judgement{Key: k, Name: r.o.View.Name(k.Object), Op: "unclaimed"})
+			ds = append(ds, gate.Judgement{Key: k, Name: r.o.View.Name(k.Object), Op: gate.OpUnclaimed})
 		}
 	}
 	return len(seen), ds

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -28,6 +29,19 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
+// Removal is what was taken out of the members of a group, or the manager of a user, with the names of the first.
+type Removal struct {
+	Object string   `json:"object"`
+	Of     string   `json:"of"` // members or manager
+	Count  int      `json:"count"`
+	Names  []string `json:"names"`
+}
+
+// String says it in words.
+func (x Removal) String() string {
+	return fmt.Sprintf("%d of its %s removed: %s", x.Count, x.Of, objects.Few(x.Names, x.Count))
+}
+
 // Report is the result of one run. Each object is counted once, under the gravest outcome of its features.
 type Report struct {
 	Engine     string           `json:"engine"`
@@ -40,6 +54,8 @@ type Report struct {
 	Updates    int              `json:"updates"`
 	Deletes    int              `json:"deletes"`
 	Restores   int              `json:"restores"`
+	Links      gate.Links       `json:"links"`              // members and managers that were written
+	Removals   []Removal        `json:"removals,omitempty"` // those among them that were taken out
 	Unchanged  int              `json:"unchanged"`
 	Shadowed   int              `json:"shadowed"`
 	Held       int              `json:"held"`
@@ -98,6 +114,9 @@ func (r *Report) count(sum gate.Summary) {
 			worst = &j
 		}
 		r.note(j)
+		if j.Outcome != engine.Shadowed {
+			r.Links = r.Links.Plus(j.Links)
+		}
 	}
 	if worst != nil {
 		r.add(*worst)
@@ -123,12 +142,12 @@ func (r *Report) add(j gate.Judgement) {
 	switch j.Outcome {
 	case engine.Applied:
 		r.Applied++
-		switch cloud.Op(j.Op) {
-		case cloud.Create:
+		switch j.Effect() {
+		case gate.EffectCreate:
 			r.Creates++
-		case cloud.Delete:
+		case gate.EffectDelete:
 			r.Deletes++
-		case cloud.Restore:
+		case gate.EffectRestore:
 			r.Restores++
 		default:
 			r.Updates++
@@ -187,12 +206,24 @@ func (c *conversation) report(out *Report) {
 		if (j.Code == gate.CodeAddressQuarantined || j.Code == gate.CodeTenantHasOlder) && len(out.Findings) < maxProblems {
 			out.Findings = append(out.Findings, Problem{Object: j.Name, Code: string(j.Code), Message: j.Reason})
 		}
+		if len(j.Parted) > 0 && len(out.Removals) < maxProblems {
+			out.Removals = append(out.Removals, c.r.removal(j))
+		}
 		if len(j.Foreign) == 0 || len(out.Findings) >= maxProblems {
 			continue
 		}
 		out.Findings = append(out.Findings, Problem{Object: j.Name, Code: codeKept,
-			Message: fmt.Sprintf("%d references that others wrote in the tenant are kept: %s", len(j.Foreign), c.r.few(j.Foreign))})
+			Message: fmt.Sprintf("%d references that others wrote in the tenant are kept: %s", len(j.Foreign), objects.Few(c.r.o.View.CloudNames(j.Foreign, mostNames), len(j.Foreign)))})
 	}
+}
+
+// removal tells which ends a judgement took out of its object's references.
+func (r *Runner) removal(j gate.Judgement) Removal {
+	of := cloud.Members
+	if j.Kind != scoping.Group {
+		of = cloud.Manager
+	}
+	return Removal{Object: j.Name, Of: of, Count: len(j.Parted), Names: r.o.View.CloudNames(j.Parted, mostNames)}
 }
 
 // waiting adds objects that wait for a person and were not asked for in this run: their problem is unchanged.
@@ -221,18 +252,6 @@ func (c *conversation) waiting(out *Report) {
 
 // mostNames is the most objects that one line of a report names.
 const mostNames = 5
-
-// few returns the names of the first of many cloud objects.
-func (r *Runner) few(ids []string) string {
-	var names []string
-	for _, id := range ids[:min(len(ids), mostNames)] {
-		names = append(names, r.o.View.CloudName(id))
-	}
-	if len(ids) > mostNames {
-		names = append(names, fmt.Sprintf("and %d more", len(ids)-mostNames))
-	}
-	return strings.Join(names, ", ")
-}
 
 // heldOwners returns the open sets of owner changes with objects of an engine, and the number of these objects.
 func (r *Runner) heldOwners(name string) (ids []string, objects int) {

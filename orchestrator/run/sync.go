@@ -93,7 +93,7 @@ func (r *Runner) Prepare(ctx context.Context) error {
 // only in the notes. from is the log's last record before the run began.
 func (r *Runner) remember(ctx context.Context, x Report, failed error, from uint64) error {
 	short := x
-	short.Errors, short.Findings = x.Errors[:min(len(x.Errors), 20)], x.Findings[:min(len(x.Findings), 20)]
+	short.Errors, short.Findings, short.Removals = x.Errors[:min(len(x.Errors), 20)], x.Findings[:min(len(x.Findings), 20)], x.Removals[:min(len(x.Removals), 20)]
 	b, err := json.Marshal(short)
 	if err != nil {
 		return fmt.Errorf("keeping the run's report: %w", err)

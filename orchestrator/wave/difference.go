@@ -1,6 +1,7 @@
 package wave
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -15,10 +16,10 @@ const (
 	mostMarks = 5000 // most marks kept
 )
 
-// Mark identifies a difference: object, feature, operation, and each attribute with its values.
+// Mark identifies a difference: object, feature, operation, each attribute with its values, and the ends of references that come and go.
 func (d Difference) Mark() string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s %s %s %q\n", d.Object, d.Feature, d.Op, d.Detail)
+	fmt.Fprintf(sum, "%s %s %s %q\n", d.Object, d.Feature, d.Op, cmp.Or(d.Binding, d.Detail))
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 }
 

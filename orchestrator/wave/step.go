@@ -173,11 +173,10 @@ func verify(w Wave, last *Evidence, now time.Time) Decision {
 	switch {
 	case d.Grave() == 0 && w.Found.none(), w.Approval.covers(w.Found), w.printed(w.Found):
 	default:
-		return Decision{For: ForDifferences, Wait: fmt.Sprintf("differences to be approved: %s, %s, %s, %s, %d unclaimed%s", scoping.Many(d.Create, "create", "creates"), scoping.Many(d.Update, "update", "updates"),
-			scoping.Many(d.Delete, "delete", "deletes"), scoping.Many(d.Orphan, "orphan", "orphans"), d.Unclaimed, w.sinceShown()),
+		return Decision{For: ForDifferences, Wait: fmt.Sprintf("differences to be approved: %s%s", d, w.sinceShown()),
 			Command: "tandem wave approve " + w.ID}
 	}
-	return enter(w, Freeze, fmt.Sprintf("%d same, %d differ", d.Unchanged, d.Update+d.Grave()), nil)
+	return enter(w, Freeze, fmt.Sprintf("%d same, %d differ", d.Unchanged, d.Differ()), nil)
 }
 
 // sinceShown returns a note if there are more differences than a person approved.

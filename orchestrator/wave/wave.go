@@ -58,19 +58,6 @@ const (
 // Over reports whether the wave has ended.
 func (s State) Over() bool { return s == Completed || s == RolledBack || s == Aborted }
 
-// Counts are numbers of objects by what would happen to them.
-type Counts struct {
-	Create    int `json:"create"`
-	Update    int `json:"update"`
-	Delete    int `json:"delete"`
-	Orphan    int `json:"orphan"` // linked, and the target's rules leave it out
-	Unclaimed int `json:"unclaimed"`
-	Unchanged int `json:"unchanged"`
-}
-
-// Grave returns the number of differences that every plan must show (invariant 5).
-func (c Counts) Grave() int { return c.Create + c.Delete + c.Orphan + c.Unclaimed }
-
 // Severity is how serious a finding is.
 type Severity string
 
@@ -98,8 +85,9 @@ type Difference struct {
 	Object  scoping.ObjectID `json:"object"`
 	Feature scoping.Feature  `json:"feature"`
 	Name    string           `json:"name"`
-	Op      string           `json:"op"` // create, update, delete, orphan, unclaimed
-	Detail  string           `json:"detail,omitempty"`
+	Op      string           `json:"op"`               // create, restore, update, delete, orphan, unclaimed
+	Detail  string           `json:"detail,omitempty"` // what of it, for people: old → new values, members and managers by name
+	Binding string           `json:"-"`                // what an approval of it is bound to: the same without names, which change; empty: Detail
 	Grave   bool             `json:"grave,omitempty"`  // everything but ordinary updates: a person has to see it
 	New     bool             `json:"new,omitempty"`    // the previous verify did not find it
 	Behind  bool             `json:"behind,omitempty"` // the source has not evaluated a change of the directory yet, which may be all there is to it
