@@ -14,7 +14,7 @@ import (
 )
 
 // The store keeps an index of names beside the objects, so that a glance finds one object without reading all. A key is a hash of the name followed
-// by the object's GUID. Entries may be stale: whoever finds an object by the index checks that it has the name.
+// by the object's GUID. Entries may be stale: a caller that finds an object by the index checks that it has the name.
 
 // namesFormat is the version of the index; an index of another version is built anew.
 const namesFormat = 1

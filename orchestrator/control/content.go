@@ -25,7 +25,7 @@ type Content struct {
 	Waves     map[string]wave.Wave
 	Stops     map[string]gate.Stop
 	owed      []ledger.Record
-	Matches   *[]scoping.Match // the file of matches that is put in force; nil: it stays as it is, which read does not read
+	Matches   *[]scoping.Match // the file of matches to put in force; nil: unchanged. Reading control leaves it nil
 }
 
 // Next returns a new epoch.
@@ -34,10 +34,10 @@ func (c *Content) Next() scoping.Epoch {
 	return c.Head.Epoch
 }
 
-// Owe adds a record that the commit owes to the log (rule X2).
+// Owe adds a record to those that the commit writes into the log later (rule X2).
 func (c *Content) Owe(r ledger.Record) { c.owed = append(c.owed, r) }
 
-// SortedWaves returns all waves in the order of their beginning.
+// SortedWaves returns all waves, the oldest first.
 func (c *Content) SortedWaves() []wave.Wave {
 	out := slices.AppendSeq(make([]wave.Wave, 0, len(c.Waves)), maps.Values(c.Waves))
 	slices.SortFunc(out, func(a, b wave.Wave) int {
@@ -46,7 +46,7 @@ func (c *Content) SortedWaves() []wave.Wave {
 	return out
 }
 
-// Choices returns by what objects of directories are chosen: what the partition says, and what waves that are not over hand over. One may be in it twice.
+// Choices returns the choices of the partition and of hand-overs of waves that are not over. A choice may be in it twice.
 func (c *Content) Choices(directories []string) []scoping.Choice {
 	var all []scoping.Choice
 	if c.Partition != nil {
@@ -65,15 +65,15 @@ func (c *Content) Choices(directories []string) []scoping.Choice {
 	return all
 }
 
-// decoded is the partition that control last named, and the bytes that it was read from: a partition never changes, and decoding one takes longer than all the
-// rest of control.
+// decoded caches the partition that control last held, with its bytes: partitions never change, and decoding one takes longer than the rest of
+// control.
 type decoded struct {
 	mu        sync.Mutex
 	raw       []byte
 	partition *scoping.Partition
 }
 
-// of returns the partition that the bytes say.
+// of returns the partition of the bytes.
 func (d *decoded) of(raw []byte) (*scoping.Partition, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -126,7 +126,7 @@ func each[V any](tx state.Tx, bucket string, into map[string]V) error {
 	})
 }
 
-// write puts back what changed.
+// write stores what changed.
 func (c *Content) write(tx state.Tx) error {
 	if err := putJSON(tx, "host", "head", c.Head); err != nil {
 		return err
@@ -191,7 +191,7 @@ func putJSON(tx state.Tx, bucket, key string, v any) error {
 	return tx.Put(bucket, key, b)
 }
 
-// authority derives who may write what from control: a pure function of its content.
+// authority derives who may write what. It is a pure function of the content.
 func (c *Content) authority() gate.Authority {
 	a := gate.Authority{Partition: c.Partition, Epoch: c.Head.Epoch, Adopting: maps.Clone(c.Head.Adopting), ReadOnly: c.Head.ReadOnly, Installation: c.Head.Installation}
 	for _, id := range slices.Sorted(maps.Keys(c.Waves)) {

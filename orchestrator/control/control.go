@@ -1,8 +1,9 @@
-// Package control keeps what is in force: the policy and its partition with the revisions before it, the newest epoch, waves, stops, and the state's
-// own identity. All of it lies in one bucket of the control store and changes in one transaction, together with the records that the change owes to the log.
+// Package control keeps what is in force: the policy and its partition with earlier revisions, the newest epoch, waves, stops, and the state's own
+// identity. All of it is in one bucket of the control store and changes in one transaction, together with the pending records that the change adds to
+// the log.
 //
-// A Control is made when the host opens, before anything else that decides: what it says is needed to open the rest. Enforce connects it with the gate;
-// from then on every change is in force in the gate when Change returns.
+// A Control is made when the host opens, before everything that decides, since the rest is opened by its content. Enforce connects it with the gate;
+// from then on a change is in force in the gate when Change returns.
 package control
 
 import (
@@ -22,29 +23,29 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Control is what is in force. It is safe for concurrent use; changes go one after the other.
+// Control is what is in force. It is safe for concurrent use; changes follow each other.
 type Control struct {
 	store   *state.Store
 	newID   func() string
 	now     func() time.Time
 	decoded decoded
 
-	change sync.Mutex // one change at a time, with what follows from it in memory
+	change sync.Mutex // serializes changes, with their effects in memory
 	gate   *gate.Gate
 	barred func(*Content) string
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	verified []string
 	initial  string
 }
 
-// New makes the control of a store. newID names an installation whose store is empty.
+// New makes the control of a store. newID names the installation of an empty store.
 func New(s *state.Store, newID func() string, now func() time.Time) *Control {
 	return &Control{store: s, newID: newID, now: now}
 }
 
-// Enforce connects control with the gate, which has the kept matches from now on, and the rest with the next change. barred is called after each change and
-// returns why this host may not write at all, "" if it may.
+// Enforce connects control with the gate, which gets the stored matches now and everything else with the next change. barred is called after each
+// change and returns why this host may not write at all, or "".
 func (k *Control) Enforce(ctx context.Context, g *gate.Gate, barred func(*Content) string) error {
 	k.gate, k.barred = g, barred
 	return k.store.Control.View(ctx, func(tx state.Tx) error {
@@ -61,8 +62,8 @@ func (k *Control) Enforce(ctx context.Context, g *gate.Gate, barred func(*Conten
 	})
 }
 
-// Change commits a change in one transaction with the records that it owes, puts the authority that follows from it in force, and lets the ledger fold
-// those records. It is not broken off by ctx. If f returns an error, nothing changes.
+// Change commits a change in one transaction with its pending records, puts the resulting authority in force, and lets the ledger fold those records.
+// Cancelling ctx does not stop it. If f returns an error, nothing changes.
 func (k *Control) Change(ctx context.Context, f func(*Content) error) error {
 	k.change.Lock()
 	defer k.change.Unlock()
@@ -81,7 +82,7 @@ func (k *Control) Change(ctx context.Context, f func(*Content) error) error {
 		}
 		return state.Owe(tx, k.encode(c)...)
 	})
-	if k.gate == nil { // a store that nobody has opened yet
+	if k.gate == nil { // before Enforce
 		return err
 	}
 	if errors.Is(err, state.ErrBroken) { // it may be durable: a stop, a cutover, another authority
@@ -124,7 +125,7 @@ func (k *Control) View(ctx context.Context) (*Content, error) {
 	return c, err
 }
 
-// Show puts what control says in force for a host that only looks: nothing is changed.
+// Show puts the content in force for a host opened for display, without changing it.
 func (k *Control) Show(ctx context.Context) error {
 	c, err := k.View(ctx)
 	if err != nil {
@@ -138,10 +139,10 @@ func (k *Control) Show(ctx context.Context) error {
 	return nil
 }
 
-// InForce returns what is in force for those who propose and write.
+// InForce returns the authority in force.
 func (k *Control) InForce() gate.Authority { return k.gate.Authority() }
 
-// Partition returns the partition in force; ErrNoPolicy if none is.
+// Partition returns the partition in force; ErrNoPolicy if there is none.
 func (k *Control) Partition() (*scoping.Partition, error) {
 	p := k.gate.Authority().Partition
 	if p == nil {
@@ -164,7 +165,7 @@ func (k *Control) Revision(ctx context.Context, n uint64) (*scoping.Partition, e
 	return p, err
 }
 
-// SetDomains puts the tenant's verified domains and its initial one in force: what is judged from now on goes by them.
+// SetDomains puts the tenant's verified domains and its initial one in force.
 func (k *Control) SetDomains(ctx context.Context, verified []string, initial string) error {
 	k.mu.Lock()
 	k.verified, k.initial = slices.Clone(verified), initial

@@ -9,7 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// back answers for an object whose tenant object somebody deleted and a person wants back. The checks are those of a join (rule J2). A live object
+// back answers for an object whose tenant object others deleted and a person wants back. The checks are those of a join (rule J2). A live object
 // with the same anchor or sign-in name keeps it in the deleted items, because there would be two.
 func back(c Case, p engine.Proposal, bin cloud.Object, want cloud.Values, claim ledger.Claim) Verdict {
 	if len(c.Live) > 0 {

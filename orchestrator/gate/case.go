@@ -139,7 +139,7 @@ type Case struct {
 
 	LinkedTo func(cloudID string) (*ledger.Row, bool)
 	Alive    func(scoping.ObjectID) bool
-	Dead     func(scoping.ObjectID) bool // a tombstone was seen; an object that was never seen is neither alive nor deleted
+	Deleted  func(scoping.ObjectID) bool // a tombstone was seen; an object that was never seen is neither alive nor deleted
 	// HeldDelete reports whether the object's delete waits in a held set (rule J2); nil: none does.
 	HeldDelete func(scoping.ObjectID) bool
 	Binned     func(cloudID string) bool // it is in the tenant's deleted items, and thereby out of all references; nil: none is

@@ -4,7 +4,7 @@ package gate
 // text. Codes that begin with "http-", and those of package cloud, come from the tenant.
 type Code string
 
-// What is wrong with a proposal, whoever owns the object.
+// What is wrong with a proposal, whichever engine owns the object.
 const (
 	CodeUnknownFeature   Code = "unknown-feature"   // no such feature is switched on
 	CodeWrongKind        Code = "wrong-kind"        // the directory says that the object is of another kind

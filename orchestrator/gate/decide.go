@@ -42,7 +42,7 @@ func decide(c Case, p engine.Proposal, final bool) Verdict {
 // password (flows §4). An unlinked object in a container to which such objects are brought is held, as it may be the result of a write without an
 // answer: it must not be made in the tenant again.
 func mastered(c Case, p engine.Proposal) (Verdict, bool) {
-	if !c.Without.heedsMasters() || p.Feature == scoping.PasswordHash {
+	if !c.Without.checksMasters() || p.Feature == scoping.PasswordHash {
 		return Verdict{}, false
 	}
 	if c.Row != nil && c.Row.Cloud != 0 {
@@ -50,7 +50,7 @@ func mastered(c Case, p engine.Proposal) (Verdict, bool) {
 		v.Nothing = true
 		return v, true
 	}
-	if c.Shows != "" && c.Without.heedsLinks() && p.Feature == scoping.Base(p.Kind) && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone && len(c.Live)+len(c.Bin) == 0 {
+	if c.Shows != "" && c.Without.checksLinks() && p.Feature == scoping.Base(p.Kind) && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone && len(c.Live)+len(c.Bin) == 0 {
 		return answer(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("it shows the link %s, by which it was made of an object of the tenant that the ledger does not know it by: let it be joined by the assignment that brings that object, or take the value away if it is the directory's own", c.Shows)), true
 	}
 	if c.Row == nil && c.Brought != "" && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone {

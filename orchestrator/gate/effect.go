@@ -5,7 +5,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// Effect is what a judgement does, or would do, to its object in the tenant. It is the one sorting that reports, plans, waves and diffs count and show by.
+// Effect is what a judgement does, or would do, to its object in the tenant. Reports, plans, waves and diffs all count by it.
 type Effect uint8
 
 // The effects. Of an object with several features the greatest counts.
@@ -15,7 +15,7 @@ const (
 	EffectUpdate                  // of values, members or a manager; also what is held, was refused or failed
 	EffectCreate
 	EffectRestore   // from the tenant's deleted items
-	EffectUnclaimed // linked, and a complete run did not speak of it
+	EffectUnclaimed // linked, and not mentioned in a complete run
 	EffectOrphan    // linked, and left out by the rules of the engine that is judged
 	EffectDelete
 )
@@ -23,10 +23,10 @@ const (
 // effectNames are the words for effects in results; none and unchanged have none.
 var effectNames = map[Effect]string{EffectUpdate: "update", EffectCreate: "create", EffectRestore: "restore", EffectUnclaimed: OpUnclaimed, EffectOrphan: "orphan", EffectDelete: "delete"}
 
-// OpUnclaimed is the operation of a judgement about what a complete run did not speak of.
+// OpUnclaimed is the operation of a judgement about an object that a complete run did not mention.
 const OpUnclaimed = "unclaimed"
 
-// String returns the word for the effect in results; "" where nothing differs.
+// String returns the word for the effect in results; "" if nothing differs.
 func (e Effect) String() string { return effectNames[e] }
 
 // Differs reports whether the tenant differs from what is wanted.
@@ -70,7 +70,7 @@ const (
 	MembersRemoved = "members-" // in Before
 )
 
-// Links counts references by what becomes of them. A manager in the place of another is set.
+// Links are numbers of references by what is done to them. Replacing a manager counts as setting one.
 type Links struct {
 	MembersAdded    int `json:"membersAdded"`
 	MembersRemoved  int `json:"membersRemoved"`
@@ -83,7 +83,7 @@ func (l Links) Plus(o Links) Links {
 	return Links{l.MembersAdded + o.MembersAdded, l.MembersRemoved + o.MembersRemoved, l.ManagersSet + o.ManagersSet, l.ManagersCleared + o.ManagersCleared}
 }
 
-// linksOf counts what a write that is done did to references.
+// linksOf returns the changes of references by a write that is done.
 func linksOf(w cloud.Write) (l Links) {
 	switch w.Op {
 	case cloud.AddMembers:
@@ -98,7 +98,7 @@ func linksOf(w cloud.Write) (l Links) {
 	return l
 }
 
-// linksWanted counts what a judgement in shadow would do to references.
+// linksWanted returns the changes of references that a judgement in shadow would make.
 func linksWanted(j Judgement) (l Links) {
 	switch {
 	case j.Op == opMembers:
@@ -111,7 +111,7 @@ func linksWanted(j Judgement) (l Links) {
 	return l
 }
 
-// partedBy returns the cloud ids of the ends that a write takes out of an object's references.
+// partedBy returns the cloud ids of the ends that a write removes from an object's references.
 func partedBy(w cloud.Write, before cloud.Values) []string {
 	switch w.Op {
 	case cloud.RemoveMember:

@@ -61,7 +61,7 @@ func newcomer() gate.Case {
 		Rules:    gate.Rules{Objects: 500, Percent: 10, Irrevocable: 10},
 		LinkedTo: func(string) (*ledger.Row, bool) { return nil, false },
 		Alive:    func(scoping.ObjectID) bool { return true },
-		Dead:     func(scoping.ObjectID) bool { return false },
+		Deleted:  func(scoping.ObjectID) bool { return false },
 		Resolve:  func(scoping.ObjectID) (string, gate.RefState) { return "", gate.RefWaits },
 		Power:    map[string]string{},
 		Answered: func(ledger.Grave) (ledger.HoldState, string) { return ledger.HoldOpen, "" },

@@ -185,7 +185,7 @@ func (g *Gate) Matches() []scoping.Match {
 	return out
 }
 
-// Refreshed tells the gate that the cache shows the tenant as of a reading that began at a time on the steady scale.
+// Refreshed notes that the cache shows the tenant as of a reading that began at a time on the steady scale.
 func (g *Gate) Refreshed(began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -318,7 +318,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	}
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
-	c.Dead = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }
+	c.Deleted = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }
 	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Gone }
 	c.HeldDelete = led.DeleteHeld
 	c.Binned = func(id string) bool { o, known := g.o.Cache.Get(id); return known && o.Deleted }
@@ -453,7 +453,7 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	st.Granted = s.granted(p, place)
 	st.Shadow = g.auth.Shadowed(s.engine, place, p.Kind, p.Feature)
 	st.Near = st.Owner != s.engine && !s.o.Silent && g.auth.Near(s.engine, place, p.Kind, p.Feature)
-	if st.Near && !g.o.Without.heedsChoices() {
+	if st.Near && !g.o.Without.checksChoices() {
 		st.Owner = s.engine
 	}
 	st.Record, st.Recorded = g.o.Ledger.OwnerOfRecord(p.Object, p.Feature)

@@ -41,7 +41,7 @@ func TestWhatShowsALinkOfTheTenantIsNotMadeAgain(t *testing.T) {
 	decideAll(t, newcomer, []variant{
 		{"a newcomer with a link", shows, nil, engine.Held, gate.CodeCloudMasteredQ},
 		{"who died", func(c *gate.Case) { c.Shows, c.Sight.Gone = "User_1", true }, nil, engine.Deferred, gate.CodeGone},
-		{"without the safeguard", func(c *gate.Case) { c.Shows, c.Without = "User_1", gate.LinksHeeded }, nil, engine.Applied, ""},
+		{"without the safeguard", func(c *gate.Case) { c.Shows, c.Without = "User_1", gate.LinksChecked }, nil, engine.Applied, ""},
 	})
 	decideAll(t, linked, []variant{{"one that the ledger knows", nil, nil, engine.Unchanged, ""}})
 }

@@ -126,7 +126,7 @@ func removable(c Case, ids []string) (drop, foreign []string, dying int) {
 		row, linked := c.LinkedTo(id)
 		ours := linked && (c.Row.Links == nil || c.Row.Links.Has(id))
 		switch {
-		case linked && row.State == ledger.Live && c.Dead(row.Object):
+		case linked && row.State == ledger.Live && c.Deleted(row.Object):
 			dying++ // the key stays open until its own delete is done, as the member may be restored
 		case ours || c.Rules.Exclusive:
 			drop = append(drop, id)

@@ -43,7 +43,7 @@ const (
 	PasswordDoubts  Safeguard = "the tenant ends doubts of passwords"   // P6
 	PermitOnce      Safeguard = "one permit for a delivery, for ever"   // flows §0
 	PermitJudged    Safeguard = "a permit is judged when it is asked"   // flows §0
-	MastersHeeded   Safeguard = "what was made of the tenant's objects" // flows §4
+	MastersChecked  Safeguard = "what was made of the tenant's objects" // flows §4
 	SinkDoubts      Safeguard = "writes into a directory stay in doubt" // flows §4
 	SinkController  Safeguard = "a doubt is ended by its controller"    // flows §4
 	SinkLinks       Safeguard = "links that nobody of us wrote"         // flows §4
@@ -52,7 +52,7 @@ const (
 	SinkNames       Safeguard = "names are reserved until it is known"  // flows §4
 	SinkOvertaken   Safeguard = "a lost enabling is not tried again"    // flows §4
 	SinkLedger      Safeguard = "the ledger's link decides"             // flows §4
-	LinksHeeded     Safeguard = "links of the tenant's objects"         // flows §4
+	LinksChecked    Safeguard = "links of the tenant's objects"         // flows §4
 )
 
 // The seams: each tells what is not done without its safeguard, and is called where that is done. There are no others.
@@ -78,7 +78,7 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 		f.Changed = 0
 	case MovedCompared:
 		f.Record = f.Owner
-	case MastersHeeded:
+	case MastersChecked:
 		f.Mastered = false
 	}
 	return f
@@ -102,17 +102,17 @@ func (w Safeguard) EnablesBySource() bool { return w != SinkEnabling }
 // ReservesNames reports whether the names of an unanswered write are kept from other objects.
 func (w Safeguard) ReservesNames() bool { return w != SinkNames }
 
-// HeedsOvertaken reports whether an account that was changed by others after a lost enabling is not enabled again.
-func (w Safeguard) HeedsOvertaken() bool { return w != SinkOvertaken }
+// ChecksOvertaken reports whether an account that was changed by others after a lost enabling is not enabled again.
+func (w Safeguard) ChecksOvertaken() bool { return w != SinkOvertaken }
 
 // LedgerDecides reports whether an account is disabled whatever its link shows.
 func (w Safeguard) LedgerDecides() bool { return w != SinkLedger }
 
-// heedsLinks reports whether an object that shows the link of an object of the tenant is not made there again.
-func (w Safeguard) heedsLinks() bool { return w != LinksHeeded }
+// checksLinks reports whether an object that shows the link of an object of the tenant is not made there again.
+func (w Safeguard) checksLinks() bool { return w != LinksChecked }
 
-// heedsMasters reports whether writes from the directory to the tenant leave alone what the other direction made.
-func (w Safeguard) heedsMasters() bool { return w != MastersHeeded }
+// checksMasters reports whether writes from the directory to the tenant leave alone what the other direction made.
+func (w Safeguard) checksMasters() bool { return w != MastersChecked }
 
 // keepsSilence reports whether an engine's silence about a key is remembered.
 func (w Safeguard) keepsSilence() bool { return w != SilenceKept }
@@ -150,8 +150,8 @@ func (w Safeguard) ownsTombstones() bool { return w != TombstoneOwner }
 // restoresFirst reports whether an object that Tandem deleted is restored when it is wanted again.
 func (w Safeguard) restoresFirst() bool { return w != RestoreFirst }
 
-// heedsChoices reports whether an engine does not own the objects of its subtree that choices assign to others.
-func (w Safeguard) heedsChoices() bool { return w != ChosenOnly }
+// checksChoices reports whether an engine does not own the objects of its subtree that choices assign to others.
+func (w Safeguard) checksChoices() bool { return w != ChosenOnly }
 
 // ordersPasswords reports whether a password older than the tenant's is deferred.
 func (w Safeguard) ordersPasswords() bool { return w != PasswordOrder }

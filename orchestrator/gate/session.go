@@ -14,24 +14,24 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// SessionOptions say for whom and how a session judges.
+// SessionOptions are the engine and the rules of a session.
 type SessionOptions struct {
 	Engine   string
-	Stream   engine.Stream // what its engine speaks of
+	Stream   engine.Stream // the kind of features that the engine proposes
 	Run      uint64
 	Wave     string
 	Ceiling  engine.Mode                 // ModeShadow: everything is only judged
-	Silent   bool                        // nothing is recorded (plan, diff); only with ModeShadow
+	Silent   bool                        // no record is written (plan, diff); only with ModeShadow
 	Manages  bool                        // judgements name the attributes that the engine manages
 	Asked    bool                        // a person asked: pauses after refusals do not count
-	Farewell map[scoping.ObjectID]bool   // objects whose last values the old owner may write (T2)
-	Returns  map[scoping.ObjectID]string // objects that a person wants back, and the deleted object of the tenant that is to be each
-	Restores string                      // the wave whose values are taken back: no threshold counts these writes, and they settle nothing of the engine's own
-	Managed  *Managed                    // instead of what the policy in force lets engines manage, for plans; only with Silent
+	Farewell map[scoping.ObjectID]bool   // objects whose last values their former owner may write (T2)
+	Returns  map[scoping.ObjectID]string // objects that a person wants back, with the deleted object of the tenant for each
+	Restores string                      // the wave whose values are taken back: thresholds do not count these writes, and the engine's own keys stay as they are
+	Managed  *Managed                    // in place of the managed attributes of the policy in force, for plans; only with Silent
 	Progress func(done int)
 }
 
-// Judgement is what a session said about one object and feature, for reports: the last word.
+// Judgement is a session's last answer about one object and feature, for reports.
 type Judgement struct {
 	Key     ledger.Key
 	Kind    scoping.Kind
@@ -40,24 +40,24 @@ type Judgement struct {
 	Outcome engine.Outcome
 	Code    Code
 	Reason  string
-	Op      string       // what would be or was done; "" for nothing
-	Before  cloud.Values // both only of what is judged in shadow, and not written
+	Op      string       // the operation that would be or was carried out; "" for none
+	Before  cloud.Values // Before and After are only set for judgements in shadow
 	After   cloud.Values
-	Links   Links    // that were written, or would be
-	Parted  []string // ends of references that were taken out: cloud ids
+	Links   Links    // those written, or that would be
+	Parted  []string // ends of references that were removed: cloud ids
 	Foreign []string // references in the tenant that Tandem did not write and that stay (rule D3): cloud ids
-	Manages []string // the attributes to which the engine gave a value or said that they have none; only if the session's options ask for it
+	Manages []string // the attributes that the engine gave a value or declared empty; only if the session's options ask for it
 }
 
 // Summary is a session's result.
 type Summary struct {
-	Judgements []Judgement // of what was judged in shadow, in order of object, then feature; All has the others too
-	Unknown    []Judgement // of what the engine could not say what it wants: no judgement, and not among Judgements
+	Judgements []Judgement // those made in shadow, in order of object, then feature; All has the others too
+	Unknown    []Judgement // objects that the engine could not answer for, which are not among Judgements
 	Held       []ledger.Hold
 	said       words
 }
 
-// All yields the last word about each key, in order of object, then feature.
+// All yields the last answer about each key, in order of object, then feature.
 func (s Summary) All() iter.Seq[Judgement] { return s.said.each() }
 
 // Session is one run of one engine, as the gate sees it. Its methods are called by one goroutine at a time.
@@ -70,20 +70,20 @@ type Session struct {
 	grants   map[uint32]engine.Grant
 	power    map[string]string
 	parked   []engine.Proposal
-	named    []engine.Proposal // a sign-in name in them was refused before, and is not tried now
+	named    []engine.Proposal // with a sign-in name that was refused before and is not tried now
 	waiting  []engine.Proposal
 	said     words
-	unknown  map[ledger.Key]Judgement // what the engine could not say anything of
+	unknown  map[ledger.Key]Judgement // keys that the engine could not answer for
 	claimed  map[scoping.ObjectID]bool
-	refused  map[ledger.Key][]ledger.Part // what was tried in this session and refused
+	refused  map[ledger.Key][]ledger.Part // parts that were refused in this session
 	held     []ledger.Hold
 	excess   excess
-	refs     map[scoping.ObjectID]int // of what waits for its object: how many references were proposed
-	reading  uint64                   // the newest of the directories when it began
-	ruled    map[string]uint64        // by which rules the engine reads a directory in it (standing.RulesOf)
+	refs     map[scoping.ObjectID]int // number of proposed references of objects that are not in the tenant yet
+	reading  uint64                   // the newest of the directories when the session began
+	ruled    map[string]uint64        // by directory, the rules that the engine makes values by (standing.RulesOf)
 }
 
-// Begin opens a session. The grants that count are those of this moment: the run begins to read after it (rule P5).
+// Begin opens a session. Its grants are those of this moment: the run begins to read after it (rule P5).
 func (g *Gate) Begin(o SessionOptions) *Session {
 	if o.Ceiling == engine.ModeNone {
 		o.Ceiling = engine.ModeOwn
@@ -97,10 +97,10 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	return s
 }
 
-// granted returns the epoch under which a proposal about a place was read: the proposal's, cut down to what its grant had when the session began, since nobody
-// can claim to be fresher. An engine names one grant, the nearest that covers the place; grants are told as complete sets, so whoever has that one as it was
-// when the session began has the others that cover the place too: of them the newest counts [an engine that owns a container by a choice, and is granted
-// shadow inside it by a wave, was stale for ever].
+// granted returns the epoch under which a proposal about a place was read: the proposal's, but at most that of its grant when the session began,
+// since no reading is fresher. An engine names one grant, the nearest that covers the place. Grants are announced as complete sets, so an engine that
+// has one of them as of the session's beginning has the others that cover the place too, and the newest counts. [Otherwise an engine that owned a
+// container by a choice, and was granted shadow inside it by a wave, would be stale for ever.]
 func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch {
 	if s.claimed[p.Object] {
 		return s.g.auth.Epoch
@@ -111,7 +111,7 @@ func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch 
 			return p.Epoch
 		}
 		newest = gr.Epoch
-	} else if p.Feature != scoping.PasswordHash { // whoever reads passwords need not know where their objects lie
+	} else if p.Feature != scoping.PasswordHash { // an engine that reads passwords need not know the places of their objects
 		return scoping.Epoch{}
 	}
 	for _, other := range s.grants {
@@ -122,13 +122,13 @@ func (s *Session) granted(p engine.Proposal, place scoping.Place) scoping.Epoch 
 	return newest
 }
 
-// Seen says whether the session heard of an object's feature.
+// Seen reports whether the session has answered about a key.
 func (s *Session) Seen(k ledger.Key) bool {
 	_, heard := s.said.get(k)
 	return heard
 }
 
-// Said gives the session's last word about an object's feature.
+// Said returns the session's last answer about a key.
 func (s *Session) Said(k ledger.Key) (Judgement, bool) { return s.said.get(k) }
 
 // item is a proposal on its way to a decision.
@@ -139,26 +139,26 @@ type item struct {
 	next    int // index of the next write
 	tries   int
 	cloudID string
-	links   Links         // that were written
-	parted  []string      // ends of references that were taken out: cloud ids
-	epoch   scoping.Epoch // the newest when it was decided
+	links   Links         // those written
+	parted  []string      // ends of references that were removed: cloud ids
+	epoch   scoping.Epoch // the newest epoch when it was decided
 	redone  bool          // decided again after a conflict
 	known   bool          // to the directory or the ledger
-	said    bool          // the session answered this key already: before is what it said
+	said    bool          // the session answered this key before, with the answer in before
 	before  Judgement
-	again   bool          // to be decided again: the tenant says that it is not as it was thought to be
+	again   bool          // to be decided again: the tenant differs from what the verdict assumed
 	paired  bool          // its first write was admitted
-	proof   *Evidence     // it was judged at the end of its run
-	removes bool          // it wants references removed at the end of the run
-	lacks   bool          // it lacks references that may come in the course of the run
-	parts   []ledger.Part // what was tried and refused
-	watched bool          // a wave lets the engine be judged here: what it would write must not be forgotten
+	proof   *Evidence     // the evidence by which it was judged at the end of its run
+	removes bool          // it waits for the removal of references at the end of the run
+	lacks   bool          // it lacks references that may come during the run
+	parts   []ledger.Part // parts that were tried and refused
+	watched bool          // a wave lets the engine be judged here, so that differences must be recorded
 	done    bool
 	saw     view // what its verdict saw
 }
 
-// Propose decides a batch, carries out what is to be written at once, and gives the decisions in the order of the proposals. When it
-// returns an error nothing more may be proposed.
+// Propose decides a batch, carries out what is to be written at once, and returns the decisions in the order of the proposals. After an error no more
+// may be proposed.
 func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
 	defer wipe(batch)
 	out := make([]engine.Decision, len(batch))
@@ -209,7 +209,7 @@ func (s *Session) ownerOf(it *item) string {
 	return s.g.auth.Owner(it.place, it.p.Kind, it.p.Feature).Engine
 }
 
-// decide takes the verdicts; where the census has to look again or power has to be known, it asks and decides a second time.
+// decide makes the verdicts; where the census has to read again or power has to be looked up, it does so and decides a second time.
 func (s *Session) decide(ctx context.Context, batch []engine.Proposal) ([]*item, error) {
 	items := make([]*item, len(batch))
 	for i, p := range batch {
@@ -241,7 +241,7 @@ func (s *Session) decide(ctx context.Context, batch []engine.Proposal) ([]*item,
 		return nil, err
 	}
 	s.verdicts(again)
-	if err := s.askPower(ctx, needed(again)); err != nil { // those whose place had to be cleared up first
+	if err := s.askPower(ctx, needed(again)); err != nil { // for those whose place had to be read first
 		return nil, err
 	}
 	s.verdicts(again)
@@ -251,14 +251,14 @@ func (s *Session) decide(ctx context.Context, batch []engine.Proposal) ([]*item,
 	return items, nil
 }
 
-// remember keeps what the host could not look at owed: the engine takes it for answered, and what the host does not see yet, such as a new person,
-// is nobody's news later. What belongs to other items goes on.
+// remember keeps keys owed whose objects the host could not read: the engine takes them as answered, and an object that the host has not seen yet,
+// such as a new person, would not be reported again. Other items continue.
 func (s *Session) remember(items []*item, unread error) error {
 	for _, it := range items {
 		if !it.v.NeedSight || it.v.Outcome.Settles() {
 			continue
 		}
-		if s.excess.unseen >= maxUnseen { // more would be refused, and forgotten with that
+		if s.excess.unseen >= maxUnseen { // more would be refused, and thereby forgotten
 			return fmt.Errorf("%d objects have to be looked for: %w", s.excess.unseen, unread)
 		}
 		v := answer(it.v.Outcome, it.v.Code, it.v.Reason)
@@ -298,9 +298,9 @@ func (s *Session) verdicts(items []*item) {
 		it.p = s.trimmed(it.p)
 		c := s.g.caseOf(s, it.p)
 		if it.p.Want == engine.Gone && c.Row != nil && c.Row.Name != "" {
-			it.p.Name = c.Row.Name // a tombstone's own name tells people nothing
+			it.p.Name = c.Row.Name // a tombstone's own name is of no use to people
 		}
-		if it.p.Name == "" && (it.p.Want == engine.Unknown || it.p.Feature == scoping.PasswordHash) { // an engine need not see what it was asked for
+		if it.p.Name == "" && (it.p.Want == engine.Unknown || it.p.Feature == scoping.PasswordHash) { // an engine need not know the name of an object that it was asked for
 			it.p.Name = nameOf(it.p.Object, c)
 		}
 		it.place, it.known = PlaceOf(it.p.Object, c.Sight, c.Row), c.Sight.Known || c.Row != nil
@@ -311,7 +311,7 @@ func (s *Session) verdicts(items []*item) {
 	}
 }
 
-// managed returns what engines manage by the rules of the session. The lock is held.
+// managed returns the managed attributes by the rules of the session. g.mu is held.
 func (s *Session) managed() Managed {
 	if s.o.Managed != nil {
 		return *s.o.Managed
@@ -319,7 +319,7 @@ func (s *Session) managed() Managed {
 	return s.g.rules.Managed
 }
 
-// trimmed returns a proposal without what is not managed; values that a wave's way back restores are the host's own to write. The lock is held.
+// trimmed removes unmanaged attributes from a proposal, except from values that a rollback restores, which are the host's own. g.mu is held.
 func (s *Session) trimmed(p engine.Proposal) engine.Proposal {
 	if s.o.Restores != "" {
 		return p
@@ -327,7 +327,7 @@ func (s *Session) trimmed(p engine.Proposal) engine.Proposal {
 	return s.managed().trim(p)
 }
 
-// nameOf returns the best name of an object for people.
+// nameOf returns the best name of an object for display.
 func nameOf(o scoping.ObjectID, c Case) string {
 	switch {
 	case c.Sight.Name != "":
@@ -338,7 +338,7 @@ func nameOf(o scoping.ObjectID, c Case) string {
 	return o.String()
 }
 
-// judgement keeps the session's last word. That an engine cannot say what it wants is none.
+// judgement keeps the session's last answer about a key. That an engine cannot answer is kept separately.
 func (s *Session) judgement(it *item) {
 	k := ledger.Key{Object: it.p.Object, Feature: it.p.Feature}
 	j := Judgement{Key: k, Kind: it.p.Kind, Name: it.p.Name, Want: it.p.Want, Outcome: it.v.Outcome, Code: it.v.Code, Reason: it.v.Reason,
@@ -359,7 +359,7 @@ func (s *Session) judgement(it *item) {
 	s.said.put(j)
 }
 
-// decision makes the record of a verdict, or says that none is owed.
+// decision returns the record of a verdict; false: none is written.
 func (s *Session) decision(it *item) (ledger.Record, bool) {
 	v := it.v
 	r := ledger.Record{Type: ledger.DecisionType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind,
@@ -367,7 +367,7 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it), Parts: it.told(), Pair: v.Pair}
 	_, unsettled := s.g.o.Ledger.Unsettled[it.p.Object][it.p.Feature]
 	if s.o.Silent && (!it.watched || v.Outcome.Settles()) {
-		return r, false // once answered the engine does not bring it again by itself (P3): what a wave has to catch up stands in the log, whatever asked for it
+		return r, false // after an answer the engine does not propose the object again by itself (P3), so what a wave has to catch up with must be in the log
 	}
 	if v.Nothing && (!unsettled || !v.Closed) || s.traceless(it, unsettled) {
 		return r, false
@@ -382,11 +382,11 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	return r, true
 }
 
-// epochFor gives the epoch that a record of this item carries: the newest of all when it was decided, so that transfers after it apply and those
-// before it do not. The region's own will not do: a container that kept its engine may lie by now in a scope that changed hands before.
+// epochFor returns the epoch for the records of an item: the newest of all when it was decided, so that only later transfers apply. The region's own
+// epoch does not suffice: a container that kept its engine may be in a scope that changed hands before.
 func (s *Session) epochFor(it *item) scoping.Epoch { return it.epoch }
 
-// Claim proposes, on the engine's behalf, deletes that the host itself saw (rule P4). Their epoch is that of now.
+// Claim proposes, on the engine's behalf, deletes that the host itself saw (rule P4), with the present epoch.
 func (s *Session) Claim(ctx context.Context, batch []engine.Proposal) ([]engine.Decision, error) {
 	for _, p := range batch {
 		s.claimed[p.Object] = true

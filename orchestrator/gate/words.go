@@ -9,15 +9,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// words are what a session said last of each key. A run of everything says something of every key, and mostly the same: what judgements have in common is kept once.
+// words are a session's last answers by key. A full run answers about every key, mostly alike, so common content of judgements is stored once.
 type words struct {
 	of     map[scoping.Feature]*scoping.ByObject[uint32] // numbers in all
-	all    []*Judgement                                  // shared ones without key and name, and such as are of one key
+	all    []*Judgement                                  // shared ones have neither key nor name
 	common map[common]uint32
 	count  int
 }
 
-// common is what judgements with which nobody has to do anything differ in.
+// common is the content of judgements that need no action, without key and name.
 type common struct {
 	kind    scoping.Kind
 	want    engine.Want
@@ -51,7 +51,7 @@ func (w *words) put(j Judgement) {
 		of.Put(j.Key.Object, w.common[c])
 		return
 	}
-	if known && w.all[says].Key != (ledger.Key{}) { // in the place of what was said of it before
+	if known && w.all[says].Key != (ledger.Key{}) { // replaces the former answer
 		w.all[says] = &j
 		return
 	}
@@ -77,7 +77,7 @@ func (w *words) get(k ledger.Key) (Judgement, bool) {
 	return j, true
 }
 
-// each yields the judgements in order of object, then feature. Those with which nobody has to do anything have no name.
+// each yields the judgements in order of object, then feature. Those that need no action have no name.
 func (w *words) each() iter.Seq[Judgement] {
 	return func(yield func(Judgement) bool) {
 		keys := make([]ledger.Key, 0, w.count)

@@ -98,19 +98,19 @@ const sweepEvery = 24 * time.Hour
 func (h *Host) Sweep() []table.Wrong {
 	wrong := h.View.Sweep()
 	for _, x := range wrong[:min(len(wrong), 10)] {
-		h.say("the index of debts was wrong and is mended; please report this", "keys", len(wrong), "object", x.Key.Object.String(), "feature", x.Key.Feature, "held", x.Held.Code, "found", x.Found.Code)
+		h.say("the index of debts was wrong and was fixed; please report this", "keys", len(wrong), "object", x.Key.Object.String(), "feature", x.Key.Feature, "held", x.Held.Code, "found", x.Found.Code)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.swept, h.mended = h.now(), h.mended+len(wrong)
+	h.swept, h.fixed = h.now(), h.fixed+len(wrong)
 	return wrong
 }
 
-// Mended returns how many debts of the index were fixed by sweeps of this process: 0 unless the program is wrong.
-func (h *Host) Mended() int {
+// Fixed returns how many debts of the index were fixed by sweeps of this process: 0 unless the program is wrong.
+func (h *Host) Fixed() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.mended
+	return h.fixed
 }
 
 // sweepIfDue sweeps if the last sweep is a day old.

@@ -138,7 +138,7 @@ type Host struct {
 	mu      sync.Mutex
 	domains time.Time // when the tenant's domains were read; zero: never
 	swept   time.Time // when everything was compared
-	mended  int       // see Mended
+	fixed   int       // see Fixed
 }
 
 // inForce is the part of control that the host exports.

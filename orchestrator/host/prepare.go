@@ -82,7 +82,7 @@ func (h *Host) noteTenant(began time.Time, err error) {
 func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error) {
 	events, full, unread, err := h.lookAround(ctx)
 	if unread == nil || err != nil { // whether an unread directory is the right one is unknown
-		err = h.NoteStrange(ctx, err)
+		err = h.NoteOtherDomain(ctx, err)
 	}
 	if err != nil {
 		return nil, err

@@ -17,13 +17,13 @@ import (
 
 // Log is a log whose segments are exported.
 type Log interface {
-	// Segments returns the segments that nothing is added to any more, in order.
+	// Segments returns the segments that nothing is appended to any more, in order.
 	Segments() []state.Segment
 	// CopySegment writes the segment that begins with a record.
 	CopySegment(ctx context.Context, first uint64, w io.Writer) error
 }
 
-// Signer is who signs heads.
+// Signer is the installation that signs heads.
 type Signer struct {
 	Installation string
 	Key          ed25519.PrivateKey
@@ -32,10 +32,10 @@ type Signer struct {
 // Options adjust an export.
 type Options struct {
 	Now  func() time.Time
-	Hook state.Hook // called at each durable step; nil: none
+	Hook state.Hook // called at each durable step; may be nil
 }
 
-// The names given to Options.Hook: "written" is before the file has its name, "named" when that is durable.
+// The points passed to Options.Hook: "written" comes before the file has its name, "named" when the name is durable.
 const (
 	FailSegmentWritten = "archive.segment.written"
 	FailSegmentNamed   = "archive.segment.named"
@@ -43,8 +43,9 @@ const (
 	FailHeadNamed      = "archive.head.named"
 )
 
-// Export adds to the archive in a folder what it does not hold of a log, and signs its head anew; the folder is made if it is not there. It returns how many segments it
-// added: with none, nothing is written. Kinds of error: ErrDamaged, ErrOther; that of a full disk matches syscall.ENOSPC. When it fails the archive is as it was.
+// Export adds the segments of a log that an archive lacks, and signs its head anew; the folder is made if it does not exist. It returns the number of
+// added segments: if it is 0, nothing is written. Kinds of error: ErrDamaged, ErrOther; a full disk matches syscall.ENOSPC. After an error the
+// archive is as before.
 func Export(ctx context.Context, dir string, l Log, by Signer, o Options) (h Head, added int, err error) {
 	h, err = Read(dir, Public(by.Key))
 	if errors.Is(err, ErrNone) {
@@ -84,7 +85,7 @@ func Export(ctx context.Context, dir string, l Log, by Signer, o Options) (h Hea
 	return next, len(fresh), nil
 }
 
-// missing returns the segments that an archive lacks. Those that both have must be the same.
+// missing returns the segments that an archive lacks. Those that it has must be equal.
 func (h Head) missing(all []state.Segment) (out []state.Segment, err error) {
 	known := map[uint64]Segment{}
 	for _, s := range h.Segments {
@@ -112,7 +113,7 @@ func (h Head) missing(all []state.Segment) (out []state.Segment, err error) {
 	return out, nil
 }
 
-// put writes a file under another name, makes it durable, and gives it its name.
+// put writes a file under another name, makes it durable, and renames it.
 func put(dir, name string, hook state.Hook, written, named string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(dir, ".tandem-archive-*")
 	if err != nil {
@@ -150,8 +151,8 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Verify reads every segment of an archive and checks each record's place in the one chain from record 1 to the signed head, and calls each for it. key is as in [Read]. Kinds of error:
-// ErrNone, ErrDamaged, ErrOther.
+// Verify reads every segment of an archive, checks each record's place in the chain from record 1 to the signed head, and calls each with it. key is
+// as in [Read]. Kinds of error: ErrNone, ErrDamaged, ErrOther.
 func Verify(ctx context.Context, dir, key string, each func(state.LogEntry) error) (Head, error) {
 	h, err := Read(dir, key)
 	if err != nil {

@@ -19,13 +19,13 @@ const HeadFile = "head.json"
 // headVersion is the format of a head.
 const headVersion = 1
 
-// Kinds of errors about an archive.
+// The kinds of errors about an archive.
 var (
-	// ErrNone says that a folder holds no archive.
+	// ErrNone means that a folder has no archive.
 	ErrNone = errors.New("there is no archive")
-	// ErrDamaged says that an archive is not what was exported.
+	// ErrDamaged means that an archive is not as it was exported.
 	ErrDamaged = errors.New("the archive is damaged")
-	// ErrOther says that an archive is of another installation, or of another history of this one.
+	// ErrOther means that an archive is of another installation, or of another history of this one.
 	ErrOther = errors.New("the archive is of another journal")
 )
 
@@ -34,7 +34,7 @@ type Head struct {
 	Version      int       `json:"version"`
 	Installation string    `json:"installation"`
 	Segments     []Segment `json:"segments"` // from record 1 on, without a gap
-	Seq          uint64    `json:"seq"`      // the last record in them
+	Seq          uint64    `json:"seq"`      // the last record in Segments
 	Hash         string    `json:"hash"`     // its hash, hexadecimal
 	At           string    `json:"at"`       // when it was exported, RFC 3339
 	Key          string    `json:"key"`      // the public key, base64
@@ -54,7 +54,7 @@ func segmentOf(s state.Segment) Segment {
 	return Segment{File: state.SegmentFile(s.First), First: s.First, Last: s.Last, Hash: hex.EncodeToString(s.Hash[:]), Bytes: s.Bytes}
 }
 
-// signed is what the signature is over: the head without it.
+// signed returns the bytes that the signature covers: the head without it.
 func (h Head) signed() ([]byte, error) {
 	h.Signature = ""
 	b, err := json.Marshal(h)
@@ -64,7 +64,7 @@ func (h Head) signed() ([]byte, error) {
 	return append([]byte("tandem journal head\n"), b...), nil
 }
 
-// sign puts the key and the signature into a head.
+// sign sets the key and the signature of a head.
 func (h *Head) sign(key ed25519.PrivateKey) error {
 	h.Key = Public(key)
 	b, err := h.signed()
@@ -72,13 +72,13 @@ func (h *Head) sign(key ed25519.PrivateKey) error {
 	return err
 }
 
-// Public returns the text of a key's public part, as heads have it.
+// Public returns a key's public part in the form of Head.Key.
 func Public(key ed25519.PrivateKey) string {
 	return base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
 }
 
-// Read reads the head of an archive and checks its signature. key is the public key that it has to be signed with, as [Public] returns it; "" takes the one that it names.
-// Kinds of error: ErrNone, ErrDamaged, ErrOther.
+// Read reads the head of an archive and checks its signature. key is the public key that it has to be signed with, as [Public] returns it; "" accepts
+// the one in the head. Kinds of error: ErrNone, ErrDamaged, ErrOther.
 func Read(dir, key string) (Head, error) {
 	var h Head
 	name := filepath.Join(dir, HeadFile)
@@ -107,7 +107,7 @@ func Read(dir, key string) (Head, error) {
 	return h, h.check(name)
 }
 
-// check sees that the segments of a head follow each other. What was signed does.
+// check returns an error if a head's segments do not follow each other, which no signed head should have.
 func (h Head) check(name string) error {
 	next, hash := uint64(1), ""
 	for _, s := range h.Segments {
@@ -122,7 +122,7 @@ func (h Head) check(name string) error {
 	return nil
 }
 
-// Last returns the hash of the last record that an archive holds.
+// Last returns the hash of the last record in an archive.
 func (h Head) Last() (hash [32]byte) {
 	b, err := hex.DecodeString(h.Hash)
 	if err == nil {

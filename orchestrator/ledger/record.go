@@ -159,7 +159,7 @@ type Claim struct {
 
 	Never *Never `json:"never,omitempty"` // of references: ends that cannot be referred to in the tenant
 
-	// Took are references, by cloud id, that the tenant has and the directory wants: Tandem looks after them from now on (D3), whoever wrote them.
+	// Took are references, by cloud id, that the tenant has and the directory wants: Tandem looks after them from now on (D3), even those that others wrote.
 	// Tracks marks records in which references are tracked singly; older ones were not.
 	Took   []string `json:"took,omitempty"`
 	Tracks bool     `json:"tracks,omitempty"`

@@ -15,7 +15,7 @@ type shared struct {
 	wide   map[scoping.ObjectID]*Links // large sets of links, by object; not to be changed
 }
 
-// numbered gives equal values one number.
+// numbered numbers values, equal ones alike.
 type numbered[T any] struct {
 	all []T
 	of  map[string]uint32

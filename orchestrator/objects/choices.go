@@ -11,8 +11,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Choose tells the census by what objects are chosen: what the partition in force says, what waves that are not over hand over, and what
-// more a plan is about. The census reads the members of groups for it.
+// Choose passes the census the choices of the partition in force, of hand-overs of waves that are not over, and of the present plan. The census may
+// read members of groups for it.
 func (v *View) Choose(ctx context.Context) error {
 	c, err := v.control.View(ctx)
 	if err != nil {
@@ -30,14 +30,14 @@ func (v *View) Choose(ctx context.Context) error {
 		by[x.ID] = x
 	}
 	v.mu.Lock()
-	for _, x := range v.planned { // they stay until another plan: apply follows
+	for _, x := range v.planned { // they stay until another plan, since apply follows
 		by[x.ID] = x
 	}
 	v.mu.Unlock()
 	return v.census.Choose(ctx, slices.SortedFunc(maps.Values(by), func(x, y scoping.Choice) int { return x.ID.Compare(y.ID) }))
 }
 
-// ChoosePlanned tells the census of the choices of a partition that is not in force, so that places say which of them take an object.
+// ChoosePlanned adds the choices of a partition that is not in force, so that places tell which of them take an object.
 func (v *View) ChoosePlanned(ctx context.Context, p *scoping.Partition) error {
 	v.mu.Lock()
 	told := v.told == p && p != nil
@@ -61,7 +61,7 @@ func (v *View) ChoosePlanned(ctx context.Context, p *scoping.Partition) error {
 	return nil
 }
 
-// plan puts choices in the place of those that are planned, and returns how many times that was done.
+// plan replaces the planned choices, and returns how often that was done.
 func (v *View) plan(choices []scoping.Choice) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -70,34 +70,35 @@ func (v *View) plan(choices []scoping.Choice) int {
 	return v.plans
 }
 
-// ChooseAlso tells the census of choices that are not in force, instead of those of the last call.
+// ChooseAlso adds choices that are not in force, in place of those of the last call.
 func (v *View) ChooseAlso(ctx context.Context, choices []scoping.Choice) error {
 	v.plan(choices)
 	return v.Choose(ctx)
 }
 
-// PinnedGroup is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it (rule T3).
+// PinnedGroup is a group that the policy selects members of and that was deleted or emptied: its membership is pinned, so that no object changes
+// owner by it (rule T3).
 type PinnedGroup struct {
 	Group       scoping.ObjectID
-	Name        string // its DN, as last seen
+	Name        string // its DN when last seen
 	Why         string // census.Vanished or census.Emptied
 	Assignments []string
-	Choices     []scoping.Choice // in force
+	Choices     []scoping.Choice // those in force
 }
 
-// Chooses reports whether a scope is about objects that the group's members are.
+// Chooses reports whether a scope is about objects that are chosen by the group.
 func (f PinnedGroup) Chooses(s scoping.Scope) bool {
 	return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return slices.Contains(s.With, c.ID) })
 }
 
-// Left reports whether a partition does not ask for the group any more.
+// Left reports whether a partition does not depend on the group any more.
 func (f PinnedGroup) Left(p *scoping.Partition) bool {
 	return !slices.ContainsFunc(p.Choices(f.Group.Directory), func(x scoping.Choice) bool {
 		return slices.ContainsFunc(f.Choices, func(c scoping.Choice) bool { return c.ID == x.ID })
 	})
 }
 
-// String returns what is wrong and how it is fixed.
+// String describes what is wrong and how it is fixed.
 func (f PinnedGroup) String() string {
 	chooses := "by whose members the policy chooses"
 	if len(f.Assignments) > 0 {
@@ -109,7 +110,7 @@ func (f PinnedGroup) String() string {
 	return fmt.Sprintf("group %s, %s, has no members any more: nobody's engine changes because of that. Give it members again, or plan a policy without the assignment if everybody is to leave it", f.Name, chooses)
 }
 
-// Pinned returns the groups whose members are not looked at any more, in order.
+// Pinned returns the groups with pinned membership, in order.
 func (v *View) Pinned() []PinnedGroup {
 	p := v.gate.Authority().Partition
 	if p == nil {
@@ -128,7 +129,7 @@ func (v *View) Pinned() []PinnedGroup {
 				g.Assignments = append(g.Assignments, a.Name)
 			}
 		}
-		if len(g.Choices) > 0 { // by others nobody is owned
+		if len(g.Choices) > 0 { // no owner depends on other choices
 			out = append(out, g)
 		}
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Owed returns what comparison finds owed now (standing S2, S3).
+// Owed returns what is owed now (standing S2, S3).
 func (v *View) Owed() map[ledger.Key]standing.Debt { return v.gate.Debts(v.living) }
 
-// Sweep compares everything, and returns where Owed would have said otherwise (standing S3).
+// Sweep compares everything, and returns where Owed would have differed (standing S3).
 func (v *View) Sweep() []table.Wrong { return v.gate.Sweep(v.living) }
 
-// OwedAs returns what would be owed in scopes if an engine owned them: of what it would have to be asked.
+// OwedAs returns what would be owed in scopes if an engine owned them.
 func (v *View) OwedAs(name string, scopes []scoping.Scope) map[ledger.Key]standing.Debt {
 	debts := v.gate.DebtsAs(name, v.In(scopes))
 	v.gate.Read(func(s *ledger.State) {
@@ -29,8 +29,7 @@ func (v *View) OwedAs(name string, scopes []scoping.Scope) map[ledger.Key]standi
 	return debts
 }
 
-// Unsettled returns the objects in scopes, linked or not, of which something is owed. References that wait for objects which are not there are not owed by
-// anybody.
+// Unsettled returns the objects in scopes, linked or not, with a debt. References that wait for an end are left out, as no engine can end that debt.
 func (v *View) Unsettled(scopes []scoping.Scope) (ids []scoping.ObjectID) {
 	debts := v.Owed()
 	v.gate.Read(func(s *ledger.State) {
@@ -43,7 +42,7 @@ func (v *View) Unsettled(scopes []scoping.Scope) (ids []scoping.ObjectID) {
 	return distinct(ids)
 }
 
-// lies reports whether an object, linked or not, lies in scopes, or lay there when it was last written.
+// lies reports whether an object, linked or not, is in scopes, or was there when it was last written.
 func (v *View) lies(scopes []scoping.Scope, id scoping.ObjectID, row *ledger.Row) bool {
 	if row != nil {
 		return v.Inside(scopes, row)
@@ -54,7 +53,7 @@ func (v *View) lies(scopes []scoping.Scope, id scoping.ObjectID, row *ledger.Row
 	})
 }
 
-// living returns the living objects of all directories.
+// living returns the users, groups and contacts of all directories that are not deleted.
 func (v *View) living() (ids []scoping.ObjectID) {
 	for _, name := range v.census.Names() {
 		v.census.Tree(name, func(t *census.Tree) {

@@ -10,8 +10,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Deleted returns the object of the tenant's deleted items that is an object's own: the one that it is linked with, else the one that carries its anchor. there: it is
-// none, since the tenant has a living one. why says why there is neither.
+// Deleted returns the deleted item of the tenant that belongs to an object: the linked one, else the one with its anchor. there reports that the
+// tenant has a live one instead. why is the reason if there is neither.
 func (v *View) Deleted(id scoping.ObjectID, k scoping.Kind, anchor string, row *ledger.Row) (back cloud.Object, there bool, why string) {
 	if row != nil && row.CloudID != "" {
 		o, shown := v.cache.Get(row.CloudID)
@@ -39,7 +39,8 @@ func (v *View) Deleted(id scoping.ObjectID, k scoping.Kind, anchor string, row *
 	}
 }
 
-// OfDeleted returns the living directory object that a deleted object of the tenant belongs to, by its anchor: people name those by the tenant's id.
+// OfDeleted returns the directory object that a deleted object of the tenant belongs to, by its anchor. Administrators name deleted items by the
+// tenant's id.
 func (v *View) OfDeleted(cloudID string) (id scoping.ObjectID, ok bool) {
 	o, shown := v.cache.Get(cloudID)
 	if !shown || !o.Deleted {

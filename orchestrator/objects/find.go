@@ -14,7 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Resolve finds a container or object by DN in the directory whose naming context it lies in.
+// Resolve finds a container or object by its DN, in the directory whose naming context contains it.
 func (v *View) Resolve(ctx context.Context, dn string) (dir string, guid scoping.GUID, chain []scoping.GUID, err error) {
 	if _, err := scoping.ParseDN(dn); err != nil {
 		return "", guid, nil, problem.About(dn, "%w", problem.Refuse("%w", err))
@@ -31,7 +31,7 @@ func (v *View) Resolve(ctx context.Context, dn string) (dir string, guid scoping
 	return "", guid, nil, problem.About(dn, "%w: %s is in none of the directories (%s)", problem.ErrNotFound, dn, strings.Join(v.census.Names(), ", "))
 }
 
-// Find resolves what people call an object: a DN, a user principal name, a source anchor, an account name, an identity, or a tenant object id.
+// Find resolves a reference by an administrator: a DN, a user principal name, a source anchor, an account name, an identity, or a tenant object id.
 func (v *View) Find(ctx context.Context, ref string) (scoping.ObjectID, error) {
 	if id, err := scoping.ParseObjectID(ref); err == nil {
 		return id, nil
@@ -68,7 +68,7 @@ func (v *View) Find(ctx context.Context, ref string) (scoping.ObjectID, error) {
 	return scoping.ObjectID{}, problem.About(ref, "%w", problem.Refuse("%q names %d objects, %s among them: use the DN", ref, len(found), v.Name(found[0])))
 }
 
-// rowNamed finds an object that is gone by the name under which it was last seen.
+// rowNamed finds a deleted object by its last known name.
 func (v *View) rowNamed(dn string) (id scoping.ObjectID, ok bool) {
 	want, err := scoping.ParseDN(dn)
 	if err != nil {
@@ -84,13 +84,13 @@ func (v *View) rowNamed(dn string) (id scoping.ObjectID, ok bool) {
 	return id, ok
 }
 
-// distinct sorts identities and leaves each once.
+// distinct sorts identities and removes duplicates.
 func distinct(ids []scoping.ObjectID) []scoping.ObjectID {
 	slices.SortFunc(ids, scoping.ObjectID.Compare)
 	return slices.Compact(ids)
 }
 
-// signsInAs reports whether an object's tenant user has a sign-in name: then nobody else in the tenant has it.
+// signsInAs reports whether an object's tenant user has a sign-in name. Sign-in names are unique in a tenant.
 func (v *View) signsInAs(id scoping.ObjectID, ref string) bool {
 	linked := ""
 	v.gate.Read(func(s *ledger.State) {

@@ -13,25 +13,25 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// CodeUnreachable is the code of references whose ends cannot be referred to in the tenant.
+// CodeUnreachable is the code of references whose ends cannot exist in the tenant.
 const CodeUnreachable gate.Code = "unreachable-references"
 
-// mostExamples is how many objects a finding names.
+// mostExamples is the most objects that a finding names.
 const mostExamples = 5
 
-// Finding is what people should know of an object although nothing of it failed and nothing is owed.
+// Finding is a fact about an object that people should know although nothing failed and nothing is owed.
 type Finding struct {
 	Key      ledger.Key
 	Name     string
-	Owner    string // the engine that is asked when a person wants it tried again; scoping.None: nobody
+	Owner    string // the engine to ask when a person wants it tried again; scoping.None: none
 	Code     gate.Code
 	Message  string
-	Count    int      // of what the message counts; 0: nothing
-	Examples []string // names of those counted
+	Count    int      // number of objects that the message counts, or 0
+	Examples []string // names of some of these
 }
 
-// Findings lists what is known of linked objects: ends that cannot be referred to, groups that stay linked although they are left out, and
-// values that the tenant does not keep. Only of one object if it is given.
+// Findings returns what is known about linked objects: ends that cannot exist in the tenant, groups that stay linked although they are left out, and
+// values that the tenant does not keep. With only set, about that object alone.
 func (v *View) Findings(only *scoping.ObjectID) []Finding {
 	var out []Finding
 	auth := v.gate.Authority()
@@ -80,7 +80,7 @@ func (v *View) findingsOf(s *ledger.State, row *ledger.Row) []Finding {
 	return out
 }
 
-// unreachable returns the finding about the ends of other kinds of one object.
+// unreachable returns the finding about an object's ends of other kinds.
 func (v *View) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Finding {
 	kinds := map[string]int{}
 	f := Finding{Key: k, Code: CodeUnreachable, Count: n.Count}
@@ -112,11 +112,11 @@ func (v *View) unreachable(k ledger.Key, kind scoping.Kind, n *ledger.Never) Fin
 	return f
 }
 
-// kindWord returns what an object is that is never synchronized.
+// kindWord returns the word for the kind of an object that is never synchronized.
 func (v *View) kindWord(id scoping.ObjectID) string {
 	s := v.census.Sight(id)
 	switch {
-	case s.Kind == scoping.Contact: // where the policy does not have contacts
+	case s.Kind == scoping.Contact: // where the policy has no contacts
 		return "contact"
 	case s.Kind == scoping.Device:
 		return "computer or service account"
@@ -128,7 +128,7 @@ func (v *View) kindWord(id scoping.ObjectID) string {
 	return "object of another kind"
 }
 
-// Unkept lists the objects of which an engine's values do not last in the tenant, so that a person can have them written once more.
+// Unkept returns the objects with values of an engine that do not last in the tenant, so that a person can have them written once more.
 func (v *View) Unkept(engineName string) []scoping.ObjectID {
 	var ids []scoping.ObjectID
 	for _, f := range v.Findings(nil) {

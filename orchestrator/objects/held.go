@@ -11,12 +11,13 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Held returns the held sets in the order of their beginning, each in its state of now. Of an open one only what still waits is in it; without that it is
-// left out. What belongs to another engine by now is not in it either, and a set without anything else is void: an answer would be about nobody's write.
+// Held returns the held sets, the oldest first, in their present state. An open set has only entries that still wait, and is left out without any.
+// Entries that belong to another engine by now are removed from both open and approved sets; a set with nothing else is void, as an answer would have
+// no effect.
 func (v *View) Held() []ledger.Hold {
 	var out []ledger.Hold
 	now := v.now().UnixMilli()
-	waits := map[string]bool{} // changes of owners that are held by whom choices take
+	waits := map[string]bool{} // staged changes of choices, by operation, choice and object
 	for _, s := range v.census.Staged() {
 		waits[ChosenOp(s)+s.Choice.ID.String()+s.Object.String()] = true
 	}
@@ -33,11 +34,11 @@ func (v *View) Held() []ledger.Hold {
 			case hd.State == ledger.HoldOpen:
 				hd.Entries = slices.DeleteFunc(hd.Entries, func(e ledger.HeldEntry) bool {
 					_, owed := debts[ledger.Key{Object: e.Object, Feature: e.Feature}]
-					return !owed && !e.Object.IsCloud() // of the other direction no index is kept: its runs take away what is not asked any more
+					return !owed && !e.Object.IsCloud() // the other direction has no index of debts: its runs remove entries that no longer apply
 				})
 			}
 			if len(hd.Entries) > 0 {
-				v.withoutStrangers(s, auth, &hd)
+				v.withoutOthers(s, auth, &hd)
 				out = append(out, hd)
 			}
 		}
@@ -45,9 +46,9 @@ func (v *View) Held() []ledger.Hold {
 	return out
 }
 
-// withoutStrangers takes from a set what its engine may not write any more because the object belongs to another engine now: a transfer voids that in the
-// ledger, an object that moved by itself is seen here. Without anything left the set is void, and keeps its entries for whoever asks what became of it.
-func (v *View) withoutStrangers(s *ledger.State, auth gate.Authority, hd *ledger.Hold) {
+// withoutOthers removes entries that the set's engine may not write because the object belongs to another engine now. Transfers do that in the
+// ledger; objects that moved by themselves are noticed here. A set with nothing else is void and keeps its entries for display.
+func (v *View) withoutOthers(s *ledger.State, auth gate.Authority, hd *ledger.Hold) {
 	if hd.Engine == "" || hd.State != ledger.HoldOpen && hd.State != ledger.HoldApproved {
 		return
 	}
@@ -66,17 +67,17 @@ func (v *View) withoutStrangers(s *ledger.State, auth gate.Authority, hd *ledger
 	hd.Entries = kept
 }
 
-// over reports whether nobody waits for a set in a state, and nothing follows from it any more.
+// over reports whether a set in a state waits for nothing, and has no further effect.
 func over(s ledger.HoldState) bool {
 	return s == ledger.HoldDone || s == ledger.HoldVoid || s == ledger.HoldExpired
 }
 
-// Waiting leaves of held sets those about which something is still to happen: a person's answer, or the writes that one allowed.
+// Waiting returns the held sets that still wait: for an answer, or for the approved writes.
 func Waiting(hs []ledger.Hold) []ledger.Hold {
 	return slices.DeleteFunc(slices.Clone(hs), func(x ledger.Hold) bool { return x.State != ledger.HoldOpen && x.State != ledger.HoldApproved })
 }
 
-// HeldSet returns one held set. Of one that has another name by now, because writes joined or left it, the error says which.
+// HeldSet returns one held set. If it has another name by now, because writes were added or removed, the error names it.
 func (v *View) HeldSet(id string) (ledger.Hold, error) {
 	all := v.Held()
 	for _, x := range all {
@@ -92,7 +93,7 @@ func (v *View) HeldSet(id string) (ledger.Hold, error) {
 	return ledger.Hold{}, fmt.Errorf("%w: held set %q", problem.ErrNotFound, id)
 }
 
-// ChosenOp returns how held sets name a change of what a choice takes.
+// ChosenOp returns the operation of a staged change in held sets.
 func ChosenOp(s census.Staged) string {
 	if s.Taken {
 		return "chosen"
@@ -100,7 +101,7 @@ func ChosenOp(s census.Staged) string {
 	return "no-longer-chosen"
 }
 
-// ChosenGrave is what a person answers about a change of what a choice takes: the object's engine before and after.
+// ChosenGrave returns the grave part of a staged change: the object's engine before and after.
 func ChosenGrave(s census.Staged, from, to string) ledger.Grave {
 	return ledger.Grave{Op: ChosenOp(s), Detail: s.Choice.ID.String(), Changes: []ledger.Change{{Attribute: "engine", Old: []string{from}, New: []string{to}}}}
 }

@@ -1,6 +1,6 @@
-// Package objects is the look at objects through all memories at once: where one is (census), what was agreed about it (ledger), what the tenant has of it (cache)
-// and whose it is (the authority in force). It names objects, finds them by what people call them, says who owns one and who is to be asked for it, which
-// objects lie in scopes, and what people should know of them. It changes nothing but by which choices the census looks.
+// Package objects is the view of objects through all memories at once: where an object is (census), what was agreed about it (ledger), what the
+// tenant shows of it (cache) and who owns it (the authority in force). It resolves names, finds owners and the engine to ask, lists what is in
+// scopes, held sets and findings. It changes nothing except the choices that the census watches.
 package objects
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Options are what a View looks through.
+// Options are what a View is made of.
 type Options struct {
 	Gate    *gate.Gate
 	Census  *census.Census
@@ -28,7 +28,7 @@ type Options struct {
 	Without gate.Safeguard // for simulations only
 }
 
-// View is the look at objects. It is safe for concurrent use. What it returns is of the moment: two calls may see two versions of a memory.
+// View is the view of objects. It is safe for concurrent use. Results are of the moment: two calls may see different versions of a memory.
 type View struct {
 	gate    *gate.Gate
 	census  *census.Census
@@ -38,9 +38,9 @@ type View struct {
 	without gate.Safeguard
 
 	mu      sync.Mutex
-	planned []scoping.Choice   // by which a plan chooses objects that the policy in force does not
-	plans   int                // counts them
-	told    *scoping.Partition // whose choices planned is, and the census was told; nil: of none
+	planned []scoping.Choice   // choices of a plan that are not in force
+	plans   int                // how often planned was replaced
+	told    *scoping.Partition // the partition of planned once the census has its choices, or nil
 }
 
 // New makes a view.
@@ -48,7 +48,7 @@ func New(o Options) *View {
 	return &View{gate: o.Gate, census: o.Census, cache: o.Cache, control: o.Control, now: o.Now, without: o.Without}
 }
 
-// Name returns an object's distinguished name, or its id where the census does not know it; "" for no object.
+// Name returns an object's distinguished name, or its id if the census does not know it; "" for no object.
 func (v *View) Name(id scoping.ObjectID) string {
 	if id.GUID.IsZero() {
 		return ""
@@ -77,7 +77,7 @@ func (v *View) Cloud(row *ledger.Row) (cloud.Object, bool) {
 	return v.cache.Get(row.CloudID)
 }
 
-// Addressee returns the engine that is to be asked for a feature of an object now; "" if the object is not known.
+// Addressee returns the engine to ask for a feature of an object now; "" if the object is not known.
 func (v *View) Addressee(led *ledger.State, auth gate.Authority, k ledger.Key) string {
 	sight := v.census.Sight(k.Object)
 	if !sight.Known {
@@ -97,7 +97,7 @@ func (v *View) OwnerOfGone(led *ledger.State, auth gate.Authority, row *ledger.R
 	return gate.OwnerOfGone(led, auth, row, v.census.Sight(row.Object))
 }
 
-// CloudName returns a cloud object as people know it: the name of the directory object to which it belongs, or its own with its id.
+// CloudName returns a cloud object's name for display: its directory object's name, or its own with its id.
 func (v *View) CloudName(id string) string {
 	name := ""
 	v.gate.Read(func(s *ledger.State) {
@@ -114,8 +114,8 @@ func (v *View) CloudName(id string) string {
 	return name
 }
 
-// Placing returns the records that tell the ledger where an object is and which choices take it now, for the features whose owner is the same here as before:
-// later transfers find it by that (rule L1).
+// Placing returns the records of where an object is and which choices take it now, for the features whose owner is unchanged: later transfers go by
+// them (rule L1).
 func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (out []ledger.Record) {
 	sight := v.census.Brief(row.Object)
 	if !sight.Known || sight.Gone || row.Transit != nil || row.State == ledger.DeletedByTandem {

@@ -41,7 +41,7 @@ func (v *View) CloudNames(ids []string, most int) []string {
 	return out
 }
 
-// String says it in words: "members: 2 more (A; B), 1 fewer (C)", "manager: A → B".
+// String returns it in words: "members: 2 more (A; B), 1 fewer (C)", "manager: A → B".
 func (r References) String() string {
 	if r.Of == cloud.Manager {
 		return fmt.Sprintf("%s: %s → %s", r.Of, oneOf(r.RemovedNames), oneOf(r.AddedNames))

@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Pin finds where a pinned container is now, by the census.
+// Pin returns where a pinned container is now, by the census.
 func (v *View) Pin(id scoping.ObjectID) (scoping.Pin, bool) {
 	var p scoping.Pin
 	ok := false
@@ -26,7 +26,7 @@ func (v *View) Pin(id scoping.ObjectID) (scoping.Pin, bool) {
 	return p, ok
 }
 
-// Drift returns what the pinned containers and groups of a partition have become, those included whose name is another one's now.
+// Drift returns what changed about a partition's pinned containers and groups, including names that now belong to another object.
 func (v *View) Drift(p *scoping.Partition) []scoping.Drift {
 	ds := p.Drift(v.Pin)
 	for i, d := range ds {
@@ -43,7 +43,7 @@ func (v *View) Drift(p *scoping.Partition) []scoping.Drift {
 	return ds
 }
 
-// In returns the living objects of the census in scopes whose base feature the scopes hold.
+// In returns the objects in scopes whose base feature the scopes include; deleted ones are left out.
 func (v *View) In(scopes []scoping.Scope) []scoping.ObjectID {
 	var out []scoping.ObjectID
 	for _, n := range v.census.Names() {
@@ -57,7 +57,7 @@ func (v *View) In(scopes []scoping.Scope) []scoping.ObjectID {
 	return slices.Compact(out)
 }
 
-// under returns the living objects of one scope.
+// under returns the objects of one scope; deleted ones are left out.
 func (v *View) under(s scoping.Scope) []scoping.ObjectID {
 	var out []scoping.ObjectID
 	v.census.Tree(s.Directory, func(t *census.Tree) {
@@ -71,7 +71,7 @@ func (v *View) under(s scoping.Scope) []scoping.ObjectID {
 	return out
 }
 
-// Overlap reports whether two sets of scopes can hold the same object: one's top lies in the other.
+// Overlap reports whether two sets of scopes may share an object: the top of one is in the other.
 func (v *View) Overlap(a, b []scoping.Scope) bool {
 	in := func(x, y scoping.Scope) bool {
 		p, ok := v.Pin(scoping.ObjectID{Directory: x.Directory, GUID: x.Under})
@@ -79,7 +79,7 @@ func (v *View) Overlap(a, b []scoping.Scope) bool {
 	}
 	for _, x := range a {
 		for _, y := range b {
-			if x.Directory == y.Directory && !apart(x, y) && (in(x, y) || in(y, x)) {
+			if x.Directory == y.Directory && !disjoint(x, y) && (in(x, y) || in(y, x)) {
 				return true
 			}
 		}
@@ -87,15 +87,15 @@ func (v *View) Overlap(a, b []scoping.Scope) bool {
 	return false
 }
 
-// apart reports whether no object can be in both scopes because one wants it taken by a choice and the other not.
-func apart(x, y scoping.Scope) bool {
+// disjoint reports whether no object can be in both scopes, because one includes a choice that the other excludes.
+func disjoint(x, y scoping.Scope) bool {
 	in := func(s []scoping.GUID) func(scoping.GUID) bool {
 		return func(g scoping.GUID) bool { return slices.Contains(s, g) }
 	}
 	return slices.ContainsFunc(x.With, in(y.Without)) || slices.ContainsFunc(x.Without, in(y.With))
 }
 
-// Inside reports whether a row's object lies in scopes now, or lay there when it was last written.
+// Inside reports whether a row's object is in scopes now, or was there when it was last written.
 func (v *View) Inside(scopes []scoping.Scope, row *ledger.Row) bool {
 	f := scoping.Base(row.Kind)
 	places := []scoping.Place{}
@@ -115,9 +115,9 @@ func (v *View) Inside(scopes []scoping.Scope, row *ledger.Row) bool {
 	return false
 }
 
-// Dead returns the base features of the objects in scopes that are deleted in the directory and still in the tenant: nobody proposes them
-// again, least of all those that died while no engine owned them (rules P2, P4).
-func (v *View) Dead(scopes []scoping.Scope) []ledger.Key {
+// DeletedIn returns the base features of the objects in scopes that are deleted in the directory and still in the tenant. Engines do not propose them
+// again, in particular those that were deleted while no engine owned them (rules P2, P4).
+func (v *View) DeletedIn(scopes []scoping.Scope) []ledger.Key {
 	var keys []ledger.Key
 	v.gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {

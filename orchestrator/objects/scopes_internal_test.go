@@ -21,7 +21,7 @@ func TestScopesApartByAChoice(t *testing.T) {
 		{scoping.Scope{With: pilots}, scoping.Scope{With: others}, false},
 		{scoping.Scope{With: pilots}, scoping.Scope{}, false},
 	} {
-		if got := apart(x.a, x.b); got != x.want {
+		if got := disjoint(x.a, x.b); got != x.want {
 			t.Errorf("%+v and %+v: %v", x.a, x.b, got)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// InTenant resolves what people call a living object of the tenant: its id, its identity (@tenant/ID), a user principal name, or the display name of a user or group. It is as the tenant was
-// read last.
+// InTenant resolves a reference by an administrator to a live object of the tenant: its id, its identity (@tenant/ID), a user principal name, or the
+// display name of a user or group. It uses the last reading of the tenant.
 func (v *View) InTenant(ref string) (cloud.Object, error) {
 	if o, ok := v.cache.Get(strings.ToLower(strings.TrimPrefix(ref, scoping.Tenant+"/"))); ok && !o.Deleted {
 		return o, nil

@@ -52,7 +52,7 @@ func (r *Planner) shadow(ctx context.Context, w wave.Wave, silent bool, managed 
 	}
 	var dead []ledger.Key
 	if w.From == scoping.None {
-		dead = slices.DeleteFunc(r.o.View.Dead(w.Scopes()), h.Spoke)
+		dead = slices.DeleteFunc(r.o.View.DeletedIn(w.Scopes()), h.Spoke)
 	}
 	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), behind, unheard, dead)
 	return ev, nil

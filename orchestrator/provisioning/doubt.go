@@ -126,7 +126,7 @@ func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, x reread) error 
 	if !x.over {
 		return nil
 	}
-	enables := w.Disabled != nil && !w.Disabled.To && r.o.Without.HeedsOvertaken()
+	enables := w.Disabled != nil && !w.Disabled.To && r.o.Without.ChecksOvertaken()
 	if enables && slices.ContainsFunc(x.found, func(f provision.Found) bool { return !f.Deleted && (x.other || f.USN != w.Seen) }) {
 		return r.o.Gate.ByController(ctx, d.ID, ledger.CodeOvertaken, "somebody wrote to the account since: it may have been enabled, and disabled again", nil)
 	}

@@ -1,5 +1,5 @@
-// Package reach remembers when directories, tenant and engines were reached and when an engine last evaluated everything, from one process to the next, so that
-// a status, a schedule and whoever is called at night can tell what has not worked since when. It decides nothing.
+// Package reach remembers when directories, tenant and engines were last reached and when an engine last evaluated everything, from one process to
+// the next, for status, schedule and alarms. It decides nothing.
 package reach
 
 import (
@@ -16,18 +16,18 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory"
 )
 
-// Tries is what is known of the tries to reach a directory, the tenant or an engine. Times are Unix milliseconds; 0: never.
+// Tries are the attempts to reach a directory, the tenant or an engine. Times are Unix milliseconds; 0: never.
 type Tries struct {
 	LastTry     int64  `json:"lastTry"`
 	LastSuccess int64  `json:"lastSuccess"`
 	Failures    int    `json:"failures"` // in a row
-	Error       string `json:"error"`    // of the last try; empty: it succeeded
-	Millis      int64  `json:"millis"`   // that the last try took
-	// SuccessBegan is when the last try began that succeeded: what is older was seen.
+	Error       string `json:"error"`    // of the last attempt; empty: it succeeded
+	Millis      int64  `json:"millis"`   // duration of the last attempt
+	// SuccessBegan is when the last successful attempt began: changes before it were seen.
 	SuccessBegan int64 `json:"successBegan,omitempty"`
 }
 
-// Failed returns one line that says that the last try failed and since when; empty: it did not, or there was none.
+// Failed returns a line about a failed last attempt and since when it fails; empty: it succeeded, or there was none.
 func (r Tries) Failed() string {
 	if r.Failures == 0 {
 		return ""
@@ -43,49 +43,49 @@ func (r Tries) Failed() string {
 	return fmt.Sprintf("%s (%s): %s", times, since, r.Error)
 }
 
-// Full is the last complete full run of an engine over all that it owns. A delta run evaluates what changed in the directory, so what a changed rule
-// makes of unchanged objects is seen by a full run alone.
+// Full is the last complete full run of an engine over all that it owns. A delta run evaluates changes of the directory only, so the effect of
+// changed rules on unchanged objects needs a full run.
 type Full struct {
 	At    int64  `json:"at"`    // Unix ms of its end
-	Rules string `json:"rules"` // fingerprint of what its values were made by
+	Rules string `json:"rules"` // fingerprint of the rules that its values were made by
 }
 
-// Keeper is where notes are kept from one process to the next.
+// Keeper stores notes between processes.
 type Keeper interface {
 	LoadReach(ctx context.Context) ([]byte, error)
-	// SaveReach keeps notes, and the runs that ended since the last time, beside those that it has.
+	// SaveReach stores notes, and adds the runs that ended since the last call.
 	SaveReach(ctx context.Context, b []byte, ended []Ran) error
-	// LoadRuns returns the runs that are kept, oldest first.
+	// LoadRuns returns the stored runs, oldest first.
 	LoadRuns(ctx context.Context) ([]Ran, error)
 }
 
-// Ran is one run that ended, with what its reader kept of it. Who keeps runs may drop all but the newest MostRuns.
+// Ran is one run that ended, with its reader's content. A Keeper may drop all but the newest MostRuns.
 type Ran struct {
 	Began int64  // Unix ms
-	What  string // a key of its engine and stream; with Began it names the run
+	What  string // the key of its engine and stream; unique together with Began
 	Story []byte
 }
 
-// MostRuns is how many runs are kept.
+// MostRuns is how many runs are stored.
 const MostRuns = 2000
 
-// Tenant names the tenant among what is reached.
+// Tenant is the tenant's name in notes.
 const Tenant = "tenant"
 
-// Directory names a directory among what is reached.
+// Directory returns a directory's name in notes.
 func Directory(name string) string { return "directory " + name }
 
-// Engine names an engine among what is reached.
+// Engine returns an engine's name in notes.
 func Engine(name string) string { return "engine " + name }
 
 // Notes are what is remembered. They are safe for concurrent use.
 type Notes struct {
 	now    func() time.Time
-	keeper Keeper // nil: nothing is kept
+	keeper Keeper // nil: nothing is stored
 
 	mu      sync.Mutex
 	kept    kept
-	ended   []Ran            // and not kept yet
+	ended   []Ran            // not stored yet
 	deleted map[string]sight // by directory
 }
 
@@ -93,11 +93,11 @@ type Notes struct {
 type kept struct {
 	Tries map[string]Tries             `json:"reach"`
 	Full  map[string]Full              `json:"full"`            // by engine
-	Idle  map[string][]byte            `json:"idle,omitempty"`  // by engine: the report of its last run, if nothing happened in it
-	Since map[string]map[string][]byte `json:"since,omitempty"` // by engine and stream, then directory: where the next run of the stream goes on
+	Idle  map[string][]byte            `json:"idle,omitempty"`  // by engine: the report of its last run, if it changed nothing
+	Since map[string]map[string][]byte `json:"since,omitempty"` // by engine and stream, then directory: where the stream's next run begins
 }
 
-// New takes up what earlier processes knew. What cannot be read was not known. k may be nil.
+// New loads what earlier processes stored; if it cannot be read, it is as if there were nothing. k may be nil.
 func New(ctx context.Context, k Keeper, now func() time.Time) *Notes {
 	n := &Notes{now: now, keeper: k, kept: kept{Tries: map[string]Tries{}, Full: map[string]Full{}, Idle: map[string][]byte{}, Since: map[string]map[string][]byte{}}, deleted: map[string]sight{}}
 	if k == nil {
@@ -113,7 +113,7 @@ func New(ctx context.Context, k Keeper, now func() time.Time) *Notes {
 	return n
 }
 
-// Note remembers how a try went that began then. A try that was broken off says nothing.
+// Note remembers the result of an attempt that began at a time. A cancelled attempt is not counted.
 func (n *Notes) Note(what string, began time.Time, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
@@ -131,7 +131,7 @@ func (n *Notes) Note(what string, began time.Time, err error) {
 	n.kept.Tries[what] = r
 }
 
-// Of returns the tries to reach something; nil: there was none.
+// Of returns the attempts to reach something; nil: there was none.
 func (n *Notes) Of(what string) *Tries {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -141,14 +141,14 @@ func (n *Notes) Of(what string) *Tries {
 	return nil
 }
 
-// NoteFull remembers that a full run of an engine was complete just now.
+// NoteFull remembers that a full run of an engine ended complete now.
 func (n *Notes) NoteFull(engine, rules string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.kept.Full[engine] = Full{At: n.now().UnixMilli(), Rules: rules}
 }
 
-// LastFull returns an engine's last complete full run; nil: none is known.
+// LastFull returns an engine's last complete full run, or nil.
 func (n *Notes) LastFull(engine string) *Full {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -158,7 +158,7 @@ func (n *Notes) LastFull(engine string) *Full {
 	return nil
 }
 
-// NoteSince remembers where an engine's stream goes on in directories. Lost, everything is read once more.
+// NoteSince remembers where an engine's stream continues in directories. Without it everything is read once more.
 func (n *Notes) NoteSince(stream string, since map[string][]byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -170,21 +170,21 @@ func (n *Notes) NoteSince(stream string, since map[string][]byte) {
 	n.kept.Since[stream] = next
 }
 
-// Since returns where an engine's stream goes on, by directory. The caller must not change it.
+// Since returns where an engine's stream continues, by directory. The caller must not change it.
 func (n *Notes) Since(stream string) map[string][]byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.kept.Since[stream]
 }
 
-// NoteIdle remembers the report of a run in which nothing happened, so that the log has no record of it.
+// NoteIdle remembers the report of a run that changed nothing, which the log has no record of.
 func (n *Notes) NoteIdle(engine string, report []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.kept.Idle[engine] = report
 }
 
-// Idle returns the report of an engine's last run in which nothing happened; nil: none is known.
+// Idle returns the report of an engine's last run that changed nothing, or nil.
 func (n *Notes) Idle(engine string) []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -195,12 +195,12 @@ func (n *Notes) Idle(engine string) []byte {
 func (n *Notes) NoteRun(r Ran) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.ended = append(n.ended, r); len(n.ended) > MostRuns { // nothing can be kept
+	if n.ended = append(n.ended, r); len(n.ended) > MostRuns { // it cannot be stored at present
 		n.ended = n.ended[len(n.ended)-MostRuns:]
 	}
 }
 
-// Runs returns the runs that are known, newest first.
+// Runs returns the known runs, newest first.
 func (n *Notes) Runs(ctx context.Context) ([]Ran, error) {
 	var out []Ran
 	if n.keeper != nil {
@@ -216,7 +216,7 @@ func (n *Notes) Runs(ctx context.Context) ([]Ran, error) {
 	return slices.CompactFunc(out, func(a, b Ran) bool { return a.Began == b.Began && a.What == b.What }), nil
 }
 
-// Keep keeps the notes for later processes: a command that failed ends, and `status` is another one.
+// Keep stores the notes for later processes, such as a `status` after a failed command.
 func (n *Notes) Keep(ctx context.Context) error {
 	if n.keeper == nil {
 		return nil
@@ -238,21 +238,22 @@ func (n *Notes) Keep(ctx context.Context) error {
 	return nil
 }
 
-// sight is what is known of an account's sight of deleted objects.
+// sight is whether an account can read deleted objects.
 type sight struct {
 	known bool
 	err   error
 }
 
-// SawDeleted remembers whether the account of a directory sees deleted objects: nil, an error that tells that it does not, or one that tells that nothing
-// could prove it.
+// SawDeleted remembers whether the account of a directory can read deleted objects: nil, an error that it cannot, or an error that it could not be
+// proved.
 func (n *Notes) SawDeleted(directory string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.deleted[directory] = sight{known: true, err: err}
 }
 
-// Deleted returns whether the account of a directory sees deleted objects: "seen", "hidden", "unproven", "" (not known); and why it does not.
+// Deleted returns whether the account of a directory can read deleted objects: "seen", "hidden", "unproven", or "" (unknown); and the reason if it
+// cannot.
 func (n *Notes) Deleted(name string) (sees, blind string) {
 	n.mu.Lock()
 	d := n.deleted[name]

@@ -37,7 +37,7 @@ type Removal struct {
 	Names  []string `json:"names"`
 }
 
-// String says it in words.
+// String returns the removal as a sentence.
 func (x Removal) String() string {
 	return fmt.Sprintf("%d of its %s removed: %s", x.Count, x.Of, objects.Few(x.Names, x.Count))
 }
@@ -217,7 +217,7 @@ func (c *conversation) report(out *Report) {
 	}
 }
 
-// removal tells which ends a judgement took out of its object's references.
+// removal returns the ends that a judgement took out of its object's references.
 func (r *Runner) removal(j gate.Judgement) Removal {
 	of := cloud.Members
 	if j.Kind != scoping.Group {

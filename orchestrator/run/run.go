@@ -31,7 +31,7 @@ type Engines interface {
 	Names() []string
 	// Describe returns the engine's description, and starts it if necessary.
 	Describe(ctx context.Context, name string) (engine.Description, error)
-	// Grant tells an engine its grants. It need not be running.
+	// Grant passes an engine its grants. It need not be running.
 	Grant(ctx context.Context, name string, g []engine.Grant) error
 	// Run lets an engine run, as engine.Drive does: c is the host's side of the conversation.
 	Run(ctx context.Context, name string, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error)
@@ -127,7 +127,7 @@ func (r *Runner) Capabilities(ctx context.Context) (map[string]scoping.EngineCap
 	return out, nil
 }
 
-// Grant tells every engine its grants.
+// Grant passes every engine its grants.
 func (r *Runner) Grant(ctx context.Context) error {
 	a := r.o.Gate.Authority()
 	for _, n := range r.o.Engines.Names() {
@@ -299,7 +299,7 @@ func (r *Runner) reads(d engine.Description) map[scoping.Kind][]string {
 	return out
 }
 
-// point tells an engine which controllers the host reads, and what it has seen of them: an engine that reads from a controller without these changes
+// point adds to a request which controllers the host reads, and what it has seen of them: an engine that reads from a controller without these changes
 // would propose old values and false deletes (rule V1).
 func (r *Runner) point(q *engine.RunRequest) {
 	q.DC, q.AsOf = map[string]string{}, map[string]engine.AsOf{}

@@ -14,15 +14,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Configured is what the configuration says of tenant and directories, as far as it can be compared without asking them.
+// Configured is the configuration of tenant and directories, as far as it can be compared without asking them.
 type Configured struct {
-	TenantID string            // as an id; "" where the configuration names the tenant otherwise
+	TenantID string            // as an id; "" if the configuration names the tenant differently
 	Bases    map[string]string // directory → DN of its root
 }
 
 const boundAdvice = "name the right one in tandem.yaml, or begin with an empty state folder"
 
-// elsewhere returns why a state does not belong to what the configuration names, or "". It asks nobody.
+// elsewhere returns why a state does not belong to the configured tenant and directories, or "", without asking them.
 func (t *Tenancy) elsewhere(hd control.Head) string {
 	b, c := hd.Bound, t.o.Configured
 	if b == nil {
@@ -45,7 +45,7 @@ func sameDN(a, b string) bool {
 	return errX == nil && errY == nil && x.Equal(y)
 }
 
-// Admits refuses a directory that is not the one that the state belongs to under this name; the census asks it of every session that it opens.
+// Admits returns an error for a directory other than the one that the state knows by this name; the census calls it for every session.
 func (t *Tenancy) Admits(name string, root scoping.GUID) error {
 	t.mu.Lock()
 	b := t.is.binding
@@ -56,9 +56,9 @@ func (t *Tenancy) Admits(name string, root scoping.GUID) error {
 	return fmt.Errorf("%w: directory %s answers as domain %s, the state belongs to domain %s: %s", ErrNotBound, name, root, b.Directories[name].Root, boundAdvice)
 }
 
-// NoteStrange keeps, for every later command, that a directory answered as another domain than the state belongs to, until it is read again. It
+// NoteOtherDomain stores, for later commands, that a directory answered as another domain than the state belongs to, until it is read again. It
 // returns the reading's error.
-func (t *Tenancy) NoteStrange(ctx context.Context, reading error) error {
+func (t *Tenancy) NoteOtherDomain(ctx context.Context, reading error) error {
 	why := ""
 	if errors.Is(reading, ErrNotBound) {
 		why = strings.TrimPrefix(reading.Error(), ErrNotBound.Error()+": ")
@@ -118,7 +118,7 @@ func (t *Tenancy) tenantID(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// here reads what tenant and directories are theirs alone.
+// here reads what identifies tenant and directories.
 func (t *Tenancy) here(ctx context.Context) (*control.Binding, error) {
 	b := &control.Binding{Directories: map[string]control.BoundTo{}}
 	var err error
@@ -135,8 +135,8 @@ func (t *Tenancy) here(ctx context.Context) (*control.Binding, error) {
 	return b, nil
 }
 
-// bind binds a state of an older program, and one whose configuration names a directory more, to what it is used with. The tenant's mark was
-// seen to be this installation's.
+// bind binds a state of an older version, or with an additional directory, to the tenant and directories in use. The tenant's mark was seen to be
+// this installation's.
 func (t *Tenancy) bind(ctx context.Context, c *control.Content) error {
 	if c.Head.ReadOnly != "" || !unbound(c, t.o.Census.Names()) {
 		return nil
@@ -155,7 +155,7 @@ func (t *Tenancy) bind(ctx context.Context, c *control.Content) error {
 	})
 }
 
-// unbound reports whether a state is not bound to all directories that the configuration names.
+// unbound reports whether a state is not bound to all configured directories.
 func unbound(c *control.Content, names []string) bool {
 	if c.Head.Bound == nil {
 		return true
@@ -168,7 +168,7 @@ func unbound(c *control.Content, names []string) bool {
 	return false
 }
 
-// bindTo adds what is not bound yet; what is bound stays.
+// bindTo adds what is not bound yet; existing bindings stay.
 func bindTo(c *control.Content, b *control.Binding) {
 	next := &control.Binding{Tenant: b.Tenant, Directories: map[string]control.BoundTo{}}
 	for n, d := range b.Directories {

@@ -1,8 +1,8 @@
-// Package tenancy says whether this host may write to the tenant at all (rules H1–H3). The tenant carries a mark that names who feeds it; the state remembers
-// with what it signed, to which tenant and directories it belongs, and whether it was restored and waits for a person.
+// Package tenancy decides whether this host may write to the tenant at all (rules H1–H3). The tenant carries a mark that names the host which writes
+// to it; the state remembers its signatures, the tenant and directories that it belongs to, and whether it was restored and waits for a person.
 //
-// A Tenancy is made when the host opens. Recognize is called before each run and each act of a wave, Entitle and Left before each physical attempt; they may
-// run at once. First, TakeOver and Activate are commands of people.
+// A Tenancy is made when the host opens. Recognize is called before each run and each act of a wave, Entitle and Left before each physical attempt;
+// they may run at once. First, TakeOver and Activate are commands of administrators.
 package tenancy
 
 import (
@@ -20,37 +20,37 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Kinds of reasons for which a host may not write at all.
+// The reasons for which a host may not write at all.
 var (
-	// ErrOtherHost means that the tenant is fed by another installation, by another host, or by a newer life of this one (rule H1): a cloned
-	// machine, a copied folder, a restored backup. `tandem takeover` is the one way out.
+	// ErrOtherHost means that another installation, another host, or a newer incarnation of this one writes to the tenant (rule H1): a cloned
+	// machine, a copied folder, a restored backup. Only `tandem takeover` ends it.
 	ErrOtherHost = errors.New("another Tandem feeds this tenant")
 	// ErrNotBound means that the state belongs to another tenant or directory than the configuration names (rule H1).
 	ErrNotBound = errors.New("the state belongs to another tenant or directory")
 )
 
-// Identity tells one host from another.
+// Identity distinguishes hosts.
 type Identity struct {
-	Machine string // the machine's id; "" where it has none
-	Folder  string // the state folder's own random id; "" where the state lies in no folder
-	Name    string // the machine's name, for people
-	CopyOf  string // where the folder lies of which this one is a copy; "" if it is none, or the first is gone
+	Machine string // the machine's id; "" if it has none
+	Folder  string // the state folder's own random id; "" if the state is not in a folder
+	Name    string // the machine's name, for display
+	CopyOf  string // the folder that this one is a copy of; "" if it is none, or the original does not exist any more
 }
 
-// Key is what of an identity is compared.
+// Key returns the part of an identity that is compared.
 func (i Identity) Key() string { return i.Machine + "-" + i.Folder }
 
-// Mark is what the tenant remembers of who feeds it (rule H1).
+// Mark is the tenant's record of the host that writes to it (rule H1).
 type Mark struct {
 	Installation string
 	Incarnation  uint64
-	Host         string // Identity.Key of the host that began to write last; "" in a mark of an older program
+	Host         string // Identity.Key of the host that last began to write; "" in a mark of an older version
 	Name         string // its machine's name
 	Nonce        string // renewed whenever a host begins to write
 	At           time.Time
 }
 
-// host returns which host a mark names, for people.
+// host describes the host of a mark.
 func (m Mark) host() string {
 	s := "installation " + m.Installation
 	if m.Name != "" {
@@ -62,8 +62,8 @@ func (m Mark) host() string {
 	return s
 }
 
-// Marker is a tenant that remembers which host feeds it. Its reads may lag by the tenant's delay. permitted is false where the application may
-// not keep such a mark: then the rule cannot be kept, which is no error.
+// Marker is a tenant that can keep a mark. Its reads may lag by the tenant's delay. permitted is false if the application may not keep a mark: then
+// the rule cannot be enforced, which is no error.
 type Marker interface {
 	Mark(ctx context.Context) (m Mark, found, permitted bool, err error)
 	SetMark(ctx context.Context, m Mark) (permitted bool, err error)
@@ -74,13 +74,13 @@ type Identified interface {
 	TenantID(ctx context.Context) (string, error)
 }
 
-// DefaultTenure is how long a host may go on writing after it saw that the mark is its own.
+// DefaultTenure is how long a host may go on writing after it last saw its own mark.
 const DefaultTenure = 2 * time.Minute
 
-// keptNonces is how many of its own nonces a host remembers. The tenant's delay bounds how old one may be that a lagging read shows.
+// keptNonces is how many of its own nonces a host remembers: a lagging read may show one as old as the tenant's delay.
 const keptNonces = 64
 
-// Census is what is needed of the host's view of the directories.
+// Census is what Tenancy needs of the host's view of the directories.
 type Census interface {
 	Names() []string
 	// Root reads the objectGUID and the name of a directory's root.
@@ -91,26 +91,26 @@ type Census interface {
 type Options struct {
 	Control  *control.Control
 	Census   Census
-	Tenant   any // a Marker and Identified, where it can be
+	Tenant   any // a Marker and Identified, if it can be
 	Engines  func() []string
 	Identity Identity
-	// Renew gives the state folder an identity of its own at a take-over; nil: it keeps the one it has.
+	// Renew makes a new identity for the state folder at a take-over; nil: it keeps its identity.
 	Renew      func() (Identity, error)
 	Configured Configured
-	Tenure     time.Duration // how long a host may go on writing after it saw that the mark is its own
-	GhostLife  time.Duration // how long a request without an answer lives on
+	Tenure     time.Duration // how long a host may go on writing after it last saw its own mark
+	GhostLife  time.Duration // how long a request without an answer may still take effect
 	Delay      func() time.Duration
 	Remaining  func() time.Duration // what is left of the control store's own tenure
 	Clock      gate.Clock
 	NewID      func() string
-	Grant      func(context.Context) error // tells the engines what they may do
-	// Waiting is told how long a command has waited for another host's silence.
+	Grant      func(context.Context) error // tells the engines their grants
+	// Waiting is called with how long a command has waited for another host to stop writing.
 	Waiting func(phase string, done, whole time.Duration)
 }
 
 // Tenancy is this host's right to write. It is safe for concurrent use.
 type Tenancy struct {
-	o Options // Identity: under mu
+	o Options // Identity is guarded by mu
 
 	mu sync.Mutex
 	is known
@@ -119,24 +119,24 @@ type Tenancy struct {
 // New makes a Tenancy that knows nothing yet.
 func New(o Options) *Tenancy { return &Tenancy{o: o} }
 
-// known is what a host knows of its right to write, while its process lives.
+// known is what this process knows of its right to write.
 type known struct {
-	mark      Mark             // as read last
+	mark      Mark             // by the last reading
 	found     bool             // the tenant had a mark
-	permitted bool             // the application may keep one
-	read      time.Time        // when the mark was read last; zero: never
-	ours      time.Time        // when it was last seen to be ours; the tenure counts from it
+	permitted bool             // the application may keep a mark
+	read      time.Time        // time of the last reading; zero: none
+	ours      time.Time        // when it was last seen to be this host's; the tenure counts from it
 	claimed   bool             // this process has renewed the nonce
-	bound     bool             // this process has seen that the tenant is the one that the state belongs to
-	notBefore int64            // control's, see head
+	bound     bool             // this process has seen that the tenant is the state's
+	notBefore int64            // of control's head
 	binding   *control.Binding // control's
 }
 
-// takeoverAdvice ends every refusal that another host causes.
+// takeoverAdvice ends every refusal that is due to another host.
 const takeoverAdvice = "if that one writes no more, `tandem takeover --reason R` takes the tenant over"
 
-// foreign returns why a tenant's mark forbids this host to write, or "". A nonce of the state's own history is lag; one that is not is another
-// host's. A mark of an older incarnation is lag as well, or was written by a host that has not noticed yet: see overwritten.
+// foreign returns why a tenant's mark forbids this host to write, or "". A nonce of the state's own history is lag, any other is another host's. A
+// mark of an older incarnation is lag as well, or was written by a host that has not noticed the take-over yet: see overwritten.
 func foreign(hd control.Head, m Mark, found bool) string {
 	switch {
 	case !found:
@@ -157,8 +157,8 @@ func signed(hd control.Head, nonce string) bool {
 	return slices.ContainsFunc(hd.Signed, func(s control.Signature) bool { return s.Nonce == nonce })
 }
 
-// lingers returns why another host's mark, seen a moment ago, still counts although a read shows this host's: the tenant's reads lag, and need not
-// lag alike.
+// lingers returns why another host's mark that was seen recently still counts although a read shows this host's: reads of the tenant lag, and not all
+// by the same time.
 func lingers(hd control.Head, now time.Time, delay time.Duration) string {
 	if hd.Refused == nil || now.UnixMilli() >= hd.Refused.At+delay.Milliseconds() {
 		return ""
@@ -166,13 +166,13 @@ func lingers(hd control.Head, now time.Time, delay time.Duration) string {
 	return hd.Refused.Why
 }
 
-// overwritten reports whether a mark of an older incarnation replaced the one that this state signed: the host of which it was taken over had
-// read an old mark when it wrote. Within the tenant's delay such a read is lag.
+// overwritten reports whether a mark of an older incarnation replaced this state's: the displaced host had read an old mark when it wrote. Within the
+// tenant's delay such a read is lag.
 func overwritten(hd control.Head, m Mark, found bool, now time.Time, delay time.Duration) bool {
 	return found && m.Installation == hd.Installation && m.Incarnation < hd.Epoch.Incarnation && !signed(hd, m.Nonce) && now.UnixMilli() > hd.SignedAt+delay.Milliseconds()
 }
 
-// displaced returns why a state folder that was used by another host may not write here, or "". It needs no tenant.
+// displaced returns why a state folder that another host used may not write here, or "". It does not ask the tenant.
 func displaced(hd control.Head, me Identity) string {
 	if hd.Restored != nil || len(hd.Signed) == 0 {
 		return ""
@@ -187,8 +187,7 @@ func displaced(hd control.Head, me Identity) string {
 	return ""
 }
 
-// look reads the mark and works out whether it lets this host write. A state that may not write anyway until a person activates it only
-// remembers what it saw.
+// look reads the mark and decides whether this host may write. A state that waits for its activation only remembers the result.
 func (t *Tenancy) look(ctx context.Context) error {
 	m, ok := t.o.Tenant.(Marker)
 	if !ok {
@@ -222,7 +221,7 @@ func (t *Tenancy) look(ctx context.Context) error {
 	return t.refuse(ctx, why)
 }
 
-// refuse keeps why the tenant's mark forbids to write, or that it does not, where that changed.
+// refuse stores why the tenant's mark forbids writing, or that it does not, if that changed.
 func (t *Tenancy) refuse(ctx context.Context, why string) error {
 	c, err := t.o.Control.View(ctx)
 	if err != nil {
@@ -252,7 +251,7 @@ func refusedAs(kind error, why string) error {
 	return fmt.Errorf("%w: %s", kind, why)
 }
 
-// signAgain puts this host's mark back after a host with an older one wrote over it, and waits that one out before it writes.
+// signAgain restores this host's mark after a host with an older one overwrote it, and waits until that one can write no more.
 func (t *Tenancy) signAgain(ctx context.Context, over Mark) error {
 	until := t.o.Clock.Now().Add(t.silence())
 	if err := t.sign(ctx, func(c *control.Content) error {
@@ -265,7 +264,7 @@ func (t *Tenancy) signAgain(ctx context.Context, over Mark) error {
 		ErrOtherHost, over.host(), until.UTC().Format(time.RFC3339))
 }
 
-// Recognize looks whether this host may write, before each run and each act of a wave. If not, nothing is written any more.
+// Recognize checks whether this host may write, before each run and each act of a wave. After an error nothing is written.
 func (t *Tenancy) Recognize(ctx context.Context) error {
 	if t.o.Control.InForce().Partition == nil {
 		return nil
@@ -278,7 +277,7 @@ func (t *Tenancy) Recognize(ctx context.Context) error {
 		return err
 	}
 	if why := displaced(c.Head, t.identity()); why != "" && c.Head.ReadOnly == "" {
-		if _, _, err := t.read(ctx); err != nil { // for the status; the folder's own history is enough to refuse
+		if _, _, err := t.read(ctx); err != nil { // for the status; the folder's own history suffices to refuse
 			return err
 		}
 		return refusedAs(ErrOtherHost, why)
@@ -289,8 +288,8 @@ func (t *Tenancy) Recognize(ctx context.Context) error {
 	return t.bind(ctx, c)
 }
 
-// Entitle is called before each physical attempt: it looks at the mark again where the last look is too old, and renews the nonce when this
-// process begins to write.
+// Entitle is called before each physical attempt: it reads the mark again if the last reading is too old, and renews the nonce when this process
+// begins to write.
 func (t *Tenancy) Entitle(ctx context.Context) error {
 	if _, ok := t.o.Tenant.(Marker); !ok {
 		return nil
@@ -313,9 +312,9 @@ func (t *Tenancy) Entitle(ctx context.Context) error {
 	return t.sign(ctx, func(*control.Content) error { return nil })
 }
 
-// sign marks the tenant as fed by this host, under a new nonce. The nonce is durable before it is sent, so that the tenant never shows one that
-// is not of this state's history; f makes what else changes durable with it. Where the application may not keep a mark, the history alone tells
-// that a folder was copied.
+// sign marks the tenant as this host's, under a new nonce. The nonce is durable before it is sent, so that every nonce in the tenant is of this
+// state's history; f makes further changes in the same transaction. If the application may not keep a mark, only the history tells that a folder was
+// copied.
 func (t *Tenancy) sign(ctx context.Context, f func(*control.Content) error) error {
 	m, ok := t.o.Tenant.(Marker)
 	if !ok {
@@ -355,11 +354,11 @@ func (t *Tenancy) identity() Identity {
 	return t.o.Identity
 }
 
-// nonce makes a new one; colons separate what stands in a mark.
+// nonce returns a new nonce without colons, which separate the fields of a mark.
 func (t *Tenancy) nonce() string { return strings.ReplaceAll(t.o.NewID(), ":", "") }
 
-// Left is how much is left of the right to write: none before an earlier host is sure to be silent, and none once the mark was not seen to be
-// ours for too long (rule H3).
+// Left returns how much is left of the right to write: nothing while an earlier host may still write, and nothing once this host's mark was not seen
+// for too long (rule H3).
 func (t *Tenancy) Left() time.Duration {
 	left := t.o.Remaining()
 	if _, ok := t.o.Tenant.(Marker); !ok {
@@ -374,13 +373,13 @@ func (t *Tenancy) Left() time.Duration {
 	return min(left, t.is.ours.Add(t.o.Tenure).Sub(now))
 }
 
-// silence is how long another host may still write after the tenant's mark was changed: it sees the change when the tenant's delay has passed,
-// looks within its tenure, and a request without an answer lives on for ghostLife.
+// silence is how long another host may still write after the tenant's mark changed: it sees the change after the tenant's delay, reads the mark
+// within its tenure, and an unanswered request may take effect for GhostLife.
 func (t *Tenancy) silence() time.Duration {
 	return t.o.Delay() + t.o.Tenure + cmp.Or(t.o.GhostLife, gate.DefaultGhostLife)
 }
 
-// refused returns why this host may not write as things are known, and the kind of it; "" if it may, or waits for its activation.
+// refused returns why this host may not write as far as is known, and the kind of reason; "" if it may, or waits for its activation.
 func (t *Tenancy) refused(c *control.Content) (why string, kind error) {
 	switch {
 	case t.elsewhere(c.Head) != "":
@@ -397,8 +396,8 @@ func (t *Tenancy) refused(c *control.Content) (why string, kind error) {
 	return "", nil
 }
 
-// Barred returns why this host may not write at all, as far as that is known, "" if it may or waits for its activation; it is called after each change
-// of control.
+// Barred returns why this host may not write at all as far as is known, or "" if it may or waits for its activation; control calls it after each
+// change.
 func (t *Tenancy) Barred(c *control.Content) string {
 	t.mu.Lock()
 	t.is.notBefore, t.is.binding = c.Head.NotBefore, c.Head.Bound
@@ -411,13 +410,13 @@ func (t *Tenancy) Barred(c *control.Content) string {
 type MarkStatus struct {
 	Mark
 	Found     bool
-	Permitted bool      // the application may keep a mark; false as well before it was looked for
-	Read      time.Time // when it was read last by this process; zero: never
+	Permitted bool      // the application may keep a mark; also false before it was tried
+	Read      time.Time // when this process last read it; zero: never
 	Refused   string    // why this host may not write, or ""; not for a state that waits for its activation
 	NotBefore time.Time // another host may still write until then; zero: none
 }
 
-// MarkStatus returns what is known of the tenant's mark. It reads nothing.
+// MarkStatus returns what is known of the tenant's mark without reading it.
 func (t *Tenancy) MarkStatus(c *control.Content) MarkStatus {
 	why, _ := t.refused(c)
 	t.mu.Lock()
@@ -433,8 +432,8 @@ func (t *Tenancy) MarkStatus(c *control.Content) MarkStatus {
 	return st
 }
 
-// Look reads the tenant's mark if it was not read for a while, so that a status says what is true now. Only what keeps the mark from being read
-// is an error: what it says is in the status.
+// Look reads the tenant's mark if the last reading is older than a time, so that a status is current. An error means that it could not be read; its
+// content is in the status.
 func (t *Tenancy) Look(ctx context.Context, older time.Duration) error {
 	t.mu.Lock()
 	fresh := !t.is.read.IsZero() && t.o.Clock.Now().Sub(t.is.read) < older
@@ -469,8 +468,8 @@ func (t *Tenancy) read(ctx context.Context) (Mark, bool, error) {
 	return mark, found, nil
 }
 
-// First refuses a first adoption where another installation, or another host with this one's state, feeds the tenant (rule H1), and marks the tenant as fed by
-// this host. The change that puts the first policy in force has to call bind.
+// First refuses a first adoption if another installation, or another host with this one's state, writes to the tenant (rule H1), and marks the tenant
+// as this host's. The change that puts the first policy in force has to call bind.
 func (t *Tenancy) First(ctx context.Context) (bind func(*control.Content), err error) {
 	if err := t.bound(ctx); err != nil {
 		return nil, err

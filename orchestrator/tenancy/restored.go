@@ -23,7 +23,7 @@ const (
 // activateAdvice ends every message about a state that waits for its activation.
 const activateAdvice = "run every engine with --profile full, look at what it would write, then `tandem state restore --activate`"
 
-// suspend makes a state write nothing until a person activates it, under a new incarnation; waves are paused and must verify anew (rules H1, H2).
+// suspend makes a state write nothing until a person activates it, under a new incarnation; waves are paused and have to verify again (rules H1, H2).
 func suspend(c *control.Content, r control.Restored, incarnation uint64, what string) {
 	c.Head.Epoch.Incarnation = max(c.Head.Epoch.Incarnation, incarnation) + 1
 	c.Head.Epoch.N++
@@ -38,7 +38,7 @@ func suspend(c *control.Content, r control.Restored, incarnation uint64, what st
 	}
 }
 
-// MarkRestored marks what was restored from a backup. It is called on the restored files before they are a state that anybody opens.
+// MarkRestored marks files restored from a backup, before they are opened as a state.
 func MarkRestored(ctx context.Context, s *state.Store, newID func() string, by, backup string, now time.Time) error {
 	err := control.New(s, newID, func() time.Time { return now }).Change(ctx, func(c *control.Content) error {
 		suspend(c, control.Restored{Kind: restoreKind, From: backup, By: by, At: now.UnixMilli()}, 0, "the state was restored from "+backup)
@@ -52,13 +52,13 @@ func MarkRestored(ctx context.Context, s *state.Store, newID func() string, by, 
 	return err
 }
 
-// Seen keeps that a person ran an engine in full over a state that waits for its activation, and so was shown how many objects it would write.
+// Seen stores that a person ran an engine in full over a state that waits for its activation, and how many objects it would write.
 func (t *Tenancy) Seen(ctx context.Context, name, by string, writes int) error {
 	return t.o.Control.Change(ctx, func(c *control.Content) error {
 		if c.Head.ReadOnly == "" {
 			return nil
 		}
-		if c.Head.Restored == nil { // by an older program
+		if c.Head.Restored == nil { // by an older version
 			c.Head.Restored = &control.Restored{Kind: restoreKind}
 		}
 		next := *c.Head.Restored
@@ -72,7 +72,7 @@ func (t *Tenancy) Seen(ctx context.Context, name, by string, writes int) error {
 	})
 }
 
-// unseen names the engines with grants whose differences nobody has seen since the state was restored.
+// unseen returns the engines with grants whose differences were not shown to a person since the state was restored.
 func unseen(c *control.Content, engines []string) (out []string) {
 	for _, n := range engines {
 		if c.Partition == nil || len(c.Partition.Reach(n)) == 0 {
@@ -85,8 +85,8 @@ func unseen(c *control.Content, engines []string) (out []string) {
 	return out
 }
 
-// Activate lets a restored state, or one that took the tenant over, write again (rule H2), under a new incarnation that the tenant's mark names.
-// Where another host fed the tenant meanwhile, it is waited out first.
+// Activate lets a restored state, or one that took the tenant over, write again (rule H2), under a new incarnation in the tenant's mark. If another
+// host wrote to the tenant meanwhile, it first waits until that can write no more.
 func (t *Tenancy) Activate(ctx context.Context, by, reason string) error {
 	if err := t.activable(ctx); err != nil {
 		return err
@@ -132,8 +132,8 @@ func (t *Tenancy) activable(ctx context.Context) error {
 	return t.bound(ctx)
 }
 
-// TakeOver is the one way to take a tenant over from another installation or host (rule H1). It signs a new incarnation, waits until the other can
-// write no more, and leaves a state that writes nothing before a person activates it. It gives whom the tenant was taken from.
+// TakeOver takes a tenant over from another installation or host (rule H1). It signs a new incarnation, waits until the other can write no more, and
+// leaves a state that writes nothing before a person activates it. It returns the host that the tenant was taken from.
 func (t *Tenancy) TakeOver(ctx context.Context, by, reason string) (from string, err error) {
 	if strings.TrimSpace(reason) == "" {
 		return "", problem.Refuse("a take-over needs a reason, for the journal: --reason R")
@@ -153,7 +153,7 @@ func (t *Tenancy) TakeOver(ctx context.Context, by, reason string) (from string,
 		return "", problem.Refuse("this host feeds the tenant already, or nobody does: there is nothing to take over")
 	}
 	if from == "" {
-		return c.Head.Restored.From, t.await(ctx, takeoverKind) // one that was interrupted
+		return c.Head.Restored.From, t.await(ctx, takeoverKind) // continue an interrupted take-over
 	}
 	if err := t.renew(); err != nil {
 		return "", err
@@ -173,12 +173,12 @@ func (t *Tenancy) TakeOver(ctx context.Context, by, reason string) (from string,
 	return from, t.await(ctx, takeoverKind)
 }
 
-// waiting reports whether a take-over was signed and the other host is not sure to be silent yet.
+// waiting reports whether a take-over was signed and the other host may still write.
 func (t *Tenancy) waiting(c *control.Content) bool {
 	return c.Head.Restored != nil && c.Head.Restored.Kind == takeoverKind && t.o.Clock.Now().UnixMilli() < c.Head.NotBefore
 }
 
-// takenFrom names the host that feeds the tenant, or "" if it is this one or none.
+// takenFrom returns the host that writes to the tenant, or "" if it is this one or none.
 func (t *Tenancy) takenFrom(ctx context.Context) (string, error) {
 	mark, found, err := t.read(ctx)
 	if err != nil {
@@ -200,7 +200,7 @@ func (t *Tenancy) takenFrom(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// renew gives the state folder an identity of its own, so that nobody takes it for the one that it was copied from.
+// renew makes a new identity for the state folder, so that it is not taken for a copy.
 func (t *Tenancy) renew() error {
 	if t.o.Renew == nil {
 		return nil
@@ -215,8 +215,8 @@ func (t *Tenancy) renew() error {
 	return nil
 }
 
-// displace signs a new incarnation over whatever mark the tenant has. If that was another host's, nothing is sent before it is sure to be silent.
-// Another installation is displaced by a take-over only.
+// displace signs a new incarnation over the tenant's mark. If that was another host's, nothing is sent while it may still write. Another installation
+// is displaced by a take-over only.
 func (t *Tenancy) displace(ctx context.Context, f func(*control.Content) error) error {
 	mark, found, err := t.read(ctx)
 	if err != nil {
@@ -245,11 +245,11 @@ func (t *Tenancy) displace(ctx context.Context, f func(*control.Content) error) 
 	})
 }
 
-// awaitStep is how often a command that waits for another host's silence says so and looks at the mark.
+// awaitStep is how often a waiting command shows progress and reads the mark.
 const awaitStep = 5 * time.Second
 
-// await waits until a host that fed the tenant before is sure to be silent. A mark that it wrote meanwhile, since it had read an old one, is
-// replaced, and the time begins anew.
+// await waits until a host that wrote to the tenant before can write no more. If it wrote its mark again because it had read an old one, the mark is
+// replaced and the wait begins again.
 func (t *Tenancy) await(ctx context.Context, phase string) error {
 	for {
 		c, err := t.o.Control.View(ctx)
@@ -271,7 +271,7 @@ func (t *Tenancy) await(ctx context.Context, phase string) error {
 	}
 }
 
-// defend looks whether the mark that was signed is still there.
+// defend checks whether the mark that was signed is still there.
 func (t *Tenancy) defend(ctx context.Context, c *control.Content) error {
 	mark, found, err := t.read(ctx)
 	if err != nil {

@@ -33,7 +33,7 @@ func (c Counts) Grave() int { return c.Create + c.Restore + c.Delete + c.Orphan 
 // Differ returns the number of objects that differ.
 func (c Counts) Differ() int { return c.Update + c.Grave() }
 
-// String says what would be written and what nobody spoke of: "1 create, 2 updates, 0 deletes, 0 orphans, 0 unclaimed". Restores and references are told where there are any.
+// String returns what would be written and the number of unclaimed objects: "1 create, 2 updates, 0 deletes, 0 orphans, 0 unclaimed". Restores and references are added if there are any.
 func (c Counts) String() string {
 	parts := []string{scoping.Many(c.Create, "create", "creates")}
 	if c.Restore > 0 {
@@ -46,7 +46,7 @@ func (c Counts) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// String says what becomes of references: "2 members added, 1 member removed, 1 manager set"; "" for nothing.
+// String returns the numbers of references, such as "2 members added, 1 member removed, 1 manager set"; "" for none.
 func (l Links) String() string {
 	var parts []string
 	for _, x := range []struct {

@@ -14,12 +14,11 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// Cache is the whole tenant as last seen (the base, kept by delta), under an overlay of Tandem's own settled writes, so that
-// Tandem never takes its own writes for somebody else's and never misses one that the tenant does not show yet (rule V2).
+// Cache is the whole tenant as last seen (the base, kept by delta), under an overlay of Tandem's own answered writes, so that Tandem never takes its
+// own writes for changes by others, and knows those that the tenant does not show yet (rule V2).
 //
-// What a method returns is the *visible* value: base under overlay. Returned objects are the caller's, save that Members is
-// shared and must not be changed in place. A Cache is safe for concurrent use; [Cache.Commit] is one step for readers. It has no
-// clock: times are passed in.
+// Methods return the *visible* value: base under overlay. Returned objects are the caller's, except that Members is shared and must not be changed in
+// place. A Cache is safe for concurrent use; [Cache.Commit] is one step for readers. It has no clock: times are passed in.
 type Cache struct {
 	mu      sync.RWMutex
 	delay   time.Duration
@@ -28,43 +27,43 @@ type Cache struct {
 	free    []uint32
 	index   index
 	over    map[string]string // the overlay: packed, see entryOf
-	wide    map[string]*entry // what of it is not packed
-	laid    *entry            // within change: the overlay that was laid last, and whose; nil: none
+	wide    map[string]*entry // overlays that are not packed
+	laid    *entry            // within change: the overlay that was laid last; nil: none
 	laidAt  string
 	tokens  map[string]string
-	tracked []string // registered extensions of users that a refresh reads as well, sorted
+	tracked []string // registered extensions of users that refreshes read too, sorted
 	loaded  map[scoping.Kind]bool
-	purged  map[string]int  // ids of which the tenant's own changes said that they were deleted for good, numbered in that order
-	dirty   map[string]bool // ids whose saved records are out of date
+	purged  map[string]int  // ids that the tenant's delta reported as purged, numbered in that order
+	dirty   map[string]bool // ids whose stored records are out of date
 	headers bool            // tokens, loaded kinds or upTo changed since the last save
-	upTo    uint64          // the last log record whose settlements the overlay knows
+	upTo    uint64          // the last log record whose answers the overlay includes
 	count   map[scoping.Kind]int
-	changes uint64              // counts them, to tell versions of an object apart
+	changes uint64              // counts changes, for versions
 	changed changes.Set[string] // ids
-	saving  *unsaved            // handed out by Save, and not known to be saved yet
+	saving  *unsaved            // handed out by Save, result unknown
 
-	glancing bool            // shows a shelf: see Glance; never changes
+	glancing bool            // reads from a shelf: see Glance; never changes
 	shelf    Shelf           // nil: everything was read
-	fetched  map[string]bool // ids that were asked for, also in vain
-	err      error           // what could not be read first
+	fetched  map[string]bool // ids that were looked up on the shelf
+	err      error           // the first error of reading the shelf
 }
 
-// slot holds one object: the base as a compact record, and the visible value where the overlay makes it another.
+// slot holds one object: the base as a compact record, and the visible value where the overlay changes it.
 type slot struct {
 	id      string
 	base    string   // record without members; "" when the base does not have the object
 	group   *members // nil: it has none
-	hidden  bool     // an overlay entry exists: what is visible is the base with it
+	hidden  bool     // an overlay entry exists: the visible value is the base with it
 	version uint64   // of its last change
 }
 
-// members are those of a slot's object; few objects have any.
+// members are the members of a slot's object; few objects have any.
 type members struct {
 	base  []string // sorted, immutable
 	shown []string // visible ones, if an overlay entry exists; sorted, immutable
 }
 
-// members returns those of the base.
+// members returns the members of the base.
 func (s *slot) members() []string {
 	if s.group == nil {
 		return nil
@@ -80,10 +79,10 @@ func (s *slot) shown() []string {
 	return s.group.shown
 }
 
-// show puts other visible members in the place of those that were.
+// show replaces the visible members.
 func (s *slot) show(ids []string) { s.gather(s.members(), ids) }
 
-// put lets the base be this record with these members.
+// put replaces the base by a record and members.
 func (s *slot) put(base string, ids []string) {
 	s.base = base
 	s.gather(ids, s.shown())
@@ -95,7 +94,7 @@ func (s *slot) gather(base, shown []string) {
 	}
 }
 
-// NewCache makes an empty cache for a tenant that shows every write within delay.
+// NewCache returns an empty cache for a tenant that shows every write within delay.
 func NewCache(delay time.Duration) *Cache {
 	return &Cache{
 		delay: delay, byID: map[string]uint32{}, index: newIndex(), over: map[string]string{}, wide: map[string]*entry{},
@@ -103,15 +102,15 @@ func NewCache(delay time.Duration) *Cache {
 	}
 }
 
-// UpTo gives the number of the last log record whose settlements the overlay is known to hold, or held until the tenant showed them. Settlements
-// after it have to be laid over again when a saved cache is taken up: without them an older view would pass for news.
+// UpTo returns the last log record whose answers the overlay includes, or included until the tenant showed them. Later answers have to be added when
+// a stored cache is loaded: without them an older view would look like changes by others.
 func (c *Cache) UpTo() uint64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.upTo
 }
 
-// Reached notes that every settlement up to a log record was given to Settled.
+// Reached notes that every answer up to a log record was passed to Settled.
 func (c *Cache) Reached(seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,7 +119,7 @@ func (c *Cache) Reached(seq uint64) {
 	}
 }
 
-// Track lets refreshes read registered extensions of users, too. What was tracked stays so.
+// Track adds registered extensions of users to what refreshes read. None is ever removed.
 func (c *Cache) Track(names ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,10 +135,10 @@ func (c *Cache) Tracked() []string {
 	return c.tracked
 }
 
-// Delay is the time within which the tenant shows every write.
+// Delay returns the time within which the tenant shows every write.
 func (c *Cache) Delay() time.Duration { return c.delay }
 
-// Get gives an object by cloud id, alive or deleted.
+// Get returns an object by cloud id, live or deleted.
 func (c *Cache) Get(id string) (Object, bool) {
 	c.seek(id)
 	c.mu.RLock()
@@ -147,7 +146,7 @@ func (c *Cache) Get(id string) (Object, bool) {
 	return c.view(id)
 }
 
-// Version returns a number that tells what is shown of an object apart from what was and will be shown of it by this cache; 0: it does not have it.
+// Version returns a number that changes with what this cache shows of an object; 0: it does not have the object.
 func (c *Cache) Version(id string) uint64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -157,15 +156,15 @@ func (c *Cache) Version(id string) uint64 {
 	return 0
 }
 
-// Changed returns the ids of what is shown otherwise, or may be, than when it was asked last: all of them, or these.
+// Changed returns the ids whose objects are shown differently since its last call, or may be; all means any of them may be.
 func (c *Cache) Changed() (ids map[string]struct{}, all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.changed.Take()
 }
 
-// ByAnchor gives the living objects of a kind that carry the anchor (base64): users by onPremisesImmutableId, contacts by theirs, groups by
-// the uniqueName that Tandem makes of the anchor (rule J3). They are in id order; more than one is a conflict for the caller.
+// ByAnchor returns the live objects of a kind with an anchor (base64): users by onPremisesImmutableId, contacts by theirs, groups by the uniqueName
+// that Tandem makes of the anchor (rule J3). They are in id order; more than one is a conflict that the caller resolves.
 func (c *Cache) ByAnchor(kind scoping.Kind, anchor string) []Object {
 	return c.byAnchor(kind, anchor, false)
 }
@@ -190,23 +189,23 @@ func (c *Cache) byAnchor(kind scoping.Kind, anchor string, deleted bool) []Objec
 	return c.find(field, value, func(o Object) bool { return o.Kind == kind && o.Deleted == deleted })
 }
 
-// ByUPN gives the living user with this userPrincipalName, whatever its case. The tenant keeps UPNs unique; while a swap is
-// on its way two may be seen, and the one with the lower id is given.
+// ByUPN returns the live user with a userPrincipalName, ignoring case. The tenant keeps UPNs unique; during a swap there may be two, of which the one
+// with the lower id is returned.
 func (c *Cache) ByUPN(upn string) (Object, bool) { return first(c.find(UPN, upn, living)) }
 
-// ByUniqueName gives the living group with this uniqueName.
+// ByUniqueName returns the live group with a uniqueName.
 func (c *Cache) ByUniqueName(name string) (Object, bool) {
 	return first(c.find(UniqueName, name, living))
 }
 
-// ByNickname gives the living objects with this mailNickname, whatever its case, in id order.
+// ByNickname returns the live objects with a mailNickname, ignoring case, in id order.
 func (c *Cache) ByNickname(name string) []Object { return c.find(Nickname, name, living) }
 
-// ByMail gives the living objects with this mail address, whatever its case, in id order.
+// ByMail returns the live objects with a mail address, ignoring case, in id order.
 func (c *Cache) ByMail(mail string) []Object { return c.find(Mail, mail, living) }
 
-// ByAddress returns the id of a living object other than one that has an address as its mail or among its proxy addresses, "" if there is none.
-// It goes through all objects, where the mail itself does not tell.
+// ByAddress returns the id of a live object other than except that has an address as its mail or among its proxy addresses, or "". Unless a mail
+// matches it looks at all objects.
 func (c *Cache) ByAddress(address, except string) string {
 	for _, o := range c.ByMail(address) {
 		if o.ID != except {
@@ -226,7 +225,8 @@ func (c *Cache) ByAddress(address, except string) string {
 	return ""
 }
 
-// ByDisplayName gives the living objects with this display name, whatever its case, in id order, but for those whose ids pass except: a name may be that of many.
+// ByDisplayName returns the live objects with a display name, ignoring case, in id order, without those whose ids pass except: many objects may share
+// a name.
 func (c *Cache) ByDisplayName(name string, except func(id string) bool) []Object {
 	return c.findBut(DisplayName, name, except, living)
 }
@@ -240,7 +240,7 @@ func first(o []Object) (Object, bool) {
 	return o[0], true
 }
 
-// MemberOf gives the ids of the living groups that have id as a direct member, sorted.
+// MemberOf returns the ids of the live groups with a direct member, sorted.
 func (c *Cache) MemberOf(id string) []string {
 	c.whole()
 	c.mu.RLock()
@@ -256,8 +256,7 @@ func (c *Cache) MemberOf(id string) []string {
 	return slices.Compact(ids)
 }
 
-// All yields every object, deleted ones too, in id order, until yield returns false. Objects that change meanwhile are given as
-// they are when their turn comes.
+// All yields every object, deleted ones too, in id order, each as it is when yielded.
 func (c *Cache) All(yield func(Object) bool) {
 	for _, id := range c.ids() {
 		if o, ok := c.Get(id); ok && !yield(o) {
@@ -278,7 +277,7 @@ func (c *Cache) ids() []string {
 	return ids
 }
 
-// Count gives how many living objects of a kind are visible.
+// Count returns the number of visible live objects of a kind.
 func (c *Cache) Count(kind scoping.Kind) int {
 	c.whole()
 	c.mu.RLock()
@@ -286,7 +285,7 @@ func (c *Cache) Count(kind scoping.Kind) int {
 	return c.count[kind]
 }
 
-// Pending gives how many objects have own writes that the tenant has not shown yet.
+// Pending returns the number of objects with own writes that the tenant has not shown yet.
 func (c *Cache) Pending() int {
 	c.whole()
 	c.mu.RLock()
@@ -294,25 +293,25 @@ func (c *Cache) Pending() int {
 	return len(c.over)
 }
 
-// Token gives a delta link that the last committed refresh left under this name, "" if there is none.
+// Token returns a delta link by the name under which the last committed refresh stored it, or "".
 func (c *Cache) Token(name string) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.tokens[name]
 }
 
-// Loaded says whether a kind was ever read wholly. Before that, not finding an object proves nothing.
+// Loaded reports whether a kind was ever read completely. Before that, not finding an object proves nothing.
 func (c *Cache) Loaded(kind scoping.Kind) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.loaded[kind]
 }
 
-// maxPurged is how many ids of objects that were deleted for good are remembered.
+// maxPurged is the most ids of purged objects that are remembered.
 const maxPurged = 10_000
 
-// Purged reports whether the tenant's own changes said of an object that it was deleted for good. That a full reading does not show it says nothing of the kind, and of those that said so long ago
-// it may be forgotten.
+// Purged reports whether the tenant's delta reported an object as deleted for good. Absence from a full reading does not count. Old reports may be
+// forgotten.
 func (c *Cache) Purged(id string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -320,7 +319,7 @@ func (c *Cache) Purged(id string) bool {
 	return is
 }
 
-// purge remembers, or forgets, that an object was deleted for good. The lock is held.
+// purge remembers that an object was deleted for good, or forgets it. c.mu is held.
 func (c *Cache) purge(id string, is bool) {
 	if _, was := c.purged[id]; was == is {
 		return
@@ -348,12 +347,12 @@ func (c *Cache) remember(id string, n int) {
 	c.purged[id] = n
 }
 
-// purges returns the ids of what was deleted for good, in order.
+// purges returns the ids of purged objects, in order.
 func (c *Cache) purges() []string {
 	return slices.SortedFunc(maps.Keys(c.purged), func(a, b string) int { return cmp.Compare(c.purged[a], c.purged[b]) })
 }
 
-// find gives the visible objects whose field has the value and that pass keep, in id order.
+// find returns the visible objects whose field has a value and that pass keep, in id order.
 func (c *Cache) find(field, value string, keep func(Object) bool) []Object {
 	return c.findBut(field, value, func(string) bool { return false }, keep)
 }
@@ -380,7 +379,7 @@ func (c *Cache) findBut(field, value string, except func(id string) bool, keep f
 	return slices.CompactFunc(out, func(a, b Object) bool { return a.ID == b.ID })
 }
 
-// view gives the visible value of an id; the lock is held.
+// view returns the visible value of an id. c.mu is held.
 func (c *Cache) view(id string) (Object, bool) {
 	n, ok := c.byID[id]
 	if !ok {
@@ -407,11 +406,11 @@ func (s *slot) baseObject() (Object, bool) {
 	return o, true
 }
 
-// change runs f on the slot of id, making one if there is none, then brings the index up to date and frees a slot that holds
-// nothing any more. It gives the visible values before and after.
+// change runs f on the slot of id, making one if there is none, then updates the index and frees an empty slot. It returns the visible values before
+// and after.
 func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	n := c.slotOf(id)
-	id = c.slots[n].id // one text for all that is kept of it
+	id = c.slots[n].id // one string for everything that is kept of it
 	before = visible(c.viewSlot(&c.slots[n]))
 	c.laid = nil
 	f(&c.slots[n])
@@ -430,7 +429,7 @@ func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	return before, after
 }
 
-// touch notes that an object's slot changed: whoever compares is to look again, and it is to be saved.
+// touch notes that an object's slot changed: it has to be compared and saved again.
 func (c *Cache) touch(id string, s *slot) {
 	c.changes++
 	s.version = c.changes
@@ -438,7 +437,7 @@ func (c *Cache) touch(id string, s *slot) {
 	c.dirty[id] = true
 }
 
-// known returns an id as it is kept: the same text for all who name it.
+// known returns an id as the cache keeps it, so that equal ids share memory.
 func (c *Cache) known(id string) string {
 	if n, ok := c.byID[id]; ok {
 		return c.slots[n].id
@@ -463,7 +462,7 @@ func (c *Cache) slotOf(id string) uint32 {
 	if n, ok := c.byID[id]; ok {
 		return n
 	}
-	id = strings.Clone(id) // not a part of a whole page's memory
+	id = strings.Clone(id) // so that the whole page is not kept in memory
 	var n uint32
 	if k := len(c.free); k > 0 {
 		n, c.free = c.free[k-1], c.free[:k-1]

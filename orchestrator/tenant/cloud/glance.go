@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Shelf is where saved records of a cache are read from.
+// Shelf is where stored records of a cache are read from.
 type Shelf interface {
 	// Get returns a record, nil if there is none; it is the caller's.
 	Get(key string) ([]byte, error)
-	// Each calls f with every record whose key begins so; a record is good during the call only.
+	// Each calls f with every record whose key begins with prefix; a record is valid during the call only.
 	Each(prefix string, f func(key string, value []byte) error) error
 }
 
-// Glance makes c, which is empty, show what a shelf holds, and reads an object when it is asked for first. It is for looking, not for deciding: c is not
-// saved again, and what cannot be read counts as absent; [Cache.Err] says so then.
+// Glance makes an empty cache show the content of a shelf, reading an object when it is first asked for. It is for display: such a cache is not
+// saved, and nothing may be decided by it. Objects that cannot be read count as absent; [Cache.Err] returns the error.
 func (c *Cache) Glance(s Shelf) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,14 +30,14 @@ func (c *Cache) Glance(s Shelf) error {
 	return c.loadHeader(b)
 }
 
-// Err says what could not be read of the shelf that c shows.
+// Err returns the first error of reading the shelf.
 func (c *Cache) Err() error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.err
 }
 
-// seek reads one object of the shelf, if c shows one.
+// seek reads one object of the shelf, if there is one.
 func (c *Cache) seek(id string) {
 	if !c.glancing {
 		return
@@ -47,7 +47,7 @@ func (c *Cache) seek(id string) {
 	c.fetch(id)
 }
 
-// fetch reads one object; the lock is held.
+// fetch reads one object. c.mu is held.
 func (c *Cache) fetch(id string) {
 	if c.shelf == nil || c.fetched[id] {
 		return
@@ -67,7 +67,7 @@ func (c *Cache) fetch(id string) {
 	}
 }
 
-// whole reads everything that is still on the shelf, if c shows one.
+// whole reads everything that is only on the shelf, if there is one.
 func (c *Cache) whole() {
 	if !c.glancing {
 		return
@@ -78,7 +78,7 @@ func (c *Cache) whole() {
 	c.shelf = nil
 }
 
-// scan reads the objects of which a record passes keep; the lock is held.
+// scan reads the objects with a record that passes keep. c.mu is held.
 func (c *Cache) scan(keep func(key string, value []byte) bool) {
 	if c.shelf == nil {
 		return
@@ -100,20 +100,20 @@ func (c *Cache) scan(keep func(key string, value []byte) bool) {
 	}
 }
 
-// seekValue reads the objects of the shelf in whose records a value stands, whatever its case.
+// seekValue reads the objects whose stored records contain a value, ignoring case.
 func (c *Cache) seekValue(value string) {
 	if !c.glancing {
 		return
 	}
 	plain := len(value) < 0x80 && strings.IndexFunc(value, func(r rune) bool { return r >= 0x80 || r < ' ' || strings.ContainsRune(`"\<>&`, r) }) < 0
-	if !plain { // it may stand there in more forms than one
+	if !plain { // other values may be stored in several forms
 		c.whole()
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.scan(func(key string, b []byte) bool {
-		before := byte(len(value)) // of a base's texts, the length
+		before := byte(len(value)) // texts of a base have their length before them
 		if strings.HasPrefix(key, writeKey) {
 			before = '"' // own writes are JSON
 		}

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// indexed are the fields by which objects are found; members are indexed apart.
+// indexed are the fields by which objects are found; members are indexed separately.
 var indexed = []string{UPN, ImmutableID, UniqueName, Nickname, Mail, DisplayName, SourceAnchor}
 
-// index finds slots by the hash of a field and a value. Hits are candidates, of which one may come twice: the caller compares. Of many objects some have a hash in
-// common, which costs a comparison; longer hashes would cost every object memory. The seed is random, so nobody who can name objects in the tenant can make two
-// names collide; no result depends on it.
+// index finds slots by the hash of a field and a value. Hits are candidates, possibly repeated: the caller compares. Hashes are short to save memory
+// for every object, so some objects share one, at the cost of a comparison. The seed is random, so that names cannot be chosen to collide; no result
+// depends on it.
 type index struct {
 	seed maphash.Seed
 	one  map[uint32]uint32
@@ -22,7 +22,7 @@ func newIndex() index {
 	return index{seed: maphash.MakeSeed(), one: map[uint32]uint32{}, more: map[uint32][]uint32{}}
 }
 
-// foldKey is how values of a field compare: anchors by bytes, all else without case.
+// foldKey returns the form in which values of a field are compared: anchors by bytes, all others without case.
 func foldKey(field, value string) string {
 	if field == ImmutableID || field == SourceAnchor || field == Members {
 		return value
@@ -96,7 +96,7 @@ func without(s []uint32, n uint32) []uint32 {
 	return s
 }
 
-// move replaces what slot n is found by.
+// move updates the index for a change of slot n.
 func (x *index) move(n uint32, before, after *Object) {
 	for _, field := range indexed {
 		b, a := firstOf(before, field), firstOf(after, field)
@@ -128,7 +128,7 @@ func membersOf(o *Object) []string {
 	return o.Members
 }
 
-// setDiff compares two sorted sets: what only a has, and what only b has.
+// setDiff returns the elements of two sorted sets that only a has, and that only b has.
 func setDiff(a, b []string) (gone, come []string) {
 	for len(a) > 0 && len(b) > 0 {
 		switch c := strings.Compare(a[0], b[0]); {

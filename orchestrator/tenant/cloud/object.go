@@ -1,5 +1,5 @@
-// Package cloud holds the values of the tenant: objects as Graph shows them, writes as the gate sends them, their results,
-// and the cache that keeps a view of the whole tenant under an overlay of Tandem's own settled writes.
+// Package cloud holds the values of the tenant: objects as Graph shows them, writes as the gate sends them, their results, and the cache that keeps a
+// view of the whole tenant under an overlay of Tandem's own answered writes.
 //
 // It is pure: no I/O, no clock, no goroutines, and no import of the Graph SDK, so that gate, ledger and simulation can use it.
 package cloud
@@ -12,7 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// Names of attributes that Tandem treats apart, from the table of attributes.
+// Names of attributes that Tandem treats specially, from the table of attributes.
 const (
 	UPN          = attribute.UPN
 	ImmutableID  = attribute.ImmutableID
@@ -38,7 +38,7 @@ func (v Values) Clone() Values {
 	return c
 }
 
-// First gives the first value of a name, or "".
+// First returns the first value of a name, or "".
 func (v Values) First(name string) string {
 	if x := v[name]; len(x) > 0 {
 		return x[0]
@@ -60,7 +60,7 @@ type Object struct {
 	Role    bool         `json:"role,omitempty"`   // a role-assignable group
 }
 
-// Anchor returns the source anchor that the tenant keeps of an object, base64: a user's onPremisesImmutableId, a contact's where contacts can be written.
+// Anchor returns an object's source anchor in the tenant, base64: a user's onPremisesImmutableId, a contact's where contacts can be written.
 func (o Object) Anchor() string {
 	if o.Kind == scoping.Contact {
 		return o.Values.First(SourceAnchor)
@@ -74,13 +74,13 @@ func (o Object) Clone() Object {
 	return o
 }
 
-// HasMember says whether id is among the members.
+// HasMember reports whether id is among the members.
 func (o Object) HasMember(id string) bool {
 	_, ok := slices.BinarySearch(o.Members, id)
 	return ok
 }
 
-// Equal compares two sets of values; a name without values equals an absent one.
+// Equal reports whether two sets of values are equal; a name without values equals an absent one.
 func Equal(a, b Values) bool {
 	for k := range maps.Keys(a) {
 		if !slices.Equal(a[k], b[k]) {

@@ -7,20 +7,20 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// entry is the overlay of one object: what Tandem wrote and the tenant has not shown yet.
+// entry is the overlay of one object: Tandem's writes that the tenant has not shown yet.
 type entry struct {
 	Kind    scoping.Kind        `json:"kind"`
-	Life    *pending            `json:"life,omitempty"`    // alive or deleted
-	Fields  map[string]*pending `json:"fields,omitempty"`  // values by name; the manager is one of them
+	Life    *pending            `json:"life,omitempty"`    // live or deleted
+	Fields  map[string]*pending `json:"fields,omitempty"`  // values by name, the manager included
 	Members map[string]*pending `json:"members,omitempty"` // by member: present or absent
 }
 
-// pending is one own write of one value. It is never changed: members that were written at once share one.
+// pending is one own write of one value. It is never changed: members written by one request share it.
 type pending struct {
 	Value []string  `json:"value,omitempty"`
 	At    time.Time `json:"at"` // when it was answered
-	// Again: another own write of it was still on its way. Then seeing this value does not prove that this write arrived (a, b, a
-	// looks like a; a, somebody else's, a as well), and only time ends it.
+	// Again is set if another own write of the value was still pending. Then seeing this value does not prove that this write arrived (the tenant may
+	// still show an older equal value), and only time ends it.
 	Again bool `json:"again,omitempty"`
 }
 
@@ -30,8 +30,8 @@ const (
 	member  = "member"
 )
 
-// Settled takes a write that was answered as done into the overlay. Any other status changes nothing. A doubt that ended with the
-// tenant showing the write is settled with status Done as well. At is when the answer came.
+// Settled adds a write that was answered as done to the overlay; other statuses change nothing. A doubt that ended because the tenant shows the write
+// is passed with status Done as well. at is the time of the answer.
 func (c *Cache) Settled(w Write, r Result, at time.Time) {
 	id := w.CloudID
 	if id == "" {
@@ -60,7 +60,7 @@ func (c *Cache) Settled(w Write, r Result, at time.Time) {
 	})
 }
 
-// someMembers takes in a write of members of a group that has many, of which only those of the write are looked at. It reports whether it did.
+// someMembers adds a write of members to the overlay of a large group, looking only at the write's members. It reports whether it did.
 func (c *Cache) someMembers(id string, w Write, at time.Time) bool {
 	n, known := c.byID[id]
 	if (w.Op != AddMembers && w.Op != RemoveMember) || !known || c.over[id] != unpacked {
@@ -114,7 +114,7 @@ func (e *entry) write(w Write, at time.Time) {
 	}
 }
 
-// createdValues are the values of a created object with the key under which it was created (rule J3).
+// createdValues returns the values of a created object including the key under which it was created (rule J3).
 func createdValues(w Write) Values {
 	v := w.Set.Clone()
 	if w.Kind == scoping.User && w.Anchor != "" {
@@ -142,7 +142,7 @@ func (e *entry) member(ids, value []string, at time.Time) {
 	if e.Members == nil {
 		e.Members = map[string]*pending{}
 	}
-	first := again(nil, value, at) // the same of all but those of which another write is on its way
+	first := again(nil, value, at) // shared by all members without another pending write
 	for _, id := range ids {
 		if e.Members[id] == nil {
 			e.Members[id] = first
@@ -152,14 +152,14 @@ func (e *entry) member(ids, value []string, at time.Time) {
 	}
 }
 
-// again is the next pending value after p.
+// again returns the next pending value after p.
 func again(p *pending, value []string, at time.Time) *pending {
 	return &pending{Value: value, At: at, Again: p != nil}
 }
 
 func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len(e.Members) == 0 }
 
-// overlaid works out anew what of a slot's visible value is kept.
+// overlaid recomputes the stored part of a slot's visible value.
 func (c *Cache) overlaid(s *slot) {
 	e := c.entryOf(s.id)
 	s.hidden = e != nil
@@ -173,7 +173,8 @@ func (c *Cache) overlaid(s *slot) {
 	}
 }
 
-// over returns the base of a slot under the overlay, but for the members. It is not there where the overlay has but values of an object that the tenant says is gone.
+// over returns the base of a slot under the overlay, without members. ok is false if the overlay has only values of an object that the tenant does
+// not have.
 func (e *entry) over(s *slot) (Object, bool) {
 	o, known := s.baseObject()
 	if !known && !e.makes() {
@@ -186,7 +187,7 @@ func (e *entry) over(s *slot) (Object, bool) {
 	return o, true
 }
 
-// makes says whether the overlay alone makes the object visible.
+// makes reports whether the overlay alone makes the object visible.
 func (e *entry) makes() bool { return e.Life != nil && e.Life.Value[0] == alive }
 
 func (e *entry) cover(o *Object) {
@@ -231,8 +232,8 @@ func firstText(v []string) string {
 	return v[0]
 }
 
-// arrive drops the own writes that the base has just come to show. It says whether the object's life is what arrived: with it come
-// values that the tenant itself made, which nobody else changed.
+// arrive drops the own writes that the base has just come to show. It reports whether the object's life was among them: values that the tenant itself
+// makes arrive with it, and are no changes by others.
 func (e *entry) arrive(was, is *Object) (life bool) {
 	if e.Life.arrives(lifeOf(was), lifeOf(is)) {
 		e.Life, life = nil, true
@@ -281,7 +282,7 @@ func memberIn(o *Object, id string) []string {
 	return []string{member}
 }
 
-// late says whether a reading that began then must show the write.
+// late reports whether a reading that began at a time must show the write.
 func (p *pending) late(began time.Time, delay time.Duration) bool {
 	return p != nil && began.After(p.At.Add(delay))
 }
@@ -303,8 +304,8 @@ func (e *entry) expires(began time.Time, delay time.Duration) bool {
 	return false
 }
 
-// expire drops what is late from the overlay. A deleted base does not show values (delta names only the id), so what was
-// written before the delete is kept as its last known values; expire gives those.
+// expire drops late own writes from the overlay and returns them. A deleted base does not show values (delta reports only the id), so values written
+// before the delete are kept as the last known ones.
 func (e *entry) expire(began time.Time, delay time.Duration) (late entry) {
 	late = entry{Fields: map[string]*pending{}, Members: map[string]*pending{}}
 	if e.Life.late(began, delay) {

@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// fewMembers is how many members' own writes are packed: of a group that gets its hundred thousand members in writes of twenty, packing all each time would be most of the work.
+// fewMembers is the most members whose own writes are packed. A group gets its 100,000 members in writes of twenty, and packing all of them each time
+// would be most of the work.
 const fewMembers = 64
 
-// unpacked is what over has of an overlay that is not packed.
+// unpacked is the value in Cache.over for an overlay that is not packed.
 const unpacked = "-"
 
-// entryOf returns the overlay of an object, nil if it has none. After a change it has to be laid again.
+// entryOf returns the overlay of an object, or nil. After a change lay has to be called.
 func (c *Cache) entryOf(id string) *entry {
 	if c.laid != nil && c.laidAt == id {
 		return c.laid
@@ -28,7 +29,7 @@ func (c *Cache) entryOf(id string) *entry {
 	}
 }
 
-// lay puts an overlay in place of the one that an object has; an empty one ends it.
+// lay replaces the overlay of an object; an empty one ends it.
 func (c *Cache) lay(id string, e *entry) {
 	delete(c.wide, id)
 	c.laid, c.laidAt = e, id
@@ -44,20 +45,21 @@ func (c *Cache) lay(id string, e *entry) {
 	}
 }
 
-// The marks of packed own writes.
+// The bits of packed own writes.
 const (
 	markAgain = 1 << iota // pending.Again
-	markSame              // answered when the one before it was
-	markValue             // has a value, if perhaps an empty one
+	markSame              // answered at the time of the previous one
+	markValue             // has a value, possibly an empty one
 )
 
-// packer writes one overlay. A first run has one of every object until the tenant shows what was written: packed they take a sixth of their maps.
+// packer encodes one overlay. During a first run every object has one until the tenant shows its write; packed it takes a sixth of the memory of its
+// maps.
 type packer struct {
 	b    []byte
 	last time.Time
 }
 
-// pack encodes an overlay for the memory of this process; what is saved is JSON.
+// pack encodes an overlay for the memory of this process; stored overlays are JSON.
 func (e *entry) pack() string {
 	w := &packer{b: []byte{byte(slices.Index(recordKinds, e.Kind) + 1)}}
 	if e.Life == nil {
@@ -106,7 +108,7 @@ func (w *packer) pending(p *pending) {
 	}
 }
 
-// unpackEntry reads what pack wrote in this process.
+// unpackEntry decodes what pack encoded in this process.
 func unpackEntry(packed string) *entry {
 	r, last := &reader{rest: packed[1:]}, time.Time{}
 	e := &entry{}
@@ -146,7 +148,7 @@ func (r *reader) pending(last *time.Time) *pending {
 	return p
 }
 
-// Pack makes a page small for as long as a refresh goes on, which takes in all of its pages in one step.
+// Pack makes a page small, for a refresh that keeps all of its pages until it is committed in one step.
 func (p *Page) Pack() {
 	for i, u := range p.Upserts {
 		p.Upserts[i] = Upsert{ID: u.ID, Kind: u.Kind, packed: u.pack()}
@@ -195,7 +197,7 @@ func appendTexts(b []byte, ts []string) []byte {
 	return b
 }
 
-// unpack is the upsert before Pack.
+// unpack returns the upsert as before Pack.
 func (u Upsert) unpack() Upsert {
 	if u.packed == "" {
 		return u

@@ -6,25 +6,24 @@ import (
 	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
-// MaxCredentials is how many credentials one request takes.
+// MaxCredentials is the most credentials in one request.
 const MaxCredentials = 50
 
-// CredentialItem is a credential that is to become a user's password in the tenant.
+// CredentialItem is a credential to be set for a user in the tenant.
 type CredentialItem struct {
 	CloudID    string
-	Credential *secret.Value // of the form that plugins/credential makes; it stays the sender's, who wipes it
-	ChangedAt  time.Time     // of the password
+	Credential *secret.Value // in the form of plugins/credential; it stays the sender's, which wipes it
+	ChangedAt  time.Time     // when the password was changed
 	By         string        // the engine that sends it
 	MustChange bool          // at the next sign-in
-	Log        string        // the installation whose log counts Number
-	Number     int64         // of the intent: the tenant takes none below the last of its log
+	Log        string        // the installation whose log numbers it
+	Number     int64         // of the intent: the tenant refuses numbers below the last one of the log
 }
 
-// CodeOlder is the code of a credential that was refused since the tenant has one of a higher number of the same log: what was sent
-// meanwhile is newer.
+// CodeOlder is the code of a credential that was refused because the tenant has one with a higher number of the same log, which is newer.
 const CodeOlder = "older"
 
-// CredentialState is what the tenant tells of the credential that it holds for a user. It never shows the value.
+// CredentialState is what the tenant reports of a user's credential. It never shows the value.
 type CredentialState struct {
 	ChangedAt  time.Time `json:"changedAt"`
 	By         string    `json:"by"`
@@ -33,10 +32,10 @@ type CredentialState struct {
 	Number     int64     `json:"number"`
 }
 
-// Has reports whether the credential is the one of a write that was numbered, or one that was written after it.
+// Has reports whether the credential is that of a numbered write, or of a later one.
 func (s CredentialState) Has(p *Password) bool { return s.Log == p.Log && s.Number >= int64(p.Number) }
 
-// PasswordOp is what a person wants done to a password.
+// PasswordOp is a person's operation on a password.
 type PasswordOp string
 
 // The operations.
@@ -46,38 +45,38 @@ const (
 	UnlockAccount  PasswordOp = "unlock"
 )
 
-// PasswordEvent is a password change that a person made in the tenant and that is to be written into the directory. The tenant hands
-// one out again until it is answered, so the same id may come twice.
+// PasswordEvent is a password change that a person made in the tenant and that is to be written into the directory. The tenant hands it out again
+// until it is answered, so the same id may come twice.
 type PasswordEvent struct {
-	ID           string // to be used once
+	ID           string // used once
 	Tenant       string
-	Installation string // that feeds the tenant, by its mark; empty without one
+	Installation string // the installation in the tenant's mark; empty without one
 	CloudID      string
 	Op           PasswordOp
-	OldPassword  *secret.Value // of ChangePassword; else nil
+	OldPassword  *secret.Value // of ChangePassword; otherwise nil
 	NewPassword  *secret.Value // nil of UnlockAccount
 	MustChange   bool          // at the next sign-in
-	Deadline     time.Time     // on the tenant's clock; the tenant takes no answer after it
+	Deadline     time.Time     // on the tenant's clock; no answer is accepted after it
 }
 
-// Wipe wipes the event's passwords. The receiver of an event owes it on every path.
+// Wipe wipes the event's passwords. The receiver of an event has to call it on every path.
 func (e PasswordEvent) Wipe() {
 	e.OldPassword.Wipe()
 	e.NewPassword.Wipe()
 }
 
-// PasswordAnswer is how writing a password change into the directory ended.
+// PasswordAnswer is the result of writing a password change into the directory.
 type PasswordAnswer string
 
-// The answers. The tenant stores the new password at PasswordDone and at no other. PasswordInDoubt says that the directory's
-// password may be either; every other one says that nothing was changed.
+// The answers. The tenant stores the new password only after PasswordDone. PasswordInDoubt means that the directory's password may be either; all
+// others mean that nothing was changed.
 const (
 	PasswordDone       PasswordAnswer = "ok"
 	PasswordHistory    PasswordAnswer = "history"
 	PasswordLength     PasswordAnswer = "length"
 	PasswordComplexity PasswordAnswer = "complexity"
 	PasswordMinimumAge PasswordAnswer = "minimum-age"
-	PasswordPolicy     PasswordAnswer = "policy" // some rule of the directory's, which does not say which
+	PasswordPolicy     PasswordAnswer = "policy" // a rule of the directory, which does not say which
 	PasswordWrongOld   PasswordAnswer = "wrong-old-password"
 	PasswordLockedOut  PasswordAnswer = "locked-out" // in the directory, after wrong passwords
 	PasswordNotAllowed PasswordAnswer = "not-allowed"

@@ -9,8 +9,8 @@ import (
 	"github.com/tandem-sync/tandem/plugins/secret"
 )
 
-// WriteCredentials writes the document in which credentials are sent. An error names the user whose credential cannot be sent, and to
-// then holds a part of the document.
+// WriteCredentials writes the document in which credentials are sent. An error names the user whose credential cannot be sent; the buffer then has a
+// part of the document.
 func WriteCredentials(to *secret.Buffer, items []CredentialItem) error {
 	to.WriteString(`{"credentials":[`)
 	for i, x := range items {
@@ -39,11 +39,11 @@ func WriteCredentials(to *secret.Buffer, items []CredentialItem) error {
 	return nil
 }
 
-// errNotEvents quotes nothing of the document.
+// errNotEvents quotes nothing of the document, which has secrets.
 var errNotEvents = errors.New("it is no list of password changes")
 
-// ParsePasswordEvents reads the document in which the tenant hands out password changes. The events hold nothing of body, which the
-// caller clears; the error quotes nothing of it.
+// ParsePasswordEvents parses the document in which the tenant hands out password changes. The events do not share memory with body, which the caller
+// clears; errors quote nothing of it.
 func ParsePasswordEvents(body []byte) ([]PasswordEvent, error) {
 	var doc struct {
 		Events *[]struct {

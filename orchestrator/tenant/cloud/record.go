@@ -9,14 +9,13 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// ErrFormat is the kind of every error about saved bytes that are damaged or of an unknown version. The index is rebuilt from the
-// tenant then, never guessed.
+// ErrFormat means that stored bytes are damaged or of an unknown version. The index is then built again from the tenant.
 var ErrFormat = errors.New("cache record is damaged or of an unknown version")
 
 // recordVersion changes when the layout or the table of names changes in any other way than by growing at the end.
 const recordVersion = 1
 
-// recordNames are written as numbers. The order is part of the format: names are only added at the end.
+// recordNames are stored as numbers. Their order is part of the format: names are only added at the end.
 var recordNames = []string{
 	UPN, ImmutableID, UniqueName, Enabled, Mail, Nickname, DisplayName, "userType", "givenName", "surname", "jobTitle",
 	"department", "companyName", "employeeId", "officeLocation", "mobilePhone", "businessPhones", "faxNumber", "streetAddress", "city",
@@ -57,7 +56,7 @@ func flagsOf(o Object) byte {
 	return f
 }
 
-// encodeRecord writes an object without id and members: version, flags, kind, manager, values in the order of their names.
+// encodeRecord encodes an object without id and members: version, flags, kind, manager, values in the order of their names.
 func encodeRecord(o Object) string {
 	b := make([]byte, 0, 256)
 	b = append(b, recordVersion, flagsOf(o), byte(slices.Index(recordKinds, o.Kind)))
@@ -88,7 +87,7 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// decodeRecord reads what encodeRecord wrote in this process, or what checkRecord accepted.
+// decodeRecord decodes a record made by encodeRecord in this process, or accepted by checkRecord.
 func decodeRecord(rec string) Object {
 	o, _ := readRecord(rec)
 	return o
@@ -117,7 +116,7 @@ func readRecord(rec string) (Object, error) {
 	return o, nil
 }
 
-// reader takes a record apart; after an error everything it gives is empty.
+// reader reads a record; after an error it returns zero values.
 type reader struct {
 	rest string
 	bad  bool
@@ -150,7 +149,7 @@ func (r *reader) text() string {
 
 func (r *reader) texts() []string {
 	n := r.number()
-	if n > uint64(len(r.rest)) { // each text takes a byte at least
+	if n > uint64(len(r.rest)) { // each text takes at least one byte
 		r.bad = true
 		return nil
 	}

@@ -9,55 +9,54 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// Page is a piece of news from the tenant, as delta gives it. Within a page upserts come before removals of the same object only if
-// the tenant said so in that order; a page never holds both for one id.
+// Page is a part of the tenant's changes, as delta returns it. It has at most one of an upsert and a removal for an id.
 type Page struct {
 	Upserts []Upsert
 	Removed []Removal
 }
 
-// Upsert is what delta says about one living object: the properties that it shows, and no others.
+// Upsert is what delta says about one live object: the properties that it shows, and no others.
 type Upsert struct {
 	ID   string
 	Kind scoping.Kind
 	// Values: a name without values is cleared, an absent name is as it was.
 	Values        Values
-	Manager       *string  // nil: not said; "": none
+	Manager       *string  // nil: not mentioned; "": none
 	AddMembers    []string // groups
 	RemoveMembers []string
-	// Nil: not said.
+	// nil: not mentioned
 	Synced, Guest, Mailed, Role *bool
 
 	packed string // see Page.Pack
 }
 
-// Removal is an object that left the living. Hard: not restorable either.
+// Removal is an object that was deleted. Hard means that it cannot be restored.
 type Removal struct {
 	ID   string
 	Kind scoping.Kind
 	Hard bool
 }
 
-// Refresh is one reading of the tenant, complete: it is committed wholly or not at all.
+// Refresh is one complete reading of the tenant: all of it is committed, or nothing.
 type Refresh struct {
 	Began   time.Time         // when the first request was sent
 	Pages   []Page            // in the order in which they were read
-	Full    []scoping.Kind    // kinds that were read from the start: what neither Pages nor Deleted show has vanished
-	Deleted []Object          // the deleted items, if they were read; they never overrule a living object
+	Full    []scoping.Kind    // kinds that were read from the start: objects in neither Pages nor Deleted do not exist any more
+	Deleted []Object          // the deleted items, if they were read; they never overrule a live object
 	Tokens  map[string]string // delta links, kept with the data; "" forgets one
 }
 
-// Apply commits a refresh that began now and brought this one page. It gives the ids whose visible value was changed by somebody
-// else, sorted: not those where an own write arrived.
+// Apply commits a refresh that began now with one page. It returns the ids whose visible value others changed, sorted; arrivals of own writes do not
+// count.
 func (c *Cache) Apply(page Page, now time.Time) (changed []string) {
 	return c.Commit(Refresh{Began: now, Pages: []Page{page}})
 }
 
-// Commit takes a whole refresh into the cache in one step, and gives the ids whose visible value was changed by somebody else,
-// sorted. An own write leaves the overlay when delta shows its value, or when this refresh began later than the write plus the
-// tenant's delay: then the tenant is right, and the id is reported if that makes a difference.
+// Commit takes a whole refresh into the cache in one step, and returns the ids whose visible value others changed, sorted. An own write leaves the
+// overlay when delta shows its value, or when this refresh began later than the write plus the tenant's delay: then the tenant is right, and the id
+// is returned if that makes a difference.
 //
-// Objects of a kind that is read for the first time are not reported: nothing was known that could have changed.
+// Objects of a kind that is read for the first time are not returned: their former values are unknown.
 func (c *Cache) Commit(r Refresh) (changed []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,9 +94,9 @@ func (c *Cache) keepTokens(r Refresh) {
 type merge struct {
 	c      *Cache
 	full   map[scoping.Kind]bool
-	fresh  map[scoping.Kind]bool // kinds read wholly for the first time
-	seen   map[string]bool       // ids of kinds read wholly that this refresh showed
-	before map[string]*Object    // visible values before somebody else changed them
+	fresh  map[scoping.Kind]bool // kinds read completely for the first time
+	seen   map[string]bool       // ids that this refresh showed, of kinds read completely
+	before map[string]*Object    // visible values before the changes by others
 }
 
 func (m *merge) page(p Page) {
@@ -111,7 +110,7 @@ func (m *merge) page(p Page) {
 
 func (m *merge) upsert(u Upsert) {
 	m.c.purge(u.ID, false)
-	anew := m.full[u.Kind] && !m.seen[u.ID] // the first of a full reading is the whole object
+	anew := m.full[u.Kind] && !m.seen[u.ID] // in a full reading the first upsert is the whole object
 	if m.full[u.Kind] {
 		m.seen[u.ID] = true
 	}
@@ -125,7 +124,7 @@ func (m *merge) upsert(u Upsert) {
 	})
 }
 
-// into applies an upsert to the object it is about, which lives.
+// into applies an upsert to a live object.
 func (u Upsert) into(o *Object) {
 	o.Deleted = false
 	for n, v := range u.Values {
@@ -150,7 +149,7 @@ func (u Upsert) into(o *Object) {
 	}
 }
 
-// withMembers gives a new sorted set; old is left as it is.
+// withMembers returns a new sorted set; old is unchanged.
 func withMembers(old, add, remove []string) []string {
 	add = slices.Compact(slices.Sorted(slices.Values(add)))
 	remove = slices.Sorted(slices.Values(remove))
@@ -195,7 +194,7 @@ func (m *merge) remove(r Removal) {
 	})
 }
 
-// deleted takes one of the deleted items. Delta is the authority on who lives: a list that is behind changes nothing there.
+// deleted takes one of the deleted items. Delta decides which objects are live: an outdated list of deleted items does not overrule it.
 func (m *merge) deleted(o Object) {
 	if n, known := m.c.byID[o.ID]; known && m.c.slots[n].base != "" {
 		b, _ := m.c.slots[n].baseObject()
@@ -213,7 +212,7 @@ func (m *merge) deleted(o Object) {
 	m.base(o.ID, func(s *slot) { s.put(encodeRecord(o), o.Members) })
 }
 
-// vanish removes what a full reading did not show.
+// vanish removes the objects that a full reading did not show.
 func (m *merge) vanish() {
 	if len(m.full) == 0 {
 		return
@@ -250,7 +249,7 @@ func (m *merge) expire(began time.Time) {
 	}
 }
 
-// base changes the base of one object, lets own writes that arrived leave the overlay, and reports what somebody else did.
+// base changes the base of one object, lets own writes that arrived leave the overlay, and reports changes by others.
 func (m *merge) base(id string, f func(*slot)) {
 	arrival := false
 	before, after := m.c.change(id, func(s *slot) {
@@ -269,14 +268,14 @@ func (m *merge) base(id string, f func(*slot)) {
 	}
 }
 
-// tenantMakes reports whether the tenant itself may give a property a value when an object is created or restored.
+// tenantMakes reports whether the tenant itself may set a property when an object is created or restored.
 func tenantMakes(k scoping.Kind, name string) bool {
 	a, known := attribute.Find(k, name)
 	return !known || !a.Is(attribute.Writable) || a.Is(attribute.Made)
 }
 
-// lost says that something that was visible is not what it was: with an own create or restore come values that the tenant makes, but what was
-// known changes only by somebody else.
+// lost reports whether a visible value changed. Values that the tenant makes arrive with an own create or restore; known values are changed only by
+// others.
 func lost(before, after *Object) bool {
 	if before == nil || after == nil || before.Deleted != after.Deleted {
 		return before != nil
@@ -288,20 +287,20 @@ func lost(before, after *Object) bool {
 	}
 	for name := range after.Values {
 		if _, had := before.Values[name]; !had && !tenantMakes(after.Kind, name) {
-			return true // somebody gave it what the create left empty, before the tenant showed the create
+			return true // set by others after the create, before the tenant showed it
 		}
 	}
 	return before.Manager != after.Manager || !slices.Equal(before.Members, after.Members)
 }
 
-// report notes a change by somebody else, with the value before the first one: an object may come in several pieces.
+// report notes a change by others, with the value before the first one: an object may come in several pages.
 func (m *merge) report(id string, before, after *Object) {
 	if _, noted := m.before[id]; !noted && !sameObject(before, after) {
 		m.before[id] = before
 	}
 }
 
-// changed gives the ids whose visible value differs from what it was, without those of a kind that was never read before.
+// changed returns the ids whose visible value differs from before, without those of a kind that was never read before.
 func (m *merge) changed() []string {
 	var ids []string
 	for id, before := range m.before {
@@ -316,7 +315,7 @@ func (m *merge) changed() []string {
 
 func (m *merge) first(o *Object) bool { return o != nil && m.fresh[o.Kind] }
 
-// sameObject compares what matters: the values of a deleted object do not, the tenant changes them as it likes.
+// sameObject compares two visible values. Those of deleted objects do not count, as the tenant changes them at will.
 func sameObject(a, b *Object) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -15,7 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Saved records have these keys: "h" the header, "o/"+id an object, "w/"+id its overlay.
+// Stored records have these keys: "h" the header, "o/"+id an object, "w/"+id its overlay.
 const (
 	headerKey = "h"
 	objectKey = "o/"
@@ -37,12 +37,13 @@ type unsaved struct {
 	headers bool
 }
 
-// Save hands every record that changed since the last finished save to put; a nil value deletes the key. Put everything in one transaction: data and delta
-// links belong together. Call done once it is committed; without that the same records come again with the next Save. One Save goes on at a time.
+// Save passes every record that changed since the last finished save to put; a nil value deletes the key. Everything belongs in one transaction, as
+// data and delta links must match. Call done once it is committed; otherwise the same records come again with the next Save. Only one Save may be in
+// progress.
 func (c *Cache) Save(put func(key string, value []byte) error) (done func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.saving; old != nil { // nobody said that it was committed
+	if old := c.saving; old != nil { // its done was not called
 		maps.Copy(c.dirty, old.ids)
 		c.headers = c.headers || old.headers
 	}
@@ -60,7 +61,7 @@ func (c *Cache) Save(put func(key string, value []byte) error) (done func(), err
 	}, nil
 }
 
-// hand gives records out in order of their keys: the header, objects, own writes.
+// hand passes records to put in order of their keys: the header, objects, own writes.
 func (c *Cache) hand(x *unsaved, put func(key string, value []byte) error) error {
 	give := func(key string, value []byte, err error) error {
 		if err == nil {
@@ -96,7 +97,7 @@ func (c *Cache) header() ([]byte, error) {
 	return json.Marshal(header{Version: recordVersion, Tokens: c.tokens, Loaded: slices.Sorted(maps.Keys(c.loaded)), UpTo: c.upTo, Purged: c.purges()})
 }
 
-// objectRecord encodes the base of one object; nil where there is none.
+// objectRecord encodes the base of one object; nil if there is none.
 func (c *Cache) objectRecord(id string) []byte {
 	n, ok := c.byID[id]
 	if !ok || c.slots[n].base == "" {
@@ -110,7 +111,7 @@ func (c *Cache) objectRecord(id string) []byte {
 	return b
 }
 
-// writeRecord encodes the own writes of one object that the tenant does not show yet; nil where there are none.
+// writeRecord encodes the own writes of one object that the tenant does not show yet; nil if there are none.
 func (c *Cache) writeRecord(id string) ([]byte, error) {
 	e := c.entryOf(id)
 	if e == nil {
@@ -119,8 +120,8 @@ func (c *Cache) writeRecord(id string) ([]byte, error) {
 	return json.Marshal(e)
 }
 
-// Load fills an empty cache with saved records, in any order. Damaged bytes and unknown versions are [ErrFormat], and the
-// cache is of no use then.
+// Load fills an empty cache with stored records, in any order. Damaged bytes and unknown versions are [ErrFormat], after which the cache must not be
+// used.
 func (c *Cache) Load(records iter.Seq2[string, []byte]) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,7 +202,7 @@ func (c *Cache) Encode(w io.Writer) error {
 	defer c.mu.RUnlock()
 	sum := crc32.NewIEEE()
 	out := bufio.NewWriter(io.MultiWriter(w, sum))
-	out.WriteString(fileMagic) // errors stay in the writer until Flush
+	out.WriteString(fileMagic) // the writer keeps errors until Flush
 	all := &unsaved{ids: map[string]bool{}, headers: true}
 	for id := range c.byID {
 		all.ids[id] = true

@@ -10,20 +10,20 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// shape is what a write of one operation has to look like. It is the one description that the gate, the tenant client and the simulation's
-// tenant share: a write that one of them makes and another refuses would be tried for ever.
+// shape is the form of writes of one operation. It is the one description that the gate, the tenant client and the simulation's tenant share: a write
+// that one of them makes and another refuses would be tried again for ever.
 type shape struct {
 	kinds     []scoping.Kind
-	fresh     bool // of an object that is not there yet: no cloud id, and a key under which a second attempt finds the first (rule J3)
-	min, max  int  // references
+	fresh     bool // the object does not exist yet: no cloud id, and a key by which a second attempt finds the result of the first (rule J3)
+	min, max  int  // number of references
 	sets      func(w Write) error
-	condition func(w Write) error // what else has to be true before it is sent
+	condition func(w Write) error // further conditions of a valid write
 }
 
-// What the tenant takes writes of: contacts only where the tenant has a door for them (rule J4), which is a capability and no matter of shape.
+// The kinds that can be written: contacts only if the tenant has a way to write them (rule J4), which is a capability and not a matter of shape.
 var (
 	written     = []scoping.Kind{scoping.User, scoping.Group, scoping.Contact}
-	restored    = []scoping.Kind{scoping.User, scoping.Group} // deleted contacts do not lie in the deleted items
+	restored    = []scoping.Kind{scoping.User, scoping.Group} // deleted contacts are not in the deleted items
 	withManager = []scoping.Kind{scoping.User, scoping.Contact}
 )
 
@@ -35,11 +35,11 @@ var shapes = map[Op]shape{
 	AddMembers:   {kinds: []scoping.Kind{scoping.Group}, min: 1, max: MaxMembers, condition: notItself},
 	RemoveMember: {kinds: []scoping.Kind{scoping.Group}, min: 1, max: 1},
 	SetManager:   {kinds: withManager, min: 1, max: 1},
-	ClearManager: {kinds: withManager}, // DELETE /users/{id}/manager/$ref names nobody
+	ClearManager: {kinds: withManager}, // DELETE /users/{id}/manager/$ref takes no reference
 	SetPassword:  {kinds: []scoping.Kind{scoping.User}, condition: withPassword},
 }
 
-// Ops lists the operations, sorted.
+// Ops returns the operations, sorted.
 func Ops() []Op {
 	var out []Op
 	for op := range shapes {
@@ -52,8 +52,8 @@ func Ops() []Op {
 // Takes reports whether an operation exists for a kind.
 func (op Op) Takes(kind scoping.Kind) bool { return slices.Contains(shapes[op].kinds, kind) }
 
-// Valid says why w can never be sent. The gate asks before the intent is written down, the tenant client before the request is made.
-// ID is not looked at: it is given to a write when it is admitted.
+// Valid returns why w can never be sent. The gate asks before the intent is recorded, the tenant client before the request is made. ID is not
+// checked: a write gets it when it is admitted.
 func (w Write) Valid() error {
 	s, known := shapes[w.Op]
 	switch {
@@ -161,7 +161,7 @@ func updates(w Write) error {
 	return securityOnly(w)
 }
 
-// clears says why an attribute cannot be taken away from what is there.
+// clears returns an error for an attribute that cannot be cleared.
 func clears(kind scoping.Kind, name string, values []string) error {
 	if len(values) == 0 && (slices.Contains(attribute.With(kind, attribute.Required), name) || name == attribute.MailEnabled || name == attribute.SecurityEnabled) {
 		return fmt.Errorf("%s of a %s cannot be cleared", name, kind)
@@ -169,7 +169,7 @@ func clears(kind scoping.Kind, name string, values []string) error {
 	return nil
 }
 
-// restores: a user may come back under another sign-in name, and that is all (https://learn.microsoft.com/graph/api/directory-deleteditems-restore).
+// restores checks that only a user's sign-in name is set (https://learn.microsoft.com/graph/api/directory-deleteditems-restore).
 func restores(w Write) error {
 	for _, name := range sortedNames(w.Set) {
 		if name != UPN || w.Kind != scoping.User || len(w.Set[name]) == 0 {
@@ -179,7 +179,7 @@ func restores(w Write) error {
 	return nil
 }
 
-// keyedByAnchor: without a key that the tenant enforces a second attempt would make a second object (rule J3).
+// keyedByAnchor requires a key that the tenant enforces: without one a second attempt would make a second object (rule J3).
 func keyedByAnchor(w Write) error {
 	anchor, err := base64.StdEncoding.DecodeString(w.Anchor)
 	switch {
@@ -193,7 +193,7 @@ func keyedByAnchor(w Write) error {
 	return nil
 }
 
-// withPassword: what a credential is of has to be known, or nothing could tell an old one from a new one.
+// withPassword requires everything by which an old credential is told from a new one.
 func withPassword(w Write) error {
 	p := w.Password
 	switch {
@@ -212,7 +212,7 @@ func notItself(w Write) error {
 	return nil
 }
 
-// CheckValue returns why an attribute of what is there cannot get these values.
+// CheckValue returns why an attribute of an existing object cannot be set to these values.
 func CheckValue(kind scoping.Kind, name string, values []string) error {
 	return Write{Op: Update, Kind: kind, CloudID: "-", Set: Values{name: values}}.Valid()
 }

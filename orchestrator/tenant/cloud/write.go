@@ -10,10 +10,9 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Op is what a write does. Each is one HTTP request, and each can be repeated without harm.
+// Op is the operation of a write. Each is one HTTP request, and may be repeated.
 type Op string
 
-// The operations.
 const (
 	Create       Op = "create"        // users and contacts by POST with the anchor; groups by upsert on uniqueName (rule J3)
 	Update       Op = "update"        // PATCH of Set
@@ -26,17 +25,17 @@ const (
 	SetPassword  Op = "set-password" // hands over the credential of a user's password
 )
 
-// MaxMembers is how many members Graph takes in one request.
+// MaxMembers is the most members that Graph takes in one request.
 const MaxMembers = 20
 
-// Write is one request to the tenant. Nothing secret of it is ever written down: the password of a new user is made when it is sent, and a credential is lent to
-// whoever sends it (rule X4).
+// Write is one request to the tenant. Its secrets are never stored: the password of a new user is made when it is sent, and a credential is lent to
+// the sender (rule X4).
 type Write struct {
 	ID      string       `json:"id"` // of the intent, unique in the log
 	Op      Op           `json:"op"`
 	Kind    scoping.Kind `json:"kind"`
 	CloudID string       `json:"cloudId,omitempty"` // absent for Create
-	Anchor  string       `json:"anchor,omitempty"`  // for Create and for taking over: base64
+	Anchor  string       `json:"anchor,omitempty"`  // for Create and joins: base64
 	Key     string       `json:"key,omitempty"`     // groups: uniqueName
 	Set     Values       `json:"set,omitempty"`     // no values: clear
 	Refs    []string     `json:"refs,omitempty"`    // cloud ids
@@ -44,20 +43,20 @@ type Write struct {
 	Password *Password `json:"password,omitempty"` // of SetPassword
 }
 
-// Password is what SetPassword writes, and under which number: the tenant refuses one that comes after one with a higher number of the same log, so that a
-// request that is late changes nothing.
+// Password is what SetPassword writes, with its number: the tenant refuses a password after one with a higher number of the same log, so that a late
+// request changes nothing.
 type Password struct {
-	Stamp      string `json:"stamp"`   // credential.Stamp.Text of the change that the credential is of
+	Stamp      string `json:"stamp"`   // credential.Stamp.Text of the change
 	Changed    int64  `json:"changed"` // when it was changed, Unix seconds
 	MustChange bool   `json:"mustChange,omitempty"`
 	By         string `json:"by"`  // the engine
-	Log        string `json:"log"` // of which installation the number is
-	// Number is that of the intent in the log; nobody knows it before the intent is written.
+	Log        string `json:"log"` // the installation that numbers it
+	// Number is that of the intent in the log, and unknown before the intent is recorded.
 	Number     uint64        `json:"-"`
-	Credential *secret.Value `json:"-"` // wiped by whoever proposed it; nil once that is done
+	Credential *secret.Value `json:"-"` // wiped by the proposer; nil after that
 }
 
-// UniqueNameOf gives the key under which Tandem creates the group with this anchor (rule J3).
+// UniqueNameOf returns the key under which Tandem creates the group with an anchor (rule J3).
 func UniqueNameOf(anchor []byte) string {
 	const hexDigits = "0123456789abcdef"
 	b := []byte("tandem-")
@@ -67,15 +66,15 @@ func UniqueNameOf(anchor []byte) string {
 	return string(b)
 }
 
-// AnchorOf returns the anchor of which a group's unique name was made; false: it is not one of Tandem's.
+// AnchorOf returns the anchor that a group's unique name was made of; false: it is not one of Tandem's.
 func AnchorOf(uniqueName string) ([]byte, bool) {
 	digits, ours := strings.CutPrefix(uniqueName, "tandem-")
 	anchor, err := hex.DecodeString(digits)
 	return anchor, ours && err == nil && len(anchor) > 0
 }
 
-// Shows says whether o, as just read from the tenant, shows the effect of w: the way in which a doubt ends (rule P6). A nil o
-// is an object that was not found, alive or deleted.
+// Shows reports whether an object that was just read from the tenant shows the effect of w, which ends a doubt (rule P6). A nil o was found neither
+// live nor deleted.
 func (w Write) Shows(o *Object) bool {
 	if o == nil {
 		return false
@@ -106,19 +105,18 @@ func (w Write) Shows(o *Object) bool {
 	return true
 }
 
-// Status is how one physical attempt of a write ended.
+// Status is the result of one physical attempt of a write.
 type Status uint8
 
-// The statuses.
 const (
 	Done      Status = iota + 1
 	Rejected         // the tenant answered and did nothing
-	Throttled        // 429 or 503 with certainty that nothing was done; RetryAfter says when to try again
-	NotSent          // it never left: no connection, no token
-	InDoubt          // it may have left and no answer came (rule P6)
+	Throttled        // 429 or 503, certainly without effect; RetryAfter is when to try again
+	NotSent          // it did not leave this host: no connection, no token
+	InDoubt          // it may have left, and no answer came (rule P6)
 )
 
-// String names the status.
+// String returns the status's name.
 func (s Status) String() string {
 	return [...]string{"?", "done", "rejected", "throttled", "not-sent", "in-doubt"}[s]
 }
@@ -126,20 +124,20 @@ func (s Status) String() string {
 // Result is the answer to one attempt of one write.
 type Result struct {
 	Status     Status        `json:"status"`
-	CloudID    string        `json:"cloudId,omitempty"` // of what was created or found to exist
+	CloudID    string        `json:"cloudId,omitempty"` // of the created or existing object
 	HTTP       int           `json:"http,omitempty"`
 	Code       string        `json:"code,omitempty"` // Graph's error code
 	Message    string        `json:"message,omitempty"`
 	RequestID  string        `json:"requestId,omitempty"`
-	Conflict   bool          `json:"conflict,omitempty"`  // another object holds the UPN, anchor or nickname
+	Conflict   bool          `json:"conflict,omitempty"`  // another object has the UPN, anchor or nickname
 	Missing    bool          `json:"missing,omitempty"`   // the object of the write does not exist
-	Attribute  string        `json:"attribute,omitempty"` // that the tenant blames, if it says
-	End        string        `json:"end,omitempty"`       // of Refs that the tenant blames, if it says: its cloud id
+	Attribute  string        `json:"attribute,omitempty"` // the attribute that the tenant names, if any
+	End        string        `json:"end,omitempty"`       // the one of Refs that the tenant names, if any: its cloud id
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 }
 
-// Key says how to find objects directly in the tenant: exactly one of ID, Anchor, UniqueName and UPN is set. Deleted looks in the
-// deleted items instead of among the living.
+// Key selects objects to be read directly from the tenant: exactly one of ID, Anchor, UniqueName and UPN is set. Deleted selects among the deleted
+// items instead of the live objects.
 type Key struct {
 	Kind       scoping.Kind
 	ID         string
@@ -149,15 +147,15 @@ type Key struct {
 	Deleted    bool
 }
 
-// Codes that Result.Code has instead of Graph's own where somebody acts upon them; every other code is Graph's.
+// Codes that Tandem acts upon, in place of Graph's own in Result.Code; every other code is Graph's.
 const (
-	// CodeImpossible: the write can never be sent (an attribute that Graph does not take, a malformed write).
+	// CodeImpossible means that the write can never be sent (an attribute that Graph does not take, a malformed write).
 	CodeImpossible = "impossible"
-	// CodeAlreadyMember: at least one of the members is one already, and none was added: Graph adds all or nothing.
+	// CodeAlreadyMember means that at least one of the members is one already, and none was added: Graph adds all or nothing.
 	CodeAlreadyMember = "already-member"
-	// CodeReferenceMissing: a member or manager is not there, or the object itself is too new to take it (lag).
+	// CodeReferenceMissing means that a member or manager does not exist, or the object itself is too new to take it (lag).
 	CodeReferenceMissing = "reference-missing"
-	// CodeConflict: another object holds a value that is unique. ":" and the property follow if Graph names it, and CloudID is the
-	// holder's if it was found.
+	// CodeConflict means that another object has a unique value. ":" and the property follow if Graph names it, and CloudID is that object's if it
+	// was found.
 	CodeConflict = "conflict"
 )

@@ -41,7 +41,7 @@ type waitFor struct {
 	soon   bool // it may pass by itself
 }
 
-// actRestore gives attributes that the target wrote and the earlier engine does not manage their value from before the wave, where they still have
+// actRestore restores, for attributes that the target wrote and the earlier engine does not manage, the value from before the wave, where they have
 // one that the wave wrote (invariant 4). It is over when every line of the account has an end.
 func (d *Driver) actRestore(ctx context.Context, w wave.Wave) (wave.Evidence, error) {
 	if err := d.o.Run.Prepare(ctx); err != nil {
@@ -272,7 +272,7 @@ func (a *account) line(id scoping.ObjectID, attr string, how ledger.Return, valu
 	a.lines = append(a.lines, ledger.Restoration{Object: id, Attribute: attr, Outcome: how, Value: value, Reason: why})
 }
 
-// all gives every value of an object's feature the same end.
+// all adds the same end for every value of an object's feature.
 func (a *account) all(k ledger.Key, how ledger.Return, why string) {
 	t := a.wrote[k.Object]
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
