@@ -199,6 +199,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
 		seen := map[scoping.ObjectID]bool{}
+		ends := map[string]bool{}
 		for _, e := range slices.Backward(events) { // the last change of an object counts
 			if seen[e.Object] {
 				continue
@@ -208,13 +209,14 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 			if row == nil {
 				continue
 			}
-			if e.Type == census.Returned {
-				forget = append(forget, h.holders(s, row)...)
+			if row.CloudID != "" && (e.Type == census.Returned || e.Type == census.Deleted && row.Cloud != 0) {
+				ends[row.CloudID] = true
 			}
 			if e.Type != census.Deleted {
 				rs = append(rs, h.conclude(s, auth, row)...)
 			}
 		}
+		forget = h.holders(s, ends)
 	})
 	slices.SortFunc(rs, func(a, b ledger.Record) int { return a.Object.Compare(*b.Object) })
 	if err := h.gate.Record(ctx, rs...); err != nil {
@@ -238,16 +240,16 @@ func (h *Host) conclude(s *ledger.State, auth gate.Authority, row *ledger.Row) [
 	return rs
 }
 
-// holders returns the references that still name an object that came back: the tenant's groups and reports kept it while it was deleted, and the
-// directory's may not have.
-func (h *Host) holders(s *ledger.State, row *ledger.Row) []ledger.Key {
-	if row == nil || row.CloudID == "" {
+// holders returns the references that name one of some objects of the tenant, so that who has them is asked: of what came back in the directory its groups and reports kept it while it was
+// deleted, and the directory may not; what the tenant feeds stays there when its account is deleted, and nothing in the tenant ends what refers to it [a group lost a member by the account's
+// delete, which no directory tells of the group: until a full run it kept the member in the tenant].
+func (h *Host) holders(s *ledger.State, ends map[string]bool) (out []ledger.Key) {
+	if len(ends) == 0 {
 		return nil
 	}
-	var out []ledger.Key
 	for _, id := range s.Objects() {
-		r := s.Rows.Get(id)
-		if o, ok := h.Cloud(r); ok && (o.HasMember(row.CloudID) || o.Manager == row.CloudID) {
+		o, ok := h.Cloud(s.Rows.Get(id))
+		if ok && (ends[o.Manager] || slices.ContainsFunc(o.Members, func(m string) bool { return ends[m] })) {
 			out = append(out, ledger.Key{Object: id, Feature: scoping.References})
 		}
 	}

@@ -122,10 +122,11 @@ func (s *State) foldDelivery(seq uint64, r Record) error {
 	return nil
 }
 
-// knows ends the doubts about an object's password: it was set since.
+// knows ends the doubts about an object's password: it was set since. Of a write for an object of the tenant it says nothing [an account whose enabling was in doubt got a password: the enabling
+// counted as known, was sent again, and the first one arrived after security had disabled the account].
 func (s *State) knows(o scoping.ObjectID, by string) {
 	for id, x := range s.Deliveries {
-		if x.Object == o && id != by && x.InDoubt() {
+		if x.Object == o && id != by && x.Provisioned == nil && x.InDoubt() {
 			known := *x
 			known.Known = true
 			s.Deliveries[id] = &known

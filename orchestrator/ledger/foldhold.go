@@ -122,11 +122,8 @@ func (s *State) lies(e HeldEntry, kind scoping.Kind, scope scoping.Scope) bool {
 // forgetHolds drops old sets that wait for no answer.
 func (s *State) forgetHolds(at int64) {
 	for _, h := range s.SortedHolds() {
-		switch h.Now(at) {
-		case HoldDone, HoldExpired, HoldVoid:
-			if max(h.At, h.AnsweredAt) < at-holdMemory.Milliseconds() {
-				delete(s.Holds, h.ID)
-			}
+		if h.Over(at) && max(h.At, h.AnsweredAt) < at-holdMemory.Milliseconds() {
+			delete(s.Holds, h.ID)
 		}
 	}
 }

@@ -128,6 +128,12 @@ func (h *Hold) Now(now int64) HoldState {
 	return HoldApproved
 }
 
+// Over reports whether nothing that a person said about the set counts any more at a time (Unix ms): who is owed the same is asked again.
+func (h *Hold) Over(now int64) bool {
+	s := h.Now(now)
+	return s == HoldDone || s == HoldExpired || s == HoldVoid
+}
+
 // fresh reports whether an approval still counts. After a large step back of the clock its age is unknown, so it does not.
 func (h *Hold) fresh(now int64) bool {
 	age := time.Duration(now-h.AnsweredAt) * time.Millisecond

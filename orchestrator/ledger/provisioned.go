@@ -67,6 +67,7 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 		}
 	}
 	if row := s.Rows.change(id); row != nil {
+		row.unpark(x)
 		row.Wrote = r.Moment()
 		if result != nil && result.DN != "" {
 			row.Name = result.DN
@@ -116,6 +117,22 @@ func (s *State) switched(id scoping.ObjectID, x Delivered) {
 	l := *row.Features[x.Feature]
 	l.Attrs = []string{map[bool]string{true: Disabled, false: Enabled}[d.To]}
 	row.Features[x.Feature] = &l
+}
+
+// unpark ends that a row is parked: of what left nothing but its disabling and its delete are written, so that any other write is of what came back, and its engine is the one that sees it off
+// again [an account came back, was enabled, and waited for a person about its name: a new hire with the same number was offered it as a leaver's; and when it left once more, it was parked
+// already, and stayed enabled].
+func (r *Row) unpark(x Delivered) {
+	p := x.Provisioned
+	if r.State != ParkedRow || p.Op == provision.Delete || p.Disabled != nil && p.Disabled.To {
+		return
+	}
+	r.State = Live
+	if l := r.Features[x.Feature]; l != nil {
+		last := *l
+		last.Engine, last.Epoch = x.Engine, x.Epoch
+		r.Features[x.Feature] = &last
+	}
 }
 
 // touchCloud records the last writer before the feature is settled.

@@ -30,6 +30,9 @@ func (c Case) arrive() Verdict {
 	if v, found := c.person(); found {
 		return v
 	}
+	if c.Rival != "" && c.Without.LooksForPersons() {
+		return refused(engine.Failed, CodeLinked, "%s of the tenant is the same person by %s, and gets an account now", c.Rival, strings.Join(c.Assignment.MatchOr(), " or "))
+	}
 	if v, found := c.alike(); found {
 		return v
 	}

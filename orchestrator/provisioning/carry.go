@@ -166,7 +166,7 @@ func (r *run) keepHeld(ctx context.Context) error {
 			h.Name()
 			r.report.Held = append(r.report.Held, h)
 			has[b] = true
-			if led.Holds[h.ID] == nil {
+			if old := led.Holds[h.ID]; old == nil || old.Over(now) { // an approval that nobody used in time is asked for again
 				rs = append(rs, r.holds(h))
 			}
 		}

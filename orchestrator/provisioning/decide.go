@@ -82,6 +82,7 @@ type Case struct {
 	Below    func(scoping.GUID) bool        // an object that was found lies below the container
 	Owned    func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; "": none
 	Parted   func(scoping.GUID) bool        // … whose person left: it can be another one of the same person
+	Rival    string                         // another object of the tenant that is the same person, and gets an account now; "": there is none
 	Free     func(attribute, v string) bool // nobody in the domain has the value, and nobody is about to get it
 
 	Roots     []scoping.GUID // containers of the engine's other assignments, from which it may come

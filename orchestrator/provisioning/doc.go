@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/directory"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -68,6 +69,20 @@ type Options struct {
 type Desk struct {
 	o       Options
 	answers answers
+}
+
+// NewestReading returns the highest number of a reading that an agreement names: a census that lost its index has to count on from there, or what it reads anew would pass for older than the
+// agreement.
+func (d *Desk) NewestReading() (n uint64) {
+	d.o.Gate.Read(func(led *ledger.State) {
+		for _, o := range led.CloudRows() {
+			row := led.Rows.Get(o)
+			if l := row.Features[scoping.ProvisioningOf(row.Kind)]; l != nil {
+				n = max(n, l.Version)
+			}
+		}
+	})
+	return n
 }
 
 // New makes a desk.

@@ -119,7 +119,7 @@ func (r *run) askIfGone(d ledger.Delivered, err error) {
 func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, x reread) error {
 	w := d.Provisioned
 	for _, f := range x.found {
-		if r.shows(d, f) {
+		if r.shows(d, f) && (x.over || provesItself(w.Op)) {
 			return r.o.Gate.ByController(ctx, d.ID, engine.DeliveryOK, "its controller shows it", &provision.Result{Object: f.Object, DN: f.DN, Invocation: x.at.invocation, USN: f.USN})
 		}
 	}
@@ -132,6 +132,10 @@ func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, x reread) error 
 	}
 	return r.o.Gate.ByController(ctx, d.ID, ledger.CodeNotThere, "its controller does not show it, and it cannot arrive any more", nil)
 }
+
+// provesItself reports whether what a controller shows of a write is its own doing, so that it cannot arrive any more. Anybody may have written the values of others [an enabling was still on its
+// way, an administrator enabled the account by hand, security disabled it again: an enabling that counted as done arrived then, over security's].
+func provesItself(op provision.Op) bool { return op == provision.Add || op == provision.Delete }
 
 // shows reports whether a write was done, as far as an object that was found tells.
 func (r *run) shows(d ledger.Delivered, f provision.Found) bool {

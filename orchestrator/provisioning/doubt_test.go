@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/provisioning"
+	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -257,5 +258,60 @@ func TestWhatTheDirectoryRefusesIsNotTriedInEachRun(t *testing.T) {
 	w.desk.Retry()
 	if w.rest(); !slices.Equal(w.one1(1).values["department"], []string{"b"}) {
 		t.Error("it is not tried again when a person asks")
+	}
+}
+
+// An enabling that is still on its way does not count as done because somebody else enabled the account: it would arrive over security's disabling.
+func TestADoubtAboutEnablingIsNotEndedByOthers(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.onEnabling = delayed
+	for n := 0; w.onEnabling != none; n++ {
+		if _, err := w.run(); err != nil || n > 5 {
+			t.Fatalf("it is not enabled: %v", err)
+		}
+	}
+	e := w.one1(1)
+	w.touch(e, func(e *entry) { e.off = false })
+	w.rest()
+	if n := len(w.led.DoubtfulDeliveries()); n != 1 {
+		t.Fatalf("%d doubts", n)
+	}
+	w.now = w.now.Add(time.Hour)
+	if w.rest(); len(w.led.DoubtfulDeliveries()) != 0 || e.off {
+		t.Errorf("%d doubts, disabled %t", len(w.led.DoubtfulDeliveries()), e.off)
+	}
+}
+
+// A password that is set meanwhile says nothing of an enabling in doubt.
+func TestAPasswordEndsNoDoubtOfAnEnabling(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.onEnabling = delayed
+	for n := 0; w.onEnabling != none; n++ {
+		if _, err := w.run(); err != nil || n > 5 {
+			t.Fatalf("it is not enabled: %v", err)
+		}
+	}
+	d := w.led.DoubtfulDeliveries()[0]
+	set := func(step ledger.Step, code string) ledger.Record {
+		return ledger.Record{V: ledger.Version, Type: ledger.DeliveryType, At: w.now.UnixMilli(), Engine: "connect", Object: &d.Object, Kind: scoping.User, Feature: scoping.PasswordWriteback, Op: "reset", Code: code,
+			Delivery: &ledger.Delivery{ID: "password", Step: step, Until: d.Until}}
+	}
+	if err := w.gate.Record(t.Context(), set(ledger.Permitted, ""), set(ledger.Ended, engine.DeliveryOK)); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.led.DoubtfulDeliveries()) != 1 {
+		t.Error("the doubt ended")
+	}
+}
+
+// A census that lost its index counts on from where agreements were made.
+func TestReadingsGoOnAfterTheNewestAgreement(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.rest()
+	if n := w.desk.NewestReading(); n == 0 || n > w.reading {
+		t.Errorf("%d of %d", n, w.reading)
 	}
 }

@@ -21,6 +21,8 @@ type seen struct {
 	domain string // DNS name of the directory's domain
 	found  map[provision.Term][]provision.Found
 	given  map[provision.Term]scoping.ObjectID
+	// persons are the values of attributes by which persons are told apart, of those who get an account in this round.
+	persons map[provision.Term]scoping.ObjectID
 }
 
 // term is a value that is looked for, whatever its case.
@@ -43,7 +45,7 @@ func (x *seen) names(attribute, value string) []provision.Term {
 
 // look asks the controller for everything that decides about subjects: who has their links, who they may be, who has their names.
 func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature, at controller, begin engine.MapBegin, subjects []*subject) (*seen, error) {
-	x := &seen{domain: at.domain, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}}
+	x := &seen{domain: at.domain, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}, persons: map[provision.Term]scoping.ObjectID{}}
 	asked := map[provision.Term]bool{}
 	var terms []provision.Term
 	ask := func(attribute, value string) {
@@ -164,7 +166,7 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	for _, o := range others {
 		below[o.Object] = !r.strays(a, o.Object)
 		if row := led.Rows.Get(scoping.ObjectID{Directory: a.Directory, GUID: o.Object}); row != nil {
-			owned[o.Object], parted[o.Object] = row.CloudID, row.Cloud != 0 && row.State == ledger.ParkedRow
+			owned[o.Object], parted[o.Object] = row.CloudID, row.Cloud != 0 && row.State == ledger.ParkedRow && !r.takes(row.CloudID)
 		}
 	}
 	if c.Found != nil && c.Kind == scoping.Group {
@@ -198,6 +200,9 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 		}
 		return !taken[term(attribute, v)]
 	}
+	if s.row == nil && s.mapping != nil {
+		c.Rival = r.rival(led, a, s, x)
+	}
 	answers := map[string]ledger.HoldState{}
 	now := r.o.Clock.Now().UnixMilli()
 	c.FirstLeft = !led.Disabling[a.Name]
@@ -209,6 +214,30 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 		}
 	}
 	c.Answered = func(g ledger.Grave) ledger.HoldState { return answers[g.Digest()] }
+}
+
+// takes reports whether an assignment takes an object of the tenant now: the account of one who came back and is not settled yet is nobody else's.
+func (r *run) takes(cloudID string) bool {
+	id, err := scoping.Cloud(cloudID)
+	return err == nil && r.by[id] != nil
+}
+
+// rival returns another object of the tenant that is the same person by an attribute of the assignment, and gets an account in this round or by a write that has no end yet: no controller shows
+// that account yet.
+func (r *run) rival(led *ledger.State, a scoping.Assignment, s *subject, x *seen) string {
+	for _, by := range a.MatchOr() {
+		v := first(s.mapping.Desired[by].Text)
+		if v == "" {
+			continue
+		}
+		if other, given := x.persons[term(by, v)]; given && other != s.id {
+			return CloudID(other)
+		}
+		if other := led.Reserved(a.Directory, by, v); other != "" && other != CloudID(s.id) {
+			return other
+		}
+	}
+	return ""
 }
 
 // strays reports whether an object lies outside an assignment's container, as the census sees it. What it does not see yet lies outside, too: whatever depends on that is asked again.

@@ -418,7 +418,7 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 		c := r.caseOf(ctx, a, f, s, seen)
 		owed = append(owed, decided{s, c, Decide(c)})
 		if w := owed[len(owed)-1].v.Write; w != nil {
-			seen.reserve(s.id, w)
+			seen.reserve(c, w)
 		}
 		if r.foreseen != nil {
 			r.foreseen[s.id] = r.foresee(c)

@@ -3,10 +3,12 @@ package provisioning_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/plugins/engine"
+	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -248,5 +250,64 @@ func TestSomebodyWhoIsHiredAgainGetsTheOldAccount(t *testing.T) {
 	r = w.rest()
 	if e := w.one1(3); e != old || e.off || len(w.accountsOf(1)) != 0 {
 		t.Errorf("%+v %+v", e, r)
+	}
+}
+
+// Whatever came back and leaves again before it was agreed about is seen off like any other: the write that enabled it ended that it counts as seen off.
+func TestWhatComesBackAndLeavesAgainAtOnceIsDisabled(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	w.members[1] = false
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.rest()
+	w.members[1], w.dies = true, 2
+	_, _ = w.run() // it ends when the enabling is written down
+	if w.one1(1).off {
+		t.Fatal("what came back is disabled")
+	}
+	w.members[1] = false
+	if w.rest(); !w.one1(1).off {
+		t.Error("what left again stays enabled")
+	}
+}
+
+// An account is a leaver's as long as no assignment takes its object of the tenant, whatever waits about it.
+func TestTheAccountOfWhatCameBackIsOfferedToNobodyElse(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	w.members[1] = false
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.rest()
+	w.members[1] = true
+	w.hire(3).employee = 1
+	r := w.rest()
+	if len(r.Held) != 0 || w.told(3) != provisioning.CodeLinked || w.one1(1).off || len(w.accountsOf(3)) != 0 {
+		t.Errorf("%+v, told %q", r, w.told(3))
+	}
+}
+
+// What a person approved and nobody did in time is asked again, under the same name.
+func TestAnApprovalThatExpiredIsAskedForAgain(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.native(50, map[string][]string{"employeeID": {"1"}})
+	w.hire(1)
+	id := w.rest().Held[0].ID
+	w.refuses = provision.NoRights
+	w.answer(id, "approve")
+	w.rest()
+	w.now = w.now.Add(25 * time.Hour)
+	w.rest()
+	if h := w.led.Holds[id]; h == nil || h.State != ledger.HoldOpen {
+		t.Fatalf("%+v", h)
+	}
+	w.refuses = ""
+	w.answer(id, "approve")
+	w.desk.Retry()
+	if w.rest(); len(w.accountsOf(1)) != 1 {
+		t.Error("it is not joined")
 	}
 }

@@ -90,8 +90,16 @@ func (r *run) after(ctx context.Context, f scoping.Feature, all []*sending) (sen
 	return sent, nil
 }
 
-// reserve keeps the names that a write chose from others of the same round.
-func (x *seen) reserve(id scoping.ObjectID, w *ledger.Provisioned) {
+// reserve keeps the names that a write chose from others of the same round, and the person that it is about from whoever is the same one.
+func (x *seen) reserve(c Case, w *ledger.Provisioned) {
+	id := c.Object
+	if w.Op == provision.Add || w.Op == provision.Join {
+		for _, by := range c.Assignment.MatchOr() {
+			if v := first(c.Mapping.Desired[by].Text); v != "" {
+				x.persons[term(by, v)] = id
+			}
+		}
+	}
 	for _, s := range w.Set {
 		for _, name := range w.Unique {
 			if name == s.Attribute {

@@ -3,8 +3,10 @@ package provisioning_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -144,5 +146,30 @@ func TestRulesThatRenameEverybodyWaitForAPerson(t *testing.T) {
 		if e := w.one1(n + 1); !strings.HasPrefix(e.cn, w.people[n+1].name) {
 			t.Fatalf("%+v", e)
 		}
+	}
+}
+
+// Two objects of the tenant that are one person get one account, also where no controller shows the first one's yet.
+func TestTwoObjectsOfOnePersonGetOneAccount(t *testing.T) {
+	for name, how := range map[string]fault{"in one round": none, "while the first is in doubt": delayed} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, "")
+			w.hire(1)
+			w.hire(2).employee = 1
+			w.lose(how)
+			if _, err := w.run(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.run(); err != nil {
+				t.Fatal(err)
+			}
+			for _, arrives := range w.late {
+				arrives()
+			}
+			w.now = w.now.Add(time.Hour)
+			if w.rest(); len(w.accountsOf(1)) != 1 || len(w.accountsOf(2)) != 0 || w.told(2) != provisioning.CodeLinked {
+				t.Errorf("%d and %d accounts, told %q", len(w.accountsOf(1)), len(w.accountsOf(2)), w.told(2))
+			}
+		})
 	}
 }
