@@ -3,6 +3,7 @@ package gate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -150,10 +151,34 @@ func (g *Gate) delivered(id string) (ledger.Delivered, bool) {
 
 // Delivered makes the end of a permitted delivery durable, after which it is no longer in flight. Without an answer it is in doubt.
 func (g *Gate) Delivered(ctx context.Context, d Delivery, r engine.DeliveryResult) error {
+	kept := g.forgetHolders(ctx, d, r.Code)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.flying, d.ID)
-	return g.ended(ctx, d, r)
+	return errors.Join(g.ended(ctx, d, r), kept)
+}
+
+// forgetHolders drops, before a leaver's account is linked with another object of the tenant, the claims of the groups and reports that have the former one: they agreed about that, and nothing that
+// changes in directory or tenant says that the account is another's now [a group kept the leaver, and never got who has its account]. It comes before the record of the link, so that a crash
+// between them has engines asked in vain at worst.
+func (g *Gate) forgetHolders(ctx context.Context, d Delivery, code string) error {
+	if d.Provisioned == nil || d.Provisioned.Op != provision.Join || code != engine.DeliveryOK {
+		return nil
+	}
+	g.mu.Lock()
+	var keys []ledger.Key
+	if row := g.o.Ledger.Rows.Get(d.Object); row != nil && row.CloudID != "" && row.CloudID != d.CloudID {
+		for id, holder := range g.o.Ledger.Rows.All() {
+			if o, there := g.o.Cache.Get(holder.CloudID); there && (o.Manager == row.CloudID || o.HasMember(row.CloudID)) {
+				keys = append(keys, ledger.Key{Object: id, Feature: scoping.References})
+			}
+		}
+	}
+	g.mu.Unlock()
+	if len(keys) == 0 {
+		return nil
+	}
+	return g.Forget(ctx, keys)
 }
 
 // ended records the end of a delivery. g.mu is held.
@@ -279,13 +304,16 @@ func (g *Gate) provisions(c *PermitCase, d Delivery) {
 // ByController makes durable how a write in doubt ended, as its controller shows it.
 func (g *Gate) ByController(ctx context.Context, id, code, reason string, r *provision.Result) error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	x, known := g.o.Ledger.Delivery(id)
+	g.mu.Unlock()
 	if !known || x.Provisioned == nil {
 		return nil
 	}
 	d := Delivery{ID: x.ID, Engine: x.Engine, Object: x.Object, Op: x.Op, By: x.By, CloudID: x.CloudID, Feature: x.Feature, Kind: x.Kind, Provisioned: x.Provisioned}
-	return g.ended(ctx, d, engine.DeliveryResult{Code: code, Reason: reason, Provision: r})
+	kept := g.forgetHolders(ctx, d, code)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return errors.Join(g.ended(ctx, d, engine.DeliveryResult{Code: code, Reason: reason, Provision: r}), kept)
 }
 
 // recoverDeliveries returns the records that put permits of an earlier process without an end in doubt. g.mu is held.

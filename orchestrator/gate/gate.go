@@ -335,10 +335,17 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 }
 
 // shown returns a link that an object shows to an object of this tenant that no directory feeds: evidence that it was made of that. Microsoft's
-// engines write such values for objects that a directory feeds, and those of other tenants mean nothing here. g.mu is held.
+// engines write such values for objects that a directory feeds, and those of other tenants mean nothing here.
+// The name under which the other direction makes objects counts like a link [an account whose add had no answer was moved away and lost its link: it
+// was made in the tenant a second time]. g.mu is held.
 func (g *Gate) shown(s Sight) string {
-	for _, v := range s.Links {
-		_, id, _ := strings.Cut(v, "_")
+	rdn, _, _ := strings.Cut(s.Name, ",")
+	_, name, _ := strings.Cut(rdn, "=")
+	for _, v := range append([]string{name}, s.Links...) {
+		kind, id, _ := strings.Cut(v, "_")
+		if kind != "User" && kind != "Group" {
+			continue
+		}
 		id = strings.ToLower(id)
 		o, known := g.o.Cache.Get(id)
 		row, linked := g.o.Ledger.ByCloud(id)

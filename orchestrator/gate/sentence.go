@@ -93,7 +93,7 @@ func (c Code) Sentence() string { return sentences[c] }
 
 // waitsForPerson are the findings about one object that stay until directory or tenant change. Held sets are not among them, since each run makes
 // them anew, nor conflicts between two objects, since they may end by the other one: those are asked for again.
-var waitsForPerson = map[Code]bool{CodeDeletedByOthers: true, CodeVanished: true, CodeUnclaimed: true, CodeAnchorChanged: true, CodeAnchorInvalid: true}
+var waitsForPerson = map[Code]bool{CodeDeletedByOthers: true, CodeVanished: true, CodeUnclaimed: true, CodeAnchorChanged: true, CodeAnchorInvalid: true, CodeCloudMasteredQ: true}
 
 // WaitsForPerson reports whether an object with this last answer is asked for again only after a change of directory or tenant.
 func (c Code) WaitsForPerson() bool { return waitsForPerson[c] }

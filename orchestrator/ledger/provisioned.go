@@ -135,12 +135,18 @@ func (r *Row) unpark(x Delivered) {
 	}
 }
 
-// touchCloud records the last writer before the feature is settled.
+// touchCloud records the last writer before the feature is settled. What was agreed about a leaver's account stays: an account that somebody else
+// disabled before its user left is not enabled for the next one.
 func (s *State) touchCloud(row *Row, x Delivered) {
-	if l := row.Features[x.Feature]; l != nil && l.Engine == x.Engine {
+	l := row.Features[x.Feature]
+	if l != nil && l.Engine == x.Engine {
 		return
 	}
-	row.Features[x.Feature] = &Last{Engine: x.Engine, Epoch: x.Epoch, Place: x.Provisioned.Container}
+	now := &Last{Engine: x.Engine, Epoch: x.Epoch, Place: x.Provisioned.Container}
+	if l != nil {
+		now.Hash, now.Attrs, now.Version = l.Hash, l.Attrs, l.Version
+	}
+	row.Features[x.Feature] = now
 }
 
 // Provisioning returns the writes for an object of the tenant without a known end, in order of their ids.

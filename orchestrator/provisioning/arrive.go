@@ -100,14 +100,14 @@ func (c Case) person() (Verdict, bool) {
 				return refused(engine.Failed, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, by, p.Protected), true
 			case !p.Deleted && !c.Below(p.Object) && (c.Owned(p.Object) == "" || c.Parted(p.Object)):
 				return refused(engine.Held, CodeJoinOutside, "%s has the same %s, and lies outside the container: move it there, and it is asked whether it is joined; nothing is made beside it", p.DN, by), true
-			case c.Owned(p.Object) != "" && c.Parted(p.Object):
-				return c.ask(CodeRelink, p.Found, "%s has the same %s, and is of somebody who left: %s of the tenant", p.DN, by, c.Owned(p.Object)), true
-			case c.Owned(p.Object) != "":
+			case c.Owned(p.Object) != "" && !c.Parted(p.Object):
 				return refused(engine.Failed, CodeLinked, "%s has the same %s, and belongs to %s of the tenant", p.DN, by, c.Owned(p.Object)), true
 			case p.Deleted && c.Answered(c.question(CodeJoin, p.Found)) == ledger.HoldApproved:
 				continue // a person said that it is to be made anew
 			case p.Deleted:
 				return c.ask(CodeJoin, p.Found, "%s has the same %s, and is deleted: restore it, or approve that a new account is made", p.DN, by), true
+			case c.Owned(p.Object) != "":
+				return c.ask(CodeRelink, p.Found, "%s has the same %s, and is of somebody who left: %s of the tenant", p.DN, by, c.Owned(p.Object)), true
 			}
 			return c.ask(CodeJoin, p.Found, "%s has the same %s", p.DN, by), true
 		}

@@ -345,12 +345,7 @@ func (c Case) references(v Verdict) Verdict {
 		if !told {
 			continue
 		}
-		var is []scoping.GUID
-		for _, t := range value(*c.Found, name) {
-			if g, err := scoping.ParseGUID(t); err == nil {
-				is = append(is, g)
-			}
-		}
+		is := referred(*c.Found, name)
 		r := provision.Ref{Attribute: name, Add: without(want, is), Remove: without(is, want)}
 		if name == "member" {
 			r.Remove = slices.DeleteFunc(r.Remove, func(g scoping.GUID) bool { return !c.Known(g) }) // others put in who is none of the tenant's
@@ -371,6 +366,16 @@ func (c Case) references(v Verdict) Verdict {
 		return out
 	}
 	return v
+}
+
+// referred returns the objects that a reference of what was found names.
+func referred(f provision.Found, name string) (out []scoping.GUID) {
+	for _, t := range value(f, name) {
+		if g, err := scoping.ParseGUID(t); err == nil {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // weigh says of a modification what thresholds count it as.
@@ -408,16 +413,19 @@ func (c Case) grave(v Verdict, class ledger.Class, op string, changes []ledger.C
 func (c Case) leave() Verdict {
 	done := Verdict{Outcome: engine.Unchanged, Settles: true, Parks: true}
 	disables := c.Kind == scoping.User && c.Leaving != scoping.Keep && !disabled(*c.Found)
+	ends := c.Why == Purged && c.Leaving != scoping.Keep || c.Leaving == scoping.Remove
 	switch {
 	case disables:
 		return c.disable()
 	case c.Kind == scoping.User && c.Leaving != scoping.Keep && c.Fresh && c.switched(ledger.Enabled): // parked, nobody would disable it
 		return refused(engine.Deferred, gate.CodeNotSeen, "it was enabled a while ago and is shown disabled: somebody disabled it, or this controller does not have our write yet")
-	case c.Why == Purged && c.Leaving != scoping.Keep && c.Purge.Code != "":
-		return refused(engine.Deferred, c.Purge.Code, "%s", c.Purge.Text)
-	case (c.Why == Purged && c.Leaving != scoping.Keep || c.Leaving == scoping.Remove) && c.altered():
+	case ends && c.altered():
 		return refused(engine.Held, CodeLinkChanged, "it is not deleted while its %s is %q and not %s: put the value back", c.Link.Attribute, first(c.shown()), c.Link.Value)
-	case c.Why == Purged && c.Leaving != scoping.Keep, c.Leaving == scoping.Remove:
+	case ends && c.Outside: // what a person approves would come to nothing: its assignment writes nothing there
+		return refused(engine.Held, CodeMovedAway, "it is not deleted while it lies outside the container of the policy, at %s: move it back there, or delete it", c.Found.DN)
+	case c.Why == Purged && ends && c.Purge.Code != "": // after what stands in the way: that it waits for evidence is remembered by its code
+		return refused(engine.Deferred, c.Purge.Code, "%s", c.Purge.Text)
+	case ends:
 		w := c.write(provision.Delete)
 		v := c.grave(Verdict{Outcome: engine.Applied, Code: CodePurged, Write: w}, ledger.Deletes, string(provision.Delete), nil, "")
 		v.Always = "objects of the directory whose objects of the tenant are gone: tenant → directory"

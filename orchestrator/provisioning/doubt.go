@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
@@ -62,8 +63,14 @@ func (r *run) reread(ctx context.Context, d ledger.Delivered) (x reread, err err
 		terms = []provision.Term{{Attribute: "objectGUID", Value: w.Object.String()}}
 	}
 	attributes := []string{"cn", "userAccountControl", w.Link.Attribute}
+	if w.Op == provision.Add && d.Kind == scoping.User {
+		attributes = append(attributes, provision.PasswordStamp)
+	}
 	for _, s := range w.Set {
 		attributes = append(attributes, s.Attribute)
+	}
+	for _, r := range w.Refs {
+		attributes = append(attributes, r.Attribute)
 	}
 	look := func(at controller, arrives time.Duration) error {
 		x.at, x.over = at, r.o.Steady() > d.Until+arrives.Milliseconds() // before it is looked at: what is not there then cannot arrive any more
@@ -120,7 +127,7 @@ func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, x reread) error 
 	w := d.Provisioned
 	for _, f := range x.found {
 		if r.shows(d, f) && (x.over || provesItself(w.Op)) {
-			return r.o.Gate.ByController(ctx, d.ID, engine.DeliveryOK, "its controller shows it", &provision.Result{Object: f.Object, DN: f.DN, Invocation: x.at.invocation, USN: f.USN})
+			return r.o.Gate.ByController(ctx, d.ID, engine.DeliveryOK, "its controller shows it", &provision.Result{Object: f.Object, DN: f.DN, Invocation: x.at.invocation, USN: f.USN, Stamp: madeWith(f)})
 		}
 	}
 	if !x.over {
@@ -131,6 +138,16 @@ func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, x reread) error 
 		return r.o.Gate.ByController(ctx, d.ID, ledger.CodeOvertaken, "somebody wrote to the account since: it may have been enabled, and disabled again", nil)
 	}
 	return r.o.Gate.ByController(ctx, d.ID, ledger.CodeNotThere, "its controller does not show it, and it cannot arrive any more", nil)
+}
+
+// madeWith is the stamp of the password with which an account was made, as long as it has that one, which nobody knows and which is never handed over. A later password has a later version [the
+// answer to an add was lost, and the account's first password went into the tenant].
+func madeWith(f provision.Found) string {
+	text := first(value(f, provision.PasswordStamp))
+	if s, err := credential.ParseStamp(text); err != nil || s.Version != 1 {
+		return ""
+	}
+	return text
 }
 
 // provesItself reports whether what a controller shows of a write is its own doing, so that it cannot arrive any more. Anybody may have written the values of others [an enabling was still on its
@@ -160,7 +177,13 @@ func (r *run) shows(d ledger.Delivered, f provision.Found) bool {
 			return false
 		}
 	}
-	return len(w.Refs) == 0 && (w.Disabled == nil || disabled(f) == w.Disabled.To)
+	for _, r := range w.Refs {
+		is := referred(f, r.Attribute)
+		if len(without(r.Add, is)) > 0 || len(without(r.Remove, is)) < len(r.Remove) {
+			return false
+		}
+	}
+	return w.Disabled == nil || disabled(f) == w.Disabled.To
 }
 
 func (r *run) owned(dir string, g scoping.GUID) (is bool) {

@@ -120,7 +120,7 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 	c := Case{Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
 		Row: s.row, Mapping: s.mapping, Ends: s.ends, ByLink: x.found[term(a.LinkOr(), LinkValue(kind, CloudID(s.id)))]}
 	for _, o := range assignments(r.partition, r.engine) {
-		if o.Directory == a.Directory && o.Under.GUID != a.Under.GUID {
+		if o.Directory == a.Directory && o.Under.GUID != a.Under.GUID && slices.Contains(o.Features, f) { // a container for groups is none for users
 			c.Roots = append(c.Roots, o.Under.GUID)
 		}
 	}

@@ -311,3 +311,72 @@ func TestAnApprovalThatExpiredIsAskedForAgain(t *testing.T) {
 		t.Error("it is not joined")
 	}
 }
+
+// The account of a leaver that was deleted in the directory is not offered for a re-link, which could not be done: it is restored, or another one is made.
+func TestALeaversAccountThatIsDeletedIsNotOfferedForARelink(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	w.members[1] = false
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.rest()
+	w.touch(w.one1(1), func(e *entry) { e.deleted = true })
+	w.hire(3).employee = 1
+	r := w.rest()
+	if len(r.Held) != 1 || r.Held[0].Entries[0].Op != string(provisioning.CodeJoin) {
+		t.Fatalf("%+v", r)
+	}
+	w.answer(r.Held[0].ID, "approve")
+	if w.rest(); len(w.accountsOf(3)) != 1 {
+		t.Error("no account is made anew")
+	}
+}
+
+// Whom somebody disabled before it left stays disabled for whoever gets its account.
+func TestARelinkEnablesNobodyWhomSecurityDisabled(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	w.touch(w.one1(1), func(e *entry) { e.off = true })
+	w.rest()
+	w.members[1] = false
+	w.rest()
+	w.hire(3).employee = 1
+	w.answer(w.rest().Held[0].ID, "approve")
+	if w.rest(); !w.one1(3).off || w.told(3) != provisioning.CodeDisabledIn {
+		t.Errorf("enabled, told %q", w.told(3))
+	}
+}
+
+// What is gone for good and lies outside the container is not asked about, since an approval would come to nothing, and what was found of it does not begin anew meanwhile.
+func TestWhatIsPurgedAndWasMovedAwayIsNamedOnce(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.rest()
+	w.people[1].gone = true
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.rest()
+	e := w.one1(1)
+	w.touch(e, func(e *entry) { e.parent = away })
+	w.people[1].gone, w.people[1].purged, w.people[1].told = false, true, true
+	w.rest()
+	n := len(w.log)
+	for range 3 {
+		w.now = w.now.Add(25 * time.Hour)
+		if r := w.rest(); len(r.Held) != 0 || w.told(1) != provisioning.CodeMovedAway {
+			t.Fatalf("%+v, told %q", r, w.told(1))
+		}
+	}
+	if len(w.log) != n {
+		t.Errorf("it writes %d records", len(w.log)-n)
+	}
+	w.touch(e, func(e *entry) { e.parent = hires })
+	w.rest()
+	w.now = w.now.Add(25 * time.Hour)
+	if r := w.rest(); len(r.Held) != 1 || r.Held[0].Class != ledger.Deletes {
+		t.Errorf("%+v", r)
+	}
+}

@@ -12,8 +12,11 @@ type Look struct {
 	Controller string       `json:"controller"`           // URL
 	Invocation scoping.GUID `json:"invocation,omitzero"`  // zero: whichever is there, which Result.Invocation tells
 	Terms      []Term       `json:"terms"`                // at most MaxTerms
-	Attributes []string     `json:"attributes,omitempty"` // what is told of what is found
+	Attributes []string     `json:"attributes,omitempty"` // what is told of what is found; see PasswordStamp
 }
+
+// PasswordStamp, among the attributes of a look, tells of each user the replication stamp of its password, as Result.Stamp, where the controller shows it.
+const PasswordStamp = "replPropertyMetaData"
 
 // Term is one value that is looked for, without regard to case as the attribute's syntax has it.
 type Term struct {

@@ -184,6 +184,12 @@ func valuesOf(e directory.Entry, name string) []string {
 		}
 		return out
 	}
+	if equalNames(name, stampAttribute) {
+		if stamp := stampOf(e); stamp != "" {
+			return []string{stamp}
+		}
+		return nil
+	}
 	out := e.Texts(name)
 	for i, v := range out {
 		if !utf8.ValidString(v) {

@@ -30,8 +30,11 @@ func TestAUserIsMadeByOneOperationAndRenamed(t *testing.T) {
 		w.has(dn, "userAccountControl", "514")
 		w.has(dn, "displayName", "Ann Miller")
 		stamp, err := credential.ParseStamp(o.Result.Stamp)
-		if err != nil || stamp.Version == 0 || stamp.Invocation != add.Invocation || stamp.USN == 0 {
+		if err != nil || stamp.Version != 1 || stamp.Invocation != add.Invocation || stamp.USN == 0 {
 			w.Errorf("the password's stamp is %q: %v", o.Result.Stamp, err)
+		}
+		if told := w.see(o.Result.Object, provision.PasswordStamp).Values[provision.PasswordStamp]; len(told) != 1 || told[0] != o.Result.Stamp {
+			w.Errorf("a look tells the password's stamp as %q, and it is %q", told, o.Result.Stamp)
 		}
 		if set := w.entry(dn, "pwdLastSet").GetAttributeValue("pwdLastSet"); set == "0" || set == "" {
 			w.Errorf("it has no password: pwdLastSet is %q", set)

@@ -6,11 +6,12 @@ import (
 
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
 // stampAttribute holds the replication stamp of each attribute of an object (MS-ADTS 3.1.1.3.2.2; [MS-DRSR] 5.166, PROPERTY_META_DATA_VECTOR).
-const stampAttribute = "replPropertyMetaData"
+const stampAttribute = provision.PasswordStamp
 
 const (
 	unicodePwd = 0x9005a // the attribute's number (ATTRTYP) by the prefix table that every directory has (MS-DRSR 5.16.4)
