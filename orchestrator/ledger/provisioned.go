@@ -135,7 +135,7 @@ func (r *Row) unpark(x Delivered) {
 	}
 }
 
-// touchCloud records the last writer before the feature is settled. What was agreed about a leaver's account stays: an account that somebody else
+// touchCloud records the last writer before the feature is settled. What was agreed about a leaver's account stays: an account that others
 // disabled before its user left is not enabled for the next one.
 func (s *State) touchCloud(row *Row, x Delivered) {
 	l := row.Features[x.Feature]
