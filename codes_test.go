@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/objects"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
 )
 
@@ -38,7 +39,7 @@ var chapters = []chapter{
 	{"What an assessment finds", []string{"orchestrator/assess Code"}, nil},
 	{"What a wave waits for", []string{"orchestrator/wave For"}, nil},
 	{"What is told", []string{"orchestrator/alarm Event", "orchestrator/alarm Level", "orchestrator/notify Event"}, nil},
-	{"Why an object is left out", []string{"plugins/expression Excluded()", "plugins/expression excludedUser()", "plugins/expression excludedContact()", "plugins/expression excludedGroup()", "plugins/expression *", "plugins/connect Clause{}", "plugins/connect evaluate()"}, nil},
+	{"Why an object is left out", []string{"plugins/expression Excluded()", "plugins/expression excludedUser()", "plugins/expression excludedContact()", "plugins/expression excludedGroup()", "plugins/expression *", "plugins/connect Clause{}", "plugins/connect evaluate()", "orchestrator/objects Reason"}, func(c string) string { return objects.Reason(c).Sentence() }},
 	{"Passwords", []string{"plugins/directory/password Code", "orchestrator/tenant/cloud PasswordAnswer", "plugins/engine Delivery*", "orchestrator/gate Denial"}, nil},
 	{"From the tenant into a directory", []string{"orchestrator/provisioning Code", "plugins/cloudsync/mapping Code"}, nil},
 	{"Writes into a directory", []string{"plugins/provision Code", "orchestrator/ledger Code*"}, nil},

@@ -33,7 +33,7 @@ func newApp() *cli.App {
 		},
 		Commands: []*cli.Command{
 			demoCommand(), labCommand(), checkCommand(), assessCommand(), statusCommand(), policyCommand(), importCommand(), explainCommand(), planCommand(), reportCommand(),
-			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), heldCommand(), stopCommand(), startCommand(),
+			applyCommand(), migrateCommand(), waveCommand(), syncCommand(), diffCommand(), objectCommand(), leftOutCommand(), heldCommand(), stopCommand(), startCommand(),
 			errorsCommand(), historyCommand(), restoreCommand(), engineCommand(), agentCommand(), auditCommand(), stateCommand(), takeoverCommand(), serveCommand(),
 			benchCommand(), versionCommand(), passwordCommand(), mappingCommand(), serviceCommand(), notifyCommand(),
 		},

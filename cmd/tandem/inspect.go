@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 func checkCommand() *cli.Command {
@@ -119,8 +120,11 @@ func showObject(w io.Writer, o api.Object) {
 	if o.Gone {
 		fmt.Fprintln(w, "deleted in the directory")
 	}
-	if o.Excluded != "" {
-		fmt.Fprintf(w, "left out: %s\n", o.Excluded)
+	switch {
+	case o.Left != "":
+		fmt.Fprintf(w, "left out: %s\n", o.Left)
+	case o.Excluded != "":
+		fmt.Fprintf(w, "left out by the engine that was asked last: %s\n", o.Excluded)
 	}
 	if o.Link == nil {
 		fmt.Fprintln(w, "not linked to a tenant object")
@@ -147,11 +151,15 @@ func showObject(w io.Writer, o api.Object) {
 			fmt.Fprintf(w, "  %s: %s\n", k, strings.Join(o.Tenant.Values[k], " | "))
 		}
 	}
-	for _, n := range o.Foreign {
-		fmt.Fprintf(w, "written by others: the reference to %s\n", n)
-	}
+	showEnds(w, o)
 	for _, d := range o.Errors {
-		fmt.Fprintf(w, "unsettled: %s %s: %s %s %s\n", d.Feature, d.Code, d.Reason, d.Message, tried(d))
+		fmt.Fprintf(w, "unsettled: %s: %s\n", titleOf(d), told(d))
+		if when := tried(d); when != "" {
+			fmt.Fprintf(w, "  %s\n", when)
+		}
+		if d.Cause != nil && d.Cause.Object != o.Object {
+			fmt.Fprintf(w, "  because of %s of %s\n", d.Cause.Feature, d.Cause.Name)
+		}
 	}
 	for _, f := range o.Findings {
 		fmt.Fprintf(w, "%s: %s", f.Code, f.Message)
@@ -163,6 +171,34 @@ func showObject(w io.Writer, o api.Object) {
 	fmt.Fprintln(w, bold("journal"))
 	for _, r := range o.Journal {
 		showRecord(w, r)
+	}
+}
+
+// mostEnds is how many ends of references are shown one by one.
+const mostEnds = 20
+
+// showEnds tells of the references that the tenant has, which of them others wrote, and which of the directory's are missing.
+func showEnds(w io.Writer, o api.Object) {
+	if o.Manager != nil {
+		fmt.Fprintf(w, "  manager: %s\n", o.Manager.Name)
+	}
+	if o.Tenant != nil && len(o.Tenant.Members) > 0 {
+		fmt.Fprintf(w, "  %s:\n", scoping.Many(len(o.Tenant.Members), "member", "members"))
+		for _, m := range o.Members[:min(len(o.Members), mostEnds)] {
+			fmt.Fprintf(w, "    %s\n", m.Name)
+		}
+		if more := len(o.Tenant.Members) - mostEnds; more > 0 {
+			fmt.Fprintf(w, "    and %d more\n", more)
+		}
+	}
+	for _, n := range o.Foreign {
+		fmt.Fprintf(w, "written by others: the reference to %s\n", n)
+	}
+	for _, m := range o.Missing[:min(len(o.Missing), mostEnds)] {
+		fmt.Fprintf(w, "not in the tenant: the reference to %s: %s\n", m.Name, m.Why)
+	}
+	if more := len(o.Missing) - mostEnds; more > 0 {
+		fmt.Fprintf(w, "not in the tenant: %d more references; --output json gives all\n", more)
 	}
 }
 

@@ -64,6 +64,11 @@ func showSync(w io.Writer, r api.Sync) {
 	for _, n := range r.Left {
 		fmt.Fprintf(w, "  unclaimed: %s\n", n)
 	}
+	if r.Profile == "full" { // a delta need not tell each time what was left out before it
+		for _, s := range r.LeftOut {
+			fmt.Fprintf(w, "  left out: %d %s, %s: %s\n", s.Count, s.Reason, s.Message, some(s.Examples, s.Count))
+		}
+	}
 }
 
 func heldCommand() *cli.Command {
@@ -199,53 +204,6 @@ func stopCommand() *cli.Command {
 
 func startCommand() *cli.Command {
 	return &cli.Command{Name: "start", Usage: "end a stop", Flags: stopFlags("why"), Action: stopAction("start", "started again")}
-}
-
-func errorsCommand() *cli.Command {
-	return &cli.Command{Name: "errors", Usage: "objects that did not settle", Subcommands: []*cli.Command{
-		{Name: "list", Usage: "all of them", Action: func(c *cli.Context) error {
-			if err := arguments(c); err != nil {
-				return err
-			}
-			return ask(c, request{command: "errors/list", body: api.None{}, view: view(showDebts)})
-		}},
-		{Name: "retry", Usage: "ask for them again now", ArgsUsage: "[REF]", Action: func(c *cli.Context) error {
-			if c.Args().Len() > 1 {
-				return arguments(c, "[REF]")
-			}
-			return ask(c, request{command: "errors/retry", body: api.RefRequest{Ref: c.Args().First()}, view: view(func(w io.Writer, v api.Retries) {
-				for _, r := range v.Runs {
-					showSync(w, r)
-				}
-				if len(v.Runs) == 0 {
-					fmt.Fprintln(w, "nothing to try again")
-				}
-			})})
-		}},
-	}}
-}
-
-// tried says how often the tenant refused it, and when it is tried again.
-func tried(d api.Debt) string {
-	switch {
-	case d.Attempts == 0:
-		return ""
-	case d.Next == "":
-		return fmt.Sprintf("%s, last %s", scoping.Many(d.Attempts, "attempt", "attempts"), d.Last)
-	}
-	return fmt.Sprintf("%s, last %s, next %s", scoping.Many(d.Attempts, "attempt", "attempts"), d.Last, d.Next)
-}
-
-func showFindings(w io.Writer, fs []api.Finding) {
-	if len(fs) == 0 {
-		return
-	}
-	fmt.Fprintln(w)
-	var rows [][]string
-	for _, f := range fs {
-		rows = append(rows, []string{f.Name, f.Code, f.Message, strings.Join(f.Examples, "; ")})
-	}
-	table(w, "OBJECT|FINDING|WHAT|NAMES", rows)
 }
 
 func restoreCommand() *cli.Command {

@@ -24,6 +24,9 @@ import (
 // Of a status that is not shown on a terminal.
 const statusColumns = 80
 
+// mostLeftSets is how many sets of left-out objects a status shows.
+const mostLeftSets = 4
+
 // watchPause is how long a watched status stands.
 const watchPause = 2 * time.Second
 
@@ -232,6 +235,13 @@ func (v *statusView) owed(s api.Status) {
 	}
 	v.line("linked", "%s", strings.Join(linked, ", "))
 	v.line("unsettled", "%d, in doubt %d", s.Errors, s.InDoubt)
+	for i, x := range s.LeftOut {
+		if i == mostLeftSets {
+			v.line("", "and %s: tandem left-out", scoping.Many(len(s.LeftOut)-i, "more reason", "more reasons"))
+			break
+		}
+		v.line(map[bool]string{true: "left out"}[i == 0], "%d %s (%s): %s", x.Count, x.Reason, x.Engine, some(x.Examples, x.Count))
+	}
 	switch x := s.Writeback; {
 	case x.InDoubt > 0:
 		labelled(v.w, v.limit, "passwords", scoping.Many(x.InDoubt, "write into a directory is", "writes into directories are")+" in doubt: tandem errors list", bold)

@@ -35,10 +35,10 @@ func TestViewsShowResultsWithoutEscapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := showTable(&out, b, view(showDebts)); err != nil {
+	if err := showTable(&out, b, view(func(w io.Writer, v api.Debts) { showDebts(w, v, true) })); err != nil {
 		t.Fatal(err)
 	}
-	if s := out.String(); strings.ContainsRune(s, '\x1b') || !strings.Contains(s, `CN=\x1b[31mAnn\nOBJECT`) || strings.Count(s, "\n") != 2 {
+	if s := out.String(); strings.ContainsRune(s, '\x1b') || !strings.Contains(s, `CN=\x1b[31mAnn\nOBJECT`) || strings.Count(s, "\n") != 3 {
 		t.Fatalf("printed %q", s)
 	}
 	b, _ = json.Marshal(api.Formatted{Text: "version: 1\nfeatures: [users]\n"})

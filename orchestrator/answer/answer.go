@@ -165,9 +165,11 @@ type ObjectReport struct {
 	Cloud     *cloud.Object
 	Foreign   []string // members or manager in the tenant that Tandem did not write, by name
 	Unsettled map[scoping.Feature]ledger.Unsettled
-	Debts     []Debt
+	Debts     []Failure
 	Findings  []objects.Finding
 	Excluded  string
+	Left      *objects.Left // why it is left out; nil: it is not
+	Missing   []Missing     // ends of its references that are not in the tenant
 	Directory map[string][]string
 	Journal   []AuditEntry
 }
@@ -195,7 +197,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 			d := a.debt(s, auth, k, debts[k])
 			d.Name = sight.Name
 			out.Unsettled[k.Feature] = d.Unsettled
-			out.Debts = append(out.Debts, d)
+			out.Debts = append(out.Debts, Failure{Debt: d})
 		}
 		if row := s.Rows.Get(id); row != nil {
 			r := *row
@@ -211,6 +213,11 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	})
 	out.Foreign = a.foreignReferences(out.Row, out.Cloud)
 	out.Findings = a.o.View.Findings(&id)
+	if x, is := a.o.View.LeftObject(id); is {
+		out.Left = &x
+	}
+	out.Missing = a.missing(auth, id)
+	a.explainFailures(out.Debts, out.Missing)
 	out.Directory, err = a.o.Census.Values(ctx, id, out.sources()...)
 	if err != nil {
 		return out, err
@@ -233,7 +240,7 @@ func (a *Desk) brought(ctx context.Context, ref string, err error) (ObjectReport
 	a.o.Gate.Read(func(s *ledger.State) {
 		for f, u := range s.Unsettled[b.Object] {
 			out.Unsettled[f] = u
-			out.Debts = append(out.Debts, unbrought(ledger.Key{Object: b.Object, Feature: f}, b.Name, b.Feature.Engine, u))
+			out.Debts = append(out.Debts, Failure{Debt: unbrought(ledger.Key{Object: b.Object, Feature: f}, b.Name, b.Feature.Engine, u)})
 		}
 	})
 	if o, ok := a.o.Cache.Get(provisioning.CloudID(b.Object)); ok {
@@ -249,6 +256,42 @@ func (a *Desk) brought(ctx context.Context, ref string, err error) (ObjectReport
 // unbrought is what is owed to a directory for an object of the tenant.
 func unbrought(k ledger.Key, name, engine string, u ledger.Unsettled) Debt {
 	return Debt{Key: k, Name: name, Owner: engine, Owed: standing.Debt{Code: standing.Differs, To: standing.Owner, Engine: engine}, Unsettled: u}
+}
+
+// Missing is an end of a reference that is in the directory and not in the tenant.
+type Missing struct {
+	Object scoping.ObjectID
+	Name   string
+	Why    string
+}
+
+// missing says of the ends of an object's references that are not in the tenant why they are not.
+func (a *Desk) missing(auth gate.Authority, id scoping.ObjectID) (out []Missing) {
+	engine := a.o.View.OwnerOf(auth, id, a.o.Census.Brief(id).Kind, scoping.References)
+	for _, end := range a.o.Gate.MissingEnds(engine, id) {
+		out = append(out, Missing{Object: end, Name: a.o.View.Name(end), Why: a.whyMissing(end)})
+	}
+	return out
+}
+
+// whyMissing says in words why an object is not in the tenant.
+func (a *Desk) whyMissing(id scoping.ObjectID) string {
+	sight := a.o.Census.Brief(id)
+	if x, is := a.o.View.LeftObject(id); is {
+		return x.String()
+	}
+	switch {
+	case !sight.Known:
+		return "the host does not see it in the directory"
+	case sight.Gone:
+		return "it is deleted in the directory"
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(a.o.Gate.DebtsOf(id)), ledger.Key.Compare) {
+		if k.Feature == scoping.Base(sight.Kind) {
+			return "it is not in the tenant yet: tandem object " + a.o.View.Name(id)
+		}
+	}
+	return "it was not in the tenant when its engine spoke of this reference last"
 }
 
 // foreignReferences names the references of a linked object that others wrote in the tenant (rule D3).

@@ -27,6 +27,7 @@ var commands = map[string]command{
 	"held/answer":     {approves, on(heldAnswer)},
 	"history":         {reads, on(history)},
 	"import":          {operates, on(import_)},
+	"left-out":        {reads, on(leftOut)},
 	"mapping/source":  {reads, on(mappingSource)},
 	"migrate":         {operates, on(migrate)},
 	"notify/test":     {operates, on(notifyTest)},

@@ -17,8 +17,12 @@ type Object struct {
 	Password *Password                  `json:"password"` // that was handed over to the tenant; null: none was
 	Values   map[string][]string        `json:"directoryValues"`
 	Tenant   *cloud.Object              `json:"tenant"`
-	Foreign  []string                   `json:"foreignReferences"`  // members or manager in the tenant that Tandem did not write
+	Foreign  []string                   `json:"foreignReferences"`       // members or manager in the tenant that Tandem did not write
+	Members  []End                      `json:"tenantMembers,omitempty"` // the first, by name; tenant.members has the ids of all
+	Manager  *End                       `json:"tenantManager,omitempty"`
+	Missing  []Missing                  `json:"missingReferences"`  // ends that the directory has and the tenant has not
 	Excluded string                     `json:"excluded,omitempty"` // why its owner's rules leave it out
+	Left     string                     `json:"left,omitempty"`     // why it is left out, by rules or by the policy, in words
 	Errors   []Debt                     `json:"errors"`
 	Findings []Finding                  `json:"findings"`
 	Journal  []Record                   `json:"journal"`
@@ -33,6 +37,35 @@ type Link struct {
 	Transit *ledger.Transit `json:"transit,omitempty"`
 }
 
+// End is a tenant object at the other end of a reference.
+type End struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Missing is an end of a reference that is not in the tenant, and why.
+type Missing struct {
+	Object scoping.ObjectID `json:"object"`
+	Name   string           `json:"name"`
+	Why    string           `json:"why"`
+}
+
+// references names what a tenant object refers to.
+func (out *Object) references(o *cloud.Object, name func(id string) string) {
+	if o == nil {
+		return
+	}
+	for _, id := range o.Members[:min(len(o.Members), mostMembers)] {
+		out.Members = append(out.Members, End{id, name(id)})
+	}
+	if o.Manager != "" {
+		out.Manager = &End{o.Manager, name(o.Manager)}
+	}
+}
+
+// mostMembers is how many members of a group an answer names.
+const mostMembers = 200
+
 // Password says which password the tenant has; nothing of what it is.
 type Password struct {
 	SetAt      string `json:"setAt"`  // in the directory
@@ -46,7 +79,7 @@ func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	if err != nil {
 		return nil, Outcome{}, err
 	}
-	out := Object{Explained: explainedOf(r.Explained), Record: r.Record, Values: r.Directory, Tenant: r.Cloud, Foreign: r.Foreign, Excluded: r.Excluded, Errors: []Debt{}, Journal: []Record{}}
+	out := Object{Explained: explainedOf(r.Explained), Record: r.Record, Values: r.Directory, Tenant: r.Cloud, Foreign: r.Foreign, Excluded: r.Excluded, Errors: []Debt{}, Missing: []Missing{}, Journal: []Record{}}
 	if r.Row != nil {
 		out.Link = &Link{CloudID: r.Row.CloudID, Anchor: r.Row.Anchor, Origin: r.Row.Origin, State: r.Row.State, Transit: r.Row.Transit}
 	}
@@ -54,12 +87,23 @@ func object(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 		out.Password = &Password{SetAt: stamp(s.Changed.UnixMilli()), Engine: r.Record[scoping.PasswordHash], MustChange: must, Version: s.Version}
 	}
 	for _, d := range r.Debts {
-		out.Errors = append(out.Errors, debtOf(d))
+		x := failureOf(d)
+		if d.Cause != nil {
+			x.Cause = &Cause{d.Cause.Object, c.h.o.Host().Name(d.Cause.Object), d.Cause.Feature}
+		}
+		out.Errors = append(out.Errors, x)
 	}
 	for _, d := range c.h.o.Host().Doubtful(&r.Object) {
 		out.Errors = append(out.Errors, doubtOf(d))
 	}
 	out.Findings = findingsOf(r.Findings)
+	out.references(r.Cloud, c.h.o.Host().CloudName)
+	for _, m := range r.Missing {
+		out.Missing = append(out.Missing, Missing(m))
+	}
+	if r.Left != nil {
+		out.Left = r.Left.String()
+	}
 	for _, e := range r.Journal {
 		out.Journal = append(out.Journal, recordOf(e))
 	}

@@ -41,6 +41,7 @@ type Status struct {
 	Writeback    Writeback            `json:"writeback"`
 	Disk         *Disk                `json:"disk"` // that holds the state; null: not known
 	Certificates []Certificate        `json:"certificates"`
+	LeftOut      []LeftSet            `json:"leftOut"` // what engines leave out by their rules; `tandem left-out` tells the rest
 }
 
 // Awaits is what a state that was restored, or that took the tenant over, waits for before it writes.
@@ -158,7 +159,7 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	s, alarms := f.Status, alarm.Of(f)
 	out := Status{Mark: markOf(s, unread), Awaits: awaitsOf(s.Restored),
 		Revision: s.Revision, Epoch: s.Epoch, Installation: s.Installation, ReadOnly: s.ReadOnly, Holder: c.h.info, Engines: []Engine{}, Directories: []Directory{},
-		Linked: s.Linked, Errors: s.Unsettled, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}, Writeback: c.h.writeback()}
+		Linked: s.Linked, Errors: s.Unsettled, InDoubt: s.InDoubt, Held: heldSets(s.Held), Waves: []Wave{}, Stops: stopsOf(s.Stops), Drift: orEmpty(s.Drift), Frozen: []Frozen{}, Writeback: c.h.writeback(), LeftOut: leftSetsOf(c.h.o.Host().LeftByRules(""))}
 	for _, f := range s.Frozen {
 		out.Frozen = append(out.Frozen, Frozen{f.Group.Directory, f.Name, f.Why, f.Assignments, f.String()})
 	}

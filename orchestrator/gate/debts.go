@@ -2,6 +2,7 @@ package gate
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
@@ -50,6 +51,17 @@ func (g *Gate) DebtsOf(id scoping.ObjectID) map[ledger.Key]standing.Debt {
 	}
 	table.Owed(id, g.compare("", id), out)
 	return out
+}
+
+// MissingEnds returns the ends of an object's references that were not in the tenant when an engine spoke of them last, in order. A glance knows of none.
+func (g *Gate) MissingEnds(engine string, o scoping.ObjectID) []scoping.ObjectID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.o.Claims.Get(engine, ledger.Key{Object: o, Feature: scoping.References})
+	if c == nil {
+		return nil
+	}
+	return slices.Clone(c.Waits)
 }
 
 // Sweep compares everything and returns where the index differed: a change that was not noted. The result replaces the index.
