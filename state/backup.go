@@ -9,12 +9,11 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Backup gives put the precious files of an open store, one after the other, while it is in use: control first and the log
-// after it, so that the head kept in control does not lead. Names are slash-separated and what Restore expects; content is
-// exactly size bytes and put reads all of it. Indexes are not part of a backup. A Memory has no files to give. Whoever makes the
-// backup may add files of his own under SavedName.
+// Backup passes the precious files of an open store to put, one after the other, while it is in use: control first and the log after it, so that the
+// head stored in control is not ahead. Names are slash-separated and what Restore expects; content is exactly size bytes, and put reads all of it.
+// Index files are left out. A Memory has no files. The caller may add files of its own under SavedName.
 func (s *Store) Backup(ctx context.Context, put func(name string, size int64, content io.Reader) error) error {
-	pinned, _, release := s.log.hold() // what is pruned while control is copied is in that copy's log still
+	pinned, _, release := s.log.hold() // segments pruned while control is copied are still in the log that this copy of control expects
 	defer release()
 	k, ok := s.control.kv.(*boltKV)
 	if !ok {
@@ -30,7 +29,7 @@ func (s *Store) Backup(ctx context.Context, put func(name string, size int64, co
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		// Up to the durable end: what stands behind it is an append under way.
+		// Up to the durable end: an append may be in progress behind it.
 		if err := put(logDir+"/"+g.name, g.size, io.NewSectionReader(g.f, 0, g.size)); err != nil {
 			return fmt.Errorf("back up log segment %s: %w", g.name, err)
 		}
@@ -38,7 +37,7 @@ func (s *Store) Backup(ctx context.Context, put func(name string, size int64, co
 	return nil
 }
 
-// before returns the segments that stand before others.
+// before returns the segments that come before others.
 func before(some, others []segment) (out []segment) {
 	for _, g := range some {
 		if len(others) > 0 && g.header.first < others[0].header.first {
@@ -48,7 +47,7 @@ func before(some, others []segment) (out []segment) {
 	return out
 }
 
-// copyTo gives put one committed state of the file.
+// copyTo passes one committed state of the file to put.
 func (k *boltKV) copyTo(ctx context.Context, put func(string, int64, io.Reader) error) error {
 	return k.view(ctx, func(tx Tx) error {
 		t, ok := tx.(*boltTx)
@@ -69,7 +68,7 @@ func pipe(tx *bolt.Tx, put func(string, int64, io.Reader) error) error {
 		done <- err
 	}()
 	err := put(controlFile, tx.Size(), r)
-	// Whatever put left unread must not keep the writer waiting.
+	// Bytes that put left unread must not keep the writer waiting.
 	stopped := errors.New("the backup stopped reading")
 	r.CloseWithError(stopped)
 	written := <-done

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// Problem is something that Check found.
+// Problem is a problem found by Check.
 type Problem struct {
-	File string // what is concerned
-	Err  error  // what is wrong; match ErrDamaged, ErrVersion, ErrIndexUnusable, ErrHeld
+	File string // the file or folder concerned
+	Err  error  // what is wrong; matches ErrDamaged, ErrVersion, ErrIndexUnusable, ErrHeld
 	Next string // what to do
 }
 
 func (p Problem) String() string { return fmt.Sprintf("%s: %v; %s", p.File, p.Err, p.Next) }
 
-// ErrTorn says that a log ends in a group that a crash left half written. Nobody was told that it is durable.
+// ErrTorn means that a log ends in a group that a crash left half written. It was never acknowledged.
 var ErrTorn = errors.New("the log's end was torn by a crash")
 
 const (
@@ -29,9 +29,9 @@ const (
 	nextAsk     = "ask the holder or stop it first"
 )
 
-// Check reads everything in a state folder and changes nothing: control, every checksum and hash of the log, the log
-// against the head kept in control, every index. More looks at what others keep in the folder, while nobody can begin to use it. No problem is an empty
-// result. The folder must not be held.
+// Check reads everything in a state folder and changes nothing: control, every checksum and hash of the log, the log against the head stored in
+// control, every index. more checks files of other packages in the folder while the folder is locked. The result is empty if there is no problem. The
+// folder must not be held.
 func Check(ctx context.Context, dir string, more ...func() []Problem) []Problem {
 	if _, err := os.Stat(dir); err != nil {
 		return []Problem{{File: dir, Err: err, Next: "name the state folder"}}
@@ -53,8 +53,8 @@ func Check(ctx context.Context, dir string, more ...func() []Problem) []Problem 
 	return problems
 }
 
-// Check is Check of a folder that this process holds, beside all other work: control is readable, every checksum and hash of the log is right, and the
-// log holds the head kept in control. The index files are in use and are not walked.
+// Check is Check for a folder that this process holds, beside other work: control is readable, every checksum and hash of the log is right, and the
+// log has the head stored in control. Index files are in use and are not checked.
 func (s *Store) Check(ctx context.Context) []Problem {
 	var problems []Problem
 	add := func(file string, err error) {
@@ -66,7 +66,7 @@ func (s *Store) Check(ctx context.Context) []Problem {
 		if seq, hash, err = keptHead(tx); err != nil {
 			return err
 		}
-		_, err = debtsAfter(tx, 0)
+		_, err = pendingAfter(tx, 0)
 		return err
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func advice(err error, otherwise string) string {
 	return otherwise
 }
 
-// checkPrecious checks control and log, and the one against the other.
+// checkPrecious checks control and log, and one against the other.
 func checkPrecious(ctx context.Context, dir string) []Problem {
 	var problems []Problem
 	add := func(file string, err error) {
@@ -106,7 +106,7 @@ func checkPrecious(ctx context.Context, dir string) []Problem {
 			if seq, hash, err = keptHead(tx); err != nil {
 				return err
 			}
-			_, err = debtsAfter(tx, 0)
+			_, err = pendingAfter(tx, 0)
 			return err
 		})
 		err = errors.Join(err, k.close())
@@ -135,7 +135,7 @@ func checkPrecious(ctx context.Context, dir string) []Problem {
 	return problems
 }
 
-// checkIndexes walks each index file. Which format its user expects is not known here, only that it says one.
+// checkIndexes walks each index file. The formats that their users expect are unknown here; each file only has to name one.
 func checkIndexes(dir string) []Problem {
 	names, err := diskFiles{dir: filepath.Join(dir, indexDir)}.list()
 	if err != nil {

@@ -53,7 +53,7 @@ func (c *controlStore) Update(ctx context.Context, f func(Tx) error) error {
 	return err
 }
 
-// lost says why there is no tenure: a crash or a close explains more.
+// lost returns why there is no tenure: a crash or a close is the better explanation.
 func (c *controlStore) lost(ctx context.Context) error {
 	if err := c.kv.view(ctx, func(Tx) error { return nil }); err != nil {
 		return err

@@ -507,12 +507,12 @@ func TestBackupWhileRunningRestores(t *testing.T) {
 	want := fullFolder(t, dir)
 	s, err := state.Open(dir, tiny)
 	must(t, err)
-	must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("owed")) }))
+	must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.AppendLater(tx, []byte("owed")) }))
 	files := backup(t, s)
 	for range 20 { // goes on after the backup
-		_, err := s.AppendOwed(bg)
+		_, err := s.AppendPending(bg)
 		must(t, err)
-		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("later")) }))
+		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.AppendLater(tx, []byte("later")) }))
 	}
 	must(t, s.Close())
 	if err := restore(dir, files); err == nil {
@@ -541,16 +541,16 @@ func TestOlderControlBesideNewerLog(t *testing.T) {
 	must(t, err)
 	old := backup(t, s)
 	for range 3 {
-		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("first life")) }))
+		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.AppendLater(tx, []byte("first life")) }))
 	}
-	_, err = s.AppendOwed(bg)
+	_, err = s.AppendPending(bg)
 	must(t, err)
 	must(t, s.Close())
 	edit(t, filepath.Join(dir, "control.db"), func([]byte) []byte { return old[0].content })
 	s, err = state.Open(dir, tiny)
 	must(t, err)
-	must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, []byte("second life")) }))
-	_, err = s.AppendOwed(bg)
+	must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.AppendLater(tx, []byte("second life")) }))
+	_, err = s.AppendPending(bg)
 	must(t, err)
 	found := 0
 	must(t, s.Log.Read(bg, 1, func(_ uint64, b []byte) error {

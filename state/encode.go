@@ -2,7 +2,7 @@ package state
 
 import "encoding/binary"
 
-// encodeUint writes numbers so that their byte order is their order.
+// encodeUint encodes numbers so that their byte order is their numeric order.
 func encodeUint(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 func decodeUint(b []byte) (uint64, bool) {

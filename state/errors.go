@@ -7,33 +7,34 @@ import (
 )
 
 var (
-	// ErrHeld says that another process holds the state folder; the error is a *HeldError.
+	// ErrHeld means that another process holds the state folder; the error is a *HeldError.
 	ErrHeld = errors.New("state folder is held by another process")
-	// ErrOwner says that the folder belongs to another user, whose files root would leave unreadable; the error is an *OwnerError. Nothing was written.
+	// ErrOwner means that the folder belongs to another user, who could not read files written by root; the error is an *OwnerError. Nothing was
+	// written.
 	ErrOwner = errors.New("state folder belongs to another user")
-	// ErrTenureLost says that this process no longer holds the right to write. Nothing was written.
+	// ErrTenureLost means that this process no longer holds the right to write. Nothing was written.
 	ErrTenureLost = errors.New("tenure lost")
-	// ErrFull says that there is no space left. Nothing was written.
+	// ErrFull means that there is no space left. Nothing was written.
 	ErrFull = errors.New("no space left for state")
-	// ErrBroken says that an earlier write or sync failed: what is on disk is unknown until the store is opened again.
+	// ErrBroken means that an earlier write or sync failed: the content of the disk is unknown until the store is opened again.
 	ErrBroken = errors.New("state is broken by an earlier failed write and must be opened again")
-	// ErrClosed says that the store was closed.
+	// ErrClosed means that the store was closed.
 	ErrClosed = errors.New("state is closed")
-	// ErrReadOnly says that a write was tried in a View or in a store opened read-only.
+	// ErrReadOnly means that a write was tried in a View or in a store opened read-only.
 	ErrReadOnly = errors.New("state is open for reading only")
-	// ErrDamaged says that what was stored is not what is read; the error is a *DamageError.
+	// ErrDamaged means that stored bytes are not as they were written; the error is a *DamageError.
 	ErrDamaged = errors.New("state is damaged")
-	// ErrVersion says that a file has a format that this program does not know; the error is a *VersionError.
+	// ErrVersion means that a file has a format that this program does not know; the error is a *VersionError.
 	ErrVersion = errors.New("unknown state format")
-	// ErrPruned says that a record was removed from the log.
+	// ErrPruned means that a record was removed from the log.
 	ErrPruned = errors.New("the record was pruned from the log")
-	// ErrIndexUnusable says that an index file is damaged or has another format: remove it and rebuild.
+	// ErrIndexUnusable means that an index file is damaged or has another format: remove it and rebuild.
 	ErrIndexUnusable = errors.New("index is unusable and must be rebuilt")
-	// ErrCrashed is what everything of a Memory returns between Crash and Reopen.
+	// ErrCrashed is returned by everything of a Memory between Crash and Reopen.
 	ErrCrashed = errors.New("simulated crash")
 )
 
-// HeldError says who holds a state folder. PID is 0 when the holder could not be read.
+// HeldError names the process that holds a state folder. PID is 0 if it could not be read.
 type HeldError struct {
 	Dir     string
 	PID     int
@@ -52,7 +53,7 @@ func (e *HeldError) Error() string {
 // Is matches ErrHeld.
 func (e *HeldError) Is(target error) bool { return target == ErrHeld }
 
-// OwnerError says whose a state folder is that root tried to write in.
+// OwnerError names the owner of a state folder that root tried to write in.
 type OwnerError struct {
 	Dir   string
 	Owner string // the user's name, or its number
@@ -65,7 +66,7 @@ func (e *OwnerError) Error() string {
 // Is matches ErrOwner.
 func (e *OwnerError) Is(target error) bool { return target == ErrOwner }
 
-// DamageError says where stored bytes are not what was written. Seq is the record concerned in a log, 0 elsewhere.
+// DamageError is the place of stored bytes that are not as they were written. Seq is the record concerned in a log, 0 elsewhere.
 type DamageError struct {
 	File   string
 	Offset int64
@@ -83,7 +84,7 @@ func (e *DamageError) Error() string {
 // Is matches ErrDamaged.
 func (e *DamageError) Is(target error) bool { return target == ErrDamaged }
 
-// VersionError says that a file's format is not among those this program knows. The file is left as it is.
+// VersionError means that a file's format is not among those this program knows. The file is left as it is.
 type VersionError struct {
 	File  string
 	Found uint32
@@ -98,8 +99,8 @@ func (e *VersionError) Error() string {
 // Is matches ErrVersion.
 func (e *VersionError) Is(target error) bool { return target == ErrVersion }
 
-// brokenBy is the error of a store that cannot be used any more. A full disk as its cause is told, but not matched: ErrFull promises that nothing was
-// written, and here that is not known.
+// brokenBy is the error of a store that cannot be used any more. A full disk as its cause is in the text and not matched: ErrFull promises that
+// nothing was written, which is unknown here.
 func brokenBy(err error) error {
 	if isFull(err) {
 		return fmt.Errorf("%w: %v", ErrBroken, err)

@@ -2,8 +2,8 @@ package state
 
 import "fmt"
 
-// Failpoints: the names given to a Hook, one per durable step. "before" is the moment before the step, "after" the moment
-// when it is durable and nobody has been told.
+// Failpoints: the names passed to a Hook, one per durable step. "before" is the moment before the step, "after" the moment when it is durable and not
+// acknowledged yet.
 const (
 	FailControlBeforeCommit = "control.update.before-commit"
 	FailControlAfterCommit  = "control.update.after-commit"
@@ -15,33 +15,33 @@ const (
 	FailRotateAfterCreate   = "log.rotate.after-create"
 	FailOpenBeforeCut       = "log.open.before-cut"
 	FailReserveRelease      = "reserve.before-release"
-	FailOwedBeforeAppend    = "owed.before-append"
-	FailOwedAfterAppend     = "owed.after-append"
+	FailPendingBeforeAppend = "owed.before-append"
+	FailPendingAfterAppend  = "owed.after-append"
 	FailIndexBeforeCommit   = "index.update.before-commit"
 	FailIndexAfterCommit    = "index.update.after-commit"
 	FailIndexBeforeSync     = "index.sync.before"
 	FailIndexAfterSync      = "index.sync.after"
 )
 
-// Failpoints lists every name that a Hook can be called with, so that a test can visit them all.
+// Failpoints returns every name that a Hook can be called with, so that a test can visit them all.
 func Failpoints() []string {
 	return []string{
 		FailControlBeforeCommit, FailControlAfterCommit,
 		FailAppendBeforeWrite, FailAppendTorn, FailAppendBeforeSync, FailAppendAfterSync,
 		FailRotateBeforeCreate, FailRotateAfterCreate, FailOpenBeforeCut,
 		FailReserveRelease,
-		FailOwedBeforeAppend, FailOwedAfterAppend,
+		FailPendingBeforeAppend, FailPendingAfterAppend,
 		FailIndexBeforeCommit, FailIndexAfterCommit, FailIndexBeforeSync, FailIndexAfterSync,
 	}
 }
 
-// The steps of pruning, beside those of the commit that notes it.
+// The steps of pruning, beside those of the commit that stores the new beginning.
 const (
 	FailPruneBeforeRemove = "log.prune.before-remove" // of each segment
 	FailPruneAfterRemove  = "log.prune.after-remove"
 )
 
-// PruneFailpoints lists them: apart from Failpoints, since only pruning reaches them.
+// PruneFailpoints returns them. They are not in Failpoints, since only pruning reaches them.
 func PruneFailpoints() []string { return []string{FailPruneBeforeRemove, FailPruneAfterRemove} }
 
 // reach calls the hook, if there is one.

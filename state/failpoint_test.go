@@ -50,7 +50,7 @@ func (w *world) step() error {
 	if err := w.commit(); err != nil {
 		return err
 	}
-	if _, err := w.s.AppendOwed(bg); err != nil {
+	if _, err := w.s.AppendPending(bg); err != nil {
 		return err
 	}
 	if err := w.prune(); err != nil {
@@ -103,7 +103,7 @@ func (w *world) commit() error {
 	key, value := fmt.Sprint("k", w.seq%7), debt
 	w.owed[debt], w.maybe[key] = true, value
 	err := w.s.Control.Update(bg, func(tx state.Tx) error {
-		return errors.Join(tx.Put("b", key, []byte(value)), state.Owe(tx, []byte(debt)))
+		return errors.Join(tx.Put("b", key, []byte(value)), state.AppendLater(tx, []byte(debt)))
 	})
 	if err == nil {
 		w.control[key] = value

@@ -9,7 +9,7 @@ import (
 	"sort"
 )
 
-// files is the folder that a log writes to: the disk's, or a Memory's that loses what was not synced.
+// files is the folder that a log writes to: the disk's, or a Memory's, which loses what was not synced.
 type files interface {
 	list() ([]string, error) // sorted
 	open(name string) (file, error)
@@ -83,7 +83,7 @@ func (d diskFiles) syncDir() error { return syncDir(d.dir) }
 // diskFile adds to os.File what the log needs.
 type diskFile struct{ *os.File }
 
-// Sync makes the content durable; on Linux without the times, which nobody reads.
+// Sync makes the content durable; on Linux without the file's times, which are not used.
 func (f diskFile) Sync() error { return syncData(f.File) }
 
 func (f diskFile) size() (int64, error) {
@@ -94,7 +94,7 @@ func (f diskFile) size() (int64, error) {
 	return info.Size(), nil
 }
 
-// makeDir makes a folder and its name durable.
+// makeDir makes a folder and makes its name durable.
 func makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil

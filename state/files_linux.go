@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncData flushes content and size; fdatasync spares the journal the file's times.
+// syncData flushes content and size; fdatasync leaves out the file's times.
 func syncData(f *os.File) error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
@@ -18,7 +18,7 @@ func syncData(f *os.File) error {
 	}
 }
 
-// allocate gives f real blocks up to size.
+// allocate reserves blocks for f up to size.
 func allocate(f *os.File, size int64) error {
 	for {
 		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
@@ -32,7 +32,7 @@ func allocate(f *os.File, size int64) error {
 	}
 }
 
-// bootID names this start of the machine: what an earlier process wrote without sync is whole as long as it is the same.
+// bootID identifies this start of the machine: what an earlier process wrote without sync is complete as long as it is the same.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

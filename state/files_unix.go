@@ -22,7 +22,7 @@ func syncDir(dir string) error {
 	return errors.Join(err, d.Close())
 }
 
-// tryLock takes the file lock, shared or exclusive, and says at once whether it could.
+// tryLock tries to take the file lock, shared or exclusive, and reports whether it did.
 func tryLock(f *os.File, shared bool) (bool, error) {
 	how := unix.LOCK_EX | unix.LOCK_NB
 	if shared {
@@ -41,13 +41,13 @@ func tryLock(f *os.File, shared bool) (bool, error) {
 	}
 }
 
-// alive tells whether a process exists.
+// alive reports whether a process exists.
 func alive(pid int) bool {
 	err := unix.Kill(pid, 0)
 	return err == nil || errors.Is(err, unix.EPERM)
 }
 
-// otherOwner returns the user whose folder it is, when that is another one than root and root runs this process; else "".
+// otherOwner returns the owner of a folder if root runs this process and the owner is another user; otherwise "".
 func otherOwner(dir string) string {
 	info, err := os.Stat(dir)
 	if err != nil || os.Geteuid() != 0 {
@@ -64,7 +64,7 @@ func otherOwner(dir string) string {
 	return id
 }
 
-// isFull tells whether err means that there is no space, or none left for this user.
+// isFull reports whether err means that there is no space, or none left for this user.
 func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, ErrFull)
 }

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// syncDir has nothing to do: NTFS journals names, and a folder cannot be flushed.
+// syncDir does nothing: NTFS journals names, and a folder cannot be flushed.
 func syncDir(string) error { return nil }
 
-// tryLock takes the file lock, shared or exclusive, and says at once whether it could.
+// tryLock tries to take the file lock, shared or exclusive, and reports whether it did.
 func tryLock(f *os.File, shared bool) (bool, error) {
 	flags := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
 	if !shared {
@@ -23,7 +23,7 @@ func tryLock(f *os.File, shared bool) (bool, error) {
 	return err == nil, err
 }
 
-// alive tells whether a process exists.
+// alive reports whether a process exists.
 func alive(pid int) bool {
 	h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
 	if err != nil {
@@ -32,10 +32,10 @@ func alive(pid int) bool {
 	return windows.CloseHandle(h) == nil
 }
 
-// otherOwner has nothing to find: on Windows, folders hand their access on to what is made in them.
+// otherOwner returns "": on Windows files inherit the access of their folder.
 func otherOwner(string) string { return "" }
 
-// isFull tells whether err means that there is no space.
+// isFull reports whether err means that there is no space.
 func isFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, ErrFull)
 }

@@ -44,7 +44,7 @@ func (h *diskHome) openIndex(name, format string, version uint32) (kv, bool, err
 	if err = k.sealed(); err == nil {
 		err = k.view(context.Background(), func(tx Tx) error { return checkFormat(tx, path, format, version) })
 	}
-	if err == nil && !h.readOnly { // what is decided by an index must be what was written, and one is read bit by bit
+	if err == nil && !h.readOnly { // decisions are made by an index only if it is as it was written; others are read bit by bit
 		err = k.checkSums()
 	}
 	if err != nil {
@@ -63,8 +63,8 @@ func (h *diskHome) createIndex(name, path, format string, version uint32) error 
 	return createBolt(path, format, version)
 }
 
-// unsynced reads an index's mark. The file may be used when it was written since the machine started: then what the
-// operating system was given is still there.
+// unsynced reads an index's mark. The file may be used if the machine was not restarted since it was written: then the operating system still has
+// what it was given.
 func unsynced(mark string) (bool, error) {
 	b, err := os.ReadFile(mark)
 	if errors.Is(err, os.ErrNotExist) {
@@ -106,7 +106,7 @@ func (h *diskHome) removeFile(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// removeIndex removes the file before its mark: the other way round a crash between would leave a bad file looking good.
+// removeIndex removes the file before its mark: in the other order a crash in between would leave a bad file that looks good.
 func (h *diskHome) removeIndex(name string) error {
 	if err := h.removeFile(h.indexPath(name, indexSuffix)); err != nil {
 		return err

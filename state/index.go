@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Index is a bulky file that can be rebuilt: what it holds is never precious. It is safe for concurrent use like Control.
-// Once a method returns ErrIndexUnusable, close it, remove it and rebuild.
+// Index is a large file that can be rebuilt: its content is never precious. It is safe for concurrent use like Control. After a method returned
+// ErrIndexUnusable the index has to be closed, removed and rebuilt.
 type Index struct {
 	name    string
 	kv      kv
@@ -17,8 +17,8 @@ type Index struct {
 	hook    Hook
 	onClose func()
 
-	mu     sync.Mutex // one update at a time; guards what follows
-	dirty  bool       // there are updates that were not synced
+	mu     sync.Mutex // serializes updates; guards the fields below
+	dirty  bool       // some updates were not synced
 	closed bool
 }
 
@@ -27,7 +27,7 @@ func (x *Index) View(ctx context.Context, f func(Tx) error) error {
 	return x.sort(x.kv.view(ctx, func(tx Tx) error { return f(guarded{tx}) }))
 }
 
-// Update commits durably, with everything that UpdateNoSync wrote before.
+// Update commits durably, together with everything that UpdateNoSync wrote before.
 func (x *Index) Update(ctx context.Context, f func(Tx) error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -37,8 +37,8 @@ func (x *Index) Update(ctx context.Context, f func(Tx) error) error {
 	return x.clean()
 }
 
-// UpdateNoSync commits atomically but not durably: it survives the end of the process, not that of the machine. After the
-// latter the whole index is ErrIndexUnusable unless Sync came in between.
+// UpdateNoSync commits atomically but not durably: it survives the end of the process, but not a crash of the machine. After the latter the whole
+// index is ErrIndexUnusable unless Sync was called in between.
 func (x *Index) UpdateNoSync(ctx context.Context, f func(Tx) error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -62,7 +62,7 @@ func (x *Index) update(ctx context.Context, durable bool, f func(Tx) error) erro
 	}))
 }
 
-// Sync makes durable what UpdateNoSync wrote.
+// Sync makes everything durable that UpdateNoSync wrote.
 func (x *Index) Sync(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -94,7 +94,7 @@ func (x *Index) sync() error {
 	return nil
 }
 
-// clean takes the mark away once everything is durable.
+// clean removes the mark once everything is durable.
 func (x *Index) clean() error {
 	if !x.dirty {
 		return nil
@@ -106,7 +106,7 @@ func (x *Index) clean() error {
 	return nil
 }
 
-// Close syncs and releases the index.
+// Close syncs and closes the index.
 func (x *Index) Close() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -119,7 +119,7 @@ func (x *Index) Close() error {
 	return errors.Join(synced, x.kv.close())
 }
 
-// sort adds to damage what it means for an index.
+// sort turns damage into ErrIndexUnusable.
 func (x *Index) sort(err error) error {
 	if errors.Is(err, ErrDamaged) {
 		return unusable(x.name, err)

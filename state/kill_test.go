@@ -39,13 +39,13 @@ func child(dir string) int {
 		fmt.Println("log", last)
 		err = s.Control.Update(bg, func(tx state.Tx) error {
 			n, _ := strconv.Atoi(string(tx.Get("b", "n")))
-			return errors.Join(tx.Put("b", "n", []byte(strconv.Itoa(n+1))), state.Owe(tx, []byte("debt "+strconv.Itoa(n+1))))
+			return errors.Join(tx.Put("b", "n", []byte(strconv.Itoa(n+1))), state.AppendLater(tx, []byte("debt "+strconv.Itoa(n+1))))
 		})
 		if err != nil {
 			break
 		}
 		fmt.Println("control", i)
-		if _, err = s.AppendOwed(bg); err != nil {
+		if _, err = s.AppendPending(bg); err != nil {
 			break
 		}
 	}

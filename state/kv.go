@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// kv is what control and index files stand on: a bbolt file, or memory.
+// kv is the storage below control and index files: a bbolt file, or memory.
 type kv interface {
 	view(ctx context.Context, f func(Tx) error) error
-	// update commits durably, or only as far as the operating system when durable is false. before and after are called
-	// around the commit; an error of theirs counts as the commit's.
+	// update commits durably, or only as far as the operating system if durable is false. before and after are called around the commit; their errors
+	// count as the commit's.
 	update(ctx context.Context, durable bool, f func(Tx) error, before, after func() error) error
 	sync() error
 	close() error
@@ -25,7 +25,7 @@ const (
 	versionKey   = "version"
 )
 
-// guarded is the Tx that users see: it keeps them out of this package's buckets.
+// guarded is the Tx passed to users: it refuses this package's buckets.
 type guarded struct{ Tx }
 
 func (g guarded) Put(bucket, key string, value []byte) error {
@@ -57,7 +57,7 @@ func inner(tx Tx) Tx {
 	return tx
 }
 
-// checkName refuses what no backend can store.
+// checkName returns an error for names that not every backend can store.
 func checkName(bucket, key string) error {
 	switch {
 	case bucket == "":
@@ -70,7 +70,7 @@ func checkName(bucket, key string) error {
 	return nil
 }
 
-// putFormat writes what a file holds into it.
+// putFormat stores the name and version of a file's format.
 func putFormat(tx Tx, format string, version uint32) error {
 	if err := tx.Put(formatBucket, formatKey, []byte(format)); err != nil {
 		return err
@@ -78,7 +78,7 @@ func putFormat(tx Tx, format string, version uint32) error {
 	return tx.Put(formatBucket, versionKey, encodeUint(uint64(version)))
 }
 
-// checkFormat compares what a file holds with what is expected.
+// checkFormat compares a file's format with the expected one.
 func checkFormat(tx Tx, file, format string, version uint32) error {
 	found := tx.Get(formatBucket, formatKey)
 	if found == nil {

@@ -15,18 +15,18 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// boltKV is a kv in a bbolt file. bbolt's pages carry no checksums and it panics on what it cannot read. So the file is
-// walked before bbolt opens it, what faults later becomes a *DamageError, and each value carries a CRC32C.
+// boltKV is a kv in a bbolt file. bbolt's pages carry no checksums and it panics on what it cannot read. So the file is walked before bbolt opens it,
+// later faults become a *DamageError, and each value carries a CRC32C.
 type boltKV struct {
 	path     string
 	db       *bolt.DB
-	mu       sync.Mutex // one update at a time; guards NoSync
+	mu       sync.Mutex // serializes updates; guards NoSync
 	broken   atomic.Pointer[error]
-	poisoned atomic.Bool // bbolt holds locks that nobody will release
+	poisoned atomic.Bool // bbolt has locks that will never be released
 }
 
-// openBolt opens an existing file. An index that is only looked at is not walked before, so that opening it costs the same however large it is: its owner walks
-// it before anything is written by what it says, and what a reader finds damaged becomes a *DamageError then.
+// openBolt opens an existing file. An index opened for display is not walked, so that opening it costs the same however large it is: its owner walks
+// it before anything is decided by it, and damage that a reader meets becomes a *DamageError then.
 func openBolt(path string, walk, readOnly bool) (*boltKV, error) {
 	if walk {
 		if err := checkPages(path); err != nil {
@@ -41,19 +41,19 @@ func openBolt(path string, walk, readOnly bool) (*boltKV, error) {
 	if readOnly {
 		return k, nil
 	}
-	// A process that died alone may have left its last commit written and not synced; from now on it counts.
+	// After a crash of the process alone its last commit may be written and not synced; from now on it counts.
 	if err := errors.Join(k.sync(), syncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
 	return k, nil
 }
 
-// openDB keeps what bbolt throws from ending the process.
+// openDB turns panics of bbolt into errors.
 func openDB(path string, readOnly bool) (db *bolt.DB, err error) {
 	defer recoverDamage(path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	db, err = bolt.Open(path, 0o600, &bolt.Options{
-		// The folder's lock is what keeps others out; this only catches a tool that opened the file by hand.
+		// The folder's lock keeps other processes out; this only catches a tool that opened the file by hand.
 		Timeout:        time.Second,
 		NoFreelistSync: true,
 		FreelistType:   bolt.FreelistMapType,
@@ -65,7 +65,7 @@ func openDB(path string, readOnly bool) (db *bolt.DB, err error) {
 	return db, nil
 }
 
-// createBolt makes a file with its format inside and gives it its name only when it is whole and durable.
+// createBolt makes a file with its format inside, and gives it its name only when it is complete and durable.
 func createBolt(path string, format string, version uint32) error {
 	fresh := path + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -86,11 +86,11 @@ func createBolt(path string, format string, version uint32) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// abort carries damage found inside a transaction out of the user's function, so that nothing is decided on it.
+// abort carries damage found inside a transaction past the user's function, so that nothing is decided by it.
 type abort struct{ err error }
 
-// damageOf makes an error of what a call of bbolt panicked with: its own assertions, a fault on the mapped file, an index
-// out of range. It wraps calls of bbolt only, never a user's function.
+// damageOf makes an error of what a call of bbolt panicked with: its own assertions, a fault on the mapped file, an index out of range. Only calls of
+// bbolt are covered, never a user's function.
 func damageOf(path string, r any) error {
 	if a, ok := r.(abort); ok {
 		return a.err
@@ -186,7 +186,7 @@ func (k *boltKV) begin(write bool) (tx *bolt.Tx, err error) {
 	return tx, nil
 }
 
-// run calls f; only damage found by the transaction's own methods is caught.
+// run calls f and catches only damage found by the transaction's own methods.
 func (k *boltKV) run(tx *bolt.Tx, f func(Tx) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -206,7 +206,7 @@ func (k *boltKV) commit(tx *bolt.Tx, durable bool) (err error) {
 	return tx.Commit()
 }
 
-// rollback ends a transaction that was not committed. When bbolt cannot even do that its locks stay held.
+// rollback ends a transaction that was not committed. If bbolt cannot do even that, its locks stay taken.
 func (k *boltKV) rollback(tx *bolt.Tx, err *error) {
 	var failed error
 	func() {
@@ -219,8 +219,8 @@ func (k *boltKV) rollback(tx *bolt.Tx, err *error) {
 	}
 }
 
-// failed sorts a failed commit. When the disk was full before the meta page was written, nothing happened and the store
-// stays usable; the transaction number that a reader sees tells. Anything else is unknown.
+// failed sorts a failed commit. If the disk was full before the meta page was written, nothing happened and the store stays usable, which the
+// transaction number tells. After anything else the content is unknown.
 func (k *boltKV) failed(err error, id int) error {
 	if !isFull(err) {
 		return k.breakWith(err)
@@ -257,7 +257,7 @@ func (k *boltKV) close() (err error) {
 	return k.db.Close()
 }
 
-// sealed fails for an index file of an earlier version of this package, whose values have no checksums.
+// sealed returns an error for an index file of an earlier version of this package, whose values have no checksums.
 func (k *boltKV) sealed() error {
 	return k.view(context.Background(), func(tx Tx) error {
 		t, ok := tx.(*boltTx)
@@ -271,7 +271,7 @@ func (k *boltKV) sealed() error {
 	})
 }
 
-// checkSums reads every value, so that each checksum is looked at.
+// checkSums reads every value, so that each checksum is checked.
 func (k *boltKV) checkSums() error {
 	return k.view(context.Background(), func(tx Tx) error {
 		t, ok := tx.(*boltTx)

@@ -15,10 +15,10 @@ type boltTx struct {
 	path    string
 	changes int // counts writes, so that Each knows when its cursor is stale
 	name    string
-	last    *bolt.Bucket // the bucket called name: looking one up costs as much as a put
+	last    *bolt.Bucket // the bucket called name: looking it up costs as much as a put
 }
 
-// bucket returns the named bucket or nil. No bucket is ever removed, so the last one stays good.
+// bucket returns the named bucket or nil. Buckets are never removed, so the last one stays valid.
 func (t *boltTx) bucket(name string) *bolt.Bucket {
 	if t.last == nil || t.name != name {
 		t.name, t.last = name, t.tx.Bucket([]byte(name))
@@ -47,7 +47,7 @@ func (t *boltTx) seal(bucket, key string, value []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, valueSum(bucket, []byte(key), value))
 }
 
-// unseal checks a stored value and aborts the transaction when it is damaged.
+// unseal checks a stored value and aborts the transaction if it is damaged.
 func (t *boltTx) unseal(bucket string, key, stored []byte) []byte {
 	if stored == nil {
 		return nil
@@ -135,7 +135,7 @@ func (t *boltTx) Each(bucket, prefix string, f func(key string, value []byte) er
 		if err := f(key, t.unseal(bucket, k, v)); err != nil {
 			return err
 		}
-		if t.changes != before { // writing moves what a cursor stands on
+		if t.changes != before { // writing moves the entries below a cursor
 			c, k, v = t.seek(bucket, key+"\x00")
 			continue
 		}
@@ -161,7 +161,7 @@ func (t *boltTx) next(c *bolt.Cursor) (k, v []byte) {
 	return c.Next()
 }
 
-// buckets lists the buckets, for checking.
+// buckets returns the names of the buckets, for checks.
 func (t *boltTx) buckets() []string {
 	defer t.guard()
 	var names []string

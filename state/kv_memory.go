@@ -9,17 +9,17 @@ import (
 	"sync"
 )
 
-// memKV is a kv in memory. Its states are immutable trees, so a view is a pointer. What a crash does to updates
-// that were not synced is the MemoryDisk's to say.
+// memKV is a kv in memory. Its states are immutable trees, so a view is a pointer. MemoryDisk decides what a crash does to updates that were not
+// synced.
 type memKV struct {
-	writer sync.Mutex // one update at a time
-	mu     sync.Mutex // guards what follows
+	writer sync.Mutex // serializes updates
+	mu     sync.Mutex // guards the fields below
 	now    *node      // committed
-	dead   error      // ErrClosed or ErrCrashed
+	ended  error      // ErrClosed or ErrCrashed
 	broken error
 }
 
-// node is a treap over bucket and key, joined by a zero byte after the bucket's length. Nodes are never changed.
+// node is a treap over bucket and key, joined after the bucket's length. Nodes are never changed.
 type node struct {
 	key         string
 	value       []byte
@@ -27,7 +27,7 @@ type node struct {
 	left, right *node
 }
 
-// seed makes priorities; they shape the tree and are never seen.
+// seed makes priorities; they shape the tree and have no other effect.
 var seed = maphash.MakeSeed()
 
 func memKey(bucket, key string) string {
@@ -48,7 +48,7 @@ func (n *node) get(key string) []byte {
 	return nil
 }
 
-// split parts a tree into keys before key and keys from key on.
+// split divides a tree into the keys before key and those from key on.
 func split(n *node, key string) (before, from *node) {
 	if n == nil {
 		return nil, nil
@@ -62,7 +62,7 @@ func split(n *node, key string) (before, from *node) {
 	return before, &c
 }
 
-// join puts two trees together; all keys of a are before those of b.
+// join joins two trees; all keys of a are before those of b.
 func join(a, b *node) *node {
 	if a == nil {
 		return b
@@ -105,7 +105,7 @@ func (n *node) atOrAfter(key string) *node {
 	return best
 }
 
-// copy gives another store with what is committed.
+// copy returns another store with the committed content.
 func (k *memKV) copy() *memKV {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -115,8 +115,8 @@ func (k *memKV) copy() *memKV {
 func (k *memKV) snapshot(write bool) (*node, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.dead != nil {
-		return nil, k.dead
+	if k.ended != nil {
+		return nil, k.ended
 	}
 	if write && k.broken != nil {
 		return nil, k.broken
@@ -167,8 +167,8 @@ func (k *memKV) update(ctx context.Context, _ bool, f func(Tx) error, before, af
 func (k *memKV) commit(root *node) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.dead != nil {
-		return k.dead
+	if k.ended != nil {
+		return k.ended
 	}
 	k.now = root
 	return nil
@@ -184,8 +184,8 @@ func (k *memKV) failed(err error) error {
 func (k *memKV) breakWith(err error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.dead != nil {
-		return k.dead
+	if k.ended != nil {
+		return k.ended
 	}
 	if k.broken == nil {
 		k.broken = brokenBy(err)
@@ -196,24 +196,24 @@ func (k *memKV) breakWith(err error) error {
 func (k *memKV) sync() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return errors.Join(k.dead, k.broken)
+	return errors.Join(k.ended, k.broken)
 }
 
 func (k *memKV) close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.dead == nil {
-		k.dead = ErrClosed
+	if k.ended == nil {
+		k.ended = ErrClosed
 	}
 	return nil
 }
 
-// end lets the present holder fail and returns the content for the next.
+// end makes all calls of the present holder fail and returns the content for the next.
 func (k *memKV) end(why error) *memKV {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.dead == nil || why == ErrCrashed {
-		k.dead = why
+	if k.ended == nil || why == ErrCrashed {
+		k.ended = why
 	}
 	return &memKV{now: k.now}
 }

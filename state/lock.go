@@ -24,8 +24,8 @@ type dirLock struct {
 	held   atomic.Bool
 }
 
-// lockDir takes the lock at once or returns a *HeldError. Readers share it and leave no holder behind. Root does not write in a folder of somebody else: the
-// service, which runs as a user of its own, could not read that.
+// lockDir takes the lock at once or returns a *HeldError. Readers share it and leave no signature. Root does not write in another user's folder: the
+// service, which runs as that user, could not read the files.
 func lockDir(dir string, shared bool, command string, now time.Time) (*dirLock, error) {
 	flags := os.O_RDWR | os.O_CREATE
 	owner := otherOwner(dir)
@@ -60,7 +60,7 @@ func lockDir(dir string, shared bool, command string, now time.Time) (*dirLock, 
 	return l, nil
 }
 
-// sign writes down who holds the folder, for those who are refused.
+// sign stores which process holds the folder, for the errors of others.
 func (l *dirLock) sign() error {
 	b, err := json.Marshal(l.holder)
 	if err != nil {
@@ -68,7 +68,7 @@ func (l *dirLock) sign() error {
 	}
 	name := filepath.Join(l.dir, holderFile)
 	if err := os.WriteFile(name+".new", b, 0o600); err != nil {
-		// A full disk must not keep anybody from settling: the lock counts, the signature is a courtesy.
+		// A full disk must not keep an administrator from stopping or rolling back: the lock counts, the signature is for display.
 		if isFull(err) {
 			return nil
 		}
@@ -80,7 +80,7 @@ func (l *dirLock) sign() error {
 	return nil
 }
 
-// heldBy reads the signature; one of a process that is gone says nothing about who holds the lock now.
+// heldBy reads the signature; that of a process that has ended is of no use.
 func heldBy(dir string) *HeldError {
 	e := &HeldError{Dir: dir}
 	b, err := os.ReadFile(filepath.Join(dir, holderFile))

@@ -27,47 +27,47 @@ type segmentLog struct {
 	queueMu sync.Mutex
 	queue   []*appending
 
-	writeMu sync.Mutex // one writer: the group's leader
+	writeMu sync.Mutex // serializes writing: held by the group's leader
 	buf     []byte
 
-	mu       sync.RWMutex // guards what follows; writers also hold writeMu
+	mu       sync.RWMutex // guards the fields below; writers also hold writeMu
 	segments []*segment
 	begins   beginning
-	readers  int    // readings under way
+	readers  int    // readings in progress
 	retired  []file // of removed segments, which readers may still read
 	seq      uint64
 	hash     [32]byte
-	owed     uint64
+	pending  uint64
 	broken   error
 	closed   bool
 
-	leftover []string // files before the log's beginning; under writeMu
+	leftover []string // files before the log's beginning; guarded by writeMu
 }
 
 // appending is one call of Append waiting for its group.
 type appending struct {
-	batch   []debt
+	batch   []pendingRecord
 	reserve bool
 	done    bool
 	last    uint64
 	err     error
 }
 
-// debt is a record to append, with its debt's number or 0.
-type debt struct {
+// pendingRecord is a record to append, with the number under which control had it pending, or 0.
+type pendingRecord struct {
 	id     uint64
 	record []byte
 }
 
 func (l *segmentLog) Append(ctx context.Context, batch [][]byte) (uint64, error) {
-	debts := make([]debt, len(batch))
+	rs := make([]pendingRecord, len(batch))
 	for i, r := range batch {
-		debts[i].record = r
+		rs[i].record = r
 	}
-	return l.append(ctx, debts)
+	return l.append(ctx, rs)
 }
 
-func (l *segmentLog) append(ctx context.Context, batch []debt) (uint64, error) {
+func (l *segmentLog) append(ctx context.Context, batch []pendingRecord) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -94,7 +94,7 @@ func (l *segmentLog) append(ctx context.Context, batch []debt) (uint64, error) {
 	return a.last, nil
 }
 
-// lead waits until a is settled, by an earlier leader or by leading all who wait now: they share one sync.
+// lead waits until a is done, by an earlier leader or by leading all calls that wait now: they share one sync.
 func (l *segmentLog) lead(a *appending) {
 	l.writeMu.Lock()
 	defer l.writeMu.Unlock()
@@ -105,11 +105,11 @@ func (l *segmentLog) lead(a *appending) {
 	group := l.queue
 	l.queue = nil
 	l.queueMu.Unlock()
-	l.settle(group)
+	l.writeGroup(group)
 }
 
-// settle writes a group; when it does not fit, those with the right to the reserve are tried again one by one.
-func (l *segmentLog) settle(group []*appending) {
+// writeGroup writes a group; if it does not fit, calls with the right to the reserve are tried again one by one.
+func (l *segmentLog) writeGroup(group []*appending) {
 	group = l.turnAway(group)
 	if len(group) == 0 {
 		return
@@ -136,7 +136,7 @@ func finish(group []*appending, err error) {
 	}
 }
 
-// turnAway answers those who may not write while the reserve is not whole.
+// turnAway fails the calls that may not write while the reserve is not complete.
 func (l *segmentLog) turnAway(group []*appending) []*appending {
 	kept := group[:0]
 	for _, a := range group {
@@ -149,7 +149,7 @@ func (l *segmentLog) turnAway(group []*appending) []*appending {
 	return kept
 }
 
-// writeReserved gives reserved space back until the group fits or nothing is left.
+// writeReserved releases reserved space until the group fits or nothing is left.
 func (l *segmentLog) writeReserved(group []*appending) error {
 	for {
 		if err := l.space.release(groupBytes(group)); err != nil {
@@ -180,7 +180,7 @@ func (l *segmentLog) write(group []*appending) error {
 		return l.failed(err)
 	}
 	s := l.segments[len(l.segments)-1]
-	seq, hash, owed := l.encode(group)
+	seq, hash, pending := l.encode(group)
 	if err := l.put(s, l.buf); err != nil {
 		return l.undo(s, err)
 	}
@@ -192,7 +192,7 @@ func (l *segmentLog) write(group []*appending) error {
 	}
 	l.mu.Lock()
 	s.size += int64(len(l.buf))
-	l.seq, l.hash, l.owed = seq, hash, owed
+	l.seq, l.hash, l.pending = seq, hash, pending
 	l.mu.Unlock()
 	if err := l.hook.reach(FailAppendAfterSync); err != nil {
 		return l.breakWith(err)
@@ -201,8 +201,8 @@ func (l *segmentLog) write(group []*appending) error {
 }
 
 // encode fills buf with the group's frames and returns the head after them.
-func (l *segmentLog) encode(group []*appending) (seq uint64, hash [32]byte, owed uint64) {
-	seq, hash, owed = l.seq, l.hash, l.owed
+func (l *segmentLog) encode(group []*appending) (seq uint64, hash [32]byte, pending uint64) {
+	seq, hash, pending = l.seq, l.hash, l.pending
 	if cap(l.buf) > 4<<20 {
 		l.buf = nil
 	}
@@ -216,14 +216,14 @@ func (l *segmentLog) encode(group []*appending) (seq uint64, hash [32]byte, owed
 		for _, d := range a.batch {
 			seq++
 			hash = ChainHash(hash, seq, d.id, d.record)
-			owed = max(owed, d.id)
-			f.seq, f.owed, f.hash, f.record = seq, d.id, hash, d.record
+			pending = max(pending, d.id)
+			f.seq, f.pending, f.hash, f.record = seq, d.id, hash, d.record
 			l.buf = f.appendTo(l.buf)
 			f.index++
 		}
 		a.last = seq
 	}
-	return seq, hash, owed
+	return seq, hash, pending
 }
 
 // put writes at the segment's durable end.
@@ -241,8 +241,7 @@ func (l *segmentLog) put(s *segment, b []byte) error {
 	return nil
 }
 
-// undo takes back a write that did not fit. Bytes that stay behind could later stand after a shorter group, so failing to
-// cut them breaks the log.
+// undo removes a write that did not fit. Bytes that stay behind could later follow a shorter group, so failing to cut them breaks the log.
 func (l *segmentLog) undo(s *segment, err error) error {
 	if !isFull(err) {
 		return l.breakWith(err)
@@ -261,8 +260,8 @@ func (l *segmentLog) failed(err error) error {
 	return l.breakWith(err)
 }
 
-// breakWith ends all writing: after a failed write or sync the kernel may have dropped what it could not write, so a later
-// sync that succeeds would prove nothing.
+// breakWith ends all writing: after a failed write or sync the kernel may have dropped what it could not write, so a later successful sync would
+// prove nothing.
 func (l *segmentLog) breakWith(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -285,7 +284,7 @@ func (l *segmentLog) begin() error {
 	if err := l.hook.reach(FailRotateBeforeCreate); err != nil {
 		return err
 	}
-	s, err := l.createSegment(header{first: l.seq + 1, owed: l.owed, prev: l.hash})
+	s, err := l.createSegment(header{first: l.seq + 1, pending: l.pending, prev: l.hash})
 	if err != nil {
 		return err
 	}
@@ -338,14 +337,14 @@ func (l *segmentLog) Head() (uint64, [32]byte) {
 	return l.seq, l.hash
 }
 
-// paid returns the highest debt in the log.
-func (l *segmentLog) paid() uint64 {
+// appended returns the highest number of a pending record that the log has.
+func (l *segmentLog) appended() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.owed
+	return l.pending
 }
 
-// Close waits for the append under way. Readers get ErrClosed or an error of the closed file.
+// Close waits for an append in progress. Readers get ErrClosed or an error of the closed file.
 func (l *segmentLog) Close() error {
 	l.writeMu.Lock()
 	defer l.writeMu.Unlock()

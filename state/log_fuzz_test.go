@@ -37,7 +37,7 @@ func checkOpened(t *testing.T, l *segmentLog) uint64 {
 	var prev [32]byte
 	n := uint64(0)
 	err := l.ReadChained(ctx, 1, func(e LogEntry) error {
-		if n++; e.Seq != n || n > 1 && e.Prev != prev || e.Hash != ChainHash(e.Prev, e.Seq, e.Owed, e.Record) {
+		if n++; e.Seq != n || n > 1 && e.Prev != prev || e.Hash != ChainHash(e.Prev, e.Seq, e.Pending, e.Record) {
 			t.Fatalf("record %d after %d does not continue the chain", e.Seq, n-1)
 		}
 		prev = e.Hash

@@ -7,14 +7,15 @@ import (
 	"io"
 )
 
-// TornTail says what opening cut from the end of a log: a group that a crash left half written and nobody was told about.
+// TornTail is what opening cut from the end of a log: a group that a crash left half written and that was never acknowledged.
 type TornTail struct {
 	File   string
-	Offset int64 // where the whole records end
-	Bytes  int64 // what stood behind
+	Offset int64 // the end of the last whole group
+	Bytes  int64 // number of bytes cut
 }
 
-// openLog reads the segments' headers and the last segment whole, and cuts a torn tail (readOnly only passes over it). What stands before the log's beginning is not looked at.
+// openLog reads the segments' headers and the whole last segment, and cuts a torn tail (readOnly only skips it). Files before the log's beginning are
+// ignored.
 func openLog(fs files, sp *space, o Options, begins beginning, readOnly bool) (*segmentLog, error) {
 	l := &segmentLog{files: fs, space: sp, hook: o.Hook, maxSize: o.segmentSize(), readOnly: readOnly, begins: begins}
 	if err := l.load(); err != nil {
@@ -51,7 +52,7 @@ func (l *segmentLog) load() error {
 	return l.loadTail(l.segments[len(l.segments)-1])
 }
 
-// checkBeginning compares the first segment with the beginning that control notes.
+// checkBeginning compares the first segment with the beginning stored in control.
 func (l *segmentLog) checkBeginning() error {
 	b := l.begins
 	if len(l.segments) == 0 {
@@ -67,7 +68,7 @@ func (l *segmentLog) checkBeginning() error {
 	return nil
 }
 
-// loadSegment opens one segment. A last one whose header was never written whole holds nothing and is removed.
+// loadSegment opens one segment. A last one with an incomplete header is empty and is removed.
 func (l *segmentLog) loadSegment(name string, last bool) error {
 	f, err := l.files.open(name)
 	if err != nil {
@@ -114,9 +115,9 @@ func (l *segmentLog) dropSegment(name string, size int64) error {
 
 // loadTail walks the last segment to find the head and a torn tail.
 func (l *segmentLog) loadTail(s *segment) error {
-	l.seq, l.hash, l.owed = s.header.first-1, s.header.prev, s.header.owed
+	l.seq, l.hash, l.pending = s.header.first-1, s.header.prev, s.header.pending
 	r := newSegmentReader(l.files.path(s.name), s.f, s.header, s.size)
-	r.quick = l.readOnly       // whoever takes the log to write checks the chain
+	r.quick = l.readOnly       // the chain is checked when the log is opened for writing
 	whole := int64(headerSize) // the end of the last whole group
 	for {
 		f, err := r.next()
@@ -133,15 +134,14 @@ func (l *segmentLog) loadTail(s *segment) error {
 			return err
 		}
 		if f.last() {
-			whole, l.seq, l.hash, l.owed = r.offset, f.seq, f.hash, r.owed
+			whole, l.seq, l.hash, l.pending = r.offset, f.seq, f.hash, r.pending
 		}
 	}
 	return l.cut(s, whole)
 }
 
-// tornOrDamaged decides what an unreadable frame in the last segment is. A group is written only after the one before it
-// was synced. So when any frame of a later group stands behind the unreadable one, that one was acknowledged and is
-// damaged; otherwise it belongs to the group that the crash interrupted.
+// tornOrDamaged decides about an unreadable frame in the last segment. A group is written only after the one before it was synced. So if any frame of
+// a later group follows, the unreadable one was acknowledged and is damaged; otherwise it belongs to the group that the crash interrupted.
 func (l *segmentLog) tornOrDamaged(s *segment, r *segmentReader, damage error) error {
 	later, err := findLaterGroup(s.f, r.offset, s.size, r.seq+1)
 	if err != nil {
@@ -153,7 +153,7 @@ func (l *segmentLog) tornOrDamaged(s *segment, r *segmentReader, damage error) e
 	return nil
 }
 
-// findLaterGroup looks for a whole frame, at any offset, whose group began after record bad.
+// findLaterGroup looks for a whole frame, at any offset, of a group that began after record bad.
 func findLaterGroup(f io.ReaderAt, from, to int64, bad uint64) (bool, error) {
 	if to-from < frameSize {
 		return false, nil
@@ -163,7 +163,7 @@ func findLaterGroup(f io.ReaderAt, from, to int64, bad uint64) (bool, error) {
 		return false, fmt.Errorf("search torn tail: %w", err)
 	}
 	for i := 1; i+frameSize <= len(b); i++ {
-		// Cheap tests first: the number must be one that can stand here.
+		// Cheap tests first: the number must be possible here.
 		seq := binary.LittleEndian.Uint64(b[i+8:])
 		if seq <= bad || seq-bad > uint64(len(b)/frameSize) {
 			continue
@@ -179,8 +179,8 @@ func findLaterGroup(f io.ReaderAt, from, to int64, bad uint64) (bool, error) {
 	return false, nil
 }
 
-// cut ends the segment after its last whole group and makes durable what stays: after the death of a process alone, whole
-// groups may stand there that were never synced, and from now on they count as written.
+// cut ends the segment after its last whole group and makes the rest durable: after a crash of the process alone there may be whole groups that were
+// never synced, which count as written from now on.
 func (l *segmentLog) cut(s *segment, whole int64) error {
 	if whole != s.size {
 		l.torn = &TornTail{File: l.files.path(s.name), Offset: whole, Bytes: s.size - whole}

@@ -11,22 +11,22 @@ import (
 
 // segmentReader walks the frames of one segment, checking each.
 type segmentReader struct {
-	name   string
-	b      *bufio.Reader
-	offset int64 // of the next frame
-	end    int64
-	seq    uint64 // of the last frame read
-	owed   uint64 // highest debt so far
-	hash   [32]byte
-	group  uint32 // of the last frame read
-	index  uint32
-	buf    []byte
-	quick  bool // checksums are checked, and not that hashes continue the chain
+	name    string
+	b       *bufio.Reader
+	offset  int64 // of the next frame
+	end     int64
+	seq     uint64 // of the last frame read
+	pending uint64 // highest number of a pending record so far
+	hash    [32]byte
+	group   uint32 // of the last frame read
+	index   uint32
+	buf     []byte
+	quick   bool // checks checksums, but not that hashes continue the chain
 }
 
 func newSegmentReader(name string, f io.ReaderAt, h header, end int64) *segmentReader {
 	return &segmentReader{
-		name: name, offset: headerSize, end: end, seq: h.first - 1, owed: h.owed, hash: h.prev,
+		name: name, offset: headerSize, end: end, seq: h.first - 1, pending: h.pending, hash: h.prev,
 		b: bufio.NewReaderSize(io.NewSectionReader(f, headerSize, max(0, end-headerSize)), 256<<10),
 	}
 }
@@ -51,14 +51,14 @@ func (r *segmentReader) next() (frame, error) {
 	if err := r.follows(&f); err != nil {
 		return frame{}, err
 	}
-	if !r.quick && ChainHash(r.hash, f.seq, f.owed, f.record) != f.hash {
+	if !r.quick && ChainHash(r.hash, f.seq, f.pending, f.record) != f.hash {
 		return frame{}, r.damage("its hash does not continue the chain")
 	}
 	r.pass(&f, n)
 	return f, nil
 }
 
-// skip passes over the next frame without checking its content.
+// skip skips the next frame without checking its content.
 func (r *segmentReader) skip() error {
 	n, err := r.length()
 	if err != nil {
@@ -113,7 +113,7 @@ func (r *segmentReader) follows(f *frame) error {
 func (r *segmentReader) pass(f *frame, n int) {
 	r.offset += int64(n)
 	r.seq, r.hash, r.group, r.index = f.seq, f.hash, f.group, f.index
-	r.owed = max(r.owed, f.owed)
+	r.pending = max(r.pending, f.pending)
 }
 
 func (r *segmentReader) damage(why string) error {
@@ -139,7 +139,7 @@ func (l *segmentLog) ReadChained(ctx context.Context, from uint64, f func(LogEnt
 	defer release()
 	from = max(from, 1)
 	for i, s := range segments {
-		until := head // the last record that must stand in this segment
+		until := head // the last record that must be in this segment
 		if i+1 < len(segments) {
 			until = segments[i+1].header.first - 1
 		}
@@ -184,7 +184,7 @@ func (l *segmentLog) Pick(ctx context.Context, seqs []uint64, f func(LogEntry) e
 	return nil
 }
 
-// pick goes on to one record of a segment.
+// pick reads forward to one record of a segment.
 func (l *segmentLog) pick(ctx context.Context, r *segmentReader, seq uint64, f func(LogEntry) error) error {
 	for r.seq+1 < seq {
 		if r.seq%checkEvery == 0 && ctx.Err() != nil {
@@ -199,10 +199,10 @@ func (l *segmentLog) pick(ctx context.Context, r *segmentReader, seq uint64, f f
 	if err != nil {
 		return l.endOf(r, err)
 	}
-	return f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Owed: e.owed})
+	return f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Pending: e.pending})
 }
 
-// checkEvery is how many records pass between two looks at the context.
+// checkEvery is the number of records between two checks of the context.
 const checkEvery = 256
 
 // readSegment calls f for the records from..until of one segment and returns the hash of its last.
@@ -223,7 +223,7 @@ func (l *segmentLog) readSegment(ctx context.Context, s segment, from, until uin
 		if err != nil {
 			return r.hash, l.endOf(r, err)
 		}
-		if err := f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Owed: e.owed}); err != nil {
+		if err := f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Pending: e.pending}); err != nil {
 			return r.hash, err
 		}
 	}
@@ -281,7 +281,7 @@ func (l *segmentLog) first() uint64 {
 	return l.begins.first
 }
 
-// checkRemoved compares a head that lies before the log's beginning: of the last record that was removed the hash is known.
+// checkRemoved compares a head from before the log's beginning: only the hash of the last removed record is known.
 func (l *segmentLog) checkRemoved(seq uint64, hash [32]byte) error {
 	l.mu.RLock()
 	b := l.begins

@@ -11,24 +11,23 @@ import (
 	"time"
 )
 
-// MemoryDisk is a state folder in memory, for simulations: the same log code over files that forget what was not synced.
-// It is safe for concurrent use.
+// MemoryDisk is a state folder in memory, for simulations: the same log code over files that lose what was not synced. It is safe for concurrent use.
 type MemoryDisk struct {
 	mu      sync.Mutex
 	o       Options
 	control *memKV
 	indexes map[string]*memIndex
 	files   *memFiles
-	open    *memHome // who holds it; nil for nobody
+	open    *memHome // of the present holder; nil: none
 }
 
 type memIndex struct {
 	kv    *memKV
 	dirty bool
-	lost  bool // it was dirty when the machine went down
+	lost  bool // it was dirty when the machine crashed
 }
 
-// Memory returns an empty state folder in memory. There is room without end until SetSpace.
+// Memory returns an empty state folder in memory. Space is unlimited until SetSpace.
 func Memory(o Options) *MemoryDisk {
 	k := &memKV{}
 	tx := &memTx{write: true}
@@ -64,9 +63,9 @@ func (m *MemoryDisk) Open() (*Store, error) {
 // Reopen is Open, after a Crash.
 func (m *MemoryDisk) Reopen() (*Store, error) { return m.Open() }
 
-// Crash ends the open store at once: everything of it returns ErrCrashed from now on. r decides what is left of what was
-// not synced: everything, as when only the process died; or, as when the machine died, any part of it, with the log's
-// last group torn or full of holes and indexes that were not synced unusable.
+// Crash ends the open store at once: all its calls return ErrCrashed from now on. r decides what is left of what was not synced: everything, as when
+// only the process crashed; or, as when the machine crashed, any part of it, with the log's last group torn or full of holes, and indexes that were
+// not synced unusable.
 func (m *MemoryDisk) Crash(r *rand.Rand) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,8 +82,8 @@ func (m *MemoryDisk) Crash(r *rand.Rand) {
 	m.files = m.files.crash(r, machine)
 }
 
-// Copy gives another disk with what this one holds now, as when somebody copies the folder of a running host or restores an old backup. What is written to one
-// of them is not on the other. o is the copy's own: its hook and its clock.
+// Copy returns another disk with this one's present content, as when the folder of a running host is copied or an old backup restored. Later writes
+// to one are not on the other. o is the copy's own: its hook and its clock.
 func (m *MemoryDisk) Copy(o Options) *MemoryDisk {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,7 +103,7 @@ func (m *MemoryDisk) LoseTenure() {
 	}
 }
 
-// SetSpace says how many bytes the log may still grow by beside the reserve; negative for no limit.
+// SetSpace sets by how many bytes the log may still grow beside the reserve; negative for no limit.
 func (m *MemoryDisk) SetSpace(bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -127,7 +126,7 @@ func (h *memHome) tenure() Tenure {
 	}}
 }
 
-// index runs f on an index while h holds the disk; f gets nil for an absent one.
+// index calls f with an index while h holds the disk; f gets nil for an absent one.
 func (h *memHome) index(name string, f func(x *memIndex) error) error {
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()
@@ -176,7 +175,7 @@ func (h *memHome) mark(name string, dirty bool) error {
 	})
 }
 
-// close gives the disk free for the next holder; after a crash it has nothing to give.
+// close releases the disk for the next holder; after a crash there is nothing to release.
 func (h *memHome) close() error {
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()

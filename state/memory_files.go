@@ -10,20 +10,20 @@ import (
 	"sync"
 )
 
-// memFiles is the folder of a log in memory, and the reserve beside it. A crash makes a new one of what is left.
+// memFiles is the folder of a log in memory, with its reserve. A crash makes a new one of what is left.
 type memFiles struct {
 	mu       sync.Mutex
 	files    map[string]*memInode
 	space    int64 // bytes still free; negative for no limit
 	reserved int64 // bytes in reserve
 	want     int64 // bytes that should be in reserve
-	dead     error
+	ended    error
 }
 
 // memInode is a file's content.
 type memInode struct {
 	data   []byte
-	synced int  // bytes that a crash leaves
+	synced int  // bytes that survive a crash
 	named  bool // the folder was synced since the file was made
 }
 
@@ -90,8 +90,8 @@ func (m *memFiles) path(name string) string { return "memory/" + name }
 func (m *memFiles) alive() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if errors.Is(m.dead, ErrCrashed) {
-		return m.dead
+	if errors.Is(m.ended, ErrCrashed) {
+		return m.ended
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (m *memFiles) list() ([]string, error) {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	return names, m.dead
+	return names, m.ended
 }
 
 func (m *memFiles) open(name string) (file, error) {
@@ -112,8 +112,8 @@ func (m *memFiles) open(name string) (file, error) {
 	defer m.mu.Unlock()
 	in := m.files[name]
 	switch {
-	case m.dead != nil:
-		return nil, m.dead
+	case m.ended != nil:
+		return nil, m.ended
 	case in == nil:
 		return nil, fmt.Errorf("%s: %w", name, os.ErrNotExist)
 	}
@@ -124,8 +124,8 @@ func (m *memFiles) create(name string) (file, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.dead != nil:
-		return nil, m.dead
+	case m.ended != nil:
+		return nil, m.ended
 	case m.files[name] != nil:
 		return nil, fmt.Errorf("%s: %w", name, os.ErrExist)
 	}
@@ -136,25 +136,25 @@ func (m *memFiles) create(name string) (file, error) {
 func (m *memFiles) remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if in := m.files[name]; in != nil && m.dead == nil {
+	if in := m.files[name]; in != nil && m.ended == nil {
 		m.give(int64(len(in.data)))
 		delete(m.files, name)
 	}
-	return m.dead
+	return m.ended
 }
 
 func (m *memFiles) syncDir() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.dead == nil {
+	if m.ended == nil {
 		for _, in := range m.files {
 			in.named = true
 		}
 	}
-	return m.dead
+	return m.ended
 }
 
-// copy gives another folder with the same content; of a write that is going on, what is synced.
+// copy returns another folder with the same content; of a write in progress, what is synced.
 func (m *memFiles) copy() *memFiles {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -165,19 +165,19 @@ func (m *memFiles) copy() *memFiles {
 	return n
 }
 
-// next hands the content to the next holder.
+// next returns the content for the next holder.
 func (m *memFiles) next() *memFiles { return m.end(ErrClosed) }
 
-// end lets the handles of this holder fail and returns the content, unsynced parts included.
+// end makes this holder's handles fail and returns the content, unsynced parts included.
 func (m *memFiles) end(why error) *memFiles {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.dead = why
+	m.ended = why
 	return &memFiles{files: m.files, space: m.space, reserved: m.reserved, want: m.want}
 }
 
-// crash keeps everything when only the process died. When the machine died, a file whose name was not synced may be gone,
-// and of unsynced bytes any blocks may be missing: a file system may write them in any order.
+// crash keeps everything if only the process crashed. If the machine crashed, a file whose name was not synced may be missing, and any blocks of
+// unsynced bytes: a file system may write them in any order.
 func (m *memFiles) crash(r *rand.Rand, machine bool) *memFiles {
 	n := m.end(ErrCrashed)
 	if !machine {
@@ -218,8 +218,8 @@ type memFile struct {
 func (f *memFile) ReadAt(b []byte, at int64) (int, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	if f.m.dead != nil {
-		return 0, f.m.dead
+	if f.m.ended != nil {
+		return 0, f.m.ended
 	}
 	if at >= int64(len(f.in.data)) {
 		return 0, io.EOF
@@ -234,8 +234,8 @@ func (f *memFile) ReadAt(b []byte, at int64) (int, error) {
 func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	if f.m.dead != nil {
-		return 0, f.m.dead
+	if f.m.ended != nil {
+		return 0, f.m.ended
 	}
 	end := int(at) + len(b)
 	if grow := end - len(f.in.data); grow > 0 {
@@ -251,18 +251,18 @@ func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 func (f *memFile) Sync() error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	if f.m.dead == nil {
+	if f.m.ended == nil {
 		f.in.synced = len(f.in.data)
 	}
-	return f.m.dead
+	return f.m.ended
 }
 
-// Truncate cuts. The cut itself is taken for durable at once, which is kinder than a disk; opening cuts again.
+// Truncate cuts. The cut itself counts as durable at once, which is kinder than a disk; opening cuts again.
 func (f *memFile) Truncate(size int64) error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	if f.m.dead != nil {
-		return f.m.dead
+	if f.m.ended != nil {
+		return f.m.ended
 	}
 	f.m.give(int64(len(f.in.data)) - size)
 	f.in.data = f.in.data[:size]
@@ -273,7 +273,7 @@ func (f *memFile) Truncate(size int64) error {
 func (f *memFile) size() (int64, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	return int64(len(f.in.data)), f.m.dead
+	return int64(len(f.in.data)), f.m.ended
 }
 
 func (f *memFile) Close() error { return nil }

@@ -10,9 +10,9 @@ import (
 	"os"
 )
 
-// This file reads bbolt's pages (go.etcd.io/bbolt, internal/common: page.go, meta.go, bucket.go) without trusting them.
-// bbolt itself maps the file and follows whatever numbers stand there; some of its failures happen in goroutines of its
-// own, where nobody can recover them. What passes here can be opened.
+// This file reads bbolt's pages (go.etcd.io/bbolt, internal/common: page.go, meta.go, bucket.go) without trusting them. bbolt itself maps the file
+// and follows any numbers in it; some of its failures happen in goroutines of its own, where they cannot be recovered. A file that passes can be
+// opened.
 
 const (
 	boltMagic       = 0xED0CDAED
@@ -43,11 +43,11 @@ type pageWalk struct {
 	meta boltMeta
 	seen []uint64 // a bit per page
 
-	spare [][]byte // rooms of one page each that nothing lies in any more: a big file has many thousand pages
+	spare [][]byte // unused buffers of one page each: a large file has many thousand pages
 }
 
-// checkPages walks the named bbolt file: both metas, and every page that the newer one reaches. It returns a *DamageError
-// or *VersionError for what bbolt could not be trusted with.
+// checkPages walks the named bbolt file: both metas, and every page that the newer one reaches. It returns a *DamageError or *VersionError for files
+// that bbolt must not open.
 func checkPages(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -77,8 +77,8 @@ func (w *pageWalk) damage(page uint64, why string, args ...any) error {
 	return &DamageError{File: w.name, Offset: int64(page) * int64(w.meta.pageSize), Why: fmt.Sprintf(why, args...)}
 }
 
-// readMetas requires both metas. bbolt would go on with the older one if the newer is unreadable, and so lose the last
-// commit without a word; a meta fits into one disk sector, so a crash does not tear it.
+// readMetas requires both metas. bbolt would continue with the older one if the newer is unreadable, and so silently lose the last commit; a meta
+// fits into one disk sector, so a crash does not tear it.
 func (w *pageWalk) readMetas() error {
 	first, err := w.readMeta(0)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *pageWalk) readMeta(at int64) (boltMeta, error) {
 	return m, nil
 }
 
-// page reads a page with its overflow, once. Who is done with it gives it to done.
+// page reads a page with its overflow, once. The caller passes it to done after use.
 func (w *pageWalk) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= w.meta.pages {
 		return nil, w.damage(0, "a reference to page %d of %d", id, w.meta.pages)
@@ -155,7 +155,7 @@ func (w *pageWalk) page(id uint64) ([]byte, error) {
 	return b, nil
 }
 
-// room returns room for one page.
+// room returns a buffer for one page.
 func (w *pageWalk) room() []byte {
 	if n := len(w.spare); n > 0 {
 		b := w.spare[n-1]
@@ -165,14 +165,14 @@ func (w *pageWalk) room() []byte {
 	return make([]byte, w.meta.pageSize)
 }
 
-// done takes back a page that nobody looks at any more.
+// done takes back a page's buffer.
 func (w *pageWalk) done(b []byte) {
 	if len(b) == w.meta.pageSize {
 		w.spare = append(w.spare, b)
 	}
 }
 
-// tree walks the pages below id, whose keys lie in [low, high); nil is no bound. top is the tree of the buckets.
+// tree walks the pages below id, whose keys are in [low, high); nil is no bound. top is the tree of the buckets.
 func (w *pageWalk) tree(id uint64, low, high []byte, top bool) error {
 	b, err := w.page(id)
 	if err != nil {
@@ -231,7 +231,7 @@ func (w *pageWalk) leaf(id uint64, b, low, high []byte, top bool) error {
 			return w.damage(id, "entry %d of a leaf is out of order", i)
 		}
 		previous = key
-		// This package nests no buckets: the top holds buckets only, buckets hold values only.
+		// This package nests no buckets: the top has buckets only, buckets have values only.
 		if isBucket := flags == boltBucketEntry; isBucket != top || flags > boltBucketEntry {
 			return w.damage(id, "entry %d has flags %#x", i, flags)
 		}

@@ -7,14 +7,14 @@ import (
 	"io"
 )
 
-// The first records of a log can be removed, whole segments at a time. The order is: whoever knows what the records mean appends a record, the base, from which it can
-// begin without them; control notes where the log begins from now on; the segments are removed. Opening finishes a removal that a crash cut off, and takes no other
-// beginning for right than the one that control notes.
+// The first records of a log can be removed, whole segments at a time. First the caller, which knows what records mean, appends a record, the base,
+// from which it can begin without them; then control stores the log's new beginning; then the segments are removed. Opening finishes a removal that a
+// crash interrupted, and accepts only the beginning in control.
 
 // beginning is where a log begins.
 type beginning struct {
 	first uint64   // its first record
-	base  uint64   // from this record on nothing before it is needed; 0: from the first one
+	base  uint64   // no record before this one is needed; 0: all are
 	prev  [32]byte // the hash before first
 }
 
@@ -27,7 +27,7 @@ func (b beginning) encode() []byte {
 	return append(append(encodeUint(b.first), encodeUint(b.base)...), b.prev[:]...)
 }
 
-// keptBeginning reads where the log begins.
+// keptBeginning returns the stored beginning.
 func keptBeginning(tx Tx) (beginning, error) {
 	v := tx.Get(logBucket, beginningKey)
 	if v == nil {
@@ -43,17 +43,17 @@ func keptBeginning(tx Tx) (beginning, error) {
 	return b, nil
 }
 
-// Segment is a part of a log that nothing is added to any more.
+// Segment is a part of a log that nothing is appended to any more.
 type Segment struct {
 	First, Last uint64   // its records
 	Prev, Hash  [32]byte // the hash before First, and that of Last
 	Bytes       int64
 }
 
-// SegmentFile returns the name of the file of the segment that begins with a record. Names are in the order of the records.
+// SegmentFile returns the file name of the segment that begins with a record. Names are in the order of the records.
 func SegmentFile(first uint64) string { return segmentName(first) }
 
-// Segments returns the segments that nothing is added to any more, in order.
+// Segments returns the segments that nothing is appended to any more, in order.
 func (s *Store) Segments() []Segment {
 	all, _, release := s.log.hold()
 	defer release()
@@ -65,8 +65,8 @@ func (s *Store) Segments() []Segment {
 	return out
 }
 
-// EndSegment begins a new segment, so that what was written before it can be exported; if nothing was written since the last one began, it does nothing. Kinds of error:
-// those of Append.
+// EndSegment begins a new segment, so that earlier records can be exported; if nothing was written since the last one began, it does nothing. Kinds
+// of error: those of Append.
 func (s *Store) EndSegment(ctx context.Context) error {
 	l := s.log
 	l.writeMu.Lock()
@@ -105,8 +105,8 @@ func (s *Store) CopySegment(ctx context.Context, first uint64, w io.Writer) erro
 	return fmt.Errorf("copy a log segment: none begins with record %d", first)
 }
 
-// ReadSegment reads a segment that was copied elsewhere and calls f for each record, after it and its place in the chain were checked. Errors of damage are *DamageError
-// with the given name.
+// ReadSegment reads a segment that was copied elsewhere and calls f for each record, after checking it and its place in the chain. Damage is a
+// *DamageError with the given name.
 func ReadSegment(name string, file io.ReaderAt, size int64, f func(LogEntry) error) (Segment, error) {
 	head := make([]byte, min(size, headerSize))
 	if _, err := file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -127,7 +127,7 @@ func ReadSegment(name string, file io.ReaderAt, size int64, f func(LogEntry) err
 			return Segment{First: h.first, Last: r.seq, Prev: h.prev, Hash: r.hash, Bytes: size}, nil
 		}
 		if err == nil {
-			err = f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Owed: e.owed})
+			err = f(LogEntry{Seq: e.seq, Record: e.record, Prev: prev, Hash: e.hash, Pending: e.pending})
 		}
 		if err != nil {
 			return Segment{}, err
@@ -135,16 +135,16 @@ func ReadSegment(name string, file io.ReaderAt, size int64, f func(LogEntry) err
 	}
 }
 
-// Beginning returns the number of the log's first record, and the base that was given with the last Prune: 0 if the log was never pruned.
+// Beginning returns the number of the log's first record, and the base of the last Prune: 0 if the log was never pruned.
 func (s *Store) Beginning() (first, base uint64) {
 	s.log.mu.RLock()
 	defer s.log.mu.RUnlock()
 	return s.log.begins.first, s.log.begins.base
 }
 
-// Prune removes the segments before the record first, with which a segment has to begin. base is the record from which on a reader needs none of them; it is durable
-// already. It may use the reserve, since it makes room. Readers that are under way end their reading. What an earlier Prune could not remove is removed as well; when
-// this one fails, opening or the next one finishes it.
+// Prune removes the segments before the record first, with which a segment has to begin. base is the record from which on readers need none of them;
+// it is durable already. It may use the reserve, since it makes room. Readings in progress continue to their end. What an earlier Prune could not
+// remove is removed as well; if this one fails, opening or the next one finishes it.
 func (s *Store) Prune(ctx context.Context, first, base uint64) error {
 	s.pruneMu.Lock()
 	defer s.pruneMu.Unlock()
@@ -180,7 +180,7 @@ func (l *segmentLog) beginAt(first, base uint64) (beginning, error) {
 	return beginning{}, fmt.Errorf("no segment begins with record %d", first)
 }
 
-// removeBefore removes the segments before the log's beginning, oldest first. Its errors leave the log as usable as it was: nothing reads what is still there.
+// removeBefore removes the segments before the log's beginning, oldest first. After an error the log stays usable: the remaining files are not read.
 func (l *segmentLog) removeBefore(b beginning) error {
 	l.writeMu.Lock()
 	defer l.writeMu.Unlock()
@@ -195,7 +195,7 @@ func (l *segmentLog) removeBefore(b beginning) error {
 	return l.removeLeftover()
 }
 
-// removeLeftover removes files that hold nothing of the log any more.
+// removeLeftover removes files from before the log's beginning.
 func (l *segmentLog) removeLeftover() error {
 	if l.readOnly || len(l.leftover) == 0 {
 		return nil
@@ -215,7 +215,7 @@ func (l *segmentLog) removeLeftover() error {
 	return l.hook.reach(FailPruneAfterRemove)
 }
 
-// hold copies the segments and the head as they are now. Until release their files stay open, also if they are removed meanwhile.
+// hold copies the segments and the head as they are now. Until release their files stay open, even if they are removed.
 func (l *segmentLog) hold() (segments []segment, head uint64, release func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -232,7 +232,7 @@ func (l *segmentLog) hold() (segments []segment, head uint64, release func()) {
 	}
 }
 
-// retire closes the files of removed segments once nobody reads them: only then the file system gives their space back.
+// retire closes the files of removed segments once no reading is in progress: only then the file system frees their space.
 func (l *segmentLog) retire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -240,7 +240,7 @@ func (l *segmentLog) retire() {
 		return
 	}
 	for _, f := range l.retired {
-		_ = f.Close() // it was synced, and holds nothing of the log any more
+		_ = f.Close() // it was synced, and is not part of the log any more
 	}
 	l.retired = nil
 }

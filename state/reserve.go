@@ -10,10 +10,10 @@ import (
 
 type reserveKey struct{}
 
-// WithReserve marks work that must not fail for lack of space: opening, settling what is on the wire, stopping, and rolling back. Update and
-// Append under it may use up the reserved space; all others get ErrFull as long as the reserve is not whole. Index files under it use the reserve
-// as well, and leave the last quarter to control and log. The space is kept as a file with real blocks and given back to the file system when
-// needed, so another program that fills the disk in that moment can still take it.
+// WithReserve marks work that must not fail for lack of space: opening, recording answers to requests in flight, stopping, and rolling back. Update
+// and Append under it may use up the reserved space; all others get ErrFull as long as the reserve is not complete. Index files under it use the
+// reserve as well, and leave the last quarter to control and log. The space is kept as a file with real blocks and released to the file system when
+// needed, so another program that fills the disk at that moment can still take it.
 func WithReserve(ctx context.Context) context.Context {
 	return context.WithValue(ctx, reserveKey{}, true)
 }
@@ -26,23 +26,23 @@ func Reserved(ctx context.Context) bool {
 
 // reserve is space kept for WithReserve.
 type reserve interface {
-	refill() error // makes it whole again; ErrFull when there is no space
-	// release gives at least n bytes back and keeps the last part of it, in bytes; ErrFull when there is no more than that.
+	refill() error // completes it again; ErrFull when there is no space
+	// release frees at least n bytes and keeps the last keep bytes; ErrFull when there is no more than that.
 	release(n, keep int64) error
-	size() int64 // how large it is when it is whole
+	size() int64 // its complete size
 	// fits reports whether n bytes are free beside the reserve.
 	fits(n int64) (bool, error)
 }
 
-// space is the reserve as control and log share it, with the knowledge whether it is whole.
+// space is the reserve as shared by control and log.
 type space struct {
 	mu   sync.Mutex
 	res  reserve
-	full bool // the reserve is not known to be whole
+	full bool // the reserve is not known to be complete
 	hook Hook
 }
 
-// admit turns ordinary work away while the reserve is not whole and cannot be made so.
+// admit refuses ordinary work while the reserve is not complete and cannot be completed.
 func (s *space) admit(reserved bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,17 +63,17 @@ func (s *space) exhausted() {
 	s.full = true
 }
 
-// check makes the reserve whole at opening, or notes that it is not.
+// check completes the reserve at opening, or notes that it is not complete.
 func (s *space) check() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.full = s.res.refill() != nil
 }
 
-// release gives n bytes of the reserve back to the file system, for control and log.
+// release frees n bytes of the reserve for control and log.
 func (s *space) release(n int64) error { return s.giveBack(n, 0) }
 
-// lend gives n bytes of the reserve back to the file system for what control and log can do without: they keep a quarter.
+// lend frees n bytes of the reserve for everything else: control and log keep a quarter.
 func (s *space) lend(n int64) error { return s.giveBack(n, s.res.size()/4) }
 
 func (s *space) giveBack(n, keep int64) error {
@@ -86,11 +86,11 @@ func (s *space) giveBack(n, keep int64) error {
 	return s.res.release(n, keep)
 }
 
-// othersRoom is how much MakeRoom wants to be free for other processes.
+// othersRoom is how much space MakeRoom wants to be free for other processes.
 const othersRoom = 16 << 20
 
-// MakeRoom gives a part of the reserve back where the disk is full, for processes that write beside this store and have no reserve of their own, as engines
-// do that a rollback asks. Where nothing can be given any more it does nothing: whoever needs the space says that it lacks.
+// MakeRoom frees a part of the reserve if the disk is full, for processes that write beside this store without a reserve, such as the engines that a
+// rollback asks. If nothing is left it does nothing: the process that lacks the space reports it.
 func (s *Store) MakeRoom() error {
 	free, err := s.space.res.fits(othersRoom)
 	if err != nil || free {
@@ -116,7 +116,7 @@ func (s *space) room(reserved bool, f func() error) error {
 	}
 }
 
-// releaseStep is the least that is given back at once.
+// releaseStep is the least that is released at once.
 const releaseStep = 1 << 20
 
 // diskReserve is a file whose blocks are the reserve.
@@ -154,7 +154,7 @@ func (r diskReserve) failed(err error) error {
 
 func (r diskReserve) size() int64 { return max(0, r.want) }
 
-// fits takes n bytes of the disk for a moment: what a file system calls free may be kept for others, or end at a quota.
+// fits allocates n bytes for a moment: what a file system reports as free may be kept for others, or end at a quota.
 func (r diskReserve) fits(n int64) (free bool, err error) {
 	probe := r.path + ".probe"
 	f, err := os.OpenFile(probe, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -194,5 +194,6 @@ func fill(f *os.File, size int64) error {
 	return f.Sync()
 }
 
-// Full reports whether ordinary work is turned away for lack of space. It tries to make the reserve whole, so that it says no as soon as there is room again.
+// Full reports whether ordinary work is refused for lack of space. It tries to complete the reserve, so that it returns false as soon as there is
+// space again.
 func (s *Store) Full() bool { return s.space.admit(false) != nil }

@@ -14,45 +14,45 @@ import (
 
 // RestoreOptions adjust a restore.
 type RestoreOptions struct {
-	// Force puts the state that the folder holds aside, into a folder inside it, instead of refusing.
+	// Force moves the folder's present state into a folder inside it, instead of refusing.
 	Force bool
-	// Mark changes the restored state before it gets its name, so that no crash leaves one without that change; nil: nothing.
+	// Mark changes the restored state before it gets its name, so that no crash leaves one without that change; may be nil.
 	Mark func(*Store) error
-	Now  func() time.Time // for the name of what is put aside; time.Now if nil
+	Now  func() time.Time // for the name of the folder that the former state is moved to; time.Now if nil
 	Hook Hook             // called at RestoreFailpoints
 }
 
-// The names given to RestoreOptions.Hook, one per durable step.
+// The names passed to RestoreOptions.Hook, one per durable step.
 const (
 	FailRestoreStaged = "restore.staged" // all files are written, none has its name
 	FailRestoreMarked = "restore.marked" // they are checked and marked
-	FailRestoreAside  = "restore.aside"  // after each piece of the old state that was put aside
+	FailRestoreAside  = "restore.aside"  // after each piece of the former state that was moved
 	FailRestoreMoved  = "restore.moved"  // the log has its name, control has not
 	FailRestoreNamed  = "restore.named"
 )
 
-// RestoreFailpoints lists them.
+// RestoreFailpoints returns them.
 func RestoreFailpoints() []string {
 	return []string{FailRestoreStaged, FailRestoreMarked, FailRestoreAside, FailRestoreMoved, FailRestoreNamed}
 }
 
 const (
 	savedDir = "saved"
-	stageDir = "restoring" // inside the state folder: all that is moved stays in one file system
+	stageDir = "restoring" // inside the state folder: everything that is moved stays in one file system
 )
 
-// ErrNotEmpty says that a folder to restore into holds state.
+// ErrNotEmpty means that a folder to restore into has state.
 var ErrNotEmpty = errors.New("the folder holds state already: name an empty one, or put what it holds aside with --force")
 
-// SavedName gives the name under which a backup holds what somebody beside this package keeps in it: name is letters, digits, '.', '_' and '-'.
+// SavedName returns the name in a backup for content of other packages: name is letters, digits, '.', '_' and '-'.
 func SavedName(name string) string { return savedDir + "/" + name }
 
-// SavedFile gives where a restore put what a backup holds under SavedName.
+// SavedFile returns where a restore puts a backup's content under SavedName.
 func SavedFile(dir, name string) string { return filepath.Join(dir, savedDir, name) }
 
-// Restore writes the files of a Backup into a folder, checks and marks them, and only then gives them their names: control last. next returns
-// each file and io.EOF at the end. When it fails before that, the folder is as it was; after a crash in between, Open refuses the folder until
-// the restore is repeated. aside is where the state that the folder held lies now, "" if it held none. The folder must not be held.
+// Restore writes the files of a Backup into a folder, checks and marks them, and only then gives them their names, control last. next returns each
+// file and io.EOF at the end. If it fails before that, the folder is as it was; after a crash in between, Open refuses the folder until the restore
+// is repeated. aside is where the folder's former state was moved, "" if there was none. The folder must not be held.
 func Restore(ctx context.Context, dir string, next func() (name string, content io.Reader, err error), o RestoreOptions) (aside string, err error) {
 	r := &restoring{dir: dir, stage: filepath.Join(dir, stageDir), o: o}
 	if aside, err = r.run(ctx, next); err != nil {
@@ -61,14 +61,14 @@ func Restore(ctx context.Context, dir string, next func() (name string, content 
 	return aside, nil
 }
 
-// restoring is one restore under way.
+// restoring is one restore in progress.
 type restoring struct {
 	dir, stage string
 	o          RestoreOptions
-	made       bool // the folder was not there
+	made       bool // the folder did not exist
 	unlocked   bool // it had no lock file
-	unfinished bool // an earlier restore was cut off after it had begun to give names
-	engines    bool // the backup brings what engines saved
+	unfinished bool // an earlier restore was interrupted after it had begun to give names
+	engines    bool // the backup has content of engines
 }
 
 func (r *restoring) run(ctx context.Context, next func() (string, io.Reader, error)) (aside string, err error) {
@@ -117,7 +117,7 @@ func missing(path string) bool {
 	return errors.Is(err, os.ErrNotExist)
 }
 
-// leave takes away what the restore made of the folder itself.
+// leave removes what the restore made of the folder itself.
 func (r *restoring) leave() {
 	if r.unlocked {
 		_ = os.Remove(filepath.Join(r.dir, lockFile)) // what stays is harmless
@@ -127,7 +127,7 @@ func (r *restoring) leave() {
 	}
 }
 
-// look says whether the folder holds state. What a restore left that was cut off is no state: nobody could open it.
+// look reports whether the folder has state. The remains of an interrupted restore do not count: they cannot be opened.
 func (r *restoring) look() (holds bool, err error) {
 	segments, err := diskFiles{dir: filepath.Join(r.dir, logDir)}.list()
 	if err != nil {
@@ -138,7 +138,7 @@ func (r *restoring) look() (holds bool, err error) {
 	return control || len(segments) > 0 && !r.unfinished, os.RemoveAll(r.stage)
 }
 
-// write puts the backup's files into the stage.
+// write writes the backup's files into the stage.
 func (r *restoring) write(ctx context.Context, next func() (string, io.Reader, error)) error {
 	for _, sub := range []string{r.stage, filepath.Join(r.stage, logDir), filepath.Join(r.stage, savedDir)} {
 		if err := makeDir(sub); err != nil {
@@ -175,7 +175,7 @@ func (r *restoring) write(ctx context.Context, next func() (string, io.Reader, e
 	return r.o.Hook.reach(FailRestoreStaged)
 }
 
-// check sees that what was written is whole, and marks it.
+// check checks what was written, and marks it.
 func (r *restoring) check(ctx context.Context) error {
 	if err := writeFile(filepath.Join(r.stage, lockFile), strings.NewReader("")); err != nil {
 		return err
@@ -199,8 +199,8 @@ func (r *restoring) check(ctx context.Context) error {
 	return r.o.Hook.reach(FailRestoreMarked)
 }
 
-// putAside moves the state that the folder holds into a folder inside it, control first: without it nobody opens the rest. The engines' own
-// folders go along only if the backup brings what the engines need of them.
+// putAside moves the folder's state into a folder inside it, control first: the rest cannot be opened without it. The engines' own folders are moved
+// only if the backup has what the engines need of them.
 func (r *restoring) putAside() (string, error) {
 	now := time.Now
 	if r.o.Now != nil {
@@ -229,12 +229,12 @@ func (r *restoring) putAside() (string, error) {
 	return aside, nil
 }
 
-// name gives the restored files their names, control last.
+// name renames the restored files to their final names, control last.
 func (r *restoring) name() error {
 	for _, sub := range []string{logDir, savedDir} {
 		to := filepath.Join(r.dir, sub)
 		if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("making room: %w", err) // it is empty, or was put aside
+			return fmt.Errorf("making room: %w", err) // it is empty, or was moved
 		}
 		if err := os.Rename(filepath.Join(r.stage, sub), to); err != nil {
 			return err
@@ -251,7 +251,7 @@ func (r *restoring) name() error {
 
 var savedFile = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
-// restoredName lets only the names of a backup through, so that none can lead out of the folder.
+// restoredName accepts only the names of a backup, so that none can lead out of the folder.
 func restoredName(name string) (string, error) {
 	if name == controlFile {
 		return name, nil

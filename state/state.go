@@ -1,13 +1,12 @@
-// Package state keeps bytes durable and knows nothing of what they mean.
+// Package state keeps bytes durable and knows nothing of their meaning.
 //
-// It holds three kinds and never mixes them: control is small and precious (every commit is atomic and synced), the log
-// is big and precious (append-only, checksummed, hash-chained, synced per batch), index files are bulky and may be thrown
-// away at any time. A state folder has one holder at a time, guarded by a file lock.
+// It has three kinds and never mixes them: control is small and precious (every commit is atomic and synced), the log is big and precious
+// (append-only, checksummed, hash-chained, synced per batch), index files are large and may be thrown away at any time. A state folder has one holder
+// at a time, guarded by a file lock: Open, use, Close.
 //
-// It promises: what an Update or an Append acknowledged survives a crash of the process and of the machine; damage is
-// reported and never repaired by guessing; a format it does not know is refused and left as it is. It does not promise
-// to find a forger: the hash chain has no key, so whoever can write the files can write a consistent chain. Heads can be
-// exported for that.
+// It promises: what an Update or an Append acknowledged survives a crash of the process and of the machine; damage is reported and never repaired by
+// guessing; an unknown format is refused and left as it is. It does not promise to reveal forgeries: the hash chain has no key, so a person who can
+// write the files can write a consistent chain. Heads can be exported for that.
 package state
 
 import (
@@ -40,13 +39,13 @@ const MaxKey = 32768
 type Control interface {
 	// View reads one committed state.
 	View(context.Context, func(Tx) error) error
-	// Update runs f and commits what it wrote, atomically and durably, before it returns; nothing is written when f
-	// fails. f may be called again, so it must have no effect but through Tx. Kinds of error: ErrTenureLost, ErrFull (nothing
-	// was written), ErrBroken (a commit failed and it is unknown whether it took place), ErrReadOnly.
+	// Update runs f and commits what it wrote, atomically and durably, before it returns; nothing is written when f fails. f may be called again, so
+	// it must have no effect but through Tx. Kinds of error: ErrTenureLost, ErrFull (nothing was written), ErrBroken (a commit failed and it is
+	// unknown whether it took place), ErrReadOnly.
 	Update(context.Context, func(Tx) error) error
-	// Tenure tells who holds this control store and for how long that is sure.
+	// Tenure returns the holder of this control store and for how long that is certain.
 	Tenure() Tenure
-	// Close releases the store. Views still open are waited for.
+	// Close closes the store, after waiting for open Views.
 	Close() error
 }
 
@@ -63,45 +62,44 @@ type Log interface {
 	Read(ctx context.Context, from uint64, f func(seq uint64, record []byte) error) error
 	// ReadChained is Read with the chain's values, each hash checked against the record before f sees it.
 	ReadChained(ctx context.Context, from uint64, f func(e LogEntry) error) error
-	// Pick is ReadChained for the records with these numbers, which rise; those between them are passed over without being checked.
+	// Pick is ReadChained for the records with these numbers, in rising order; records between them are not checked.
 	Pick(ctx context.Context, seqs []uint64, f func(e LogEntry) error) error
 	// Head returns the last durable record's number and hash; 0 and zeros for an empty log.
 	Head() (seq uint64, hash [32]byte)
-	// CheckHead compares a head kept elsewhere with the log: a *DamageError when the log is shorter than it or has another
-	// hash there. A head that lags is fine.
+	// CheckHead compares a stored head with the log: a *DamageError if the log is shorter or has another hash there. A head that lags is fine.
 	CheckHead(ctx context.Context, seq uint64, hash [32]byte) error
 	// Verify reads everything and checks every checksum and hash.
 	Verify(ctx context.Context) error
-	// Close releases the log.
+	// Close closes the log.
 	Close() error
 }
 
 // LogEntry is a record with its place in the chain: Hash = ChainHash(Prev, Seq, Owed, Record).
 type LogEntry struct {
-	Seq    uint64
-	Record []byte // valid until the function it is given to returns
-	Prev   [32]byte
-	Hash   [32]byte
-	Owed   uint64 // the number of the debt this record pays (see Owe); 0 for an ordinary record
+	Seq     uint64
+	Record  []byte // valid until the function it is given to returns
+	Prev    [32]byte
+	Hash    [32]byte
+	Pending uint64 // the number under which control had this record pending (see AppendLater); 0 for an ordinary record
 }
 
-// Holder says which process holds a state folder.
+// Holder is the process that holds a state folder.
 type Holder struct {
 	PID     int       `json:"pid"`
 	Command string    `json:"command"`
 	Since   time.Time `json:"since"`
 }
 
-// Tenure is the right to write, held by one process. The zero Tenure is held by nobody.
+// Tenure is the right to write, held by one process. The zero Tenure is not held.
 type Tenure struct {
 	Holder    Holder
 	remaining func() time.Duration
 }
 
-// Unlimited is what Remaining returns for a tenure that ends only with its holder, as a file lock's does.
+// Unlimited is returned by Remaining for a tenure that ends only with its holder, as a file lock's does.
 const Unlimited = time.Duration(math.MaxInt64)
 
-// Remaining returns how long the tenure is still sure to be held: Unlimited for a file lock that is held, 0 once lost.
+// Remaining returns how long the tenure is certain to last: Unlimited for a file lock that is held, 0 once lost.
 func (t Tenure) Remaining() time.Duration {
 	if t.remaining == nil {
 		return 0
@@ -109,6 +107,6 @@ func (t Tenure) Remaining() time.Duration {
 	return t.remaining()
 }
 
-// Hook is called at each failpoint with its name. An error that it returns is taken for the failure of that step, so that
-// a test can stop the store there; nil goes on. It may be called from several goroutines.
+// Hook is called at each failpoint with its name. An error that it returns counts as the failure of that step, so that a test can stop the store
+// there. It may be called from several goroutines.
 type Hook func(point string) error

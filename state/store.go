@@ -12,7 +12,7 @@ import (
 
 // Options adjust a store. The zero value is ready to use.
 type Options struct {
-	Command     string           // what the holder says it is; the program's name if empty
+	Command     string           // what the holder is; the program's name if empty
 	Now         func() time.Time // for the holder's Since; time.Now if nil
 	Hook        Hook             // called at failpoints; nil for none
 	SegmentSize int64            // a log segment of this many bytes is followed by a new one; 64 MiB if 0
@@ -47,20 +47,20 @@ func (o Options) now() time.Time {
 	return o.Now()
 }
 
-// Store is an open state folder. Close it once; do not close Control and Log apart.
+// Store is an open state folder. Close it once; do not close Control and Log separately.
 type Store struct {
 	Control Control
 	Log     Log
 
-	control *controlStore
-	log     *segmentLog
-	home    home
-	space   *space
-	hook    Hook
-	owedMu  sync.Mutex // one AppendOwed at a time
-	pruneMu sync.Mutex // one Prune at a time
+	control   *controlStore
+	log       *segmentLog
+	home      home
+	space     *space
+	hook      Hook
+	pendingMu sync.Mutex // serializes AppendPending
+	pruneMu   sync.Mutex // serializes Prune
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	indexes map[string]*Index
 	closed  bool
 }
@@ -74,9 +74,9 @@ type home interface {
 	close() error
 }
 
-// Open opens the state folder, making it when absent, and holds it until Close. It cuts a torn tail of the log (see Torn),
-// compares the log with the head kept in control, and appends the records that control owes. Kinds of error: ErrHeld,
-// ErrDamaged, ErrVersion; what is refused is left as it is.
+// Open opens the state folder, making it if it is absent, and holds it until Close. It cuts a torn tail of the log (see Torn), compares the log with
+// the head stored in control, and appends control's pending records. Kinds of error: ErrHeld, ErrDamaged, ErrVersion; a folder that is refused is
+// left as it is.
 func Open(dir string, o Options) (*Store, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
@@ -92,8 +92,8 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// OpenReadOnly opens an existing state folder beside other readers and changes nothing in it: a torn tail is passed over,
-// owed records stay owed, writing is ErrReadOnly. While somebody holds the folder it is ErrHeld: ask the holder.
+// OpenReadOnly opens an existing state folder beside other readers and changes nothing in it: a torn tail is skipped, pending records stay pending,
+// writing is ErrReadOnly. While another process holds the folder it is ErrHeld: ask the holder.
 func OpenReadOnly(dir string, o Options) (*Store, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
@@ -132,7 +132,7 @@ func openDisk(dir string, o Options, lock *dirLock, readOnly bool) (*Store, erro
 	return assemble(k, fs, sp, &diskHome{dir: dir, lock: lock, readOnly: readOnly}, holds, o)
 }
 
-// openControl opens the control file, or makes it in a folder that holds nothing yet.
+// openControl opens the control file, or makes it in an empty folder.
 func openControl(dir string, readOnly bool) (*boltKV, error) {
 	path := filepath.Join(dir, controlFile)
 	_, err := os.Stat(path)
@@ -180,7 +180,7 @@ func newFolder(dir, path string, readOnly bool) error {
 	return createBolt(path, controlFormat, controlVersion)
 }
 
-// assemble puts the parts together; a store without holds is for reading. It closes the parts when it fails.
+// assemble joins the parts; a store without holds is for reading. It closes the parts when it fails.
 func assemble(k kv, fs files, sp *space, h home, holds func() Tenure, o Options) (*Store, error) {
 	s := &Store{home: h, space: sp, hook: o.Hook, indexes: map[string]*Index{}}
 	s.control = &controlStore{kv: k, hook: o.Hook, space: sp, holds: holds, prepare: s.bookkeep}
@@ -226,19 +226,19 @@ func (s *Store) reconcile(ctx context.Context, readOnly bool) error {
 	if readOnly {
 		return nil
 	}
-	if err := errors.Join(s.log.removeLeftover(), s.skipPaid(ctx)); err != nil {
+	if err := errors.Join(s.log.removeLeftover(), s.skipAppended(ctx)); err != nil {
 		return err
 	}
-	_, err = s.AppendOwed(ctx)
+	_, err = s.AppendPending(ctx)
 	return err
 }
 
-// Torn says what opening cut from the log's end; nil when it was whole.
+// Torn returns what opening cut from the log's end; nil when it was whole.
 func (s *Store) Torn() *TornTail { return s.log.torn }
 
-// Index opens an index file, making an empty one when absent. Format and version are the user's own; ErrIndexUnusable says
-// that the file is damaged, was not synced before the machine went down, or has another format: RemoveIndex and rebuild.
-// Names are lower-case letters, digits and hyphens.
+// Index opens an index file, making an empty one if it is absent. Format and version are the user's own; ErrIndexUnusable means that the file is
+// damaged, was not synced before the machine crashed, or has another format: RemoveIndex and rebuild. Names are lower-case letters, digits and
+// hyphens.
 func (s *Store) Index(name string, format string, version int) (*Index, error) {
 	if err := checkIndexName(name); err != nil {
 		return nil, err
@@ -306,7 +306,7 @@ func (s *Store) RemoveIndex(name string) error {
 	return nil
 }
 
-// Close closes the indexes, the log and control, and gives the folder free.
+// Close closes the indexes, the log and control, and releases the folder.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {

@@ -1,5 +1,5 @@
-// Package alarm says what is wrong, of what is known at one moment. Status, readiness, metrics and notifications are four views of its one list, so that nothing shows in
-// one and not in another. It is pure: it has no clock, reads nothing and remembers nothing.
+// Package alarm derives what is wrong from what is known at one moment. Status, readiness, metrics and notifications are four views of its one list,
+// so that a problem is in all of them or in none. It is pure: it has no clock, reads nothing and remembers nothing.
 package alarm
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 )
 
-// Event is what kind of thing people are told of.
+// Event is the kind of an alarm.
 type Event string
 
 // The events. Recovered is the end of another.
@@ -22,9 +22,9 @@ const (
 	Failed      Event = "failed"      // a directory, the tenant, an engine, objects, or a part of the host
 	Recovered   Event = "recovered"   // what failed works again
 	Agents      Event = "agents"      // too few agents, or one that is away or cannot do its work
-	Certificate Event = "certificate" // it ends soon, or ended
-	Mark        Event = "mark"        // another host or installation feeds the tenant
-	Disk        Event = "disk"        // there is little room beside the state, or none
+	Certificate Event = "certificate" // it ends soon, or has ended
+	Mark        Event = "mark"        // another host or installation writes to the tenant
+	Disk        Event = "disk"        // there is little free space for the state, or none
 )
 
 // Events returns every event.
@@ -32,48 +32,48 @@ func Events() []Event {
 	return []Event{Held, Waiting, Failed, Recovered, Agents, Certificate, Mark, Disk}
 }
 
-// Level is how much an alarm means.
+// Level is the importance of an alarm.
 type Level string
 
-// The levels. Of these only an Outage makes a status unhealthy and a host not ready: what changes is not synchronized, in all or in part.
+// The levels. Only an Outage makes a status unhealthy and a host not ready: changes are not synchronized, in all or in part.
 const (
 	Outage  Level = "outage"
-	Warning Level = "warning" // it goes on, and will not for ever
-	Asks    Level = "asks"    // it is as it should be, and waits for a person
+	Warning Level = "warning" // it works, but will not for ever
+	Asks    Level = "asks"    // nothing is wrong, and a person has to answer
 )
 
-// Alarm is one thing that is wrong.
+// Alarm is one problem, or one question to a person.
 type Alarm struct {
 	Event   Event
 	Level   Level
-	Cause   string // names it from one moment to the next, such as "directory contoso"
+	Cause   string // identifies it from one moment to the next, such as "directory contoso"
 	Message string // one sentence, without a full stop
 	Hint    string // what to do; empty: the message says it
-	Since   int64  // Unix ms: when it was last well, or when it began; 0: not known
-	Seen    int64  // Unix ms of the try that found it; 0: it is so at the moment itself
-	Because string // the cause that explains it; empty: none does
-	Version string // what of it is news to whoever was told of it before
+	Since   int64  // Unix ms: when it last worked, or when the problem began; 0: unknown
+	Seen    int64  // Unix ms of the attempt that found it; 0: found now
+	Because string // the cause that explains it, or ""
+	Version string // changes when people who were notified before have to be notified again
 }
 
 // Certified is a certificate whose end matters.
 type Certified struct {
 	Of    string // such as "directory contoso", "agent 1f…", "the tenant's application"
 	Ends  time.Time
-	Renew string // who renews it, for people
+	Renew string // how it is renewed, for people
 }
 
-// Space is the room of the file system that holds the state. Total is 0 where that is not known.
+// Space is the free space of the file system that holds the state. Total is 0 if unknown.
 type Space struct {
 	Free, Total uint64 // bytes
 	Full        bool   // the state refused to grow
 }
 
-// Undelivered is what a channel of notifications could not tell.
+// Undelivered is what a channel of notifications could not deliver.
 type Undelivered struct {
 	Channel string
 	Waiting int    // messages
 	Since   int64  // Unix ms of the oldest
-	Error   string // of the last try
+	Error   string // of the last attempt
 }
 
 // Facts are what is known at one moment.
@@ -86,15 +86,15 @@ type Facts struct {
 	Undelivered  []Undelivered
 }
 
-// Bounds within which things are well.
+// Bounds within which there is no alarm.
 const (
 	LowSpace = 256 << 20 // bytes
 	SoonEnds = 30 * 24 * time.Hour
-	// writebackFailures is how often in a row changed passwords are not taken before that is an alarm: one failure alone is soon over.
+	// writebackFailures is how many failures in a row to take changed passwords are an alarm: a single one soon passes.
 	writebackFailures = 2
 )
 
-// Of returns what is wrong: outages first, then what explains others, then by cause.
+// Of returns the alarms: outages first, then those that explain others, then by cause.
 func Of(f Facts) []Alarm {
 	l := &list{facts: f}
 	l.right()
@@ -110,12 +110,12 @@ func Of(f Facts) []Alarm {
 	l.undelivered()
 	l.explain()
 	slices.SortStableFunc(l.all, func(a, b Alarm) int {
-		return cmp.Or(cmp.Compare(gravity[a.Level], gravity[b.Level]), cmp.Compare(min(len(a.Because), 1), min(len(b.Because), 1)), cmp.Compare(a.Cause, b.Cause))
+		return cmp.Or(cmp.Compare(severity[a.Level], severity[b.Level]), cmp.Compare(min(len(a.Because), 1), min(len(b.Because), 1)), cmp.Compare(a.Cause, b.Cause))
 	})
 	return l.all
 }
 
-var gravity = map[Level]int{Outage: 0, Warning: 1, Asks: 2}
+var severity = map[Level]int{Outage: 0, Warning: 1, Asks: 2}
 
 // Outages returns the messages of the outages among alarms: why a status is not healthy, and a host not ready.
 func Outages(as []Alarm) []string { return messages(as, Outage) }
@@ -133,7 +133,7 @@ func messages(as []Alarm, l Level) []string {
 	return out
 }
 
-// list is a list of alarms that is being made.
+// list is a list of alarms in the making.
 type list struct {
 	facts Facts
 	all   []Alarm
@@ -141,14 +141,14 @@ type list struct {
 
 func (l *list) add(a Alarm) { l.all = append(l.all, a) }
 
-// explains reports whether a cause is there and explains another: an outage does, and the end of an agent's certificate.
+// explains reports whether a cause is present and explains others: outages do, and the end of an agent's certificate.
 func (l *list) explains(cause string) bool {
 	return slices.ContainsFunc(l.all, func(a Alarm) bool {
 		return a.Cause == cause && (a.Level == Outage || strings.HasPrefix(cause, certificateCause(agentCause(""))))
 	})
 }
 
-// unread returns the causes of directories that agents of an engine attend for and cannot read: agents that are away have reasons of their own.
+// unread returns the causes of directories that an engine's agents attend for and cannot read: agents that are away have other reasons.
 func (l *list) unread(e answer.EngineStatus) (out []string) {
 	if e.Health == nil || e.Health.Agents == 0 {
 		return nil
@@ -161,8 +161,8 @@ func (l *list) unread(e answer.EngineStatus) (out []string) {
 	return out
 }
 
-// explain gives each failed engine the cause that explains it, where there is one: no engine runs without room, right, tenant, directory, process or agents.
-// Several outages at once are each told; an engine is explained by the first.
+// explain sets the cause that explains each failed engine, if there is one: an engine needs space, the right to write, tenant, directory, process and
+// agents. If there are several outages, the first is the explanation.
 func (l *list) explain() {
 	explained := map[string][]string{}
 	common := []string{causeFull, causeMark, certificateCause(Application)}
@@ -180,7 +180,7 @@ func (l *list) explain() {
 		explained[engineCause(e.Name)] = append(slices.Clone(common), own...)
 		explained[passwordsCause(e.Name)] = append(slices.Clone(common), append(own, engineCause(e.Name))...)
 		explained[processCause(e.Name)] = []string{causeFull}
-		explained[healthCause(e.Name)] = append(slices.Clone(common), processCause(e.Name)) // an engine whose run failed calls itself unwell
+		explained[healthCause(e.Name)] = append(slices.Clone(common), processCause(e.Name)) // an engine whose run failed reports itself unwell
 		explained[agentsCause(e.Name)] = append([]string{causeFull, processCause(e.Name)}, l.unread(e)...)
 		for id := range agentNotes(e) {
 			explained[agentCause(id)] = append([]string{agentsCause(e.Name), certificateCause(agentCause(id))}, l.unread(e)...)

@@ -22,7 +22,7 @@ const (
 	causeReadOnly = "read-only"
 	causeFull     = "disk full"
 	causeLow      = "disk low"
-	// Application is what the certificate with which Tandem signs in to the tenant is of.
+	// Application is the cause of the certificate that Tandem signs in to the tenant with.
 	Application = "the tenant's application"
 )
 
@@ -40,7 +40,7 @@ func loopCause(name string) string        { return "loop " + name }
 func waveCause(id string) string          { return "wave " + id }
 func undeliveredCause(name string) string { return "notifications by " + name }
 
-// right is about whether this host may write at all.
+// right adds alarms about this host's right to write.
 func (l *list) right() {
 	s := l.facts.Status
 	if s.ReadOnly != "" && s.Mark.Refused == s.ReadOnly {
@@ -70,7 +70,7 @@ func (l *list) space() {
 	}
 }
 
-// Bytes returns a size for people.
+// Bytes returns a size for display.
 func Bytes(n uint64) string {
 	switch {
 	case n >= 10<<30:
@@ -95,7 +95,7 @@ func (l *list) certificates() {
 	}
 }
 
-// tried is the alarm of what was not reached in its last try; false: it was, or nobody tried.
+// tried returns the alarm of a failed last attempt; false: it succeeded, or there was none.
 func tried(r *reach.Tries, cause, did string) (Alarm, bool) {
 	if r == nil || r.Failures == 0 {
 		return Alarm{}, false
@@ -137,7 +137,7 @@ func (l *list) engine(e answer.EngineStatus) {
 	if e.Health != nil && !e.Health.OK {
 		a := Alarm{Event: Failed, Level: Outage, Cause: healthCause(e.Name), Message: "engine " + e.Name + " says: " + e.Health.Message}
 		if e.Reach != nil {
-			a.Seen = e.Reach.LastTry // what its next run will say is not known yet
+			a.Seen = e.Reach.LastTry // when its next run will find out
 		}
 		if hasAgents(e) {
 			a.Event, a.Cause, a.Hint = Agents, agentsCause(e.Name), "tandem agent list"
@@ -156,7 +156,7 @@ func (l *list) engine(e answer.EngineStatus) {
 	}
 }
 
-// Details of an engine's health that are about agents, each followed by a directory's name or an agent's id.
+// Details of an engine's health about agents, each followed by a directory's name or an agent's id.
 const (
 	detailAgents = "agents."
 	detailAgent  = "agent."
@@ -171,7 +171,7 @@ func hasAgents(e answer.EngineStatus) bool {
 	return false
 }
 
-// agentNotes returns what an engine says is wrong with single agents, by their ids.
+// agentNotes returns what an engine reports as wrong with single agents, by their ids.
 func agentNotes(e answer.EngineStatus) map[string]string {
 	out := map[string]string{}
 	if e.Health == nil {
@@ -198,7 +198,7 @@ func (l *list) loops() {
 	}
 }
 
-// waits is about what a person has to answer.
+// waits adds alarms about what a person has to answer.
 func (l *list) waits() {
 	for _, h := range l.facts.Status.Held {
 		if h.State != ledger.HoldOpen {

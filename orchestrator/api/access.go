@@ -13,21 +13,21 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator"
 )
 
-// role is what somebody may do with Tandem.
+// role is what a person may do with Tandem.
 type role string
 
-// The roles. Who operates or approves may read as well; setting passwords lets somebody do nothing else.
+// The roles. Operating and approving include reading; passwords includes nothing else.
 const (
-	reads     role = "read"      // looks, and changes nothing
-	operates  role = "operate"   // runs engines and waves, stops and starts
-	approves  role = "approve"   // answers what waits for a person
-	passwords role = "passwords" // sets passwords in a directory
+	reads     role = "read"      // look without changing anything
+	operates  role = "operate"   // run engines and waves, stop and start
+	approves  role = "approve"   // answer what waits for a person
+	passwords role = "passwords" // set passwords in a directory
 )
 
-// KindNotGranted is the kind of the error of somebody who was not granted what he asks for.
+// KindNotGranted is the kind of the error of a person without the role that a command needs.
 const KindNotGranted = "not-granted"
 
-// granted returns whom tandem.yaml names for a role.
+// granted returns the users and groups that tandem.yaml names for a role.
 func granted(a orchestrator.AccessConfig, r role) []string {
 	switch r {
 	case reads:
@@ -42,8 +42,8 @@ func granted(a orchestrator.AccessConfig, r role) []string {
 	return nil
 }
 
-// may refuses a person who does not have a role. Whoever owns the state could do without the socket all that the first three roles allow; setting passwords is
-// for those alone who are named, whoever they are.
+// may refuses a person who does not have a role. The user who owns the state could do everything that the first three roles allow without the socket;
+// passwords are set only by users who are named for it.
 func (c *call) may(r role) error {
 	names := granted(c.h.o.Config().Access, r)
 	if c.who.owns && r != passwords || c.who.is(names) {
@@ -61,7 +61,7 @@ func (c *call) may(r role) error {
 	return e
 }
 
-// listenOthers opens the socket for people who do not own the state. Everybody can connect: what somebody may do is looked up for each command.
+// listenOthers opens the socket for users who do not own the state. All users can connect: roles are checked for each command.
 func listenOthers(path string) (net.Listener, error) {
 	if !namesPeers {
 		return nil, &Error{Kind: KindUsage, Exit: ExitUsage, Message: "access.socket: this operating system does not tell who is at the other end of a socket", Hint: "leave it out, and let people run tandem as the user who owns the state"}
@@ -85,22 +85,22 @@ func listenOthers(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// elsewhere says that a state belongs to somebody else, and can be reached by the socket that its owner opens to others.
+// elsewhere reports whether a state belongs to another user and may be reached by a socket that its owner opens to others.
 func elsewhere(c orchestrator.Config, dir string) bool {
 	if c.SocketPath() == "" {
 		return false
 	}
 	f, err := os.Open(dir)
 	if err == nil {
-		_ = f.Close() // it was only looked whether it opens
+		_ = f.Close() // it was opened only to see whether that is allowed
 		i, statErr := os.Stat(dir)
 		return statErr == nil && !ours(i) && os.Getuid() != 0
 	}
 	return errors.Is(err, fs.ErrPermission)
 }
 
-// errNobodyServes is told to people who may only ask a daemon.
-func errNobodyServes(path string, cause error) error {
+// errNoDaemon is the error of users who may only ask a daemon.
+func errNoDaemon(path string, cause error) error {
 	return &Error{Kind: KindFailed, Exit: ExitFailed, Message: fmt.Sprintf("nobody serves at %s: %s", path, strings.TrimPrefix(cause.Error(), "dial unix "+path+": ")),
 		Hint: "the state belongs to another user: `tandem serve` has to run as that user for you to use it"}
 }

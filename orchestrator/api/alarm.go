@@ -11,14 +11,14 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/notify"
 )
 
-// Alarm is one thing that is wrong or waits for a person. Times are RFC 3339.
+// Alarm is one problem, or one question to a person. Times are RFC 3339.
 type Alarm struct {
 	Event   alarm.Event `json:"event"`
 	Level   alarm.Level `json:"level"` // outage, warning or asks
 	Cause   string      `json:"cause"`
 	Message string      `json:"message"`
 	Hint    string      `json:"hint,omitempty"`
-	Since   string      `json:"since,omitempty"`   // when it was last well, or began
+	Since   string      `json:"since,omitempty"`   // when it last worked, or when the problem began
 	Because string      `json:"because,omitempty"` // the cause that explains it
 }
 
@@ -48,7 +48,7 @@ func diskOf(s alarm.Space) *Disk {
 	return &Disk{Free: s.Free, Total: s.Total, Full: s.Full}
 }
 
-// Certificate is one whose end matters. Ends is RFC 3339.
+// Certificate is a certificate whose end matters. Ends is RFC 3339.
 type Certificate struct {
 	Of   string `json:"of"`
 	Ends string `json:"ends"`
@@ -62,12 +62,12 @@ func certificatesOf(cs []alarm.Certified) []Certificate {
 	return out
 }
 
-// Notified is what came of test messages.
+// Notified are the results of test messages.
 type Notified struct {
 	Channels []NotifiedBy `json:"channels"`
 }
 
-// NotifiedBy is what came of one; Error is empty where it was accepted.
+// NotifiedBy is the result of one test message; Error is empty if it was accepted.
 type NotifiedBy struct {
 	Channel string `json:"channel"`
 	OK      bool   `json:"ok"`

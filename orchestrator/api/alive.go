@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Alive asks the process that serves a state folder, by its socket, whether it lives as /healthz means it: nil if it does.
+// Alive asks the process that serves a state folder, by its socket, for /healthz; nil: it is healthy.
 func Alive(ctx context.Context, socket string) error {
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer

@@ -9,17 +9,17 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/journal"
 )
 
-// archiveHint is what to do about an archive that does not hold.
+// archiveHint is what to do about an archive that fails its check.
 const archiveHint = "take the archive from where it is kept a second time, or name another folder; nothing that only a damaged archive holds can be pruned"
 
-// ArchiveStatus is what an archive of the journal holds.
+// ArchiveStatus is the content of an archive of the journal.
 type ArchiveStatus struct {
 	Dir      string `json:"dir"`
 	Segments int    `json:"segments"`
 	Records  uint64 `json:"records"` // from 1 to this one
 	Bytes    int64  `json:"bytes"`
 	Head     string `json:"head"` // the hash of the last one
-	At       string `json:"at"`   // when it was exported last
+	At       string `json:"at"`   // when it was last exported
 	Key      string `json:"key"`  // the public key that its head is signed with
 }
 
@@ -36,7 +36,7 @@ type ArchiveRequest struct {
 	Dir string `json:"dir"`
 }
 
-// Archived is what an archive holds now, and what was added to it.
+// Archived is an archive's content after an export, and what was added.
 type Archived struct {
 	ArchiveStatus
 	Added int `json:"added"` // segments
@@ -60,7 +60,7 @@ func auditArchive(ctx context.Context, c *call, q ArchiveRequest) (any, Outcome,
 	return Archived{archiveOf(q.Dir, a.Head), a.Added}, Outcome{}, nil
 }
 
-// archiveError adds what to do to an error about what an archive holds.
+// archiveError adds a hint to an error about an archive's content.
 func archiveError(err error) error {
 	if !orchestrator.ArchiveProblem(err) {
 		return err
@@ -70,19 +70,19 @@ func archiveError(err error) error {
 	return e
 }
 
-// PruneRequest asks for what is older than a time, in Unix milliseconds, to be removed as far as an archive holds it.
+// PruneRequest asks for records older than a time, in Unix milliseconds, to be removed as far as an archive has them.
 type PruneRequest struct {
 	Before int64  `json:"before"`
 	Dir    string `json:"dir"`
 }
 
-// Pruned is what was removed, and why the rest stays.
+// Pruned is what was removed, and why the rest is kept.
 type Pruned struct {
 	Segments int    `json:"segments"`
 	Records  uint64 `json:"records"`
 	Bytes    int64  `json:"bytes"`
 	First    uint64 `json:"first"`            // the record with which the journal begins now
-	Held     string `json:"heldBy,omitempty"` // what keeps the next part; absent: it is the one that is written
+	Held     string `json:"heldBy,omitempty"` // what keeps the next part; absent: it is the one being written
 }
 
 func auditPrune(ctx context.Context, c *call, q PruneRequest) (any, Outcome, error) {

@@ -9,7 +9,7 @@ import (
 // AssessRequest asks what stands in the way of a migration.
 type AssessRequest struct {
 	Under    string `json:"under,omitempty"` // a DN; empty: everything
-	Examples int    `json:"examples"`        // how many objects a finding names; 0: all
+	Examples int    `json:"examples"`        // most objects that a finding names; 0: all
 	ExitCode bool   `json:"exitCode,omitempty"`
 }
 
@@ -19,7 +19,7 @@ type Assessment = assess.Assessment
 // AssessedUnit is one part of a directory, and what stands in the way of its migration.
 type AssessedUnit = assess.ReadyUnit
 
-// AssessedWave is what is proposed to move together.
+// AssessedWave is a proposed wave: OUs that move together.
 type AssessedWave = assess.ReadyWave
 
 // AssessFinding is one thing to know before a migration.

@@ -18,8 +18,8 @@ type AuditRequest struct {
 	Wave   string `json:"wave,omitempty"`
 }
 
-// Record is one record of the journal. Outcome is a decision's own; "intent" for a write about to be sent, "sent" for how an attempt ended, and the
-// act itself for everything else.
+// Record is one record of the journal. Outcome is a decision's own; "intent" for a write about to be sent, "sent" for the answer to an attempt, and
+// the act itself for everything else.
 type Record struct {
 	Seq      uint64            `json:"seq"`
 	At       string            `json:"at"`
@@ -100,12 +100,12 @@ func auditList(ctx context.Context, c *call, q AuditRequest) (any, Outcome, erro
 	return nil, Outcome{}, err
 }
 
-// VerifyRequest names an archive that is checked as well, as the holder of the state sees it: an absolute path.
+// VerifyRequest names an archive to be checked as well, as the holder of the state sees it: an absolute path.
 type VerifyRequest struct {
 	Archive string `json:"archive,omitempty"`
 }
 
-// Verified says what a check of the journal found.
+// Verified is the result of a check of the journal.
 type Verified struct {
 	OK      bool           `json:"ok"`
 	First   uint64         `json:"first"`   // the first record that was not pruned
@@ -148,7 +148,7 @@ func damagedJournal(err error) (Verified, Outcome) {
 	return Verified{Problem: err.Error()}, Outcome{Exit: ExitDifferences, Message: err.Error(), Hint: "tandem state check"}
 }
 
-// DamagedJournal reports whether the state could not be opened because it is damaged, and returns what a check of the journal says of it then.
+// DamagedJournal reports whether the state could not be opened because it is damaged, and returns the result of a check of the journal for it.
 func DamagedJournal(err error) (v Verified, o Outcome, damaged bool) {
 	if !errors.Is(err, state.ErrDamaged) {
 		return v, o, false

@@ -14,12 +14,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// Client sends commands to whoever holds the state.
+// Client sends commands to the process that holds the state.
 type Client struct {
 	http *http.Client
-	// Progress is told what goes on; nil: nobody.
+	// Progress receives progress; may be nil.
 	Progress func(Progress)
-	// Warn is told why the holder of the state writes nothing at all; nil: nobody.
+	// Warn receives the reason why the holder of the state writes nothing at all; may be nil.
 	Warn func(message string)
 }
 
@@ -30,10 +30,10 @@ func newClient(dial func(ctx context.Context) (net.Conn, error)) *Client {
 	}}}
 }
 
-// errGone says that the holder could not be reached, so that the command did not begin.
+// errGone means that the holder could not be reached, so that the command did not begin.
 var errGone = errors.New("the holder of the state is gone")
 
-// hello asks who serves.
+// hello asks for the holder's Info.
 func (c *Client) hello(ctx context.Context) (Info, error) {
 	var i Info
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://tandem/v1/hello", nil)
@@ -57,7 +57,7 @@ func (c *Client) Call(ctx context.Context, name string, request, out any) (Outco
 	return c.Stream(ctx, name, request, out, nil)
 }
 
-// Stream is Call for commands that give many items.
+// Stream is Call for commands that return many items.
 func (c *Client) Stream(ctx context.Context, name string, request, out any, item func(json.RawMessage) error) (Outcome, error) {
 	b, err := encode(request)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *Client) send(ctx context.Context, name string, b []byte, out any, item 
 	return c.read(res.Body, out, item)
 }
 
-// cancel asks for a call to end. Whether it was heard shows in the call's answer.
+// cancel asks for a call to end. The call's answer shows whether it did.
 func (c *Client) cancel(id string) {
 	r, err := http.NewRequest(http.MethodPost, "http://tandem/v1/cancel", nil)
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// endLimit is how long a daemon may take to end. An engine is killed 3 s after it was asked to end, a request to the tenant or a directory ends
-// with its context; what is not over by then hangs in a way that nobody foresaw, and the process ends all the same: every step that matters
-// is durable or did not take place.
+// endLimit is how long a daemon may take to end. An engine is killed 3 s after it was asked to end, and requests to tenant or directory end with
+// their context. Whatever has not ended by then hangs for an unknown reason, and the process ends nevertheless: every step that matters is durable or
+// did not happen.
 const endLimit = 45 * time.Second
 
-// Serve is the daemon: it takes the state, serves its socket and runs the schedules until ctx ends, or until the state cannot be used any more.
-// While a one-shot command holds the state it waits for its end. ready is told where it is reached. Errors match state.ErrHeld when another
+// Serve is the daemon: it takes the state, serves its socket and runs the schedules until ctx ends, or until the state cannot be used any more. While
+// a one-shot command holds the state it waits for its end. ready is called with the daemon's addresses. Errors match state.ErrHeld when another
 // daemon has the state, or a holder does not answer.
 func Serve(ctx context.Context, o Options, ready func(Serving)) error {
 	c, err := load(&o)
@@ -49,11 +49,11 @@ func Serve(ctx context.Context, o Options, ready func(Serving)) error {
 // Serving is where a daemon is reached.
 type Serving struct {
 	Socket  string
-	Monitor string // HOST:PORT of /metrics, /healthz and /readyz; empty: nobody asked for it
+	Monitor string // HOST:PORT of /metrics, /healthz and /readyz, or ""
 }
 
-// takeOver waits until the state is free and serves it. Of the processes that may hold it, a one-shot command ends by itself, however long it
-// takes, and one that is just beginning or ending does not answer for a short while.
+// takeOver waits until the state is free and serves it. A one-shot command that holds it ends by itself, however long it takes; a process that is
+// just beginning or ending does not answer for a short time.
 func takeOver(ctx context.Context, c orchestrator.Config, o Options) (*server, error) {
 	remote := newClient(func(ctx context.Context) (net.Conn, error) { return dialState(ctx, o.State) })
 	defer remote.http.CloseIdleConnections()
@@ -72,7 +72,7 @@ func takeOver(ctx context.Context, c orchestrator.Config, o Options) (*server, e
 				told = info.PID
 				o.tell(fmt.Sprintf("waiting for `%s` (process %d), which holds the state, to end", info.Command, info.PID))
 			}
-			end = o.Clock(holderPatience) // it answers: what follows it gets its own time
+			end = o.Clock(holderPatience) // it answers: the next holder gets its own time
 		}
 		select {
 		case <-end:
@@ -84,7 +84,7 @@ func takeOver(ctx context.Context, c orchestrator.Config, o Options) (*server, e
 	}
 }
 
-// run serves until ctx ends or the state cannot be used any more. Commands under way are asked to stop at once, so that no loop waits for one.
+// run serves until ctx ends or the state cannot be used any more. It then asks commands in progress to stop, so that no loop waits for one.
 func (s *server) run(ctx context.Context, listen string, ready func(Serving)) error {
 	path, err := socketPath(s.handler.info.State)
 	var m *monitor
@@ -107,7 +107,7 @@ func (s *server) run(ctx context.Context, listen string, ready func(Serving)) er
 	return errors.Join(err, s.close())
 }
 
-// busy names what has not ended.
+// busy describes what has not ended.
 func (s *server) busy() []string {
 	var out []string
 	for _, l := range s.o.Loops() {
@@ -121,7 +121,7 @@ func (s *server) busy() []string {
 	return out
 }
 
-// cancelAll asks every command under way to stop, and each one that still comes: the daemon ends.
+// cancelAll asks all commands in progress, and those still to come, to stop: the daemon ends.
 func (h *Handler) cancelAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -131,7 +131,7 @@ func (h *Handler) cancelAll() {
 	}
 }
 
-// watch answers what monitoring asks.
+// watch answers monitoring requests. It reports whether the request was one.
 func (h *Handler) watch(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodGet {
 		return false

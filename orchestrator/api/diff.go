@@ -149,7 +149,7 @@ func (c *call) differencesOf(js []gate.Judgement) []Difference {
 	return out
 }
 
-// plain gives one value as itself, several as a list, none as null.
+// plain returns one value as itself, several as a list, none as null.
 func plain(v []string) any {
 	switch len(v) {
 	case 0:

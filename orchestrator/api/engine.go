@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// NameRequest names an engine; empty where all are meant.
+// NameRequest names an engine, or all if it is empty.
 type NameRequest struct {
 	Name string `json:"name,omitempty"`
 }
@@ -26,7 +26,7 @@ func engineList(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	return Engines{Engines: es}, Outcome{}, err
 }
 
-// engines starts each engine and asks what it is.
+// engines starts each engine and asks for its description.
 func (c *call) engines(ctx context.Context) ([]Engine, error) {
 	s, err := c.h.o.Host().Status(ctx)
 	if err != nil {
@@ -59,7 +59,7 @@ func engineShow(ctx context.Context, c *call, q NameRequest) (any, Outcome, erro
 	return nil, Outcome{}, Usage("no engine %q is configured", q.Name)
 }
 
-// AgentRequest says what to do about agents.
+// AgentRequest is an operation on agents.
 type AgentRequest struct {
 	Engine string `json:"engine,omitempty"` // empty: the one engine that has agents
 	Verb   string `json:"verb"`             // agents, invite or remove
@@ -68,7 +68,7 @@ type AgentRequest struct {
 	ID     string `json:"id,omitempty"`
 }
 
-// AgentReply is an engine's answer, in its own words.
+// AgentReply is an engine's answer, in its own form.
 type AgentReply struct {
 	Engine string          `json:"engine"`
 	Agents json.RawMessage `json:"agents,omitempty"`
@@ -108,7 +108,7 @@ func agent(ctx context.Context, c *call, q AgentRequest) (any, Outcome, error) {
 	return out, Outcome{}, c.journalAgent(ctx, name, q, out.Answer)
 }
 
-// journalAgent notes who invited or removed an agent. The token is a secret and is not told.
+// journalAgent records who invited or removed an agent. The token is a secret and is left out.
 func (c *call) journalAgent(ctx context.Context, name string, q AgentRequest, answer []byte) error {
 	r := ledger.Record{Type: ledger.ControlType, Engine: name, Op: q.Verb + "-agent", By: c.by, Outcome: engine.Applied, Code: q.ID}
 	if q.Verb == "invite" {
@@ -121,7 +121,7 @@ func (c *call) journalAgent(ctx context.Context, name string, q AgentRequest, an
 	if err := c.h.o.Host().Journal(ctx, r); err != nil {
 		return fmt.Errorf("noting it in the journal: %w", err)
 	}
-	return c.h.o.JournalAgents(ctx, name) // an agent that is removed now may have been enrolled since
+	return c.h.o.JournalAgents(ctx, name) // a removed agent may have been enrolled since the last look
 }
 
 // agentEngine finds the engine that has agents.

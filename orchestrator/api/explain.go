@@ -7,14 +7,14 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// ExplainRequest names an object and, if Text is set, the policy by which to answer.
+// ExplainRequest names an object and, if Text is set, the policy to answer by.
 type ExplainRequest struct {
 	Ref  string `json:"ref"`
 	File string `json:"file,omitempty"`
 	Text []byte `json:"text,omitempty"`
 }
 
-// Explained says who owns an object, per feature, and why.
+// Explained is the owner of each feature of an object, and why.
 type Explained struct {
 	Directory string                `json:"directory"`
 	DN        string                `json:"dn"`
@@ -23,11 +23,11 @@ type Explained struct {
 	Object    scoping.ObjectID      `json:"object"`
 	Gone      bool                  `json:"gone,omitempty"`
 	Features  []scoping.Explanation `json:"features"`
-	Waits     []string              `json:"waits,omitempty"` // changes of its owners that wait for an answer, in words
-	// What the policy's defaults say of attributes of these features, by the tenant's names.
-	Extensions []string `json:"extensions,omitempty"` // carried by the owner of extensions
-	LeftOut    []string `json:"leftOut,omitempty"`    // managed by nobody
-	Way        string   `json:"way,omitempty"`        // of what the tenant is the authority of: which way its values go
+	Waits     []string              `json:"waits,omitempty"` // pending changes of its owners, as sentences
+	// The settings for attributes of these features in the policy's defaults, by the tenant's names.
+	Extensions []string `json:"extensions,omitempty"` // managed by the owner of extensions
+	LeftOut    []string `json:"leftOut,omitempty"`    // not managed at all
+	Way        string   `json:"way,omitempty"`        // if the tenant is its authority: the direction of its values
 }
 
 func explainedOf(e answer.Explained) Explained {

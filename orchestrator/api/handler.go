@@ -28,10 +28,10 @@ type Handler struct {
 	mu     sync.Mutex
 	calls  map[string]context.CancelCauseFunc
 	ending bool          // the holder ends: calls stop at their next durable step
-	wake   chan struct{} // closed when somebody decided about a wave
+	wake   chan struct{} // closed when a person decides about a wave
 }
 
-// Info says who serves.
+// Info describes the holder of the state.
 type Info struct {
 	PID     int    `json:"pid"`
 	Command string `json:"command"`
@@ -77,7 +77,7 @@ func commandOf(r *http.Request) (x command, ok bool) {
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the other end hung up
+	_ = json.NewEncoder(w).Encode(v) // the client may have hung up
 }
 
 // callHeader names a call, so that a second request can stop it.
@@ -91,7 +91,7 @@ func (h *Handler) cancel(id string) {
 	}
 }
 
-// call is one command under way.
+// call is one command in progress.
 type call struct {
 	h    *Handler
 	by   string // the person at the other end
@@ -140,7 +140,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, x command) {
 	c := &call{h: h, by: who.name, who: who, enc: json.NewEncoder(w)}
 	c.enc.SetEscapeHTML(false)
 	c.out, _ = w.(http.Flusher)
-	var body secret.Buffer // of one command it holds a password
+	var body secret.Buffer // of one command it contains a password
 	defer body.Wipe()
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequest)); err != nil {
 		c.write(line{Error: AsError(fmt.Errorf("reading the request: %w", err))})
@@ -161,7 +161,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, x command) {
 	c.write(last)
 }
 
-// finish carries a command out and gives the last line of its answer. A defect of the program ends the command, not the holder of the state.
+// finish carries a command out and returns the last line of its answer. A panic ends the command, not the holder of the state.
 func (c *call) finish(ctx context.Context, run runner) (last line) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -182,7 +182,7 @@ func (c *call) finish(ctx context.Context, run runner) (last line) {
 	return line{Error: AsError(err)}
 }
 
-// encode is json.Marshal without escaping what only HTML needs escaped.
+// encode is json.Marshal without HTML escapes.
 func encode(v any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -206,20 +206,20 @@ func (c *call) item(v any) error {
 func (c *call) write(l line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.enc.Encode(l) // the other end hung up: its context ends the work
+	_ = c.enc.Encode(l) // if the client hung up, its context ends the work
 	if c.out != nil && l.Item == nil {
 		c.out.Flush()
 	}
 }
 
-// hub passes progress on to whoever is waiting for an answer.
+// hub passes progress on to all calls that wait for an answer.
 type hub struct {
 	mu   sync.Mutex
 	next int
 	subs map[int]chan Progress
 }
 
-// progressKept is how many lines of progress wait for a reader; what comes while so many wait is dropped, so that no reader holds up the work.
+// progressKept is how many lines of progress may wait for a reader; further ones are dropped, so that no reader delays the work.
 const progressKept = 64
 
 func newHub() *hub { return &hub{subs: map[int]chan Progress{}} }
@@ -235,7 +235,7 @@ func (h *hub) tell(p Progress) {
 	}
 }
 
-// subscribe gives what is told to f, until end is called; end waits for f.
+// subscribe calls f with all progress until end is called; end waits for f.
 func (h *hub) subscribe(f func(Progress)) (end func()) {
 	ch, done := make(chan Progress, progressKept), make(chan struct{})
 	h.mu.Lock()

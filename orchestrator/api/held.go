@@ -25,9 +25,9 @@ type Held struct {
 	By         string           `json:"by,omitempty"`
 	Reason     string           `json:"reason,omitempty"`
 	AnsweredAt string           `json:"answeredAt,omitempty"`
-	Expires    string           `json:"expires,omitempty"` // of an approval: what is not written by then is held again
+	Expires    string           `json:"expires,omitempty"` // of an approval: writes not made by then are held again
 	Was        []string         `json:"was,omitempty"`     // names that it had with other writes in it
-	Voided     int              `json:"voided,omitempty"`  // writes of it whose objects changed hands
+	Voided     int              `json:"voided,omitempty"`  // number of its writes whose objects changed hands
 	Entries    []HeldEntry      `json:"entries,omitempty"`
 }
 
@@ -77,7 +77,7 @@ func heldSets(hs []ledger.Hold) []Held {
 	return out
 }
 
-// HeldListRequest says which held sets are listed: those that wait, or all of which something is remembered.
+// HeldListRequest selects the held sets that wait, or all that are remembered.
 type HeldListRequest struct {
 	All bool `json:"all,omitempty"`
 }
@@ -102,7 +102,7 @@ func heldShow(_ context.Context, c *call, q HeldRequest) (any, Outcome, error) {
 	return heldOf(h), Outcome{}, err
 }
 
-// Answered is what followed a person's answer; Run is null when nothing ran.
+// Answered is what followed a person's answer; Run is null if there was no run.
 type Answered struct {
 	ID   string `json:"id"`
 	Verb string `json:"verb"`
@@ -122,7 +122,7 @@ func heldAnswer(ctx context.Context, c *call, q HeldRequest) (any, Outcome, erro
 	return out, syncOutcome(*r), nil
 }
 
-// StopRequest says what is stopped or started.
+// StopRequest is what is stopped or started.
 type StopRequest struct {
 	Engine string `json:"engine,omitempty"`
 	Under  string `json:"under,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/run"
 )
 
-// HistoryRequest asks for runs that ended: of one engine, or of all; at most Limit, or all that are known if it is 0.
+// HistoryRequest asks for ended runs: of one engine, or of all; at most Limit, or all known ones if it is 0.
 type HistoryRequest struct {
 	Engine string `json:"engine,omitempty"`
 	Limit  int    `json:"limit,omitempty"`
@@ -19,7 +19,7 @@ type PastRun struct {
 	Start string `json:"start"`
 }
 
-// History are runs that ended, newest first.
+// History are ended runs, newest first.
 type History struct {
 	Runs []PastRun `json:"runs"`
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// monitor answers what monitoring asks over TCP: /healthz, /readyz and /metrics, and no command.
+// monitor answers monitoring requests over TCP: /healthz, /readyz and /metrics, and no command.
 type monitor struct {
 	http  *http.Server
 	ended chan error
@@ -36,7 +36,7 @@ func (s *server) monitorOn(address string) (*monitor, net.Addr, error) {
 	return m, at, nil
 }
 
-// admits lets whoever shows the token ask what monitoring asks.
+// admits answers monitoring requests that have the token.
 func admits(token string, h *Handler) http.HandlerFunc {
 	want := sha256.Sum256([]byte("Bearer " + token))
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,7 @@ func admits(token string, h *Handler) http.HandlerFunc {
 	}
 }
 
-// close ends listening, and waits for answers under way.
+// close stops listening, and waits for answers in progress.
 func (m *monitor) close() error {
 	if m == nil {
 		return nil

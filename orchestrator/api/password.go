@@ -16,15 +16,15 @@ import (
 type PasswordRequest struct {
 	Ref        string
 	MustChange bool          // at the next sign-in
-	Unlock     bool          // a lock-out ends as well; without a password: that alone
+	Unlock     bool          // also end a lock-out; without a password: only that
 	Password   *secret.Value // nil: none is set
 }
 
-// PasswordSet says what was done.
+// PasswordSet is what was done.
 type PasswordSet struct {
 	Object     scoping.ObjectID `json:"object"`
 	Name       string           `json:"name"`
-	Engine     string           `json:"engine"` // that did it
+	Engine     string           `json:"engine"` // the engine that did it
 	Set        bool             `json:"set"`
 	MustChange bool             `json:"mustChange"`
 	Unlocked   bool             `json:"unlocked"`
@@ -51,7 +51,7 @@ func (c *Client) SetPassword(ctx context.Context, q PasswordRequest, out any) (O
 	return c.send(ctx, "password/set", b.Bytes(), out, nil)
 }
 
-// parsePassword reads a request. Its error quotes nothing of it.
+// parsePassword decodes a request. Errors quote nothing of it.
 func parsePassword(body []byte) (PasswordRequest, error) {
 	var q struct {
 		Request struct {
@@ -78,7 +78,7 @@ func parsePassword(body []byte) (PasswordRequest, error) {
 // KindPassword is the kind of the error of a password that was not set, or may not have been.
 const KindPassword = "password"
 
-// passwordSet sets a password in the directory. It is for those alone whom access.passwords names, and on this machine alone.
+// passwordSet sets a password in the directory. Only users named in access.passwords may do so, and only on this machine.
 func passwordSet(ctx context.Context, c *call) (any, Outcome, error) {
 	q, err := parsePassword(c.body)
 	defer q.Password.Wipe()
@@ -104,11 +104,11 @@ func passwordSet(ctx context.Context, c *call) (any, Outcome, error) {
 	return PasswordSet{Object: id, Name: h.Name(id), Engine: done.Engine, Set: o.Op == engine.ResetPassword, MustChange: o.MustChange, Unlocked: q.Unlock}, Outcome{}, nil
 }
 
-// Writeback is how passwords that people change in the tenant come into the directory.
+// Writeback is the state of writing the tenant's password changes into the directory.
 type Writeback struct {
 	Asked   bool   `json:"asked"`         // the tenant is asked for changes
-	Why     string `json:"why,omitempty"` // not
-	InDoubt int    `json:"inDoubt"`       // writes into directories of which no answer came
+	Why     string `json:"why,omitempty"` // why not
+	InDoubt int    `json:"inDoubt"`       // writes into directories without an answer
 }
 
 func (h *Handler) writeback() Writeback {
@@ -120,7 +120,7 @@ func (h *Handler) writeback() Writeback {
 	return out
 }
 
-// doubtOf is a write into a directory whose answer is missing, among what has not settled.
+// doubtOf returns the debt of a write into a directory without an answer.
 func doubtOf(d ledger.Delivered) Debt {
 	what := "a password that was set"
 	switch engine.DeliveryOp(d.Op) {

@@ -12,15 +12,15 @@ import (
 
 type callerKey struct{}
 
-// caller is a person at the other end of a connection.
+// caller is the person at the other end of a connection.
 type caller struct {
 	name  string
 	uid   int
-	local bool // the operating system names the user: it is a local socket, or this process itself
-	owns  bool // it is the user who owns the state, or may do all on this machine
+	local bool // the operating system names the user: on a local socket, or for this process itself
+	owns  bool // the user owns the state, or may do everything on this machine
 }
 
-// withCaller notes who is at the other end of a connection: the user that the operating system names, or this process's own.
+// withCaller adds the caller at the other end of a connection: the user that the operating system names, or this process's own.
 func withCaller(ctx context.Context, c net.Conn) context.Context {
 	who := caller{uid: os.Getuid(), local: true, owns: true}
 	switch u := c.(type) {
@@ -64,7 +64,7 @@ func (c caller) is(names []string) bool {
 	})
 }
 
-// nameOf gives a user's name with the number that identifies it.
+// nameOf returns a user's name with the number that identifies it.
 func nameOf(uid int) string {
 	id := "uid " + strconv.Itoa(uid)
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {

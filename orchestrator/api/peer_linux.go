@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namesPeers: the kernel says who is at the other end of a socket.
+// namesPeers is whether the kernel tells which user is at the other end of a socket.
 const namesPeers = true
 
-// peerUID asks the kernel who connected (SO_PEERCRED, unix(7)).
+// peerUID asks the kernel which user connected (SO_PEERCRED, unix(7)).
 func peerUID(c *net.UnixConn) (int, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -29,7 +29,7 @@ func peerUID(c *net.UnixConn) (int, error) {
 	return int(cred.Uid), nil
 }
 
-// ours says whether this user owns a file.
+// ours reports whether this user owns a file.
 func ours(i os.FileInfo) bool {
 	s, ok := i.Sys().(*syscall.Stat_t)
 	return ok && int(s.Uid) == os.Getuid()

@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// namesPeers: it is not asked here.
+// namesPeers is whether the kernel is asked which user is at the other end of a socket.
 const namesPeers = false
 
-// peerUID trusts the socket's mode where the kernel cannot be asked in the same way: only this user can have connected.
+// peerUID relies on the socket's mode, by which only this user can have connected.
 func peerUID(*net.UnixConn) (int, error) { return os.Getuid(), nil }
 
 func ours(os.FileInfo) bool { return true }

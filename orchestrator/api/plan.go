@@ -11,22 +11,22 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// PlanRequest is a policy file and what may be planned.
+// PlanRequest is a policy file and options of its plan.
 type PlanRequest struct {
 	File        string `json:"file"`
 	Text        []byte `json:"text"`
 	Matches     []byte `json:"matches"` // the content of the file of matches that it names; null: not read
 	AllowRevert bool   `json:"allowRevert,omitempty"`
-	ExitCode    bool   `json:"exitCode,omitempty"` // end with ExitDifferences when something would change hands, or is blocked
+	ExitCode    bool   `json:"exitCode,omitempty"` // exit with ExitDifferences if objects would change hands, or are blocked
 }
 
-// PlanReply is a plan for people, and the file that apply takes.
+// PlanReply is a plan for display, and the file that apply takes.
 type PlanReply struct {
 	Plan Plan            `json:"plan"`
 	File json.RawMessage `json:"file"`
 }
 
-// PolicyChange is something that a policy says otherwise without handing anything over.
+// PolicyChange is a change of the policy that does not hand anything over.
 type PolicyChange = scoping.Change
 
 // Effect is what another list of managed attributes does to one attribute of one scope.
@@ -35,25 +35,25 @@ type Effect = plan.Effect
 // Bringing is what an assignment from the tenant into a directory would do.
 type Bringing = plan.Bringing
 
-// Brings counts what would be done.
+// Brings are numbers of objects by what would be done.
 type Brings = plan.Brings
 
 // Brought is one object and one thing that would be done with it.
 type Brought = plan.Brought
 
-// Plan is what would change hands, wave by wave, and what the policy says otherwise beside that.
+// Plan is what would change hands, wave by wave, and what else the policy changes.
 type Plan struct {
 	FromRevision uint64                 `json:"fromRevision"`
 	Fingerprint  string                 `json:"fingerprint"`
-	Defaults     *plan.DefaultsChange   `json:"defaults"` // null: they stay
-	Matches      *plan.MatchFilesChange `json:"matches"`  // the name of the file of matches; null: it stays
-	Changes      []scoping.Change       `json:"changes"`  // everything that changes without changing hands, in words; applied in one transaction
-	Effects      []Effect               `json:"effects"`  // what attributes that are managed, or not, from now on change, by scope
+	Defaults     *plan.DefaultsChange   `json:"defaults"` // null: unchanged
+	Matches      *plan.MatchFilesChange `json:"matches"`  // the name of the file of matches; null: unchanged
+	Changes      []scoping.Change       `json:"changes"`  // everything that changes without changing hands, as sentences; applied in one transaction
+	Effects      []Effect               `json:"effects"`  // by scope, the effect of attributes becoming managed or unmanaged
 	Waves        []PlannedWave          `json:"waves"`
-	Provisioning []Bringing             `json:"provisioning"` // what each assignment from the tenant into a directory would do, in its engine's next run
+	Provisioning []Bringing             `json:"provisioning"` // what each assignment from the tenant into a directory would do in its engine's next run
 }
 
-// PlannedWave is one wave of a plan. Predicted is null when no shadow run of the target exists; Basis says so.
+// PlannedWave is one wave of a plan. Predicted is null when no shadow run of the target exists; Basis is then another.
 type PlannedWave struct {
 	ID        string               `json:"id"`
 	From      string               `json:"from"`
@@ -88,7 +88,7 @@ func planOf(p *plan.Plan) Plan {
 	return out
 }
 
-// ReadPlan reads a plan file for people; it needs no state. Errors match problem.ErrUsage.
+// ReadPlan reads a plan file for display; it needs no state. Errors match problem.ErrUsage.
 func ReadPlan(file []byte) (Plan, error) {
 	p, err := plan.ReadPlan(file)
 	if err != nil {

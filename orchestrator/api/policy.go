@@ -16,7 +16,7 @@ type PolicyRequest struct {
 	Revision uint64 `json:"revision,omitempty"` // 0: the one in force
 }
 
-// Policy is a compiled policy: its text, its features and who owns which part.
+// Policy is a compiled policy: its text, its features and the owner of each part.
 type Policy struct {
 	Valid    bool              `json:"valid"`
 	Revision uint64            `json:"revision"` // 0: not in force
@@ -33,8 +33,8 @@ type Part struct {
 	Engine     string            `json:"engine"`
 	Assignment string            `json:"assignment"`
 	Epoch      scoping.Epoch     `json:"epoch"`
-	Way        string            `json:"way,omitempty"`  // "tenant → directory" of a container to which objects of the tenant are brought; empty: directory to tenant
-	From       []string          `json:"from,omitempty"` // … the groups of the tenant that say which
+	Way        string            `json:"way,omitempty"`  // "tenant → directory" of a container that objects of the tenant are brought to; empty: directory to tenant
+	From       []string          `json:"from,omitempty"` // with Way: the groups of the tenant that select the objects
 }
 
 func policyOf(p *scoping.Partition) (Policy, error) {
@@ -68,7 +68,7 @@ func (q PolicyRequest) file() plan.PolicyFile {
 	return plan.PolicyFile{Name: q.File, Text: q.Text, Matches: q.Matches}
 }
 
-// MatchesFile gives the name of the file of matches that a policy names, and the place where it does; "" if it names none.
+// MatchesFile returns the name of the file of matches that a policy names, and the place where it does; "" if it names none.
 func MatchesFile(file string, text []byte) (name, place string) {
 	name, pos := policy.MatchesFile(file, text)
 	return name, pos.String()
@@ -101,20 +101,20 @@ func import_(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error
 	return v, Outcome{}, err
 }
 
-// FormatPolicy writes a policy file's text in the usual form, with its comments. It needs no directory.
+// FormatPolicy returns a policy file's text in the usual form, with its comments. It needs no directory.
 func FormatPolicy(file string, text []byte) ([]byte, error) { return policy.Reformat(file, text, nil) }
 
-// PolicySchema gives the JSON Schema of policy files, for editors. It needs no directory.
+// PolicySchema returns the JSON Schema of policy files, for editors. It needs no directory.
 func PolicySchema() []byte { return policy.Schema() }
 
 // Formatted is a policy file's text in the usual form.
 type Formatted struct {
 	File     string   `json:"file"`
 	Text     string   `json:"text"`
-	Repinned []string `json:"repinned"` // names that followed their objects
+	Repinned []string `json:"repinned"` // names that were updated
 }
 
-// policyRepin formats a policy file whose names follow the OUs and groups that the policy in force has pinned.
+// policyRepin formats a policy file and updates the names of OUs and groups that the policy in force has pinned.
 func policyRepin(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
 	s, err := c.h.o.Host().Status(ctx)
 	if err != nil {
@@ -124,7 +124,7 @@ func policyRepin(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, e
 	return Formatted{File: q.File, Text: string(b), Repinned: changes}, Outcome{}, err
 }
 
-// DriftLine says what became of a container or group that the policy names.
+// DriftLine describes what happened to a container or group that the policy names.
 func DriftLine(d scoping.Drift) string {
 	switch d.What {
 	case scoping.Vanished:

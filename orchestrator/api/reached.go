@@ -11,14 +11,14 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/schedule"
 )
 
-// Reached is how the tries went to reach a directory or the tenant, or to let an engine run. Reached is null when nobody tried.
+// Reached is the state of the attempts to reach a directory or the tenant, or to let an engine run. Reached is null if there was none.
 type Reached struct {
-	Reached        *bool   `json:"reached"` // in the last try
+	Reached        *bool   `json:"reached"` // in the last attempt
 	LastTry        *string `json:"lastTry"`
 	LastSuccess    *string `json:"lastSuccess"`
 	Failures       int     `json:"failures"` // in a row
 	LastError      string  `json:"lastError,omitempty"`
-	DurationMillis int64   `json:"durationMillis"` // of the last try
+	DurationMillis int64   `json:"durationMillis"` // of the last attempt
 }
 
 func reachedOf(r *reach.Tries) Reached {
@@ -35,7 +35,7 @@ func reachedOf(r *reach.Tries) Reached {
 	return out
 }
 
-// Process is an engine's process. LastEnd and LastError tell of the one before it.
+// Process is an engine's process. LastEnd and LastError are those of the process before it.
 type Process struct {
 	State     string  `json:"state"` // closed, starting, ready, pausing, refusing
 	PID       int     `json:"pid,omitempty"`
@@ -55,7 +55,7 @@ func processOf(p answer.Process) *Process {
 	return out
 }
 
-// timetable adds what the loops of serving know of an engine.
+// timetable adds what the loops of serving know about an engine.
 func (e *Engine) timetable(loops []schedule.Loop) {
 	for _, l := range loops {
 		if l.Name != schedule.EngineLoop(e.Name) {
@@ -70,8 +70,8 @@ func (e *Engine) timetable(loops []schedule.Loop) {
 	}
 }
 
-// alive answers /healthz: whether the process should go on, or be started anew. It says no when a loop of serving stands still; an outage of others is
-// no reason.
+// alive answers /healthz: whether the process should go on, or be restarted. It fails when a loop of serving stands still, and not for an outage
+// elsewhere.
 func (h *Handler) alive(w http.ResponseWriter) {
 	if standing := h.o.Standing(); len(standing) > 0 {
 		http.Error(w, strings.Join(standing, "\n"), http.StatusServiceUnavailable)
@@ -80,9 +80,10 @@ func (h *Handler) alive(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-// ready answers /readyz: whether directories, tenant and engines are reached, so that what changes is synchronized. Warnings are told and are no reason to say no.
+// ready answers /readyz: whether directories, tenant and engines are reached, so that changes are synchronized. Warnings are listed and do not make
+// it fail.
 func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
-	h.look(r.Context(), readyLook) // an unread mark is no reason: what was known of it last counts
+	h.look(r.Context(), readyLook) // if the mark cannot be read, its last reading counts
 	f, err := h.o.Facts(r.Context())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -99,5 +100,5 @@ func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n") // the other end hung up
+	_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n") // the client may have hung up
 }

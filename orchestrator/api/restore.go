@@ -9,13 +9,13 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// The outcomes of a restore that brought what was wanted; another one is the answer of the gate.
+// The outcomes of a successful restore; others are answers of the gate.
 const (
 	ReturnedBack  = "restored"
-	ReturnedThere = "there" // the tenant has it: there was nothing to do
+	ReturnedThere = "there" // the tenant has it: nothing was to be done
 )
 
-// Returned is what came of bringing an object back from the tenant's deleted items.
+// Returned is the result of bringing an object back from the tenant's deleted items.
 type Returned struct {
 	Object  string `json:"object"` // its DN
 	CloudID string `json:"cloudId"`
@@ -42,13 +42,13 @@ func restore(ctx context.Context, c *call, q RefRequest) (any, Outcome, error) {
 	return answeredRestore(out, r)
 }
 
-// answeredRestore tells what the gate said about the object itself.
+// answeredRestore returns the gate's answer about the object itself.
 func answeredRestore(out Returned, r run.Restored) (any, Outcome, error) {
 	switch r.Outcome {
 	case engine.Applied:
 		out.Outcome = ReturnedBack
 		return out, Outcome{}, nil
-	case engine.Unchanged: // somebody else was faster
+	case engine.Unchanged: // it was restored by others meanwhile
 		return out, Outcome{}, nil
 	}
 	out.Outcome, out.Code, out.Message = string(r.Outcome), string(r.Code), cmp.Or(r.Reason, r.Code.Sentence(), gate.Code(r.Outcome).Sentence())

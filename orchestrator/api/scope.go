@@ -4,16 +4,16 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Scope is a subtree with exceptions, by name. Where objects are chosen, With and Without say whom it holds of the subtree.
+// Scope is a subtree with exceptions, by name. With and Without narrow it to objects that choices take.
 type Scope struct {
 	Directory string   `json:"directory"`
 	Under     string   `json:"under"`
 	Except    []string `json:"except"`
-	With      []string `json:"with,omitempty"`    // only those that all of these choices take, such as "members of CN=…"
-	Without   []string `json:"without,omitempty"` // and none of these
+	With      []string `json:"with,omitempty"`    // only objects that all of these choices take, such as "members of CN=…"
+	Without   []string `json:"without,omitempty"` // no objects that one of these takes
 }
 
-// scopesOf names the scopes of hand-overs: each carries the names of its containers.
+// scopesOf names the scopes of hand-overs, which carry the names of their containers.
 func scopesOf(hs []scoping.HandOver) []Scope {
 	out := make([]Scope, len(hs))
 	for i, h := range hs {
@@ -31,7 +31,7 @@ func scopeOf(s scoping.Scope, name func(scoping.GUID) string, choices []scoping.
 	return out
 }
 
-// chosen names choices; one that is not among them keeps its number.
+// chosen returns the texts of choices; unknown ones keep their id.
 func chosen(ids []scoping.GUID, choices []scoping.Choice) (out []string) {
 	for _, id := range ids {
 		name := id.String()
@@ -45,7 +45,7 @@ func chosen(ids []scoping.GUID, choices []scoping.Choice) (out []string) {
 	return out
 }
 
-// namesOf gives the names of pinned containers; one that is not among them keeps its number.
+// namesOf returns a function for the names of pinned containers; unknown ones keep their id.
 func namesOf(pins []scoping.Pin) func(scoping.GUID) string {
 	m := map[scoping.GUID]string{}
 	for _, p := range pins {

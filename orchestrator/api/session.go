@@ -18,21 +18,22 @@ import (
 // holderPatience is how long a command waits for a holder that is just beginning or ending.
 const holderPatience = 10 * time.Second
 
-// Options say whose state is meant and who asks.
+// Options are the state and the process that asks.
 type Options struct {
 	Config  string                                 // path of tandem.yaml; empty: TANDEM_CONFIG, then ./tandem.yaml
 	State   string                                 // overrides the configuration's state folder
-	Command string                                 // what this process is, for others who find the state held
+	Command string                                 // what this process is, shown to others that find the state held
 	Self    string                                 // the executable that serves the built-in engines; empty: this one
 	Getenv  func(string) string                    // nil: os.Getenv
 	Logger  *slog.Logger                           // nil: silent
-	Warn    func(message string)                   // nil: nobody; what every command warns about
+	Warn    func(message string)                   // may be nil; receives warnings that concern every command
 	Clock   func(d time.Duration) <-chan time.Time // nil: time.After
-	Tell    func(message string)                   // nil: nobody; what a person who waits should know
+	Tell    func(message string)                   // may be nil; receives what a waiting person should know
 
-	Listen string // where a daemon also listens for monitoring, HOST:PORT; empty: nowhere
+	Listen string // where a daemon also listens for monitoring, HOST:PORT; may be empty
 
-	// Glance: the command only looks at what is stored. It may then be answered from there without taking the state, which is fast and shared with others.
+	// Glance: the command only shows what is stored. It may then be answered without taking the state, which is fast and possible beside other
+	// processes.
 	Glance bool
 
 	daemon bool
@@ -44,14 +45,14 @@ func (o Options) tell(message string) {
 	}
 }
 
-// Session is a client, with the holder behind it when that is this process. Close it.
+// Session is a client, with the holder behind it when that is this process. It has to be closed.
 type Session struct {
 	*Client
 	server *server // nil: another process holds the state
 }
 
-// Connect opens the state folder and serves it, or connects to the process that holds it. A folder that stays held by a process that does not
-// answer is a *state.HeldError, which names the holder.
+// Connect opens the state folder and serves it, or connects to the process that holds it. If a process holds the folder and does not answer, the
+// error is a *state.HeldError, which names it.
 func Connect(ctx context.Context, o Options) (*Session, error) {
 	c, err := load(&o)
 	if err != nil {
@@ -85,7 +86,7 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	}
 }
 
-// connectOthers connects to the holder of a state that belongs to somebody else.
+// connectOthers connects to the holder of another user's state.
 func connectOthers(ctx context.Context, c orchestrator.Config, o Options) (*Session, error) {
 	path := c.SocketPath()
 	remote := newClient(func(ctx context.Context) (net.Conn, error) {
@@ -93,7 +94,7 @@ func connectOthers(ctx context.Context, c orchestrator.Config, o Options) (*Sess
 		return d.DialContext(ctx, "unix", path)
 	})
 	if _, err := remote.hello(ctx); err != nil {
-		return nil, errNobodyServes(path, err)
+		return nil, errNoDaemon(path, err)
 	}
 	remote.Warn = o.Warn
 	return &Session{Client: remote}, nil
@@ -125,8 +126,8 @@ func load(o *Options) (orchestrator.Config, error) {
 	return c, nil
 }
 
-// TakePasswords carries out what people change in the tenant, as a daemon does all the time, until nobody changed anything for a while or ctx ends. Where another process
-// holds the state that is the other's.
+// TakePasswords carries out password changes from the tenant, as a daemon always does, until there were none for a while or ctx ends. If another
+// process holds the state, that one does so.
 func (s *Session) TakePasswords(ctx context.Context) error {
 	if s.server == nil {
 		return nil
@@ -134,7 +135,7 @@ func (s *Session) TakePasswords(ctx context.Context) error {
 	return s.server.o.Host().SetPasswords().Poll(ctx)
 }
 
-// Do runs f with a session. When the holder ended between the greeting and the command, it connects anew: the command did not begin.
+// Do runs f with a session. If the holder ended between the greeting and the command, it connects again: the command did not begin.
 func Do(ctx context.Context, o Options, f func(*Session) error) error {
 	if o.Glance && glance(ctx, o, f) {
 		return nil
@@ -151,12 +152,12 @@ func Do(ctx context.Context, o Options, f func(*Session) error) error {
 	}
 }
 
-// glance answers a command from what is stored. Whatever keeps it from that, also that the command itself fails, is left to who takes the state: nothing
-// was changed, and f shows nothing before it succeeds.
+// glance answers a command from what is stored. After any failure, of the command too, it returns false and the state is taken instead: nothing was
+// changed, and f shows nothing before it succeeds.
 func glance(ctx context.Context, o Options, f func(*Session) error) bool {
 	var warned []string
 	warn := o.Warn
-	o.Warn = func(m string) { warned = append(warned, m) } // who takes the state warns as well
+	o.Warn = func(m string) { warned = append(warned, m) } // taking the state repeats them
 	c, err := load(&o)
 	if err != nil {
 		return false
@@ -164,7 +165,7 @@ func glance(ctx context.Context, o Options, f func(*Session) error) bool {
 	h := newHub()
 	x, err := orchestrator.Open(ctx, c, orchestrator.Options{Glance: true, Logger: o.Logger, Command: o.Command, Self: o.Self, StateDir: o.State, Progress: h.tell, Getenv: o.Getenv})
 	if err != nil {
-		return false // also that somebody holds the state, who is asked then
+		return false // also if another process holds the state, which is asked then
 	}
 	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State}), ended: make(chan error, 1)}
 	inside := newMemory()
@@ -189,10 +190,10 @@ func glance(ctx context.Context, o Options, f func(*Session) error) bool {
 	return true
 }
 
-// Local says whether this process holds the state.
+// Local reports whether this process holds the state.
 func (s *Session) Local() bool { return s.server != nil }
 
-// Close lets go of the state, after every other command that is served has ended.
+// Close releases the state, after every other served command has ended.
 func (s *Session) Close() error {
 	s.http.CloseIdleConnections()
 	if s.server == nil {
@@ -201,13 +202,13 @@ func (s *Session) Close() error {
 	return s.server.close()
 }
 
-// server is a holder: the orchestrator, its handler, and what it listens on.
+// server is a holder: the orchestrator, its handler, and its listeners.
 type server struct {
 	o       *orchestrator.Orchestrator
 	handler *Handler
 	client  *Client
 	http    *http.Server
-	ended   chan error // of each listener
+	ended   chan error // receives the end of each listener
 
 	listeners int
 }
@@ -221,7 +222,7 @@ func serve(ctx context.Context, c orchestrator.Config, o Options) (*server, erro
 	}
 	s := &server{o: x, handler: newHandler(x, h, Info{PID: os.Getpid(), Command: o.Command, State: o.State, Daemon: o.daemon}), ended: make(chan error, 3)}
 	others := ""
-	if o.daemon { // a command that ends in a moment serves its owner alone
+	if o.daemon { // a one-shot command serves its owner only
 		others = c.SocketPath()
 	}
 	if err := s.listen(o.State, others); err != nil {
@@ -253,10 +254,10 @@ func (s *server) listen(dir, others string) error {
 	return nil
 }
 
-// callLimit is how long a command that was asked to stop, or whose holder ends, may take to its next durable step.
+// callLimit is how long a command that was asked to stop may take to its next durable step.
 const callLimit = 30 * time.Second
 
-// close ends serving: what others asked for goes on to its end. A daemon has asked them to stop, and waits for them only so long.
+// close stops serving, after commands of others have ended. A daemon has asked them to stop, and waits for callLimit only.
 func (s *server) close() error {
 	ctx := context.Background()
 	if s.handler.info.Daemon {

@@ -16,13 +16,13 @@ import (
 
 const (
 	socketName = "tandem.sock"
-	// pathFile records, in the state folder, where the socket lies when it cannot lie there.
+	// pathFile, in the state folder, has the path of the socket if it cannot be in the folder.
 	pathFile = "socket-path"
 	// maxSocketPath is the longest path that every system takes for a socket: BSD's sun_path holds 104 bytes.
 	maxSocketPath = 100
 )
 
-// socketPath gives where the socket of a state folder lies.
+// socketPath returns the path of a state folder's socket.
 func socketPath(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -35,7 +35,7 @@ func socketPath(dir string) (string, error) {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("tandem-%d-%s", os.Getuid(), hex.EncodeToString(sum[:8])), "sock"), nil
 }
 
-// listen opens the socket of a state folder that this process holds; what lies there is of a process that is gone.
+// listen opens the socket of a state folder that this process holds, replacing one that an ended process left.
 func listen(dir string) (net.Listener, error) {
 	path, err := socketPath(dir)
 	if err != nil {
@@ -54,7 +54,7 @@ func listen(dir string) (net.Listener, error) {
 	return l, nil
 }
 
-// cleanSocket takes away what says where the socket lay; the socket itself went with its listener.
+// cleanSocket removes pathFile; the socket itself went with its listener.
 func cleanSocket(dir string) error {
 	path, err := socketPath(dir)
 	if err != nil || filepath.Base(path) == socketName {
@@ -81,13 +81,13 @@ func prepareSocket(dir, path string) error {
 		return err
 	}
 	err := os.WriteFile(filepath.Join(dir, pathFile), []byte(path), 0o600)
-	if errors.Is(err, syscall.ENOSPC) { // on a full disk those still find the socket who have the same temporary folder
+	if errors.Is(err, syscall.ENOSPC) { // on a full disk processes with the same temporary folder still find the socket
 		return os.Remove(filepath.Join(dir, pathFile))
 	}
 	return err
 }
 
-// ownFolder makes a folder that only this user can enter, and refuses one that somebody else made.
+// ownFolder makes a folder that only this user can enter, and refuses one that belongs to another user.
 func ownFolder(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err

@@ -15,7 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// StateDir gives the state folder that o means.
+// StateDir returns the state folder of o.
 func StateDir(o Options) (string, error) {
 	if o.State != "" {
 		return o.State, nil
@@ -26,20 +26,20 @@ func StateDir(o Options) (string, error) {
 	return o.State, nil
 }
 
-// Problems is what a check of the state folder found.
+// Problems are the results of a check of the state folder.
 type Problems struct {
 	State    string    `json:"state"`
 	Problems []Problem `json:"problems"`
 }
 
-// Problem is one thing that is wrong, and what to do about it.
+// Problem is one problem, and what to do about it.
 type Problem struct {
 	File    string `json:"file"`
 	Problem string `json:"problem"`
 	Next    string `json:"next"`
 }
 
-// CheckState reads everything in a state folder that nobody holds, and changes nothing.
+// CheckState reads everything in a state folder that is not held, and changes nothing.
 func CheckState(ctx context.Context, dir string) (Problems, Outcome, error) {
 	out := Problems{State: dir, Problems: []Problem{}}
 	if _, err := os.Stat(dir); err != nil {
@@ -68,7 +68,7 @@ func (p Problems) outcome() Outcome {
 	return Outcome{}
 }
 
-// stateCheck is CheckState by whoever holds the state.
+// stateCheck is CheckState by the holder of the state.
 func stateCheck(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	out := Problems{State: c.h.info.State, Problems: []Problem{}}
 	for _, p := range append(c.h.o.Host().CheckState(ctx), orchestrator.CheckFiles(c.h.info.State)...) { // the engines have their stores in use
@@ -77,7 +77,7 @@ func stateCheck(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	return out, out.outcome(), ctx.Err()
 }
 
-// RebuildIndex drops the index files of a state folder that nobody holds: the next run reads directory, tenant and log anew.
+// RebuildIndex removes the index files of a state folder that is not held: the next run reads directory, tenant and log anew.
 func RebuildIndex(dir, command string) (dropped []string, err error) {
 	s, err := state.Open(dir, state.Options{Command: command})
 	if err != nil {
@@ -98,7 +98,7 @@ type BackupRequest struct {
 	Force bool   `json:"force,omitempty"`
 }
 
-// Backup is what a backup holds. Missing says what of the engines it does not.
+// Backup is the content of a backup. Missing is what it lacks of the engines.
 type Backup struct {
 	File    string `json:"file"`
 	Files   int    `json:"files"`
@@ -151,17 +151,17 @@ func writeBackup(ctx context.Context, o *orchestrator.Orchestrator, w io.Writer,
 	return unsaved, errors.Join(err, t.Close())
 }
 
-// Restored is what a restore did. Aside is where the state lies that the folder held before; Since tells what a log that survived there says of the
-// time after the backup.
+// Restored is the result of a restore. Aside is where the folder's former state was moved; Since is what the log there has about the time after the
+// backup.
 type Restored struct {
 	State    string    `json:"state"`
 	Aside    string    `json:"aside,omitempty"`
 	Since    string    `json:"since,omitempty"`
-	Problems []Problem `json:"problems"` // none: what is not whole is not restored
+	Problems []Problem `json:"problems"` // none: a damaged backup is not restored
 }
 
-// RestoreState writes a backup into a state folder; with force what that holds is put aside. From then on nothing is written to the tenant until the
-// restored state is activated (rule H2). When it fails the folder is as it was.
+// RestoreState writes a backup into a state folder; with force the folder's content is moved aside. Nothing is written to the tenant until the
+// restored state is activated (rule H2). After an error the folder is as before.
 func RestoreState(ctx context.Context, dir, file string, force bool, by string) (out Restored, err error) {
 	out = Restored{State: dir, Problems: []Problem{}}
 	f, err := os.Open(file)
@@ -192,7 +192,7 @@ func RestoreState(ctx context.Context, dir, file string, force bool, by string) 
 	return out, nil
 }
 
-// ActivateRequest says why a restored state is put in force.
+// ActivateRequest is why a restored state is put in force.
 type ActivateRequest struct {
 	Reason string `json:"reason"`
 }

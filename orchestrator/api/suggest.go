@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
-// SuggestedUnit is one part of a directory, and what lies in it.
+// SuggestedUnit is one part of a directory, and its content.
 type SuggestedUnit = assess.Unit
 
 // SuggestedWave is what moves together, and why.
@@ -16,8 +16,8 @@ type SuggestedWave = assess.Wave
 
 // Suggested is a first policy from the directory as it is, and an order in which to move OUs afterwards.
 type Suggested struct {
-	From  string          `json:"from"` // the engine that gets everything first
-	To    string          `json:"to"`   // the one that OUs move to; empty: no other is configured
+	From  string          `json:"from"` // the engine that owns everything first
+	To    string          `json:"to"`   // the engine that OUs move to; empty: no other is configured
 	Units []SuggestedUnit `json:"units"`
 	Text  string          `json:"text"` // the policy as a file
 	Waves []SuggestedWave `json:"waves"`

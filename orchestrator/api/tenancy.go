@@ -7,27 +7,27 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/answer"
 )
 
-// Mark is what is known of the tenant's mark: who feeds it. Problem says why this host may not write, or why the mark could not be read.
+// Mark is what is known of the tenant's mark. Problem is why this host may not write, or why the mark could not be read.
 type Mark struct {
-	Installation string `json:"installation"` // "" where the tenant has no mark
+	Installation string `json:"installation"` // "" if the tenant has no mark
 	Incarnation  uint64 `json:"incarnation"`
-	Host         string `json:"host"` // the machine's name; "" in a mark of an older program
-	At           string `json:"at"`   // when that host began to write; RFC 3339, "" if not known
+	Host         string `json:"host"` // the machine's name; "" in a mark of an older version
+	At           string `json:"at"`   // when that host began to write; RFC 3339, "" if unknown
 	Ours         bool   `json:"ours"`
-	Kept         bool   `json:"kept"`            // false: the application may not keep a mark, so that nothing finds a clone out
-	Read         string `json:"read"`            // when it was read last; "" if not by this process
+	Kept         bool   `json:"kept"`            // false: the application may not keep a mark, so that clones are not noticed
+	Read         string `json:"read"`            // when it was last read; "" if not by this process
 	Waits        string `json:"waits,omitempty"` // until when nothing is written, since another host may still write
 	Problem      string `json:"problem,omitempty"`
 }
 
-// How long a look at the tenant's mark may take, and how old the last one may be.
+// Limits for reading the tenant's mark: the time that it may take, and the age of a reading that suffices.
 const (
 	lookPatience = 5 * time.Second
 	statusLook   = 5 * time.Second
 	readyLook    = 30 * time.Second
 )
 
-// look reads the tenant's mark if the last look is older; it gives why it could not.
+// look reads the tenant's mark if the last reading is older; it returns why it could not.
 func (h *Handler) look(ctx context.Context, older time.Duration) string {
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
@@ -57,12 +57,12 @@ func stampTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// TakeoverRequest says why the tenant is taken over.
+// TakeoverRequest is why the tenant is taken over.
 type TakeoverRequest struct {
 	Reason string `json:"reason"`
 }
 
-// Takeover is a finished take-over: from now on this host may feed the tenant, once a person activates its state.
+// Takeover is a finished take-over: from now on this host may write to the tenant, once a person activates its state.
 type Takeover struct {
 	From string   `json:"from"`
 	Next []string `json:"next"` // commands

@@ -14,10 +14,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// soakPatience is the longest soak for which a command waits in the foreground.
+// soakPatience is the longest soak that a command waits for in the foreground.
 const soakPatience = 2 * time.Minute
 
-// Wave is a wave as people see it.
+// Wave is a wave for display.
 type Wave struct {
 	ID           string               `json:"id"`
 	Phase        wave.Phase           `json:"phase"`
@@ -32,12 +32,12 @@ type Wave struct {
 	Phases       []Phase              `json:"phases"`
 	Differences  wave.Counts          `json:"differences"`
 	Examples     []wave.Difference    `json:"examples,omitempty"`
-	Fingerprint  string               `json:"fingerprint"`        // of the differences: what an approval names
+	Fingerprint  string               `json:"fingerprint"`        // of the differences: an approval has to name it
 	Updates      int                  `json:"ordinaryUpdates"`    // objects among them that have ordinary updates only
-	Approved     string               `json:"approved,omitempty"` // the fingerprint that was approved last
+	Approved     string               `json:"approved,omitempty"` // the fingerprint that was last approved
 	ApprovedBy   string               `json:"approvedBy,omitempty"`
 	WaitingFor   *Waiting             `json:"waitingFor"`
-	Command      *string              `json:"command"` // that ends the wait
+	Command      *string              `json:"command"` // the command that ends the wait
 	SoakMillis   int64                `json:"soakMillis"`
 	SoakWanted   int64                `json:"soakWantedMillis"`
 	HoldBefore   wave.Phase           `json:"holdBefore,omitempty"`
@@ -46,7 +46,7 @@ type Wave struct {
 	Rollback     *wave.RollbackReport `json:"rollback,omitempty"`
 }
 
-// Waiting is what a wave waits for, since when, and the command that ends it. Of a soak nobody is waited for.
+// Waiting is what a wave waits for, since when, and the command that ends it. A soak ends by time.
 type Waiting struct {
 	For     wave.For `json:"for"`
 	Since   string   `json:"since"`
@@ -110,12 +110,12 @@ func waitingOf(w wave.Wave) *Waiting {
 
 func ptr[T any](v T) *T { return &v }
 
-// wavesOutcome says how a command about waves ends: with the first that is not over.
+// wavesOutcome returns how a command about waves ends: by the first that is not over.
 func wavesOutcome(ws []wave.Wave) Outcome {
 	for _, w := range ws {
 		switch {
 		case w.WaitsFor() == wave.ForSoak:
-			return Outcome{} // time passes; nobody is waited for
+			return Outcome{} // it ends by time
 		case w.State == wave.Waiting || w.State == wave.Paused:
 			x := waitingOf(w)
 			return Outcome{Exit: ExitCheckpoint, Message: fmt.Sprintf("wave %s waits in %s: %s", w.ID, w.Phase, x.Message), Hint: x.Command}
@@ -126,17 +126,17 @@ func wavesOutcome(ws []wave.Wave) Outcome {
 	return Outcome{}
 }
 
-// None is the request of commands that need nothing.
+// None is the request of commands without parameters.
 type None struct{}
 
-// WaveRequest names a wave and what is decided about it.
+// WaveRequest names a wave and a decision about it.
 type WaveRequest struct {
 	ID     string    `json:"id"`
 	Verb   wave.Verb `json:"verb,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	DryRun bool      `json:"dryRun,omitempty"` // of a rollback: only what it would write
 
-	Fingerprint string `json:"fingerprint,omitempty"` // of an approval: what was shown to the person who approves
+	Fingerprint string `json:"fingerprint,omitempty"` // of an approval: of the differences that the approving person was shown
 }
 
 func waveList(ctx context.Context, c *call, _ None) (any, Outcome, error) {
@@ -157,7 +157,7 @@ func waveShow(ctx context.Context, c *call, q WaveRequest) (any, Outcome, error)
 	return waveOf(w), Outcome{}, err
 }
 
-// waveDecide records a person's decision; after one that lets the wave go on, it goes on.
+// waveDecide records a person's decision, and drives the wave if it may continue.
 func waveDecide(ctx context.Context, c *call, q WaveRequest) (any, Outcome, error) {
 	if q.DryRun {
 		return c.dryRollback(ctx, q.ID)
@@ -190,7 +190,7 @@ func (c *call) decide(ctx context.Context, q WaveRequest) (wave.Wave, error) {
 	return c.h.o.Host().DecideWave(ctx, q.ID, q.Verb, c.by, q.Reason)
 }
 
-// dryRollback tells what would be written if the wave were taken back now. What the command itself would refuse is refused here too.
+// dryRollback returns what would be written if the wave were rolled back now. It refuses what the command itself would refuse.
 func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error) {
 	w, err := c.h.o.Host().Wave(ctx, id)
 	if err != nil {
@@ -217,7 +217,7 @@ func putBackOf(rs []acts.Returned) []Difference {
 	return out
 }
 
-// drive lets a wave go on, also through a soak that is nearly over.
+// drive drives a wave, also through a short soak.
 func (c *call) drive(ctx context.Context, id string) (wave.Wave, error) {
 	for {
 		wake := c.h.next()
@@ -228,7 +228,7 @@ func (c *call) drive(ctx context.Context, id string) (wave.Wave, error) {
 	}
 }
 
-// soakWait waits for the rest of a short soak, or for somebody's decision. It says whether to look again.
+// soakWait waits for the rest of a short soak, or for a person's decision. It reports whether to look again.
 func soakWait(ctx context.Context, w wave.Wave, wake <-chan struct{}) bool {
 	left := w.SoakLeft()
 	if w.WaitsFor() != wave.ForSoak || left <= 0 || w.Options.Soak > soakPatience {
@@ -245,7 +245,7 @@ func soakWait(ctx context.Context, w wave.Wave, wake <-chan struct{}) bool {
 	return true
 }
 
-// next gives a channel that is closed with the next decision.
+// next returns a channel that is closed with the next decision.
 func (h *Handler) next() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -259,7 +259,7 @@ func (h *Handler) decided() {
 	h.wake = make(chan struct{})
 }
 
-// RunRequest says how waves run.
+// RunRequest is how waves run.
 type RunRequest struct {
 	Plan        []byte         `json:"plan,omitempty"`  // apply: a plan file's bytes
 	File        string         `json:"file,omitempty"`  // … and its name, for messages
@@ -274,7 +274,7 @@ type RunRequest struct {
 	AutoComplete bool `json:"autoComplete,omitempty"` // the end of the soak completes the waves
 }
 
-// options returns how the waves of a request run. Who lets them be approved by themselves answers for everybody.
+// options returns how the waves of a request run. AutoApprove needs the role of approving.
 func (c *call) options(q RunRequest) (acts.ApplyOptions, error) {
 	if q.AutoApprove {
 		if err := c.may(approves); err != nil {
@@ -320,7 +320,7 @@ func apply(ctx context.Context, c *call, q RunRequest) (any, Outcome, error) {
 	return out, wavesOutcome(ws), nil
 }
 
-// applyPlan runs a plan's waves, through soaks that are short.
+// applyPlan runs a plan's waves, through short soaks.
 func (c *call) applyPlan(ctx context.Context, p *plan.Plan, o acts.ApplyOptions) ([]wave.Wave, error) {
 	for {
 		wake := c.h.next()

@@ -27,8 +27,8 @@ const (
 	ExitDifferences = 4 // differences or blockers found
 )
 
-// Error is a failure as it crosses the socket. Kind is for programs, Message and Hint are for people; Object is the object that the failure
-// is about, as the request or the directory names it. Details are what a failure of many parts consists of.
+// Error is a failure as it crosses the socket. Kind is for programs, Message and Hint are for people; Object is the object of the failure, as the
+// request or the directory names it. Details are the parts of a failure with several.
 type Error struct {
 	Kind    string   `json:"kind"`
 	Message string   `json:"message"`
@@ -38,7 +38,7 @@ type Error struct {
 	Exit    int      `json:"exit"`
 }
 
-// Detail is one of several mistakes. Line and Column count from 1; 0 where the mistake has no place in its file.
+// Detail is one of several mistakes. Line and Column count from 1; 0 if the mistake has no place in a file.
 type Detail struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
@@ -52,7 +52,7 @@ type Document struct {
 	Error DocumentError `json:"error"`
 }
 
-// DocumentError is the failure that a Document tells. Hint and Object are null where there is none.
+// DocumentError is the failure in a Document. Hint and Object are null if there is none.
 type DocumentError struct {
 	Code    string   `json:"code"`
 	Message string   `json:"message"`
@@ -66,7 +66,7 @@ func (e *Error) Document() Document {
 	return Document{DocumentError{Code: e.Kind, Message: e.Message, Hint: text(e.Hint), Object: text(e.Object), Details: orEmpty(e.Details)}}
 }
 
-// Error gives the message.
+// Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
 // The kinds of errors.
@@ -83,24 +83,24 @@ const (
 	KindStopped     = "stopped"
 	KindDirectory   = "directory"  // a controller cannot be used
 	KindTenant      = "tenant"     // Graph refuses, or cannot be reached
-	KindOtherHost   = "other-host" // another host or installation feeds the tenant
+	KindOtherHost   = "other-host" // another host or installation writes to the tenant
 	KindNotBound    = "not-bound"  // the state belongs to another tenant or directory
 	KindUnavailable = "not-available"
 	KindNotBack     = "not-restorable"
 	KindFailed      = "failed"
 )
 
-// Unavailable is the error of what is not built yet.
+// Unavailable returns the error of a feature that is not built yet.
 func Unavailable(what, instead string) *Error {
 	return &Error{Kind: KindUnavailable, Message: what + " is not available yet", Hint: instead, Exit: ExitUsage}
 }
 
-// Usage is the error of a wrong use.
+// Usage returns the error of a wrong use.
 func Usage(format string, args ...any) *Error {
 	return &Error{Kind: KindUsage, Message: fmt.Sprintf(format, args...), Exit: ExitUsage}
 }
 
-// errStopped is the cause with which a person's request to stop ends a call.
+// errStopped is the cause of a call's end when a person asked it to stop.
 var errStopped = errors.New("stopped as asked")
 
 // AsError returns an error's kind, exit code, hint, object and details; nil for nil.
@@ -151,7 +151,7 @@ func detailsOf(err error) (out []Detail) {
 
 func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 
-// isFull reports whether an error means that the disk is full. Of an engine's error only the text crosses from its process.
+// isFull reports whether an error means that the disk is full. An engine's error arrives from its process as text only.
 func isFull(err error) bool {
 	return errors.Is(err, state.ErrFull) || errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
 }
@@ -189,13 +189,13 @@ var kinds = []struct {
 	{orchestrator.IsTenant, KindTenant, "", ExitFailed},
 }
 
-// line is one line of an answer: exactly one field is set, but for Warning.
+// line is one line of an answer: exactly one field is set, apart from Warning.
 type line struct {
 	Progress *Progress       `json:"progress,omitempty"`
 	Item     json.RawMessage `json:"item,omitempty"`
 	Result   *result         `json:"result,omitempty"`
 	Error    *Error          `json:"error,omitempty"`
-	Warning  string          `json:"warning,omitempty"` // beside Result or Error: why this host writes nothing at all
+	Warning  string          `json:"warning,omitempty"` // with Result or Error: why this host writes nothing at all
 }
 
 // result ends an answer that is no error.
@@ -204,12 +204,12 @@ type result struct {
 	Outcome
 }
 
-// Outcome says how a command that gave its result ends: its exit code, and for one that is not 0 why and what ends it.
+// Outcome is how a command with a result ends: its exit code, and if that is not 0, why and what ends it.
 type Outcome struct {
 	Exit    int    `json:"exit"`
 	Message string `json:"message,omitempty"`
 	Hint    string `json:"hint,omitempty"`
 }
 
-// Progress is one line about long work.
+// Progress is one line about a long operation.
 type Progress = run.Progress

@@ -24,7 +24,7 @@ type Content struct {
 	Policy    []byte             // the text of the policy file last put in force
 	Waves     map[string]wave.Wave
 	Stops     map[string]gate.Stop
-	owed      []ledger.Record
+	pending   []ledger.Record
 	Matches   *[]scoping.Match // the file of matches to put in force; nil: unchanged. Reading control leaves it nil
 }
 
@@ -34,8 +34,8 @@ func (c *Content) Next() scoping.Epoch {
 	return c.Head.Epoch
 }
 
-// Owe adds a record to those that the commit writes into the log later (rule X2).
-func (c *Content) Owe(r ledger.Record) { c.owed = append(c.owed, r) }
+// Append adds a record to those that the commit writes into the log later (rule X2).
+func (c *Content) Append(r ledger.Record) { c.pending = append(c.pending, r) }
 
 // SortedWaves returns all waves, the oldest first.
 func (c *Content) SortedWaves() []wave.Wave {

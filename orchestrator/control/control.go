@@ -80,7 +80,7 @@ func (k *Control) Change(ctx context.Context, f func(*Content) error) error {
 		if err := c.write(tx); err != nil {
 			return err
 		}
-		return state.Owe(tx, k.encode(c)...)
+		return state.AppendLater(tx, k.encode(c)...)
 	})
 	if k.gate == nil { // before Enforce
 		return err
@@ -99,12 +99,12 @@ func (k *Control) Change(ctx context.Context, f func(*Content) error) error {
 		a.ReadOnly = why
 	}
 	k.gate.SetAuthority(a, k.rules(c))
-	return k.gate.Owed(ctx, k.store, func(from uint64, f func(uint64, []byte) error) error { return k.store.Log.Read(ctx, from, f) })
+	return k.gate.AppendPending(ctx, k.store, func(from uint64, f func(uint64, []byte) error) error { return k.store.Log.Read(ctx, from, f) })
 }
 
 func (k *Control) encode(c *Content) [][]byte {
-	out := make([][]byte, len(c.owed))
-	for i, r := range c.owed {
+	out := make([][]byte, len(c.pending))
+	for i, r := range c.pending {
 		r.At = k.now().UnixMilli()
 		if c.Partition != nil {
 			r.Revision = c.Partition.Revision()

@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 func stop(c *control.Content) error {
 	c.Stops["all"] = gate.Stop{ID: "all", By: "test", Reason: "a test"}
 	c.Next()
-	c.Owe(ledger.Record{Type: ledger.ControlType, Op: "stop", Epoch: c.Head.Epoch})
+	c.Append(ledger.Record{Type: ledger.ControlType, Op: "stop", Epoch: c.Head.Epoch})
 	return nil
 }
 

@@ -487,17 +487,17 @@ func (g *Gate) steady() int64 {
 
 // Store is the source of control's pending records for the log.
 type Store interface {
-	AppendOwed(ctx context.Context) (last uint64, err error)
+	AppendPending(ctx context.Context) (last uint64, err error)
 }
 
-// Owed lets the store append the pending records of control's commits (rule X2), and folds them.
-func (g *Gate) Owed(ctx context.Context, s Store, read func(from uint64, f func(seq uint64, b []byte) error) error) error {
+// AppendPending lets the store append the pending records of control's commits (rule X2), and folds them.
+func (g *Gate) AppendPending(ctx context.Context, s Store, read func(from uint64, f func(seq uint64, b []byte) error) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.broken != nil {
 		return g.broken
 	}
-	if _, err := s.AppendOwed(ctx); err != nil {
+	if _, err := s.AppendPending(ctx); err != nil {
 		g.broken = fmt.Errorf("%w: %w", ErrNotOpen, err)
 		return g.broken
 	}

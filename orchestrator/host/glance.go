@@ -17,7 +17,7 @@ const mostTail = 4096
 
 // glance opens a host for display. Everything is read from the stores when asked for; the caller asks Doubt at the end whether all reads succeeded.
 func (h *Host) glance(ctx context.Context) error {
-	owes, err := h.o.Store.Owes(ctx)
+	owes, err := h.o.Store.HasPending(ctx)
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if o.Glance {
 		return h, h.glance(ctx)
 	}
-	if _, err := o.Store.AppendOwed(ctx); err != nil {
+	if _, err := o.Store.AppendPending(ctx); err != nil {
 		return nil, fmt.Errorf("appending what control owes to the log: %w", err)
 	}
 	led, err := h.loadLedger(ctx)

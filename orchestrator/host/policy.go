@@ -44,7 +44,7 @@ func (h *Host) ImportFile(ctx context.Context, f plan.PolicyFile, by string) (*s
 			c.Matches = &matches
 		}
 		bind(c)
-		c.Owe(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + f.Name + " put in force", Epoch: at})
+		c.Append(ledger.Record{Type: ledger.ControlType, Op: "import", By: by, Outcome: engine.Applied, Reason: "policy " + f.Name + " put in force", Epoch: at})
 		return nil
 	})
 	if err != nil {

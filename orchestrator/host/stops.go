@@ -41,7 +41,7 @@ func (h *Host) Stop(ctx context.Context, o StopOptions) (gate.Stop, error) {
 	s.ID = stopID(o)
 	err := h.control.Change(ctx, func(c *control.Content) error {
 		c.Stops[s.ID] = s
-		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "stop", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: s.ID, Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "stop", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: s.ID, Epoch: c.Head.Epoch})
 		return nil
 	})
 	return s, err
@@ -80,7 +80,7 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 		if len(ended) == 0 {
 			return problem.Refuse("nothing is stopped by %q (stopped: %v)", stopID(o), slices.Sorted(maps.Keys(c.Stops)))
 		}
-		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: stopID(o), Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: stopID(o), Epoch: c.Head.Epoch})
 		return nil
 	})
 	return ended, err
@@ -90,7 +90,7 @@ func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 func (h *Host) Journal(ctx context.Context, r ledger.Record) error {
 	return h.control.Change(ctx, func(c *control.Content) error {
 		r.Epoch = c.Head.Epoch
-		c.Owe(r)
+		c.Append(r)
 		return nil
 	})
 }

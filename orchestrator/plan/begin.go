@@ -113,7 +113,7 @@ func (r *Planner) Begin(ctx context.Context, p *Plan, by string, o wave.Options)
 				w.Predicted, w.Printed = *pw.Predicted, pw.Printed
 			}
 			c.Waves[w.ID] = w
-			c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "begin", By: by, Outcome: engine.Applied, Phase: string(w.Phase), Reason: "from " + w.From + " to " + w.To, Epoch: c.Head.Epoch})
+			c.Append(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "begin", By: by, Outcome: engine.Applied, Phase: string(w.Phase), Reason: "from " + w.From + " to " + w.To, Epoch: c.Head.Epoch})
 		}
 		if p.Policy != "" {
 			c.Policy = []byte(p.Policy)
@@ -141,7 +141,7 @@ func restate(c *control.Content, p *Plan, by string) {
 	if err != nil {
 		panic("plan: changes of a policy that cannot be encoded: " + err.Error()) // they are texts
 	}
-	c.Owe(ledger.Record{Type: ledger.ControlType, Op: "policy", By: by, Outcome: engine.Applied, Reason: strings.Join(said, "; "), Epoch: c.Head.Epoch, Detail: detail})
+	c.Append(ledger.Record{Type: ledger.ControlType, Op: "policy", By: by, Outcome: engine.Applied, Reason: strings.Join(said, "; "), Epoch: c.Head.Epoch, Detail: detail})
 }
 
 func orNothing(s string) string {

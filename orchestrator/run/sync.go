@@ -348,7 +348,7 @@ func (c *conversation) adopted(ctx context.Context, o SyncOptions, complete bool
 	}
 	return r.o.Control.Change(ctx, func(c *control.Content) error {
 		delete(c.Head.Adopting, name)
-		c.Owe(ledger.Record{Type: ledger.ControlType, Engine: name, Op: "adopted", Outcome: engine.Applied, Reason: "a full run left nothing to be asked", Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Engine: name, Op: "adopted", Outcome: engine.Applied, Reason: "a full run left nothing to be asked", Epoch: c.Head.Epoch})
 		return nil
 	})
 }

@@ -140,11 +140,11 @@ func (w *world) catchUp() {
 	b.reread = b.crashes != w.counts["crash"]
 	b.crashes = w.counts["crash"]
 	err := w.readLog(func(e state.LogEntry) error {
-		if e.Owed > 0 {
-			if e.Owed != b.debt && e.Owed != b.debt+1 && !b.begun {
-				w.fail(owedOnce, "record %d pays debt %d after %d", e.Seq, e.Owed, b.debt)
+		if e.Pending > 0 {
+			if e.Pending != b.debt && e.Pending != b.debt+1 && !b.begun {
+				w.fail(owedOnce, "record %d pays debt %d after %d", e.Seq, e.Pending, b.debt)
 			}
-			b.debt, b.begun = e.Owed, false
+			b.debt, b.begun = e.Pending, false
 		}
 		r, err := b.decode(e.Record)
 		if err != nil {

@@ -35,7 +35,7 @@ func (w *world) fails(point string) error {
 	w.counts["failed: "+point]++
 	w.log("FAILS: %s: %v", point, w.failsWith)
 	if !errors.Is(w.failsWith, state.ErrFull) || slices.Contains([]string{state.FailControlAfterCommit, state.FailAppendAfterSync, state.FailAppendBeforeSync,
-		state.FailIndexAfterCommit, state.FailOwedBeforeAppend, state.FailOwedAfterAppend, state.FailIndexBeforeSync, state.FailIndexAfterSync}, point) {
+		state.FailIndexAfterCommit, state.FailPendingBeforeAppend, state.FailPendingAfterAppend, state.FailIndexBeforeSync, state.FailIndexAfterSync}, point) {
 		w.unusable = true
 	}
 	return fmt.Errorf("simulated, at %s: %w", point, w.failsWith)

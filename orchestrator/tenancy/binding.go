@@ -150,7 +150,7 @@ func (t *Tenancy) bind(ctx context.Context, c *control.Content) error {
 			return nil
 		}
 		bindTo(c, b)
-		c.Owe(ledger.Record{Type: ledger.ControlType, Op: "bind", Outcome: engine.Applied, Reason: "the state belongs to this tenant and these directories from now on", Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Op: "bind", Outcome: engine.Applied, Reason: "the state belongs to this tenant and these directories from now on", Epoch: c.Head.Epoch})
 		return nil
 	})
 }

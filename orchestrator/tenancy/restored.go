@@ -42,13 +42,13 @@ func suspend(c *control.Content, r control.Restored, incarnation uint64, what st
 func MarkRestored(ctx context.Context, s *state.Store, newID func() string, by, backup string, now time.Time) error {
 	err := control.New(s, newID, func() time.Time { return now }).Change(ctx, func(c *control.Content) error {
 		suspend(c, control.Restored{Kind: restoreKind, From: backup, By: by, At: now.UnixMilli()}, 0, "the state was restored from "+backup)
-		c.Owe(ledger.Record{Type: ledger.ControlType, Op: "restore", By: by, Reason: "restored from " + backup, Outcome: engine.Applied, Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Op: "restore", By: by, Reason: "restored from " + backup, Outcome: engine.Applied, Epoch: c.Head.Epoch})
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("marking the state as restored: %w", err)
 	}
-	_, err = s.AppendOwed(ctx)
+	_, err = s.AppendPending(ctx)
 	return err
 }
 
@@ -102,7 +102,7 @@ func (t *Tenancy) Activate(ctx context.Context, by, reason string) error {
 			return problem.Refuse("the state changed meanwhile; look again")
 		}
 		c.Head.ReadOnly, c.Head.Restored = "", nil
-		c.Owe(ledger.Record{Type: ledger.ControlType, Op: "activate", By: by, Reason: reason, Outcome: engine.Applied, Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Op: "activate", By: by, Reason: reason, Outcome: engine.Applied, Epoch: c.Head.Epoch})
 		return nil
 	})
 	if err != nil {
@@ -161,7 +161,7 @@ func (t *Tenancy) TakeOver(ctx context.Context, by, reason string) (from string,
 	err = t.displace(ctx, func(c *control.Content) error {
 		suspend(c, control.Restored{Kind: takeoverKind, From: from, By: by, At: t.o.Clock.Now().UnixMilli()}, 0, "the tenant was taken over from "+from)
 		c.Head.NotBefore = t.o.Clock.Now().Add(t.silence()).UnixMilli()
-		c.Owe(ledger.Record{Type: ledger.ControlType, Op: takeoverKind, By: by, Reason: reason + "; taken over from " + from, Outcome: engine.Applied, Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Op: takeoverKind, By: by, Reason: reason + "; taken over from " + from, Outcome: engine.Applied, Epoch: c.Head.Epoch})
 		return nil
 	})
 	if err != nil {

@@ -134,7 +134,7 @@ func chainHolds(t *testing.T, d Disk) {
 	var prev [32]byte
 	var last state.LogEntry
 	must(t, s.Log.ReadChained(bg, 1, func(e state.LogEntry) error {
-		if e.Prev != prev || e.Hash != state.ChainHash(prev, e.Seq, e.Owed, e.Record) {
+		if e.Prev != prev || e.Hash != state.ChainHash(prev, e.Seq, e.Pending, e.Record) {
 			t.Errorf("record %d: the chain does not hold", e.Seq)
 		}
 		prev, last = e.Hash, e
@@ -144,7 +144,7 @@ func chainHolds(t *testing.T, d Disk) {
 		t.Errorf("head %d %x, chain ends with %d %x", seq, hash, last.Seq, prev)
 	}
 	must(t, s.Log.ReadChained(bg, 17, func(e state.LogEntry) error {
-		if e.Hash != state.ChainHash(e.Prev, e.Seq, e.Owed, e.Record) {
+		if e.Hash != state.ChainHash(e.Prev, e.Seq, e.Pending, e.Record) {
 			t.Errorf("record %d read from the middle: the chain does not hold", e.Seq)
 		}
 		return nil

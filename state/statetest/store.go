@@ -14,7 +14,7 @@ import (
 func runOwed(t *testing.T, disk func(*testing.T, state.Options) Disk) {
 	owe := func(t *testing.T, s *state.Store, names ...string) {
 		t.Helper()
-		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, batch(names...)...) }))
+		must(t, s.Control.Update(bg, func(tx state.Tx) error { return state.AppendLater(tx, batch(names...)...) }))
 	}
 	t.Run("AppendedOnceByTheCaller", func(t *testing.T) {
 		d := disk(t, small())
@@ -22,7 +22,7 @@ func runOwed(t *testing.T, disk func(*testing.T, state.Options) Disk) {
 		appendTo(t, s.Log, "before")
 		owe(t, s, "a", "b")
 		for range 3 {
-			last, err := s.AppendOwed(bg)
+			last, err := s.AppendPending(bg)
 			if err != nil || last != 3 {
 				t.Errorf("append owed: %d, %v", last, err)
 			}
@@ -48,7 +48,7 @@ func runOwed(t *testing.T, disk func(*testing.T, state.Options) Disk) {
 		d := disk(t, small())
 		s := open(t, d)
 		no := errors.New("no")
-		err := s.Control.Update(bg, func(tx state.Tx) error { return errors.Join(state.Owe(tx, batch("a")...), no) })
+		err := s.Control.Update(bg, func(tx state.Tx) error { return errors.Join(state.AppendLater(tx, batch("a")...), no) })
 		if !errors.Is(err, no) {
 			t.Error(err)
 		}
@@ -67,8 +67,8 @@ func runOwed(t *testing.T, disk func(*testing.T, state.Options) Disk) {
 			wg.Go(func() {
 				for i := range 10 {
 					n := fmt.Sprintf("%d-%d", w, i)
-					err := s.Control.Update(bg, func(tx state.Tx) error { return state.Owe(tx, batch(n)...) })
-					_, appended := s.AppendOwed(bg)
+					err := s.Control.Update(bg, func(tx state.Tx) error { return state.AppendLater(tx, batch(n)...) })
+					_, appended := s.AppendPending(bg)
 					if err := errors.Join(err, appended); err != nil {
 						t.Error(err)
 					}
@@ -91,7 +91,7 @@ func runOwed(t *testing.T, disk func(*testing.T, state.Options) Disk) {
 		d := disk(t, small())
 		s := open(t, d)
 		must(t, s.Control.Update(bg, func(tx state.Tx) error {
-			return errors.Join(state.Owe(tx, batch("a")...), state.Owe(tx), state.Owe(tx, batch("b")...))
+			return errors.Join(state.AppendLater(tx, batch("a")...), state.AppendLater(tx), state.AppendLater(tx, batch("b")...))
 		}))
 		s = reopen(t, d, s)
 		expectRecords(t, s.Log, 1, "1:a", "2:b")

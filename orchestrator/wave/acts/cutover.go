@@ -104,7 +104,7 @@ func (d *Driver) cut(c *control.Content, w wave.Wave, back bool) (scoping.Epoch,
 		p = next
 		adoptToo(c, x.From, x.To)
 		t := scoping.Transfer{Scope: x.Scope, From: x.From, To: x.To, At: at}
-		c.Owe(ledger.Record{Type: ledger.TransferType, Wave: w.ID, Engine: x.To, Op: "transfer", Outcome: engine.Applied, Reason: "from " + x.From + " to " + x.To, Epoch: at, Transfer: &t})
+		c.Append(ledger.Record{Type: ledger.TransferType, Wave: w.ID, Engine: x.To, Op: "transfer", Outcome: engine.Applied, Reason: "from " + x.From + " to " + x.To, Epoch: at, Transfer: &t})
 	}
 	c.Partition = p
 	return at, nil
@@ -146,7 +146,7 @@ func (d *Driver) actCutover(ctx context.Context, w wave.Wave) (wave.Evidence, er
 		}
 		cur.CutoverEpoch, cur.CutoverAt, cur.FreezeMillis, cur.Revision = at, d.o.Clock.Now().UnixMilli(), millis, c.Partition.Revision()
 		c.Waves[w.ID] = wave.Enter(cur, wave.CatchUp, fmt.Sprintf("committed at epoch %s", at), d.o.Clock.Now())
-		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
+		c.Append(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "cutover", Outcome: engine.Applied, Phase: string(wave.CatchUp), Epoch: at})
 		return nil
 	})
 	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) || errors.Is(err, scoping.ErrHandOver) { // the latter: another wave took the scope meanwhile

@@ -45,7 +45,7 @@ func (d *Driver) decideWave(ctx context.Context, id string, o wave.Order, reason
 		}
 		next.Decisions++
 		c.Waves[id], out = next, next
-		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: id, Op: string(o.Verb), By: o.By, Reason: reason, Outcome: engine.Applied, Phase: string(next.Phase), Code: o.Fingerprint, Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.WaveType, Wave: id, Op: string(o.Verb), By: o.By, Reason: reason, Outcome: engine.Applied, Phase: string(next.Phase), Code: o.Fingerprint, Epoch: c.Head.Epoch})
 		return nil
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ func (x *executor) Commit(ctx context.Context, w wave.Wave) error {
 		}
 		c.Waves[w.ID] = w
 		if entered {
-			c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "phase", Outcome: engine.Applied, Phase: string(w.Phase), Code: string(w.State), Reason: w.Wait, Epoch: c.Head.Epoch})
+			c.Append(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "phase", Outcome: engine.Applied, Phase: string(w.Phase), Code: string(w.State), Reason: w.Wait, Epoch: c.Head.Epoch})
 		}
 		return nil
 	})

@@ -34,7 +34,7 @@ func (d *Driver) actFlipBack(ctx context.Context, w wave.Wave) (wave.Evidence, e
 		}
 		cur.BackEpoch, cur.Revision = at, c.Partition.Revision()
 		c.Waves[w.ID] = wave.Enter(cur, wave.RollbackEvaluate, fmt.Sprintf("taken back at epoch %s", at), d.o.Clock.Now())
-		c.Owe(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "flip-back", Outcome: engine.Applied, Phase: string(wave.RollbackEvaluate), Epoch: at})
+		c.Append(ledger.Record{Type: ledger.WaveType, Wave: w.ID, Op: "flip-back", Outcome: engine.Applied, Phase: string(wave.RollbackEvaluate), Epoch: at})
 		return nil
 	})
 	if errors.Is(err, errNotNow) || errors.Is(err, errFreezeLost) {
