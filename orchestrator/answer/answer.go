@@ -1,5 +1,5 @@
-// Package answer answers questions of people: who owns an object and why, what is known of one, what is owed, what was done, and how everything is. It reads only; the
-// one thing that it has read from outside is a directory of which nothing is known yet.
+// Package answer answers questions of administrators: the owner of an object and why, what is known of it, what is owed, what was done, and the
+// status of everything. It only reads; the one thing that it reads from outside is a directory that was never read.
 package answer
 
 import (
@@ -38,7 +38,7 @@ type Options struct {
 	Notes   *reach.Notes
 	Engines run.Engines
 	Store   *state.Store
-	// Shelf is where the ledger's checkpoint is read from; nil: none is kept.
+	// Shelf is where the ledger's checkpoint is read from; nil: there is none.
 	Shelf func(context.Context) ledger.Shelf
 	// Look reads the directories if nothing is known of them yet.
 	Look func(context.Context) error
@@ -50,7 +50,7 @@ type Desk struct{ o Options }
 // New makes a desk.
 func New(o Options) *Desk { return &Desk{o: o} }
 
-// Explained is the answer to "who owns this object, and why".
+// Explained is the answer to which engine owns an object, and why.
 type Explained struct {
 	Object   scoping.ObjectID
 	DN       string
@@ -58,15 +58,15 @@ type Explained struct {
 	Kind     scoping.Kind
 	Gone     bool
 	Features []scoping.Explanation
-	Waits    []string // what of it waits for a person's answer
-	// Of the attributes that belong to the features, by the tenant's names, sorted.
-	Extensions []string // that the policy's defaults let the owner of extensions manage
-	LeftOut    []string // that they let nobody manage
+	Waits    []string // what waits for a person's answer about it
+	// Attributes of the features, by the tenant's names, sorted.
+	Extensions []string // managed by the owner of extensions, by the policy's defaults
+	LeftOut    []string // not managed, by the policy's defaults
 
-	Way string // of what the tenant is the authority of: which way its values go; empty: from the directory to the tenant
+	Way string // the direction of its values if the tenant is the authority; empty: from the directory to the tenant
 }
 
-// Explain returns who owns an object under a partition, the one in force if nil.
+// Explain returns the owners of an object under a partition, the one in force if nil.
 func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (Explained, error) {
 	var err error
 	if p == nil {
@@ -82,7 +82,7 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	}
 	id, err := a.o.View.Find(ctx, ref)
 	if err != nil {
-		if b, brought := provisioning.Explain(a.o.Cache, p, ref); brought { // it looks through the whole tenant
+		if b, brought := provisioning.Explain(a.o.Cache, p, ref); brought { // this looks through the whole tenant
 			return Explained{Object: b.Object, DN: b.Name, Kind: b.Kind, Features: []scoping.Explanation{b.Feature}, Waits: a.waits(b.Object)}, nil
 		}
 		return Explained{}, err
@@ -107,7 +107,7 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	return e, nil
 }
 
-// mastered says of an object whose authority the tenant is that nobody writes the tenant for it, but for its password.
+// mastered marks, for an object whose authority is the tenant, that no engine writes its features into the tenant except the password.
 func (e *Explained) mastered(row *ledger.Row) {
 	if e.Way = provisioning.Mastered(row); e.Way == "" {
 		return
@@ -119,7 +119,7 @@ func (e *Explained) mastered(row *ledger.Row) {
 	}
 }
 
-// manages says which attributes a partition's defaults let the owners of the object's features manage, beyond and without what those always do.
+// manages adds the attributes that a partition's defaults let the owners of the object's features manage in addition to the usual ones, or leave out.
 func (e *Explained) manages(p *scoping.Partition) {
 	m := gate.ManagedBy(p.Defaults())
 	for n := range m.LeaveOut {
@@ -140,7 +140,7 @@ func (e *Explained) has(f scoping.Feature) bool {
 	return slices.ContainsFunc(e.Features, func(x scoping.Explanation) bool { return x.Feature == f })
 }
 
-// sources are the directory's attributes of which engines make what the partition lets them manage of the object.
+// sources returns the directory's attributes that the managed values of the object are made from.
 func (e *Explained) sources() []string {
 	names := slices.Clone(e.Extensions)
 	for _, a := range attribute.Values(e.Kind) {
@@ -163,12 +163,12 @@ type ObjectReport struct {
 	Row       *ledger.Row
 	Record    map[scoping.Feature]string // owners of record
 	Cloud     *cloud.Object
-	Foreign   []string // members or manager in the tenant that Tandem did not write, by name
+	Foreign   []string // members or manager in the tenant that others wrote, by name
 	Unsettled map[scoping.Feature]ledger.Unsettled
 	Debts     []Failure
 	Findings  []objects.Finding
 	Excluded  string
-	Left      *objects.Left // why it is left out; nil: it is not
+	Left      *objects.Left // why it is left out, or nil
 	Missing   []Missing     // ends of its references that are not in the tenant
 	Directory map[string][]string
 	Journal   []AuditEntry
@@ -229,7 +229,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	return out, err
 }
 
-// brought gathers what is known of an object of the tenant that has no counterpart in a directory; err is why none was found.
+// brought gathers what is known of an object of the tenant without a counterpart in a directory; err is why none was found.
 func (a *Desk) brought(ctx context.Context, ref string, err error) (ObjectReport, error) {
 	out := ObjectReport{Unsettled: map[scoping.Feature]ledger.Unsettled{}, Record: map[scoping.Feature]string{}}
 	b, known := provisioning.Explain(a.o.Cache, a.o.Gate.Authority().Partition, ref)
@@ -253,7 +253,7 @@ func (a *Desk) brought(ctx context.Context, ref string, err error) (ObjectReport
 	return out, err
 }
 
-// unbrought is what is owed to a directory for an object of the tenant.
+// unbrought returns what is owed to a directory for an object of the tenant.
 func unbrought(k ledger.Key, name, engine string, u ledger.Unsettled) Debt {
 	return Debt{Key: k, Name: name, Owner: engine, Owed: standing.Debt{Code: standing.Differs, To: standing.Owner, Engine: engine}, Unsettled: u}
 }
@@ -265,7 +265,7 @@ type Missing struct {
 	Why    string
 }
 
-// missing says of the ends of an object's references that are not in the tenant why they are not.
+// missing returns the ends of an object's references that are not in the tenant, with the reason.
 func (a *Desk) missing(auth gate.Authority, id scoping.ObjectID) (out []Missing) {
 	engine := a.o.View.OwnerOf(auth, id, a.o.Census.Brief(id).Kind, scoping.References)
 	for _, end := range a.o.Gate.MissingEnds(engine, id) {
@@ -274,7 +274,7 @@ func (a *Desk) missing(auth gate.Authority, id scoping.ObjectID) (out []Missing)
 	return out
 }
 
-// whyMissing says in words why an object is not in the tenant.
+// whyMissing describes why an object is not in the tenant.
 func (a *Desk) whyMissing(id scoping.ObjectID) string {
 	sight := a.o.Census.Brief(id)
 	if x, is := a.o.View.LeftObject(id); is {
@@ -294,7 +294,7 @@ func (a *Desk) whyMissing(id scoping.ObjectID) string {
 	return "it was not in the tenant when its engine spoke of this reference last"
 }
 
-// foreignReferences names the references of a linked object that others wrote in the tenant (rule D3).
+// foreignReferences returns the names of a linked object's references that others wrote in the tenant (rule D3).
 func (a *Desk) foreignReferences(row *ledger.Row, o *cloud.Object) []string {
 	out := []string{}
 	if row == nil || row.Links == nil || o == nil {
@@ -312,7 +312,7 @@ func (a *Desk) foreignReferences(row *ledger.Row, o *cloud.Object) []string {
 	return out
 }
 
-// waits returns what of an object's owners waits for an answer, or was refused by one.
+// waits returns what about an object's owners waits for an answer, or was rejected.
 func (a *Desk) waits(id scoping.ObjectID) []string {
 	var out []string
 	for _, x := range a.o.View.Held() {
@@ -337,14 +337,14 @@ func (a *Desk) waits(id scoping.ObjectID) []string {
 	return out
 }
 
-// Debt is one feature of an object that has not settled.
+// Debt is one feature of an object that is not settled.
 type Debt struct {
 	Key   ledger.Key
 	Name  string
-	Owner string // who will be asked
+	Owner string // the engine that will be asked
 	Owed  standing.Debt
 	ledger.Unsettled
-	Trouble *ledger.Trouble // what is remembered of its attempts, nil if none was refused
+	Trouble *ledger.Trouble // earlier refusals, or nil
 }
 
 // Debts returns what is owed, with names, in order.
@@ -373,10 +373,10 @@ func (a *Desk) Debts() []Debt {
 	return out
 }
 
-// Doubtful returns the writes into directories of which no answer came, of one object or of all, the oldest first.
+// Doubtful returns the writes into directories without an answer, of one object or of all, the oldest first.
 func (a *Desk) Doubtful(o *scoping.ObjectID) []ledger.Delivered { return a.o.Gate.Doubtful(o) }
 
-// debt tells of what is owed the last answer that settled nothing, where that is why.
+// debt returns a debt with the last answer that left the key unsettled, if that is the reason.
 func (a *Desk) debt(s *ledger.State, auth gate.Authority, k ledger.Key, owed standing.Debt) Debt {
 	d := Debt{Key: k, Owed: owed, Owner: a.o.View.Addressee(s, auth, k), Trouble: attempts(s.TroubleOf(k)), Unsettled: ledger.Unsettled{Code: string(owed.Code), Reason: owed.Code.Sentence()}}
 	if last, said := s.Unsettled[k.Object][k.Feature]; said && owed.Answered() {
@@ -385,7 +385,7 @@ func (a *Desk) debt(s *ledger.State, auth gate.Authority, k ledger.Key, owed sta
 	return d
 }
 
-// attempts copies what is remembered of attempts that were refused.
+// attempts copies what is remembered of refused attempts.
 func attempts(t *ledger.Trouble) *ledger.Trouble {
 	if t == nil || len(t.Parts) == 0 {
 		return nil

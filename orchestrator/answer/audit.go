@@ -26,7 +26,7 @@ type AuditFilter struct {
 	Wave   string
 }
 
-// Audit reads the log from its beginning. The records about one object are found by the list that checkpoints keep, as far back as that goes.
+// Audit reads the log from its beginning. Records about one object are found by the list that checkpoints keep, as far back as that goes.
 func (a *Desk) Audit(ctx context.Context, f AuditFilter, each func(AuditEntry) error) error {
 	pass := func(e state.LogEntry) error {
 		r, err := ledger.Decode(e.Record)
@@ -59,10 +59,10 @@ func (a *Desk) Audit(ctx context.Context, f AuditFilter, each func(AuditEntry) e
 	return a.o.Store.Log.Pick(ctx, seqs, pass)
 }
 
-// errListed ends the reading of what is older than the list of records.
+// errListed ends the reading of records that are older than the list.
 var errListed = errors.New("listed from here on")
 
-// listed returns the numbers of the records about an object, complete from one of them on; false if there is no such list.
+// listed returns the numbers of the records about an object, complete from since on; false if there is no such list.
 func (a *Desk) listed(ctx context.Context, o *scoping.ObjectID) (seqs []uint64, since uint64, listed bool) {
 	if o == nil || a.o.Shelf == nil {
 		return nil, 0, false
@@ -72,15 +72,15 @@ func (a *Desk) listed(ctx context.Context, o *scoping.ObjectID) (seqs []uint64, 
 		seqs, since, err = s.Records(a.o.Shelf(ctx), *o)
 		listed = err == nil
 	})
-	first, _ := a.o.Store.Beginning() // what is older was pruned
+	first, _ := a.o.Store.Beginning() // older ones were pruned
 	seqs = slices.DeleteFunc(seqs, func(n uint64) bool { return n < first })
 	return seqs, since, listed
 }
 
-// CheckState reads control and log beside all other work, and returns what is wrong with them.
+// CheckState reads control and log beside other work, and returns what is wrong with them.
 func (a *Desk) CheckState(ctx context.Context) []state.Problem { return a.o.Store.Check(ctx) }
 
-// VerifyLog reads the whole log, checks its chain and that every record is understood, and returns the number of its first record, and its head.
+// VerifyLog reads the whole log, checks its chain and that every record can be decoded, and returns the number of its first record, and its head.
 func (a *Desk) VerifyLog(ctx context.Context) (first, last uint64, head string, err error) {
 	if err := a.o.Store.Log.Verify(ctx); err != nil {
 		return 0, 0, "", err

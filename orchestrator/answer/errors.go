@@ -10,27 +10,27 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Failure is a debt that people are told of, with what it is about and what causes it.
+// Failure is a debt that people are told about, with its details and its cause.
 type Failure struct {
 	Debt
 	Refusals []Refusal   // what the tenant refused, part by part
 	Ends     []string    // of references: the first ends that are not in the tenant, by name
-	EndCount int         // how many there are
-	Cause    *ledger.Key // what it is only a consequence of, which is a failure itself; nil: nothing
+	EndCount int         // the number of all of them
+	Cause    *ledger.Key // the failure that it only follows from, or nil
 }
 
 // Refusal is one part of an object that the tenant refused.
 type Refusal struct {
 	Attribute string // empty: the whole write
-	Other     string // the object that holds the value, or the other end of the reference, by name; empty: none
+	Other     string // the object that has the value, or the other end of the reference, by name; or empty
 	Code      string
-	Reason    string // in the tenant's words
+	Reason    string // the tenant's text
 }
 
-// mostNamedEnds is how many missing ends of one object's references a failure names.
+// mostNamedEnds is the most missing ends of one object's references that a failure names.
 const mostNamedEnds = 3
 
-// Failures returns what did not settle, with its causes. What was only judged for a wave, or is to be asked for at the next run, is none.
+// Failures returns the debts that are failures, with their causes. Keys that were only judged for a wave, or that the next run asks for, are not.
 func (a *Desk) Failures() []Failure {
 	var out []Failure
 	at := map[ledger.Key]bool{}
@@ -46,7 +46,7 @@ func (a *Desk) Failures() []Failure {
 	return out
 }
 
-// explainFailures fills in what the failures of one object are about; missing are the ends of its references that are not in the tenant.
+// explainFailures fills in the details of one object's failures; missing are the ends of its references that are not in the tenant.
 func (a *Desk) explainFailures(fs []Failure, missing []Missing) {
 	failed := map[ledger.Key]bool{}
 	for _, f := range fs {
@@ -62,8 +62,8 @@ func (a *Desk) explainFailures(fs []Failure, missing []Missing) {
 	}
 }
 
-// explainFailure fills in what a failure is about. A failure of an object's references, extensions or password follows from one of the object itself, and one of its references from
-// one of the objects at their other ends, which are not in the tenant for it.
+// explainFailure fills in the details of a failure. A failure of references, extensions or password follows from one of the object itself, and one of
+// references from one of the objects at their other ends, which are therefore not in the tenant.
 func (a *Desk) explainFailure(f *Failure, failed map[ledger.Key]bool) {
 	kind := a.o.Census.Brief(f.Key.Object).Kind
 	if f.Trouble != nil {
@@ -95,7 +95,7 @@ func (a *Desk) explainFailure(f *Failure, failed map[ledger.Key]bool) {
 	}
 }
 
-// refusal says of a refused part which attribute it is, and which other object it is about.
+// refusal returns the attribute of a refused part, and the other object that it is about.
 func (a *Desk) refusal(k ledger.Key, kind scoping.Kind, p ledger.Part) Refusal {
 	out := Refusal{Attribute: p.What, Code: p.Code, Reason: p.Reason}
 	if k.Feature == scoping.References && p.What != "" {

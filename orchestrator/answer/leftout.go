@@ -9,17 +9,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// LeftSet are the objects that one engine, or nobody, leaves out for one reason.
+// LeftSet are the objects that one engine, or the policy, leaves out for one reason.
 type LeftSet struct {
-	Engine   string // empty: the policy gives them to none
+	Engine   string // empty: the policy assigns them to none
 	Reason   objects.Reason
 	Kinds    map[scoping.Kind]int
 	Count    int
-	Linked   int      // of them in the tenant, and left alone there
-	Examples []string // the first, by name
+	Linked   int      // of these the ones in the tenant, which stay there unchanged
+	Examples []string // the first by name
 }
 
-// mostLeft is how many objects of a set are named.
+// mostLeft is the most objects of a set that are named.
 const mostLeft = 3
 
 // LeftFilter narrows what LeftOut returns.
@@ -32,7 +32,7 @@ func (f LeftFilter) takes(x objects.Left) bool {
 	return (f.Engine == "" || f.Engine == x.Engine) && (f.Reason == "" || f.Reason == x.Reason)
 }
 
-// LeftOut returns the living objects of the directories that are left out, in order, and the sets that they make.
+// LeftOut returns the objects of the directories that are left out, in order, and as sets. Deleted objects are not among them.
 func (a *Desk) LeftOut(ctx context.Context, f LeftFilter) ([]LeftSet, []objects.Left, error) {
 	if _, err := a.o.Control.Partition(); err != nil {
 		return nil, nil, err
@@ -44,13 +44,13 @@ func (a *Desk) LeftOut(ctx context.Context, f LeftFilter) ([]LeftSet, []objects.
 	return a.leftSets(all), all, nil
 }
 
-// LeftByRules returns the sets of what engines leave out by their rules; of one engine, or of all. It is quick, whatever the directories hold.
+// LeftByRules returns the sets that engines leave out by their rules; of one engine, or of all. It is fast, whatever the size of the directories.
 func (a *Desk) LeftByRules(engine string) []LeftSet {
 	f := LeftFilter{Engine: engine}
 	return a.leftSets(slices.DeleteFunc(a.o.View.RuledOut(), func(x objects.Left) bool { return !f.takes(x) }))
 }
 
-// example names an object of the set, if it is among the first by name.
+// example adds an object's name to the set, if it is among the first.
 func (s *LeftSet) example(name string) {
 	at, _ := slices.BinarySearch(s.Examples, name)
 	if at < mostLeft {
@@ -59,7 +59,7 @@ func (s *LeftSet) example(name string) {
 	}
 }
 
-// leftSets makes sets, the biggest first.
+// leftSets groups objects into sets, the largest first.
 func (a *Desk) leftSets(all []objects.Left) []LeftSet {
 	type key struct {
 		engine string

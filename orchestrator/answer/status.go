@@ -19,14 +19,14 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Status is everything at a glance.
+// Status is the state of everything at once.
 type Status struct {
 	Revision     uint64
 	Epoch        scoping.Epoch
 	Installation string
 	ReadOnly     string // why nothing may be written, or ""
 	Mark         tenancy.MarkStatus
-	Restored     *control.Restored // what a state waits for that is to be activated
+	Restored     *control.Restored // what a state waits for before it is activated
 	Engines      []EngineStatus
 	Stops        []gate.Stop
 	Held         []ledger.Hold
@@ -37,30 +37,30 @@ type Status struct {
 	Drift        []scoping.Drift
 	Frozen       []objects.PinnedGroup
 	Directories  []DirectoryStatus
-	Tenant       *reach.Tries // nil: it was not tried
+	Tenant       *reach.Tries // nil: not tried yet
 }
 
 // EngineStatus is what is known of an engine.
 type EngineStatus struct {
 	Name    string
-	Health  *engine.Health // nil: not running here
-	Last    *run.Report    // nil: no run since the start
+	Health  *engine.Health // nil: it does not run here
+	Last    *run.Report    // nil: no run is known
 	Grants  []engine.Grant
 	Stopped string
 	Debts   int
-	Reach   *reach.Tries // nil: it was not tried
+	Reach   *reach.Tries // nil: not tried yet
 	Full    *reach.Full  // nil: none is known
 	Process Process
-	// Passwords is how it hands passwords over; nil: it owns none.
+	// Passwords is the state of its password stream; nil: it owns no passwords.
 	Passwords *Passwords
-	// Provisioning is how it brings objects of the tenant into directories; nil: it brings none.
+	// Provisioning is the state of bringing objects of the tenant into directories; nil: it has no such assignment.
 	Provisioning *Passwords
 }
 
-// Passwords is what is known of the runs of an engine's stream beside the one of objects, as that of passwords.
+// Passwords is what is known of the runs of an engine's stream other than that of objects.
 type Passwords struct {
 	Last  *run.Report  // nil: no run is known
-	Reach *reach.Tries // nil: it was not tried
+	Reach *reach.Tries // nil: not tried yet
 }
 
 // DirectoryStatus is what the census knows of a directory.
@@ -68,12 +68,12 @@ type DirectoryStatus struct {
 	Name    string
 	Objects int
 	USN     uint64
-	Reach   *reach.Tries // nil: it was not tried
-	Deleted string       // whether the account sees deleted objects: "seen", "hidden", "unproven", "" (not known)
-	Blind   string       // why it does not; empty unless Deleted is "hidden"
+	Reach   *reach.Tries // nil: not tried yet
+	Deleted string       // whether the account can read deleted objects: "seen", "hidden", "unproven", "" (unknown)
+	Blind   string       // why it cannot; empty unless Deleted is "hidden"
 }
 
-// Status gathers everything at a glance; it reads nothing from directory or tenant.
+// Status gathers everything; it reads nothing from directory or tenant.
 func (a *Desk) Status(ctx context.Context) (Status, error) {
 	c, err := a.o.Control.View(ctx)
 	if err != nil {
@@ -84,7 +84,7 @@ func (a *Desk) Status(ctx context.Context) (Status, error) {
 	if auth.Partition != nil {
 		st.Revision = auth.Partition.Revision()
 		for _, d := range a.o.View.Drift(auth.Partition) {
-			if a.o.Census.USN(d.Directory) != 0 { // what was never read has not drifted
+			if a.o.Census.USN(d.Directory) != 0 { // a directory that was never read has not drifted
 				st.Drift = append(st.Drift, d)
 			}
 		}
@@ -144,15 +144,15 @@ func (a *Desk) engineStatus(n string, auth gate.Authority, debts int) EngineStat
 
 // Process is what is known of an engine's process.
 type Process struct {
-	State    string // closed, starting, ready, pausing, refusing; empty: not known
+	State    string // closed, starting, ready, pausing, refusing; empty: unknown
 	PID      int
 	Restarts int       // since this host began
-	Last     string    // why the last one before it ended
+	Last     string    // why the previous process ended
 	At       time.Time // when it ended
 	Trouble  string    // why it does not run although it should; empty: it does, or was not needed yet
 }
 
-// Processes tells of engines' processes; an Engines may be one.
+// Processes is implemented by Engines that know their processes.
 type Processes interface {
 	Process(name string) Process
 }

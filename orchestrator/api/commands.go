@@ -1,6 +1,6 @@
 package api
 
-// command is one thing that a client can ask for, and the role that it takes. A runner may ask for another one by what its request says.
+// command is one thing that a client can ask for, and the role that it takes. A runner may need another role, depending on the request.
 type command struct {
 	role role
 	run  runner
@@ -26,7 +26,7 @@ var commands = map[string]command{
 	"held/show":       {reads, on(heldShow)},
 	"held/answer":     {approves, on(heldAnswer)},
 	"history":         {reads, on(history)},
-	"import":          {operates, on(import_)},
+	"import":          {operates, on(importPolicy)},
 	"left-out":        {reads, on(leftOut)},
 	"mapping/source":  {reads, on(mappingSource)},
 	"migrate":         {operates, on(migrate)},
@@ -45,9 +45,9 @@ var commands = map[string]command{
 	"state/backup":    {operates, on(stateBackup)},
 	"status":          {reads, on(status)},
 	"stop":            {operates, on(stop)},
-	"sync":            {operates, on(sync_)},
+	"sync":            {operates, on(syncEngine)},
 	"takeover":        {operates, on(takeover)},
-	"wave/decide":     {reads, on(waveDecide)}, // by what is decided
+	"wave/decide":     {reads, on(waveDecide)}, // depending on the decision
 	"wave/list":       {reads, on(waveList)},
 	"wave/show":       {reads, on(waveShow)},
 }

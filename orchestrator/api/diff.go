@@ -15,7 +15,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// DiffRequest says what is compared; an empty engine is the owner.
+// DiffRequest is what is compared; an empty engine is the owner.
 type DiffRequest struct {
 	Under  string `json:"under"`
 	Engine string `json:"engine,omitempty"`
@@ -27,21 +27,21 @@ type Diff struct {
 	Objects     int          `json:"objects"`
 	Counts      wave.Counts  `json:"counts"`
 	Differences []Difference `json:"differences"`
-	PutBack     []Difference `json:"putBack,omitempty"` // of a rollback: values that only the wave's target wrote; wanted is what they were before
-	Waiting     []string     `json:"waiting,omitempty"` // of a rollback: objects with a request that has no answer yet; what it wrote is put back as well
+	PutBack     []Difference `json:"putBack,omitempty"` // of a rollback: values that only the wave's target wrote; wanted are those from before
+	Waiting     []string     `json:"waiting,omitempty"` // of a rollback: objects with a request without an answer; its values are put back as well
 }
 
 // Difference is one object that the engine would write. Op is create, restore, update, delete, orphan or unclaimed.
 type Difference struct {
 	Object     string              `json:"object"`
 	Op         string              `json:"op"`
-	Attributes map[string]Change   `json:"attributes"`           // members that come and go under "members+" and "members-", by their ids in the tenant
-	References *objects.References `json:"references,omitempty"` // the same by name, and a manager
+	Attributes map[string]Change   `json:"attributes"`           // changed members under "members+" and "members-", by their ids in the tenant
+	References *objects.References `json:"references,omitempty"` // the same by name, and the manager
 	Reason     string              `json:"reason,omitempty"`
-	Way        string              `json:"way,omitempty"` // "tenant → directory" of what would be written into a directory; empty: to the tenant
+	Way        string              `json:"way,omitempty"` // "tenant → directory" for a write into a directory; empty: into the tenant
 }
 
-// Change is one attribute: null where there is no value, a list where there are several.
+// Change is one attribute: null without a value, a list if there are several.
 type Change struct {
 	Tenant    any `json:"tenant"`
 	Directory any `json:"directory,omitempty"` // of what would be written into a directory: what is there

@@ -13,7 +13,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Debt is one feature of an object that has not settled, and who will be asked for it again.
+// Debt is one feature of an object that is not settled, and the engine that will be asked for it again.
 type Debt struct {
 	Object  scoping.ObjectID `json:"object"`
 	Name    string           `json:"name"`
@@ -21,19 +21,20 @@ type Debt struct {
 	Owner   string           `json:"owner"`
 	Code    string           `json:"code"`
 	Reason  string           `json:"reason"`
-	Since   string           `json:"since,omitempty"` // of the last answer that settled nothing; empty: it was found by comparison
+	Since   string           `json:"since,omitempty"` // of the last answer, if that left it unsettled; empty: it was found by comparison
 	Tries   int              `json:"tries"`
-	Message string           `json:"message,omitempty"` // the reason for people; of what the tenant refused, what it said
-	// Of what the tenant refused: how often it was tried with that answer, when last, and when it is tried again by itself; empty: with the next run.
+	Message string           `json:"message,omitempty"` // the reason as a sentence; of what the tenant refused, its answer
+	// Of what the tenant refused: the number of attempts with that answer, the last one, and the next one that is made by itself; empty: with the
+	// next run.
 	Attempts int    `json:"attempts,omitempty"`
 	Last     string `json:"last,omitempty"`
 	Next     string `json:"next,omitempty"`
 
 	Attribute string    `json:"attribute,omitempty"` // the first that was refused
-	Other     string    `json:"other,omitempty"`     // the object that it is also about, by name: who holds the value, or the other end of the reference
-	Refusals  []Refusal `json:"refusals,omitempty"`  // all that was refused, part by part
+	Other     string    `json:"other,omitempty"`     // the other object that it is about, by name: the one that has the value, or the other end of the reference
+	Refusals  []Refusal `json:"refusals,omitempty"`  // everything that was refused, part by part
 	Missing   int       `json:"missingEnds,omitempty"`
-	Cause     *Cause    `json:"cause,omitempty"` // what it is only a consequence of, which is in the list before it
+	Cause     *Cause    `json:"cause,omitempty"` // the error that it only follows from, which precedes it in the list
 }
 
 // Refusal is one part of an object that the tenant refused.
@@ -68,8 +69,8 @@ func debtOf(d answer.Debt) Debt {
 	return out
 }
 
-// Finding is what people should know of an object although nothing of it failed: what is left out of its references and why, that it stays linked
-// although it is left out, that the tenant does not keep its values.
+// Finding is a fact about an object that people should know although nothing failed: references that are left out and why, a group that stays linked
+// although it is left out, values that the tenant does not keep.
 type Finding struct {
 	Object   scoping.ObjectID `json:"object"`
 	Name     string           `json:"name"`
@@ -103,7 +104,7 @@ func errorsList(_ context.Context, c *call, _ None) (any, Outcome, error) {
 	return out, Outcome{}, nil
 }
 
-// causesFirst lists failures so that what only follows from another one stands behind it.
+// causesFirst orders failures so that one that follows from another comes after it.
 func causesFirst(fs []answer.Failure) []Debt {
 	out := make([]Debt, 0, len(fs))
 	names := map[ledger.Key]string{}
@@ -128,7 +129,7 @@ func causesFirst(fs []answer.Failure) []Debt {
 	return out
 }
 
-// failureOf is a debt with what it is about.
+// failureOf returns a debt with its details.
 func failureOf(f answer.Failure) Debt {
 	out := debtOf(f.Debt)
 	for _, r := range f.Refusals {
@@ -141,7 +142,7 @@ func failureOf(f answer.Failure) Debt {
 	return out
 }
 
-// RefRequest names an object; empty where all are meant.
+// RefRequest names an object, or all if it is empty.
 type RefRequest struct {
 	Ref string `json:"ref,omitempty"`
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// LeftOutRequest says which left-out objects are shown.
+// LeftOutRequest selects left-out objects.
 type LeftOutRequest struct {
 	Engine string `json:"engine,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -20,16 +20,16 @@ type LeftOutRequest struct {
 
 // LeftSet are the objects that are left out for one reason.
 type LeftSet struct {
-	Engine   string               `json:"engine,omitempty"` // whose rules leave them out; absent: the policy does
+	Engine   string               `json:"engine,omitempty"` // the engine whose rules leave them out; absent: the policy does
 	Reason   objects.Reason       `json:"reason"`
 	Message  string               `json:"message"`
 	Count    int                  `json:"count"`
 	Kinds    map[scoping.Kind]int `json:"kinds"`
-	Linked   int                  `json:"linked"` // of them in the tenant, and left alone there
+	Linked   int                  `json:"linked"` // of these the ones in the tenant, which stay there unchanged
 	Examples []string             `json:"examples"`
 }
 
-// LeftObject is one of them.
+// LeftObject is one left-out object.
 type LeftObject struct {
 	Object scoping.ObjectID `json:"object"`
 	Name   string           `json:"name"`
@@ -39,7 +39,7 @@ type LeftObject struct {
 	Linked bool             `json:"linked"`
 }
 
-// LeftOut is what is left out, as sets, and one by one if that was asked for.
+// LeftOut is what is left out, as sets, and one by one if requested.
 type LeftOut struct {
 	Sets    []LeftSet    `json:"sets"`
 	Objects []LeftObject `json:"objects,omitempty"`

@@ -12,17 +12,17 @@ import (
 // Object is everything known of one object.
 type Object struct {
 	Explained
-	Link     *Link                      `json:"link"` // null: not in the tenant by Tandem's doing
+	Link     *Link                      `json:"link"` // null: not linked
 	Record   map[scoping.Feature]string `json:"ownerOfRecord"`
-	Password *Password                  `json:"password"` // that was handed over to the tenant; null: none was
+	Password *Password                  `json:"password"` // the one that was handed over to the tenant; null: none was
 	Values   map[string][]string        `json:"directoryValues"`
 	Tenant   *cloud.Object              `json:"tenant"`
-	Foreign  []string                   `json:"foreignReferences"`       // members or manager in the tenant that Tandem did not write
+	Foreign  []string                   `json:"foreignReferences"`       // members or manager in the tenant that others wrote
 	Members  []End                      `json:"tenantMembers,omitempty"` // the first, by name; tenant.members has the ids of all
 	Manager  *End                       `json:"tenantManager,omitempty"`
-	Missing  []Missing                  `json:"missingReferences"`  // ends that the directory has and the tenant has not
+	Missing  []Missing                  `json:"missingReferences"`  // ends that the directory has and the tenant does not
 	Excluded string                     `json:"excluded,omitempty"` // why its owner's rules leave it out
-	Left     string                     `json:"left,omitempty"`     // why it is left out, by rules or by the policy, in words
+	Left     string                     `json:"left,omitempty"`     // why it is left out, by rules or by the policy, as a sentence
 	Errors   []Debt                     `json:"errors"`
 	Findings []Finding                  `json:"findings"`
 	Journal  []Record                   `json:"journal"`
@@ -50,7 +50,7 @@ type Missing struct {
 	Why    string           `json:"why"`
 }
 
-// references names what a tenant object refers to.
+// references returns the names of the ends of a tenant object's references.
 func (out *Object) references(o *cloud.Object, name func(id string) string) {
 	if o == nil {
 		return
@@ -63,13 +63,13 @@ func (out *Object) references(o *cloud.Object, name func(id string) string) {
 	}
 }
 
-// mostMembers is how many members of a group an answer names.
+// mostMembers is the most members of a group that an answer names.
 const mostMembers = 200
 
-// Password says which password the tenant has; nothing of what it is.
+// Password is which password the tenant has, without its value.
 type Password struct {
 	SetAt      string `json:"setAt"`  // in the directory
-	Engine     string `json:"engine"` // that owns it now, by the record
+	Engine     string `json:"engine"` // the owner of record
 	MustChange bool   `json:"mustChange"`
 	Version    uint32 `json:"version"` // how often it was set
 }

@@ -92,7 +92,7 @@ func policyShow(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, er
 	return v, Outcome{}, err
 }
 
-func import_(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
+func importPolicy(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, error) {
 	p, err := c.h.o.Host().ImportFile(ctx, q.file(), c.by)
 	if err != nil {
 		return nil, Outcome{}, err

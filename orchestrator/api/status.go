@@ -14,16 +14,16 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Status is everything at a glance. Last runs are those since the holder of the state began.
+// Status is the state of everything at once. Last runs are those since the holder of the state began.
 type Status struct {
 	Revision     uint64               `json:"revision"` // 0: no policy is in force
 	Epoch        scoping.Epoch        `json:"epoch"`
 	Installation string               `json:"installation"`
 	ReadOnly     string               `json:"readOnly,omitempty"`
-	Healthy      bool                 `json:"healthy"` // this host may write, all of directories, tenant and engines were reached in their last try, and no loop stands still
-	Trouble      []string             `json:"trouble"` // why not, a sentence each
-	Alarms       []Alarm              `json:"alarms"`  // all that is wrong or waits for a person, the gravest first
-	Notes        []string             `json:"notes"`   // what is to be known though nothing is wrong, such as hosts that are tier 0
+	Healthy      bool                 `json:"healthy"` // this host may write, the last attempts to reach directories, tenant and engines succeeded, and no loop stands still
+	Trouble      []string             `json:"trouble"` // why it is not healthy, a sentence each
+	Alarms       []Alarm              `json:"alarms"`  // all problems, and questions to people, the gravest first
+	Notes        []string             `json:"notes"`   // noteworthy facts that are no problem, such as hosts that are tier 0
 	Mark         Mark                 `json:"mark"`    // the tenant's
 	Awaits       *Awaits              `json:"awaits,omitempty"`
 	Tenant       Reached              `json:"tenant"`
@@ -34,23 +34,23 @@ type Status struct {
 	Errors       int                  `json:"errors"`
 	InDoubt      int                  `json:"inDoubt"`
 	Held         []Held               `json:"held"`
-	Waves        []Wave               `json:"waves"` // that are not over
+	Waves        []Wave               `json:"waves"` // those that are not over
 	Stops        []Stop               `json:"stops"`
 	Drift        []scoping.Drift      `json:"drift"`
 	Frozen       []Frozen             `json:"frozen"`
 	Writeback    Writeback            `json:"writeback"`
-	Disk         *Disk                `json:"disk"` // that holds the state; null: not known
+	Disk         *Disk                `json:"disk"` // the one that holds the state; null: unknown
 	Certificates []Certificate        `json:"certificates"`
-	LeftOut      []LeftSet            `json:"leftOut"` // what engines leave out by their rules; `tandem left-out` tells the rest
+	LeftOut      []LeftSet            `json:"leftOut"` // what engines leave out by their rules; `tandem left-out` shows everything
 }
 
-// Awaits is what a state that was restored, or that took the tenant over, waits for before it writes.
+// Awaits is what a restored state, or one that took the tenant over, waits for before it writes.
 type Awaits struct {
 	Kind    string   `json:"kind"` // restore or takeover
 	From    string   `json:"from"`
 	By      string   `json:"by"`
 	At      string   `json:"at"`
-	Seen    []string `json:"seen"` // engines whose full run a person has seen
+	Seen    []string `json:"seen"` // engines whose full run was shown to a person
 	Command string   `json:"command"`
 }
 
@@ -61,21 +61,22 @@ func awaitsOf(r *control.Restored) *Awaits {
 	return &Awaits{Kind: r.Kind, From: r.From, By: r.By, At: stamp(r.At), Seen: orEmpty(slices.Sorted(maps.Keys(r.Full))), Command: "tandem state restore --activate --reason R"}
 }
 
-// Frozen is a group by whose members the policy chooses objects and that vanished or emptied: nobody's owner changes by it.
+// Frozen is a group that the policy selects members of and that was deleted or emptied: its membership is pinned, so that no object changes owner by
+// it.
 type Frozen struct {
 	Directory   string   `json:"directory"`
-	Group       string   `json:"group"` // its DN, as last seen
+	Group       string   `json:"group"` // its DN when last seen
 	Why         string   `json:"why"`   // vanished or emptied
 	Assignments []string `json:"assignments"`
-	Message     string   `json:"message"` // with what can be done
+	Message     string   `json:"message"` // including what to do
 }
 
-// Directory is what the host's own view of a directory holds. USN is the last change that it has seen.
+// Directory is what the host's own view of a directory has. USN is the last change that it has seen.
 type Directory struct {
 	Name    string `json:"name"`
 	Objects int    `json:"objects"`
 	USN     uint64 `json:"usn"`
-	Deleted string `json:"deletedObjects,omitempty"` // whether the account sees them: seen, hidden, unproven
+	Deleted string `json:"deletedObjects,omitempty"` // whether the account can read them: seen, hidden, unproven
 	Reached
 }
 
@@ -91,26 +92,26 @@ type Engine struct {
 	Healthy  *bool                        `json:"healthy"`
 	Message  string                       `json:"message"`
 	Agents   *int                         `json:"agents"`
-	Details  map[string]string            `json:"details,omitempty"` // what the engine says beside its message, such as "state.DIRECTORY", "nextAttempt.DIRECTORY", "agent.ID"
-	Scopes   int                          `json:"scopes"`            // that it owns
+	Details  map[string]string            `json:"details,omitempty"` // further health of the engine, such as "state.DIRECTORY", "nextAttempt.DIRECTORY", "agent.ID"
+	Scopes   int                          `json:"scopes"`            // number of scopes that it owns
 	Errors   int                          `json:"errors"`
 	Stopped  string                       `json:"stopped,omitempty"`
 	Lag      *int64                       `json:"lagMillis"` // since its last run here
 	Last     *Sync                        `json:"lastRun"`
 
-	Passwords *Passwords `json:"passwords"` // how it hands passwords over; null: it owns none
+	Passwords *Passwords `json:"passwords"` // the state of its password stream; null: it owns no passwords
 
-	Provisioning *Passwords `json:"provisioning,omitempty"` // how it brings objects of the tenant into directories
+	Provisioning *Passwords `json:"provisioning,omitempty"` // the state of bringing objects of the tenant into directories
 
 	LastFull *string `json:"lastFullRun"` // the end of its last complete full run; null: none is known
 
-	Reached               // how its tries to run went
-	NextRun      *string  `json:"nextRun"`      // null where nobody serves, or while it runs
+	Reached               // of its runs
+	NextRun      *string  `json:"nextRun"`      // null without a daemon, or while it runs
 	RunningSince *string  `json:"runningSince"` // null: it does not run
-	Process      *Process `json:"process"`      // null: not known
+	Process      *Process `json:"process"`      // null: unknown
 }
 
-// Passwords is how an engine hands passwords over, or brings objects of the tenant into directories.
+// Passwords is the state of an engine's password stream, or of bringing objects of the tenant into directories.
 type Passwords struct {
 	Last *Sync `json:"lastRun"`
 	Reached
@@ -184,7 +185,7 @@ func status(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	return out, Outcome{}, nil
 }
 
-// orEmpty gives a list that JSON does not call null.
+// orEmpty returns the list, or an empty one that JSON does not write as null.
 func orEmpty[T any](s []T) []T {
 	if s == nil {
 		return []T{}
@@ -192,7 +193,7 @@ func orEmpty[T any](s []T) []T {
 	return s
 }
 
-// Checks is what `check` found.
+// Checks are the results of `check`.
 type Checks struct {
 	Checks []orchestrator.Finding `json:"checks"`
 }

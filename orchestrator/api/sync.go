@@ -25,13 +25,13 @@ type Sync struct {
 	run.Report
 	At          string       `json:"at"`
 	LeftOut     []LeftSet    `json:"leftOut,omitempty"`     // what the engine leaves out by its rules
-	Would       *wave.Counts `json:"wouldWrite,omitempty"`  // counts of the next
-	Differences []Difference `json:"differences,omitempty"` // what would be written, where ReadOnly says why nothing is
+	Would       *wave.Counts `json:"wouldWrite,omitempty"`  // counts of the next field
+	Differences []Difference `json:"differences,omitempty"` // what would be written, if ReadOnly has the reason why nothing is
 }
 
 func syncOf(r run.Report) Sync { return Sync{Report: r, At: stamp(r.At)} }
 
-// ran is the result of a run that just ended, with what it would have written where it may not.
+// ran returns the result of a run that just ended, with what it would have written if it may not write.
 func (c *call) ran(r run.Report) Sync {
 	s := syncOf(r)
 	if r.ReadOnly != "" {
@@ -40,7 +40,7 @@ func (c *call) ran(r run.Report) Sync {
 	return s
 }
 
-func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
+func syncEngine(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	if q.Profile != "" && q.Profile != engine.ProfileDelta && q.Profile != engine.ProfileFull {
 		return nil, Outcome{}, Usage("--profile %q is neither delta nor full", q.Profile)
 	}
@@ -53,7 +53,7 @@ func sync_(ctx context.Context, c *call, q SyncRequest) (any, Outcome, error) {
 	return out, syncOutcome(r), nil
 }
 
-// syncOutcome: objects that failed outweigh what is held.
+// syncOutcome returns the outcome of runs: failed objects outweigh held ones.
 func syncOutcome(rs ...run.Report) Outcome {
 	var held []string
 	n, failed, stopped := 0, 0, ""
@@ -77,7 +77,7 @@ func syncOutcome(rs ...run.Report) Outcome {
 	return Outcome{}
 }
 
-// again says what to do after runs that were not complete.
+// again returns what to do after runs that were not complete.
 func again(rs []run.Report) string {
 	for _, r := range rs {
 		if len(r.Errors) > 0 && r.Errors[0].Code == "disk-full" {

@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// foresee returns what the assignments of the other direction would do, were a partition in force.
+// foresee returns what the assignments of the other direction would do if a partition were in force.
 func (h *Host) foresee(ctx context.Context, p *scoping.Partition) ([]plan.Bringing, error) {
 	if h.brings == nil || len(p.Provisioning()) == 0 {
 		return nil, nil
@@ -26,7 +26,7 @@ func (h *Host) foresee(ctx context.Context, p *scoping.Partition) ([]plan.Bringi
 	return out, nil
 }
 
-// bringing is a forecast as plans have it.
+// bringing returns a forecast in the form of plans.
 func bringing(f provisioning.Forecast) plan.Bringing {
 	a := f.Assignment
 	b := plan.Bringing{Assignment: a.Name, Engine: a.Engine, Way: plan.Way, Directory: a.Directory, Under: a.Under.DN, From: []string{}, Features: a.Features, Objects: f.Objects, Basis: "shadow-run",
@@ -42,7 +42,7 @@ func bringing(f provisioning.Forecast) plan.Bringing {
 			b.Add(plan.Brought{Object: s.Name, Op: x.Does, DN: x.DN, Container: x.To, Name: x.Name, Code: x.Code, Reason: x.Reason, Waits: x.Waits})
 		}
 	}
-	slices.SortStableFunc(b.Examples, func(x, y plan.Brought) int { return plan.Gravity(x.Op) - plan.Gravity(y.Op) })
+	slices.SortStableFunc(b.Examples, func(x, y plan.Brought) int { return plan.Severity(x.Op) - plan.Severity(y.Op) })
 	for _, p := range f.Problems {
 		b.Findings = append(b.Findings, wave.Finding{Severity: wave.Warning, Code: wave.Code(p.Code), Message: p.Message, Examples: []string{}})
 		if len(f.Sources) == 0 {

@@ -10,7 +10,8 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// Provision lets an engine bring objects of the tenant into directories, as far as the policy gives it any. Of an engine that brings none nothing is reported.
+// Provision lets an engine bring objects of the tenant into directories, by the assignments that it has. For an engine without any the report is
+// empty.
 func (h *Host) Provision(ctx context.Context, name string, o run.SyncOptions) (run.Report, error) {
 	if h.brings == nil || !h.brings.Brings(name) {
 		return run.Report{Engine: name, Stream: engine.Provisioning, Complete: true}, nil
@@ -25,7 +26,8 @@ func (h *Host) Provision(ctx context.Context, name string, o run.SyncOptions) (r
 	})
 }
 
-// Bringing returns what an engine would write now into containers under a DN for objects of the tenant; without a name, every engine. Nothing is written or kept.
+// Bringing returns what an engine would write now into containers under a DN for objects of the tenant; without a name, every engine. Nothing is
+// written or recorded.
 func (h *Host) Bringing(ctx context.Context, name, under string) (out []provisioning.Judgement, err error) {
 	p := h.gate.Authority().Partition
 	if h.brings == nil || p == nil {
@@ -56,7 +58,8 @@ func (h *Host) Bringing(ctx context.Context, name, under string) (out []provisio
 	return out, nil
 }
 
-// SyncAll is what `tandem sync` does: the engine's objects, its passwords, and what it brings from the tenant. What is cut down to a part of a directory is about objects alone.
+// SyncAll is `tandem sync`: the engine's objects, its passwords, and what it brings from the tenant. A run over a part of a directory covers objects
+// only.
 func (h *Host) SyncAll(ctx context.Context, name string, o run.SyncOptions) (run.Report, error) {
 	out, err := h.Runner.SyncAll(ctx, name, o)
 	if err != nil || o.Under != "" {
@@ -66,7 +69,7 @@ func (h *Host) SyncAll(ctx context.Context, name string, o run.SyncOptions) (run
 	return out.And(p), err
 }
 
-// count puts into a run's report what came of bringing objects of the tenant into directories.
+// count adds the result of bringing objects of the tenant into directories to a run's report.
 func count(out *run.Report, r provisioning.Report) {
 	out.Read, out.Complete = r.Read, out.Complete && r.Complete
 	for _, p := range r.Problems {

@@ -15,10 +15,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// maxExamples is how many objects a finding names.
+// maxExamples is the most objects that a finding names.
 const maxExamples = 5
 
-// collector gathers findings; each code once, with counts and examples.
+// collector gathers findings, one per code, with counts and examples.
 type collector struct{ list []wave.Finding }
 
 func (c *collector) add(s wave.Severity, code wave.Code, message string, examples ...string) {
@@ -34,13 +34,13 @@ func (c *collector) add(s wave.Severity, code wave.Code, message string, example
 	c.list = append(c.list, wave.Finding{Severity: s, Code: code, Message: message, Objects: len(examples), Examples: append([]string{}, examples...)})
 }
 
-// Assess returns what stands in the way of a wave that runs, or what its administrator should know.
+// Assess returns what stands in the way of a running wave, or what its administrator should know.
 func (r *Planner) Assess(ctx context.Context, w wave.Wave) ([]wave.Finding, error) {
 	return r.assess(ctx, w, nil, true)
 }
 
-// assess looks for what stands in a wave's way, or what its administrator should know. target is what a plan leads to, nil for a wave that
-// runs: what the plan itself fixes stands in nobody's way.
+// assess looks for what stands in a wave's way, or what its administrator should know. target is the partition that a plan leads to, nil for a
+// running wave: problems that the plan itself fixes are no blockers.
 func (r *Planner) assess(ctx context.Context, w wave.Wave, target *scoping.Partition, allowRevert bool) ([]wave.Finding, error) {
 	var c collector
 	if err := r.assessEngines(ctx, w, &c); err != nil {
@@ -89,7 +89,8 @@ func (r *Planner) assessEngines(ctx context.Context, w wave.Wave, c *collector) 
 	return nil
 }
 
-// assessAccounts looks for accounts that features of a wave need and nobody holds for its target: users and administrators would learn it after the cutover.
+// assessAccounts looks for accounts that features of a wave need and its target does not have: otherwise users and administrators would notice after
+// the cutover.
 func assessAccounts(w wave.Wave, target engine.Health, c *collector) {
 	for _, h := range w.HandOvers {
 		for _, f := range h.Scope.Features {
@@ -100,8 +101,8 @@ func assessAccounts(w wave.Wave, target engine.Health, c *collector) {
 	}
 }
 
-// assessTenant looks for features of a wave that the tenant does not take from its target: a policy that names them does not compile, but one in force may be
-// older than what the tenant says today, and a wave of one scope takes whatever is switched on.
+// assessTenant looks for features of a wave that the tenant does not take from its target. A new policy with them does not compile, but the one in
+// force may be older than the tenant's answer, and a wave of one scope includes every feature that is switched on.
 func (r *Planner) assessTenant(ctx context.Context, w wave.Wave, c *collector) error {
 	caps, err := r.o.Run.Capabilities(ctx)
 	if err != nil {
@@ -117,14 +118,14 @@ func (r *Planner) assessTenant(ctx context.Context, w wave.Wave, c *collector) e
 	return nil
 }
 
-// An engine that was just started may need a moment until its agents have dialled in.
+// An engine that was just started may need a moment until its agents have connected.
 const (
 	healthPatience = 10 * time.Second
-	healthFirst    = time.Second // to say anything at all
+	healthFirst    = time.Second // to answer at all
 	healthStep     = 100 * time.Millisecond
 )
 
-// health returns what an engine says of itself, and lets it get ready first.
+// health returns an engine's health, after giving it time to get ready.
 func (r *Planner) health(ctx context.Context, name string) (engine.Health, bool) {
 	begun := r.o.Clock.Now()
 	for {
@@ -139,7 +140,7 @@ func (r *Planner) health(ctx context.Context, name string) (engine.Health, bool)
 	}
 }
 
-// assessWaves looks at other waves: one at a time on a scope, and none undone unasked.
+// assessWaves looks at other waves: only one at a time may have a scope, and none is reverted unless that is allowed.
 func (r *Planner) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool, c *collector) error {
 	ctl, err := r.o.Control.View(ctx)
 	if err != nil {
@@ -160,12 +161,12 @@ func (r *Planner) assessWaves(ctx context.Context, w wave.Wave, allowRevert bool
 	return nil
 }
 
-// fixes reports whether a wave, or the plan to which it belongs, does away with what the policy in force says of a container that is gone.
-func fixes(w wave.Wave, target *scoping.Partition, gone scoping.GUID) bool {
-	if target != nil && !slices.ContainsFunc(target.Pins(), func(p scoping.Pin) bool { return p.GUID == gone }) {
+// fixes reports whether a wave, or its plan, ends the use of a container that is deleted in the directory.
+func fixes(w wave.Wave, target *scoping.Partition, deleted scoping.GUID) bool {
+	if target != nil && !slices.ContainsFunc(target.Pins(), func(p scoping.Pin) bool { return p.GUID == deleted }) {
 		return true
 	}
-	return slices.ContainsFunc(w.HandOvers, func(o scoping.HandOver) bool { return o.Scope.Under == gone })
+	return slices.ContainsFunc(w.HandOvers, func(o scoping.HandOver) bool { return o.Scope.Under == deleted })
 }
 
 func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collector) {
@@ -177,7 +178,7 @@ func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collecto
 	for _, f := range pinned {
 		severity := wave.Blocker
 		if slices.ContainsFunc(w.Scopes(), f.Chooses) {
-			severity = wave.Warning // this wave may well be the fix
+			severity = wave.Warning // this wave may be the fix
 		}
 		c.add(severity, codeChoosing+wave.Code(f.Why), f.String(), f.Name)
 	}
@@ -188,7 +189,7 @@ func (r *Planner) assessPins(w wave.Wave, target *scoping.Partition, c *collecto
 		}
 		if d.What == scoping.Vanished {
 			if slices.ContainsFunc(pinned, func(f objects.PinnedGroup) bool { return f.Group.GUID == d.GUID }) {
-				continue // said below, with its fix
+				continue // reported below, with its fix
 			}
 			c.add(wave.Blocker, codeVanished, "an OU of the policy is gone from the directory; nothing is deleted because of that: fix the policy", d.Was)
 			continue
@@ -250,7 +251,7 @@ func (r *Planner) assessObject(id scoping.ObjectID, c *collector) {
 	}
 }
 
-// assessReferences counts the references that will cross engines after the wave. They stay right: the gate resolves them across the line.
+// assessReferences counts the references that will cross engines after the wave. They stay right: the gate resolves them across engines.
 func (r *Planner) assessReferences(s *ledger.State, auth gate.Authority, w wave.Wave, inside map[scoping.ObjectID]bool, c *collector) {
 	for _, id := range slices.SortedFunc(maps.Keys(inside), scoping.ObjectID.Compare) {
 		row := s.Rows.Get(id)
@@ -271,8 +272,8 @@ func (r *Planner) assessReferences(s *ledger.State, auth gate.Authority, w wave.
 	}
 }
 
-// thawing turns what frozen groups say against a wave into warnings, if the plan's target does not ask for them any more.
-func (r *Planner) thawing(target *scoping.Partition, findings []wave.Finding) {
+// unpinning turns blockers about groups with pinned membership into warnings, if the plan's target does not depend on them any more.
+func (r *Planner) unpinning(target *scoping.Partition, findings []wave.Finding) {
 	for _, f := range r.o.View.Pinned() {
 		for i := range findings {
 			if x := &findings[i]; f.Left(target) && x.Code == codeChoosing+wave.Code(f.Why) && slices.Equal(x.Examples, []string{f.Name}) {

@@ -14,7 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// stale returns why a plan may not be begun any more.
+// stale returns why a plan must not be begun any more.
 func (r *Planner) stale(ctx context.Context, p *Plan) error {
 	cur, err := r.o.Control.Partition()
 	if err != nil {
@@ -39,7 +39,7 @@ func (r *Planner) stale(ctx context.Context, p *Plan) error {
 			return fmt.Errorf("%w: engine %s was of version %s, and is of %s now", problem.ErrStalePlan, n, v, d.Version)
 		}
 	}
-	if err := r.o.View.ChoosePlanned(ctx, p.Target); err != nil { // this may be another process than the one that planned
+	if err := r.o.View.ChoosePlanned(ctx, p.Target); err != nil { // another process may have made the plan
 		return err
 	}
 	for _, w := range p.Waves {
@@ -50,7 +50,7 @@ func (r *Planner) stale(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-// drifted compares a planned wave's set with today's: more than 1 % or 10 objects make the plan stale.
+// drifted compares a planned wave's objects with the present ones: a difference of more than 1 % or 10 objects makes the plan stale.
 func (r *Planner) drifted(w PlannedWave) error {
 	now := map[scoping.Kind]int{}
 	var scopes []scoping.Scope
@@ -84,8 +84,8 @@ func (r *Planner) begun(ctx context.Context, p *Plan) (bool, error) {
 	return c.Head.Plan == p.Fingerprint, nil
 }
 
-// Begin puts a plan's settings in force and records all its waves in one transaction, which consumes it, if the plan still holds. One that was begun already is
-// left as it is. Nothing is driven.
+// Begin puts a plan's settings in force and records all its waves in one transaction, if the plan is not stale. A plan that was begun before is left
+// as it is. No wave is driven.
 func (r *Planner) Begin(ctx context.Context, p *Plan, by string, o wave.Options) error {
 	if begun, err := r.begun(ctx, p); begun || err != nil {
 		return err
@@ -129,7 +129,7 @@ func (r *Planner) Begin(ctx context.Context, p *Plan, by string, o wave.Options)
 // restate puts a plan's settings in force.
 func restate(c *control.Content, p *Plan, by string) {
 	next, _ := c.Partition.Restate(p.Target)
-	if next == c.Partition { // its matches alone are new
+	if next == c.Partition { // only its matches are new
 		next = next.Again()
 	}
 	c.Partition, c.Matches, c.Head.Plan = next, p.Settings.Matches, p.Fingerprint

@@ -5,10 +5,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Way is the direction of what an assignment brings from the tenant into a directory, as people read it.
+// Way is the direction of an assignment from the tenant into a directory, for display.
 const Way = "tenant → directory"
 
-// Bringing is what one assignment of the other direction would do, were the policy in force. No wave does it: the engine's next run does.
+// Bringing is what one assignment of the other direction would do if the policy were in force. The engine's next run does it, no wave.
 type Bringing struct {
 	Assignment string               `json:"assignment"`
 	Engine     string               `json:"engine"`
@@ -17,14 +17,14 @@ type Bringing struct {
 	Under      string               `json:"under"` // DN of the container
 	From       []string             `json:"from"`  // groups of the tenant
 	Features   []scoping.Feature    `json:"features"`
-	Objects    map[scoping.Kind]int `json:"objects"`   // that it takes
+	Objects    map[scoping.Kind]int `json:"objects"`   // those that it selects
 	Basis      string               `json:"basis"`     // "shadow-run", or "not-run"
-	Predicted  *Brings              `json:"predicted"` // nil: its engine did not run
+	Predicted  *Brings              `json:"predicted"` // nil: its engine was not run
 	Examples   []Brought            `json:"examples"`  // up to MostBrought of each kind, the grave ones first
 	Findings   []wave.Finding       `json:"findings"`
 }
 
-// Brings counts objects by what would be done with them: one that is renamed and moved counts for both.
+// Brings are numbers of objects by what would be done: an object that is renamed and moved counts for both.
 type Brings struct {
 	Create    int `json:"create"`
 	Join      int `json:"join"`   // a person is asked
@@ -35,11 +35,11 @@ type Brings struct {
 	Enable    int `json:"enable"`
 	Disable   int `json:"disable"`
 	Delete    int `json:"delete"`
-	Failed    int `json:"failed"` // nothing can be done for it: the examples say why
+	Failed    int `json:"failed"` // nothing can be done: the examples have the reason
 	Unchanged int `json:"unchanged"`
 }
 
-// MostBrought is how many objects a plan names of each kind of what is done.
+// MostBrought is the most objects that a plan names for each kind of operation.
 const MostBrought = 20
 
 // Brought is one object and one thing that would be done with it.
@@ -47,14 +47,14 @@ type Brought struct {
 	Object    string `json:"object"` // its name in the tenant
 	Op        string `json:"op"`     // create, join, relink, update, rename, move, enable, disable, delete or failed
 	DN        string `json:"dn,omitempty"`
-	Container string `json:"container,omitempty"` // DN of the container to which a create or a move brings it
-	Name      string `json:"name,omitempty"`      // that a rename gives it
+	Container string `json:"container,omitempty"` // DN of the container that a create or a move brings it to
+	Name      string `json:"name,omitempty"`      // its new name, of a rename
 	Code      string `json:"code,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	Waits     bool   `json:"waits,omitempty"` // for a person, whatever the number
 }
 
-// Add counts something that is done, and names its object if there is room; what is done is one of Op.
+// Add counts an operation, and names its object if there is room; x.Op is one of Brought.Op.
 func (b *Bringing) Add(x Brought) {
 	n := b.Predicted.of(x.Op)
 	if *n++; *n <= MostBrought {
@@ -67,8 +67,8 @@ func (p *Brings) of(op string) *int {
 		"delete": &p.Delete, "failed": &p.Failed}[op]
 }
 
-// Gravity orders what is done: what people should see first comes first.
-func Gravity(op string) int {
+// Severity orders operations for display: the most important first.
+func Severity(op string) int {
 	for i, o := range []string{"delete", "disable", "join", "relink", "failed", "move", "rename", "enable", "create", "update"} {
 		if o == op {
 			return i

@@ -6,13 +6,13 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 )
 
-// What findings are about.
+// The subjects of findings.
 const (
 	codeNoSuchEngine  wave.Code = "no-such-engine"
 	codeCannotShadow  wave.Code = "cannot-shadow"
 	codeNoAccount     wave.Code = "no-account"
 	codeUnhealthy     wave.Code = "engine-unhealthy"
-	codeIncompleteRun wave.Code = "incomplete-run" // of the target, under shadow
+	codeIncompleteRun wave.Code = "incomplete-run" // of the target, in shadow
 	codeTenantCannot  wave.Code = "tenant-cannot-" // with the feature that it does not take
 
 	codeWaveRunning   wave.Code = "wave-running"
@@ -21,8 +21,8 @@ const (
 	codeCrossing      wave.Code = "crossing-references" // from groups of the wave
 	codeCrossAfter    wave.Code = "references-cross"    // in the directory as a whole, after the wave
 	codeHeld          wave.Code = "held"
-	codeContainer     wave.Code = "ou-"                  // with what became of a container of the policy
-	codeChoosing      wave.Code = "group-"               // with what became of a group by whose members the policy chooses
+	codeContainer     wave.Code = "ou-"                  // with what happened to a container of the policy
+	codeChoosing      wave.Code = "group-"               // with what happened to a group that the policy selects members of
 	codeGone                    = codeContainer + "gone" // the plan itself does without it
 	codeVanished                = codeContainer + "vanished"
 	codeRecreated               = codeContainer + "re-created"
@@ -34,7 +34,7 @@ const (
 	codeSynced                  = wave.Code(gate.CodeSynced)
 )
 
-// assessed says of findings about single objects what they are about, for all of them together.
+// assessed are the texts of findings about single objects, for all of them together.
 var assessed = map[gate.Code]string{
 	objects.CodeUnreachable: "members or managers of other kinds (contacts, computers, principals of other forests) cannot be referred to in the tenant and are left out: `tandem object` names them",
 	gate.CodeStaysLinked:    "these groups are mail-enabled or distribution groups in the directory now: they stay linked, and only their members are written",

@@ -11,8 +11,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// crossings looks at the directory as a whole and adds to each wave of a plan which memberships and managers will have their two ends with
-// different engines, and to the first wave a better order, if there is one. They stay right: the gate resolves them across the line.
+// crossings looks at the directory as a whole and adds to each wave of a plan the memberships and managers whose two ends will have different
+// engines, and to the first wave a better order, if there is one. Such references stay right: the gate resolves them across engines.
 func (r *Planner) crossings(ctx context.Context, from *scoping.Partition, p *Plan) error {
 	if r.o.Survey == nil || len(p.Waves) == 0 {
 		return nil
@@ -24,7 +24,7 @@ func (r *Planner) crossings(ctx context.Context, from *scoping.Partition, p *Pla
 	c := s.Crossings(len(p.Waves), r.hands(from, p))
 	for i, x := range c.Waves {
 		w := &p.Waves[i]
-		w.Findings = slices.DeleteFunc(w.Findings, func(f wave.Finding) bool { return f.Code == codeCrossing }) // said here, and better
+		w.Findings = slices.DeleteFunc(w.Findings, func(f wave.Finding) bool { return f.Code == codeCrossing }) // replaced by the finding below
 		w.Crossing = &c.Waves[i]
 		if x.New > 0 {
 			w.Findings = append(w.Findings, wave.Finding{Severity: wave.Warning, Code: codeCrossAfter, Message: crossingMessage(c, i), Objects: x.After,
@@ -37,7 +37,7 @@ func (r *Planner) crossings(ctx context.Context, from *scoping.Partition, p *Pla
 	return nil
 }
 
-// hands returns who writes what before and after a plan, and which wave hands it over.
+// hands returns the engines of an object before and after a plan, and the wave that hands it over.
 func (r *Planner) hands(from *scoping.Partition, p *Plan) assess.Hands {
 	return func(id scoping.ObjectID, kind scoping.Kind) (base, references assess.Hand) {
 		place := r.o.Census.Sight(id).Place(id.Directory)
@@ -54,7 +54,7 @@ func (r *Planner) hands(from *scoping.Partition, p *Plan) assess.Hands {
 	}
 }
 
-// mostReferences is how many references a finding names.
+// mostReferences is the most references that a finding names.
 const mostReferences = 3
 
 func crossingMessage(c assess.Crossings, i int) string {

@@ -12,15 +12,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// DiffOptions say what is compared.
+// DiffOptions are what is compared.
 type DiffOptions struct {
 	Under  string
 	Engine string          // empty: the owner of the subtree
 	Scopes []scoping.Scope // instead of Under, with an engine: exactly these
 }
 
-// Diff lets an engine propose everything under a DN and returns what it would write now. Nothing is written, but what the look finds is owed where the engine owns it: it does not
-// propose it again by itself.
+// Diff lets an engine propose everything under a DN and returns what it would write now. Nothing is written, but differences that it finds are owed
+// if the engine owns the objects: it does not propose them again by itself.
 func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, objects int, ds []gate.Judgement, err error) {
 	if _, err := r.o.Control.Partition(); err != nil {
 		return "", 0, nil, err
@@ -39,7 +39,7 @@ func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, o
 	engineName = o.Engine
 	here := scoping.Place{Directory: dir, Ancestors: append([]scoping.GUID{guid}, chain...)}
 	if engineName == "" {
-		for _, k := range scoping.Kinds() { // the first that has an owner there
+		for _, k := range scoping.Kinds() { // the first kind with an owner there
 			if engineName = r.o.Gate.Authority().Owner(here, k, scoping.Base(k)).Engine; engineName != scoping.None && engineName != "" {
 				break
 			}
@@ -57,7 +57,7 @@ func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, o
 		scopes = []scoping.Scope{{Directory: dir, Under: guid, Features: withFollowers(r.o.Gate.Authority().Partition, r.o.Gate.Authority().Partition.Features())}}
 	}
 	mine := func(scoping.ObjectID, scoping.Feature) bool { return true }
-	if o.Engine == "" { // it reads whole subtrees, and owns what choices leave it
+	if o.Engine == "" { // it reads whole subtrees, and owns what choices leave to it
 		auth := r.o.Gate.Authority()
 		mine = func(id scoping.ObjectID, f scoping.Feature) bool {
 			sight := r.o.Census.Sight(id)
@@ -68,12 +68,12 @@ func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, o
 	return engineName, objects, ds, err
 }
 
-// diffScopes is Diff over exact scopes, choices and all.
+// diffScopes is Diff over exact scopes, choices included.
 func (r *Planner) diffScopes(ctx context.Context, engineName string, scopes []scoping.Scope) (int, []gate.Judgement, error) {
 	return r.differences(ctx, engineName, scopes, r.within(scopes))
 }
 
-// within returns a function that reports whether a feature of an object lies in scopes. One of whose place nothing is known is taken to.
+// within returns a function that reports whether a feature of an object is in scopes. An object with an unknown place counts as inside.
 func (r *Planner) within(scopes []scoping.Scope) func(scoping.ObjectID, scoping.Feature) bool {
 	return func(id scoping.ObjectID, f scoping.Feature) bool {
 		sight := r.o.Census.Sight(id)
@@ -84,12 +84,12 @@ func (r *Planner) within(scopes []scoping.Scope) func(scoping.ObjectID, scoping.
 
 // Wanted is what an engine would write in scopes, and what it manages there.
 type Wanted struct {
-	Objects     int // that it names
+	Objects     int // number of objects that it proposes
 	Differences []gate.Judgement
-	Manages     map[scoping.ObjectID][]string // by object that it names: its attributes
+	Manages     map[scoping.ObjectID][]string // by proposed object: its attributes
 }
 
-// Wants lets an engine propose everything in exact scopes. Nothing is written; what the look finds is owed as by Diff.
+// Wants lets an engine propose everything in exact scopes. Nothing is written; differences are owed as by Diff.
 func (r *Planner) Wants(ctx context.Context, engineName string, scopes []scoping.Scope) (Wanted, error) {
 	out := Wanted{Manages: map[scoping.ObjectID][]string{}}
 	h, err := r.judgeAll(ctx, engineName, scopes, true)
@@ -105,7 +105,7 @@ func (r *Planner) Wants(ctx context.Context, engineName string, scopes []scoping
 	return out, nil
 }
 
-// differences lets an engine propose everything in scopes, counts the objects that mine takes and returns what it would write of them.
+// differences lets an engine propose everything in scopes, and returns the number of objects that mine accepts and what it would write to them.
 func (r *Planner) differences(ctx context.Context, engineName string, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (int, []gate.Judgement, error) {
 	h, err := r.judgeAll(ctx, engineName, scopes, false)
 	if err != nil {
@@ -115,7 +115,7 @@ func (r *Planner) differences(ctx context.Context, engineName string, scopes []s
 	return objects, ds, nil
 }
 
-// differing returns how many of the objects heard of in scopes mine takes, and what would be written of them.
+// differing returns how many of the proposed objects in scopes mine accepts, and what would be written to them.
 func (r *Planner) differing(h *run.Heard, scopes []scoping.Scope, mine func(scoping.ObjectID, scoping.Feature) bool) (objects int, ds []gate.Judgement) {
 	seen := map[scoping.ObjectID]bool{}
 	for j := range h.Summary.All() {
@@ -136,7 +136,7 @@ func (r *Planner) differing(h *run.Heard, scopes []scoping.Scope, mine func(scop
 	return len(seen), ds
 }
 
-// judgeAll lets an engine propose everything in scopes, and records nothing. With manages, each judgement names what the engine manages.
+// judgeAll lets an engine propose everything in scopes without recording anything. With manages, judgements name the managed attributes.
 func (r *Planner) judgeAll(ctx context.Context, name string, scopes []scoping.Scope, manages bool) (*run.Heard, error) {
 	h, err := r.o.Run.Run(ctx, run.Request{Engine: name, Profile: engine.ProfileFull, Scopes: scopes, Ceiling: engine.ModeShadow, Silent: true, Manages: manages})
 	if err == nil && !h.Complete {

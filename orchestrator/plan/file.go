@@ -29,7 +29,7 @@ func (p *Plan) seal() {
 	}
 }
 
-// Blocked reports whether a plan has blockers.
+// Blocked returns the blockers of a plan.
 func (p *Plan) Blocked() []wave.Finding {
 	var out []wave.Finding
 	for _, w := range p.Waves {
@@ -42,7 +42,7 @@ func (p *Plan) Blocked() []wave.Finding {
 	return out
 }
 
-// ReadPlan reads a plan file. Errors say what is wrong with it and match problem.ErrUsage.
+// ReadPlan decodes a plan file. Errors match problem.ErrUsage.
 func ReadPlan(b []byte) (*Plan, error) {
 	p := new(Plan)
 	if err := json.Unmarshal(b, p); err != nil {
@@ -59,7 +59,7 @@ func ReadPlan(b []byte) (*Plan, error) {
 	q.seal()
 	named := true
 	for i, w := range p.Waves {
-		named = named && (w.ID == q.Waves[i].ID || w.ID == shortWaveID(q.Fingerprint, i)) // a wave of an older plan file may be under way
+		named = named && (w.ID == q.Waves[i].ID || w.ID == shortWaveID(q.Fingerprint, i)) // waves of an older plan file may be in progress
 	}
 	if q.Fingerprint != p.Fingerprint || !named {
 		return nil, problem.Refuse("the plan file was changed after it was written: plan again")
@@ -67,12 +67,12 @@ func ReadPlan(b []byte) (*Plan, error) {
 	return p, nil
 }
 
-// waveID makes the name of a wave from 64 bits of its plan's fingerprint and its place in the plan: names of different plans do not meet.
+// waveID makes a wave's name from 64 bits of its plan's fingerprint and its place in the plan, so that names of different plans differ.
 func waveID(fingerprint string, i int) string {
 	return "w" + fingerprint[:16] + "-" + strconv.Itoa(i+1)
 }
 
-// shortWaveID is how earlier plan files named their waves.
+// shortWaveID returns a wave's name in earlier plan files.
 func shortWaveID(fingerprint string, i int) string {
 	return "w" + fingerprint[:6] + "-" + strconv.Itoa(i+1)
 }

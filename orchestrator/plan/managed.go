@@ -15,21 +15,21 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// Effect is what another list of managed attributes does to one attribute of the objects of one scope. Of one that is left alone from now on, the tenant's values
-// stay; of one that is managed again, the owner of the scope writes what the directory has, and clears where it has nothing.
+// Effect is what another list of managed attributes does to one attribute of the objects of one scope. If it is not managed any more, the tenant's
+// values stay; if it becomes managed, the owner of the scope writes the directory's values, and clears those that the directory does not have.
 type Effect struct {
 	Engine    string   `json:"engine"`
 	Directory string   `json:"directory"`
 	Under     string   `json:"under"`
 	Attribute string   `json:"attribute"`
-	Kept      int      `json:"kept,omitempty"` // objects whose value in the tenant is left alone from now on
+	Kept      int      `json:"kept,omitempty"` // objects whose value in the tenant stays unmanaged from now on
 	Written   int      `json:"written,omitempty"`
 	Cleared   int      `json:"cleared,omitempty"`
 	Examples  []string `json:"examples,omitempty"`
 	Basis     string   `json:"basis,omitempty"` // "not-run": the owner could not be asked, so nothing is counted
 }
 
-// managing compares what two policies' defaults let engines manage.
+// managing compares the managed attributes of two policies' defaults.
 type managing struct {
 	is    gate.Managed
 	left  []string // managed until now
@@ -55,7 +55,7 @@ func compareManaged(was, is gate.Managed) managing {
 	return out
 }
 
-// managed returns by what rules a plan's target is judged: nil where they are those in force.
+// managed returns the managed attributes that a plan's target is judged by; nil if they are those in force.
 func (r *Planner) managed(target *scoping.Partition) *gate.Managed {
 	if target == nil {
 		return nil
@@ -67,7 +67,7 @@ func (r *Planner) managed(target *scoping.Partition) *gate.Managed {
 	return &is
 }
 
-// track lets the tenant be read with the registered extensions of a plan, so that what is there already is no difference.
+// track makes sure that the tenant is read with the registered extensions of a plan, so that existing values are no difference.
 func (r *Planner) track(ctx context.Context, m *gate.Managed) error {
 	if m == nil {
 		return nil
@@ -85,7 +85,7 @@ func (r *Planner) track(ctx context.Context, m *gate.Managed) error {
 	return r.o.Run.Prepare(ctx)
 }
 
-// effects says, for each scope that an engine owns, what another list of managed attributes does. With run, the owners are asked what they would write.
+// effects returns, for each scope with an engine, what another list of managed attributes does. With run, owners are asked what they would write.
 func (r *Planner) effects(ctx context.Context, cur *scoping.Partition, m managing, run bool) ([]Effect, error) {
 	if len(m.left)+len(m.taken) == 0 {
 		return nil, nil
@@ -108,7 +108,7 @@ func (r *Planner) effects(ctx context.Context, cur *scoping.Partition, m managin
 	return out, nil
 }
 
-// effects gathers what is found, by scope and attribute.
+// effects gathers results by scope and attribute.
 type effects struct {
 	planner *Planner
 	of      map[effectKey]*Effect
@@ -131,14 +131,14 @@ func (f effects) at(x scoping.Region, name string) *Effect {
 	return f.of[k]
 }
 
-// example names an object, of the first few.
+// example adds an object's name, among the first few.
 func (e *Effect) example(name string) {
 	if len(e.Examples) < maxExamples {
 		e.Examples = append(e.Examples, name)
 	}
 }
 
-// regionOf returns the region that takes a feature of an object, if any does.
+// regionOf returns the region of a feature of an object, if there is one.
 func (f effects) regionOf(regions []scoping.Region, id scoping.ObjectID, k scoping.Kind, of scoping.Feature) (scoping.Region, bool) {
 	place := f.planner.o.Census.Sight(id).Place(id.Directory)
 	i := slices.IndexFunc(regions, func(x scoping.Region) bool { return x.Scope.Writes(k, of) && x.Scope.Covers(place) })
@@ -148,7 +148,7 @@ func (f effects) regionOf(regions []scoping.Region, id scoping.ObjectID, k scopi
 	return regions[i], true
 }
 
-// leftAlone counts the values that stay in the tenant as they are.
+// leftAlone counts the values that stay in the tenant unmanaged.
 func (f effects) leftAlone(regions []scoping.Region, m managing) {
 	f.planner.o.Gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {
@@ -172,7 +172,7 @@ func (f effects) leftAlone(regions []scoping.Region, m managing) {
 	})
 }
 
-// takenUp lets an engine say what it would write by the new rules where it owns, and counts it.
+// takenUp lets an engine propose by the new rules where it owns objects, and counts the result.
 func (f effects) takenUp(ctx context.Context, name string, regions []scoping.Region, m managing, ask bool) error {
 	own := slices.DeleteFunc(slices.Clone(regions), func(x scoping.Region) bool { return x.Owner.Engine != name })
 	if len(m.taken) == 0 || len(own) == 0 {

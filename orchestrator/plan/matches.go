@@ -13,8 +13,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
-// matches reads the file of matches that a policy names, and finds its objects in the directories and in the tenant. Mistakes are scoping.Mistakes, with
-// the line of each.
+// matches parses the file of matches that a policy names, and finds its objects in the directories and in the tenant. Mistakes are scoping.Mistakes,
+// with the line of each.
 func (r *Planner) matches(ctx context.Context, f PolicyFile) ([]scoping.Match, error) {
 	name, pos := policy.MatchesFile(f.Name, f.Text)
 	if name == "" {
@@ -33,10 +33,10 @@ func (r *Planner) matches(ctx context.Context, f PolicyFile) ([]scoping.Match, e
 		return nil, err
 	}
 	out, bad := r.resolveMatches(ctx, lines)
-	return out, together(err, bad)
+	return out, joined(err, bad)
 }
 
-// resolveMatches finds both sides of each line. The census and the tenant's cache are of now.
+// resolveMatches finds both sides of each line. Census and cache are up to date.
 func (r *Planner) resolveMatches(ctx context.Context, lines []policy.MatchLine) ([]scoping.Match, error) {
 	var ms scoping.Mistakes
 	var out []scoping.Match
@@ -70,7 +70,7 @@ func (r *Planner) resolveMatches(ctx context.Context, lines []policy.MatchLine) 
 	return out, ms.Err()
 }
 
-// anchors returns the living objects by their source anchors.
+// anchors returns the objects by their source anchors, without deleted ones.
 func (r *Planner) anchors() map[string][]scoping.ObjectID {
 	out := map[string][]scoping.ObjectID{}
 	for _, name := range r.o.Census.Names() {
@@ -83,7 +83,7 @@ func (r *Planner) anchors() map[string][]scoping.ObjectID {
 	return out
 }
 
-// matched returns the living objects that a line names.
+// matched returns the objects that a line names, without deleted ones.
 func (r *Planner) matched(ctx context.Context, l policy.MatchLine, anchors map[string][]scoping.ObjectID) (out []scoping.ObjectID, err error) {
 	if l.Anchor != "" {
 		return anchors[l.Anchor], nil
@@ -109,7 +109,7 @@ func (r *Planner) matched(ctx context.Context, l policy.MatchLine, anchors map[s
 	return out, nil
 }
 
-// unmatchable returns why a match cannot be, and what to do; "" if nothing speaks against it yet. One that is in force already was looked at then.
+// unmatchable returns why a match is impossible, and what to do; "" if no reason is known. A match that is in force was checked before.
 func (r *Planner) unmatchable(m scoping.Match, anchors map[string][]scoping.ObjectID) (why, hint string) {
 	if slices.Contains(r.o.Gate.Matches(), m) {
 		return "", ""
@@ -139,8 +139,8 @@ func (r *Planner) unmatchable(m scoping.Match, anchors map[string][]scoping.Obje
 	return "", ""
 }
 
-// together joins mistakes; another error goes before them.
-func together(errs ...error) error {
+// joined joins mistakes; another error takes precedence.
+func joined(errs ...error) error {
 	var all scoping.Mistakes
 	for _, err := range errs {
 		var ms scoping.Mistakes

@@ -1,6 +1,8 @@
-// Package plan says what would change hands and what would be written, and changes nothing of it: it compiles policies in the directory as it is, compares them with
-// what is in force, lets the engines that would take over propose under shadow, and looks for what stands in a wave's way. A plan is a value that a person can
-// read, keep and apply later; Begin consumes it. The acts of waves ask the same questions again while they run.
+// Package plan works out what would change hands and what would be written, and changes nothing: it compiles policies in the directory as it is,
+// compares them with the one in force, lets the engines that would take over propose in shadow, and looks for what stands in a wave's way.
+//
+// A Plan is a value that a person can read, keep and apply later: Plan makes it, ReadPlan reads it back, Begin consumes it. Acts of waves call
+// Assess, Shadow and Judge again while they run.
 package plan
 
 import (
@@ -35,11 +37,11 @@ type Options struct {
 	// Look reads the directories if nothing is known of them yet.
 	Look         func(context.Context) error
 	LookAtTenant func(context.Context) error // brings the view of the tenant up to date
-	// Unregistered returns which extensions of users the tenant does not have; nil: it has all.
+	// Unregistered returns the extensions of users that the tenant does not have; nil: it has all.
 	Unregistered func(ctx context.Context, names []string) ([]string, error)
 	// Survey looks at the directories as a whole; nil: plans do not count references that cross engines.
 	Survey func(context.Context) (*assess.Survey, error)
-	// Foresee returns what the assignments of the other direction would do, were a partition in force; nil: nobody can say.
+	// Foresee returns what the assignments of the other direction would do if a partition were in force; nil: unknown.
 	Foresee func(context.Context, *scoping.Partition) ([]Bringing, error)
 	Without gate.Safeguard // for simulations only
 }
@@ -53,7 +55,7 @@ func New(o Options) *Planner { return &Planner{o: o} }
 // PlanVersion is the format of plan files.
 const PlanVersion = 1
 
-// Plan is what a plan file holds.
+// Plan is the content of a plan file.
 type Plan struct {
 	Version      int                `json:"version"`
 	Installation string             `json:"installation"`
@@ -62,7 +64,7 @@ type Plan struct {
 	Policy       string             `json:"policy,omitempty"`
 	Target       *scoping.Partition `json:"target"`
 	Engines      map[string]string  `json:"engines"`            // versions
-	Settings     *Settings          `json:"settings,omitempty"` // what changes beside who owns what; nil: nothing
+	Settings     *Settings          `json:"settings,omitempty"` // what changes besides owners; nil: nothing
 	Waves        []PlannedWave      `json:"waves"`
 	Bringing     []Bringing         `json:"provisioning,omitempty"` // what the other direction would do afterwards
 	Fingerprint  string             `json:"fingerprint"`            // of all the above
@@ -78,14 +80,14 @@ type PlannedWave struct {
 	Objects   map[scoping.Kind]int `json:"objects"`
 	Basis     string               `json:"basis"` // "shadow-run", or "not-run"
 	Predicted *wave.Counts         `json:"predicted"`
-	Printed   []string             `json:"printed,omitempty"` // marks of the ordinary updates predicted: what auto-approve may answer
+	Printed   []string             `json:"printed,omitempty"` // marks of the predicted ordinary updates, which auto-approve may answer
 	Examples  []wave.Difference    `json:"examples,omitempty"`
 	Findings  []wave.Finding       `json:"findings"`
 	Crossing  *assess.Crossing     `json:"crossing,omitempty"` // references whose two ends have different engines afterwards; nil: not counted
 	Members   string               `json:"members"`            // fingerprint of the identities in the scopes
 }
 
-// PlanOptions say what is planned.
+// PlanOptions are what is planned.
 type PlanOptions struct {
 	File        string // for messages
 	Text        []byte // policy file, …
@@ -94,10 +96,10 @@ type PlanOptions struct {
 	AllowRevert bool
 	NoShadow    bool // do not run the target (basis "not-run")
 
-	managed *gate.Managed // what the target lets engines manage; nil: what is managed now
+	managed *gate.Managed // the target's managed attributes; nil: those in force
 }
 
-// Plan computes what would change hands, wave by wave, with a shadow run of each target. It writes nothing but the engines' own state.
+// Plan works out what would change hands, wave by wave, with a shadow run of each target. It writes nothing except the engines' own state.
 func (r *Planner) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	cur, err := r.o.Control.Partition()
 	if err != nil {
@@ -157,7 +159,7 @@ func (r *Planner) Plan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	return p, nil
 }
 
-// foresee adds what the other direction would do. Handing a container over changes nothing of it: only a policy does.
+// foresee adds what the other direction would do. Handing over a container does not change it: only a policy does.
 func (r *Planner) foresee(ctx context.Context, o PlanOptions, p *Plan) (err error) {
 	if r.o.Foresee == nil || o.Text == nil || o.NoShadow {
 		return nil
@@ -169,7 +171,7 @@ func (r *Planner) foresee(ctx context.Context, o PlanOptions, p *Plan) (err erro
 	return nil
 }
 
-// group merges hand-overs between the same engines into waves: those that take from a real engine first, then those that take from nobody.
+// group merges hand-overs between the same engines into waves: first those from an engine, then those of objects without one.
 func group(hs []scoping.HandOver) [][]scoping.HandOver {
 	var order []string
 	by := map[string][]scoping.HandOver{}
@@ -214,7 +216,7 @@ func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOpt
 	if err != nil {
 		return out, err
 	}
-	r.thawing(o.Target, findings)
+	r.unpinning(o.Target, findings)
 	out.Findings = append(out.Findings, findings...)
 	if o.NoShadow || slices.ContainsFunc(findings, keepsFromRunning) {
 		return out, nil
@@ -232,12 +234,12 @@ func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOpt
 	return out, nil
 }
 
-// keepsFromRunning says of a finding that a run of the target can only fail for the same reason, and later.
+// keepsFromRunning reports whether a finding is a reason not to run the target: the run would only fail for the same reason, and later.
 func keepsFromRunning(f wave.Finding) bool {
 	return f.Severity == wave.Blocker && f.Code == codeUnhealthy
 }
 
-// listed returns features once each, as the policy orders them; references that go with their base feature are not named apart.
+// listed returns features once each, in the policy's order; references that follow their base feature are left out.
 func listed(p *scoping.Partition, fs []scoping.Feature) []scoping.Feature {
 	var out []scoping.Feature
 	for _, f := range p.Features() {

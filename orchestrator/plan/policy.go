@@ -17,7 +17,7 @@ import (
 type PolicyFile struct {
 	Name    string // for messages
 	Text    []byte
-	Matches []byte // nil: it was not read
+	Matches []byte // nil: not read
 }
 
 // Compile is CompileFile for a policy whose file of matches does not matter.
@@ -26,18 +26,18 @@ func (r *Planner) Compile(ctx context.Context, file string, text []byte) (*scopi
 	return p, r.withExamples(ctx, err)
 }
 
-// CompileFile reads a policy file's text, resolves it in the directory and compiles it, and resolves its matches. Every mistake is reported at once, as
+// CompileFile parses a policy file, resolves it in the directory and compiles it, and resolves its matches. All mistakes are reported at once, as
 // scoping.Mistakes.
 func (r *Planner) CompileFile(ctx context.Context, f PolicyFile) (*scoping.Partition, []scoping.Match, error) {
 	p, err := r.Compile(ctx, f.Name, f.Text)
 	ms, bad := r.matches(ctx, f)
 	if err != nil || bad != nil {
-		return nil, nil, together(err, bad)
+		return nil, nil, joined(err, bad)
 	}
 	return p, ms, nil
 }
 
-// withExamples adds, to mistakes about assignments that may claim one object, an object that both would claim where the directory has one.
+// withExamples adds, to mistakes about assignments that may claim the same object, such an object if the directory has one.
 func (r *Planner) withExamples(ctx context.Context, err error) error {
 	var ms scoping.Mistakes
 	if !errors.As(err, &ms) {
@@ -114,7 +114,7 @@ func (p *pinner) Groups(ctx context.Context, name string) (out []scoping.TenantG
 	return out, nil
 }
 
-// example names an object that both choices of a clash take, "" if there is none.
+// example returns the name of an object that both choices of a clash take, or "".
 func (r *Planner) example(ctx context.Context, c scoping.Clash) (string, error) {
 	if err := r.o.Look(ctx); err != nil {
 		return "", err

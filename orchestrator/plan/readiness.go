@@ -13,8 +13,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Situation returns what an assessment has to know beside the directories: what the tenant has, what is in force and what waits. It reads tenant and directories, and
-// needs no policy in force. A tenant that cannot be read is a finding and no error.
+// Situation returns what an assessment has to know besides the directories: the tenant's content, what is in force and what waits. It reads tenant
+// and directories, and needs no policy in force. If the tenant cannot be read, that is a finding and no error.
 func (r *Planner) Situation(ctx context.Context, engines []assess.Engine) (assess.Situation, error) {
 	x := assess.Situation{Engines: engines}
 	if err := r.lookForAssessment(ctx, &x); err != nil {
@@ -53,12 +53,12 @@ func (r *Planner) lookForAssessment(ctx context.Context, x *assess.Situation) er
 	}
 	err := r.o.Run.Prepare(ctx)
 	if err != nil && tenant != nil && ctx.Err() == nil {
-		return r.o.Look(ctx) // what is known of the directories serves
+		return r.o.Look(ctx) // what is known of the directories suffices
 	}
 	return err
 }
 
-// linksOf copies from the ledger what an assessment asks of links.
+// linksOf copies what an assessment asks about links from the ledger.
 func linksOf(s *ledger.State) (linked func(scoping.ObjectID) (assess.Link, bool), belongs func(string) bool) {
 	of, ids := make(map[scoping.ObjectID]assess.Link, s.Rows.Len()), make(map[string]bool, s.Rows.Len())
 	for id := range s.Rows.Objects() {
@@ -74,7 +74,7 @@ func linksOf(s *ledger.State) (linked func(scoping.ObjectID) (assess.Link, bool)
 	return func(id scoping.ObjectID) (assess.Link, bool) { l, ok := of[id]; return l, ok }, func(id string) bool { return ids[id] }
 }
 
-// mark notes the objects that something waits for.
+// mark notes the objects with pending work.
 func (r *Planner) mark(ctx context.Context, x *assess.Situation) error {
 	note := func(id scoping.ObjectID, c assess.Code, detail string) {
 		x.Marked = append(x.Marked, assess.Marked{Object: id, Code: c, Detail: detail})
@@ -105,7 +105,7 @@ func (r *Planner) mark(ctx context.Context, x *assess.Situation) error {
 	return r.markWaves(ctx, note)
 }
 
-// reasonOf is the code of the last answer that settled nothing, else of the debt.
+// reasonOf returns the code of the last answer that left the key unsettled, else that of the debt.
 func reasonOf(s *ledger.State, k ledger.Key, d standing.Debt) string {
 	if last, said := s.Unsettled[k.Object][k.Feature]; said && d.Answered() && last.Reason != "" {
 		return last.Reason
@@ -128,16 +128,16 @@ func (r *Planner) markWaves(ctx context.Context, note func(scoping.ObjectID, ass
 	return nil
 }
 
-// noteDrift notes where the directory is not as the policy in force says.
+// noteDrift notes differences between the directory and the policy in force.
 func (r *Planner) noteDrift(p *scoping.Partition, x *assess.Situation) {
-	frozen := map[scoping.GUID]bool{}
+	pinned := map[scoping.GUID]bool{}
 	for _, f := range r.o.View.Pinned() {
-		frozen[f.Group.GUID] = true
+		pinned[f.Group.GUID] = true
 		x.General = append(x.General, assess.General{Code: assess.SelectorFrozen, Detail: f.String()})
 	}
 	for _, d := range r.o.View.Drift(p) {
 		switch {
-		case frozen[d.GUID]:
+		case pinned[d.GUID]:
 		case d.What == scoping.Vanished, d.What == scoping.Recreated:
 			x.General = append(x.General, assess.General{Code: assess.ContainerGone, Detail: d.Was + " is " + d.What})
 		default:
@@ -146,7 +146,7 @@ func (r *Planner) noteDrift(p *scoping.Partition, x *assess.Situation) {
 	}
 }
 
-// assessEnds asks the two engines of a migration what they are able to do now.
+// assessEnds asks the two engines of a migration what they can do now.
 func (r *Planner) assessEnds(ctx context.Context, auth gate.Authority, x *assess.Situation) error {
 	from, to := assess.Ends(x.Engines)
 	note := func(c assess.Code, detail string) {
@@ -190,7 +190,7 @@ func (r *Planner) assessEnds(ctx context.Context, auth gate.Authority, x *assess
 	return nil
 }
 
-// assessFollowing tells of a feature that follows users what that asks of the target.
+// assessFollowing notes what a feature that follows users asks of the target.
 func (r *Planner) assessFollowing(f scoping.Feature, x *assess.Situation, to string, note func(assess.Code, string)) {
 	i := slices.IndexFunc(x.Engines, func(e assess.Engine) bool { return e.Name == to })
 	switch caps := x.Engines[i].Caps; {

@@ -7,14 +7,14 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Settings is what a plan's policy says otherwise than the one in force without handing anything over: defaults, the file of matches, names,
-// what happens to leavers. Applying the plan puts it in force in one transaction.
+// Settings is what a plan's policy changes without handing anything over: defaults, the file of matches, names, what happens to leavers. Applying the
+// plan puts it in force in one transaction.
 type Settings struct {
 	Changes  []scoping.Change  `json:"changes"`
-	Defaults *DefaultsChange   `json:"defaults,omitempty"` // nil: they stay
-	Matches  *[]scoping.Match  `json:"matches,omitempty"`  // nil: they stay
-	Files    *MatchFilesChange `json:"files,omitempty"`    // nil: its name stays
-	Effects  []Effect          `json:"effects,omitempty"`  // what attributes that are managed, or not, from now on change, by scope
+	Defaults *DefaultsChange   `json:"defaults,omitempty"` // nil: unchanged
+	Matches  *[]scoping.Match  `json:"matches,omitempty"`  // nil: unchanged
+	Files    *MatchFilesChange `json:"files,omitempty"`    // nil: the name is unchanged
+	Effects  []Effect          `json:"effects,omitempty"`  // by scope, the effect of attributes becoming managed or unmanaged
 }
 
 // DefaultsChange is the policy's defaults before and after.
@@ -29,8 +29,8 @@ type MatchFilesChange struct {
 	To   string `json:"to"`
 }
 
-// settingsOf compares a policy with the one in force. It gives the partition from which hand-overs lead to the policy, and what is put in force
-// beside them, nil if nothing is.
+// settingsOf compares a policy with the one in force. It returns the partition from which hand-overs lead to the policy, and the settings to put in
+// force with it, or nil.
 func (r *Planner) settingsOf(cur, target *scoping.Partition, matches []scoping.Match) (*scoping.Partition, *Settings) {
 	next, changes := cur.Restate(target)
 	s := &Settings{Changes: changes}
@@ -50,7 +50,7 @@ func (r *Planner) settingsOf(cur, target *scoping.Partition, matches []scoping.M
 	return next, s
 }
 
-// different returns how many of the new matches the old ones do not have.
+// different describes how many of the new matches the old ones do not have.
 func different(was, is []scoping.Match) string {
 	n := 0
 	for _, m := range is {
@@ -61,7 +61,7 @@ func different(was, is []scoping.Match) string {
 	return fmt.Sprintf(", %d of them new", n)
 }
 
-// spelledOut returns defaults with what was left out as its usual value.
+// spelledOut returns defaults with omitted values set to their usual ones.
 func spelledOut(d scoping.Defaults) scoping.Defaults {
 	d.Members, d.Conflicts = d.MembersRule(), d.ConflictsRule()
 	return d

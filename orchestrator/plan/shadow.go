@@ -14,12 +14,12 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Shadow lets the target of a wave propose every object of its scopes, and counts what would happen. Silent: nothing is recorded (plan).
+// Shadow lets the target of a wave propose every object of its scopes, and counts what would happen. With silent nothing is recorded (plan).
 func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Evidence, error) {
 	return r.shadow(ctx, w, silent, nil)
 }
 
-// shadow is Shadow, by other rules of what engines manage than those in force; nil: by these.
+// shadow is Shadow with other managed attributes than those in force; nil: these.
 func (r *Planner) shadow(ctx context.Context, w wave.Wave, silent bool, managed *gate.Managed) (wave.Evidence, error) {
 	ev := wave.Evidence{OK: true}
 	if w.To == scoping.None {
@@ -50,16 +50,16 @@ func (r *Planner) shadow(ctx context.Context, w wave.Wave, silent bool, managed 
 			return ev, err
 		}
 	}
-	var dead []ledger.Key
+	var deleted []ledger.Key
 	if w.From == scoping.None {
-		dead = slices.DeleteFunc(r.o.View.DeletedIn(w.Scopes()), h.Spoke)
+		deleted = slices.DeleteFunc(r.o.View.DeletedIn(w.Scopes()), h.Spoke)
 	}
-	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), behind, unheard, dead)
+	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), behind, unheard, deleted)
 	return ev, nil
 }
 
-// Judge lets the target of a wave propose given objects of its scopes, and counts what would happen. It does not wait for another run of the target: evidence
-// that is not OK says that it could not be judged, and why.
+// Judge lets the target of a wave propose given objects of its scopes, and counts what would happen. It does not wait for another run of the target:
+// evidence that is not OK has the reason why nothing was judged.
 func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID) (wave.Evidence, error) {
 	behind := map[ledger.Key]bool{}
 	r.behind(w, behind)
@@ -79,8 +79,8 @@ func (r *Planner) Judge(ctx context.Context, w wave.Wave, ids []scoping.ObjectID
 	return ev, nil
 }
 
-// behind adds the keys of which the directory changed something that the source of a wave did not speak of yet: what its target would write of them may be no more
-// than that, and people are told so (standing S5).
+// behind adds the keys that changed in the directory and that the source of a wave did not evaluate since: the target's difference may be only that,
+// and is marked so (standing S5).
 func (r *Planner) behind(w wave.Wave, keys map[ledger.Key]bool) {
 	for k, d := range r.o.View.Owed() {
 		if d.Expected && d.Engine == w.From {
@@ -89,8 +89,8 @@ func (r *Planner) behind(w wave.Wave, keys map[ledger.Key]bool) {
 	}
 }
 
-// recordSilence keeps in the log what the target of a wave was silent about: if a person approves of it, the target is asked for it after the cutover
-// (rule P4).
+// recordSilence records the keys that the target of a wave did not mention: if a person approves the wave, the target is asked for them after the
+// cutover (rule P4).
 func (r *Planner) recordSilence(ctx context.Context, w wave.Wave, run uint64, unheard []ledger.Key) error {
 	rs := make([]ledger.Record, len(unheard))
 	for i, k := range unheard {
@@ -100,8 +100,8 @@ func (r *Planner) recordSilence(ctx context.Context, w wave.Wave, run uint64, un
 	return r.o.Gate.Record(ctx, rs...)
 }
 
-// silentAbout returns what lies in the scopes, linked or to be, and a complete run said nothing of. It is looked up once more in the
-// directory: about what was deleted meanwhile nobody was silent.
+// silentAbout returns the keys in the scopes, linked or to be linked, that a complete run did not mention. They are read again from the directory,
+// since deleted objects need not be mentioned.
 func (r *Planner) silentAbout(ctx context.Context, scopes []scoping.Scope, h *run.Heard) ([]ledger.Key, error) {
 	find := func() []ledger.Key {
 		out := r.notProposed(scopes, h)
@@ -128,7 +128,7 @@ func (r *Planner) silentAbout(ctx context.Context, scopes []scoping.Scope, h *ru
 	return find(), nil
 }
 
-// notProposed returns what the ledger links in the scopes and a complete run said nothing of.
+// notProposed returns the linked keys in the scopes that a complete run did not mention.
 func (r *Planner) notProposed(scopes []scoping.Scope, h *run.Heard) []ledger.Key {
 	var out []ledger.Key
 	r.o.Gate.Read(func(led *ledger.State) {
@@ -149,7 +149,7 @@ func (r *Planner) notProposed(scopes []scoping.Scope, h *run.Heard) []ledger.Key
 	return out
 }
 
-// chosenOnly returns the judgements about objects that scopes hold, choices and all: a run reads whole subtrees.
+// chosenOnly returns the judgements about objects inside scopes, choices included: a run reads whole subtrees.
 func (r *Planner) chosenOnly(scopes []scoping.Scope, js []gate.Judgement) []gate.Judgement {
 	if !slices.ContainsFunc(scopes, scoping.Scope.Chooses) {
 		return js

@@ -15,14 +15,14 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// tally counts a shadow session and lists what differs. Linked objects that nobody proposed are unclaimed (rule P4), and those that died while they belonged to
-// nobody are deleted by whoever takes them over.
-func (r *Planner) tally(js []gate.Judgement, behind map[ledger.Key]bool, silent, dead []ledger.Key) (wave.Counts, []wave.Difference) {
+// tally counts a shadow session and lists what differs. Linked objects that were not proposed are unclaimed (rule P4), and those that were deleted
+// while no engine owned them are deleted by the engine that takes over.
+func (r *Planner) tally(js []gate.Judgement, behind map[ledger.Key]bool, silent, deleted []ledger.Key) (wave.Counts, []wave.Difference) {
 	js = slices.Clone(js)
 	if r.o.Without.CountsSilence() {
 		js = append(js, r.unspoken(silent, gate.OpUnclaimed)...)
 	}
-	js = append(js, r.unspoken(dead, string(cloud.Delete))...)
+	js = append(js, r.unspoken(deleted, string(cloud.Delete))...)
 	var ds []wave.Difference
 	for _, j := range js {
 		if e := j.Effect(); e.Differs() {
@@ -37,10 +37,10 @@ func (r *Planner) tally(js []gate.Judgement, behind map[ledger.Key]bool, silent,
 	return Count(js), ds
 }
 
-// mostNamed is how many members a difference names.
+// mostNamed is the most members that a difference names.
 const mostNamed = 5
 
-// unspoken are judgements about keys that no proposal was about.
+// unspoken returns judgements about keys without a proposal.
 func (r *Planner) unspoken(ks []ledger.Key, op string) (js []gate.Judgement) {
 	for _, k := range ks {
 		js = append(js, gate.Judgement{Key: k, Name: r.o.View.Name(k.Object), Op: op})
@@ -48,7 +48,7 @@ func (r *Planner) unspoken(ks []ledger.Key, op string) (js []gate.Judgement) {
 	return js
 }
 
-// Count counts objects by the greatest effect of what was judged of them, and the references that would change.
+// Count returns the numbers of objects by the greatest effect of their judgements, and of references that would change.
 func Count(js []gate.Judgement) wave.Counts {
 	var c wave.Counts
 	greatest := map[scoping.ObjectID]gate.Effect{}
@@ -79,8 +79,8 @@ func Count(js []gate.Judgement) wave.Counts {
 	return c
 }
 
-// isGrave reports whether a person has to see a difference whatever was planned: everything but an update, sign-in changes, disabled accounts, and what
-// would be held or fail.
+// isGrave reports whether a person has to see a difference whatever was planned: everything but an update, sign-in changes, disabled accounts, and
+// what would be held or fail.
 func isGrave(e gate.Effect, j gate.Judgement) bool {
 	switch {
 	case e != gate.EffectUpdate, j.Outcome == engine.Held, j.Outcome == engine.Failed, j.Outcome == engine.Refused:
@@ -91,7 +91,7 @@ func isGrave(e gate.Effect, j gate.Judgement) bool {
 	return j.After.First(cloud.Enabled) == "false"
 }
 
-// detailOf says what would be written, for people: references by name.
+// detailOf describes what would be written, for people: references by name.
 func detailOf(j gate.Judgement, refs *objects.References) string {
 	var out []string
 	if refs != nil {
@@ -105,7 +105,7 @@ func detailOf(j gate.Judgement, refs *objects.References) string {
 	return strings.Join(out, ", ")
 }
 
-// bindingOf says the same by what does not change while nothing else is to be written: references by their cloud ids.
+// bindingOf is detailOf with cloud ids for references, so that it changes only if the writes do.
 func bindingOf(j gate.Judgement) string {
 	out := valuesOf(j)
 	if removed := j.Before[gate.MembersRemoved]; len(removed) > 0 {

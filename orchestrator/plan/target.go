@@ -9,8 +9,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// TargetFor returns the partition in force with one subtree given to an engine. What is excepted below the subtree by assignments of their own to other
-// engines goes along unless it is named in except.
+// TargetFor returns the partition in force with one subtree assigned to an engine. Parts of the subtree that assignments of their own give to other
+// engines are included unless they are named in except.
 func (r *Planner) TargetFor(ctx context.Context, under, to string, features []scoping.Feature, except []string) (*scoping.Partition, error) {
 	cur, err := r.o.Control.Partition()
 	if err != nil {
@@ -50,13 +50,14 @@ func (r *Planner) TargetFor(ctx context.Context, under, to string, features []sc
 	return r.handAll(cur, scope, r.nameOfContainer(scope, under), chain, to)
 }
 
-// withFollowers adds what goes with features: the references, unless the policy assigns them apart (rule F2), and, with users, what belongs to their passwords (rule F3).
+// withFollowers adds the features that follow others: references, unless the policy assigns them separately (rule F2), and, with users, those of
+// their passwords (rule F3).
 func withFollowers(p *scoping.Partition, features []scoping.Feature) []scoping.Feature {
-	apart := slices.ContainsFunc(p.Regions(), func(r scoping.Region) bool {
-		return slices.Equal(r.Scope.Features, []scoping.Feature{scoping.References}) // owned in another way than what they belong to
+	separate := slices.ContainsFunc(p.Regions(), func(r scoping.Region) bool {
+		return slices.Equal(r.Scope.Features, []scoping.Feature{scoping.References}) // with another owner than what they belong to
 	})
 	out := slices.Clone(features)
-	if !apart && !slices.Contains(out, scoping.References) {
+	if !separate && !slices.Contains(out, scoping.References) {
 		out = append(out, scoping.References)
 	}
 	for _, f := range []scoping.Feature{scoping.PasswordHash, scoping.PasswordWriteback} {
@@ -67,7 +68,7 @@ func withFollowers(p *scoping.Partition, features []scoping.Feature) []scoping.F
 	return out
 }
 
-// handAll hands what other engines own in a scope, which people call name, to one engine.
+// handAll assigns everything that other engines own in a scope to one engine; name is the scope's name in messages.
 func (r *Planner) handAll(cur *scoping.Partition, scope scoping.Scope, name string, chain []scoping.GUID, to string) (*scoping.Partition, error) {
 	next := cur
 	froms := append(cur.Engines(), scoping.None)
@@ -83,7 +84,7 @@ func (r *Planner) handAll(cur *scoping.Partition, scope scoping.Scope, name stri
 			}
 		}
 		if from == scoping.None {
-			continue // what a policy leaves without an engine stays so: name it in a policy file to change that
+			continue // parts without an engine stay so, unless a policy file says otherwise
 		}
 		p, err := next.Apply(ho, scoping.Epoch{})
 		if errors.Is(err, scoping.ErrHandOver) {
@@ -100,7 +101,7 @@ func (r *Planner) handAll(cur *scoping.Partition, scope scoping.Scope, name stri
 	return next, nil
 }
 
-// nameOfContainer returns the directory's name of a scope's top, or what it was called when the census was not read yet.
+// nameOfContainer returns the directory's name of a scope's top, or called if the census was not read yet.
 func (r *Planner) nameOfContainer(s scoping.Scope, called string) string {
 	if p, ok := r.o.View.Pin(scoping.ObjectID{Directory: s.Directory, GUID: s.Under}); ok {
 		return p.DN
