@@ -109,3 +109,33 @@ func TestAnErrorThatFollowsFromAnotherNamesItsCause(t *testing.T) {
 		}
 	})
 }
+
+// A full run tells how many answers it gives of how many: the total is what the directory holds in the engine's scopes, and the last answer reaches it. A run over what changed has
+// no total that is known.
+func TestTheProgressOfAFullRunReachesItsTotal(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newWorld(t, s, 60)
+		w.importPolicy()
+		var last run.Progress
+		w.progress = func(p run.Progress) {
+			if p.Phase == "propose" {
+				last = p
+			}
+		}
+		for _, name := range []string{"connect", "cloudsync"} {
+			if name == "cloudsync" {
+				w.migrate("OU=Engineering,"+s.base, name)
+			}
+			last = run.Progress{}
+			w.sync(name, engine.ProfileFull)
+			if last.Total == 0 || last.Done != last.Total || last.Engine != name {
+				t.Errorf("%s: %+v", name, last)
+			}
+		}
+		w.person("ann", "OU=Sales,"+s.base)
+		last = run.Progress{}
+		if w.sync("connect", engine.ProfileDelta); last.Done == 0 || last.Total != 0 {
+			t.Errorf("a delta: %+v", last)
+		}
+	})
+}

@@ -25,6 +25,7 @@ import (
 	"github.com/tandem-sync/tandem/examples/lab/seed"
 	"github.com/tandem-sync/tandem/examples/lab/tenant"
 	"github.com/tandem-sync/tandem/orchestrator"
+	"github.com/tandem-sync/tandem/orchestrator/run"
 	"github.com/tandem-sync/tandem/plugins/cloudsync"
 	"github.com/tandem-sync/tandem/plugins/connect"
 	"github.com/tandem-sync/tandem/plugins/engine/plugin"
@@ -103,22 +104,23 @@ func sambaSite(t *testing.T) site {
 
 // world is a site, a tenant, and a Tandem over both.
 type world struct {
-	t      *testing.T
-	site   site
-	conn   *ldap.Conn
-	model  *tenant.Model
-	graph  *tenant.Server
-	dir    string
-	config orchestrator.Config
-	seed   seed.World
-	tandem *orchestrator.Orchestrator
-	extra  string // more engines of tandem.yaml
-	more   string // more keys of its directory
-	agents int    // embedded ones
-	titles int    // given by writer
-	pilot  string // the policy with the pilot
-	clock  *leaper
-	keep   *kept // the whole log, instead of what is worth a person's eye on standard error; nil: not kept
+	t        *testing.T
+	site     site
+	conn     *ldap.Conn
+	model    *tenant.Model
+	graph    *tenant.Server
+	dir      string
+	config   orchestrator.Config
+	seed     seed.World
+	progress func(run.Progress) // hears what is told of long work; nil: it is not listened to
+	tandem   *orchestrator.Orchestrator
+	extra    string // more engines of tandem.yaml
+	more     string // more keys of its directory
+	agents   int    // embedded ones
+	titles   int    // given by writer
+	pilot    string // the policy with the pilot
+	clock    *leaper
+	keep     *kept // the whole log, instead of what is worth a person's eye on standard error; nil: not kept
 }
 
 // kept is a log that a test looks through.
@@ -282,7 +284,12 @@ func (w *world) open() {
 	if w.keep != nil {
 		level, to = slog.LevelDebug, w.keep
 	}
-	o, err := orchestrator.Open(w.t.Context(), w.config, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), Command: "test", Self: os.Args[0], Patience: time.Second, Clock: w.clock})
+	o, err := orchestrator.Open(w.t.Context(), w.config, orchestrator.Options{Logger: slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), Command: "test", Self: os.Args[0], Patience: time.Second, Clock: w.clock,
+		Progress: func(p run.Progress) {
+			if w.progress != nil {
+				w.progress(p)
+			}
+		}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
 )
@@ -33,14 +34,28 @@ type display struct {
 	redraw bool
 	width  int // of the line that stands there
 	last   string
+	now    func() time.Time
+	steps  map[string]step // what is counted, by what it is called
 }
 
-func newDisplay() *display { return &display{w: os.Stderr, redraw: terminal(os.Stderr)} }
+// step is when counting began, and with how much done.
+type step struct {
+	began time.Time
+	done  int
+}
+
+func newDisplay() *display {
+	return &display{w: os.Stderr, redraw: terminal(os.Stderr), now: time.Now, steps: map[string]step{}}
+}
 
 func (d *display) show(p api.Progress) {
-	s := visible(progressLine(p, d.redraw), false)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	s := progressLine(p, d.redraw)
+	if d.redraw {
+		s += d.pace(p)
+	}
+	s = visible(s, false)
 	if s == d.last {
 		return
 	}
@@ -51,6 +66,31 @@ func (d *display) show(p api.Progress) {
 	}
 	fmt.Fprintf(d.w, "\r%s%s", s, strings.Repeat(" ", max(0, d.width-len(s))))
 	d.width = len(s)
+}
+
+// leastSpan is how long something is counted before its pace is told: before that it is chance.
+const leastSpan = 3 * time.Second
+
+// pace says how fast it goes, and how long it takes at that pace where the total is known. The lock is held.
+func (d *display) pace(p api.Progress) string {
+	if p.Done == 0 {
+		return ""
+	}
+	name := p.Wave + " " + p.Engine + " " + p.Phase
+	began, counts := d.steps[name]
+	if !counts || p.Done < began.done { // it began anew
+		d.steps[name] = step{d.now(), p.Done}
+		return ""
+	}
+	took, did := d.now().Sub(began.began), p.Done-began.done
+	if took < leastSpan || did == 0 {
+		return ""
+	}
+	out := fmt.Sprintf(", %.0f/s", float64(did)/took.Seconds())
+	if p.Total > p.Done {
+		out += ", " + span(time.Duration(float64(took)*float64(p.Total-p.Done)/float64(did))) + " left"
+	}
+	return out
 }
 
 // clear ends the redrawn line, so that what follows stands alone.

@@ -195,7 +195,7 @@ func (s *Session) Propose(ctx context.Context, batch []engine.Proposal) ([]engin
 		}
 	}
 	if s.o.Progress != nil {
-		s.o.Progress(s.said.count)
+		s.o.Progress(s.said.due)
 	}
 	return out, nil
 }

@@ -14,7 +14,8 @@ type words struct {
 	of     map[scoping.Feature]*scoping.ByObject[uint32] // numbers in all
 	all    []*Judgement                                  // shared ones have neither key nor name
 	common map[common]uint32
-	count  int
+	count  int // keys
+	due    int // how much of what a full run has to answer was answered: see weight
 }
 
 // common is the content of judgements that need no action, without key and name.
@@ -40,6 +41,7 @@ func (w *words) put(j Judgement) {
 	says, known := of.Get(j.Key.Object)
 	if !known {
 		w.count++
+		w.due += w.weight(j)
 	}
 	if settled := j.Outcome == engine.Applied || j.Outcome == engine.Unchanged; settled && j.Code == "" && j.Before == nil && j.After == nil && j.Parted == nil && j.Foreign == nil && j.Manages == nil {
 		c := common{j.Kind, j.Want, j.Outcome, j.Code, j.Reason, j.Op, j.Links}
@@ -56,6 +58,25 @@ func (w *words) put(j Judgement) {
 		return
 	}
 	of.Put(j.Key.Object, w.add(&j))
+}
+
+// weight returns what the first answer about a key adds to the progress of a run. An object needs two: one about itself and one about its references. For an object that is
+// not to be in the tenant the first stands for both. Other features are not counted.
+func (w *words) weight(j Judgement) int {
+	said := func(f scoping.Feature) (Judgement, bool) { return w.get(ledger.Key{Object: j.Key.Object, Feature: f}) }
+	switch j.Key.Feature {
+	case scoping.Base(j.Kind):
+		if _, both := said(scoping.References); !both && j.Want != engine.Present {
+			return 2
+		}
+		return 1
+	case scoping.References:
+		if base, known := said(scoping.Base(j.Kind)); known && base.Want != engine.Present {
+			return 0
+		}
+		return 1
+	}
+	return 0
 }
 
 func (w *words) add(j *Judgement) uint32 {

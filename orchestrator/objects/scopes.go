@@ -57,6 +57,31 @@ func (v *View) In(scopes []scoping.Scope) []scoping.ObjectID {
 	return slices.Compact(out)
 }
 
+// Due returns the number of answers that a full run over scopes has to give: of each living object one about itself, and one about its references where the scope holds
+// them. It returns 0 where choices leave some of the objects to other engines, since the number is not known then.
+func (v *View) Due(scopes []scoping.Scope) (n int) {
+	for _, s := range scopes {
+		if s.Chooses() {
+			return 0
+		}
+		v.census.Tree(s.Directory, func(t *census.Tree) {
+			for id := range t.Under(s.Under) {
+				o, _ := t.Get(id.GUID)
+				if !s.Covers(t.Place(id.GUID)) {
+					continue
+				}
+				if s.Writes(o.Kind, scoping.Base(o.Kind)) {
+					n++
+				}
+				if o.Kind != scoping.Device && s.Writes(o.Kind, scoping.References) { // devices refer to nothing
+					n++
+				}
+			}
+		})
+	}
+	return n
+}
+
 // under returns the objects of one scope; deleted ones are left out.
 func (v *View) under(s scoping.Scope) []scoping.ObjectID {
 	var out []scoping.ObjectID

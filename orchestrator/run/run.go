@@ -186,7 +186,7 @@ func (r *Runner) Run(ctx context.Context, q Request) (*Heard, error) {
 	defer l.Unlock()
 	var told func(int)
 	if q.Phase != "" {
-		told = func(n int) { r.progress(Progress{Engine: q.Engine, Wave: q.Wave, Phase: q.Phase, Done: n}) }
+		told = r.telling(q, q.Phase)
 	}
 	c := r.begin(q, told)
 	var err error
@@ -195,6 +195,22 @@ func (r *Runner) Run(ctx context.Context, q Request) (*Heard, error) {
 	}
 	c.Summary, err = c.end(ctx, true)
 	return &c.Heard, err
+}
+
+// telling returns a function that reports how far a conversation is. The total of a full run is known from the census: every living object in its scopes is
+// answered for. Of others, and once a run says more than that, only the answers are counted.
+func (r *Runner) telling(q Request, phase string) func(done int) {
+	total := 0
+	if q.Profile == engine.ProfileFull && r.o.Progress != nil {
+		total = r.o.View.Due(q.Scopes)
+	}
+	return func(done int) {
+		p := Progress{Engine: q.Engine, Wave: q.Wave, Phase: phase, Done: done}
+		if done <= total {
+			p.Total = total
+		}
+		r.progress(p)
+	}
 }
 
 // conversation is a conversation in progress. The engine's lock is held.

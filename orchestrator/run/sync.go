@@ -172,9 +172,8 @@ func (r *Runner) sync(ctx context.Context, name string, o SyncOptions, unread *c
 	if err != nil {
 		return out, err
 	}
-	c := r.begin(Request{Engine: name, Profile: o.Profile, Scopes: scopes, Ceiling: auth.Ceiling(), Wave: o.Wave}, func(n int) {
-		r.progress(Progress{Engine: name, Phase: "propose", Done: n})
-	})
+	q := Request{Engine: name, Profile: o.Profile, Scopes: scopes, Ceiling: auth.Ceiling(), Wave: o.Wave}
+	c := r.begin(q, r.telling(q, "propose"))
 	complete, answered, err := c.all(ctx, o.Under == "")
 	if err != nil {
 		return out, err
