@@ -200,5 +200,5 @@ func glance(ctx context.Context, o Options, r *Report) (err error) {
 		r.most(x.name, millis(times), "ms", x.aim)
 		r.note(x.name+": processor time", millis(cpus), "ms") // what a busy machine does not change much
 	}
-	return nil
+	return w.scrapes(ctx, o, r)
 }

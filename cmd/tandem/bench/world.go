@@ -93,13 +93,27 @@ type done struct {
 
 // tandem runs one command; its document goes to out.
 func (w *world) tandem(ctx context.Context, out any, args ...string) (done, error) {
-	cmd := exec.CommandContext(ctx, w.self, append([]string{"--no-progress", "--output", "json"}, args...)...)
+	stdout, d, err := w.command(ctx, append([]string{"--output", "json"}, args...)...)
+	if err != nil {
+		return d, err
+	}
+	if out != nil {
+		if err := json.Unmarshal(stdout, out); err != nil {
+			return d, fmt.Errorf("what tandem %s says is not understood: %w", args[0], err)
+		}
+	}
+	return d, nil
+}
+
+// command runs one command and returns what it printed, also where it failed.
+func (w *world) command(ctx context.Context, args ...string) ([]byte, done, error) {
+	cmd := exec.CommandContext(ctx, w.self, append([]string{"--no-progress"}, args...)...)
 	cmd.Env = append(os.Environ(), "TANDEM_CONFIG="+filepath.Join(w.dir, "tandem.yaml"))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return done{}, fmt.Errorf("starting tandem %s: %w", args[0], err)
+		return nil, done{}, fmt.Errorf("starting tandem %s: %w", strings.Join(args, " "), err)
 	}
 	over, seen := make(chan struct{}), make(chan memory, 1)
 	go func() { seen <- watch(cmd.Process.Pid, over) }()
@@ -108,14 +122,9 @@ func (w *world) tandem(ctx context.Context, out any, args ...string) (done, erro
 	close(over)
 	d.memory, d.cpu = <-seen, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
 	if err != nil {
-		return d, fmt.Errorf("tandem %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+		err = fmt.Errorf("tandem %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
-	if out != nil {
-		if err := json.Unmarshal(stdout.Bytes(), out); err != nil {
-			return d, fmt.Errorf("what tandem %s says is not understood: %w", args[0], err)
-		}
-	}
-	return d, nil
+	return stdout.Bytes(), d, err
 }
 
 // ran is what a run says of itself.
@@ -144,8 +153,8 @@ func (w *world) records(ctx context.Context) (int, error) {
 }
 
 // serve starts the daemon and waits until it answers; end stops it and waits for its end.
-func (w *world) serve(ctx context.Context) (end func() error, err error) {
-	cmd := exec.CommandContext(ctx, w.self, "serve")
+func (w *world) serve(ctx context.Context, flags ...string) (end func() error, err error) {
+	cmd := exec.CommandContext(ctx, w.self, append([]string{"serve"}, flags...)...)
 	cmd.Env = append(os.Environ(), "TANDEM_CONFIG="+filepath.Join(w.dir, "tandem.yaml"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	if err := cmd.Start(); err != nil {
