@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // visible returns a string in which nothing acts on a terminal: what a directory's administrator writes into a name would otherwise move the cursor,
@@ -46,6 +48,9 @@ const textKey = "text"
 
 // visibleResult makes every string of a result visible, before a view prints it. JSON output stays as it is.
 func visibleResult(b json.RawMessage) (json.RawMessage, error) {
+	if harmless(b) {
+		return b, nil // decoding ten thousand objects a second time takes longer than showing them
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var v any
@@ -53,6 +58,29 @@ func visibleResult(b json.RawMessage) (json.RawMessage, error) {
 		return nil, fmt.Errorf("the answer is not understood: %w", err)
 	}
 	return json.Marshal(visibleValue(v, false))
+}
+
+// plainEscapes are the escapes of JSON that stand for what acts on no terminal; the last ones are how Go encodes &, < and >.
+var plainEscapes = []string{`\"`, `\\`, `\/`, `\t`, `\u0026`, `\u003c`, `\u003e`}
+
+// harmless reports whether no string of a JSON document has anything to be made visible. It may report false of one that has not.
+func harmless(b []byte) bool {
+	for len(b) > 0 {
+		if b[0] == '\\' {
+			i := slices.IndexFunc(plainEscapes, func(e string) bool { return bytes.HasPrefix(b, []byte(e)) })
+			if i < 0 {
+				return false
+			}
+			b = b[len(plainEscapes[i]):]
+			continue
+		}
+		r, n := utf8.DecodeRune(b)
+		if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || directs(r) { // raw ends of lines stand between values alone
+			return false
+		}
+		b = b[n:]
+	}
+	return true
 }
 
 func visibleValue(v any, lines bool) any {

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/scoping"
@@ -45,5 +48,26 @@ func TestViewsShowResultsWithoutEscapes(t *testing.T) {
 	out.Reset()
 	if err := showTable(&out, b, view(func(w io.Writer, f api.Formatted) { _, _ = io.WriteString(w, f.Text) })); err != nil || out.String() != "version: 1\nfeatures: [users]\n" {
 		t.Fatalf("a file's text is printed as %q (%v)", out.String(), err)
+	}
+}
+
+// A document that is shown as it is has nothing in it that would have been made visible.
+func TestOnlyDocumentsWithoutAnythingToBeMadeVisibleAreShownAsTheyAre(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.OneOf(rapid.Rune(), rapid.SampledFrom([]rune("a&<>\"\\/\n\r\t\x1b\x7f\u009b\u202e\u2028 é"))), 0, 8, -1).Draw(t, "text")
+		b, err := json.Marshal(map[string]any{"name": text, text: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v any
+		if err := json.Unmarshal(b, &v); err != nil {
+			t.Fatal(err)
+		}
+		if shown := visibleValue(v, false); harmless(b) && !reflect.DeepEqual(shown, v) {
+			t.Fatalf("%s is shown as it is", b)
+		}
+	})
+	if b := []byte(`{"name":"CN=R\u0026D,OU=東京","n":[1,"\"é\""]}`); !harmless(b) {
+		t.Errorf("%s has nothing to be made visible", b)
 	}
 }
