@@ -224,7 +224,9 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	if o.Bringers != nil {
 		h.brings = provisioning.New(provisioning.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Engines: o.Bringers, Flight: o.Flight, Tenant: o.Tenant, Clock: o.Clock, Steady: h.steady.now, NewID: o.NewID,
 			Look: h.prepareDirectory, GhostLife: o.GhostLife, Own: o.Own, Log: h.say, Without: o.Without})
-		o.Census.ReadAfter(h.brings.NewestReading())
+		if !o.Glance { // it looks through all rows, and a glance numbers no reading
+			o.Census.ReadAfter(h.brings.NewestReading())
+		}
 	}
 	return nil
 }
