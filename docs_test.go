@@ -17,6 +17,8 @@ import (
 	"testing"
 )
 
+var packageFolder = flag.String("packages", "", "a folder with packages of versions 0.0.1 and 0.0.2, which TestTheWalkthroughShowsWhatCommandsPrint installs in this system")
+
 var update = flag.Bool("update", false, "write what the commands print into the documents")
 
 // TestDocumentsShowWhatCommandsPrint runs every console block of the documents, in order, and compares what is printed.
@@ -26,15 +28,6 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
-	}
-	handbook := func(t *testing.T) string { // beside contoso, to whose files it refers
-		examples := t.TempDir()
-		for _, folder := range []string{"handbook", "contoso"} {
-			if err := os.CopyFS(filepath.Join(examples, folder), os.DirFS(filepath.Join("examples", folder))); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return filepath.Join(examples, "handbook")
 	}
 	for _, d := range []struct {
 		file  string
@@ -52,28 +45,61 @@ func TestDocumentsShowWhatCommandsPrint(t *testing.T) {
 		{"examples/handbook/migration.md", handbook, false},
 		{"examples/handbook/agents.md", handbook, false},
 		{"examples/handbook/operate.md", handbook, false},
-		{"examples/handbook/walkthrough.md", handbook, true},
 	} {
 		if d.samba && os.Getenv("TANDEM_NO_SAMBA") != "" {
 			t.Logf("%s is not checked: TANDEM_NO_SAMBA is set", d.file)
 			continue
 		}
 		t.Run(d.file, func(t *testing.T) {
-			text, err := os.ReadFile(d.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := &replay{t: t, shell: startShell(t, d.dir(t), bin)}
-			r.document(string(text))
-			if r.commands == 0 {
-				t.Fatal("no command in it: what does it test?")
-			}
-			if *update {
-				if err := os.WriteFile(d.file, []byte(r.out.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
+			showsWhatIsPrinted(t, d.file, d.dir(t), bin)
 		})
+	}
+}
+
+// TestTheWalkthroughShowsWhatCommandsPrint installs packages, starts services and upgrades them, so it is for a system that is thrown away: .ci/package/test makes one.
+func TestTheWalkthroughShowsWhatCommandsPrint(t *testing.T) {
+	if *packageFolder == "" {
+		t.Skip("it installs packages: .ci/package/test runs it in a container")
+	}
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "tandem"), []byte("#!/bin/sh\nexec /usr/bin/tandem --no-progress \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir := handbook(t)
+	if err := os.Symlink(*packageFolder, filepath.Join(dir, "packages")); err != nil {
+		t.Fatal(err)
+	}
+	showsWhatIsPrinted(t, "examples/handbook/walkthrough.md", dir, bin)
+}
+
+// handbook returns a copy of it, beside contoso, to whose files it refers.
+func handbook(t *testing.T) string {
+	t.Helper()
+	examples := t.TempDir()
+	for _, folder := range []string{"handbook", "contoso"} {
+		if err := os.CopyFS(filepath.Join(examples, folder), os.DirFS(filepath.Join("examples", folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(examples, "handbook")
+}
+
+// showsWhatIsPrinted runs the commands of a document in a folder, with the programs of another one, and fails the test where they print something else.
+func showsWhatIsPrinted(t *testing.T, file, dir, bin string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replay{t: t, shell: startShell(t, dir, bin)}
+	r.document(string(text))
+	if r.commands == 0 {
+		t.Fatal("no command in it: what does it test?")
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(r.out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -2,10 +2,12 @@ package orchestrator
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/tenant"
 	"github.com/tandem-sync/tandem/plugins/directory"
+	"github.com/tandem-sync/tandem/state"
 )
 
 // Advice takes apart what an error says and what it advises. The message is whole when the error advises nothing.
@@ -13,7 +15,10 @@ func Advice(err error) (message, hint string) {
 	message = err.Error()
 	var d *directory.DialError
 	var g *tenant.GraphError
+	var o *state.OwnerError
 	switch {
+	case errors.As(err, &o):
+		return message, fmt.Sprintf("run it as that user: runuser -u %s -- tandem …; or with the service running, which does for root what root asks", o.Owner)
 	case errors.As(err, &d) && d.Hint != "":
 		return strings.Replace(message, " ("+d.Hint+")", "", 1), d.Hint
 	case errors.As(err, &g) && g.Hint != "":

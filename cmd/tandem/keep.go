@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -35,9 +36,33 @@ func backupState(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("the backup's file: %w", err)
 	}
-	return ask(c, request{command: "state/backup", body: api.BackupRequest{File: f, Force: c.Bool("force")}, view: view(func(w io.Writer, b api.Backup) {
+	if _, err := os.Lstat(f); err == nil && !c.Bool("force") {
+		e := api.Usage("%s is there already", f)
+		e.Hint = "name another file, or replace it with --force"
+		return e
+	}
+	var b api.Backup
+	var o api.Outcome
+	err = makeFile(f, func(w io.Writer) error {
+		var err error
+		o, err = stream(c, "state/backup", api.None{}, &b, func(item json.RawMessage) error {
+			var p api.BackupPart
+			if err := json.Unmarshal(item, &p); err != nil {
+				return fmt.Errorf("a part of the backup: %w", err)
+			}
+			_, err := w.Write(p.Data)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.File = f
+	err = printResult(c, b, func(w io.Writer, b api.Backup) {
 		fmt.Fprintf(w, "%s: %s, %d bytes\n", b.File, scoping.Many(b.Files, "file", "files"), b.Bytes)
-	})})
+	})
+	return end(o, err)
 }
 
 func restoreState(c *cli.Context) error {

@@ -41,26 +41,6 @@ func readPolicy(name string) (text, matches []byte, err error) {
 	return text, append([]byte{}, matches...), nil
 }
 
-// writeFile writes a file as a whole or not at all.
-func writeFile(name string, b []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	_, err = tmp.Write(b)
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name()) // the first error says more
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return nil
-}
-
 func policyCommand() *cli.Command {
 	return &cli.Command{Name: "policy", Usage: "policy files and the policy in force", Subcommands: []*cli.Command{
 		{Name: "validate", Usage: "compile a policy against the directory; print the partition or the errors", ArgsUsage: "FILE", Action: func(c *cli.Context) error {

@@ -2,12 +2,14 @@ package api
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator"
@@ -92,13 +94,7 @@ func RebuildIndex(dir, command string) (dropped []string, err error) {
 	return dropped, errors.Join(err, s.Close())
 }
 
-// BackupRequest names the file that a backup is written to, as the holder of the state sees it: an absolute path. With Force it may exist.
-type BackupRequest struct {
-	File  string `json:"file"`
-	Force bool   `json:"force,omitempty"`
-}
-
-// Backup is the content of a backup. Missing is what it lacks of the engines.
+// Backup is what a backup holds. File is where whoever asked for it put it; Missing says what of the engines it lacks.
 type Backup struct {
 	File    string `json:"file"`
 	Files   int    `json:"files"`
@@ -106,36 +102,45 @@ type Backup struct {
 	Missing string `json:"missing,omitempty"`
 }
 
-func stateBackup(ctx context.Context, c *call, q BackupRequest) (any, Outcome, error) {
-	if !filepath.IsAbs(q.File) {
-		return nil, Outcome{}, Usage("the backup's file must be named by an absolute path")
+// BackupPart is an item of the answer to state/backup: a part of the archive (tar), in order.
+type BackupPart struct {
+	Data []byte `json:"data"`
+}
+
+// backupPart is how many bytes of the archive an item has at most.
+const backupPart = 256 << 10
+
+// stateBackup sends a backup to whoever asked, and writes no file: the service may write into its own folder only, and knows nothing of the folders of its callers.
+// A backup holds the keys of the state, so it is for the owner of the state alone.
+func stateBackup(ctx context.Context, c *call, _ None) (any, Outcome, error) {
+	if !c.who.owns {
+		return nil, Outcome{}, &Error{Kind: KindNotGranted, Message: c.by + " may not back up this state: a backup holds the keys of the state", Exit: ExitFailed,
+			Hint: "the user who owns the state folder may, and root"}
 	}
-	if _, err := os.Lstat(q.File); err == nil && !q.Force {
-		e := Usage("%s is there already", q.File)
-		e.Hint = "name another file, or replace it with --force"
-		return nil, Outcome{}, e
-	}
-	f, err := os.CreateTemp(filepath.Dir(q.File), ".tandem-backup-*")
-	if err != nil {
-		return nil, Outcome{}, fmt.Errorf("making the backup's file: %w", err)
-	}
-	out := Backup{File: q.File}
-	unsaved, err := writeBackup(ctx, c.h.o, f, &out)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), q.File)
-	}
-	if err != nil {
-		return nil, Outcome{}, errors.Join(fmt.Errorf("writing the backup: %w", err), os.Remove(f.Name()))
+	w := bufio.NewWriterSize(writerOf(func(b []byte) error { return c.item(BackupPart{Data: b}) }), backupPart)
+	var out Backup
+	unsaved, err := writeBackup(ctx, c.h.o, w, &out)
+	if err = errors.Join(err, w.Flush(), ctx.Err()); err != nil {
+		return nil, Outcome{}, fmt.Errorf("writing the backup: %w", err)
 	}
 	if unsaved != nil {
 		out.Missing = unsaved.Error()
 		return out, Outcome{Exit: ExitFailed, Message: out.Missing, Hint: "the rest is saved; back up again when that engine runs, or its agents have to enrol again after a restore"}, nil
 	}
 	return out, Outcome{}, nil
+}
+
+// writerOf passes what is written on, in parts of at most backupPart.
+type writerOf func([]byte) error
+
+func (f writerOf) Write(b []byte) (n int, err error) {
+	for part := range slices.Chunk(b, backupPart) {
+		if err := f(part); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
 }
 
 func writeBackup(ctx context.Context, o *orchestrator.Orchestrator, w io.Writer, out *Backup) (unsaved, err error) {

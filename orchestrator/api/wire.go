@@ -179,7 +179,7 @@ var kinds = []struct {
 	{is(problem.ErrNotFound), KindNotFound, "", ExitFailed},
 	{is(problem.ErrNotBack), KindNotBack, "", ExitFailed},
 	{is(problem.ErrUsage), KindUsage, "", ExitUsage},
-	{is(state.ErrOwner), KindState, "run the command as that user: runuser -u USER -- tandem …; with `tandem serve` running, root may ask that", ExitFailed},
+	{is(state.ErrOwner), KindState, "", ExitFailed},
 	{is(state.ErrHeld), KindHeld, "wait for it to end, or stop it", ExitFailed},
 	{is(state.ErrDamaged), KindState, "`tandem state check` says what is damaged; `tandem state restore FILE` brings a backup back into an empty folder", ExitFailed},
 	{is(state.ErrVersion), KindState, "use the version of tandem that wrote it", ExitFailed},
