@@ -75,6 +75,7 @@ func TestOthersDoWhatTheyWereGrantedAndNothingElse(t *testing.T) {
 		{daemon, "sync connect", "access.operate"}, {daemon, "stop --all --reason because", "access.operate"}, {daemon, "agent invite", "access.operate"},
 		{daemon, "held approve nosuch", "access.approve"}, {daemon, "password set x --unlock", "access.passwords"},
 		{bin, "status", ""}, {bin, "sync connect", ""}, {bin, "stop --engine connect --reason because", ""}, {bin, "start --engine connect --reason because", ""},
+		{bin, "state backup " + filepath.Join(os.TempDir(), "of-an-operator.tar"), "owns the state folder"},
 		{bin, "held approve nosuch", "access.approve"}, {bin, "migrate --under OU=Sales,DC=contoso,DC=test --to cloudsync --auto-approve", "access.approve"},
 		{sys, "status", ""}, {sys, "sync connect", "access.operate"},
 		{mail, "status", "access.read"}, {mail, "sync connect", "access.operate"},
