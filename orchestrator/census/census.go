@@ -51,6 +51,7 @@ type mark struct {
 	RootDN     string       `json:"rootDN"`
 	Sum        *sum         `json:"sum,omitempty"` // what a glance needs about all objects at once; nil: stored by a version that did not keep it
 	Reading    uint64       `json:"reading,omitempty"`
+	Whole      uint64       `json:"whole,omitempty"` // the last reading from the start: see Census.Whole
 	Links      []string     `json:"links,omitempty"` // the link attributes (Census.Links) that the directory was read with
 }
 
@@ -272,7 +273,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		if err != nil {
 			return err
 		}
-		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full), Links: links}
+		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full), Links: links, Whole: old.Whole}
 		c.at(name, ctl.URL)
 		was := c.selectionHistory(name)
 		if events, err = c.take(ctx, r, name, m, entries, full); err != nil {
@@ -317,7 +318,9 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 		t.changed.NoteAll()
 	}
 	t.Root, t.RootDN, t.chains, t.watched, t.links = m.Root, m.RootDN, nil, c.watched.union, m.Links
-	m.Reading = c.reads(t)
+	if m.Reading = c.reads(t); full {
+		m.Whole = m.Reading
+	}
 	c.marks[name], c.compare = m, c.compare || full
 	var events []Event
 	for _, e := range entries {
@@ -440,6 +443,14 @@ func (c *Census) Tree(name string, f func(*Tree)) {
 
 // Names returns the configured directories in order.
 func (c *Census) Names() []string { return c.names }
+
+// Whole returns the number of the last reading of a directory from the start. It does not show which values changed before it, so that whatever was
+// agreed by an earlier reading has to be looked at again.
+func (c *Census) Whole(name string) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.marks[name].Whole
+}
 
 // USN returns the newest USN seen of a directory.
 func (c *Census) USN(name string) uint64 {

@@ -287,7 +287,7 @@ func (g *Gate) provisions(c *PermitCase, d Delivery) {
 	case !adds:
 		c.Unlinked = !linked || row.Object != d.Object || row.Cloud == 0
 	}
-	c.Busy = len(led.Provisioning(d.CloudID)) > 0 && g.o.Without.KeepsSinkDoubts()
+	c.Busy = (len(led.Provisioning(d.CloudID)) > 0 || led.Changing(d.Object)) && g.o.Without.KeepsSinkDoubts()
 	for _, set := range d.Provisioned.Set {
 		if adds && slices.Contains(d.Provisioned.Unique, set.Attribute) {
 			for _, v := range set.To {

@@ -365,7 +365,10 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	r := ledger.Record{Type: ledger.DecisionType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind,
 		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: string(v.Code), Reason: v.Reason, Before: v.Before, After: v.After,
 		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it), Parts: it.told(), Pair: v.Pair}
-	_, unsettled := s.g.o.Ledger.Unsettled[it.p.Object][it.p.Feature]
+	last, unsettled := s.g.o.Ledger.Unsettled[it.p.Object][it.p.Feature]
+	if v.Code == CodeCloudMasteredQ && last.Reason == string(v.Code) {
+		return r, false // each object in a container to which the tenant's are brought would be recorded each hour
+	}
 	if s.o.Silent && (!it.watched || v.Outcome.Settles()) {
 		return r, false // after an answer the engine does not propose the object again by itself (P3), so what a wave has to catch up with must be in the log
 	}

@@ -160,6 +160,17 @@ func (s *State) Provisioning(cloudID string) (out []Delivered) {
 	return out
 }
 
+// Changing reports whether a write for any object of the tenant to an existing object of a directory has no known end. The account of a leaver may be
+// another's by then [its new link had no answer, the leaver came back, and its values were written over those of the account's new owner].
+func (s *State) Changing(o scoping.ObjectID) bool {
+	for _, d := range s.Deliveries {
+		if d.Provisioned != nil && d.Object == o && !o.GUID.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
 // Reserved returns the object of the tenant that an attribute's value is reserved for in a directory, by a write that has not ended; "": it is free.
 func (s *State) Reserved(directory, attribute, value string) string {
 	for _, d := range s.Deliveries {

@@ -130,6 +130,9 @@ func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (o
 			continue
 		}
 		record, known := s.OwnerOfRecord(row.Object, f)
+		if f.Provisions() && record == scoping.None {
+			continue // the place of a leaver's account says which assignment brought it, and so who disables it when it comes back
+		}
 		if !known || auth.Owner(sight.Place(row.Object.Directory), row.Kind, f).Engine != record {
 			continue
 		}

@@ -37,6 +37,8 @@ type Census interface {
 	Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error)
 	// Linked returns the living objects of a directory that show a link.
 	Linked(name, link string) []scoping.GUID
+	// Whole returns the number of the last reading of a directory from the start, which does not show which values changed before it.
+	Whole(name string) uint64
 }
 
 // Tenant is what is needed of the tenant client.

@@ -328,7 +328,7 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	}
 	sight, gone := gate.Sight{}, false
 	if s.row != nil {
-		sight = r.o.Census.Brief(s.row.Object)
+		sight = r.sight(s.row.Object)
 		gone = sight.Known && sight.Gone
 	}
 	open := led.Provisioning(CloudID(id))
@@ -346,6 +346,9 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 		if s.row != nil && r.doubled(s) != (last.Reason == string(CodeDoubled)) { // of another object's link this one's reading says nothing
 			return s
 		}
+		if s.row != nil && strings.HasPrefix(last.Code, ledger.HeldAnswer) { // an answer about a set took the place of what was found
+			return s
+		}
 		if s.row != nil {
 			r.say(s, Verdict{Outcome: engine.Unchanged, Settles: true, Findings: remembered(last)})
 		}
@@ -361,6 +364,13 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 			return nil
 		}
 	}
+	return s
+}
+
+// sight is what the census sees of an object, which counts as changed by a reading of its directory from the start [another controller was read: what was changed by hand before nobody put back].
+func (r *run) sight(o scoping.ObjectID) gate.Sight {
+	s := r.o.Census.Brief(o)
+	s.Reading = max(s.Reading, r.o.Census.Whole(o.Directory))
 	return s
 }
 
@@ -542,7 +552,7 @@ func (r *run) settle(ctx context.Context, f scoping.Feature, x decided) error {
 	if was, before := agreedOf(x.s.row, f); x.v.Parks && before && !x.c.switched(ledger.Disabled) { // what somebody else did while it was brought stays his when it comes back
 		now.Disabled = was.Disabled
 	}
-	sight := r.o.Census.Brief(x.s.row.Object)
+	sight := r.sight(x.s.row.Object)
 	claim := &ledger.Claim{Hash: now.text(), Place: sight.Parent, Chain: sight.Chain, Version: x.s.reading, State: ledger.Live, Owner: r.engine}
 	if x.v.Parks {
 		claim.State, claim.Owner = ledger.ParkedRow, scoping.None

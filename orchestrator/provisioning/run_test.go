@@ -380,3 +380,46 @@ func TestWhatIsPurgedAndWasMovedAwayIsNamedOnce(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A reading of the directory from the start does not show what was changed before it: every account is looked at once more, and once only.
+func TestAReadingFromTheStartLooksAtEveryAccountOnce(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.rest()
+	e := w.one1(1)
+	e.values["department"] = []string{"by hand"} // of which no reading tells
+	if w.rest(); e.values["department"][0] != "by hand" {
+		t.Fatal("it is seen without being told")
+	}
+	w.look()
+	w.whole = w.reading
+	if w.rest(); e.values["department"][0] != "a" {
+		t.Error("it is not put back")
+	}
+	n := len(w.log)
+	if _, err := w.run(); err != nil || len(w.log) != n {
+		t.Errorf("it writes %d records once more: %v", len(w.log)-n, err)
+	}
+}
+
+// A person's answer about an account, whatever it is about, does not end what else people are told of it.
+func TestAnAnswerEndsNoFinding(t *testing.T) {
+	w := newWorld(t, 1, "")
+	p := w.hire(1)
+	w.rest()
+	w.touch(w.one1(1), func(e *entry) { e.off = true })
+	w.rest()
+	if w.told(1) != provisioning.CodeDisabledIn {
+		t.Fatalf("told %q", w.told(1))
+	}
+	id, _ := scoping.Cloud(cloudID(p.n))
+	h := ledger.Hold{Engine: "cloudsync", Assignment: "hires", Class: ledger.Destructive, Kind: scoping.User, State: ledger.HoldOpen, Entries: []ledger.HeldEntry{{Object: id, Kind: scoping.User, Feature: scoping.UserProvisioning}}}
+	h.Name()
+	if err := w.gate.Record(t.Context(), ledger.Record{Type: ledger.HoldType, Engine: "cloudsync", Outcome: engine.Held, Hold: &h}); err != nil {
+		t.Fatal(err)
+	}
+	w.answer(h.ID, "approve")
+	if w.rest(); w.told(1) != provisioning.CodeDisabledIn {
+		t.Errorf("told %q", w.told(1))
+	}
+}

@@ -83,6 +83,7 @@ type world struct {
 	seen     map[scoping.GUID]entry
 	changed  map[scoping.GUID]uint64
 	reading  uint64
+	whole    uint64 // the last one from the start
 	usn      uint64
 
 	people  map[int]*person
@@ -295,6 +296,8 @@ func (w *world) Changed() (map[scoping.ObjectID]struct{}, bool) { return nil, tr
 func (w *world) AsOf(string) (directory.AsOf, string, bool) {
 	return directory.AsOf{Invocation: w.current().id}, w.reads, true
 }
+
+func (w *world) Whole(string) uint64 { return w.whole }
 
 func (w *world) Linked(_, of string) (out []scoping.GUID) {
 	for g, e := range w.seen {
