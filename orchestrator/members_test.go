@@ -66,3 +66,32 @@ func TestMembersAndManagersThatComeAndGoAreCountedAndNamed(t *testing.T) {
 		}
 	})
 }
+
+// A plan says what becomes of what the tenant has: the values that differ with both of them, and the memberships of others that stay.
+func TestAPlanShowsWhatATakeOverChangesAndKeeps(t *testing.T) {
+	sites(t, func(t *testing.T, s site) {
+		w := newWorld(t, s, 40)
+		w.importPolicy()
+		ou := "OU=Engineering," + s.base
+		ann, upn := w.person("ann", ou)
+		guest, guestUPN := w.person("visitor", "OU=Sales,"+s.base)
+		w.modify(ann, "title", "Clerk")
+		w.group("Team", ou, ann)
+		w.sync("connect", engine.ProfileFull)
+		if err := w.model.AddMember(w.groupOf("Team").ID, w.graph.GraphEndpoint()+"/v1.0/directoryObjects/"+w.mustUser(guestUPN).ID); err != nil {
+			t.Fatal(err)
+		}
+		w.modify(ann, "title", "Chief")
+		p := w.plan(w.policyOf(assign("service accounts", "OU=Service,"+s.base, "none"), assign("engineers", ou, "cloudsync")))
+		if len(p.Waves) != 1 || p.Waves[0].TakeOver == nil {
+			t.Fatalf("planned: %+v", p.Waves)
+		}
+		x := p.Waves[0].TakeOver
+		if len(x.Values) != 1 || x.Values[0].Attribute != "jobTitle" || x.Values[0].Objects != 1 || !slices.Equal(x.Values[0].Examples[0].Tenant, []string{"Clerk"}) || !slices.Equal(x.Values[0].Examples[0].Wanted, []string{"Chief"}) {
+			t.Errorf("values of %s: %+v", upn, x.Values)
+		}
+		if x.Kept.References != 1 || x.Kept.Objects != 1 || !slices.Equal(x.Kept.Examples, []string{"CN=Team," + ou + ": " + guest}) {
+			t.Errorf("kept: %+v", x.Kept)
+		}
+	})
+}

@@ -35,7 +35,7 @@ func byOperation[D any](w io.Writer, indent string, ds []D, op func(D) string, s
 }
 
 // counts puts in words what would become of objects and references.
-func counts(c wave.Counts) string { return fmt.Sprintf("%d unchanged, %s", c.Unchanged, c) }
+func counts(c api.Counts) string { return fmt.Sprintf("%d unchanged, %s", c.Unchanged, c) }
 
 func showDiff(w io.Writer, d api.Diff) {
 	fmt.Fprintf(w, "%s would write %d of %s\n", d.Engine, len(d.Differences), scoping.Many(d.Objects, "object", "objects"))
@@ -108,4 +108,21 @@ func showFound(w io.Writer, x api.Wave) {
 // showPredicted lists what a plan's shadow run found.
 func showPredicted(w io.Writer, ds []wave.Difference) {
 	byOperation(w, "  ", ds, func(d wave.Difference) string { return d.Op }, func(d wave.Difference) { fmt.Fprintf(w, "  %s %s %s\n", d.Op, d.Name, d.Detail) })
+}
+
+// showTakeOver tells what becomes of what the tenant has when a wave's target takes it over: values that differ, attribute by attribute, and references that stay.
+func showTakeOver(w io.Writer, x api.PlannedWave) {
+	if x.TakeOver == nil {
+		return
+	}
+	for _, s := range x.TakeOver.Values {
+		e := s.Examples[0]
+		fmt.Fprintf(w, "  %s would change on %s, such as %s: %s → %s\n", s.Attribute, scoping.Many(s.Objects, "object", "objects"), e.Object, values(e.Tenant), values(e.Wanted))
+	}
+	if k := x.TakeOver.Kept; k.References > 0 {
+		fmt.Fprintf(w, "  kept: %s that others wrote in the tenant, of %s:\n", scoping.Many(k.References, "reference", "references"), scoping.Many(k.Objects, "object", "objects"))
+		for _, e := range k.Examples {
+			fmt.Fprintf(w, "    %s\n", e)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/tandem-sync/tandem/cmd/tandem/page"
 	"github.com/tandem-sync/tandem/orchestrator/api"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
+	"github.com/tandem-sync/tandem/scoping"
 )
 
 // assessmentPage shows an assessment.
@@ -124,8 +125,37 @@ func plannedSection(n int, w api.PlannedWave) page.Section {
 	}
 	s.Mark = page.MarkOf(worst)
 	s.Findings = waveFindings(w.Findings)
-	s.Tables = append(differences(w.Examples, w.From), crossings(w)...)
+	s.Tables = append(append(takesOver(w), differences(w.Examples, w.From)...), crossings(w)...)
 	return s
+}
+
+// takesOver tells what becomes of the values and references that the tenant has.
+func takesOver(w api.PlannedWave) (out []page.Table) {
+	if w.TakeOver == nil {
+		return nil
+	}
+	if len(w.TakeOver.Values) > 0 {
+		t := page.Table{Caption: "Values that would change at the cutover", Columns: page.Columns("Attribute", "#Objects", "Such as", "In the tenant", "Wanted")}
+		for _, s := range w.TakeOver.Values {
+			for i, e := range s.Examples {
+				name, n := page.Text(""), page.Text("")
+				if i == 0 {
+					name, n = page.Text(s.Attribute), page.Count(s.Objects)
+				}
+				t.Rows = append(t.Rows, []page.Cell{name, n, page.Text(e.Object), page.Text(values(e.Tenant)), page.Text(values(e.Wanted))})
+			}
+		}
+		out = append(out, t)
+	}
+	if k := w.TakeOver.Kept; k.References > 0 {
+		t := page.Table{Caption: fmt.Sprintf("%s that others wrote in the tenant stay, of %s", scoping.Many(k.References, "reference", "references"), scoping.Many(k.Objects, "object", "objects")),
+			Columns: page.Columns("Such as")}
+		for _, e := range k.Examples {
+			t.Rows = append(t.Rows, []page.Cell{page.Text(e)})
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 func predictedFact(w api.PlannedWave) page.Fact {

@@ -107,6 +107,7 @@ func showPlan(w io.Writer, p api.Plan) {
 		} else {
 			fmt.Fprintf(w, "  predicted: %s\n", counts(*x.Predicted))
 		}
+		showTakeOver(w, x)
 		showPredicted(w, x.Examples)
 		for _, f := range x.Findings {
 			showFinding(w, f)

@@ -10,7 +10,6 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
-	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -25,7 +24,7 @@ type DiffRequest struct {
 type Diff struct {
 	Engine      string       `json:"engine"`
 	Objects     int          `json:"objects"`
-	Counts      wave.Counts  `json:"counts"`
+	Counts      Counts       `json:"counts"`
 	Differences []Difference `json:"differences"`
 	PutBack     []Difference `json:"putBack,omitempty"` // of a rollback: values that only the wave's target wrote; wanted are those from before
 	Waiting     []string     `json:"waiting,omitempty"` // of a rollback: objects with a request without an answer; its values are put back as well
@@ -83,7 +82,7 @@ func diff(ctx context.Context, c *call, q DiffRequest) (any, Outcome, error) {
 
 func (c *call) diff(ctx context.Context, o plan.DiffOptions) (Diff, error) {
 	name, n, js, err := c.h.o.Host().Diff(ctx, o)
-	return Diff{Engine: name, Objects: n, Counts: plan.Count(js), Differences: c.differencesOf(js)}, err
+	return Diff{Engine: name, Objects: n, Counts: Counts(plan.Count(js)), Differences: c.differencesOf(js)}, err
 }
 
 // mostEnds is how many members that come or go a difference names; it has the ids of all.

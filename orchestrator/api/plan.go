@@ -62,9 +62,10 @@ type PlannedWave struct {
 	Scopes    []Scope              `json:"scopes"`
 	Objects   map[scoping.Kind]int `json:"objects"`
 	Basis     string               `json:"basis"`
-	Predicted *wave.Counts         `json:"predicted"`
+	Predicted *Counts              `json:"predicted"`
 	Examples  []wave.Difference    `json:"examples"`
 	Findings  []wave.Finding       `json:"findings"`
+	TakeOver  *plan.TakeOver       `json:"takeOver"` // what becomes of values and references that the tenant has; null: nothing, or no shadow run exists
 	Crossing  *assess.Crossing     `json:"crossing"` // references whose two ends have different engines afterwards; null: not counted
 }
 
@@ -76,7 +77,7 @@ func planOf(p *plan.Plan) Plan {
 	out.Provisioning = orEmpty(p.Bringing)
 	for _, w := range p.Waves {
 		v := PlannedWave{ID: w.ID, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects, Basis: w.Basis,
-			Predicted: w.Predicted, Examples: w.Examples, Findings: w.Findings, Crossing: w.Crossing}
+			Predicted: countsOf(w.Predicted), Examples: w.Examples, Findings: w.Findings, TakeOver: w.TakeOver, Crossing: w.Crossing}
 		if v.Examples == nil {
 			v.Examples = []wave.Difference{}
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tandem-sync/tandem/orchestrator/plan"
 	"github.com/tandem-sync/tandem/orchestrator/run"
-	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 )
@@ -25,7 +24,7 @@ type Sync struct {
 	run.Report
 	At          string       `json:"at"`
 	LeftOut     []LeftSet    `json:"leftOut,omitempty"`     // what the engine leaves out by its rules
-	Would       *wave.Counts `json:"wouldWrite,omitempty"`  // counts of the next field
+	Would       *Counts      `json:"wouldWrite,omitempty"`  // counts of the next field
 	Differences []Difference `json:"differences,omitempty"` // what would be written, if ReadOnly has the reason why nothing is
 }
 
@@ -35,7 +34,7 @@ func syncOf(r run.Report) Sync { return Sync{Report: r, At: stamp(r.At)} }
 func (c *call) ran(r run.Report) Sync {
 	s := syncOf(r)
 	if r.ReadOnly != "" {
-		s.Would, s.Differences = ptr(plan.Count(r.Judgements)), c.differencesOf(r.Judgements)
+		s.Would, s.Differences = ptr(Counts(plan.Count(r.Judgements))), c.differencesOf(r.Judgements)
 	}
 	return s
 }

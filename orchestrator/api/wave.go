@@ -30,7 +30,7 @@ type Wave struct {
 	Revision     uint64               `json:"revision"`
 	FreezeMillis int64                `json:"freezeMillis"`
 	Phases       []Phase              `json:"phases"`
-	Differences  wave.Counts          `json:"differences"`
+	Differences  Counts               `json:"differences"`
 	Examples     []wave.Difference    `json:"examples,omitempty"`
 	Fingerprint  string               `json:"fingerprint"`        // of the differences: an approval has to name it
 	Updates      int                  `json:"ordinaryUpdates"`    // objects among them that have ordinary updates only
@@ -73,7 +73,7 @@ func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02
 
 func waveOf(w wave.Wave) Wave {
 	out := Wave{ID: w.ID, Phase: w.Phase, State: w.State, From: w.From, To: w.To, Features: w.Features, Scopes: scopesOf(w.HandOvers), Objects: w.Objects,
-		Revision: w.Revision, FreezeMillis: w.FreezeMillis, Phases: []Phase{}, Differences: w.Differences, Examples: w.Examples, SoakMillis: w.SoakMillis,
+		Revision: w.Revision, FreezeMillis: w.FreezeMillis, Phases: []Phase{}, Differences: Counts(w.Differences), Examples: w.Examples, SoakMillis: w.SoakMillis,
 		SoakWanted: w.Options.Soak.Milliseconds(), HoldBefore: w.Options.HoldBefore, By: w.By, Fingerprint: w.Fingerprint, Updates: w.Found.Updates, Error: w.Error, Rollback: w.Report}
 	for _, r := range w.History {
 		p := Phase{Name: r.Name, StartedAt: stamp(r.StartedAt), Result: r.Result}
@@ -202,7 +202,7 @@ func (c *call) dryRollback(ctx context.Context, id string) (any, Outcome, error)
 	p, err := c.h.o.Host().PreviewRollback(ctx, w)
 	counts := plan.Count(p.Writes)
 	counts.Unchanged = max(0, p.Objects-counts.Differ())
-	return Diff{Engine: p.Engine, Objects: p.Objects, Counts: counts, Differences: c.differencesOf(p.Writes), PutBack: putBackOf(p.Back), Waiting: p.Waiting}, Outcome{}, err
+	return Diff{Engine: p.Engine, Objects: p.Objects, Counts: Counts(counts), Differences: c.differencesOf(p.Writes), PutBack: putBackOf(p.Back), Waiting: p.Waiting}, Outcome{}, err
 }
 
 // putBackOf merges the values of one object. They come ordered by object.

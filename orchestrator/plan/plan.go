@@ -83,6 +83,7 @@ type PlannedWave struct {
 	Printed   []string             `json:"printed,omitempty"` // marks of the predicted ordinary updates, which auto-approve may answer
 	Examples  []wave.Difference    `json:"examples,omitempty"`
 	Findings  []wave.Finding       `json:"findings"`
+	TakeOver  *TakeOver            `json:"takeOver,omitempty"` // what becomes of what the tenant has; nil: nothing, or no shadow run exists
 	Crossing  *assess.Crossing     `json:"crossing,omitempty"` // references whose two ends have different engines afterwards; nil: not counted
 	Members   string               `json:"members"`            // fingerprint of the identities in the scopes
 }
@@ -221,7 +222,7 @@ func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOpt
 	if o.NoShadow || slices.ContainsFunc(findings, keepsFromRunning) {
 		return out, nil
 	}
-	ev, err := r.shadow(ctx, w, true, o.managed)
+	ev, js, err := r.shadow(ctx, w, true, o.managed)
 	if err != nil {
 		return out, fmt.Errorf("shadow run of %s: %w", w.To, err)
 	}
@@ -230,7 +231,7 @@ func (r *Planner) planWave(ctx context.Context, hs []scoping.HandOver, o PlanOpt
 		return out, nil
 	}
 	out.Basis, out.Predicted, out.Examples = "shadow-run", &ev.Counts, ev.Differences
-	out.Printed = wave.OrdinaryMarks(ev.Differences)
+	out.Printed, out.TakeOver = wave.OrdinaryMarks(ev.Differences), r.takeOver(js)
 	return out, nil
 }
 

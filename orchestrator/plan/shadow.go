@@ -16,46 +16,48 @@ import (
 
 // Shadow lets the target of a wave propose every object of its scopes, and counts what would happen. With silent nothing is recorded (plan).
 func (r *Planner) Shadow(ctx context.Context, w wave.Wave, silent bool) (wave.Evidence, error) {
-	return r.shadow(ctx, w, silent, nil)
+	ev, _, err := r.shadow(ctx, w, silent, nil)
+	return ev, err
 }
 
-// shadow is Shadow with other managed attributes than those in force; nil: these.
-func (r *Planner) shadow(ctx context.Context, w wave.Wave, silent bool, managed *gate.Managed) (wave.Evidence, error) {
+// shadow is Shadow with other managed attributes than those in force; nil: these. It also returns what was judged.
+func (r *Planner) shadow(ctx context.Context, w wave.Wave, silent bool, managed *gate.Managed) (wave.Evidence, []gate.Judgement, error) {
 	ev := wave.Evidence{OK: true}
 	if w.To == scoping.None {
 		ev.Counts.Unchanged = len(r.o.View.In(w.Scopes()))
-		return ev, nil
+		return ev, nil, nil
 	}
 	behind := map[ledger.Key]bool{}
 	r.behind(w, behind)
 	h, err := r.o.Run.Run(ctx, run.Request{Engine: w.To, Profile: engine.ProfileFull, Scopes: w.Scopes(), Ceiling: engine.ModeShadow, Wave: w.ID, Silent: silent, Managed: managed, Phase: "shadow"})
 	if err != nil {
-		return ev, err
+		return ev, nil, err
 	}
 	if !h.Complete {
 		var why []string
 		for _, p := range h.Problems {
 			why = append(why, p.Message)
 		}
-		return wave.Evidence{Why: strings.Join(why, "; ")}, nil
+		return wave.Evidence{Why: strings.Join(why, "; ")}, nil, nil
 	}
 	ev.From = h.From
 	unheard, err := r.silentAbout(ctx, w.Scopes(), h)
 	if err != nil {
-		return ev, err
+		return ev, nil, err
 	}
 	r.behind(w, behind)
 	if !silent {
 		if err := r.recordSilence(ctx, w, h.Run, unheard); err != nil {
-			return ev, err
+			return ev, nil, err
 		}
 	}
 	var deleted []ledger.Key
 	if w.From == scoping.None {
 		deleted = slices.DeleteFunc(r.o.View.DeletedIn(w.Scopes()), h.Spoke)
 	}
-	ev.Counts, ev.Differences = r.tally(r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All())), behind, unheard, deleted)
-	return ev, nil
+	js := r.chosenOnly(w.Scopes(), slices.Collect(h.Summary.All()))
+	ev.Counts, ev.Differences = r.tally(js, behind, unheard, deleted)
+	return ev, js, nil
 }
 
 // Judge lets the target of a wave propose given objects of its scopes, and counts what would happen. It does not wait for another run of the target:

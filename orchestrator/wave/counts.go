@@ -7,16 +7,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Counts are numbers of objects by what would happen to them, each counted once, and of references beside them.
+// Counts are numbers of objects by what would happen to them, each counted once, and of references beside them. What plan files of earlier versions do not have is left out
+// where it is zero: they are sealed as they were written.
 type Counts struct {
 	Create    int   `json:"create"`
-	Restore   int   `json:"restore"` // from the tenant's deleted items
+	Restore   int   `json:"restore,omitzero"` // from the tenant's deleted items
 	Update    int   `json:"update"`
 	Delete    int   `json:"delete"`
 	Orphan    int   `json:"orphan"` // linked, and the target's rules leave it out
 	Unclaimed int   `json:"unclaimed"`
 	Unchanged int   `json:"unchanged"`
-	Links     Links `json:"links"`
+	Links     Links `json:"links,omitzero"`
 }
 
 // Links counts references by what would become of them. A manager in the place of another is set.

@@ -1,6 +1,7 @@
 package wave_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -257,5 +258,28 @@ func TestDecisionsFitThePhase(t *testing.T) {
 	w := at(wave.Soak, func(w *wave.Wave) { w.SoakMillis = 15 * time.Minute.Milliseconds() })
 	if left := w.SoakLeft(); left != 45*time.Minute {
 		t.Errorf("%s of the soak are left", left)
+	}
+}
+
+// Plan files are sealed with their counts: those of versions that did not count restores and references stay as they were written.
+func TestCountsOfEarlierPlansStayAsTheyWereWritten(t *testing.T) {
+	old := `{"create":1,"update":2,"delete":0,"orphan":0,"unclaimed":0,"unchanged":3}`
+	var c wave.Counts
+	if err := json.Unmarshal([]byte(old), &c); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := json.Marshal(c); err != nil || string(b) != old {
+		t.Errorf("written again: %s, %v", b, err)
+	}
+}
+
+// What people approve is bound to ids: another name of a member is the same difference, another member is another one.
+func TestAnApprovalIsBoundToIDsAndNotToNames(t *testing.T) {
+	d := valued("ann", "x")
+	d.Detail, d.Binding = "members: 1 fewer (CN=Bob)", "members-: c-bob"
+	renamed, other := d, d
+	renamed.Detail, other.Binding = "members: 1 fewer (CN=Robert)", "members-: c-cleo"
+	if d.Mark() != renamed.Mark() || d.Mark() == other.Mark() {
+		t.Errorf("marks: %s %s %s", d.Mark(), renamed.Mark(), other.Mark())
 	}
 }
