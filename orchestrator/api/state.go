@@ -94,7 +94,7 @@ func RebuildIndex(dir, command string) (dropped []string, err error) {
 	return dropped, errors.Join(err, s.Close())
 }
 
-// Backup is what a backup holds. File is where whoever asked for it put it; Missing says what of the engines it lacks.
+// Backup describes a backup. File is where its caller put it; Missing is what it lacks of the engines.
 type Backup struct {
 	File    string `json:"file"`
 	Files   int    `json:"files"`
@@ -110,7 +110,7 @@ type BackupPart struct {
 // backupPart is how many bytes of the archive an item has at most.
 const backupPart = 256 << 10
 
-// stateBackup sends a backup to whoever asked, and writes no file: the service may write into its own folder only, and knows nothing of the folders of its callers.
+// stateBackup sends a backup to its caller and writes no file: the service may write into its own folder only, and knows nothing of the folders of its callers.
 // A backup holds the keys of the state, so it is for the owner of the state alone.
 func stateBackup(ctx context.Context, c *call, _ None) (any, Outcome, error) {
 	if !c.who.owns {
