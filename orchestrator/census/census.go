@@ -51,8 +51,9 @@ type mark struct {
 	RootDN     string       `json:"rootDN"`
 	Sum        *sum         `json:"sum,omitempty"` // what a glance needs about all objects at once; nil: stored by a version that did not keep it
 	Reading    uint64       `json:"reading,omitempty"`
-	Whole      uint64       `json:"whole,omitempty"` // the last reading from the start: see Census.Whole
-	Links      []string     `json:"links,omitempty"` // the link attributes (Census.Links) that the directory was read with
+	Whole      uint64       `json:"whole,omitempty"`   // see Census.Whole
+	Watched    string       `json:"watched,omitempty"` // the attributes of engines with which changes were read
+	Links      []string     `json:"links,omitempty"`   // the link attributes (Census.Links) that the directory was read with
 }
 
 // Census holds the trees of all directories. It is safe for concurrent use.
@@ -245,7 +246,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		c.mu.Lock()
 		m := c.marks[name]
 		asks, links := append(c.attributes(), c.choosing[name].asks()...), slices.Clone(c.links)
-		changes := c.watched.with(asks)
+		changes, watched := c.watched.with(asks), strings.Join(c.watched.with(nil), " ")
 		c.mu.Unlock()
 		usn, err := r.HighestUSN(ctx)
 		if err != nil {
@@ -273,7 +274,7 @@ func (c *Census) refresh(ctx context.Context, name string) (events []Event, err 
 		if err != nil {
 			return err
 		}
-		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full), Links: links, Whole: old.Whole}
+		m = mark{Cookie: next, Invocation: ctl.InvocationID, USN: usn, Root: ctl.Root, RootDN: ctl.RootDN, Seen: newest(ctx, r, old, usn, entries, full), Links: links, Whole: old.Whole, Watched: watched}
 		c.at(name, ctl.URL)
 		was := c.selectionHistory(name)
 		if events, err = c.take(ctx, r, name, m, entries, full); err != nil {
@@ -318,7 +319,7 @@ func (c *Census) take(ctx context.Context, r Reader, name string, m mark, entrie
 		t.changed.NoteAll()
 	}
 	t.Root, t.RootDN, t.chains, t.watched, t.links = m.Root, m.RootDN, nil, c.watched.union, m.Links
-	if m.Reading = c.reads(t); full {
+	if m.Reading = c.reads(t); full || m.Watched != c.marks[name].Watched {
 		m.Whole = m.Reading
 	}
 	c.marks[name], c.compare = m, c.compare || full
@@ -444,8 +445,9 @@ func (c *Census) Tree(name string, f func(*Tree)) {
 // Names returns the configured directories in order.
 func (c *Census) Names() []string { return c.names }
 
-// Whole returns the number of the last reading of a directory from the start. It does not show which values changed before it, so that whatever was
-// agreed by an earlier reading has to be looked at again.
+// Whole returns the number of the last reading of a directory that does not show which values changed before it: from the start, or with other
+// attributes of engines than the one before [a process ended before it stored them, and the next one read changes without them]. What was agreed by an
+// earlier reading has to be looked at again.
 func (c *Census) Whole(name string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

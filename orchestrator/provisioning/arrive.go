@@ -90,8 +90,11 @@ func (c Case) person() (Verdict, bool) {
 	if !c.Without.LooksForPersons() {
 		return Verdict{}, false
 	}
+	isDeleted := func(p Person) bool { return p.Deleted }
+	living := slices.DeleteFunc(slices.Clone(c.ByPerson), isDeleted) // first: what a person says about one that is deleted comes to nothing beside one that lives
+	found := append(living, slices.DeleteFunc(slices.Clone(c.ByPerson), func(p Person) bool { return !p.Deleted })...)
 	for _, by := range c.Assignment.MatchOr() {
-		for _, p := range c.ByPerson {
+		for _, p := range found {
 			if p.By != by {
 				continue
 			}

@@ -37,7 +37,7 @@ type Census interface {
 	Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error)
 	// Linked returns the living objects of a directory that show a link.
 	Linked(name, link string) []scoping.GUID
-	// Whole returns the number of the last reading of a directory from the start, which does not show which values changed before it.
+	// Whole returns the number of the last reading of a directory that does not show which values changed before it, as one from the start.
 	Whole(name string) uint64
 }
 

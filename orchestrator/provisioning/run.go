@@ -449,13 +449,9 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 			continue
 		case !x.v.Settles:
 			r.rest[x.s.id] = true
-		case !r.shadow:
-			if err := r.settle(ctx, f, x); err != nil {
-				return false, err
-			}
 		}
 		if r.rest[x.s.id] || x.v.Settles {
-			if err := r.leave(ctx, f, x.s, *j); err != nil {
+			if err := r.o.Gate.Record(ctx, append(r.settle(f, x), r.leave(f, x.s, *j)...)...); err != nil { // at once: an agreement without its finding would never be looked at again
 				return false, err
 			}
 		}
@@ -463,9 +459,9 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 	return r.send(ctx, f, at, out)
 }
 
-// leave keeps the last answer about a source that settled nothing, for people, or that it is settled: of what is settled the first finding, if there is one. What was said before is not said
+// leave returns the records that keep the last answer about a source that settled nothing, for people, or that it is settled: of what is settled the first finding, if there is one. What was said before is not said
 // again.
-func (r *run) leave(ctx context.Context, f scoping.Feature, s *subject, j Judgement) error {
+func (r *run) leave(f scoping.Feature, s *subject, j Judgement) []ledger.Record {
 	if r.shadow {
 		return nil
 	}
@@ -486,7 +482,7 @@ func (r *run) leave(ctx context.Context, f scoping.Feature, s *subject, j Judgem
 	if waits := gate.Code(j.Code) == CodeNoPurge || gate.Code(j.Code) == CodePurging; waits && said { // since when it waits counts from now
 		rs = []ledger.Record{{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Kind: kindOf(f), Name: j.Name, Feature: f, Outcome: engine.Released, Code: string(gate.CodeNotOwner), Closed: true}, answer}
 	}
-	return r.o.Gate.Record(ctx, rs...)
+	return rs
 }
 
 // forget ends what is remembered of sources that no assignment is about any more.
@@ -539,8 +535,11 @@ func (r *run) mapAll(ctx context.Context, request engine.MapRequest, subjects []
 	return err
 }
 
-// settle keeps that nothing is owed.
-func (r *run) settle(ctx context.Context, f scoping.Feature, x decided) error {
+// settle returns the records that keep that nothing is owed; of other verdicts, and in shadow, there are none.
+func (r *run) settle(f scoping.Feature, x decided) []ledger.Record {
+	if !x.v.Settles || r.shadow {
+		return nil
+	}
 	if x.s.row == nil {
 		r.answers.put(x.s.id, x.s.source, x.s.rules, x.v)
 		return nil
@@ -562,6 +561,6 @@ func (r *run) settle(ctx context.Context, f scoping.Feature, x decided) error {
 	}
 	o := x.s.row.Object
 	outcome := engine.Unchanged
-	return r.o.Gate.Record(ctx, ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &o, Kind: x.c.Kind, Name: x.s.row.Name, Feature: f, Outcome: outcome, Code: string(x.v.Code),
-		Closed: true, Claim: claim, Epoch: r.o.Gate.Authority().Epoch})
+	return []ledger.Record{{Type: ledger.DecisionType, Engine: r.engine, Object: &o, Kind: x.c.Kind, Name: x.s.row.Name, Feature: f, Outcome: outcome, Code: string(x.v.Code),
+		Closed: true, Claim: claim, Epoch: r.o.Gate.Authority().Epoch}}
 }

@@ -423,3 +423,15 @@ func TestAnAnswerEndsNoFinding(t *testing.T) {
 		t.Errorf("told %q", w.told(1))
 	}
 }
+
+// What is asked about an account that is deleted would come to nothing beside one of the same person that lives elsewhere: people are told of that one.
+func TestAPersonWhoLivesElsewhereIsToldOfBeforeADeletedOne(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.native(50, map[string][]string{"employeeID": {"1"}}).deleted = true
+	w.native(51, map[string][]string{"employeeID": {"1"}}).parent = away
+	w.look()
+	w.hire(1)
+	if r := w.rest(); len(r.Held) != 0 || w.told(1) != provisioning.CodeJoinOutside {
+		t.Errorf("%+v, told %q", r, w.told(1))
+	}
+}

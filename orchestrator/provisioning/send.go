@@ -82,7 +82,7 @@ func (r *run) after(ctx context.Context, f scoping.Feature, all []*sending) (sen
 		}
 		sent, r.rest[x.s.id] = sent || done, !done
 		if !done {
-			if err := r.leave(ctx, f, x.s, *x.j); err != nil {
+			if err := r.o.Gate.Record(ctx, r.leave(f, x.s, *x.j)...); err != nil {
 				return sent, err
 			}
 		}
