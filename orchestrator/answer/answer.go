@@ -56,7 +56,7 @@ type Explained struct {
 	DN       string
 	Anchor   string
 	Kind     scoping.Kind
-	Gone     bool
+	Deleted  bool
 	Features []scoping.Explanation
 	Waits    []string // what waits for a person's answer about it
 	// Attributes of the features, by the tenant's names, sorted.
@@ -97,7 +97,7 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	if !sight.Known {
 		return Explained{}, problem.About(ref, "%w: the directory shows no object %s", problem.ErrNotFound, ref)
 	}
-	e := Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone}
+	e := Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Deleted: sight.Deleted}
 	if scoping.Base(sight.Kind) == "" {
 		return e, problem.Refuse("%s is a container or something else that is not synchronized", sight.Name)
 	}
@@ -185,7 +185,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 		return a.brought(ctx, ref, err)
 	}
 	sight := a.o.Census.Sight(id)
-	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Gone: sight.Gone, Features: []scoping.Explanation{}}
+	out.Explained = Explained{Object: id, DN: sight.Name, Anchor: sight.Anchor, Kind: sight.Kind, Deleted: sight.Deleted, Features: []scoping.Explanation{}}
 	auth, debts := a.o.Gate.Authority(), a.o.Gate.DebtsOf(id)
 	if p := auth.Partition; p != nil && scoping.Base(sight.Kind) != "" {
 		out.Features = p.Explain(sight.Place(id.Directory), sight.Kind)
@@ -283,7 +283,7 @@ func (a *Desk) whyMissing(id scoping.ObjectID) string {
 	switch {
 	case !sight.Known:
 		return "the host does not see it in the directory"
-	case sight.Gone:
+	case sight.Deleted:
 		return "it is deleted in the directory"
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(a.o.Gate.DebtsOf(id)), ledger.Key.Compare) {

@@ -31,7 +31,7 @@ type Explained struct {
 }
 
 func explainedOf(e answer.Explained) Explained {
-	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Gone, Features: e.Features, Waits: e.Waits,
+	out := Explained{Directory: e.Object.Directory, DN: e.DN, Anchor: e.Anchor, Kind: e.Kind, Object: e.Object, Gone: e.Deleted, Features: e.Features, Waits: e.Waits,
 		Extensions: e.Extensions, LeftOut: e.LeftOut, Way: e.Way}
 	if out.Features == nil {
 		out.Features = []scoping.Explanation{}

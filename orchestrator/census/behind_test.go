@@ -73,13 +73,13 @@ func TestAControllerThatIsBehindIsRefused(t *testing.T) {
 	}
 	unchanged := func(when string) {
 		t.Helper()
-		if s := w.c.Sight(annID); s.Known && !s.Gone {
+		if s := w.c.Sight(annID); s.Known && !s.Deleted {
 			t.Errorf("%s: a deleted object lives again: %+v", when, s)
 		}
 		if s := w.c.Sight(bobID); s.Name != bob {
 			t.Errorf("%s: a renamed object is %s, want %s", when, s.Name, bob)
 		}
-		if s := w.c.Sight(cleoID); !s.Known || s.Gone {
+		if s := w.c.Sight(cleoID); !s.Known || s.Deleted {
 			t.Errorf("%s: a new object is gone: %+v", when, s)
 		}
 		if p, _, _ := w.c.AsOf("contoso"); p != point {
@@ -110,10 +110,10 @@ func TestAControllerThatIsBehindIsRefused(t *testing.T) {
 	if s := w.c.Sight(bobID); s.Name != bob {
 		t.Errorf("a renamed object is %s, want %s", s.Name, bob)
 	}
-	if s := w.c.Sight(cleoID); !s.Known || s.Gone {
+	if s := w.c.Sight(cleoID); !s.Known || s.Deleted {
 		t.Errorf("a new object is gone: %+v", s)
 	}
-	if s := w.c.Sight(annID); s.Known && !s.Gone {
+	if s := w.c.Sight(annID); s.Known && !s.Deleted {
 		t.Errorf("a deleted object lives again: %+v", s)
 	}
 }
@@ -133,7 +133,7 @@ func TestAControllerThatCannotProveWhatItHasIsReadAnew(t *testing.T) {
 	if _, full, err := w.c.Refresh(t.Context()); err != nil || !full {
 		t.Fatalf("read from the start: %v, %v", full, err)
 	}
-	if s := w.c.Sight(annID); s.Known && !s.Gone {
+	if s := w.c.Sight(annID); s.Known && !s.Deleted {
 		t.Errorf("a deleted object lives: %+v", s)
 	}
 	if p, _, _ := w.c.AsOf("contoso"); p.Invocation == of.Invocation {

@@ -141,7 +141,7 @@ func (c *Census) Evidence(ctx context.Context, ids []scoping.ObjectID, reference
 
 func (c *Census) deleted(id scoping.ObjectID) bool {
 	s := c.Sight(id)
-	return s.Known && s.Gone
+	return s.Known && s.Deleted
 }
 
 // Resolve finds a DN in a directory and returns its ancestors too, which a pin needs.

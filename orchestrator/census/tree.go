@@ -419,7 +419,7 @@ func (t *Tree) above(o *Object) []scoping.GUID {
 
 // brief returns an object's Sight without name and anchor.
 func (t *Tree) brief(o *Object) gate.Sight {
-	return gate.Sight{Known: true, Gone: o.Deleted, Kind: o.Kind, Parent: o.Parent, Chain: t.above(o), Chosen: o.Chosen, Version: o.Version, Reading: o.Reading, Links: o.shows()}
+	return gate.Sight{Known: true, Deleted: o.Deleted, Kind: o.Kind, Parent: o.Parent, Chain: t.above(o), Chosen: o.Chosen, Version: o.Version, Reading: o.Reading, Links: o.shows()}
 }
 
 // DN returns an object's name as the tree knows it, for display.

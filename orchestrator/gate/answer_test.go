@@ -188,7 +188,7 @@ func TestOneDeleteAfterAnApprovedMassDelete(t *testing.T) {
 	leaver := func(i int) engine.Proposal {
 		o := object(byte(100 + i))
 		s := w.sights[o]
-		s.Gone, w.sights[o] = true, s
+		s.Deleted, w.sights[o] = true, s
 		w.sights[o] = s
 		p := propose()
 		p.Object, p.Name, p.Want, p.Desired = o, fmt.Sprint("CN=m", i), engine.Gone, nil

@@ -51,7 +51,7 @@ func TestNothingComesBackBesideItsOwnerOrTwice(t *testing.T) {
 		{"writing is stopped", func(c *gate.Case) { c.Standing.Stopped = "stopped" }, nil, engine.Deferred, gate.CodeStopped},
 		{"a wave has frozen it", func(c *gate.Case) { c.Standing.Frozen = true }, nil, engine.Deferred, gate.CodeFrozen},
 		{"it is only to be judged", func(c *gate.Case) { c.Standing.Ceiling = engine.ModeShadow }, nil, engine.Shadowed, "restore"},
-		{"the directory has deleted it", func(c *gate.Case) { c.Sight.Gone = true }, nil, engine.Deferred, gate.CodeGone},
+		{"the directory has deleted it", func(c *gate.Case) { c.Sight.Deleted = true }, nil, engine.Deferred, gate.CodeGone},
 	})
 	c := newcomer()
 	c.Returns, c.Bin = "c-old", []cloud.Object{{ID: "c-old", Kind: scoping.User, Deleted: true, Values: values()}}

@@ -43,7 +43,7 @@ type Standing struct {
 // Sight is what the census knows of the object.
 type Sight struct {
 	Known     bool
-	Gone      bool
+	Deleted   bool
 	Kind      scoping.Kind
 	Parent    scoping.GUID
 	Chain     []scoping.GUID // its ancestors, the parent first

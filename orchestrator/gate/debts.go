@@ -215,7 +215,7 @@ func (g *Gate) rulesWith(f scoping.Feature, engines uint64) uint64 {
 func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger.Row, sight Sight) standing.Facts {
 	led := g.o.Ledger
 	place := sight.Place(k.Object.Directory)
-	f := standing.Facts{Kind: kind, Feature: k.Feature, Now: g.o.Clock.Now().UnixMilli(), Known: sight.Known, Gone: sight.Gone, Changed: sight.Reading, Row: row, End: g.end,
+	f := standing.Facts{Kind: kind, Feature: k.Feature, Now: g.o.Clock.Now().UnixMilli(), Known: sight.Known, Deleted: sight.Deleted, Changed: sight.Reading, Row: row, End: g.end,
 		Owner: g.auth.Owner(place, kind, k.Feature).Engine, Rejected: led.CreateRejected(k.Object)}
 	if f.Owner == "" {
 		f.Owner = scoping.None
@@ -236,7 +236,7 @@ func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger
 	switch {
 	case row == nil:
 		f.Expected = g.o.Census.Expected(k.Object)
-	case sight.Gone:
+	case sight.Deleted:
 		f.Last = OwnerOfGone(led, g.auth, row, sight)
 	}
 	if k.Feature == scoping.PasswordHash {

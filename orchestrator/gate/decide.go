@@ -50,10 +50,10 @@ func mastered(c Case, p engine.Proposal) (Verdict, bool) {
 		v.Nothing = true
 		return v, true
 	}
-	if c.Shows != "" && c.Without.checksLinks() && p.Feature == scoping.Base(p.Kind) && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone && len(c.Live)+len(c.Bin) == 0 {
+	if c.Shows != "" && c.Without.checksLinks() && p.Feature == scoping.Base(p.Kind) && p.Want == engine.Present && c.Sight.Known && !c.Sight.Deleted && len(c.Live)+len(c.Bin) == 0 {
 		return answer(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("it shows the link %s, by which it was made of an object of the tenant that the ledger does not know it by: let it be joined by the assignment that brings that object, or take the value away if it is the directory's own", c.Shows)), true
 	}
-	if c.Row == nil && c.Brought != "" && p.Want == engine.Present && c.Sight.Known && !c.Sight.Gone {
+	if c.Row == nil && c.Brought != "" && p.Want == engine.Present && c.Sight.Known && !c.Sight.Deleted {
 		return answer(engine.Held, CodeCloudMasteredQ, fmt.Sprintf("assignment %q brings objects of the tenant to where it lies, and nothing tells that it was made of one: move it elsewhere if it is the directory's own", c.Brought)), true
 	}
 	return Verdict{}, false
@@ -105,7 +105,7 @@ func misplaced(c Case, p engine.Proposal) (Verdict, bool) {
 		v := rejectNonOwner(engine.Deferred, CodeNotSeen, "the host does not see this object in the directory")
 		v.NeedSight, v.Nothing = true, true
 		return v, true
-	case s.Gone:
+	case s.Deleted:
 		v := answer(engine.Deferred, CodeGone, "the host sees that this object is deleted")
 		v.NeedSight = true
 		return v, true

@@ -68,7 +68,7 @@ func TestStaleEpochsAreRefused(t *testing.T) {
 func TestPlacesThatEngineAndCensusDisagreeAboutAreLookedAtAgain(t *testing.T) {
 	table := []variant{
 		{"not seen", func(c *gate.Case) { c.Sight = gate.Sight{} }, rename, engine.Deferred, "not-seen"},
-		{"seen dead", func(c *gate.Case) { c.Sight.Gone = true }, rename, engine.Deferred, "gone"},
+		{"seen dead", func(c *gate.Case) { c.Sight.Deleted = true }, rename, engine.Deferred, "gone"},
 		{"another parent", nil, func(p *engine.Proposal) { p.Parent = other }, engine.Deferred, "place"},
 		{"outside for the engine, inside for the census", nil, func(p *engine.Proposal) { p.Want = engine.OutOfScope }, engine.Deferred, "place"},
 		{"a tombstone for the engine, alive for the census", nil, func(p *engine.Proposal) { p.Want = engine.Gone }, engine.Deferred, "not-gone"},
@@ -113,7 +113,7 @@ func TestWritesWaitWhileAdmissionIsClosed(t *testing.T) {
 	quiet := func(at int64) func(*gate.Case) {
 		return func(c *gate.Case) { c.Row.Quiet = map[scoping.Feature]int64{scoping.Users: at} }
 	}
-	dead := func(f func(*gate.Case)) func(*gate.Case) { return func(c *gate.Case) { c.Sight.Gone = true; f(c) } }
+	dead := func(f func(*gate.Case)) func(*gate.Case) { return func(c *gate.Case) { c.Sight.Deleted = true; f(c) } }
 	gone := func(p *engine.Proposal) { p.Want = engine.Gone }
 	decideAll(t, linked, []variant{
 		{"frozen", frozen, rename, engine.Deferred, "frozen"},
@@ -167,7 +167,7 @@ func TestReferencesWaitForTheBaseFeature(t *testing.T) {
 		{"deleted account", func(c *gate.Case) { c.Cloud.Deleted = true }, refs, engine.Partial, "waits-for-base"},
 		{"the other end is not there yet", nil, refs, engine.Partial, "reference-missing"},
 		{"synced by Microsoft's engines", func(c *gate.Case) { c.Cloud.Synced = true }, refs, engine.Failed, "synced"},
-		{"a tombstone is the base feature's matter", func(c *gate.Case) { c.Sight.Gone = true }, func(p *engine.Proposal) { refs(p); p.Want = engine.Gone }, engine.Unchanged, "not-linked"},
+		{"a tombstone is the base feature's matter", func(c *gate.Case) { c.Sight.Deleted = true }, func(p *engine.Proposal) { refs(p); p.Want = engine.Gone }, engine.Unchanged, "not-linked"},
 	})
 }
 
@@ -194,7 +194,7 @@ func TestDecidingIsPureAndOnlyTheOwnerEverWrites(t *testing.T) {
 			t.Fatalf("written while admission is closed: %+v", v)
 		case s.Granted.Compare(s.Epoch) < 0 && !s.Farewell:
 			t.Fatalf("a stale proposal is written: %+v", v)
-		case c.Sight.Gone || !c.Sight.Known || p.Parent != c.Sight.Parent:
+		case c.Sight.Deleted || !c.Sight.Known || p.Parent != c.Sight.Parent:
 			t.Fatalf("written although the census sees it elsewhere: %+v", v)
 		}
 		for _, x := range v.Writes {
@@ -224,7 +224,7 @@ func anyCase(t *rapid.T) gate.Case {
 	if seldom("pending") {
 		c.Pending = &ledger.Open{Doubt: flag("doubt")}
 	}
-	c.Sight.Gone, c.Sight.Known = seldom("gone"), !seldom("unknown")
+	c.Sight.Deleted, c.Sight.Known = seldom("gone"), !seldom("unknown")
 	c.Cloud.Deleted, c.Cloud.Synced = seldom("deleted"), seldom("synced")
 	if seldom("tandem deleted it") {
 		c.Row.State = ledger.DeletedByTandem

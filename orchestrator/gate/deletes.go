@@ -53,7 +53,7 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 		return rejectNonOwner(engine.Released, CodeNotOwner, "the object belongs to "+s.Record)
 	case s.Owner == s.Engine && s.Granted.Compare(s.Epoch) < 0:
 		return answer(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", s.Granted, s.Epoch))
-	case c.Sight.Known && !c.Sight.Gone && c.Without.provesDeletes():
+	case c.Sight.Known && !c.Sight.Deleted && c.Without.provesDeletes():
 		v := answer(engine.Deferred, CodeNotGone, "the engine read a tombstone, the host sees the object alive")
 		v.NeedSight = true
 		return v
@@ -73,7 +73,7 @@ func decideGone(c Case, p engine.Proposal) Verdict {
 func goneUnlinked(c Case, p engine.Proposal) (Verdict, bool) {
 	s := c.Standing
 	linked := c.Row != nil && c.Row.State != ledger.DeletedByTandem
-	if linked || c.Sight.Gone || p.Feature != scoping.Base(p.Kind) {
+	if linked || c.Sight.Deleted || p.Feature != scoping.Base(p.Kind) {
 		return Verdict{}, false
 	}
 	switch {

@@ -15,7 +15,7 @@ import (
 
 func gone(p *engine.Proposal) { p.Want, p.Desired = engine.Gone, nil }
 
-func dead(c *gate.Case) { c.Sight.Gone = true }
+func dead(c *gate.Case) { c.Sight.Deleted = true }
 
 // Rule D1: whose delete it is, before any evidence is read.
 func TestTombstonesBelongToTheOwnerOfRecord(t *testing.T) {

@@ -258,7 +258,7 @@ func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 	sight := g.o.Census.Sight(d.Object)
 	place := g.placeOf(d, sight)
 	_, seen := g.delivered(d.ID)
-	c := PermitCase{Seen: seen, Forgotten: d.event() && d.Deadline.UnixMilli() <= g.o.Ledger.EventsUntil, User: sight.Known && !sight.Gone && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
+	c := PermitCase{Seen: seen, Forgotten: d.event() && d.Deadline.UnixMilli() <= g.o.Ledger.EventsUntil, User: sight.Known && !sight.Deleted && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
 		Remaining: d.Deadline.Sub(g.o.Clock.Now()), Busy: g.o.Ledger.Busy(d.Object, g.steady()), Frozen: g.isFrozen(place, d.kind(), d.Feature)}
 	if d.Provisioned != nil {
 		g.provisions(&c, d)

@@ -126,7 +126,7 @@ func TestWhatCameBetweenOfferAndReadinessRefuses(t *testing.T) {
 		"a freeze": {func(w *world) {
 			w.g.Freeze([]scoping.Scope{{Directory: "contoso", Under: root, Features: []scoping.Feature{scoping.Users, scoping.PasswordWriteback}}}, time.Minute)
 		}, gate.DeniedBusy},
-		"a death":  {func(w *world) { s := w.sights[ann]; s.Gone = true; w.sights[ann] = s }, gate.DeniedGone},
+		"a death":  {func(w *world) { s := w.sights[ann]; s.Deleted = true; w.sights[ann] = s }, gate.DeniedGone},
 		"its time": {func(w *world) { w.time = w.time.Add(20 * time.Second) }, gate.DeniedTime},
 		"tenure":   {func(w *world) { w.tenure = time.Second }, gate.DeniedStop},
 	} {

@@ -258,7 +258,7 @@ func (g *Gate) mayRepeat(o ledger.Open) bool {
 	own := g.auth.Owner(place, r.Kind, r.Feature)
 	leaver := r.Intent.Claim.Owner == scoping.None // last values are not meant for an object that came back
 	same := own.Engine == r.Engine && r.Epoch.Compare(own.Epoch) >= 0 && !leaver
-	alive := sight.Known && !sight.Gone
+	alive := sight.Known && !sight.Deleted
 	if r.Intent.Write.Op == cloud.Delete {
 		alive = !alive
 	}

@@ -287,7 +287,7 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 // PlaceOf returns the place of an object, or, if it is deleted, its place when it was last written.
 func PlaceOf(o scoping.ObjectID, s Sight, row *ledger.Row) scoping.Place {
 	p := s.Place(o.Directory)
-	if !s.Known || s.Gone {
+	if !s.Known || s.Deleted {
 		if row != nil {
 			if l := row.Features[scoping.Base(row.Kind)]; l != nil && (l.Engine != scoping.None || !s.Known) {
 				p.Ancestors, p.Chosen = l.Chain, l.Chosen // for an unowned deleted object the last known location counts
@@ -318,8 +318,8 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	}
 	g.candidates(&c, p, row)
 	c.LinkedTo = led.ByCloud
-	c.Deleted = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Gone }
-	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Gone }
+	c.Deleted = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && x.Deleted }
+	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Deleted }
 	c.HeldDelete = led.DeleteHeld
 	c.Binned = func(id string) bool { o, known := g.o.Cache.Get(id); return known && o.Deleted }
 	c.Resolve = g.resolve
@@ -423,7 +423,7 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 		return "", RefWaits
 	}
 	sight := g.o.Census.Sight(id)
-	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Gone || led.CreateRejected(id) {
+	if _, excluded := led.Excluded[id]; excluded || !sight.Known || sight.Deleted || led.CreateRejected(id) {
 		return "", RefLater // deleted objects too: if one comes back its links do, without being reported
 	}
 	switch {

@@ -56,7 +56,7 @@ func TestExtensionsWaitForTheBaseFeature(t *testing.T) {
 		{"an attribute of the base feature (F2)", nil, func(p *engine.Proposal) { extended(p); p.Desired[cloud.DisplayName] = text("x") }, engine.Refused, "foreign-attribute"},
 		{"a name that is none", nil, func(p *engine.Proposal) { extended(p); p.Desired["extension_x"] = text("x") }, engine.Refused, "foreign-attribute"},
 		{"left out by it", nil, func(p *engine.Proposal) { extended(p); p.Want = engine.Excluded }, engine.Refused, "wrong-feature"},
-		{"a tombstone", func(c *gate.Case) { c.Sight.Gone = true }, func(p *engine.Proposal) { extended(p); p.Want = engine.Gone }, engine.Unchanged, "not-linked"},
+		{"a tombstone", func(c *gate.Case) { c.Sight.Deleted = true }, func(p *engine.Proposal) { extended(p); p.Want = engine.Gone }, engine.Unchanged, "not-linked"},
 	})
 	c, p := linked(), propose()
 	extended(&p)
@@ -188,7 +188,7 @@ func TestContactsAreAKindOfTheirOwn(t *testing.T) {
 	}
 	c = linked()
 	pat(&c)
-	c.Sight.Gone = true
+	c.Sight.Deleted = true
 	p.Want = engine.Gone
 	if v := gate.Decide(c, p); v.Outcome != engine.Parked || v.Class != ledger.Irrevocable {
 		t.Errorf("a delete: %s %s", v.Outcome, v.Class)

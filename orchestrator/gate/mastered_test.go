@@ -30,7 +30,7 @@ func TestWhatLiesWhereObjectsAreBroughtIsNotMadeAgain(t *testing.T) {
 	brought := func(c *gate.Case) { c.Brought = "new hires" }
 	decideAll(t, newcomer, []variant{
 		{"a newcomer there", brought, nil, engine.Held, gate.CodeCloudMasteredQ},
-		{"who died there", func(c *gate.Case) { c.Brought, c.Sight.Gone = "new hires", true }, nil, engine.Deferred, gate.CodeGone},
+		{"who died there", func(c *gate.Case) { c.Brought, c.Sight.Deleted = "new hires", true }, nil, engine.Deferred, gate.CodeGone},
 		{"a newcomer elsewhere", nil, nil, engine.Applied, ""},
 	})
 }
@@ -40,7 +40,7 @@ func TestWhatShowsALinkOfTheTenantIsNotMadeAgain(t *testing.T) {
 	shows := func(c *gate.Case) { c.Shows = "User_1" }
 	decideAll(t, newcomer, []variant{
 		{"a newcomer with a link", shows, nil, engine.Held, gate.CodeCloudMasteredQ},
-		{"who died", func(c *gate.Case) { c.Shows, c.Sight.Gone = "User_1", true }, nil, engine.Deferred, gate.CodeGone},
+		{"who died", func(c *gate.Case) { c.Shows, c.Sight.Deleted = "User_1", true }, nil, engine.Deferred, gate.CodeGone},
 		{"without the safeguard", func(c *gate.Case) { c.Shows, c.Without = "User_1", gate.LinksChecked }, nil, engine.Applied, ""},
 	})
 	decideAll(t, linked, []variant{{"one that the ledger knows", nil, nil, engine.Unchanged, ""}})

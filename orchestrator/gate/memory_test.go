@@ -60,10 +60,10 @@ func TestWhoReturnsWhileHeIsDeletedIsAskedForAgain(t *testing.T) {
 		w.account(ann, "ann")
 		w.life = gate.Tombstone
 		sight := w.sights[ann]
-		sight.Gone = true
+		sight.Deleted = true
 		w.sights[ann] = sight
 		w.during = func(x cloud.Write) {
-			sight.Gone = !back
+			sight.Deleted = !back
 			w.sights[ann] = sight
 		}
 		s := w.begin()
@@ -166,7 +166,7 @@ func TestFreezeHoldsDeletesOfWhoDiedInItsScope(t *testing.T) {
 	w := newWorld(t)
 	w.account(ann, "ann") // in sales
 	north := guid(4)
-	w.sights[ann] = gate.Sight{Known: true, Gone: true, Kind: scoping.User, Parent: north, Chain: []scoping.GUID{north, root}, Anchor: annAnchor}
+	w.sights[ann] = gate.Sight{Known: true, Deleted: true, Kind: scoping.User, Parent: north, Chain: []scoping.GUID{north, root}, Anchor: annAnchor}
 	f := w.g.Freeze([]scoping.Scope{{Directory: "contoso", Under: north, Features: []scoping.Feature{scoping.Users}}}, time.Minute)
 	p := propose()
 	gone(&p)

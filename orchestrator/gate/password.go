@@ -197,5 +197,5 @@ func (s *Session) Concerns(p engine.Proposal) bool {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	sight := s.g.o.Census.Brief(p.Object)
-	return sight.Known && !sight.Gone && s.g.covers(s.g.auth, s.engine, ledger.Key{Object: p.Object, Feature: p.Feature}, sight.Kind, sight)
+	return sight.Known && !sight.Deleted && s.g.covers(s.g.auth, s.engine, ledger.Key{Object: p.Object, Feature: p.Feature}, sight.Kind, sight)
 }

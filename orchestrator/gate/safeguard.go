@@ -67,7 +67,7 @@ func (w Safeguard) compares(f standing.Facts) standing.Facts {
 	case EndsCompared:
 		f.End = func(scoping.ObjectID) standing.End { return standing.Left }
 	case DeathsCompared:
-		f.Known = f.Known && !f.Gone
+		f.Known = f.Known && !f.Deleted
 	case LeaversCompared:
 		f.Recorded = f.Recorded && f.Owner != scoping.None
 	case DomainsHeard:

@@ -166,7 +166,7 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 // waited, and transfers go by the recorded place (rule L1). g.mu is held.
 func (s *Session) placeHere(it *item) {
 	sight := s.g.o.Census.Sight(it.p.Object)
-	if it.v.Claim == nil || it.p.Want != engine.Present || !sight.Known || sight.Gone {
+	if it.v.Claim == nil || it.p.Want != engine.Present || !sight.Known || sight.Deleted {
 		return
 	}
 	if s.g.auth.Owner(sight.Place(it.p.Object.Directory), it.p.Kind, it.p.Feature).Engine != s.engine {
@@ -226,7 +226,7 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	case st.Owner == s.engine && st.Granted.Compare(st.Epoch) < 0:
 		return answer(engine.Stale, CodeEpoch, fmt.Sprintf("read under grant %s, which changed at %s", st.Granted, st.Epoch)), true
 	}
-	if it.p.Want == engine.Gone && sight.Known && !sight.Gone && g.o.Without.provesDeletes() {
+	if it.p.Want == engine.Gone && sight.Known && !sight.Deleted && g.o.Without.provesDeletes() {
 		return answer(engine.Deferred, CodeNotGone, "the object came back while its delete waited"), true // the evidence is older than this
 	}
 	if o, ok := g.o.Ledger.Pending(it.p.Object); ok {

@@ -521,7 +521,7 @@ func TestWhoMayNotWriteRepeatsAndSignsNothing(t *testing.T) {
 func TestADeleteWhoseObjectIsNowhereTookEffect(t *testing.T) {
 	w := newWorld(t)
 	w.account(ann, "ann")
-	w.sights[ann] = gate.Sight{Known: true, Gone: true, Kind: scoping.User, Parent: sales, Chain: []scoping.GUID{sales, root}, Anchor: anchorOf(ann)}
+	w.sights[ann] = gate.Sight{Known: true, Deleted: true, Kind: scoping.User, Parent: sales, Chain: []scoping.GUID{sales, root}, Anchor: anchorOf(ann)}
 	in := ledger.Intent{Write: cloud.Write{ID: "old", Op: cloud.Delete, Kind: scoping.User, CloudID: "c-ann"}, Claim: ledger.Claim{State: ledger.DeletedByTandem}, Final: true}
 	if err := w.g.Record(context.Background(), ledger.Record{Type: ledger.IntentType, Engine: mine, Object: &ann, Kind: scoping.User, Feature: scoping.Users,
 		Op: "delete", Epoch: epoch(5), Intent: &in}); err != nil {
@@ -597,7 +597,7 @@ func TestBrokenRunsDeleteNothing(t *testing.T) {
 		w := newWorld(t)
 		w.account(ann, "ann")
 		s := w.sights[ann]
-		s.Gone = true
+		s.Deleted = true
 		w.sights[ann], w.life = s, gate.Tombstone
 		session := w.begin()
 		p := propose()

@@ -96,7 +96,7 @@ func drawCase(t *rapid.T, k scoping.Kind) gate.Case {
 			return r, true
 		}
 	}
-	c.Sight.Gone = rapid.Bool().Draw(t, "gone")
+	c.Sight.Deleted = rapid.Bool().Draw(t, "gone")
 	c.Rules.Exclusive = rapid.Bool().Draw(t, "exclusive")
 	return c
 }
@@ -117,15 +117,15 @@ func TestTheGateMakesOnlyValidWrites(t *testing.T) {
 		p.Desired, p.Refs = nil, nil
 		switch {
 		case p.Feature == scoping.PasswordHash:
-			c.Sight.Gone = false
+			c.Sight.Deleted = false
 			p.Password = hash(uint32(rapid.IntRange(0, 3).Draw(t, "version")), true).Password
 			p.Password.MustChange = rapid.Bool().Draw(t, "must change")
 		case p.Want == engine.Gone:
 			p.Feature = scoping.Base(k)
 		case p.Want == engine.Excluded:
-			c.Sight.Gone, p.Feature = false, scoping.Base(k)
+			c.Sight.Deleted, p.Feature = false, scoping.Base(k)
 		case p.Feature == scoping.References:
-			c.Sight.Gone = false
+			c.Sight.Deleted = false
 			name := map[scoping.Kind]string{scoping.User: cloud.Manager, scoping.Group: cloud.Members, scoping.Contact: cloud.Manager}[k]
 			refs := engine.Refs{Whole: k != scoping.Group || rapid.Bool().Draw(t, "whole")}
 			if refs.Whole {
@@ -138,11 +138,11 @@ func TestTheGateMakesOnlyValidWrites(t *testing.T) {
 			}
 			p.Refs = map[string]engine.Refs{name: refs}
 		default:
-			c.Sight.Gone = false
+			c.Sight.Deleted = false
 			p.Desired = drawValues(t, p.Feature)
 		}
 		e := gate.Evidence{Life: gate.Tombstone, LinksRead: true}
-		if !c.Sight.Gone {
+		if !c.Sight.Deleted {
 			e.Life = gate.Living
 		}
 		for _, v := range []gate.Verdict{gate.Decide(c, p), gate.Judge(c, p, e)} {

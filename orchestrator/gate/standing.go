@@ -62,7 +62,7 @@ func (s *Session) claim(it *item) {
 	switch {
 	case s.o.Restores != "", s.farewell[it.p.Object], s.claimed[it.p.Object], s.o.Managed != nil: // the host speaks, or the engine about an object that it no longer owns, or by rules that are not in force
 		return
-	case !sight.Known, sight.Gone, !g.covers(g.auth, s.engine, k, it.p.Kind, sight):
+	case !sight.Known, sight.Deleted, !g.covers(g.auth, s.engine, k, it.p.Kind, sight):
 		return
 	}
 	x := standing.Claim{Want: it.p.Want, Reading: s.reading, Rules: g.rulesWith(k.Feature, s.ruled[k.Object.Directory])}
@@ -205,7 +205,7 @@ func (s *Session) Unheard(ctx context.Context) error {
 			return false
 		}
 		sight := g.o.Census.Brief(k.Object)
-		return sight.Known && !sight.Gone && g.covers(g.auth, name, k, sight.Kind, sight)
+		return sight.Known && !sight.Deleted && g.covers(g.auth, name, k, sight.Kind, sight)
 	})
 	g.mu.Unlock()
 	return g.commitClaims(ctx)
@@ -220,7 +220,7 @@ func (s *Session) unsaid(ctx context.Context, keys []ledger.Key, x standing.Clai
 	g.mu.Lock()
 	for _, k := range keys {
 		sight := g.o.Census.Brief(k.Object)
-		if !g.o.Without.keepsSilence() || s.Seen(k) || !sight.Known || sight.Gone || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
+		if !g.o.Without.keepsSilence() || s.Seen(k) || !sight.Known || sight.Deleted || !g.covers(g.auth, s.engine, k, sight.Kind, sight) {
 			continue
 		}
 		x.Reading, x.Rules = s.reading, s.g.rulesWith(k.Feature, s.ruled[k.Object.Directory])

@@ -16,7 +16,7 @@ import (
 
 func TestAnEngineThatCannotSayWritesAndSettlesNothing(t *testing.T) {
 	dead, absent, theirOwn, shadow := linked(), linked(), linked(), linked()
-	dead.Sight.Gone = true
+	dead.Sight.Deleted = true
 	absent.Sight = gate.Sight{}
 	theirOwn.Standing.Owner = theirs
 	shadow.Standing.Ceiling = engine.ModeShadow

@@ -34,7 +34,7 @@ func (h *Host) compare(ctx context.Context) (err error) {
 	h.gate.Read(func(s *ledger.State) {
 		for _, id := range looked(s, ids, all || every) {
 			row, sight := s.Rows.Get(id), h.o.Census.Brief(id)
-			if _, pending := s.Pending(id); pending || row == nil || !sight.Known || sight.Gone {
+			if _, pending := s.Pending(id); pending || row == nil || !sight.Known || sight.Deleted {
 				continue
 			}
 			rs = append(rs, h.conclude(s, auth, row)...)

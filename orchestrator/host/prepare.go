@@ -187,7 +187,7 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 		h.gate.Read(func(s *ledger.State) {
 			for _, id := range s.Objects() {
 				t := census.Carried
-				if sight := h.o.Census.Sight(id); sight.Known && sight.Gone {
+				if sight := h.o.Census.Sight(id); sight.Known && sight.Deleted {
 					t = census.Deleted
 				}
 				events = append(events, census.Event{Object: id, Kind: s.Rows.Get(id).Kind, Type: t})

@@ -27,7 +27,7 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 	}
 	delete(s.Deliveries, x.ID)
 	if source, err := scoping.Cloud(x.CloudID); err == nil {
-		s.spend(x.Engine, Key{source, x.Feature}, x.GoneQuestion().Digest())
+		s.spend(x.Engine, Key{source, x.Feature}, x.LostQuestion().Digest())
 	}
 	if r.Code == CodeOvertaken {
 		s.switched(x.Object, x)
@@ -76,9 +76,9 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 	s.Rows.touched.Note(id)
 }
 
-// GoneQuestion is the question to a person about a write without an answer: whether the controller that got it will never be back. It is about this
+// LostQuestion is the question to a person about a write without an answer: whether the controller that got it will never be back. It is about this
 // very write.
-func (d Delivered) GoneQuestion() Grave {
+func (d Delivered) LostQuestion() Grave {
 	return Grave{Op: "controller-gone", Target: d.CloudID, Detail: fmt.Sprintf("%s (%s) %s", d.Provisioned.Controller, d.Provisioned.Invocation, d.ID)}
 }
 

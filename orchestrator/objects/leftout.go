@@ -84,7 +84,7 @@ func (v *View) left(ids []scoping.ObjectID, debts map[ledger.Key]standing.Debt) 
 func (v *View) leftOf(s *ledger.State, auth gate.Authority, id scoping.ObjectID, debts map[ledger.Key]standing.Debt) (Left, bool) {
 	sight := v.census.Brief(id)
 	base := scoping.Base(sight.Kind)
-	if !sight.Known || sight.Gone || base == "" {
+	if !sight.Known || sight.Deleted || base == "" {
 		return Left{}, false
 	}
 	row := s.Rows.Get(id)

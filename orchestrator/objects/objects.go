@@ -83,7 +83,7 @@ func (v *View) Addressee(led *ledger.State, auth gate.Authority, k ledger.Key) s
 	if !sight.Known {
 		return ""
 	}
-	if sight.Gone {
+	if sight.Deleted {
 		if row := led.Rows.Get(k.Object); row != nil {
 			return v.OwnerOfGone(led, auth, row)
 		}
@@ -118,7 +118,7 @@ func (v *View) CloudName(id string) string {
 // them (rule L1).
 func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (out []ledger.Record) {
 	sight := v.census.Brief(row.Object)
-	if !sight.Known || sight.Gone || row.Transit != nil || row.State == ledger.DeletedByTandem {
+	if !sight.Known || sight.Deleted || row.Transit != nil || row.State == ledger.DeletedByTandem {
 		return nil
 	}
 	if _, pending := s.Pending(row.Object); pending {

@@ -147,7 +147,7 @@ func (v *View) DeletedIn(scopes []scoping.Scope) []ledger.Key {
 	v.gate.Read(func(led *ledger.State) {
 		for _, id := range led.Objects() {
 			row, sight := led.Rows.Get(id), v.census.Sight(id)
-			if (row.State == ledger.Live || row.State == ledger.ParkedRow) && sight.Known && sight.Gone && v.Inside(scopes, row) {
+			if (row.State == ledger.Live || row.State == ledger.ParkedRow) && sight.Known && sight.Deleted && v.Inside(scopes, row) {
 				keys = append(keys, ledger.Key{Object: id, Feature: scoping.Base(row.Kind)})
 			}
 		}

@@ -61,7 +61,7 @@ func (r *Planner) Diff(ctx context.Context, o DiffOptions) (engineName string, o
 		auth := r.o.Gate.Authority()
 		mine = func(id scoping.ObjectID, f scoping.Feature) bool {
 			sight := r.o.Census.Sight(id)
-			return !sight.Known || sight.Gone || auth.Owner(sight.Place(id.Directory), sight.Kind, f).Engine == engineName
+			return !sight.Known || sight.Deleted || auth.Owner(sight.Place(id.Directory), sight.Kind, f).Engine == engineName
 		}
 	}
 	objects, ds, err = r.differences(ctx, engineName, scopes, mine)
@@ -78,7 +78,7 @@ func (r *Planner) within(scopes []scoping.Scope) func(scoping.ObjectID, scoping.
 	return func(id scoping.ObjectID, f scoping.Feature) bool {
 		sight := r.o.Census.Sight(id)
 		place := sight.Place(id.Directory)
-		return !sight.Known || sight.Gone || slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Writes(sight.Kind, f) && s.Covers(place) })
+		return !sight.Known || sight.Deleted || slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Writes(sight.Kind, f) && s.Covers(place) })
 	}
 }
 

@@ -139,7 +139,7 @@ func (r *Planner) notProposed(scopes []scoping.Scope, h *run.Heard) []ledger.Key
 			f := scoping.Base(row.Kind)
 			sight := r.o.Census.Sight(id)
 			k := ledger.Key{Object: id, Feature: f}
-			if row.State != ledger.Live || !sight.Known || sight.Gone || h.Spoke(k) {
+			if row.State != ledger.Live || !sight.Known || sight.Deleted || h.Spoke(k) {
 				continue
 			}
 			p := sight.Place(id.Directory)
@@ -159,6 +159,6 @@ func (r *Planner) chosenOnly(scopes []scoping.Scope, js []gate.Judgement) []gate
 	return slices.DeleteFunc(slices.Clone(js), func(j gate.Judgement) bool {
 		sight := r.o.Census.Sight(j.Key.Object)
 		place := sight.Place(j.Key.Object.Directory)
-		return sight.Known && !sight.Gone && !slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Covers(place) })
+		return sight.Known && !sight.Deleted && !slices.ContainsFunc(scopes, func(s scoping.Scope) bool { return s.Covers(place) })
 	})
 }

@@ -11,33 +11,33 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// agreed is what the ledger keeps of a provisioning feature as the fingerprint of its last agreement: enough to tell what changed since, and on which side.
+// agreed is the fingerprint of a provisioning feature's last agreement in the ledger: enough to tell what changed since, and on which side.
 type agreed struct {
 	Source    uint64       // digest of the source
 	Rules     uint64       // of the engine and of the assignment
 	Disabled  string       // what was wanted of the account: "true", "false", or "" for nothing
 	Container scoping.GUID // where it was wanted
-	Gone      bool         // it was deleted in the directory when its person left, and so not disabled: it can come back there as it was
+	Deleted   bool         // it was deleted in the directory when its person left, and therefore not disabled: it may be restored as it was
 }
 
-// goneSuffix ends the fingerprint of what was seen off while it was deleted.
-const goneSuffix = ".gone"
+// deletedSuffix ends the fingerprint of an object that left while it was deleted.
+const deletedSuffix = ".gone"
 
 func (a agreed) text() string {
 	text := fmt.Sprintf("%016x.%016x.%s.%s", a.Source, a.Rules, a.Disabled, a.Container)
-	if a.Gone {
-		text += goneSuffix
+	if a.Deleted {
+		text += deletedSuffix
 	}
 	return text
 }
 
-// agreedOf reads what was agreed about a row's feature; false: nothing was yet.
+// agreedOf returns the agreement about a row's feature; false: there is none yet.
 func agreedOf(row *ledger.Row, f scoping.Feature) (a agreed, ok bool) {
 	if row == nil || row.Features[f] == nil {
 		return a, false
 	}
-	text, gone := strings.CutSuffix(row.Features[f].Hash, goneSuffix)
-	a.Gone = gone
+	text, deleted := strings.CutSuffix(row.Features[f].Hash, deletedSuffix)
+	a.Deleted = deleted
 	parts := strings.Split(text, ".")
 	if len(parts) != 4 {
 		return a, false
@@ -50,8 +50,9 @@ func agreedOf(row *ledger.Row, f scoping.Feature) (a agreed, ok bool) {
 	return a, err1 == nil && err2 == nil && err3 == nil
 }
 
-// facts are what standing is to compare of one source: its claim is what was agreed last, its target the object in the directory as of the census's reading.
-func facts(now int64, kind scoping.Kind, owner string, row *ledger.Row, source, rules uint64, reading uint64, gone, inFlight bool) standing.Facts {
+// facts returns the facts of one source for standing: its claim is the last agreement, its target the object in the directory by the census's last
+// reading of it.
+func facts(now int64, kind scoping.Kind, owner string, row *ledger.Row, source, rules uint64, reading uint64, deleted, inFlight bool) standing.Facts {
 	f := scoping.ProvisioningOf(kind)
 	out := standing.Facts{Kind: kind, Feature: f, Now: now, Known: true, Expected: true, Changed: 1, Owner: owner, Ran: true, Row: row, InFlight: inFlight, Rules: rules, Target: 1,
 		End: func(scoping.ObjectID) standing.End { return standing.Left }}
@@ -69,7 +70,7 @@ func facts(now int64, kind scoping.Kind, owner string, row *ledger.Row, source, 
 		c.Reading = 1
 	}
 	out.Claim = c
-	if gone || reading > last.Version {
+	if deleted || reading > last.Version {
 		out.Target = 2 // it changed in the directory since
 	}
 	return out

@@ -6,7 +6,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// answers are what was found of sources that have no link and get none, in this process: they are not asked for again until something of them changes.
+// answers are this process's answers about sources that have no link and get none: such a source is not asked for again until something about it
+// changes.
 type answers struct {
 	mu      sync.Mutex
 	of      map[scoping.ObjectID]answer
@@ -25,18 +26,18 @@ func (a *answers) get(id scoping.ObjectID, source, rules uint64) (Verdict, bool)
 	return x.verdict, ok && x.source == source && x.rules == rules
 }
 
-// retryAfter is how long a write that a directory refused is not tried again, where nothing that it depends on changed and nobody asks for it, in ms.
+// retryAfter is how long a refused write is not tried again while nothing that it depends on changes and no person asks for it, in ms.
 const retryAfter = 60 * 60 * 1000
 
-// failure is a write that a directory refused: each try of it is two records of the log.
+// failure is a write that a directory refused. Each attempt is two records of the log.
 type failure struct {
 	answer
 	why     Why
-	reading uint64 // that changed the object last
+	reading uint64 // the one that changed the object last
 	until   int64  // ms on the steady scale
 }
 
-// failed returns what came of a write that is not to be tried again yet.
+// failed returns the answer to a write that is not to be tried again yet.
 func (a *answers) failed(s *subject, reading uint64, steady int64) (Verdict, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -50,7 +51,7 @@ func (a *answers) fail(s *subject, reading uint64, steady int64, v Verdict) {
 	a.refused[s.id] = failure{answer{s.source, s.rules, v}, s.why, reading, steady + retryAfter}
 }
 
-// Retry lets the next runs try at once what a directory refused.
+// Retry makes the next runs try refused writes at once.
 func (d *Desk) Retry() {
 	d.answers.mu.Lock()
 	defer d.answers.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// arrive answers for a source that was never brought: link, object with our link, a person who may be it, create (J1 reversed).
+// arrive answers for a source that was never brought: by link, an object with Tandem's link, an account that may be the person's, or create (J1
+// reversed).
 func (c Case) arrive() Verdict {
 	switch {
 	case c.Why != Taken:
@@ -42,7 +43,8 @@ func (c Case) arrive() Verdict {
 	return c.create()
 }
 
-// planted answers for an object that shows the link of a source that was never brought. It is joined by a person's word only, and not where the ledger knows that it is another's.
+// planted answers for an object that shows the link of a source that was never brought. It is joined only if a person says so, and not if the ledger
+// links it with another source.
 func (c Case) planted() (Verdict, bool) {
 	living := slices.DeleteFunc(slices.Clone(c.ByLink), func(f provision.Found) bool { return f.Deleted })
 	if len(living) == 0 || !c.Without.HoldsLinks() {
@@ -60,8 +62,9 @@ func (c Case) planted() (Verdict, bool) {
 	return c.ask(CodePlanted, f, "%s shows its link, and no write of this installation made it", f.DN), true
 }
 
-// alike answers for an account of nobody's that has the name which this person would get, and the same display name, and says of itself nothing by which persons are told apart: it may be this
-// one, made by hand. A person says that it is another one; joined it is when it says so itself.
+// alike answers for an unlinked account with the name and display name that this person would get, and without a value of the attribute by which
+// persons are told apart: it may be this person's, made by hand. A person answers that it is another one's; it is joined once the account has the
+// value.
 func (c Case) alike() (Verdict, bool) {
 	called := first(c.Mapping.Desired["displayName"].Text)
 	for _, f := range c.ByName {
@@ -70,7 +73,7 @@ func (c Case) alike() (Verdict, bool) {
 		}
 		by := c.Assignment.MatchOr()[0]
 		if first(value(f, by)) != "" {
-			continue // it says whose it is, and it was looked for by that
+			continue // the account has the value, and was searched for by it
 		}
 		g := c.question(CodeLookAlike, f)
 		if c.Answered(g) == ledger.HoldApproved {
@@ -85,7 +88,7 @@ func (c Case) alike() (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// person answers for somebody in the domain who may be this person: joined by a person's word only, and never doubled.
+// person answers for an account in the domain that may be this person's: it is joined only if a person says so, and never made twice.
 func (c Case) person() (Verdict, bool) {
 	if !c.Without.LooksForPersons() {
 		return Verdict{}, false
@@ -106,7 +109,7 @@ func (c Case) person() (Verdict, bool) {
 			case c.Owned(p.Object) != "" && !c.Parted(p.Object):
 				return refused(engine.Failed, CodeLinked, "%s has the same %s, and belongs to %s of the tenant", p.DN, by, c.Owned(p.Object)), true
 			case p.Deleted && c.Answered(c.question(CodeJoin, p.Found)) == ledger.HoldApproved:
-				continue // a person said that it is to be made anew
+				continue // a person said that a new one is to be made
 			case p.Deleted:
 				return c.ask(CodeJoin, p.Found, "%s has the same %s, and is deleted: restore it, or approve that a new account is made", p.DN, by), true
 			case c.Owned(p.Object) != "":
@@ -118,12 +121,12 @@ func (c Case) person() (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// question is what a person answers about an object that was found.
+// question is the grave part of a question about an object that was found.
 func (c Case) question(code gate.Code, f provision.Found) ledger.Grave {
 	return ledger.Grave{Op: string(code), Target: c.CloudID, Detail: f.Object.String()}
 }
 
-// ask holds a question about an object that was found. Approved, it is joined: it gets the link, and from then on the tenant's values.
+// ask holds a question about an object that was found. Once approved, the object is joined: it gets the link, and then the tenant's values.
 func (c Case) ask(code gate.Code, f provision.Found, format string, args ...any) Verdict {
 	g := c.question(code, f)
 	switch c.Answered(g) {
@@ -137,7 +140,7 @@ func (c Case) ask(code gate.Code, f provision.Found, format string, args ...any)
 	return c.held(code, g, format, args...)
 }
 
-// held waits for a person.
+// held returns a verdict that waits for a person.
 func (c Case) held(code gate.Code, g ledger.Grave, format string, args ...any) Verdict {
 	v := refused(engine.Held, code, format, args...)
 	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Note: v.Reason, Grave: g}
@@ -155,7 +158,7 @@ func (c Case) name() string {
 	return c.Object.String()
 }
 
-// create makes it, disabled and under its link's name; what follows makes the rest of it.
+// create makes the object, disabled and under its link's name; later writes complete it.
 func (c Case) create() Verdict {
 	w := c.write(provision.Add)
 	w.Container, w.Origin = c.Container, ledger.Created

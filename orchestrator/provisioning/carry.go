@@ -16,7 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// limit is how long one write may take, its permit included.
+// limit is the longest time of one write, permit included.
 const limit = gate.MaxDelivery + 15*time.Second
 
 // carry hands one write to the engine, which asks for its permit when it is ready. It reports whether anything was written.
@@ -76,13 +76,13 @@ func (r *run) carry(ctx context.Context, f scoping.Feature, at controller, x dec
 	return out.Code == engine.DeliveryOK || again(out.Code), nil
 }
 
-// again reports whether a write that was not done is to be decided anew at once: the controller showed something else than a moment ago.
+// again reports whether a refused write is to be decided again at once: the controller showed something else than in the look before.
 func again(code string) bool {
 	c := provision.Code(code)
 	return c == provision.TakenName || c == provision.Precondition
 }
 
-// told notes how a write ended.
+// told notes the result of a write.
 func (r *run) told(j *Judgement, w ledger.Provisioned, out engine.DeliveryResult) {
 	switch out.Code {
 	case engine.DeliveryOK:
@@ -105,13 +105,13 @@ type bin struct {
 	kind       scoping.Kind
 }
 
-// asked is what a set asks, and why it is held.
+// asked is the content of a held set, and why it is held.
 type asked struct {
 	why     []string
 	entries []ledger.HeldEntry
 }
 
-// hold puts writes among what is held.
+// hold adds writes to a held set.
 func (r *run) hold(b bin, why string, entries ...ledger.HeldEntry) {
 	x := r.asks[b]
 	if x == nil {
@@ -124,7 +124,8 @@ func (r *run) hold(b bin, why string, entries ...ledger.HeldEntry) {
 	x.entries = append(x.entries, entries...)
 }
 
-// weigh says which of the writes of a round go, and puts the others, and what is asked whatever the number, among what is held (rule D2, with the gate's own thresholds).
+// weigh returns which of the writes of a round may be made, and adds the others, and those that are always asked about, to held sets (rule D2, with
+// the gate's thresholds).
 func (r *run) weigh(a scoping.Assignment, f scoping.Feature, owed []decided) map[int]bool {
 	free := map[int]bool{}
 	var counted []gate.Departure
@@ -153,7 +154,7 @@ func (r *run) weigh(a scoping.Assignment, f scoping.Feature, owed []decided) map
 	return free
 }
 
-// keepHeld records what is held now, where that is something else than before.
+// keepHeld records the held sets that differ from before.
 func (r *run) keepHeld(ctx context.Context) error {
 	auth, now, mine := r.o.Gate.Authority(), r.o.Clock.Now().UnixMilli(), r.assignments(r.engine)
 	var rs []ledger.Record
@@ -166,12 +167,12 @@ func (r *run) keepHeld(ctx context.Context) error {
 			h.Name()
 			r.report.Held = append(r.report.Held, h)
 			has[b] = true
-			if old := led.Holds[h.ID]; old == nil || old.Over(now) { // an approval that nobody used in time is asked for again
+			if old := led.Holds[h.ID]; old == nil || old.Over(now) { // an approval that was not used in time is asked for again
 				rs = append(rs, r.holds(h))
 			}
 		}
 		for _, a := range mine {
-			for _, h := range led.SortedHolds() { // what is not asked any more
+			for _, h := range led.SortedHolds() { // sets that are not asked about any more
 				k := bin{h.Assignment, h.Class, h.Kind}
 				if h.Assignment == a.Name && h.Engine == r.engine && h.State == ledger.HoldOpen && !has[k] && r.report.Complete {
 					has[k] = true

@@ -14,44 +14,44 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// The codes of answers, beside those of the gate and of package provision.
+// The codes of answers, in addition to those of the gate and of package provision.
 const (
 	CodeExcluded    gate.Code = "excluded"         // the engine's mapping leaves it out
-	CodeUnmapped    gate.Code = "unmapped"         // the engine cannot say what should be
-	CodePlanted     gate.Code = "link-planted"     // the directory shows a link that no write of ours made
+	CodeUnmapped    gate.Code = "unmapped"         // the engine cannot tell what it should be
+	CodePlanted     gate.Code = "link-planted"     // the directory shows a link that Tandem did not write
 	CodeDoubled     gate.Code = "link-doubled"     // two objects show one link
-	CodeLinkChanged gate.Code = "link-changed"     // somebody took the link of an object away, or gave it another one
-	CodeJoin        gate.Code = "join"             // somebody in the domain may be this person
-	CodeRelink      gate.Code = "re-link"          // the account of somebody who left may be this person's
-	CodeLinked      gate.Code = "linked-elsewhere" // the person found belongs to another object of the tenant
+	CodeLinkChanged gate.Code = "link-changed"     // the link of an object was removed or changed by others
+	CodeJoin        gate.Code = "join"             // an account in the domain may be this person's
+	CodeRelink      gate.Code = "re-link"          // the account of a person who left may be this person's
+	CodeLinked      gate.Code = "linked-elsewhere" // the account found belongs to another object of the tenant
 	CodeProtected   gate.Code = "protected"
-	CodeNamesTaken  gate.Code = "names-taken" // every candidate for a name is somebody else's
+	CodeNamesTaken  gate.Code = "names-taken" // every candidate for a name is taken
 	CodeDeletedIn   gate.Code = "deleted-in-directory"
 	CodeDisabledIn  gate.Code = "disabled-in-directory"
 	CodeMovedAway   gate.Code = "moved-away"
 	CodeNoContainer gate.Code = "no-container"
 	CodeDisabling   gate.Code = "disabling"   // an account is disabled since its person left
-	CodePurged      gate.Code = "purged"      // the object of the tenant is gone for good
-	CodeNoPurge     gate.Code = "no-evidence" // … and so says nothing but that it is not found, which is looked at again a day later
-	CodePurging     gate.Code = "purging"     // … and so the tenant said itself, which is looked at again after its delay
+	CodePurged      gate.Code = "purged"      // the object of the tenant was deleted for good
+	CodeNoPurge     gate.Code = "no-evidence" // … but that is only known from not finding it, so it is looked up again a day later
+	CodePurging     gate.Code = "purging"     // … and the tenant reported it, so it is looked up again after the tenant's delay
 	CodeFrozenFrom  gate.Code = "from-frozen"
-	CodeJoinOutside gate.Code = "join-outside" // who may be this person lies outside the container: nothing is joined or made
-	CodeLookAlike   gate.Code = "look-alike"   // an account of nobody's has the name that this person would get, and is called alike
+	CodeJoinOutside gate.Code = "join-outside" // an account that may be the person's is outside the container: nothing is joined or made
+	CodeLookAlike   gate.Code = "look-alike"   // an unlinked account has the name that this person would get, and the same display name
 )
 
-// Why says why a source is no longer, or not, brought by an assignment.
+// Why is why a source is brought by an assignment or not.
 type Why uint8
 
 // The reasons.
 const (
 	Taken  Why = iota
-	Left       // no assignment takes it any more, or it is in the tenant's deleted items
+	Left       // no assignment selects it any more, or it is in the tenant's deleted items
 	Purged     // the tenant does not have it any more
 )
 
 // Purge is what is known of an object that the tenant does not have any more.
 type Purge struct {
-	Code gate.Code // CodeNoPurge and CodePurging: not enough yet; empty: it is gone for good
+	Code gate.Code // CodeNoPurge or CodePurging: not enough yet; empty: it was deleted for good
 	Text string
 }
 
@@ -69,49 +69,49 @@ type Case struct {
 	Row        *ledger.Row // with the tenant as authority; nil: it was never brought
 	Mapping    *engine.Mapping
 	Ends       ends
-	Known      func(scoping.GUID) bool // of references: the directory's object is linked with one of the tenant
+	Known      func(scoping.GUID) bool // for references: the directory's object is linked with one of the tenant
 
-	Found    *provision.Found  // of Row, as the controller shows it; nil: it does not
-	ByLink   []provision.Found // who shows the link, Found among them
+	Found    *provision.Found  // the object of Row, as the controller shows it, or nil
+	ByLink   []provision.Found // objects that show the link, possibly Found
 	ByPerson []Person
-	ByName   []provision.Found              // who has the first candidate of one of its names
-	Reading  uint64                         // the census's that changed the object of Row last
-	Lives    bool                           // the census sees the object of Row, living
-	Fresh    bool                           // our last write to it may not be at every controller yet
-	Outside  bool                           // the object of Row lies outside the assignment's container, as far as the census knows
-	Below    func(scoping.GUID) bool        // an object that was found lies below the container
-	Owned    func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; "": none
-	Parted   func(scoping.GUID) bool        // … whose person left: it can be another one of the same person
-	Rival    string                         // another object of the tenant that is the same person, and gets an account now; "": there is none
-	Free     func(attribute, v string) bool // nobody in the domain has the value, and nobody is about to get it
+	ByName   []provision.Found              // objects with the first candidate of one of its names
+	Reading  uint64                         // the census's reading that changed the object of Row last
+	Lives    bool                           // the census sees the object of Row, not deleted
+	Fresh    bool                           // Tandem's last write to it may not be at every controller yet
+	Outside  bool                           // the object of Row is outside the assignment's container, by the census
+	Below    func(scoping.GUID) bool        // an object that was found is below the container
+	Owned    func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; ""
+	Parted   func(scoping.GUID) bool        // … and whose person left, so that it may belong to another object of the same person
+	Rival    string                         // another object of the tenant that is the same person and gets an account now, or ""
+	Free     func(attribute, v string) bool // the value is not used in the domain, and not reserved
 
-	Roots     []scoping.GUID // containers of the engine's other assignments, from which it may come
-	Container scoping.GUID   // where the mapping wants it; zero: the name could not be found
-	FirstLeft bool           // nobody was disabled by this assignment yet
+	Roots     []scoping.GUID // containers of the engine's other assignments, which it may come from
+	Container scoping.GUID   // where the mapping wants it; zero: the container was not found
+	FirstLeft bool           // this assignment has disabled no account yet
 	Answered  func(ledger.Grave) ledger.HoldState
 }
 
-// Person is somebody in the domain who may be the source's person.
+// Person is an account in the domain that may belong to the source's person.
 type Person struct {
 	provision.Found
-	By string // the attribute that says so
+	By string // the attribute that suggests it
 }
 
-// Verdict is what follows. Of one that neither writes, nor holds, nor settles, the code says why nothing can be done.
+// Verdict is the answer. If it neither writes, nor holds, nor settles, the code is why nothing can be done.
 type Verdict struct {
 	Outcome  engine.Outcome
 	Code     gate.Code
 	Reason   string
 	Write    *ledger.Provisioned
-	Hold     *ledger.HeldEntry // waits for a person, in a set of Write's or the code's class
+	Hold     *ledger.HeldEntry // waits for a person, in a set of the class
 	Class    ledger.Class
 	Always   string // why it is held whatever the number; empty: only over the threshold
 	Findings []Finding
-	Settles  bool // nothing is owed
-	Parks    bool // of what settles: nobody writes it any more
+	Settles  bool // the key has no debt
+	Parks    bool // with Settles: it is not written any more
 }
 
-// Finding is something that a person should know, and that nobody writes.
+// Finding is what a person should know and Tandem does not change.
 type Finding struct {
 	Code gate.Code
 	Text string
@@ -126,7 +126,7 @@ func Decide(c Case) Verdict {
 	if c.Row == nil {
 		return c.arrive()
 	}
-	if v, bad := c.strange(); bad {
+	if v, bad := c.missing(); bad {
 		return v
 	}
 	found := c.evidence()
@@ -151,8 +151,8 @@ func (c Case) linked() Verdict {
 	return c.converge()
 }
 
-// evidence is what others did to links: what they show is evidence, which people are told of, and what the ledger links decides. So whoever may write the attribute takes nobody over and
-// keeps nobody from being disabled.
+// evidence returns findings about links that others changed. Links in the directory are only evidence: the ledger's links decide, so that a person
+// who may write the attribute can neither take over an account nor keep one from being disabled.
 func (c Case) evidence() (out []Finding) {
 	if c.altered() {
 		out = append(out, Finding{CodeLinkChanged, fmt.Sprintf("somebody changed its %s, which was %s and is %q: put it back. It is known by its objectGUID meanwhile, and only what deletes it waits", c.Link.Attribute, c.Link.Value, first(c.shown()))})
@@ -171,8 +171,8 @@ func (c Case) shown() []string { return value(*c.Found, c.Link.Attribute) }
 // altered reports whether the linked object does not show its link any more.
 func (c Case) altered() bool { return !slices.Contains(c.shown(), c.Link.Value) }
 
-// strange answers for a linked object that is not there, or that nobody may write.
-func (c Case) strange() (Verdict, bool) {
+// missing answers for a linked object that does not exist, or that must not be written.
+func (c Case) missing() (Verdict, bool) {
 	switch {
 	case c.Found == nil && c.Lives:
 		return refused(engine.Deferred, gate.CodeNotSeen, "the controller does not show it, and it was not seen to be deleted: nothing follows from that"), true
@@ -200,8 +200,8 @@ func (c Case) write(op provision.Op) *ledger.Provisioned {
 	return w
 }
 
-// converge answers for what is there: whether it may be used, its name, its values, where it lies, its references; one write at a time. That it is disabled waits for nothing else, and what
-// waits for a person does so last.
+// converge answers for an existing object: enabled or disabled, name, values, container, references, with one write at a time. Disabling comes first,
+// and writes that wait for a person come last.
 func (c Case) converge() Verdict {
 	was, before := agreedOf(c.Row, scoping.ProvisioningOf(c.Kind))
 	v := Verdict{Outcome: engine.Unchanged, Settles: true}
@@ -224,7 +224,7 @@ func (c Case) converge() Verdict {
 	return off
 }
 
-// disable disables the account, wherever it lies and whatever its link shows.
+// disable disables the account, wherever it is and whatever its link shows.
 func (c Case) disable() Verdict {
 	w := c.write(provision.Modify)
 	w.Disabled = &provision.Switch{Was: false, To: true}
@@ -238,7 +238,7 @@ func (c Case) disable() Verdict {
 	return v
 }
 
-// values answers for everything but that it is disabled; turn enables it with its values, nil: it does not.
+// values answers for everything except disabling; turn enables the account together with its values, or is nil.
 func (c Case) values(v Verdict, was agreed, before bool, turn *provision.Switch) Verdict {
 	if c.Outside {
 		out := refused(engine.Held, CodeMovedAway, "somebody moved it to %s, outside the container of the policy: but for being disabled it is not written until it is back there", c.Found.DN)
@@ -277,17 +277,17 @@ func (c Case) values(v Verdict, was agreed, before bool, turn *provision.Switch)
 		w.Container, w.From = c.Container, c.Found.Parent
 		return c.grave(Verdict{Outcome: engine.Applied, Write: w, Findings: v.Findings}, ledger.Destructive, string(provision.Move), nil, c.Container.String())
 	}
-	if renames { // the last, since it may wait for a person
+	if renames { // the last write, since it may wait for a person
 		named.Findings = v.Findings
 		return named
 	}
 	return v
 }
 
-// fresh reports whether it still has the name under which it was made.
+// fresh reports whether the object still has the name that it was made under.
 func (c Case) fresh() bool { return first(value(*c.Found, "cn")) == c.Link.Value }
 
-// rename gives it its common name. One that is given once is given to what has the name under which it was made.
+// rename writes the common name. A name that is set only once is written only while the object has the name that it was made under.
 func (c Case) rename() (Verdict, bool) {
 	cn, is := c.Mapping.Desired[engine.CommonName], first(value(*c.Found, "cn"))
 	if len(cn.Text) == 0 || is == "" || (cn.Once || cn.Unique) && !c.fresh() {
@@ -313,8 +313,8 @@ func (c Case) rename() (Verdict, bool) {
 	return v, true
 }
 
-// account says whether the account is to be disabled or enabled. It is enabled when it was made, or when what the tenant says of that changed since, and never because somebody else
-// disabled it.
+// account returns whether the account is to be disabled or enabled. It is enabled after it was made, or if the tenant's state changed since, and
+// never because others disabled it.
 func (c Case) account(was agreed, before bool) (*provision.Switch, []Finding) {
 	f := c.Mapping.Desired[engine.AccountDisabled]
 	if c.Kind != scoping.User || len(f.Text) == 0 || f.Once && before {
@@ -332,13 +332,13 @@ func (c Case) account(was agreed, before bool) (*provision.Switch, []Finding) {
 	return &provision.Switch{Was: true, To: false}, nil
 }
 
-// switched reports whether a write of ours did so to the account after what is agreed.
+// switched reports whether Tandem enabled or disabled the account after the last agreement.
 func (c Case) switched(how string) bool {
 	l := c.Row.Features[scoping.ProvisioningOf(c.Kind)]
 	return l != nil && slices.Contains(l.Attrs, how)
 }
 
-// references adds what is missing, and removes what only objects of the tenant can have left.
+// references adds missing references, and removes those to objects of the tenant.
 func (c Case) references(v Verdict) Verdict {
 	for _, name := range slices.Sorted(maps.Keys(c.Mapping.Refs)) {
 		want, told := c.Ends[c.Mapping.Refs[name]]
@@ -348,7 +348,7 @@ func (c Case) references(v Verdict) Verdict {
 		is := referred(*c.Found, name)
 		r := provision.Ref{Attribute: name, Add: without(want, is), Remove: without(is, want)}
 		if name == "member" {
-			r.Remove = slices.DeleteFunc(r.Remove, func(g scoping.GUID) bool { return !c.Known(g) }) // others put in who is none of the tenant's
+			r.Remove = slices.DeleteFunc(r.Remove, func(g scoping.GUID) bool { return !c.Known(g) }) // members without an object of the tenant were added by others
 		}
 		if len(r.Add) > 0 && name == "member" { // additions do not wait for removals
 			r.Remove = nil
@@ -368,7 +368,7 @@ func (c Case) references(v Verdict) Verdict {
 	return v
 }
 
-// referred returns the objects that a reference of what was found names.
+// referred returns the objects in a reference of an object that was found.
 func referred(f provision.Found, name string) (out []scoping.GUID) {
 	for _, t := range value(f, name) {
 		if g, err := scoping.ParseGUID(t); err == nil {
@@ -378,7 +378,7 @@ func referred(f provision.Found, name string) (out []scoping.GUID) {
 	return out
 }
 
-// weigh says of a modification what thresholds count it as.
+// weigh sets the class by which thresholds count a modification.
 func (c Case) weigh(v Verdict) Verdict {
 	var changes []ledger.Change
 	for _, s := range v.Write.Set {
@@ -395,7 +395,7 @@ func (c Case) weigh(v Verdict) Verdict {
 	return c.grave(v, ledger.Destructive, string(v.Write.Op), changes, "")
 }
 
-// grave makes a write one that is counted, or waits for a person.
+// grave adds a class and a grave part to a write, or holds it.
 func (c Case) grave(v Verdict, class ledger.Class, op string, changes []ledger.Change, detail string) Verdict {
 	g := ledger.Grave{Op: op, Target: c.Row.Object.String(), Changes: changes, Detail: detail}
 	v.Write.Class, v.Write.Grave, v.Class = class, g.Digest(), class
@@ -409,7 +409,7 @@ func (c Case) grave(v Verdict, class ledger.Class, op string, changes []ledger.C
 	return v
 }
 
-// leave answers for an account whose person no assignment takes any more: disabled, deleted on a person's word, or kept.
+// leave answers for an account that no assignment selects any more: disabled, deleted if a person says so, or kept.
 func (c Case) leave() Verdict {
 	done := Verdict{Outcome: engine.Unchanged, Settles: true, Parks: true}
 	disables := c.Kind == scoping.User && c.Leaving != scoping.Keep && !disabled(*c.Found)
@@ -417,13 +417,13 @@ func (c Case) leave() Verdict {
 	switch {
 	case disables:
 		return c.disable()
-	case c.Kind == scoping.User && c.Leaving != scoping.Keep && c.Fresh && c.switched(ledger.Enabled): // parked, nobody would disable it
+	case c.Kind == scoping.User && c.Leaving != scoping.Keep && c.Fresh && c.switched(ledger.Enabled): // once parked, it would never be disabled
 		return refused(engine.Deferred, gate.CodeNotSeen, "it was enabled a while ago and is shown disabled: somebody disabled it, or this controller does not have our write yet")
 	case ends && c.altered():
 		return refused(engine.Held, CodeLinkChanged, "it is not deleted while its %s is %q and not %s: put the value back", c.Link.Attribute, first(c.shown()), c.Link.Value)
-	case ends && c.Outside: // what a person approves would come to nothing: its assignment writes nothing there
+	case ends && c.Outside: // an approval would have no effect: its assignment writes nothing there
 		return refused(engine.Held, CodeMovedAway, "it is not deleted while it lies outside the container of the policy, at %s: move it back there, or delete it", c.Found.DN)
-	case c.Why == Purged && ends && c.Purge.Code != "": // after what stands in the way: that it waits for evidence is remembered by its code
+	case c.Why == Purged && ends && c.Purge.Code != "": // after other obstacles: the code remembers that it waits for evidence
 		return refused(engine.Deferred, c.Purge.Code, "%s", c.Purge.Text)
 	case ends:
 		w := c.write(provision.Delete)
@@ -434,7 +434,7 @@ func (c Case) leave() Verdict {
 	return done
 }
 
-// value returns what is told of an attribute, whatever the case of its name.
+// value returns the values of an attribute, ignoring the case of its name.
 func value(f provision.Found, name string) []string {
 	if v, ok := f.Values[name]; ok {
 		return v
@@ -459,7 +459,7 @@ func same(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// without returns those of a that are not in b, in their order.
+// without returns the elements of a that are not in b, in their order.
 func without(a, b []scoping.GUID) []scoping.GUID {
 	return slices.DeleteFunc(slices.Clone(a), func(g scoping.GUID) bool { return slices.Contains(b, g) })
 }

@@ -1,9 +1,12 @@
-// Package provisioning brings objects of the tenant into directories: the other direction (flows §4). The tenant is a directory of sources there; an object of it is scoping.Cloud of its id.
+// Package provisioning brings objects of the tenant into directories: the other direction (flows §4). The tenant is a directory of sources there; an
+// object of it is scoping.Cloud of its id.
 //
-// A run of one engine's assignments goes in rounds, and each step is a comparison of what is there: whom the assignments take and what changed of them (source.go), what the engine makes of
-// that (engine.Map), what one named controller shows (a look), and what follows from it all ([Decide], which is pure). A round sends at most one write for each object, by permit, and the next
-// looks again, until nothing is owed. What the ledger links decides; what the directory shows of links is evidence. Nothing is remembered of what is to be done: the ledger has what was agreed,
-// which writes have no end, and what people answered.
+// A run of one engine's assignments goes in rounds, and each step compares what is there: the objects that assignments select and what changed about
+// them (source.go), what the engine makes of that (engine.Map), what one named controller shows (a look), and what follows from it all ([Decide],
+// which is pure). A round sends at most one write for each object, by permit, and the next one looks again, until nothing is owed.
+//
+// The ledger's links decide; links that the directory shows are evidence. There is no list of things to do: the ledger has what was agreed, which
+// writes have no end, and what people answered.
 package provisioning
 
 import (
@@ -18,15 +21,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Engines are who map and write.
+// Engines map and write.
 type Engines interface {
-	// Map lets an engine say what objects of the tenant should be in a directory.
+	// Map lets an engine tell what objects of the tenant should be in a directory.
 	Map(ctx context.Context, name string, r engine.MapRequest, sources []engine.Source, take func([]engine.Mapping) error) (engine.MapBegin, error)
 	// Deliver hands a write, or a look, to an engine: see engine.Deliver.
 	Deliver(ctx context.Context, name string, d engine.Delivery, permit func(context.Context) (engine.Permit, error)) (engine.DeliveryResult, bool, error)
 }
 
-// Census is what is needed of the host's own view of the directories.
+// Census is what Desk needs of the host's own view of the directories.
 type Census interface {
 	gate.Census
 	// AsOf returns what was seen of a directory, and the URL of the controller that is read.
@@ -35,19 +38,19 @@ type Census interface {
 	Resolve(ctx context.Context, name, dn string) (guid scoping.GUID, canonical string, ancestors []scoping.GUID, err error)
 	// Root returns the directory's naming context.
 	Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error)
-	// Linked returns the living objects of a directory that show a link.
+	// Linked returns the objects of a directory that show a link and are not deleted.
 	Linked(name, link string) []scoping.GUID
 	// Whole returns the number of the last reading of a directory that does not show which values changed before it, as one from the start.
 	Whole(name string) uint64
 }
 
-// Tenant is what is needed of the tenant client.
+// Tenant is what Desk needs of the tenant client.
 type Tenant interface {
 	// Find reads objects directly from the tenant, not from any cache.
 	Find(ctx context.Context, k cloud.Key) ([]cloud.Object, error)
 }
 
-// Options are what a Desk is made of. All but Own and Log are needed.
+// Options are what a Desk is made of. All but Own and Log are required.
 type Options struct {
 	Gate    *gate.Gate
 	Census  Census
@@ -55,10 +58,10 @@ type Options struct {
 	Engines Engines
 	Tenant  Tenant
 	Clock   gate.Clock
-	Steady  func() int64 // ms on the scale that no step of a clock moves
+	Steady  func() int64 // ms on the scale that steps of the clock do not move
 	NewID   func() string
 	Look    func(context.Context) error // brings the census up to date
-	// Flight is how many writes may be under way at once: 1 if it is less.
+	// Flight is the most writes in flight at once; less than 1 means 1.
 	Flight int
 	// GhostLife is how long a write without an answer may still take effect after its time was over.
 	GhostLife time.Duration
@@ -67,14 +70,14 @@ type Options struct {
 	Without   gate.Safeguard // for simulations only
 }
 
-// Desk brings objects of the tenant into directories. It is safe for concurrent use; runs of one engine are to go one after the other.
+// Desk brings objects of the tenant into directories. It is safe for concurrent use; runs of one engine must follow each other.
 type Desk struct {
 	o       Options
 	answers answers
 }
 
-// NewestReading returns the highest number of a reading that an agreement names: a census that lost its index has to count on from there, or what it reads anew would pass for older than the
-// agreement.
+// NewestReading returns the highest number of a reading in any agreement. A census that lost its index has to continue from there, or its new
+// readings would look older than the agreements.
 func (d *Desk) NewestReading() (n uint64) {
 	d.o.Gate.Read(func(led *ledger.State) {
 		for _, o := range led.CloudRows() {

@@ -15,11 +15,11 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// replication is how long what a controller took may need to show at every other one: three hours are how often Active Directory replicates between sites where nobody said otherwise.
+// replication is how long a change at one controller may need to reach all others: three hours is Active Directory's default interval between sites.
 const replication = 3 * time.Hour
 
-// endDoubts ends what can be ended of writes without an answer, by what their own controllers show. One whose controller is away stays in doubt, until a person says that it is gone for good:
-// then another controller tells.
+// endDoubts ends doubts about writes by what their own controllers show. If a controller is away the doubt stays, until a person answers that the
+// controller will never be back: then another one is asked.
 func (r *run) endDoubts(ctx context.Context) error {
 	var open []ledger.Delivered
 	r.o.Gate.Read(func(led *ledger.State) {
@@ -37,7 +37,7 @@ func (r *run) endDoubts(ctx context.Context) error {
 		if err != nil {
 			r.report.Complete = false
 			r.report.Problems = append(r.report.Problems, Problem{Object: d.CloudID, Code: string(gate.CodeInDoubt), Message: "a write had no answer, and the controller that would know cannot be asked: " + err.Error()})
-			r.askIfGone(d, err)
+			r.askIfLost(d, err)
 			continue
 		}
 		if err := r.endDoubt(ctx, d, x); err != nil {
@@ -51,11 +51,11 @@ func (r *run) endDoubts(ctx context.Context) error {
 type reread struct {
 	found []provision.Found
 	at    controller
-	other bool // it is not the one that was written to, which is gone
+	other bool // it is not the controller of the write, which is lost
 	over  bool // what is not there cannot arrive any more
 }
 
-// reread asks the controller that a write went to, and if a person said that it is gone the one that is read now.
+// reread asks the controller of a write, or, if a person answered that it is lost, the one that is read now.
 func (r *run) reread(ctx context.Context, d ledger.Delivered) (x reread, err error) {
 	w := d.Provisioned
 	terms := []provision.Term{{Attribute: w.Link.Attribute, Value: w.Link.Value}, {Attribute: "cn", Value: w.RDN()}}
@@ -73,7 +73,7 @@ func (r *run) reread(ctx context.Context, d ledger.Delivered) (x reread, err err
 		attributes = append(attributes, r.Attribute)
 	}
 	look := func(at controller, arrives time.Duration) error {
-		x.at, x.over = at, r.o.Steady() > d.Until+arrives.Milliseconds() // before it is looked at: what is not there then cannot arrive any more
+		x.at, x.over = at, r.o.Steady() > d.Until+arrives.Milliseconds() // before the look: what it does not show cannot arrive any more
 		x.found, err = r.ask(ctx, r.engine, d.Object.Directory, d.Feature, provision.Look{Controller: at.url, Invocation: at.invocation, Terms: terms, Attributes: attributes})
 		return err
 	}
@@ -83,7 +83,7 @@ func (r *run) reread(ctx context.Context, d ledger.Delivered) (x reread, err err
 			own = now
 		}
 	}
-	if look(own, r.o.GhostLife) == nil || ctx.Err() != nil || r.saidGone(d) != ledger.HoldApproved {
+	if look(own, r.o.GhostLife) == nil || ctx.Err() != nil || r.saidLost(d) != ledger.HoldApproved {
 		return x, err
 	}
 	now, err := r.controller(ctx, d.Object.Directory)
@@ -94,10 +94,10 @@ func (r *run) reread(ctx context.Context, d ledger.Delivered) (x reread, err err
 	return x, look(now, max(replication, r.o.GhostLife))
 }
 
-// saidGone returns what a person said to whether the controller of a write is gone for good: approved, it is.
-func (r *run) saidGone(d ledger.Delivered) (said ledger.HoldState) {
+// saidLost returns a person's answer about whether the controller of a write is lost: approved, it is.
+func (r *run) saidLost(d ledger.Delivered) (said ledger.HoldState) {
 	r.o.Gate.Read(func(led *ledger.State) {
-		said, _ = led.Answered(ledger.Question{Engine: d.Engine, Object: sourceID(d), Feature: d.Feature, Grave: d.GoneQuestion()}, r.o.Clock.Now().UnixMilli())
+		said, _ = led.Answered(ledger.Question{Engine: d.Engine, Object: sourceID(d), Feature: d.Feature, Grave: d.LostQuestion()}, r.o.Clock.Now().UnixMilli())
 	})
 	return said
 }
@@ -107,9 +107,9 @@ func sourceID(d ledger.Delivered) scoping.ObjectID {
 	return id
 }
 
-// askIfGone holds the question whether a controller is gone for good, once it is away for so long that everything it had passed on is at the others.
-func (r *run) askIfGone(d ledger.Delivered, err error) {
-	if r.o.Steady() <= d.Until+max(replication, r.o.GhostLife).Milliseconds() || r.saidGone(d) == ledger.HoldRejected {
+// askIfLost holds the question whether a controller is lost, once it is away for so long that all its changes have reached the others.
+func (r *run) askIfLost(d ledger.Delivered, err error) {
+	if r.o.Steady() <= d.Until+max(replication, r.o.GhostLife).Milliseconds() || r.saidLost(d) == ledger.HoldRejected {
 		return
 	}
 	w, id := d.Provisioned, sourceID(d)
@@ -118,7 +118,7 @@ func (r *run) askIfGone(d ledger.Delivered, err error) {
 		name = cmp.Or(o.Values.First("displayName"), name)
 	}
 	r.hold(bin{w.Assignment, ledger.LostControllers, d.Kind}, "the controller that took a write without an answer cannot be asked; approve if it is gone for good and was removed from the domain: tenant → directory",
-		ledger.HeldEntry{Object: id, Kind: d.Kind, Feature: d.Feature, Name: name, Grave: d.GoneQuestion(),
+		ledger.HeldEntry{Object: id, Kind: d.Kind, Feature: d.Feature, Name: name, Grave: d.LostQuestion(),
 			Note: fmt.Sprintf("%s of it at %s had no answer: %v. If that controller is gone for good, another one tells what became of it", w.Op, w.Controller, err)})
 }
 
@@ -140,8 +140,8 @@ func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, x reread) error 
 	return r.o.Gate.ByController(ctx, d.ID, ledger.CodeNotThere, "its controller does not show it, and it cannot arrive any more", nil)
 }
 
-// madeWith is the stamp of the password with which an account was made, as long as it has that one, which nobody knows and which is never handed over. A later password has a later version [the
-// answer to an add was lost, and the account's first password went into the tenant].
+// madeWith returns the stamp of the random password that an account was made with, as long as it has that one, which is never handed over. A later
+// password has a later version. [Without it, after a lost answer to an add, the account's first password went into the tenant.]
 func madeWith(f provision.Found) string {
 	text := first(value(f, provision.PasswordStamp))
 	if s, err := credential.ParseStamp(text); err != nil || s.Version != 1 {
@@ -150,20 +150,21 @@ func madeWith(f provision.Found) string {
 	return text
 }
 
-// provesItself reports whether what a controller shows of a write is its own doing, so that it cannot arrive any more. Anybody may have written the values of others [an enabling was still on its
-// way, an administrator enabled the account by hand, security disabled it again: an enabling that counted as done arrived then, over security's].
+// provesItself reports whether an effect that a controller shows can only come from the write itself, so that the write cannot arrive any more.
+// Values of other writes may be set by others. [An enabling was still in flight, an administrator enabled the account by hand, security disabled it
+// again: the enabling, counted as done, then arrived and overruled security.]
 func provesItself(op provision.Op) bool { return op == provision.Add || op == provision.Delete }
 
-// shows reports whether a write was done, as far as an object that was found tells.
+// shows reports whether an object that was found shows that a write was done.
 func (r *run) shows(d ledger.Delivered, f provision.Found) bool {
 	w := d.Provisioned
-	linked := slices.Contains(value(f, w.Link.Attribute), w.Link.Value) // of what is asked for by its objectGUID the link says nothing: somebody may have changed it since
+	linked := slices.Contains(value(f, w.Link.Attribute), w.Link.Value) // an object found by its objectGUID may have had its link changed since
 	switch {
 	case w.Op == provision.Delete:
 		return f.Deleted
 	case f.Deleted:
 		return false
-	case w.Op == provision.Add: // a link may be planted: it is what lies where it was made, under the name under which it was made, and is nobody's
+	case w.Op == provision.Add: // a link may be planted: the object has to be where and under the name that it was made, without another owner
 		return linked && first(value(f, "cn")) == w.RDN() && f.Parent == w.Container && f.Protected == "" && !r.owned(d.Object.Directory, f.Object)
 	case w.Op == provision.Join:
 		return linked

@@ -15,10 +15,11 @@ type Brought struct {
 	Object  scoping.ObjectID
 	Name    string
 	Kind    scoping.Kind
-	Feature scoping.Explanation // who brings it, and why; engine none: nobody
+	Feature scoping.Explanation // the engine that brings it, and why; engine none: it is not brought
 }
 
-// Explain says who brings a living object of the tenant into a directory, by its id there or its sign-in name; false: the tenant has none of that name.
+// Explain returns which engine brings a live object of the tenant into a directory, by its id there or its sign-in name; false: the tenant has no
+// such object.
 func Explain(cache *cloud.Cache, p *scoping.Partition, ref string) (b Brought, found bool) {
 	o, found := cache.Get(ref)
 	if !found && strings.Contains(ref, "@") {
@@ -43,7 +44,7 @@ func Explain(cache *cloud.Cache, p *scoping.Partition, ref string) (b Brought, f
 	}
 	b.Feature.Engine, b.Feature.Assignment = a.Engine, a.Name
 	b.Feature.Because = fmt.Sprintf("tenant → directory: the assignment brings it from %s to %s", a.From, a.Under.DN)
-	if why := t.frozen[a.Name]; why != "" {
+	if why := t.pinned[a.Name]; why != "" {
 		b.Feature.Because += "; it is frozen: " + why
 	}
 	for i := range all {
@@ -54,7 +55,7 @@ func Explain(cache *cloud.Cache, p *scoping.Partition, ref string) (b Brought, f
 	return b, true
 }
 
-// Mastered says of a link whose authority the tenant is what that means; empty: the directory is.
+// Mastered describes a link whose authority the tenant is; empty: the directory is.
 func Mastered(row *ledger.Row) string {
 	if row == nil || row.Cloud == 0 {
 		return ""

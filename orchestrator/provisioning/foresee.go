@@ -14,15 +14,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Forecast is what an assignment would do with the objects of the tenant that it takes, or took.
+// Forecast is what an assignment would do with the objects of the tenant that it selects, or selected.
 type Forecast struct {
 	Assignment scoping.Assignment
-	Objects    map[scoping.Kind]int // that it takes
-	Sources    []Foreseen           // for which something is owed, ordered
+	Objects    map[scoping.Kind]int // those that it selects
+	Sources    []Foreseen           // those that something is owed for, ordered
 	Problems   []Problem
 }
 
-// Foreseen is what one source would go through until nothing is owed for it.
+// Foreseen is the steps of one source until nothing is owed for it.
 type Foreseen struct {
 	Object  scoping.ObjectID
 	Kind    scoping.Kind
@@ -31,32 +31,33 @@ type Foreseen struct {
 	Settled bool // nothing is written, and nothing stands in the way
 }
 
-// What a step does.
+// The steps.
 const (
 	StepCreate  = "create"
-	StepJoin    = "join"   // a person is asked about somebody who is there
-	StepRelink  = "relink" // … about the account of somebody who left
+	StepJoin    = "join"   // a person is asked about an existing account
+	StepRelink  = "relink" // … about the account of a person who left
 	StepUpdate  = "update"
 	StepRename  = "rename"
 	StepMove    = "move"
 	StepEnable  = "enable"
 	StepDisable = "disable"
 	StepDelete  = "delete"
-	StepFailed  = "failed" // nothing can be done for it: Code and Reason say why
+	StepFailed  = "failed" // nothing can be done for it: see Code and Reason
 )
 
 // Step is one thing that would be done.
 type Step struct {
 	Does   string
-	Code   string // of a failure, or of what a person is asked
+	Code   string // of a failure, or of a question to a person
 	Reason string
-	DN     string // of the object in the directory; empty: it is not there
+	DN     string // of the object in the directory; empty: it does not exist
 	To     string // DN of the container of a create or a move
 	Name   string // the new name of a rename
 	Waits  bool   // for a person, whatever the number
 }
 
-// Foresee returns what the provisioning assignments of a partition would do, in their order, were it in force. Nothing is written, held or kept.
+// Foresee returns what the provisioning assignments of a partition would do if it were in force, in their order. Nothing is written, held or
+// recorded.
 func (d *Desk) Foresee(ctx context.Context, p *scoping.Partition) ([]Forecast, error) {
 	var out []Forecast
 	by := map[string]*run{}
@@ -75,7 +76,7 @@ func (d *Desk) Foresee(ctx context.Context, p *scoping.Partition) ([]Forecast, e
 	return out, nil
 }
 
-// forecast gathers what a run said of one assignment.
+// forecast gathers a run's results for one assignment.
 func (r *run) forecast(a scoping.Assignment) Forecast {
 	f := Forecast{Assignment: a, Objects: map[scoping.Kind]int{}}
 	for id, by := range r.by {
@@ -103,7 +104,7 @@ func (r *run) forecast(a scoping.Assignment) Forecast {
 	return f
 }
 
-// foresee goes on from a case until nothing is owed, as if each write were carried out.
+// foresee continues from a case until nothing is owed, as if each write were carried out.
 func (r *run) foresee(c Case) (out []Step) {
 	if c.Found != nil && r.outside(c, c.Row.Object) {
 		return []Step{{Does: StepFailed, Code: string(provision.Outside), Reason: "it lies in no container to which its engine brings anybody: move it to " + c.Assignment.Under.DN, DN: c.Found.DN}}
@@ -129,14 +130,14 @@ func (r *run) foresee(c Case) (out []Step) {
 	return out
 }
 
-// outside reports whether an object lies below no container of the engine's, where the account that writes may write.
+// outside reports whether an object is below no container of the engine, where its account may write.
 func (r *run) outside(c Case, o scoping.ObjectID) bool {
 	sight := r.o.Census.Brief(o)
 	up := append([]scoping.GUID{sight.Parent}, sight.Chain...)
-	return sight.Known && !sight.Gone && !slices.ContainsFunc(up, func(g scoping.GUID) bool { return g == c.Assignment.Under.GUID || slices.Contains(c.Roots, g) })
+	return sight.Known && !sight.Deleted && !slices.ContainsFunc(up, func(g scoping.GUID) bool { return g == c.Assignment.Under.GUID || slices.Contains(c.Roots, g) })
 }
 
-// stands is the step of what is not written: a question, or what stands in the way.
+// stands returns the step of a verdict without a write: a question, or a failure.
 func (c Case) stands(v Verdict) Step {
 	s := Step{Does: StepFailed, Code: string(v.Code), Reason: v.Reason}
 	if c.Found != nil {
@@ -151,7 +152,7 @@ func (c Case) stands(v Verdict) Step {
 	return s
 }
 
-// steps are what one write does.
+// steps returns what one write does.
 func (c Case) steps(v Verdict) (out []Step) {
 	w := v.Write
 	s := Step{Waits: v.Always != ""}
@@ -187,7 +188,7 @@ func (c Case) steps(v Verdict) (out []Step) {
 	return out
 }
 
-// written is what an object would look like after a write.
+// written returns an object as it would be after a write.
 func written(f provision.Found, w ledger.Provisioned) *provision.Found {
 	values := map[string][]string{}
 	for name, v := range f.Values {
@@ -215,7 +216,7 @@ func written(f provision.Found, w ledger.Provisioned) *provision.Found {
 		replace(r.Attribute, is)
 	}
 	if w.Disabled != nil {
-		n, _ := strconv.ParseInt(first(value(f, "userAccountControl")), 10, 64) // of what is no number nothing was decided
+		n, _ := strconv.ParseInt(first(value(f, "userAccountControl")), 10, 64) // an object with an unreadable number was not decided
 		replace("userAccountControl", []string{strconv.FormatInt(n^accountDisable, 10)})
 	}
 	if w.Op == provision.Rename {

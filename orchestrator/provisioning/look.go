@@ -16,22 +16,22 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// seen is what one controller showed in one round, and which names this round gives away.
+// seen is what one controller showed in one round, and the names that this round uses.
 type seen struct {
 	domain string // DNS name of the directory's domain
 	found  map[provision.Term][]provision.Found
 	given  map[provision.Term]scoping.ObjectID
-	// persons are the values of attributes by which persons are told apart, of those who get an account in this round.
+	// persons are the values by which persons are told apart, of the sources that get an account in this round.
 	persons map[provision.Term]scoping.ObjectID
 }
 
-// term is a value that is looked for, whatever its case.
+// term returns a value to be searched for, ignoring case.
 func term(attribute, value string) provision.Term {
 	return provision.Term{Attribute: strings.ToLower(attribute), Value: strings.ToLower(value)}
 }
 
-// names are the values that a name takes from others: itself, and the other way to sign in by it. Who has an account name signs in by that name at the domain, too, whatever the user
-// principal name is (MS-ADTS 5.1.1.1.1), and controllers refuse either of two that are one.
+// names returns the values that a name takes from others: itself, and the other name to sign in with. An account name is also a sign-in name at the
+// domain, whatever the user principal name is (MS-ADTS 5.1.1.1.1), and controllers refuse either of two equal ones.
 func (x *seen) names(attribute, value string) []provision.Term {
 	out := []provision.Term{{Attribute: attribute, Value: value}}
 	switch prefix, suffix, _ := strings.Cut(value, "@"); {
@@ -43,7 +43,8 @@ func (x *seen) names(attribute, value string) []provision.Term {
 	return out
 }
 
-// look asks the controller for everything that decides about subjects: who has their links, who they may be, who has their names.
+// look asks the controller for everything that decides about subjects: objects with their links, accounts that may be the persons', objects with
+// their names.
 func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature, at controller, begin engine.MapBegin, subjects []*subject) (*seen, error) {
 	x := &seen{domain: at.domain, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}, persons: map[provision.Term]scoping.ObjectID{}}
 	asked := map[provision.Term]bool{}
@@ -58,7 +59,7 @@ func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature,
 		ask(a.LinkOr(), LinkValue(kindOf(f), CloudID(s.id)))
 		if s.row != nil {
 			ask("objectGUID", s.row.Object.GUID.String())
-			if s.mapping != nil && s.mapping.Desired[engine.CommonName].Unique { // it may have the name under which it was made
+			if s.mapping != nil && s.mapping.Desired[engine.CommonName].Unique { // it may have the name that it was made under
 				for _, v := range s.mapping.Desired[engine.CommonName].Text {
 					ask(engine.CommonName, v)
 				}
@@ -114,7 +115,7 @@ func (d *Desk) ask(ctx context.Context, name, dir string, f scoping.Feature, l p
 	return out.Provision.Found, nil
 }
 
-// caseOf puts together what decides about a subject.
+// caseOf collects what decides about a subject.
 func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Feature, s *subject, x *seen) Case {
 	kind := kindOf(f)
 	c := Case{Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
@@ -134,7 +135,7 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 			}
 		}
 		sight := r.sight(s.row.Object)
-		c.Outside, c.Reading, c.Lives = r.strays(a, s.row.Object.GUID, c.Roots...), sight.Reading, sight.Known && !sight.Gone
+		c.Outside, c.Reading, c.Lives = r.strays(a, s.row.Object.GUID, c.Roots...), sight.Reading, sight.Known && !sight.Deleted
 		c.Fresh = r.o.Steady() < s.row.Wrote+replication.Milliseconds()
 	}
 	if s.mapping != nil {
@@ -156,7 +157,7 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 	return c
 }
 
-// remember adds what the ledger knows. What it is given by reference it looks up now: the functions of a case are called under no lock.
+// remember adds what the ledger knows. Values behind the functions of a case are looked up now, as the functions are called without the lock.
 func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Feature, s *subject, x *seen, c *Case) {
 	owned, parted, known, taken, below := map[scoping.GUID]string{}, map[scoping.GUID]bool{}, map[scoping.GUID]bool{}, map[provision.Term]bool{}, map[scoping.GUID]bool{}
 	others := slices.Concat(c.ByLink, c.ByName)
@@ -206,7 +207,7 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	answers := map[string]ledger.HoldState{}
 	now := r.o.Clock.Now().UnixMilli()
 	c.FirstLeft = !led.Disabling[a.Name]
-	for _, h := range led.Holds { // what a person answered about this source, whatever it was
+	for _, h := range led.Holds { // a person's answers about this source, to any question
 		for _, e := range h.Entries {
 			if e.Object == s.id && e.Feature == f {
 				answers[e.Digest()], _ = led.Answered(ledger.Question{Engine: r.engine, Object: s.id, Feature: f, Grave: e.Grave}, now)
@@ -216,14 +217,14 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 	c.Answered = func(g ledger.Grave) ledger.HoldState { return answers[g.Digest()] }
 }
 
-// takes reports whether an assignment takes an object of the tenant now: the account of one who came back and is not settled yet is nobody else's.
+// takes reports whether an assignment selects an object of the tenant now: the account of a person who came back and is not settled yet is not free.
 func (r *run) takes(cloudID string) bool {
 	id, err := scoping.Cloud(cloudID)
 	return err == nil && r.by[id] != nil
 }
 
-// rival returns another object of the tenant that is the same person by an attribute of the assignment, and gets an account in this round or by a write that has no end yet: no controller shows
-// that account yet.
+// rival returns another object of the tenant that is the same person by an attribute of the assignment, and gets an account in this round or by a
+// write without an end: controllers do not show that account yet.
 func (r *run) rival(led *ledger.State, a scoping.Assignment, s *subject, x *seen) string {
 	for _, by := range a.MatchOr() {
 		v := first(s.mapping.Desired[by].Text)
@@ -240,14 +241,14 @@ func (r *run) rival(led *ledger.State, a scoping.Assignment, s *subject, x *seen
 	return ""
 }
 
-// strays reports whether an object lies outside an assignment's container, as the census sees it. What it does not see yet lies outside, too: whatever depends on that is asked again.
-// With roots, below one of these will do.
+// strays reports whether an object is outside an assignment's container, by the census. An object that the census does not see yet counts as outside:
+// everything that depends on it is asked again. With roots, being below one of these suffices.
 func (r *run) strays(a scoping.Assignment, g scoping.GUID, roots ...scoping.GUID) bool {
 	chain := r.o.Census.Brief(scoping.ObjectID{Directory: a.Directory, GUID: g}).Chain
 	return !slices.ContainsFunc(append(roots, a.Under.GUID), func(root scoping.GUID) bool { return slices.Contains(chain, root) })
 }
 
-// container finds where a mapping wants an object: the assignment's container, or one below it.
+// container returns where a mapping wants an object: the assignment's container, or one below it.
 func (r *run) container(ctx context.Context, a scoping.Assignment, dn string) scoping.GUID {
 	key := a.Directory + "\x00" + strings.ToLower(dn)
 	if p, known := r.names[key]; known {
@@ -264,7 +265,8 @@ func (r *run) container(ctx context.Context, a scoping.Assignment, dn string) sc
 	return guid
 }
 
-// nameNow is the DN of an assignment's container: it is the one with its objectGUID, and may have been renamed or moved since it was named. Of one that is not there it is the old one.
+// nameNow returns the present DN of an assignment's container, which may have been renamed or moved since it was named; if it does not exist, the
+// former one.
 func (r *run) nameNow(ctx context.Context, a scoping.Assignment) string {
 	if _, dn, _, err := r.o.Census.Resolve(ctx, a.Directory, "<GUID="+a.Under.GUID.String()+">"); err == nil {
 		return dn
@@ -272,11 +274,12 @@ func (r *run) nameNow(ctx context.Context, a scoping.Assignment) string {
 	return a.Under.DN
 }
 
-// apart is how long two looks at the tenant are to be apart that find nothing, where the tenant did not say itself that the object was deleted for good.
-const apart = 24 * time.Hour
+// betweenLooks is the time between two looks at the tenant that find no object, if the tenant did not report that it was deleted for good.
+const betweenLooks = 24 * time.Hour
 
-// purge asks the tenant itself whether it has an object no more, among the living and the deleted ones. That proves something only where it was found missing before: since the tenant's delay if
-// its own changes told that it was deleted for good, else a day ago. What the tenant does not let be read is no evidence.
+// purge asks the tenant whether an object does not exist any more, neither live nor deleted. That proves something only if it was missing before: for
+// the tenant's delay if its delta reported that the object was deleted for good, otherwise for a day. If the tenant does not allow the read, that is
+// no evidence.
 func (r *run) purge(ctx context.Context, f scoping.Feature, s *subject) (Why, Purge) {
 	for _, deleted := range []bool{false, true} {
 		if found, err := r.o.Tenant.Find(ctx, cloud.Key{Kind: kindOf(f), ID: CloudID(s.id), Deleted: deleted}); err != nil || len(found) > 0 {
@@ -295,7 +298,7 @@ func (r *run) purge(ctx context.Context, f scoping.Feature, s *subject) (Why, Pu
 	} else if code != CodePurging && code != CodeNoPurge {
 		code, last.Since = CodeNoPurge, r.o.Clock.Now().UnixMilli()
 	}
-	wait, why := apart, "the tenant does not show it any more, and did not say that it was deleted for good"
+	wait, why := betweenLooks, "the tenant does not show it any more, and did not say that it was deleted for good"
 	if code == CodePurging {
 		wait, why = r.o.Cache.Delay(), "the tenant says that it was deleted for good"
 	}

@@ -21,7 +21,7 @@ import (
 // maxRounds bounds how often a run looks again: an object needs one write for each of its parts, and one look after the last.
 const maxRounds = 12
 
-// Judgement is what a run says of one source.
+// Judgement is a run's answer about one source.
 type Judgement struct {
 	Object     scoping.ObjectID // the source
 	CloudID    string
@@ -31,23 +31,23 @@ type Judgement struct {
 	Outcome    engine.Outcome
 	Code       string
 	Reason     string
-	Op         string // of what was written, or would be: the last one
+	Op         string // the last write that was made, or would be
 	Made       bool   // it was made in the directory
 	Deleted    bool
-	Write      *ledger.Provisioned // in shadow: what would be written first
+	Write      *ledger.Provisioned // in shadow: the first write that would be made
 	Findings   []Finding
 }
 
-// Report is what a run did.
+// Report is the result of a run.
 type Report struct {
-	Read       int // sources that assignments take
+	Read       int // sources that assignments select
 	Judgements []Judgement
 	Held       []ledger.Hold
 	Problems   []Problem
 	Complete   bool
 }
 
-// Problem concerns an assignment as a whole.
+// Problem is a problem of an assignment as a whole.
 type Problem struct{ Object, Code, Message string }
 
 // Brings reports whether an engine brings objects of the tenant into a directory.
@@ -57,7 +57,7 @@ func (d *Desk) assignments(name string) []scoping.Assignment {
 	return assignments(d.o.Gate.Authority().Partition, name)
 }
 
-// assignments are those of the other direction that an engine has; of an empty name, of all.
+// assignments returns those of the other direction that an engine has; for an empty name, all.
 func assignments(p *scoping.Partition, name string) []scoping.Assignment {
 	if p == nil {
 		return nil
@@ -65,7 +65,8 @@ func assignments(p *scoping.Partition, name string) []scoping.Assignment {
 	return slices.DeleteFunc(p.Provisioning(), func(a scoping.Assignment) bool { return name != "" && a.Engine != name })
 }
 
-// Run brings what an engine's assignments take into their directories. In shadow nothing is written, held or kept: the report says what would be.
+// Run brings the objects that an engine's assignments select into their directories. In shadow nothing is written, held or recorded, and the report
+// is what would be.
 func (d *Desk) Run(ctx context.Context, name string, shadow bool) (Report, error) {
 	r := d.newRun(name, shadow)
 	if err := r.all(ctx); err != nil {
@@ -85,18 +86,18 @@ func (d *Desk) newRun(name string, shadow bool) *run {
 type run struct {
 	*Desk
 	engine string
-	// partition is the one in force, or, in shadow, one that might be.
+	// partition is the one in force, or, in shadow, another one.
 	partition *scoping.Partition
-	foreseen  map[scoping.ObjectID][]Step // nil: nobody asks what would follow
+	foreseen  map[scoping.ObjectID][]Step // nil: no forecast is made
 	shadow    bool
 	report    Report
 	said      map[scoping.ObjectID]*Judgement
-	rest      map[scoping.ObjectID]bool // sources with which nothing can be done in this run
-	tries     map[scoping.ObjectID]int  // how often something else was there than was seen a moment before
+	rest      map[scoping.ObjectID]bool // sources that are done for this run
+	tries     map[scoping.ObjectID]int  // how often the controller showed something else than in the look before
 	asks      map[bin]*asked
 
 	names map[string]placed                        // containers by directory and DN
-	by    map[scoping.ObjectID]*scoping.Assignment // whom assignments take
+	by    map[scoping.ObjectID]*scoping.Assignment // the assignment that selects each source
 }
 
 type placed struct {
@@ -104,7 +105,7 @@ type placed struct {
 	err  error
 }
 
-// controller is the one at which everything of a directory is looked at and written.
+// controller is the one where a directory is looked at and written.
 type controller struct {
 	url        string
 	invocation scoping.GUID
@@ -115,7 +116,7 @@ type controller struct {
 type subject struct {
 	id      scoping.ObjectID
 	cloud   cloud.Object
-	there   bool // the tenant shows it, living
+	there   bool // the tenant shows it, not deleted
 	a       scoping.Assignment
 	why     Why
 	row     *ledger.Row
@@ -123,7 +124,7 @@ type subject struct {
 	rules   uint64
 	ends    ends
 	mapping *engine.Mapping
-	reading uint64 // the census's when it was looked at
+	reading uint64 // the census's newest when it was compared
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -140,7 +141,7 @@ func (r *run) all(ctx context.Context) error {
 		if a.Engine != r.engine {
 			continue
 		}
-		if why := t.frozen[a.Name]; why != "" {
+		if why := t.pinned[a.Name]; why != "" {
 			r.report.Complete = false
 			r.problem(a, CodeFrozenFrom, why+": nobody joins or leaves by assignment "+a.Name+" until it is there again")
 			continue
@@ -175,7 +176,7 @@ func kindOf(f scoping.Feature) scoping.Kind {
 	return scoping.User
 }
 
-// assignment brings one feature of one assignment to rest.
+// assignment carries out one feature of one assignment until nothing is owed.
 func (r *run) assignment(ctx context.Context, a scoping.Assignment, f scoping.Feature, t taken) error {
 	at, err := r.controller(ctx, a.Directory)
 	if err != nil {
@@ -206,13 +207,13 @@ func (r *run) assignment(ctx context.Context, a scoping.Assignment, f scoping.Fe
 		if wrote = wrote || sent; !sent {
 			return nil
 		}
-		if err := r.o.Look(ctx); err != nil { // so that own writes are no news to the next run
+		if err := r.o.Look(ctx); err != nil { // so that own writes are no changes to the next run
 			return fmt.Errorf("reading the directory's changes: %w", err)
 		}
 	}
 }
 
-// rulesOf sums by what an object of an assignment comes about.
+// rulesOf returns the fingerprint of what determines an assignment's objects.
 func rulesOf(b engine.MapBegin, a scoping.Assignment) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%x %s %s %s %q", b.Rules, a.Name, a.Under.GUID, a.LinkOr(), a.MatchOr())
@@ -237,13 +238,13 @@ func (r *run) controller(ctx context.Context, dir string) (controller, error) {
 	return controller{url: url, invocation: at.Invocation, domain: strings.Join(labels, ".")}, nil
 }
 
-// owing are the sources that an assignment takes or took, and those of them for which something is owed.
+// owing are the sources that an assignment selects or selected, and those of them that something is owed for.
 type owing struct {
 	taken []scoping.ObjectID
 	owed  []*subject
 }
 
-// owed compares: whom an assignment takes, and whom it brought before, with what was agreed about each.
+// owed compares the sources that an assignment selects, and those that it brought before, with what was agreed about each.
 func (r *run) owed(a scoping.Assignment, f scoping.Feature, t taken, rules uint64) (out owing) {
 	kind := kindOf(f)
 	ids := map[scoping.ObjectID]Why{}
@@ -258,7 +259,7 @@ func (r *run) owed(a scoping.Assignment, f scoping.Feature, t taken, rules uint6
 	}
 	now := r.o.Clock.Now().UnixMilli()
 	r.o.Gate.Read(func(led *ledger.State) {
-		for _, o := range led.CloudRows() { // who was brought by this assignment, and is taken by none
+		for _, o := range led.CloudRows() { // brought by this assignment, and selected by none
 			row := led.Rows.Get(o)
 			id, err := scoping.Cloud(row.CloudID)
 			if err != nil || row.Kind != kind || o.Directory != a.Directory || row.State == ledger.DeletedByTandem {
@@ -286,10 +287,10 @@ func brought(row *ledger.Row, f scoping.Feature, a scoping.Assignment) bool {
 	return l != nil && (l.Place == a.Under.GUID || slices.Contains(l.Chain, a.Under.GUID))
 }
 
-// cameBack reports whether the object of somebody who left was deleted in the directory at that time, and lives there now.
+// cameBack reports whether an object was deleted in the directory when its person left, and exists there now.
 func cameBack(s *subject, f scoping.Feature, sight gate.Sight) bool {
 	was, ok := agreedOf(s.row, f)
-	return ok && was.Gone && s.why != Taken && s.row.State == ledger.ParkedRow && sight.Known && !sight.Gone
+	return ok && was.Deleted && s.why != Taken && s.row.State == ledger.ParkedRow && sight.Known && !sight.Deleted
 }
 
 // subject compares one source; nil: nothing is owed for it.
@@ -306,7 +307,7 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	}
 	row, linked := led.ByCloud(CloudID(id))
 	switch {
-	case linked && row.Cloud == 0: // a directory feeds it: it is none of the cloud's, and comes back nowhere
+	case linked && row.Cloud == 0: // a directory feeds it: it must not come back into one
 		r.say(s, Verdict{Outcome: engine.Released, Code: gate.CodeNotOwner, Reason: "a directory feeds it: " + row.Name})
 		return nil
 	case !linked && OfTheCloud(s.cloud) != "":
@@ -319,31 +320,31 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	}
 	s.ends = endsOf(led, s.cloud, a.Directory, func(o scoping.ObjectID) bool {
 		sight := r.o.Census.Brief(o)
-		return sight.Known && !sight.Gone
+		return sight.Known && !sight.Deleted
 	})
 	s.source = digest(s.cloud, s.ends)
 	owner := a.Engine
 	if s.why != Taken {
 		owner = scoping.None
 	}
-	sight, gone := gate.Sight{}, false
+	sight, deleted := gate.Sight{}, false
 	if s.row != nil {
 		sight = r.sight(s.row.Object)
-		gone = sight.Known && sight.Gone
+		deleted = sight.Known && sight.Deleted
 	}
 	open := led.Provisioning(CloudID(id))
-	debt := standing.Of(facts(now, kindOf(f), owner, s.row, s.source, rules, sight.Reading, gone, len(open) > 0 && r.o.Without.KeepsSinkDoubts()))
+	debt := standing.Of(facts(now, kindOf(f), owner, s.row, s.source, rules, sight.Reading, deleted, len(open) > 0 && r.o.Without.KeepsSinkDoubts()))
 	switch {
 	case debt.Code == standing.InFlight && r.o.Without.KeepsSinkDoubts():
 		r.say(s, Verdict{Outcome: engine.InDoubt, Code: gate.CodeInDoubt, Reason: "an earlier write for it had no answer: " + open[0].Reason})
 		return nil
-	case debt.Code == standing.Settled && s.why == Purged && s.row != nil && s.row.State == ledger.ParkedRow: // disabled when it left; now it is gone for good
+	case debt.Code == standing.Settled && s.why == Purged && s.row != nil && s.row.State == ledger.ParkedRow: // disabled when it left; deleted for good now
 		return s
-	case debt.Code == standing.Settled && cameBack(s, f, sight): // nobody disabled it when its person left
+	case debt.Code == standing.Settled && cameBack(s, f, sight): // it was not disabled when its person left
 		return s
 	case debt.Code == standing.Settled:
 		last := led.Unsettled[id][f]
-		if s.row != nil && r.doubled(s) != (last.Reason == string(CodeDoubled)) { // of another object's link this one's reading says nothing
+		if s.row != nil && r.doubled(s) != (last.Reason == string(CodeDoubled)) { // this object's reading does not tell about another object with its link
 			return s
 		}
 		if s.row != nil && strings.HasPrefix(last.Code, ledger.HeldAnswer) { // an answer about a set took the place of what was found
@@ -367,20 +368,21 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	return s
 }
 
-// sight is what the census sees of an object, which counts as changed by a reading of its directory from the start [another controller was read: what was changed by hand before nobody put back].
+// sight returns what the census sees of an object, which counts as changed by a reading of its directory from the start. [Otherwise, after a change of
+// controllers, earlier changes by hand were never taken back.]
 func (r *run) sight(o scoping.ObjectID) gate.Sight {
 	s := r.o.Census.Brief(o)
 	s.Reading = max(s.Reading, r.o.Census.Whole(o.Directory))
 	return s
 }
 
-// doubled reports whether the census sees another living object with the link of a subject's object.
+// doubled reports whether the census sees another object with the link of a subject's object.
 func (r *run) doubled(s *subject) bool {
 	at := r.o.Census.Linked(s.row.Object.Directory, LinkValue(s.row.Kind, s.row.CloudID))
 	return slices.ContainsFunc(at, func(g scoping.GUID) bool { return g != s.row.Object.GUID })
 }
 
-// remembered is the finding about an object for which nothing is owed, as it was told when it was looked at last.
+// remembered returns the finding of the last look at an object that nothing is owed for.
 func remembered(last ledger.Unsettled) []Finding {
 	if text := sentences[gate.Code(last.Reason)]; text != "" {
 		return []Finding{{gate.Code(last.Reason), text}}
@@ -388,7 +390,7 @@ func remembered(last ledger.Unsettled) []Finding {
 	return nil
 }
 
-// sentences say of each finding what it is, where the object itself was not looked at again.
+// sentences describe findings about objects that were not looked at again.
 var sentences = map[gate.Code]string{
 	CodeLinkChanged: "somebody changed its link",
 	CodeDoubled:     "another object shows its link too",
@@ -396,7 +398,7 @@ var sentences = map[gate.Code]string{
 	CodeMovedAway:   "somebody moved it; it goes back only when what is wanted of it changes",
 }
 
-// say notes what is to be told of a source. What was written in an earlier round stays said.
+// say notes the answer about a source. A write of an earlier round stays in it.
 func (r *run) say(s *subject, v Verdict) *Judgement {
 	j := r.said[s.id]
 	if j == nil {
@@ -451,7 +453,7 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 			r.rest[x.s.id] = true
 		}
 		if r.rest[x.s.id] || x.v.Settles {
-			if err := r.o.Gate.Record(ctx, append(r.settle(f, x), r.leave(f, x.s, *j)...)...); err != nil { // at once: an agreement without its finding would never be looked at again
+			if err := r.o.Gate.Record(ctx, append(r.agreement(f, x), r.leave(f, x.s, *j)...)...); err != nil { // together: an agreement without its finding would never be looked at again
 				return false, err
 			}
 		}
@@ -459,8 +461,8 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 	return r.send(ctx, f, at, out)
 }
 
-// leave returns the records that keep the last answer about a source that settled nothing, for people, or that it is settled: of what is settled the first finding, if there is one. What was said before is not said
-// again.
+// leave returns the records of the last answer about a source that did not settle it, or that it is settled, with the first finding if there is one.
+// An answer that was recorded before is not repeated.
 func (r *run) leave(f scoping.Feature, s *subject, j Judgement) []ledger.Record {
 	if r.shadow {
 		return nil
@@ -479,7 +481,7 @@ func (r *run) leave(f scoping.Feature, s *subject, j Judgement) []ledger.Record 
 	answer := ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Kind: kindOf(f), Name: j.Name, Feature: f, Outcome: j.Outcome, Code: j.Code, Reason: j.Reason,
 		Closed: settled, Epoch: r.o.Gate.Authority().Epoch}
 	rs := []ledger.Record{answer}
-	if waits := gate.Code(j.Code) == CodeNoPurge || gate.Code(j.Code) == CodePurging; waits && said { // since when it waits counts from now
+	if waits := gate.Code(j.Code) == CodeNoPurge || gate.Code(j.Code) == CodePurging; waits && said { // its wait counts from now
 		rs = []ledger.Record{{Type: ledger.DecisionType, Engine: r.engine, Object: &id, Kind: kindOf(f), Name: j.Name, Feature: f, Outcome: engine.Released, Code: string(gate.CodeNotOwner), Closed: true}, answer}
 	}
 	return rs
@@ -535,8 +537,8 @@ func (r *run) mapAll(ctx context.Context, request engine.MapRequest, subjects []
 	return err
 }
 
-// settle returns the records that keep that nothing is owed; of other verdicts, and in shadow, there are none.
-func (r *run) settle(f scoping.Feature, x decided) []ledger.Record {
+// agreement returns the record that nothing is owed; none for other verdicts, and in shadow.
+func (r *run) agreement(f scoping.Feature, x decided) []ledger.Record {
 	if !x.v.Settles || r.shadow {
 		return nil
 	}
@@ -544,11 +546,11 @@ func (r *run) settle(f scoping.Feature, x decided) []ledger.Record {
 		r.answers.put(x.s.id, x.s.source, x.s.rules, x.v)
 		return nil
 	}
-	now := agreed{Source: x.s.source, Rules: x.s.rules, Container: x.c.Container, Gone: x.v.Parks && (x.c.Found == nil || x.c.Found.Deleted)}
+	now := agreed{Source: x.s.source, Rules: x.s.rules, Container: x.c.Container, Deleted: x.v.Parks && (x.c.Found == nil || x.c.Found.Deleted)}
 	if x.s.mapping != nil && x.c.Kind == scoping.User {
 		now.Disabled = first(x.s.mapping.Desired[engine.AccountDisabled].Text)
 	}
-	if was, before := agreedOf(x.s.row, f); x.v.Parks && before && !x.c.switched(ledger.Disabled) { // what somebody else did while it was brought stays his when it comes back
+	if was, before := agreedOf(x.s.row, f); x.v.Parks && before && !x.c.switched(ledger.Disabled) { // what others did while it was brought stays theirs when it comes back
 		now.Disabled = was.Disabled
 	}
 	sight := r.sight(x.s.row.Object)

@@ -15,12 +15,13 @@ import (
 type sending struct {
 	decided
 	j    *Judgement
-	done bool // something was written, or is to be decided anew at once
+	done bool // something was written, or is to be decided again at once
 	err  error
 }
 
-// send carries out the writes of a round, up to Options.Flight at once. They can be: each is about another object, by a permit of its own, and names that they give were reserved when they
-// were decided. What depends on another object, such as a manager, is a write of a later round. After an error none begins any more, and those that began are waited for.
+// send carries out the writes of a round, up to Options.Flight at once. That is possible because each is about another object, by a permit of its
+// own, and its names were reserved when it was decided. What depends on another object, such as a manager, is a write of a later round. After an
+// error no more writes begin, and those in flight are waited for.
 func (r *run) send(ctx context.Context, f scoping.Feature, at controller, all []*sending) (sent bool, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -33,7 +34,7 @@ func (r *run) send(ctx context.Context, f scoping.Feature, at controller, all []
 		}
 	}
 	if r.o.Flight > 1 {
-		together(all, r.o.Flight, one)
+		parallel(all, r.o.Flight, one)
 	} else {
 		for _, x := range all {
 			one(x)
@@ -51,8 +52,8 @@ func (r *run) send(ctx context.Context, f scoping.Feature, at controller, all []
 	return r.after(ctx, f, all)
 }
 
-// together calls a function for each, with up to n calls at once, and waits for all of them.
-func together(all []*sending, n int, one func(*sending)) {
+// parallel calls a function for each, with up to n calls at once, and waits for all of them.
+func parallel(all []*sending, n int, one func(*sending)) {
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	next := make(chan *sending)
@@ -69,14 +70,14 @@ func together(all []*sending, n int, one func(*sending)) {
 	}
 }
 
-// after notes what came of the writes of a round.
+// after notes the results of the writes of a round.
 func (r *run) after(ctx context.Context, f scoping.Feature, all []*sending) (sent bool, err error) {
 	for _, x := range all {
 		done := x.done
 		if !done && x.j.Outcome == engine.Failed && provision.Code(x.j.Code).Refusal() {
 			r.answers.fail(x.s, x.c.Reading, r.o.Steady(), Verdict{Outcome: x.j.Outcome, Code: gate.Code(x.j.Code), Reason: x.j.Reason, Findings: x.j.Findings})
 		}
-		if done && x.j.Outcome != engine.Applied { // it is decided anew once, by what the controller shows now
+		if done && x.j.Outcome != engine.Applied { // it is decided again once, by what the controller shows now
 			done = r.tries[x.s.id] == 0
 			r.tries[x.s.id]++
 		}
@@ -90,7 +91,7 @@ func (r *run) after(ctx context.Context, f scoping.Feature, all []*sending) (sen
 	return sent, nil
 }
 
-// reserve keeps the names that a write chose from others of the same round, and the person that it is about from whoever is the same one.
+// reserve reserves the names that a write chose, and its person, against other sources of the same round.
 func (x *seen) reserve(c Case, w *ledger.Provisioned) {
 	id := c.Object
 	if w.Op == provision.Add || w.Op == provision.Join {

@@ -18,7 +18,7 @@ import (
 // CloudID returns the tenant's id of a source.
 func CloudID(o scoping.ObjectID) string { return o.GUID.String() }
 
-// LinkValue is what the directory shows of an object that was made of one of the tenant.
+// LinkValue returns the link in the directory of an object that was made of one of the tenant.
 func LinkValue(kind scoping.Kind, cloudID string) string {
 	if kind == scoping.Group {
 		return "Group_" + cloudID
@@ -26,8 +26,8 @@ func LinkValue(kind scoping.Kind, cloudID string) string {
 	return "User_" + cloudID
 }
 
-// OfTheCloud says why an object of the tenant is not one that is brought into a directory; empty: it is one. What a directory or another engine feeds is none: it would come back to where it
-// came from, a second time. What the ledger links to an object of a directory is decided apart, by the link's authority.
+// OfTheCloud returns why an object of the tenant is not brought into a directory, or "". Objects that a directory or another engine feeds are not:
+// they would come back where they came from. Objects that the ledger links with one of a directory are decided by the link's authority instead.
 func OfTheCloud(o cloud.Object) string {
 	switch {
 	case o.Deleted:
@@ -52,21 +52,21 @@ func OfTheCloud(o cloud.Object) string {
 	return ""
 }
 
-// taken are whom the assignments of the other direction take, each source by the one of the highest priority, and the assignments that are frozen, with why: of a group that vanished or has no
-// members any more nothing follows.
+// taken are the sources that the assignments of the other direction select, each with the one of the highest priority, and the assignments whose
+// membership is pinned, with the reason: a group that was deleted or emptied changes nothing.
 type taken struct {
 	by     map[scoping.ObjectID]*scoping.Assignment
-	frozen map[string]string
+	pinned map[string]string
 }
 
-// take goes through the assignments in order of their priority.
+// take evaluates the assignments in order of their priority.
 func take(cache *cloud.Cache, assignments []scoping.Assignment) taken {
-	t := taken{by: map[scoping.ObjectID]*scoping.Assignment{}, frozen: map[string]string{}}
+	t := taken{by: map[scoping.ObjectID]*scoping.Assignment{}, pinned: map[string]string{}}
 	for i := range assignments {
 		a := &assignments[i]
 		ids, why := members(cache, a)
 		if why != "" {
-			t.frozen[a.Name] = why
+			t.pinned[a.Name] = why
 		}
 		for _, id := range ids {
 			if o, err := scoping.Cloud(id); err == nil && t.by[o] == nil {
@@ -77,7 +77,7 @@ func take(cache *cloud.Cache, assignments []scoping.Assignment) taken {
 	return t
 }
 
-// members returns whom an assignment names, sorted, and why that may be less than is true.
+// members returns the objects that an assignment selects, sorted, and why that may be fewer than it should be.
 func members(cache *cloud.Cache, a *scoping.Assignment) (ids []string, why string) {
 	users, groups := slices.Contains(a.Features, scoping.UserProvisioning), slices.Contains(a.Features, scoping.GroupProvisioning)
 	if !cache.Loaded(scoping.Group) || !cache.Loaded(scoping.User) {
@@ -120,7 +120,7 @@ func below(cache *cloud.Cache, g cloud.Object, found, seen map[string]bool) {
 	}
 }
 
-// sourceOf is an object of the tenant as engines get it.
+// sourceOf returns an object of the tenant in the form for engines.
 func sourceOf(id scoping.ObjectID, o cloud.Object) engine.Source {
 	s := engine.Source{Object: id, Kind: o.Kind, Values: map[string]engine.Value{"id": {Text: []string{o.ID}}}}
 	for name, v := range o.Values {
@@ -132,8 +132,8 @@ func sourceOf(id scoping.ObjectID, o cloud.Object) engine.Source {
 // ends are the objects of a directory that the references of a source stand for, by reference; those that are in no directory yet are left out.
 type ends map[string][]scoping.GUID
 
-// endsOf resolves the references of a source in one directory. An end counts whoever is the authority of its link, and also when nobody brings it any more: the tenant refers to it, and its
-// account is there.
+// endsOf resolves the references of a source in one directory. An end counts whichever side is the authority of its link, and even if it is not
+// brought any more: the tenant refers to it, and its account exists.
 func endsOf(led *ledger.State, o cloud.Object, dir string, there func(scoping.ObjectID) bool) ends {
 	resolve := func(ids ...string) []scoping.GUID {
 		out := []scoping.GUID{}
@@ -151,7 +151,7 @@ func endsOf(led *ledger.State, o cloud.Object, dir string, there func(scoping.Ob
 	return ends{cloud.Manager: resolve(o.Manager)}
 }
 
-// digest sums a source with what its references stand for: another one asks the engine again.
+// digest returns a digest of a source with what its references stand for: with another digest the engine is asked again.
 func digest(o cloud.Object, e ends) uint64 {
 	h := fnv.New64a()
 	text := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
@@ -174,7 +174,7 @@ func digest(o cloud.Object, e ends) uint64 {
 	return h.Sum64()
 }
 
-// linkOf is the link that shows of which source something was made.
+// linkOf returns the link that shows which source an object was made of.
 func linkOf(a *scoping.Assignment, kind scoping.Kind, cloudID string) provision.Link {
 	return provision.Link{Attribute: a.LinkOr(), Value: LinkValue(kind, cloudID)}
 }

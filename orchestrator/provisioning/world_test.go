@@ -282,7 +282,7 @@ func (w *world) Brief(id scoping.ObjectID) gate.Sight {
 	if !known {
 		return gate.Sight{}
 	}
-	return gate.Sight{Known: true, Gone: e.deleted, Kind: scoping.User, Parent: e.parent, Chain: []scoping.GUID{e.parent, top}, Name: "CN=" + e.cn, Reading: w.changed[id.GUID]}
+	return gate.Sight{Known: true, Deleted: e.deleted, Kind: scoping.User, Parent: e.parent, Chain: []scoping.GUID{e.parent, top}, Name: "CN=" + e.cn, Reading: w.changed[id.GUID]}
 }
 
 func (w *world) Reread(context.Context, []scoping.ObjectID) error { return nil }

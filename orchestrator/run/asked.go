@@ -184,7 +184,7 @@ func (c *conversation) unclaimed(ctx context.Context, o SyncOptions, complete bo
 			row := led.Rows.Get(id)
 			sight := c.r.o.Census.Sight(id)
 			k := ledger.Key{Object: id, Feature: scoping.Base(row.Kind)}
-			if row.State != ledger.Live || sight.Gone || c.r.o.View.Owner(auth, id, row.Kind) != c.q.Engine {
+			if row.State != ledger.Live || sight.Deleted || c.r.o.View.Owner(auth, id, row.Kind) != c.q.Engine {
 				continue
 			}
 			switch {

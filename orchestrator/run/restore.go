@@ -79,7 +79,7 @@ func (r *Runner) returning(ctx context.Context, ref string) (out Restored, back 
 	switch {
 	case !sight.Known:
 		return no("the directory shows no object %s", ref)
-	case sight.Gone:
+	case sight.Deleted:
 		return no("%s is deleted in the directory: bring it back there, and its tenant object comes back with the next run", out.Name)
 	case scoping.Base(sight.Kind) == "":
 		return no("%s is a container or something else that is not synchronized", out.Name)

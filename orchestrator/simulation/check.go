@@ -268,7 +268,7 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 		if w.book.epoch != asked {
 			continue // a scope changed hands meanwhile: it may have been answered as another's, and what follows then is found by comparison
 		}
-		if row := w.book.scratch.Rows.Get(p.Object); w.census.Sight(p.Object).Gone && (row == nil || row.State == ledger.DeletedByTandem) {
+		if row := w.book.scratch.Rows.Get(p.Object); w.census.Sight(p.Object).Deleted && (row == nil || row.State == ledger.DeletedByTandem) {
 			continue // it died before it was linked, or again
 		}
 		if w.book.scratch.Runs[r.e.name] == nil || d.Outcome == engine.Partial || d.Code == "gone" {

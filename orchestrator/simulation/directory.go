@@ -411,7 +411,7 @@ func (w *world) hears(e *entry) {
 func (w *world) forgets() {
 	for g, before := range w.unstored {
 		s := w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g})
-		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Gone == was.dead {
+		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Deleted == was.dead {
 			if s.Kind == scoping.Group { // who is in it is not shown
 				w.told[g] = sightOf{parent: was.parent, dead: was.dead, usn: before.usn}
 			}

@@ -17,7 +17,7 @@ type Facts struct {
 	// The source.
 	Known    bool // the host read it, as an object or as a tombstone
 	Mastered bool // it was made of its linked object in the target: the other direction writes
-	Gone     bool
+	Deleted  bool
 	Expected bool   // it will come into the target if an engine owns it
 	Changed  uint64 // the reading that changed it last
 
@@ -103,7 +103,7 @@ func Of(f Facts) Debt {
 		return Debt{}
 	case f.InFlight:
 		return Debt{Code: InFlight, To: Time, Engine: f.Owner}
-	case f.Gone:
+	case f.Deleted:
 		return deleted(f, base)
 	case f.Owner == scoping.None:
 		return left(f, base)

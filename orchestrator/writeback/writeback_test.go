@@ -123,7 +123,7 @@ func TestWhatCannotBeDoneIsAnsweredAsWhatItIs(t *testing.T) {
 		answer string
 	}{
 		"a user whom no directory has": {func(_ *world, e *cloud.PasswordEvent) { e.CloudID = "c-bob" }, "not-in-scope"},
-		"a user who is gone":           {func(w *world, _ *cloud.PasswordEvent) { w.sight.Gone = true }, "not-in-scope"},
+		"a user who is gone":           {func(w *world, _ *cloud.PasswordEvent) { w.sight.Deleted = true }, "not-in-scope"},
 		"a place of nobody's":          {func(w *world, _ *cloud.PasswordEvent) { w.sight.Chain = []scoping.GUID{guid(99)} }, "not-in-scope"},
 		"power in the tenant":          {func(w *world, _ *cloud.PasswordEvent) { w.power["c-ann"] = "Global Administrator" }, "not-allowed"},
 		"an administrator":             {func(w *world, _ *cloud.PasswordEvent) { w.engine = engineOf{w: w, code: "not-allowed"} }, "not-allowed"},

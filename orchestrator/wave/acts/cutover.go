@@ -48,7 +48,7 @@ func (d *Driver) changedFor(w wave.Wave) (ids []scoping.ObjectID) {
 			if engine.StreamOf(k.Feature) != engine.Objects {
 				continue // passwords are not judged in shadow: the new owner reads them after the cutover
 			}
-			if x.To == standing.Owner && !judged && s.Rows.Get(k.Object) != nil && !d.o.Census.Sight(k.Object).Gone {
+			if x.To == standing.Owner && !judged && s.Rows.Get(k.Object) != nil && !d.o.Census.Sight(k.Object).Deleted {
 				ids = append(ids, k.Object)
 			}
 		}

@@ -228,7 +228,7 @@ func (d *Driver) unclaimedIn(w wave.Wave) int {
 		for _, id := range s.Objects() {
 			row := s.Rows.Get(id)
 			sight := d.o.Census.Sight(id)
-			if row.State != ledger.Live || sight.Gone || !d.o.View.Inside(w.Scopes(), row) || d.o.View.Owner(auth, id, row.Kind) != w.To {
+			if row.State != ledger.Live || sight.Deleted || !d.o.View.Inside(w.Scopes(), row) || d.o.View.Owner(auth, id, row.Kind) != w.To {
 				continue
 			}
 			if record, ok := s.OwnerOfRecord(id, scoping.Base(row.Kind)); !ok || record != w.To {

@@ -53,7 +53,7 @@ func (d *Driver) PreviewRollback(ctx context.Context, w wave.Wave) (Preview, err
 	d.o.Gate.Read(func(s *ledger.State) {
 		for _, id := range slices.SortedFunc(maps.Keys(hs), scoping.ObjectID.Compare) {
 			t, sight := hs[id], d.o.Census.Sight(id)
-			if len(t.values) == 0 || !sight.Known || sight.Gone || !covers(w.Scopes(), sight, id, t.kind) {
+			if len(t.values) == 0 || !sight.Known || sight.Deleted || !covers(w.Scopes(), sight, id, t.kind) {
 				continue
 			}
 			if _, pending := s.Pending(id); pending {

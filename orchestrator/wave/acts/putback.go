@@ -130,7 +130,7 @@ func (d *Driver) answerable(a *account, s *ledger.State, auth gate.Authority, id
 	switch {
 	case row == nil || row.CloudID == "":
 		a.all(k, ledger.NotRestorable, "it is not linked to a tenant object any more")
-	case !sight.Known || sight.Gone:
+	case !sight.Known || sight.Deleted:
 		a.all(k, ledger.BySource, "it was deleted in the directory")
 	case !shown && row.Wrote > d.o.Steady()-d.o.Cache.Delay().Milliseconds():
 		a.later(id, "the tenant does not show it yet", true)
