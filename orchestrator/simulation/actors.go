@@ -59,6 +59,9 @@ func (w *world) next() {
 		w.pass(2 * delay)
 		w.sync([]string{connect, cloudsync}[w.r.IntN(2)])
 	}
+	if w.hireStep() {
+		return
+	}
 	switch n := w.r.IntN(100); {
 	case w.eyes[BigWorlds] && n < 12:
 		w.mass()
@@ -125,6 +128,8 @@ func (w *world) interleaveAt(percent int) {
 		w.pass(time.Duration(w.r.IntN(40)) * time.Second)
 	case n < 70:
 		w.person()
+	case w.eyes[FromCloud] && n < 82 && w.r.IntN(2) == 0:
+		w.meanwhile()
 	case w.preparing:
 	case w.eyes[Passwords] && n < 76:
 		w.handPasswords()
@@ -384,7 +389,7 @@ func (w *world) person() {
 // answer answers a held set.
 func (w *world) answer(verb string) {
 	h, ok := pick(w, w.host.Held())
-	if !ok || w.preparing || !w.free(h.Engine) {
+	if !ok || w.preparing || !w.free(h.Engine) || w.locked[hiresOf(h.Engine)] > 0 {
 		return
 	}
 	if h.State != ledger.HoldOpen {
@@ -395,7 +400,7 @@ func (w *world) answer(verb string) {
 		w.counts["owners "+verb]++
 	}
 	w.log("held set %s: %s {", h.ID, verb)
-	w.call([]string{h.Engine}, func() {
+	w.call([]string{h.Engine, hiresOf(h.Engine)}, func() {
 		if verb == "approve" {
 			w.approve(h)
 		}

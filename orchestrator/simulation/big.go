@@ -111,6 +111,7 @@ func (w *world) approve(h ledger.Hold) {
 		w.approved[e.Object.GUID] = true
 		w.answered[question{e.Object.GUID, e.Feature, e.Digest()}] = true
 	}
+	w.approveBrought(h)
 }
 
 // question is what a person is asked about a feature of an object: the grave part of one write.

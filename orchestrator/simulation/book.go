@@ -153,7 +153,11 @@ func (w *world) catchUp() {
 		b.count(w, r)
 		w.recall(r, e.Seq > b.newest)
 		if w.o.Trace {
-			w.log("log %d: %s %s %s %s %s %s %s %s", e.Seq, r.Type, r.Engine, r.Name, r.Feature, r.Op, r.Outcome, r.Code, r.Reason)
+			name := r.Name
+			if name == "" && r.Object != nil {
+				name = r.Object.String()
+			}
+			w.log("log %d: %s %s %s %s %s %s %s %s", e.Seq, r.Type, r.Engine, name, r.Feature, r.Op, r.Outcome, r.Code, r.Reason)
 		}
 		if r.Type == ledger.TransferType {
 			if w.o.Trace {

@@ -52,7 +52,20 @@ const (
 	SecretsWritten   Broken = "a secret in a record"                          // X4
 	DeliveredTwice   Broken = "an event that is delivered twice"              // flows §0
 	PermitsUnjudged  Broken = "a permit after the cutover"                    // flows §0
+
+	MastersUnheeded  Broken = "what the tenant feeds is fed back" // flows §4, as those that follow
+	SinkForgets      Broken = "a lost write that is forgotten"
+	OtherReadsBack   Broken = "a read-back at another controller"
+	PlantedBelieved  Broken = "a planted link of which nobody is asked"
+	PersonsDoubled   Broken = "a person who is there and is made again"
+	SecurityUndone   Broken = "an account that is enabled over security"
+	OvertakenIgnored Broken = "a lost enabling that is tried again"
+	LinkMustShow     Broken = "leavers who stay, since their link was taken away"
+	WrittenAnyway    Broken = "a write without its conditions"
 )
+
+// fromCloud are the variants of the other direction.
+var fromCloud = []Broken{MastersUnheeded, SinkForgets, OtherReadsBack, PlantedBelieved, PersonsDoubled, SecurityUndone, OvertakenIgnored, LinkMustShow, WrittenAnyway}
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
 var caught = map[Broken]struct {
@@ -80,6 +93,15 @@ var caught = map[Broken]struct {
 	SecretsWritten:   {Passwords, secretWritten, ""},
 	DeliveredTwice:   {Deliveries, permittedTwice, ""},
 	PermitsUnjudged:  {Deliveries, strangerDelivers, ""},
+	MastersUnheeded:  {FromCloud, fedBack, ""},
+	SinkForgets:      {FromCloud, writeMayArrive, ""},
+	OtherReadsBack:   {FromCloud, toldOfFailure, Laggards},
+	PlantedBelieved:  {FromCloud, notBrought, ""},
+	PersonsDoubled:   {FromCloud, personTwice, ""},
+	SecurityUndone:   {FromCloud, enabledAgain, ""},
+	OvertakenIgnored: {FromCloud, enabledAgain, ""},
+	LinkMustShow:     {FromCloud, accountDiffers, ""},
+	WrittenAnyway:    {FromCloud, writtenOver, ""},
 }
 
 // Notices says that a violation is how the loss of a safeguard shows.
@@ -98,9 +120,9 @@ func (b Broken) Needs() []Eye {
 
 // Variants lists every broken variant.
 func Variants() []Broken {
-	return []Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
+	return append([]Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, SecretsWritten, DeliveredTwice, PermitsUnjudged}
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, SecretsWritten, DeliveredTwice, PermitsUnjudged}, fromCloud...)
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -111,6 +133,8 @@ var without = map[Broken]gate.Safeguard{
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
+	MastersUnheeded: gate.MastersChecked, SinkForgets: gate.SinkDoubts, OtherReadsBack: gate.SinkController, PlantedBelieved: gate.SinkLinks, PersonsDoubled: gate.SinkPersons,
+	SecurityUndone: gate.SinkEnabling, OvertakenIgnored: gate.SinkOvertaken, LinkMustShow: gate.SinkLedger,
 	DeliveredTwice: gate.PermitOnce, PermitsUnjudged: gate.PermitJudged,
 	OwnUnshown: gate.OwnWritesLaid, OlderPasswords: gate.PasswordOrder, NeverArrived: gate.PasswordDoubts, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
 }

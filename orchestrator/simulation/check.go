@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -74,6 +75,7 @@ func (w *world) checkSend(x cloud.Write) {
 	r := o.Record
 	g := r.Object.GUID
 	w.lastSent = g
+	w.checkFed(x, g)
 	if w.double != nil && w.double.active {
 		w.failAbout(g, singleWriter, afterHandOver, r.Engine, x.Op, w.dir.now.dn(g))
 	}
@@ -274,6 +276,9 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 		if w.book.scratch.Runs[r.e.name] == nil || d.Outcome == engine.Partial || d.Code == "gone" {
 			continue // its first run is not over; another object is owed
 		}
+		if d.Code == string(gate.CodeCloudMasteredQ) && w.book.scratch.CreateRejected(p.Object) {
+			continue // a person has answered
+		}
 		if len(w.host.Gate().DebtsOf(p.Object)) == 0 && d.Code != "not-seen" {
 			w.failAbout(p.Object.GUID, durable, "%s was told %s (%s) of %s %s, and nothing is owed", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)
 		}
@@ -336,6 +341,9 @@ func (w *world) checkTenant() {
 // account gives the cloud object of a directory object, by anchor, not by the ledger: the living one, if others deleted an earlier one (they are free to,
 // and the tenant keeps keys of the living alone).
 func (w *world) account(e *entry) *account {
+	if e.of != "" {
+		return w.tenant.accounts[e.of]
+	}
 	keys := []string{anchorOf(e.guid), cloud.UniqueNameOf(e.guid[:])}
 	var dead *account
 	for _, a := range w.tenant.sorted() {

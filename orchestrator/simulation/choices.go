@@ -249,7 +249,7 @@ func (w *world) selector() string {
 func (w *world) policyText(leaving, more string) string {
 	text := "version: 1\nfeatures: [users, groups]\nassignments:\n" + assignment("everything", w.dir.now.dn(w.dir.root), connect) +
 		assignment("beta", w.dir.now.dn(w.named("Beta")), cloudsync) + more + assignment("gone", w.dir.now.dn(w.named("Gone")), "none") + "    leaving: " + leaving + "\n"
-	return w.withDeliveries(w.withContacts(w.withPasswords(text)))
+	return w.withHires(w.withDeliveries(w.withContacts(w.withPasswords(text))))
 }
 
 // someNarrowed gives some narrowed assignments.

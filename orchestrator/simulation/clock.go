@@ -78,6 +78,7 @@ func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 	w.tenant.settle()
 	w.settleDeliveries()
+	w.settleWrites()
 }
 
 var _ gate.Clock = (*world)(nil)

@@ -44,6 +44,7 @@ type entry struct {
 	keyed   uint64 // when its password, or whether it is handed over, changed last, as a USN
 	filled  uint64 // when a group said something again that had vanished or was empty, as a USN; 0: never
 	usn     uint64 // uSNChanged
+	brought
 }
 
 func (e *entry) id() scoping.ObjectID { return scoping.ObjectID{Directory: dirName, GUID: e.guid} }
@@ -95,6 +96,7 @@ type domain struct {
 	made       uint64
 	behind     *snapshot               // what the second controller shows
 	anchors    map[string]scoping.GUID // whom a tenant object belongs to, by its anchor or unique name
+	watch      func(old, now *entry)   // is told of each change; nil: nobody is
 }
 
 func newDomain() *domain {
@@ -137,12 +139,18 @@ func (d *domain) put(e entry) *entry {
 	if old == nil || old.manager != e.manager {
 		e.managed = e.usn
 	}
+	if old == nil || old.link != e.link {
+		e.linked = e.usn
+	}
 	e.noteLinks(old)
 	objects[e.guid] = &e
 	if old == nil {
 		d.anchors[anchorOf(e.guid)], d.anchors[cloud.UniqueNameOf(e.guid[:])] = e.guid, e.guid
 	}
 	d.now = snapshot{usn: e.usn, objects: objects}
+	if d.watch != nil {
+		d.watch(old, &e)
+	}
 	return &e
 }
 
@@ -211,7 +219,10 @@ func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) direc
 		out.Attrs["isdeleted"] = nil // its links are shown again, and nobody is told of them
 	}
 	out.Parent = e.parent
-	out.Attrs["samaccountname"] = [][]byte{[]byte(e.name)}
+	out.Attrs["samaccountname"] = [][]byte{[]byte(cmp.Or(e.sam, e.name))}
+	if asked(linkAttribute) && (e.linked > since || whole) {
+		out.Attrs[strings.ToLower(linkAttribute)] = text(e.link)
+	}
 	if whole || e.valued > since {
 		s.tellValues(e, &out, asked)
 	}
@@ -462,7 +473,7 @@ func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string,
 func (r *reader) Resolve(_ context.Context, dn string) (scoping.GUID, string, []scoping.GUID, error) {
 	s := r.now()
 	for _, e := range s.sorted() {
-		if !e.dead && strings.EqualFold(s.dn(e.guid), dn) {
+		if !e.dead && (strings.EqualFold(s.dn(e.guid), dn) || dn == "<GUID="+e.guid.String()+">") {
 			return e.guid, s.dn(e.guid), s.chain(e.guid), nil
 		}
 	}

@@ -59,7 +59,15 @@ func (x engines) Names() []string { return []string{connect, cloudsync} }
 func (x engines) Describe(_ context.Context, name string) (engine.Description, error) {
 	x.w.alive()
 	x.w.preparing = false
-	return description(name), nil
+	return x.w.description(name), nil
+}
+
+func (w *world) description(name string) engine.Description {
+	d := description(name)
+	if w.eyes[FromCloud] && name == cloudsync {
+		d.Features = append(d.Features, scoping.UserProvisioning, scoping.GroupProvisioning)
+	}
+	return d
 }
 
 func description(name string) engine.Description {

@@ -26,11 +26,12 @@ const (
 	Passwords    Eye = "passwords are handed over"           // the feature is switched on, and passwords change
 	Contacts     Eye = "contacts, which no bin keeps"        // in groups and as managers; open where a test asks for it
 	Deliveries   Eye = "passwords are set from the tenant"   // and by commands, in the directory
+	FromCloud    Eye = "objects of the tenant are brought"   // into the directory; open where a test asks for it
 )
 
 // Eyes lists every eye.
 func Eyes() []Eye {
-	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules, Losses, Passwords, Contacts, Deliveries}
+	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules, Losses, Passwords, Contacts, Deliveries, FromCloud}
 }
 
 // shares says in how many of a thousand simulations an eye is open.

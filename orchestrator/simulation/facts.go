@@ -126,6 +126,10 @@ func (w *world) recall(r ledger.Record, fresh bool) {
 		if r.Settle != nil && r.Settle.Result.Status == cloud.InDoubt {
 			w.note(g, Doubted)
 		}
+	case ledger.DeliveryType:
+		if c := w.cloud.writes.byID[r.Delivery.ID]; c != nil && fresh && r.Delivery.Step == ledger.Ended {
+			w.endedWrite(c, r.Code)
+		}
 	case ledger.DoubtType:
 		w.note(g, map[string]Fact{"seen": DoubtSeen, "repeated": DoubtRepeated, "expired": DoubtExpired}[r.Doubt.How])
 	case ledger.TransitType, ledger.PlaceType:

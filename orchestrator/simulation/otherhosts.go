@@ -273,7 +273,7 @@ type otherEngines struct{ x *double }
 func (e otherEngines) Names() []string { return []string{connect, cloudsync} }
 
 func (e otherEngines) Describe(_ context.Context, name string) (engine.Description, error) {
-	return description(name), nil
+	return e.x.w.description(name), nil
 }
 
 func (e otherEngines) Grant(_ context.Context, name string, g []engine.Grant) error {

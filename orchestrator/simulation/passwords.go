@@ -305,6 +305,9 @@ func (t *tenant) setPassword(a *account, x cloud.Write) cloud.Result {
 	if had && s.Compare(old.stamp) < 0 {
 		w.failAbout(g, nothingLost, olderPassword, a.id, p.By, s, old.stamp)
 	}
+	if e := w.dir.now.objects[g]; e != nil && e.unknown > 0 && s.Version == e.unknown {
+		w.failAbout(g, noSurprise, "%s gets the password of %s that nobody knows", a.id, w.dir.now.dn(g))
+	}
 	w.counts["password"]++
 	t.keys[a.id] = key{cloud.CredentialState{By: p.By, Log: p.Log, Number: int64(p.Number)}, s, text}
 	return done(a.id)

@@ -38,6 +38,7 @@ func (w *world) quiesce() {
 	w.endWaves()
 	for round := range 6 {
 		w.pass(26 * time.Hour)
+		w.bringAtRest()
 		for _, e := range []string{connect, cloudsync} {
 			if r, err := w.syncAs(e, engine.ProfileDelta); err != nil || !r.Complete {
 				w.fail(nothingLost, "a run of %s without any fault fails: %v %v", e, err, r.Errors)
@@ -56,6 +57,7 @@ func (w *world) quiesce() {
 			}
 		}
 	}
+	w.comeToRest()
 	w.endBacks()
 	w.checkAll()
 	w.checkRest()
@@ -80,6 +82,7 @@ func (w *world) checkIdle() {
 			w.fail(nothingLost, "an idle run of %s fails: %v", e, err)
 		}
 	}
+	w.bringAtRest()
 	w.catchUp()
 	asked, sent, logged := w.counts["asked"], w.counts["send"], w.book.scratch.Seq
 	for _, e := range []string{connect, cloudsync} {
@@ -87,6 +90,7 @@ func (w *world) checkIdle() {
 			w.fail(nothingLost, "an idle run of %s fails: %v", e, err)
 		}
 	}
+	w.bringAtRest()
 	w.catchUp()
 	if a, s, l := w.counts["asked"]-asked, w.counts["send"]-sent, w.book.scratch.Seq-logged; a+s > 0 || l > 0 {
 		w.fail(nothingLost, restAsks, a, s, l)
@@ -178,10 +182,11 @@ func (w *world) checkRest() {
 		w.checkObject(e)
 	}
 	for _, d := range w.host.Debts() {
-		if e := w.dir.now.objects[d.Key.Object.GUID]; d.Owed.To != standing.OtherKey && d.Owed.Code != standing.EndWaits && !w.excused(e) {
+		if e := w.dir.now.objects[d.Key.Object.GUID]; d.Owed.To != standing.OtherKey && d.Owed.Code != standing.EndWaits && !w.excused(e) && !w.feeds(e) {
 			w.failAbout(d.Key.Object.GUID, nothingLost, stillOwed, d.Name, d.Key.Feature, d, w.census.Sight(d.Key.Object))
 		}
 	}
+	w.checkBrought()
 	w.ledgerNow(func(led *ledger.State) {
 		if len(led.Intents) > 0 {
 			w.fail(nothingLost, "%d writes are still in doubt at rest", len(led.Intents))
@@ -209,7 +214,7 @@ func (w *world) checkObject(e *entry) {
 	owner := w.owner(w.restPlace(e), e.kind, scoping.Base(e.kind))
 	row := w.book.scratch.Rows.Get(e.id())
 	switch {
-	case w.excused(e):
+	case w.excused(e), w.feeds(e):
 	case e.dead:
 		record, _ := w.book.scratch.OwnerOfRecord(e.id(), scoping.Base(e.kind)) // by rule L1 who wrote it last deletes it: by its last place and choices
 		if alive && (row == nil || (row.State != ledger.ParkedRow && !w.book.parked[e.guid]) || record != scoping.None) {
@@ -322,7 +327,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for g := range ends {
 		o := s.objects[g]
-		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted {
+		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted && w.known(o) {
 			want[x.id] = true
 		}
 	}

@@ -37,6 +37,7 @@ func (w *world) found() {
 	if w.eyes[BigWorlds] {
 		w.populate()
 	}
+	w.foundHires()
 	if w.chooses = w.r.IntN(3) > 0; w.chooses {
 		w.addPilots()
 	}
@@ -48,6 +49,9 @@ func (w *world) found() {
 	}
 	if err := w.open(); err != nil {
 		panic(broken{})
+	}
+	if w.eyes[FromCloud] {
+		w.pass(time.Second) // so that the tenant shows its groups
 	}
 	w.leaving = []string{"disable", "remove", "keep"}[w.r.IntN(3)]
 	contractors := ""
@@ -224,7 +228,7 @@ func (w *world) changeUser(e entry) {
 func (w *world) undelete() {
 	dead := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.dead })
 	d, ok := pick(w, dead)
-	if !ok {
+	if !ok || w.eyes[FromCloud] && w.samTaken(w.dir.now, d.sam, d.guid) {
 		return
 	}
 	e := *d

@@ -117,7 +117,7 @@ func (w *world) guard(f func()) {
 		switch p := recover().(type) {
 		case nil:
 		case crash:
-			w.restart()
+			w.guard(w.restart) // while it is down, what was in flight arrives
 		case broken:
 		default:
 			panic(fmt.Sprintf("seed %d, step %d: %v\n  %s", w.seed, w.step, p, strings.Join(w.last(), "\n  ")))

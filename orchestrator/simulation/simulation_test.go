@@ -33,7 +33,11 @@ func TestMain(m *testing.M) {
 
 // TestOneSeed tells one seed's story.
 func TestOneSeed(t *testing.T) {
-	r, err := simulation.Simulate(max(1, *seed), simulation.Options{Trace: true})
+	o := simulation.Options{Trace: true}
+	if *hires {
+		o.Eyes = []simulation.Eye{simulation.FromCloud}
+	}
+	r, err := simulation.Simulate(max(1, *seed), o)
 	if *seed != 0 {
 		t.Log(strings.Join(r.Trace, "\n"))
 	}
@@ -61,7 +65,10 @@ type survey struct {
 }
 
 // look runs the seeds that the flags name.
-func look(t *testing.T) *survey {
+func look(t *testing.T) *survey { return lookAt(t, *seeds, simulation.Options{}) }
+
+// lookAt runs n seeds, beginning with the one that a flag names.
+func lookAt(t *testing.T, n int, o simulation.Options) *survey {
 	s := &survey{points: map[string]int{}, counts: map[string]int{}}
 	var mu sync.Mutex
 	t.Run("seeds", func(t *testing.T) {
@@ -69,9 +76,9 @@ func look(t *testing.T) *survey {
 		for share := range shares {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
-				for i := share; i < *seeds; i += shares {
+				for i := share; i < n; i += shares {
 					began := time.Now()
-					r, err := simulation.Simulate(*from+uint64(i), simulation.Options{})
+					r, err := simulation.Simulate(*from+uint64(i), o)
 					mu.Lock()
 					if took := time.Since(began); took > 20*time.Second {
 						t.Logf("seed %d took %s", *from+uint64(i), took.Round(time.Second))

@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -377,8 +376,7 @@ func (t *tenant) create(x cloud.Write) cloud.Result {
 	if upn := x.Set.First(cloud.UPN); upn != "" && t.upnTaken(upn, "") && t.w.o.Break != CreateWithoutKey {
 		return rejected(409, cloud.CodeConflict+":userPrincipalName")
 	}
-	t.made++
-	a := &account{id: fmt.Sprintf("c%03d", t.made), anchor: key, mine: true}
+	a := &account{id: t.cloudID(), anchor: key, mine: true}
 	t.w.created(a, x)
 	t.accounts[a.id] = a
 	v := x.Set.Clone()

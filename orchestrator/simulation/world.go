@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/census"
 	"github.com/tandem-sync/tandem/orchestrator/host"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
+	"github.com/tandem-sync/tandem/orchestrator/provisioning"
 	"github.com/tandem-sync/tandem/orchestrator/standing/table"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/writeback"
@@ -80,6 +81,7 @@ type world struct {
 	throttled scoping.ObjectID // whose write has to be tried again
 
 	passwords deliveries
+	cloud     cloudWorld // of the other direction
 
 	flappers []*flapper
 	thaws    []thaw
@@ -113,6 +115,7 @@ func newWorld(seed uint64, o Options) *world {
 	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()
+	w.cloud = newCloudWorld()
 	w.passwords = deliveries{byID: map[string]*delivery{}, set: map[scoping.GUID]int{}}
 	if w.o.Trouble == 0 {
 		w.o.Trouble = []int{0, 5, 15, 30}[w.r.IntN(4)]
@@ -219,6 +222,7 @@ func (w *world) restart() {
 		w.book.forget()
 		w.tenant.orphan()
 		w.orphanDeliveries()
+		w.orphanWrites()
 		for _, e := range w.engines {
 			e.busy, e.grants = false, nil
 		}
@@ -302,7 +306,11 @@ func (w *world) open() error {
 	if w.eyes[Deliveries] {
 		deliver = deliverer{engines{w}}
 	}
-	w.host, err = host.Open(ctx, host.Options{Deliverer: deliver, Relay: relay{w}, Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Claims: claims, Engines: engines{w}, Clock: w, NewID: w.newID,
+	var bring provisioning.Engines
+	if w.eyes[FromCloud] {
+		bring = bringer{w}
+	}
+	w.host, err = host.Open(ctx, host.Options{Deliverer: deliver, Bringers: bring, Relay: relay{w}, Store: w.store, Census: w.census, Tenant: t, Identity: firstHost, Cache: w.cache, Claims: claims, Engines: engines{w}, Clock: w, NewID: w.newID,
 		GhostLife: ghostLife, SaveCache: w.saveCache, Checkpoints: checkpoints, Unsaved: w.unsaved(), Patience: ghostLife + 2*delay, Progress: w.progress, Without: without[w.o.Break]})
 	if err != nil {
 		return w.opening("the host", err)
