@@ -94,8 +94,37 @@ func spellings() []string {
 	return slices.Compact(out)
 }
 
-// lacking finds extensions that a directory or the tenant does not have. The error says that one of them could not be asked.
-func lacking(ctx context.Context, p scoping.Policy, s SchemaReader) (ms scoping.Mistakes, err error) {
+// lacking finds attributes that a policy needs and that a directory or the tenant does not have. The error says that one of them could not be asked.
+func lacking(ctx context.Context, p scoping.Policy, s SchemaReader) (scoping.Mistakes, error) {
+	extensions, err := lackingExtensions(ctx, p, s)
+	if err != nil {
+		return nil, err
+	}
+	links, err := lackingLinks(ctx, p, s)
+	return append(extensions, links...), err
+}
+
+// lackingLinks finds assignments whose objects could not show of what they were made: the directory's schema lacks the attribute.
+func lackingLinks(ctx context.Context, p scoping.Policy, s SchemaReader) (ms scoping.Mistakes, err error) {
+	for i := range p.Assignments {
+		a := &p.Assignments[i]
+		if a.From.IsZero() || a.Directory == "" {
+			continue
+		}
+		missing, err := s.Lacks(ctx, a.Directory, []string{a.LinkOr()})
+		if err != nil {
+			return nil, fmt.Errorf("asking directory %s for its schema: %w", a.Directory, err)
+		}
+		if len(missing) > 0 {
+			ms.Add(a.Pos, fmt.Sprintf("assignment %q links by %s, which the schema of directory %s lacks", a.Name, a.LinkOr(), a.Directory),
+				fmt.Sprintf("add \"link: %s\" to the assignment, or name another text attribute that nothing else uses", scoping.OtherLink))
+		}
+	}
+	return ms, nil
+}
+
+// lackingExtensions finds extensions of users that a directory or the tenant lacks.
+func lackingExtensions(ctx context.Context, p scoping.Policy, s SchemaReader) (ms scoping.Mistakes, err error) {
 	names := slices.DeleteFunc(slices.Clone(p.Defaults.Extensions), func(n string) bool { return !extensionName.MatchString(n) })
 	if len(names) == 0 || !slices.Contains(p.Features, scoping.Extensions) {
 		return nil, nil

@@ -67,6 +67,37 @@ assignments:
 	}
 }
 
+// An account that could not show of whom it was made would be made again by the next host that has lost its ledger.
+func TestTheAttributeOfLinksIsInTheSchema(t *testing.T) {
+	compile := func(s schemas, link string) error {
+		text := []byte(`version: 1
+features: [users, user-provisioning]
+assignments:
+  - {name: all, under: "DC=contoso,DC=test", engine: none, features: [users]}
+  - {name: hires, under: "OU=Sales,DC=contoso,DC=test", engine: connect, features: [user-provisioning], from: {groups: [Hired by HR]}` + link + `}
+`)
+		_, err := policy.Compile(t.Context(), "policy.yaml", text, []string{"contoso"}, s, func(context.Context) (map[string]scoping.EngineCaps, error) { return everything(), nil })
+		return err
+	}
+	old := schemas{tree: catalogue, directory: []string{scoping.OtherLink}}
+	err := compile(old, "")
+	var ms scoping.Mistakes
+	if !errors.As(err, &ms) || len(ms) != 1 || !strings.HasPrefix(ms[0].Error(), `policy.yaml:5:5: assignment "hires" links by msDS-ExternalDirectoryObjectId, which the schema of directory contoso lacks`) ||
+		!strings.Contains(ms[0].Hint, "link: adminDescription") {
+		t.Errorf("a schema without the attribute: %v", err)
+	}
+	if err := compile(old, ", link: adminDescription"); err != nil {
+		t.Errorf("the attribute that stands in for it: %v", err)
+	}
+	if err := compile(schemas{tree: catalogue, directory: []string{scoping.DefaultLink}}, ""); err != nil {
+		t.Errorf("a schema that has it: %v", err)
+	}
+	away := errors.New("no answer")
+	if err := compile(schemas{tree: catalogue, err: away}, ""); !errors.Is(err, away) {
+		t.Errorf("a directory that cannot be asked: %v", err)
+	}
+}
+
 func TestAFormattedPolicyKeepsItsAttributes(t *testing.T) {
 	text := []byte(`version: 1
 features: [users, extensions]
