@@ -365,13 +365,16 @@ func (t *Tree) carried(container scoping.GUID) []Event {
 func (t *Tree) Under(container scoping.GUID) func(yield func(scoping.ObjectID) bool) {
 	return func(yield func(scoping.ObjectID) bool) {
 		t.whole()
-		t.under(container, yield)
+		t.under([]scoping.GUID{container}, yield)
 	}
 }
 
-func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) bool {
-	kids := make([]scoping.GUID, 0, len(t.children[container]))
-	for g := range t.children[container] {
+// under yields what is below the last container of a path. What was read may hold a cycle for a while: of two containers that changed places, the one that is below now
+// may be read before the other one's move, for a reading is in the order of last changes.
+func (t *Tree) under(path []scoping.GUID, yield func(scoping.ObjectID) bool) bool {
+	below := t.children[path[len(path)-1]]
+	kids := make([]scoping.GUID, 0, len(below))
+	for g := range below {
 		kids = append(kids, g)
 	}
 	slices.SortFunc(kids, scoping.GUID.Compare)
@@ -379,7 +382,7 @@ func (t *Tree) under(container scoping.GUID, yield func(scoping.ObjectID) bool) 
 		if scoping.Base(t.objects[g].Kind) != "" && !yield(scoping.ObjectID{Directory: t.Directory, GUID: g}) {
 			return false
 		}
-		if g != container && !t.under(g, yield) {
+		if len(t.children[g]) > 0 && !slices.Contains(path, g) && !t.under(append(path, g), yield) {
 			return false
 		}
 	}
@@ -395,14 +398,15 @@ func (t *Tree) Place(g scoping.GUID) scoping.Place {
 	return p
 }
 
-// above returns an object's ancestors, the parent first. Objects of one container share the slice, until anything in the tree changes.
+// above returns an object's ancestors, the parent first, up to the root or as far as they were read (see under about cycles). Objects of one container share the slice,
+// until anything in the tree changes.
 func (t *Tree) above(o *Object) []scoping.GUID {
 	if known, ok := t.chains[o.Parent]; ok {
 		return known
 	}
 	parent := o.Parent
 	var out []scoping.GUID
-	for o != nil && !o.Parent.IsZero() && len(out) < 256 {
+	for o != nil && !o.Parent.IsZero() && !slices.Contains(out, o.Parent) {
 		out = append(out, o.Parent)
 		if o.Parent == t.Root {
 			break
@@ -431,10 +435,17 @@ func (t *Tree) DN(g scoping.GUID) string {
 	if o == nil {
 		return "<GUID=" + g.String() + ">"
 	}
-	if o.Parent == t.Root || o.Parent.IsZero() {
-		return o.RDN + "," + t.RootDN
+	name := o.RDN
+	for _, up := range t.above(o) {
+		if up == t.Root {
+			return name + "," + t.RootDN
+		}
+		if o = t.object(up); o == nil {
+			return name + ",<GUID=" + up.String() + ">"
+		}
+		name += "," + o.RDN
 	}
-	return o.RDN + "," + t.DN(o.Parent)
+	return name + "," + t.RootDN
 }
 
 // Named finds an object by its DN. Deleted objects are not found.

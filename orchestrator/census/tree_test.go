@@ -91,6 +91,31 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// Shops was moved out of Sales, Sales into Shops, and then Shops was changed once more: a reading shows Sales first, and for that long each is below the other one.
+// [The host looked for the end of such a tree until its stack overflowed.]
+func TestContainersThatChangePlacesAreReadInAnyOrder(t *testing.T) {
+	salesMoves, shopsMoves := entry(sales, shops, "organizationalUnit", "OU=Sales"), entry(shops, root, "organizationalUnit", "OU=Shops", "description", "was below")
+	for name, order := range map[string][]directory.Entry{"as they moved": {shopsMoves, salesMoves}, "the later change first": {salesMoves, shopsMoves}} {
+		tree := contoso()
+		tree.Apply(entry(guid(20), sales, "user", "CN=Cleo"), true)
+		tree.Apply(order[0], true)
+		var below []scoping.GUID
+		for id := range tree.Under(sales) {
+			below = append(below, id.GUID)
+		}
+		if len(below) > 2 || tree.DN(ann) == "" || len(tree.Place(ann).Ancestors) == 0 {
+			t.Errorf("%s, the first alone: %v below Sales, %s", name, below, tree.DN(ann))
+		}
+		carried := said(tree.Apply(order[1], true))
+		if !slices.Contains(carried, "20 carried") || tree.DN(guid(20)) != "CN=Cleo,OU=Sales,OU=Shops,DC=contoso,DC=test" || tree.DN(ann) != "CN=Ann,OU=Shops,DC=contoso,DC=test" {
+			t.Errorf("%s: %v; %s, %s", name, carried, tree.DN(guid(20)), tree.DN(ann))
+		}
+		if got := tree.Place(guid(20)).Ancestors; !slices.Equal(got, []scoping.GUID{sales, shops, root}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // Rule V1: places and names follow the containers; a tombstone keeps the last place of its life.
 func TestPlacesAndNames(t *testing.T) {
 	tree := contoso()

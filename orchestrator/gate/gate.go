@@ -450,7 +450,7 @@ func (g *Gate) standing(s *Session, p engine.Proposal, sight Sight, row *ledger.
 	place := PlaceOf(p.Object, sight, row)
 	owner := g.auth.Owner(place, p.Kind, p.Feature)
 	st := Standing{Engine: s.engine, Owner: owner.Engine, Assignment: owner.Assignment, Epoch: owner.Epoch, Leaving: string(owner.Leaving),
-		Log: g.auth.Installation, Ceiling: s.ceiling, Farewell: s.farewell[p.Object], Restores: s.o.Restores}
+		Log: g.auth.Installation, Ceiling: s.ceiling, Farewell: s.seesOff(p), Restores: s.o.Restores}
 	if st.Owner == "" {
 		st.Owner = scoping.None
 	}

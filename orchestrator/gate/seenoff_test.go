@@ -81,3 +81,29 @@ func TestWhoComesBackBetweenTwoAttemptsIsNotSeenOff(t *testing.T) {
 		}
 	}
 }
+
+// An attempt to disable a leaver is not sent; before the next one a wave's target has become its owner of record, and answers for it (simulation, seed 7946).
+func TestOneThatBelongsToAnotherEngineByTheNextAttemptIsNotSeenOff(t *testing.T) {
+	w := newWorld(t)
+	w.g.SetAuthority(gate.Authority{Partition: partition(t, scoping.None), Epoch: epoch(5)}, usual)
+	w.account(ann, "ann")
+	away := w.sights[ann]
+	away.Parent, away.Chain = other, []scoping.GUID{other, root}
+	w.sights[ann] = away
+	w.answers = []cloud.Result{{Status: cloud.Throttled, RetryAfter: time.Second}}
+	w.resting = func() {
+		everything := scoping.Scope{Directory: ann.Directory, Under: root, Features: []scoping.Feature{scoping.Users}}
+		w.led.Transfers = append(w.led.Transfers, scoping.Transfer{Scope: everything, From: mine, To: theirs, At: epoch(6)})
+	}
+	s := w.g.Begin(gate.SessionOptions{Engine: mine, Run: 1, Farewell: map[scoping.ObjectID]bool{ann: true}})
+	last := propose()
+	last.Parent = other
+	ds, err := s.Propose(t.Context(), []engine.Proposal{last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, ds[0], engine.Released, "moved")
+	if len(w.sent) != 1 {
+		t.Errorf("%d requests were sent, the second one after it was another engine's: %+v", len(w.sent), w.sent)
+	}
+}

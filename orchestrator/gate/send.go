@@ -78,6 +78,9 @@ func (s *Session) conclude(ctx context.Context, items []*item) error {
 		return err
 	}
 	for _, it := range items {
+		if it.v.Outcome == engine.Unchanged || it.v.Outcome == engine.Applied {
+			s.sawOff(it)
+		}
 		s.claim(it)
 	}
 	return nil
@@ -290,6 +293,9 @@ func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 		it.links, it.parted = it.links.Plus(linksOf(w)), append(it.parted, partedBy(w, it.v.Before)...)
 		it.next++
 		it.tries = 0
+		if it.next == len(it.v.Writes) {
+			s.sawOff(it)
+		}
 		return 0
 	case cloud.Throttled, cloud.NotSent:
 		if it.tries < maxAttempts {

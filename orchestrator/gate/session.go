@@ -67,6 +67,7 @@ type Session struct {
 	engine   string
 	ceiling  engine.Mode
 	farewell map[scoping.ObjectID]bool
+	away     map[scoping.ObjectID]bool // those of farewell whose last values this session wrote, or found in the tenant: their record names no engine any more
 	grants   map[uint32]engine.Grant
 	power    map[string]string
 	parked   []engine.Proposal
@@ -88,13 +89,31 @@ func (g *Gate) Begin(o SessionOptions) *Session {
 	if o.Ceiling == engine.ModeNone {
 		o.Ceiling = engine.ModeOwn
 	}
-	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, grants: map[uint32]engine.Grant{},
+	s := &Session{g: g, o: o, engine: o.Engine, ceiling: o.Ceiling, farewell: o.Farewell, away: map[scoping.ObjectID]bool{}, grants: map[uint32]engine.Grant{},
 		power: map[string]string{}, unknown: map[ledger.Key]Judgement{}, claimed: map[scoping.ObjectID]bool{}, refused: map[ledger.Key][]ledger.Part{},
 		refs: map[scoping.ObjectID]int{}, excess: excess{times: map[uint64]uint8{}, seed: maphash.MakeSeed()}, reading: g.o.Census.Reading(), ruled: map[string]uint64{}}
 	for _, gr := range g.Authority().Grants(o.Engine) {
 		s.grants[gr.ID] = gr
 	}
 	return s
+}
+
+// seesOff reports whether the engine was asked for the last values of an object, and still is its owner of record: another engine may have become that since, and have
+// seen it off itself. [An attempt to disable a leaver was not sent; a wave's target took the object over, disabled it and let go; the second attempt of the first engine
+// was sent for an object that was no engine's.] g.mu is held.
+func (s *Session) seesOff(p engine.Proposal) bool {
+	if !s.farewell[p.Object] {
+		return false
+	}
+	record, recorded := s.g.o.Ledger.OwnerOfRecord(p.Object, scoping.Base(p.Kind))
+	return recorded && record == s.engine || s.away[p.Object]
+}
+
+// sawOff notes that the object of an item was seen off, once the item's claim says so of the base feature. g.mu is held.
+func (s *Session) sawOff(it *item) {
+	if it.v.Claim != nil && it.v.Claim.Owner == scoping.None && it.p.Feature == scoping.Base(it.p.Kind) && s.farewell[it.p.Object] {
+		s.away[it.p.Object] = true
+	}
 }
 
 // granted returns the epoch under which a proposal about a place was read: the proposal's, but at most that of its grant when the session began,
