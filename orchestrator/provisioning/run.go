@@ -550,7 +550,11 @@ func (r *run) agreement(f scoping.Feature, x decided) []ledger.Record {
 	if x.s.mapping != nil && x.c.Kind == scoping.User {
 		now.Disabled = first(x.s.mapping.Desired[engine.AccountDisabled].Text)
 	}
-	if was, before := agreedOf(x.s.row, f); x.v.Parks && before && !x.c.switched(ledger.Disabled) { // what others did while it was brought stays theirs when it comes back
+	switch was, before := agreedOf(x.s.row, f); { // an account that others disabled while it was brought stays so when it comes back
+	case !x.v.Parks || x.c.switched(ledger.Disabled):
+	case x.c.switched(ledger.Enabled): // by a write after the last agreement, if there was one
+		now.Disabled = "false"
+	case before:
 		now.Disabled = was.Disabled
 	}
 	sight := r.sight(x.s.row.Object)

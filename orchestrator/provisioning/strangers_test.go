@@ -173,3 +173,33 @@ func TestTwoObjectsOfOnePersonGetOneAccount(t *testing.T) {
 		})
 	}
 }
+
+// An account that was enabled, and left before anything was agreed about it, stays disabled when it comes back if others disabled it meanwhile.
+func TestAnAccountThatLeftBeforeItsFirstAgreementIsNotEnabledOverSecurity(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.hire(2)
+	w.onEnabling = after
+	for n := 0; w.onEnabling != none; n++ {
+		if _, err := w.run(); err != nil || n > 5 {
+			t.Fatalf("it is not enabled: %v", err)
+		}
+	}
+	var e *entry
+	for _, n := range []int{1, 2} {
+		if id := cloudID(n); len(w.led.Provisioning(id)) > 0 {
+			e = w.one1(n)
+			w.members[n] = false
+			w.now, w.dies = w.now.Add(time.Hour), 1
+			_, _ = w.run() // it ends when the doubt's end is written down
+			w.touch(e, func(e *entry) { e.off = true })
+			w.now = w.now.Add(4 * time.Hour)
+			w.rest()
+			w.members[n] = true
+			break
+		}
+	}
+	if w.rest(); e == nil || !e.off {
+		t.Errorf("%+v", e)
+	}
+}
