@@ -137,6 +137,15 @@ func (g *Gate) Permit(ctx context.Context, d Delivery) (time.Duration, Denial, s
 	return remaining, NotDenied, "", nil
 }
 
+// Forgotten reports whether an event with this deadline may have been permitted and forgotten, so that nothing can be said of how it ended.
+func (g *Gate) Forgotten(deadline time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.forgotten(deadline)
+}
+
+func (g *Gate) forgotten(deadline time.Time) bool { return deadline.UnixMilli() <= g.o.Ledger.EventsUntil }
+
 // Permitted returns what is remembered of a permitted delivery; false: no such id was permitted.
 func (g *Gate) Permitted(id string) (ledger.Delivered, bool) {
 	g.mu.Lock()
@@ -258,7 +267,7 @@ func (g *Gate) permitCase(d Delivery) (PermitCase, Sight) {
 	sight := g.o.Census.Sight(d.Object)
 	place := g.placeOf(d, sight)
 	_, seen := g.delivered(d.ID)
-	c := PermitCase{Seen: seen, Forgotten: d.event() && d.Deadline.UnixMilli() <= g.o.Ledger.EventsUntil, User: sight.Known && !sight.Deleted && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
+	c := PermitCase{Seen: seen, Forgotten: d.event() && g.forgotten(d.Deadline), User: sight.Known && !sight.Deleted && sight.Kind == scoping.User, Engine: d.Engine, Tenure: g.o.Tenure(), Needs: g.o.RequestTime,
 		Remaining: d.Deadline.Sub(g.o.Clock.Now()), Busy: g.o.Ledger.Busy(d.Object, g.steady()), Frozen: g.isFrozen(place, d.kind(), d.Feature)}
 	if d.Provisioned != nil {
 		g.provisions(&c, d)

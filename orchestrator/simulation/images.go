@@ -35,11 +35,12 @@ type imageBook struct {
 	windows map[string]*window
 	sent    map[string]sending // by intent
 	images  map[string]map[string]map[string]*image
+	made    map[string]map[string]bool // tenant objects that a wave's target made as such: whatever it gives them later, the tenant had nothing before
 	checked map[string]bool // waves whose rollback was looked at
 }
 
 func newImageBook() imageBook {
-	return imageBook{windows: map[string]*window{}, sent: map[string]sending{}, images: map[string]map[string]map[string]*image{}, checked: map[string]bool{}}
+	return imageBook{windows: map[string]*window{}, sent: map[string]sending{}, images: map[string]map[string]map[string]*image{}, made: map[string]map[string]bool{}, checked: map[string]bool{}}
 }
 
 // transferred opens a wave's window at its cutover and shuts it at its flip-back.
@@ -70,14 +71,21 @@ func (w *world) noteSent(x cloud.Write, o *ledger.Open, place scoping.Place) {
 
 // noteEffect compares a tenant object with what it was; doing is the write that changes it, nil for somebody else's.
 func (w *world) noteEffect(a *account, o cloud.Object, doing *cloud.Write) {
-	if len(a.versions) == 0 {
-		return // there is no image of what did not exist
-	}
-	b, old := &w.book.imageBook, a.truth().Values
+	b := &w.book.imageBook
 	var s sending
 	if doing != nil {
 		s = b.sent[doing.ID]
 	}
+	if len(a.versions) == 0 { // there is no image of what did not exist
+		for _, id := range s.waves {
+			if b.made[id] == nil {
+				b.made[id] = map[string]bool{}
+			}
+			b.made[id][a.id] = true
+		}
+		return
+	}
+	old := a.truth().Values
 	names := maps.Clone(old)
 	maps.Copy(names, o.Values)
 	for k := range names {
@@ -85,7 +93,9 @@ func (w *world) noteEffect(a *account, o cloud.Object, doing *cloud.Write) {
 			continue
 		}
 		for _, id := range s.waves {
-			b.imageOf(id, a.id, k, old[k]).wrote = append(b.imageOf(id, a.id, k, old[k]).wrote, slices.Clone(o.Values[k]))
+			if x := b.imageOf(id, a.id, k, old[k]); !b.made[id][a.id] {
+				x.wrote = append(x.wrote, slices.Clone(o.Values[k]))
+			}
 		}
 		for id, of := range b.images {
 			if x := of[a.id][k]; x != nil && !slices.Contains(s.waves, id) && s.engine == w.book.waves[id].To {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/scoping"
@@ -174,6 +175,9 @@ func (d *Desk) carry(ctx context.Context, e cloud.PasswordEvent) (out Outcome, a
 	if seen {
 		code, ok := repeated(e, before)
 		return Outcome{Engine: before.Engine, Code: code, Reason: "it was handed out again"}, ok, nil
+	}
+	if row == nil && d.o.Gate.Forgotten(e.Deadline) { // it may have been carried out while the user was linked
+		return Outcome{Code: string(gate.DeniedOld), Reason: "it is so old that it may have been carried out before"}, true, nil
 	}
 	if row == nil {
 		return Outcome{Code: string(cloud.PasswordNotInScope), Reason: "no living user of a directory is linked to it"}, true, nil

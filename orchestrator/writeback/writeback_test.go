@@ -255,3 +255,19 @@ func TestACommandSetsPasswordsByTheOwnerOfUsers(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The id of an event that was carried out is forgotten after a day. If the tenant hands it out again, on a clock that was set back, and its user is linked no more, then
+// nothing can be said of how it ended (simulation, seed 16647).
+func TestAnOldEventOfAUserWhoIsLinkedNoMoreIsInDoubt(t *testing.T) {
+	w := newWorld(t)
+	old := w.event("1")
+	w.ok(w.poll(old))
+	began := w.now
+	w.now = w.now.Add(25 * time.Hour)
+	w.ok(w.poll(w.event("2"))) // from now on the first is forgotten
+	w.now = began
+	again := w.event("1")
+	again.CloudID, again.Deadline = "c-bob", old.Deadline
+	w.ok(w.poll(again))
+	w.said("1 ok", "2 ok", "1 in-doubt")
+}
