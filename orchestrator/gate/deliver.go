@@ -144,7 +144,9 @@ func (g *Gate) Forgotten(deadline time.Time) bool {
 	return g.forgotten(deadline)
 }
 
-func (g *Gate) forgotten(deadline time.Time) bool { return deadline.UnixMilli() <= g.o.Ledger.EventsUntil }
+func (g *Gate) forgotten(deadline time.Time) bool {
+	return deadline.UnixMilli() <= g.o.Ledger.EventsUntil
+}
 
 // Permitted returns what is remembered of a permitted delivery; false: no such id was permitted.
 func (g *Gate) Permitted(id string) (ledger.Delivered, bool) {

@@ -36,7 +36,7 @@ type imageBook struct {
 	sent    map[string]sending // by intent
 	images  map[string]map[string]map[string]*image
 	made    map[string]map[string]bool // tenant objects that a wave's target made as such: whatever it gives them later, the tenant had nothing before
-	checked map[string]bool // waves whose rollback was looked at
+	checked map[string]bool            // waves whose rollback was looked at
 }
 
 func newImageBook() imageBook {
