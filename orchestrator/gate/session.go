@@ -384,6 +384,9 @@ func (s *Session) decision(it *item) (ledger.Record, bool) {
 	r := ledger.Record{Type: ledger.DecisionType, Engine: s.engine, Wave: s.o.Wave, Run: s.o.Run, Object: &it.p.Object, Kind: it.p.Kind,
 		Name: it.p.Name, Feature: it.p.Feature, Op: v.Op, Outcome: v.Outcome, Code: string(v.Code), Reason: v.Reason, Before: v.Before, After: v.After,
 		Closed: v.Closed, Quietly: v.Quietly, Excluded: v.Excluded, Epoch: s.epochFor(it), Parts: it.told(), Pair: v.Pair}
+	if _, left := s.g.o.Ledger.Excluded[it.p.Object]; left && it.p.Want == engine.Present && it.p.Feature == scoping.Base(it.p.Kind) && (v.Outcome == engine.Held || v.Outcome == engine.Failed) {
+		r.Taken = true // else its references would be answered as those of an object that is left out, and their owner asked for them in every run (simulation, seed 16685)
+	}
 	last, unsettled := s.g.o.Ledger.Unsettled[it.p.Object][it.p.Feature]
 	if v.Code == CodeCloudMasteredQ && last.Reason == string(v.Code) {
 		return r, false // each object in a container to which the tenant's are brought would be recorded each hour

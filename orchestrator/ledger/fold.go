@@ -302,6 +302,9 @@ func (s *State) foldDecision(seq uint64, r Record) error {
 	if r.Claim != nil {
 		s.claim(seq, r, *r.Claim, r.Outcome == engine.Unchanged || r.Outcome == engine.Applied || r.Outcome == engine.Partial)
 	}
+	if r.Taken {
+		delete(s.Excluded, *r.Object)
+	}
 	if r.Excluded != "" {
 		s.Excluded[*r.Object] = r.Excluded
 		if r.Code == staysAsIs {

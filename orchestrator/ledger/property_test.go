@@ -50,6 +50,7 @@ func record(t *rapid.T) ledger.Record {
 			r.Claim = &c
 		}
 		r.Excluded = rapid.SampledFrom([]string{"", "", "no-upn"}).Draw(t, "excluded")
+		r.Taken = r.Excluded == "" && rapid.Bool().Draw(t, "taken")
 	case 6:
 		r.Type, r.Transit = ledger.TransitType, &ledger.Transit{From: engines.Draw(t, "from"), To: engines.Draw(t, "to")}
 	case 7:

@@ -72,6 +72,7 @@ type Record struct {
 	Closed   bool              `json:"closed,omitempty"`
 	Quietly  bool              `json:"quietly,omitempty"` // a decision that does not answer the owner
 	Excluded string            `json:"excluded,omitempty"`
+	Taken    bool              `json:"taken,omitempty"` // of a decision that holds an object: its owner's rules, which left it out before, take it
 	Parts    []Part            `json:"parts,omitempty"` // of a decision: parts that were tried and refused
 	Pair     *Pair             `json:"pair,omitempty"`  // of a decision: a change that is not written any more, since the tenant does not keep it
 	Intent   *Intent           `json:"intent,omitempty"`
