@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -34,13 +35,7 @@ func (c Case) arrive() Verdict {
 	if c.Rival != "" && c.Without.LooksForPersons() {
 		return refused(engine.Failed, CodeLinked, "%s of the tenant is the same person by %s, and gets an account now", c.Rival, strings.Join(c.Assignment.MatchOr(), " or "))
 	}
-	if v, found := c.alike(); found {
-		return v
-	}
-	if c.Container.IsZero() {
-		return refused(engine.Failed, CodeNoContainer, "container %s is not there", c.Mapping.Container)
-	}
-	return c.create()
+	return c.beside(c.create())
 }
 
 // planted answers for an object that shows the link of a source that was never brought. It is joined only if a person says so, and not if the ledger
@@ -56,74 +51,118 @@ func (c Case) planted() (Verdict, bool) {
 		return refused(engine.Held, CodeDoubled, "%s and %s show its link: take the value of %s away where it does not belong", f.DN, living[1].DN, c.Link.Attribute), true
 	case c.Owned(f.Object) != "" && !c.Parted(f.Object):
 		return refused(engine.Held, CodePlanted, "%s shows its link, and belongs to %s of the tenant: take the value of %s away there", f.DN, c.Owned(f.Object), c.Link.Attribute), true
+	case never(f) != "": // an approval would have no effect
+		return refused(engine.Held, CodePlanted, "%s shows its link, and is never written: %s: take the value of %s away there", f.DN, never(f), c.Link.Attribute), true
 	case !c.Below(f.Object):
 		return refused(engine.Held, CodePlanted, "%s shows its link, no write of this installation made it, and it lies outside the container: take the value of %s away, or move it there", f.DN, c.Link.Attribute), true
 	}
 	return c.ask(CodePlanted, f, "%s shows its link, and no write of this installation made it", f.DN), true
 }
 
-// alike answers for an unlinked account with the name and display name that this person would get, and without a value of the attribute by which
-// persons are told apart: it may be this person's, made by hand. A person answers that it is another one's; it is joined once the account has the
-// value.
-func (c Case) alike() (Verdict, bool) {
-	called := first(c.Mapping.Desired["displayName"].Text)
-	for _, f := range c.ByName {
-		if f.Deleted || called == "" || !c.Without.LooksForPersons() || c.Owned(f.Object) != "" || !strings.EqualFold(first(value(f, "displayName")), called) {
-			continue
-		}
-		by := c.Assignment.MatchOr()[0]
-		if first(value(f, by)) != "" {
-			continue // the account has the value, and was searched for by it
-		}
-		g := c.question(CodeLookAlike, f)
-		if c.Answered(g) == ledger.HoldApproved {
-			continue
-		}
-		v := c.held(CodeLookAlike, g, "%s has the name that it would get, is called alike and has no %s: write the %s there if it is this person, or approve that another account is made", f.DN, by, by)
-		if c.Answered(g) == ledger.HoldRejected {
-			return refused(engine.Refused, gate.CodeRejected, "a person rejected that an account is made beside %s", f.DN), true
-		}
-		return v, true
+// never returns why an object that was found is never joined or written, or "".
+func never(f provision.Found) string {
+	if f.Protected == "" && f.Class == "computer" {
+		return "it is a computer"
 	}
-	return Verdict{}, false
+	return f.Protected
 }
 
-// person answers for an account in the domain that may be this person's: it is joined only if a person says so, and never made twice.
+// person answers for an account in the domain that may be this person's: it is joined only if a person says so, and never made twice. Accounts that
+// live come first: what a person says about a deleted one has no effect beside one that lives.
 func (c Case) person() (Verdict, bool) {
 	if !c.Without.LooksForPersons() {
 		return Verdict{}, false
 	}
-	isDeleted := func(p Person) bool { return p.Deleted }
-	living := slices.DeleteFunc(slices.Clone(c.ByPerson), isDeleted) // first: what a person says about one that is deleted comes to nothing beside one that lives
-	found := append(living, slices.DeleteFunc(slices.Clone(c.ByPerson), func(p Person) bool { return !p.Deleted })...)
-	for _, by := range c.Assignment.MatchOr() {
-		for _, p := range found {
-			if p.By != by {
-				continue
+	for _, deleted := range []bool{false, true} {
+		for _, by := range c.Assignment.MatchOr() {
+			for _, p := range c.ByPerson {
+				if p.By != by || p.Deleted != deleted {
+					continue
+				}
+				if v, found := c.samePerson(p); found {
+					return v, true
+				}
 			}
-			switch {
-			case p.Protected != "" || p.Class == "computer":
-				return refused(engine.Failed, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, by, p.Protected), true
-			case !p.Deleted && !c.Below(p.Object) && (c.Owned(p.Object) == "" || c.Parted(p.Object)):
-				return refused(engine.Held, CodeJoinOutside, "%s has the same %s, and lies outside the container: move it there, and it is asked whether it is joined; nothing is made beside it", p.DN, by), true
-			case c.Owned(p.Object) != "" && !c.Parted(p.Object):
-				return refused(engine.Failed, CodeLinked, "%s has the same %s, and belongs to %s of the tenant", p.DN, by, c.Owned(p.Object)), true
-			case p.Deleted && c.Answered(c.question(CodeJoin, p.Found)) == ledger.HoldApproved:
-				continue // a person said that a new one is to be made
-			case p.Deleted:
-				return c.ask(CodeJoin, p.Found, "%s has the same %s, and is deleted: restore it, or approve that a new account is made", p.DN, by), true
-			case c.Owned(p.Object) != "":
-				return c.ask(CodeRelink, p.Found, "%s has the same %s, and is of somebody who left: %s of the tenant", p.DN, by, c.Owned(p.Object)), true
-			}
-			return c.ask(CodeJoin, p.Found, "%s has the same %s", p.DN, by), true
 		}
 	}
 	return Verdict{}, false
 }
 
+// samePerson answers for one account that may be this person's. A deleted one that nothing else speaks against is asked about by beside.
+func (c Case) samePerson(p Person) (Verdict, bool) {
+	owner := c.Owned(p.Object)
+	switch {
+	case never(p.Found) != "":
+		return refused(engine.Failed, CodeProtected, "%s has the same %s, and is never written: %s", p.DN, p.By, never(p.Found)), true
+	case owner != "" && !c.Parted(p.Object):
+		return refused(engine.Failed, CodeLinked, "%s has the same %s, and belongs to %s of the tenant", p.DN, p.By, owner), true
+	case p.Deleted:
+		return Verdict{}, false
+	case !c.Below(p.Object):
+		return refused(engine.Held, CodeJoinOutside, "%s has the same %s, and lies outside the container: move it there, and it is asked whether it is joined; nothing is made beside it", p.DN, p.By), true
+	case owner != "":
+		return c.ask(CodeRelink, p.Found, "%s has the same %s, and is of somebody who left: %s of the tenant", p.DN, p.By, owner), true
+	}
+	return c.ask(CodeJoin, p.Found, "%s has the same %s", p.DN, p.By), true
+}
+
+// beside answers whether an account is made beside those that may be this person's and cannot be joined: a person is asked about all of them at once,
+// and only if the account can be made. [An approval counts for a day. Where it was followed by another question, or by an obstacle that no person's
+// word ends, it went by unused, and the same was asked every day.]
+func (c Case) beside(made Verdict) Verdict {
+	var open []ledger.HeldEntry
+	var notes []string
+	for _, q := range slices.Concat(c.deleted(), c.alike()) {
+		switch said := c.Answered(q.Grave); {
+		case said == ledger.HoldApproved, slices.ContainsFunc(open, func(o ledger.HeldEntry) bool { return o.Digest() == q.Digest() }):
+		case made.Write == nil:
+			made.Findings = append(made.Findings, Finding{gate.Code(q.Op), q.Note})
+		case said == ledger.HoldRejected:
+			return refused(engine.Refused, gate.CodeRejected, "a person rejected that an account is made: %s", q.Note)
+		default:
+			open, notes = append(open, q), append(notes, q.Note)
+		}
+	}
+	if len(open) == 0 {
+		return made
+	}
+	return c.held(gate.Code(open[0].Op), strings.Join(notes, "; and "), open...)
+}
+
+// deleted returns the questions about deleted accounts of this person.
+func (c Case) deleted() (out []ledger.HeldEntry) {
+	for _, p := range c.ByPerson {
+		if p.Deleted && c.Without.LooksForPersons() {
+			out = append(out, c.entry(c.question(CodeJoin, p.Found), "%s has the same %s, and is deleted: restore it, or approve that a new account is made", p.DN, p.By))
+		}
+	}
+	return out
+}
+
+// alike returns the questions about unlinked accounts with the name and display name that this person would get, and without a value of the attribute
+// by which persons are told apart: such an account may be this person's, made by hand. A person answers that it is another one's; it is joined once
+// the account has the value.
+func (c Case) alike() (out []ledger.HeldEntry) {
+	called, by := first(c.Mapping.Desired["displayName"].Text), c.Assignment.MatchOr()[0]
+	for _, f := range c.ByName {
+		if f.Deleted || called == "" || !c.Without.LooksForPersons() || c.Owned(f.Object) != "" || !strings.EqualFold(first(value(f, "displayName")), called) {
+			continue
+		}
+		if first(value(f, by)) != "" {
+			continue // the account has the value, and was searched for by it
+		}
+		out = append(out, c.entry(c.question(CodeLookAlike, f), "%s has the name that it would get, is called alike and has no %s: write the %s there if it is this person, or approve that another account is made", f.DN, by, by))
+	}
+	return out
+}
+
 // question is the grave part of a question about an object that was found.
 func (c Case) question(code gate.Code, f provision.Found) ledger.Grave {
-	return ledger.Grave{Op: string(code), Target: c.CloudID, Detail: f.Object.String()}
+	g := ledger.Grave{Op: string(code), Target: c.CloudID, Detail: f.Object.String()}
+	if f.Deleted { // who approves that another one is made does not approve that this one, restored meanwhile, is joined
+		g.Detail += " deleted"
+	}
+	return g
 }
 
 // ask holds a question about an object that was found. Once approved, the object is joined: it gets the link, and then the tenant's values.
@@ -137,13 +176,19 @@ func (c Case) ask(code gate.Code, f provision.Found, format string, args ...any)
 	case ledger.HoldRejected:
 		return refused(engine.Refused, gate.CodeRejected, "a person rejected it")
 	}
-	return c.held(code, g, format, args...)
+	q := c.entry(g, format, args...)
+	return c.held(code, q.Note, q)
 }
 
-// held returns a verdict that waits for a person.
-func (c Case) held(code gate.Code, g ledger.Grave, format string, args ...any) Verdict {
-	v := refused(engine.Held, code, format, args...)
-	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Note: v.Reason, Grave: g}
+// entry is a question of a held set.
+func (c Case) entry(g ledger.Grave, format string, args ...any) ledger.HeldEntry {
+	return ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Note: fmt.Sprintf(format, args...), Grave: g}
+}
+
+// held returns a verdict that waits for a person's answers.
+func (c Case) held(code gate.Code, reason string, questions ...ledger.HeldEntry) Verdict {
+	v := refused(engine.Held, code, "%s", reason)
+	v.Holds = questions
 	v.Class, v.Always = ledger.Adoptions, "somebody in the directory may be who is brought from the tenant: tenant → directory"
 	return v
 }
@@ -160,6 +205,9 @@ func (c Case) name() string {
 
 // create makes the object, disabled and under its link's name; later writes complete it.
 func (c Case) create() Verdict {
+	if c.Container.IsZero() {
+		return refused(engine.Failed, CodeNoContainer, "container %s is not there", c.Mapping.Container)
+	}
 	w := c.write(provision.Add)
 	w.Container, w.Origin = c.Container, ledger.Created
 	for _, name := range slices.Sorted(maps.Keys(c.Mapping.Desired)) {

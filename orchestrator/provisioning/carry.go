@@ -131,13 +131,13 @@ func (r *run) weigh(a scoping.Assignment, f scoping.Feature, owed []decided) map
 	var counted []gate.Departure
 	for i, x := range owed {
 		switch {
-		case x.v.Hold == nil:
+		case len(x.v.Holds) == 0:
 			free[i] = true
 		case x.v.Always != "":
-			r.hold(bin{a.Name, x.v.Class, x.c.Kind}, x.v.Always, *x.v.Hold)
+			r.hold(bin{a.Name, x.v.Class, x.c.Kind}, x.v.Always, x.v.Holds...)
 		default:
-			counted = append(counted, gate.Departure{Proposal: engine.Proposal{Seq: uint64(i), Object: x.s.id, Kind: x.c.Kind, Feature: f, Name: x.v.Hold.Name},
-				Verdict: gate.Verdict{Class: x.v.Class}, Grave: x.v.Hold.Grave, Assignment: a.Name})
+			counted = append(counted, gate.Departure{Proposal: engine.Proposal{Seq: uint64(i), Object: x.s.id, Kind: x.c.Kind, Feature: f, Name: x.v.Holds[0].Name},
+				Verdict: gate.Verdict{Class: x.v.Class}, Grave: x.v.Holds[0].Grave, Assignment: a.Name})
 		}
 	}
 	var linked map[scoping.Kind]int

@@ -103,7 +103,7 @@ type Verdict struct {
 	Code     gate.Code
 	Reason   string
 	Write    *ledger.Provisioned
-	Hold     *ledger.HeldEntry // waits for a person, in a set of the class
+	Holds    []ledger.HeldEntry // wait for a person, in a set of the class
 	Class    ledger.Class
 	Always   string // why it is held whatever the number; empty: only over the threshold
 	Findings []Finding
@@ -232,7 +232,7 @@ func (c Case) disable() Verdict {
 		w.ByGUID, w.Altered, w.WasLink = true, false, ""
 	}
 	v := c.weigh(Verdict{Outcome: engine.Applied, Code: CodeDisabling, Write: w})
-	if c.FirstLeft && v.Hold != nil {
+	if c.FirstLeft && len(v.Holds) > 0 {
 		v.Always = fmt.Sprintf("the first accounts that assignment %q disables in the directory: tenant → directory", c.Assignment.Name)
 	}
 	return v
@@ -399,10 +399,10 @@ func (c Case) weigh(v Verdict) Verdict {
 func (c Case) grave(v Verdict, class ledger.Class, op string, changes []ledger.Change, detail string) Verdict {
 	g := ledger.Grave{Op: op, Target: c.Row.Object.String(), Changes: changes, Detail: detail}
 	v.Write.Class, v.Write.Grave, v.Class = class, g.Digest(), class
-	v.Hold = &ledger.HeldEntry{Object: c.Object, Kind: c.Kind, Feature: scoping.ProvisioningOf(c.Kind), Name: c.name(), Grave: g}
+	v.Holds = []ledger.HeldEntry{c.entry(g, "")}
 	switch c.Answered(g) {
 	case ledger.HoldApproved:
-		v.Write.Approved, v.Hold = true, nil
+		v.Write.Approved, v.Holds = true, nil
 	case ledger.HoldRejected:
 		return Verdict{Outcome: engine.Refused, Code: gate.CodeRejected, Reason: "a person rejected it", Findings: v.Findings}
 	}

@@ -217,6 +217,46 @@ func TestALookAlikeIsAQuestion(t *testing.T) {
 	}
 }
 
+// An approval counts for a day. So a person is asked at once about all accounts beside which one would be made, and only if it can be made: else the first
+// answer went by unused while the second was waited for, and both were asked for every day.
+func TestAllAccountsBesideWhichOneIsMadeAreAskedAboutAtOnce(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.native(50, map[string][]string{"sAMAccountName": {"p1"}, "displayName": {"P1"}})
+	w.native(51, map[string][]string{"employeeID": {"1"}}).deleted = true
+	w.hire(1)
+	r := w.rest()
+	if len(r.Held) != 1 || len(r.Held[0].Entries) != 2 {
+		t.Fatalf("%+v", r)
+	}
+	w.answer(r.Held[0].ID, "approve")
+	if w.rest(); len(w.accountsOf(1)) != 1 {
+		t.Error("what was approved is not made")
+	}
+}
+
+func TestNoQuestionIsAskedAboutAnAccountWhoseContainerIsNotThere(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.native(50, map[string][]string{"sAMAccountName": {"p1"}, "displayName": {"P1"}})
+	w.native(51, map[string][]string{"employeeID": {"1"}}).deleted = true
+	w.hire(1).dept = nowhere
+	if r := w.rest(); len(r.Held) != 0 || w.told(1) != provisioning.CodeNoContainer || len(w.last(1).Findings) != 2 {
+		t.Errorf("%+v %q", r, w.told(1))
+	}
+}
+
+// Who approves that another account is made beside a deleted one does not approve that the deleted one, restored meanwhile, is joined.
+func TestAnAccountThatIsRestoredAfterAnotherOneWasApprovedIsAskedAbout(t *testing.T) {
+	w := newWorld(t, 1, "")
+	e := w.native(51, map[string][]string{"employeeID": {"1"}})
+	e.deleted = true
+	w.hire(1)
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.touch(e, func(e *entry) { e.deleted = false })
+	if r := w.rest(); len(r.Held) != 1 || len(e.values[link]) != 0 {
+		t.Errorf("%+v %+v", r, e)
+	}
+}
+
 // Whoever is there and lies outside the container is neither joined nor doubled, whatever is answered; moved into it, it is asked.
 func TestWhoeverIsThereOutsideTheContainerIsAFinding(t *testing.T) {
 	w := newWorld(t, 1, "")

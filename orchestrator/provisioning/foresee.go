@@ -145,9 +145,9 @@ func (c Case) stands(v Verdict) Step {
 	}
 	switch v.Code {
 	case CodeJoin, CodePlanted:
-		s.Does, s.Waits = StepJoin, v.Hold != nil
+		s.Does, s.Waits = StepJoin, len(v.Holds) > 0
 	case CodeRelink:
-		s.Does, s.Waits = StepRelink, v.Hold != nil
+		s.Does, s.Waits = StepRelink, len(v.Holds) > 0
 	}
 	return s
 }

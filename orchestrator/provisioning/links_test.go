@@ -183,3 +183,18 @@ func TestAContractThatEndsDisablesWhoeverWasMovedAway(t *testing.T) {
 		}
 	}
 }
+
+// A link planted on an account that is never written is no question: no answer would have an effect.
+func TestAPlantedLinkOnAProtectedAccountIsNoQuestion(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	e := w.native(50, map[string][]string{link: {provisioning.LinkValue(scoping.User, cloudID(1))}})
+	e.protected = "an administrator's account"
+	if r := w.rest(); len(r.Held) != 0 || w.told(1) != provisioning.CodePlanted || len(w.accountsOf(1)) != 1 {
+		t.Errorf("%+v %q", r, w.told(1))
+	}
+	w.touch(e, func(e *entry) { delete(e.values, link) })
+	if w.rest(); w.one1(1) == e {
+		t.Error("a protected account is written")
+	}
+}

@@ -322,6 +322,9 @@ func (w *world) Resolve(_ context.Context, _, dn string) (scoping.GUID, string, 
 
 // The engine.
 
+// nowhere is a department whose people are wanted in a container that does not exist.
+const nowhere = "nowhere"
+
 func (w *world) Map(_ context.Context, _ string, r engine.MapRequest, sources []engine.Source, take func([]engine.Mapping) error) (engine.MapBegin, error) {
 	begin := engine.MapBegin{Rules: engine.FingerprintOf([]byte(w.title)), Writes: []string{"cn", "accountDisabled", "sAMAccountName", "displayName", "department", "employeeID", "title", "mail"}}
 	var out []engine.Mapping
@@ -332,6 +335,9 @@ func (w *world) Map(_ context.Context, _ string, r engine.MapRequest, sources []
 			"cn": {Text: []string{name + "_" + s.Object.GUID.String()[:8]}}, "sAMAccountName": {Text: []string{name, name + "2", name + s.Object.GUID.String()[:8]}, Once: true, Unique: true},
 			"displayName": {Text: []string{name}}, "mail": {Text: []string{"box", name + s.Object.GUID.String()[:8]}, Unique: true}, "department": {Text: get("department")}, "employeeID": {Text: get("employeeId"), Once: true},
 			"accountDisabled": {Text: []string{strconv.FormatBool(get(cloud.Enabled)[0] != "true")}}}}
+		if get("department")[0] == nowhere {
+			m.Container = "OU=Nowhere," + r.ContainerDN
+		}
 		if w.title != "" {
 			m.Desired["title"] = engine.Flow{Text: []string{w.title}}
 		}
