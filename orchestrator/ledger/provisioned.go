@@ -119,12 +119,12 @@ func (s *State) switched(id scoping.ObjectID, x Delivered) {
 	row.Features[x.Feature] = &l
 }
 
-// unpark ends that a row is parked: of what left nothing but its disabling and its delete are written, so that any other write is of what came back, and its engine is the one that sees it off
-// again [an account came back, was enabled, and waited for a person about its name: a new hire with the same number was offered it as a leaver's; and when it left once more, it was parked
-// already, and stayed enabled].
+// unpark ends that a row is parked, or deleted: of what left nothing but its disabling and its delete are written, so that any other write is of what
+// came back, and its engine is the one that sees it off again [an account came back, was enabled, and waited for a person about its name: a new hire
+// with the same number was offered it as a leaver's; and when it left once more, it was parked already, and stayed enabled].
 func (r *Row) unpark(x Delivered) {
 	p := x.Provisioned
-	if r.State != ParkedRow || p.Op == provision.Delete || p.Disabled != nil && p.Disabled.To {
+	if r.State != ParkedRow && r.State != DeletedByTandem || p.Op == provision.Delete || p.Disabled != nil && p.Disabled.To {
 		return
 	}
 	r.State = Live

@@ -214,10 +214,12 @@ func (s *State) Pending(o scoping.ObjectID) (*Open, bool) {
 	return s.Intents[ids[0]], true
 }
 
-// Linked returns the cloud id of an object that exists in the tenant as far as the ledger knows.
+// Linked returns the cloud id of an object that exists in the tenant as far as the ledger knows. Where the tenant is the authority, a delete was of
+// the directory's object, and the tenant's remains [such an account was undeleted by hand: the groups of which it is a member asked in every run for
+// its membership to be removed from the tenant, which the directory still showed].
 func (s *State) Linked(o scoping.ObjectID) (string, bool) {
 	r := s.Rows.Get(o)
-	if r == nil || r.CloudID == "" || (r.State != Live && r.State != ParkedRow) {
+	if r == nil || r.CloudID == "" || (r.State != Live && r.State != ParkedRow && r.Cloud == 0) {
 		return "", false
 	}
 	return r.CloudID, true

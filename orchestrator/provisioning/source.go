@@ -138,7 +138,11 @@ func endsOf(led *ledger.State, o cloud.Object, dir string, there func(scoping.Ob
 	resolve := func(ids ...string) []scoping.GUID {
 		out := []scoping.GUID{}
 		for _, id := range ids {
-			if row, ok := led.ByCloud(id); ok && id != "" && row.Object.Directory == dir && (row.State == ledger.Live || row.State == ledger.ParkedRow) && there(row.Object) {
+			row, ok := led.ByCloud(id)
+			if !ok || id == "" || row.Object.Directory != dir || !there(row.Object) {
+				continue
+			}
+			if _, linked := led.Linked(row.Object); linked {
 				out = append(out, row.Object.GUID)
 			}
 		}

@@ -337,7 +337,10 @@ func (w *world) checkAccount(a *account, e *entry, m engine.Mapping) {
 func (w *world) checkReferences(a *account, e *entry) {
 	end := func(id string) scoping.GUID {
 		row, linked := w.book.scratch.ByCloud(id)
-		if !linked || row.State != ledger.Live && row.State != ledger.ParkedRow || !w.dir.now.lives(row.Object.GUID) {
+		if !linked || !w.dir.now.lives(row.Object.GUID) {
+			return scoping.GUID{}
+		}
+		if _, there := w.book.scratch.Linked(row.Object); !there {
 			return scoping.GUID{}
 		}
 		return row.Object.GUID
