@@ -47,8 +47,8 @@ func TestAPolicyWhoseLinkTheSchemaLacksIsRefused(t *testing.T) {
 	})
 }
 
-// A container that is renamed is the same one. One that was deleted is named for each who would come to it, nobody is brought elsewhere, and once a person names another
-// one the next run goes on.
+// A container that is renamed is the same one. One that was deleted is named for each object that would come to it, no object is brought elsewhere, and the next run goes
+// on once an administrator names another one.
 func TestHiresWaitForAContainerThatIsGone(t *testing.T) {
 	sites(t, func(t *testing.T, s site) {
 		w := newHR(t, s)

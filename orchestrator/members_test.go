@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Who comes into a group and leaves it, and whose manager goes, is counted by reports and diffs, and named by the directory's names: nobody has to look up ids.
+// Members that come into a group or leave it, and managers that go, are counted by reports and diffs and named as the directory names them, not by ids.
 func TestMembersAndManagersThatComeAndGoAreCountedAndNamed(t *testing.T) {
 	sites(t, func(t *testing.T, s site) {
 		w := newWorld(t, s, 40)

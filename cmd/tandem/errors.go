@@ -98,7 +98,7 @@ func showRoot(w io.Writer, r root, most int) {
 	}
 }
 
-// titleOf says what of an object is not settled, by whom it is asked for, and how it ended.
+// titleOf returns the feature that is not settled, the engine that owns it, and how its last try ended.
 func titleOf(d api.Debt) string {
 	out := string(d.Feature)
 	if d.Owner != "" {

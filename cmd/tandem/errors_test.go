@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// refusedDebt is a user whose sign-in name somebody else has.
+// refusedDebt is a user whose sign-in name another object has.
 func refusedDebt(i int) api.Debt {
 	return api.Debt{Name: fmt.Sprintf("CN=Person %d,DC=contoso,DC=test", i), Feature: scoping.Users, Owner: "connect", Code: "failed", Reason: "upn-taken",
 		Since: fmt.Sprintf("2026-11-29T10:%02d:00.000Z", 59-i%60), Attempts: 3, Last: "2026-11-29T11:00:00.000Z", Next: "2026-11-29T11:20:00.000Z",

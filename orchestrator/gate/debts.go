@@ -282,7 +282,7 @@ func OwnerOfGone(led *ledger.State, auth Authority, row *ledger.Row, sight Sight
 	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
 		return e
 	}
-	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // the same answer as the gate gives a proposal
+	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // the answer that a proposal would get
 		return e
 	}
 	return scoping.None

@@ -67,7 +67,7 @@ type PermitCase struct {
 // MinDelivery is the least time in which a delivery is begun.
 const MinDelivery = time.Second
 
-// MaxDelivery is the longest time that a permit gives.
+// MaxDelivery is the longest time that a permit allows.
 const MaxDelivery = 30 * time.Second
 
 // Permits judges a delivery and returns why it is not permitted. It is called twice: before the delivery is handed to an engine, and when the engine

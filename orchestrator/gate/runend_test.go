@@ -53,7 +53,7 @@ func TestEndsAreReadBeforeReferencesAreRemoved(t *testing.T) {
 			if cleared != readable {
 				t.Errorf("sent: %+v", w.sent)
 			}
-			for j := range sum.All() { // a report names who was taken out, and counts nobody who stays
+			for j := range sum.All() { // a report names the ends that were removed, and does not count those that stay
 				if got := j.Links.ManagersCleared == 1 && slices.Equal(j.Parted, []string{"c-bob"}); got != cleared || !cleared && j.Links != (gate.Links{}) {
 					t.Errorf("told: %+v %v", j.Links, j.Parted)
 				}

@@ -70,7 +70,7 @@ func TestAGroupThatIsTooLargeFreezesUntilItShrinks(t *testing.T) {
 	}
 }
 
-// An object that the rules left out, and take again, may be held, since somebody deleted it in the tenant: its references wait for it, and are not answered as those of an
+// An object that the rules left out, and take again, may be held, since it was deleted in the tenant: its references wait for it, and are not answered as those of an
 // object that is left out. [They stayed the former owner's by the record, and their owner was asked for them in every run; simulation, seed 16685.]
 func TestAnObjectThatIsHeldIsLeftOutNoMore(t *testing.T) {
 	w := newWorld(t)

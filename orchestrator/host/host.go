@@ -349,7 +349,7 @@ func (h *Host) saveNow(ctx context.Context) error {
 		return err
 	}
 	if h.o.SaveCache != nil {
-		h.o.Cache.Reached(h.seq()) // the gate gives an answer to the cache before the log has it
+		h.o.Cache.Reached(h.seq()) // an answer is in the cache before it is in the log
 		if err = h.o.SaveCache(ctx); err != nil {
 			err = fmt.Errorf("keeping the tenant's cache: %w", err)
 		}

@@ -20,7 +20,8 @@ type Counts struct {
 	Links     Links `json:"links,omitzero"`
 }
 
-// Links counts references by what would become of them. A manager in the place of another is set.
+// Links counts references by what would become of them. A manager in the place of another is set. The fields are those of gate.Links, which plan converts: waves are pure,
+// and import no room that writes.
 type Links struct {
 	MembersAdded    int `json:"membersAdded"`
 	MembersRemoved  int `json:"membersRemoved"`
