@@ -82,7 +82,7 @@ func (a *Desk) Explain(ctx context.Context, ref string, p *scoping.Partition) (E
 	}
 	id, err := a.o.View.Find(ctx, ref)
 	if err != nil {
-		if b, brought := provisioning.Explain(a.o.Cache, p, ref); brought { // this looks through the whole tenant
+		if b, brought := a.bringing(p, ref); brought { // this looks through the whole tenant
 			return Explained{Object: b.Object, DN: b.Name, Kind: b.Kind, Features: []scoping.Explanation{b.Feature}, Waits: a.waits(b.Object)}, nil
 		}
 		return Explained{}, err
@@ -229,10 +229,16 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 	return out, err
 }
 
+// bringing returns which engine brings an object of the tenant into a directory.
+func (a *Desk) bringing(p *scoping.Partition, ref string) (b provisioning.Brought, found bool) {
+	a.o.Gate.Read(func(s *ledger.State) { b, found = provisioning.Explain(a.o.Cache, s, p, ref) })
+	return b, found
+}
+
 // brought gathers what is known of an object of the tenant without a counterpart in a directory; err is why none was found.
 func (a *Desk) brought(ctx context.Context, ref string, err error) (ObjectReport, error) {
 	out := ObjectReport{Unsettled: map[scoping.Feature]ledger.Unsettled{}, Record: map[scoping.Feature]string{}}
-	b, known := provisioning.Explain(a.o.Cache, a.o.Gate.Authority().Partition, ref)
+	b, known := a.bringing(a.o.Gate.Authority().Partition, ref)
 	if !known {
 		return out, err
 	}
@@ -365,7 +371,7 @@ func (a *Desk) Debts() []Debt {
 		}
 		for _, k := range s.UnsettledKeys() {
 			if k.Object.IsCloud() {
-				b, _ := provisioning.Explain(a.o.Cache, auth.Partition, provisioning.CloudID(k.Object))
+				b, _ := provisioning.Explain(a.o.Cache, s, auth.Partition, provisioning.CloudID(k.Object))
 				out = append(out, unbrought(k, cmp.Or(b.Name, k.Object.String()), b.Feature.Engine, s.Unsettled[k.Object][k.Feature]))
 			}
 		}

@@ -70,6 +70,8 @@ func (s *State) fold(seq uint64, r Record) error {
 		}
 	case DeliveryType:
 		return s.foldDelivery(seq, r)
+	case NestedType:
+		return s.foldNested(r)
 	case BaselineType, WaveType, SnapshotType:
 	default:
 		return fmt.Errorf("unknown type")

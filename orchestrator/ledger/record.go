@@ -43,6 +43,7 @@ const (
 	ControlType  Type = "control"  // import, stop, start, and other acts of administrators
 	SnapshotType Type = "snapshot" // a part of the whole ledger, from which a pruned log is folded
 	DeliveryType Type = "delivery" // a write into the directory was permitted or refused, or has ended
+	NestedType   Type = "nested"   // the groups inside a group of the tenant that brings users into a directory changed
 )
 
 // Record is one entry of the log. Which fields are set depends on Type; the first block is common.
@@ -86,6 +87,7 @@ type Record struct {
 	Baseline []BaselineEntry   `json:"baseline,omitempty"`
 	Restored []Restoration     `json:"restored,omitempty"`
 	Delivery *Delivery         `json:"delivery,omitempty"`
+	Nested   *NestedIn         `json:"nested,omitempty"`
 	Snapshot *SnapshotPart     `json:"snapshot,omitempty"`
 	Phase    string            `json:"phase,omitempty"`
 	Detail   json.RawMessage   `json:"detail,omitempty"`
@@ -128,6 +130,7 @@ const (
 	NameSwaps    Class = "name-swaps"          // cycles of objects that exchange sign-in names (J6)
 
 	LostControllers Class = "lost-controllers" // whether a controller is lost that got a write and never answered; nothing is written by it
+	GoneGroups      Class = "gone-groups"      // whether users leave whose group inside a group of the policy was deleted or emptied; nothing is written by it
 )
 
 // Intent is a write about to be sent, and the result of its success.

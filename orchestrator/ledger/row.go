@@ -134,6 +134,8 @@ type State struct {
 
 	// Disabling are the assignments from the tenant into directories that have disabled an account, which a person was asked about.
 	Disabling map[string]bool `json:"disabling,omitempty"`
+	// Nested are, by the id of a group of the tenant that brings users into a directory, the groups inside it that bring some of them.
+	Nested map[string][]NestedGroup `json:"nested,omitempty"`
 
 	since   uint64                        // the first record that the shelf knows the objects of
 	records map[scoping.ObjectID][]uint64 // by object, the records since the last checkpoint

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
@@ -20,7 +21,7 @@ type Brought struct {
 
 // Explain returns which engine brings a live object of the tenant into a directory, by its id there or its sign-in name; false: the tenant has no
 // such object.
-func Explain(cache *cloud.Cache, p *scoping.Partition, ref string) (b Brought, found bool) {
+func Explain(cache *cloud.Cache, led *ledger.State, p *scoping.Partition, ref string) (b Brought, found bool) {
 	o, found := cache.Get(ref)
 	if !found && strings.Contains(ref, "@") {
 		o, found = cache.ByUPN(ref)
@@ -36,15 +37,20 @@ func Explain(cache *cloud.Cache, p *scoping.Partition, ref string) (b Brought, f
 		return b, true
 	}
 	all := p.Provisioning()
-	t := take(cache, all)
+	t := selects(cache, led, all, time.UnixMilli(0)) // nothing that waits in the ledger ends here: the next run says so
 	a := t.by[id]
 	if a == nil || !slices.Contains(a.Features, f) {
 		b.Feature.Because = "tenant → directory: no assignment takes it"
+		for _, x := range all { // it may be taken by one whose group is not shown as it was
+			if why := t.frozen[x.Name].why; why != "" && slices.Contains(x.Features, f) {
+				b.Feature.Because += "; assignment " + x.Name + " is frozen: " + why
+			}
+		}
 		return b, true
 	}
 	b.Feature.Engine, b.Feature.Assignment = a.Engine, a.Name
 	b.Feature.Because = fmt.Sprintf("tenant → directory: the assignment brings it from %s to %s", a.From, a.Under.DN)
-	if why := t.pinned[a.Name]; why != "" {
+	if why := t.frozen[a.Name].why; why != "" {
 		b.Feature.Because += "; it is frozen: " + why
 	}
 	for i := range all {

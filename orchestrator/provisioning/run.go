@@ -134,16 +134,20 @@ func (r *run) all(ctx context.Context) error {
 		}
 	}
 	all := assignments(r.partition, "")
-	t := take(r.o.Cache, all)
+	t := r.selectNow(all)
 	r.by = t.by
+	if !r.shadow {
+		if err := r.keepNested(ctx, t); err != nil {
+			return err
+		}
+	}
 	for i := range all {
 		a := all[i]
 		if a.Engine != r.engine {
 			continue
 		}
-		if why := t.pinned[a.Name]; why != "" {
-			r.report.Complete = false
-			r.problem(a, CodeFrozenFrom, why+": nobody joins or leaves by assignment "+a.Name+" until it is there again")
+		if f, is := t.frozen[a.Name]; is {
+			r.freeze(a, f)
 			continue
 		}
 		for _, f := range a.Features {
@@ -177,7 +181,7 @@ func kindOf(f scoping.Feature) scoping.Kind {
 }
 
 // assignment carries out one feature of one assignment until nothing is owed.
-func (r *run) assignment(ctx context.Context, a scoping.Assignment, f scoping.Feature, t taken) error {
+func (r *run) assignment(ctx context.Context, a scoping.Assignment, f scoping.Feature, t selection) error {
 	at, err := r.controller(ctx, a.Directory)
 	if err != nil {
 		return err
@@ -245,7 +249,7 @@ type owing struct {
 }
 
 // owed compares the sources that an assignment selects, and those that it brought before, with what was agreed about each.
-func (r *run) owed(a scoping.Assignment, f scoping.Feature, t taken, rules uint64) (out owing) {
+func (r *run) owed(a scoping.Assignment, f scoping.Feature, t selection, rules uint64) (out owing) {
 	kind := kindOf(f)
 	ids := map[scoping.ObjectID]Why{}
 	for id, by := range t.by {

@@ -88,9 +88,12 @@ type world struct {
 
 	people  map[int]*person
 	members map[int]bool
-	renamed string // the DN that the container got; empty: it has its own
-	title   string // by which rules the engine maps
-	blind   bool   // the tenant does not let its deleted items be read
+	nested  map[string]*nestedGroup
+	policy  []scoping.Assignment // beside that of the hires
+	match   []string             // by which attributes a person is looked for; nil: as usual
+	renamed string               // the DN that the container got; empty: it has its own
+	title   string               // by which rules the engine maps
+	blind   bool                 // the tenant does not let its deleted items be read
 
 	mayEverywhere bool // the account may disable whoever lies outside the container, too
 
@@ -128,6 +131,12 @@ type person struct {
 	employee int // the person's number; 0: n
 }
 
+// nestedGroup is a group of the tenant that may be in another one.
+type nestedGroup struct {
+	members []string
+	in      string // the group that it is in; "": in none
+}
+
 var errDied = errors.New("the process ended here")
 
 func newWorld(t testing.TB, seed uint64, without gate.Safeguard) *world {
@@ -135,7 +144,7 @@ func newWorld(t testing.TB, seed uint64, without gate.Safeguard) *world {
 		changed: map[scoping.GUID]uint64{}, seen: map[scoping.GUID]entry{}, reads: "ldaps://one", loses: func() fault { return none }}
 	w.one = &controller{"ldaps://one", guid(101), map[scoping.GUID]*entry{}}
 	w.two = &controller{"ldaps://two", guid(102), map[scoping.GUID]*entry{}}
-	w.cache = cloud.NewCache(0)
+	w.nested, w.cache = map[string]*nestedGroup{}, cloud.NewCache(0)
 	w.open()
 	return w
 }
@@ -162,12 +171,18 @@ func (w *world) open() {
 		Look: func(context.Context) error { w.look(); return nil }, Without: w.without})
 }
 
-func (w *world) partition() *scoping.Partition {
-	p, err := scoping.Compile(scoping.Policy{Features: []scoping.Feature{scoping.Users, scoping.UserProvisioning}, Defaults: scoping.DefaultDefaults(), Assignments: []scoping.Assignment{
+func (w *world) policyNow() scoping.Policy {
+	p := scoping.Policy{Features: []scoping.Feature{scoping.Users, scoping.UserProvisioning}, Defaults: scoping.DefaultDefaults(), Assignments: []scoping.Assignment{
 		{Name: "all", Directory: "contoso", Under: scoping.Pin{GUID: top, DN: "DC=contoso,DC=test"}, Engine: "connect", Features: []scoping.Feature{scoping.Users}},
-		{Name: "hires", Directory: "contoso", Under: scoping.Pin{GUID: hires, DN: "OU=Hires,DC=contoso,DC=test", Ancestors: []scoping.GUID{top}}, Engine: "cloudsync", Link: link,
-			Features: []scoping.Feature{scoping.UserProvisioning}, From: scoping.From{Groups: []scoping.TenantGroup{{Name: "Hired", ID: group}}}},
-	}}, map[string]scoping.EngineCaps{"connect": {Kind: "c", Features: []scoping.Feature{scoping.Users, scoping.References}}, "cloudsync": {Kind: "s", Features: []scoping.Feature{scoping.UserProvisioning}}})
+		{Name: "hires", Directory: "contoso", Under: scoping.Pin{GUID: hires, DN: "OU=Hires,DC=contoso,DC=test", Ancestors: []scoping.GUID{top}}, Engine: "cloudsync", Link: link, Priority: 1,
+			Features: []scoping.Feature{scoping.UserProvisioning}, From: scoping.From{Groups: []scoping.TenantGroup{{Name: "Hired", ID: group}}}, Match: w.match},
+	}}
+	p.Assignments = append(p.Assignments, w.policy...)
+	return p
+}
+
+func (w *world) partition() *scoping.Partition {
+	p, err := scoping.Compile(w.policyNow(), map[string]scoping.EngineCaps{"connect": {Kind: "c", Features: []scoping.Feature{scoping.Users, scoping.References}}, "cloudsync": {Kind: "s", Features: []scoping.Feature{scoping.UserProvisioning}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -244,7 +259,17 @@ func (w *world) refresh() {
 			}
 		}
 	}
-	page.Upserts = append(page.Upserts, cloud.Upsert{ID: group, Kind: scoping.Group, Values: cloud.Values{cloud.DisplayName: {"Hired"}, "securityEnabled": {"true"}}, AddMembers: set})
+	groups := map[string][]string{group: set}
+	for id, g := range w.nested {
+		groups[id] = append(groups[id], g.members...)
+		if g.in != "" && (g.in == group || w.nested[g.in] != nil) {
+			groups[g.in] = append(groups[g.in], id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
+		name := map[string]string{group: "Hired"}[id]
+		page.Upserts = append(page.Upserts, cloud.Upsert{ID: id, Kind: scoping.Group, Values: cloud.Values{cloud.DisplayName: {cmp.Or(name, "G"+id[len(id)-1:])}, "securityEnabled": {"true"}}, AddMembers: groups[id]})
+	}
 	r.Pages = []cloud.Page{page}
 	w.cache.Commit(r)
 	w.cache.Apply(cloud.Page{Removed: told}, w.now)

@@ -142,7 +142,7 @@ func (r *reader) assignment(a *scoping.Assignment) value {
 		entry{"leaving", leavingAbout + " Only with engine none; it goes before the default. With from: what happens to the account of one who left.", false, r.leaving(&a.Leaving)},
 		entry{"from", "What of the tenant is brought into the directory: under is the container to which it is brought, and the features are user-provisioning, group-provisioning or both.", false,
 			r.mapping(called("from"),
-				entry{"groups", "Groups of the tenant, by display name or id. Of user-provisioning their members, through other groups too; of group-provisioning the groups themselves.", true,
+				entry{"groups", "Groups of the tenant, by display name or id. Of user-provisioning their members, through other groups too; of group-provisioning the groups themselves. If one of them, or one inside it, is deleted or emptied, nobody joins or leaves. Nothing else selects: the whole tenant is brought by no policy.", true,
 					r.list("groups", r.tenantGroups(&a.From.Groups)).of(examples([]string{"Hired by HR"})).of(func(s *schema) { s.MinItems, s.UniqueItems, s.flow = 1, true, true })},
 			).of(inline)},
 		entry{"link", "With from: the directory's attribute that shows of which object of the tenant something was made. Nothing else may use it.", false,
