@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
@@ -275,9 +274,6 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 		}
 		if w.book.scratch.Runs[r.e.name] == nil || d.Outcome == engine.Partial || d.Code == "gone" {
 			continue // its first run is not over; another object is owed
-		}
-		if d.Code == string(gate.CodeCloudMasteredQ) && w.book.scratch.CreateRejected(p.Object) {
-			continue // a person has answered
 		}
 		if len(w.host.Gate().DebtsOf(p.Object)) == 0 && d.Code != "not-seen" {
 			w.failAbout(p.Object.GUID, durable, "%s was told %s (%s) of %s %s, and nothing is owed", r.e.name, d.Outcome, d.Code, p.Name, p.Feature)

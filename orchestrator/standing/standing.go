@@ -111,7 +111,7 @@ func Of(f Facts) Debt {
 		return Debt{} // its first run is a full one
 	case !base && (f.Row == nil || f.Row.State != ledger.Live || f.Left && f.Claim == nil):
 		return Debt{} // the base feature answers for it
-	case f.Row == nil && (!f.Expected || f.Rejected):
+	case f.Row == nil && !f.Expected:
 		return Debt{}
 	}
 	return living(f, base)
@@ -137,8 +137,6 @@ func living(f Facts, base bool) Debt {
 	ask := func(c Code) Debt { return Debt{Code: c, To: Owner, Engine: f.Owner} }
 	c := f.Claim
 	switch {
-	case !c.Good(f.Changed, f.Rules) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem && f.Rejected:
-		return Debt{}
 	case !c.Good(f.Changed, f.Rules) && base && f.Row != nil && f.Row.State == ledger.DeletedByTandem:
 		return ask(Returned)
 	case !c.Good(f.Changed, f.Rules):
@@ -156,6 +154,8 @@ func living(f Facts, base bool) Debt {
 	case f.Temporary && c.Want == engine.Present && c.Agrees && len(c.Attrs) == 0: // it was left out under another policy
 		return ask(Unasked)
 	case c.Want == engine.Excluded && c.Agrees:
+		return Debt{}
+	case f.Rejected && c.Agrees && (f.Row == nil || base && f.Row.State == ledger.DeletedByTandem): // what the engine wants was rejected; until it said so, its wish may be another one (rule S9)
 		return Debt{}
 	case f.Row == nil && c.Person && f.Now-c.At < Patience.Milliseconds(): // no change of what it found would be noticed
 		return Debt{Code: Differs, To: Person, Engine: f.Owner, Timed: true}
