@@ -120,5 +120,5 @@ func (x *Orchestrator) Snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	}
 	sent := x.tenant.Counters()
 	return metrics.Snapshot{Facts: f, Alarms: alarm.Of(f), Runs: x.host.Totals(), Requests: metrics.Requests{All: sent.Requests, Writes: sent.Writes, Throttled: sent.Throttled},
-		Notified: x.notifier.Channels(), Mended: x.host.Fixed(), Deliveries: len(x.host.Doubtful(nil))}, nil
+		Notified: x.notifier.Channels(), Fixed: x.host.Fixed(), Deliveries: len(x.host.Doubtful(nil))}, nil
 }

@@ -4,7 +4,7 @@ package metrics
 type family struct {
 	name, help string
 	labels     []string
-	counts     bool // it only grows
+	counts     bool // a counter; a gauge otherwise
 }
 
 func of(labels ...string) []string { return labels }
@@ -75,11 +75,11 @@ var families = []family{
 	{name: "tandem_state_size_bytes", help: "Size of the file system that holds the state."},
 	{name: "tandem_state_full", help: "1 while the state cannot grow."},
 	{name: "tandem_certificate_expiry_timestamp_seconds", help: "When a certificate ends.", labels: of("of")},
-	{name: "tandem_index_mended_total", help: "Debts that were found wrong by comparing everything, and mended: 0 unless the program is wrong.", counts: true},
+	{name: "tandem_index_mended_total", help: "Debts that were found wrong by comparing everything, and fixed: 0 unless the program is wrong.", counts: true},
 
 	{name: "tandem_notifications_delivered_total", help: "Notifications that a channel took.", labels: of("channel"), counts: true},
 	{name: "tandem_notification_failures_total", help: "Attempts to deliver a notification that failed.", labels: of("channel"), counts: true},
-	{name: "tandem_notifications_dropped_total", help: "Notifications that nobody was told.", labels: of("channel"), counts: true},
+	{name: "tandem_notifications_dropped_total", help: "Notifications that were given up: too many waited, or one waited for a day.", labels: of("channel"), counts: true},
 	{name: "tandem_notification_queue_length", help: "Notifications that wait to be delivered.", labels: of("channel")},
 	{name: "tandem_notification_oldest_timestamp_seconds", help: "Since when the oldest of those waits; 0: none does.", labels: of("channel")},
 }
@@ -87,7 +87,7 @@ var families = []family{
 // freezeBuckets bound the histogram of freezes, in seconds: the aim is under a second, and a freeze ends by itself after twenty.
 var freezeBuckets = []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20}
 
-// Names returns the names of all families, for whoever checks what is written against them.
+// Names returns the names of all families. Tests compare dashboards, alerts and the handbook with it.
 func Names() []string {
 	var out []string
 	for _, f := range families {
@@ -96,7 +96,7 @@ func Names() []string {
 	return out
 }
 
-// Labels returns the labels of a family; false: there is none of that name.
+// Labels returns the labels of the family with that name, and whether there is one.
 func Labels(name string) ([]string, bool) {
 	for _, f := range families {
 		if f.name == name {

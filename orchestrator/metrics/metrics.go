@@ -1,6 +1,7 @@
-// Package metrics shows what is known at one moment in Prometheus' way (https://prometheus.io/docs/practices/naming/). It computes nothing that status does not know: each
-// scrape takes one [Snapshot] and writes it down. Times are Unix seconds in metrics that end in _timestamp_seconds, 0 for never; what happened since the process began
-// are counters.
+// Package metrics exposes the status of a host as Prometheus metrics (https://prometheus.io/docs/practices/naming/).
+//
+// The server of `tandem serve` makes one [Registry] and one [Handler] when it starts. Each scrape then takes one [Snapshot] and writes its values; two scrapes may run at once. Nothing
+// is computed here that status does not show. Times are Unix seconds in metrics that end in _timestamp_seconds, 0 for never. Counters begin at 0 with the process.
 package metrics
 
 import (
@@ -16,28 +17,28 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/run"
 )
 
-// Snapshot is what a scrape writes down.
+// Snapshot is what one scrape writes.
 type Snapshot struct {
 	alarm.Facts
 	Alarms     []alarm.Alarm
 	Runs       []run.Totals // since the process began
 	Requests   Requests
 	Notified   []notify.Counts
-	Mended     int // debts that were found wrong by comparing everything
-	Deliveries int // writes into directories of which no answer came
+	Fixed      int // debts that a sweep found missing or wrong in the index, since the process began
+	Deliveries int // writes into directories whose answer is missing
 }
 
-// Requests are those to the tenant since the process began.
+// Requests counts the requests to the tenant since the process began.
 type Requests struct{ All, Writes, Throttled uint64 }
 
-// Registry returns a registry whose scrapes take snapshots. An error of one is the scrape's.
+// Registry returns a registry whose scrapes call take. If take fails, the scrape fails with its error.
 func Registry(take func() (Snapshot, error)) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(&collector{take: take, descs: describe()}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
-// Handler answers scrapes.
+// Handler returns the handler that answers scrapes.
 func Handler(r *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: 2})
 }
@@ -81,14 +82,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	(&scrape{c: c, ch: ch, s: s}).all()
 }
 
-// scrape is one answer that is being written.
+// scrape writes the metrics of one snapshot.
 type scrape struct {
 	c  *collector
 	ch chan<- prometheus.Metric
 	s  Snapshot
 }
 
-// set writes one value of a family that describe knows.
+// set writes one value of a family. It panics where families has no such name, or other labels.
 func (x *scrape) set(name string, value float64, labels ...string) {
 	d := x.c.descs[name]
 	x.ch <- prometheus.MustNewConstMetric(d.desc, d.kind, value, labels...)
@@ -101,5 +102,5 @@ func number(b bool) float64 {
 	return 0
 }
 
-// seconds returns a time in Unix milliseconds as Prometheus has it.
+// seconds converts milliseconds to seconds.
 func seconds(ms int64) float64 { return float64(ms) / 1000 }

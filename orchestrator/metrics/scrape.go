@@ -25,7 +25,7 @@ func (x *scrape) all() {
 		x.engine(e)
 	}
 	x.runs()
-	x.owed()
+	x.unsettled()
 	x.waves()
 	x.host()
 }
@@ -33,7 +33,7 @@ func (x *scrape) all() {
 func (x *scrape) right() {
 	s := x.s.Status
 	x.set("tandem_healthy", number(len(alarm.Outages(x.s.Alarms)) == 0))
-	seen := map[[3]string]bool{} // of two alarms about one cause one is enough
+	seen := map[[3]string]bool{} // a scrape fails when two values have the same labels, and two alarms may have one event, level and cause
 	for _, a := range x.s.Alarms {
 		k := [3]string{string(a.Event), string(a.Level), a.Cause}
 		if !seen[k] {
@@ -72,7 +72,7 @@ func (x *scrape) reached() {
 	x.set("tandem_tenant_throttled_total", float64(x.s.Requests.Throttled))
 }
 
-// tries writes how the tries went to reach something; nothing where nobody tried.
+// tries writes how the last tries to reach a directory, the tenant or an engine ended. A nil r means that none was made, and writes nothing.
 func (x *scrape) tries(prefix, what string, r *reach.Tries, labels ...string) {
 	if r == nil {
 		return
@@ -113,7 +113,8 @@ func (x *scrape) engine(e answer.EngineStatus) {
 	}
 }
 
-// agents writes what an engine says of its agents in the details of its health.
+// agents writes what an engine reports about its agents in the details of its health: "agents.DIRECTORY" is "USABLE of REQUIRED", and each "agent.…" describes an agent with a
+// problem.
 func (x *scrape) agents(e answer.EngineStatus) {
 	troubled, any := 0, false
 	for _, key := range slices.Sorted(maps.Keys(e.Health.Details)) {
@@ -150,7 +151,7 @@ func (x *scrape) runs() {
 	}
 }
 
-func (x *scrape) owed() {
+func (x *scrape) unsettled() {
 	s := x.s.Status
 	for _, k := range slices.Sorted(maps.Keys(s.Linked)) {
 		x.set("tandem_linked_objects", float64(s.Linked[k]), string(k))
@@ -210,7 +211,7 @@ func (x *scrape) waves() {
 	x.ch <- prometheus.MustNewConstHistogram(x.c.descs["tandem_wave_freeze_seconds"].desc, count, sum, buckets)
 }
 
-// host writes what is known of this host beside its work.
+// host writes the metrics of the process and its machine.
 func (x *scrape) host() {
 	stalled := 0
 	for _, l := range x.s.Loops {
@@ -227,7 +228,7 @@ func (x *scrape) host() {
 	for _, c := range x.s.Certificates {
 		x.set("tandem_certificate_expiry_timestamp_seconds", seconds(c.Ends.UnixMilli()), c.Of)
 	}
-	x.set("tandem_index_mended_total", float64(x.s.Mended))
+	x.set("tandem_index_mended_total", float64(x.s.Fixed))
 	for _, n := range x.s.Notified {
 		x.set("tandem_notifications_delivered_total", float64(n.Delivered), n.Channel)
 		x.set("tandem_notification_failures_total", float64(n.Failed), n.Channel)

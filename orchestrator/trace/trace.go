@@ -1,8 +1,9 @@
-// Package trace tells a collector of OpenTelemetry how runs went, over OTLP by HTTP: one trace a run.
+// Package trace sends a trace of each run to an OpenTelemetry collector, over OTLP by HTTP.
 //
-// [Open] makes a Tracer, whose Start the parts of runs call (run.Trace), and Close ends it. A run never waits for the collector: what ended is queued, a queue that is full
-// drops, and sending has its own goroutine and bounds. A collector that refuses or hangs is told of in the log, once until it takes something again. Spans have labels of the
-// configuration and numbers: no text of an error, no name of an object and nobody's name.
+// The orchestrator opens one [Tracer] when it opens, with [Open]. Runs call [Tracer.Start] (a run.Trace) for each of their parts, from any goroutine. [Tracer.Close] sends what
+// is left. A run never waits for the collector: spans that ended are queued, a full queue drops them, and the batcher sends in its own goroutine, with bounds. If the collector
+// refuses or does not answer, that is logged once, until it accepts spans again. Spans contain labels of the configuration and numbers, but no text of an error and no name of
+// an object or a person.
 package trace
 
 import (
@@ -27,9 +28,9 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/run"
 )
 
-// Config says where traces go.
+// Config is where traces are sent.
 type Config struct {
-	Endpoint string // the URL, with its path; empty: as OTEL_EXPORTER_OTLP_ENDPOINT and its like say
+	Endpoint string // the URL, with its path; empty: taken from OTEL_EXPORTER_OTLP_ENDPOINT and its like
 	Token    string // a bearer token; empty: none
 	CA       []byte // PEM of the CAs that are trusted; empty: the system's
 	Log      *slog.Logger
@@ -38,16 +39,16 @@ type Config struct {
 const (
 	sendLimit  = 5 * time.Second // of one attempt to send
 	closeLimit = 2 * time.Second // of sending what is left at the end
-	most       = 1000            // spans of one run: a first run of a large directory has more batches than anybody reads
+	most       = 1000            // spans of one run: a first run of a large directory has more batches than a person reads
 )
 
-// Tracer tells of runs. It is safe for concurrent use.
+// Tracer makes the spans of runs. It is safe for concurrent use.
 type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   otel.Tracer
 }
 
-// Open makes a tracer. The collector need not be there.
+// Open returns a tracer. It does not connect: the collector need not be reachable.
 func Open(ctx context.Context, c Config) (*Tracer, error) {
 	options := []otlptracehttp.Option{otlptracehttp.WithTimeout(sendLimit), otlptracehttp.WithRetry(otlptracehttp.RetryConfig{})}
 	if c.Endpoint != "" {
@@ -70,24 +71,24 @@ func Open(ctx context.Context, c Config) (*Tracer, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	provider := sdk.NewTracerProvider(sdk.WithBatcher(&told{SpanExporter: exporter, log: c.Log}, sdk.WithExportTimeout(sendLimit)),
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(&logged{SpanExporter: exporter, log: c.Log}, sdk.WithExportTimeout(sendLimit)),
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", "tandem"))))
 	return &Tracer{provider, provider.Tracer("github.com/tandem-sync/tandem")}, nil
 }
 
-// Close sends what is left, for a short time at most.
+// Close sends what is queued, for at most closeLimit.
 func (t *Tracer) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
-	_ = t.provider.Shutdown(ctx) // what could not be sent is lost, and was told of
+	_ = t.provider.Shutdown(ctx) // the exporter has logged what it could not send
 }
 
-// budget bounds the spans of one run.
+// budget bounds the spans of one run, and counts those that were left out.
 type budget struct{ left, omitted atomic.Int64 }
 
 type budgetKey struct{}
 
-// Start implements run.Trace. A part that belongs to no run is not told of.
+// Start implements run.Trace. A part outside of a run, or beyond its budget, gets no span.
 func (t *Tracer) Start(ctx context.Context, part string, labels map[string]string) (context.Context, run.Ended) {
 	b, inside := ctx.Value(budgetKey{}).(*budget)
 	if part == run.TraceRun {
@@ -123,15 +124,15 @@ func (t *Tracer) Start(ctx context.Context, part string, labels map[string]strin
 	}
 }
 
-// told tells in the log that the collector does not take what is sent, once until it does again.
-type told struct {
+// logged is an exporter that logs its first failure in a row, and the success that ends the row.
+type logged struct {
 	sdk.SpanExporter
 	log     *slog.Logger
 	failing atomic.Bool
 }
 
-// ExportSpans implements sdk.SpanExporter. Its failure is no one's but the log's.
-func (x *told) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+// ExportSpans implements sdk.SpanExporter. It returns no error: OpenTelemetry's global handler would log each one.
+func (x *logged) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	err := x.SpanExporter.ExportSpans(ctx, spans)
 	switch was := x.failing.Swap(err != nil); {
 	case err != nil && !was:
