@@ -26,6 +26,10 @@ func (c Case) arrive() Verdict {
 		v.Settles = true
 		return v
 	}
+	if len(c.Unmatched) > 0 && c.Without.LooksForPersons() {
+		by := strings.Join(c.Unmatched, " and ")
+		return refused(engine.Failed, CodeUnmatched, "assignment %q looks for persons by %s, which the mapping of its engine does not write: map it, or name in match what is mapped", c.Assignment.Name, by)
+	}
 	if v, found := c.planted(); found {
 		return v
 	}
@@ -75,7 +79,7 @@ func (c Case) person() (Verdict, bool) {
 	}
 	for _, deleted := range []bool{false, true} {
 		for _, by := range c.Assignment.MatchOr() {
-			for _, p := range c.ByPerson {
+			for _, p := range c.persons() {
 				if p.By != by || p.Deleted != deleted {
 					continue
 				}
@@ -86,6 +90,20 @@ func (c Case) person() (Verdict, bool) {
 		}
 	}
 	return Verdict{}, false
+}
+
+// persons returns the accounts that may be this person's, by the values up to the first that it can have: a candidate that is free is given, and who
+// has a later one is another person. A candidate that is taken by name only, such as by an account that another source gets now, leads to the next
+// candidate, whose holder may be this person.
+func (c Case) persons() (out []Person) {
+	for _, p := range c.ByPerson {
+		all := candidates(c.Mapping.Desired[p.By])
+		earlier := all[:max(0, slices.Index(all, p.Value))]
+		if !slices.ContainsFunc(earlier, func(v string) bool { return c.Free(p.By, v) }) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // samePerson answers for one account that may be this person's. A deleted one that nothing else speaks against is asked about by beside.
@@ -131,7 +149,7 @@ func (c Case) beside(made Verdict) Verdict {
 
 // deleted returns the questions about deleted accounts of this person.
 func (c Case) deleted() (out []ledger.HeldEntry) {
-	for _, p := range c.ByPerson {
+	for _, p := range c.persons() {
 		if p.Deleted && c.Without.LooksForPersons() {
 			out = append(out, c.entry(c.question(CodeJoin, p.Found), "%s has the same %s, and is deleted: restore it, or approve that a new account is made", p.DN, p.By))
 		}

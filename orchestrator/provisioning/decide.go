@@ -36,7 +36,8 @@ const (
 	CodePurging     gate.Code = "purging"     // … and the tenant reported it, so it is looked up again after the tenant's delay
 	CodeFrozenFrom  gate.Code = "from-frozen"
 	CodeJoinOutside gate.Code = "join-outside" // an account that may be the person's is outside the container: nothing is joined or made
-	CodeLookAlike   gate.Code = "look-alike"   // an unlinked account has the name that this person would get, and the same display name
+	CodeUnmatched   gate.Code = "match-unmapped"
+	CodeLookAlike   gate.Code = "look-alike" // an unlinked account has the name that this person would get, and the same display name
 )
 
 // Why is why a source is brought by an assignment or not.
@@ -74,16 +75,18 @@ type Case struct {
 	Found    *provision.Found  // the object of Row, as the controller shows it, or nil
 	ByLink   []provision.Found // objects that show the link, possibly Found
 	ByPerson []Person
-	ByName   []provision.Found              // objects with the first candidate of one of its names
-	Reading  uint64                         // the census's reading that changed the object of Row last
-	Lives    bool                           // the census sees the object of Row, not deleted
-	Fresh    bool                           // Tandem's last write to it may not be at every controller yet
-	Outside  bool                           // the object of Row is outside the assignment's container, by the census
-	Below    func(scoping.GUID) bool        // an object that was found is below the container
-	Owned    func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; ""
-	Parted   func(scoping.GUID) bool        // … and whose person left, so that it may belong to another object of the same person
-	Rival    string                         // another object of the tenant that is the same person and gets an account now, or ""
-	Free     func(attribute, v string) bool // the value is not used in the domain, and not reserved
+	// Unmatched are the attributes by which the assignment looks for persons that the engine does not write: no person would be found by them.
+	Unmatched []string
+	ByName    []provision.Found              // objects with the first candidate of one of its names
+	Reading   uint64                         // the census's reading that changed the object of Row last
+	Lives     bool                           // the census sees the object of Row, not deleted
+	Fresh     bool                           // Tandem's last write to it may not be at every controller yet
+	Outside   bool                           // the object of Row is outside the assignment's container, by the census
+	Below     func(scoping.GUID) bool        // an object that was found is below the container
+	Owned     func(scoping.GUID) string      // the cloud id that the ledger links a directory's object with; ""
+	Parted    func(scoping.GUID) bool        // … and whose person left, so that it may belong to another object of the same person
+	Rival     string                         // another object of the tenant that is the same person and gets an account now, or ""
+	Free      func(attribute, v string) bool // the value is not used in the domain, and not reserved
 
 	Roots     []scoping.GUID // containers of the engine's other assignments, which it may come from
 	Container scoping.GUID   // where the mapping wants it; zero: the container was not found
@@ -94,7 +97,8 @@ type Case struct {
 // Person is an account in the domain that may belong to the source's person.
 type Person struct {
 	provision.Found
-	By string // the attribute that suggests it
+	By    string // the attribute that suggests it
+	Value string // … and its value: one of the candidates that the source may get
 }
 
 // Verdict is the answer. If it neither writes, nor holds, nor settles, the code is why nothing can be done.

@@ -21,8 +21,10 @@ type seen struct {
 	domain string // DNS name of the directory's domain
 	found  map[provision.Term][]provision.Found
 	given  map[provision.Term]scoping.ObjectID
-	// persons are the values by which persons are told apart, of the sources that get an account in this round.
-	persons map[provision.Term]scoping.ObjectID
+	// arriving are the values by which persons are told apart, of the sources that get an account in this round.
+	arriving map[provision.Term]scoping.ObjectID
+	// unmatched are the attributes by which persons are looked for that the engine does not write.
+	unmatched []string
 }
 
 // term returns a value to be searched for, ignoring case.
@@ -43,10 +45,39 @@ func (x *seen) names(attribute, value string) []provision.Term {
 	return out
 }
 
+// persons returns the terms by which accounts of a person are found. An account without a user principal name signs in with its account name at the
+// domain.
+func (x *seen) persons(by, v string) []provision.Term {
+	if by == scoping.MatchUPN {
+		return x.names(by, v)
+	}
+	return []provision.Term{{Attribute: by, Value: v}}
+}
+
+// holders returns the accounts of persons that have a value by which persons are told apart. A group or a contact with it only takes a name.
+func (x *seen) holders(by, v string) (out []provision.Found) {
+	for _, t := range x.persons(by, v) {
+		for _, o := range x.found[term(t.Attribute, t.Value)] {
+			if o.Class != "group" && o.Class != "contact" && (t.Attribute == by || first(value(o, by)) == "") {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+// candidates returns the values that an attribute may get.
+func candidates(f engine.Flow) []string {
+	if f.Unique {
+		return f.Text
+	}
+	return f.Text[:min(1, len(f.Text))]
+}
+
 // look asks the controller for everything that decides about subjects: objects with their links, accounts that may be the persons', objects with
 // their names.
 func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature, at controller, begin engine.MapBegin, subjects []*subject) (*seen, error) {
-	x := &seen{domain: at.domain, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}, persons: map[provision.Term]scoping.ObjectID{}}
+	x := &seen{domain: at.domain, found: map[provision.Term][]provision.Found{}, given: map[provision.Term]scoping.ObjectID{}, arriving: map[provision.Term]scoping.ObjectID{}}
 	asked := map[provision.Term]bool{}
 	var terms []provision.Term
 	ask := func(attribute, value string) {
@@ -70,7 +101,11 @@ func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature,
 			continue
 		}
 		for _, by := range a.MatchOr() {
-			ask(by, first(s.mapping.Desired[by].Text))
+			for _, v := range candidates(s.mapping.Desired[by]) {
+				for _, t := range x.persons(by, v) {
+					ask(t.Attribute, t.Value)
+				}
+			}
 		}
 		for name, flow := range s.mapping.Desired {
 			if flow.Unique {
@@ -80,6 +115,11 @@ func (r *run) look(ctx context.Context, a scoping.Assignment, f scoping.Feature,
 					}
 				}
 			}
+		}
+	}
+	for _, by := range a.MatchOr() {
+		if f == scoping.UserProvisioning && !slices.ContainsFunc(begin.Writes, func(n string) bool { return strings.EqualFold(n, by) }) {
+			x.unmatched = append(x.unmatched, by)
 		}
 	}
 	attributes := []string{"cn", "userAccountControl", a.LinkOr()}
@@ -118,7 +158,7 @@ func (d *Desk) ask(ctx context.Context, name, dir string, f scoping.Feature, l p
 // caseOf collects what decides about a subject.
 func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Feature, s *subject, x *seen) Case {
 	kind := kindOf(f)
-	c := Case{Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
+	c := Case{Unmatched: x.unmatched, Without: r.o.Without, Object: s.id, CloudID: CloudID(s.id), Kind: kind, Assignment: a, Leaving: a.LeavingOr(r.partition.Defaults()), Why: s.why, Link: linkOf(&a, kind, CloudID(s.id)),
 		Row: s.row, Mapping: s.mapping, Ends: s.ends, ByLink: x.found[term(a.LinkOr(), LinkValue(kind, CloudID(s.id)))]}
 	for _, o := range assignments(r.partition, r.engine) {
 		if o.Directory == a.Directory && o.Under.GUID != a.Under.GUID && slices.Contains(o.Features, f) { // a container for groups is none for users
@@ -141,9 +181,12 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 	if s.mapping != nil {
 		c.Container = r.container(ctx, a, s.mapping.Container)
 		for _, by := range a.MatchOr() {
-			if v := first(s.mapping.Desired[by].Text); v != "" && s.row == nil {
-				for _, o := range x.found[term(by, v)] {
-					c.ByPerson = append(c.ByPerson, Person{o, by})
+			for _, v := range candidates(s.mapping.Desired[by]) {
+				if v == "" || s.row != nil || kind != scoping.User {
+					continue
+				}
+				for _, o := range x.holders(by, v) {
+					c.ByPerson = append(c.ByPerson, Person{o, by, v})
 				}
 			}
 		}
@@ -202,7 +245,7 @@ func (r *run) remember(led *ledger.State, a scoping.Assignment, f scoping.Featur
 		return !taken[term(attribute, v)]
 	}
 	if s.row == nil && s.mapping != nil {
-		c.Rival = r.rival(led, a, s, x)
+		c.Rival = r.rival(led, a, s, x, c.Free)
 	}
 	answers := map[string]ledger.HoldState{}
 	now := r.o.Clock.Now().UnixMilli()
@@ -225,17 +268,21 @@ func (r *run) takes(cloudID string) bool {
 
 // rival returns another object of the tenant that is the same person by an attribute of the assignment, and gets an account in this round or by a
 // write without an end: controllers do not show that account yet.
-func (r *run) rival(led *ledger.State, a scoping.Assignment, s *subject, x *seen) string {
+func (r *run) rival(led *ledger.State, a scoping.Assignment, s *subject, x *seen, free func(attribute, v string) bool) string {
 	for _, by := range a.MatchOr() {
-		v := first(s.mapping.Desired[by].Text)
-		if v == "" {
-			continue
-		}
-		if other, given := x.persons[term(by, v)]; given && other != s.id {
-			return CloudID(other)
-		}
-		if other := led.Reserved(a.Directory, by, v); other != "" && other != CloudID(s.id) {
-			return other
+		for _, v := range candidates(s.mapping.Desired[by]) {
+			if v == "" {
+				continue
+			}
+			if other, given := x.arriving[term(by, v)]; given && other != s.id {
+				return CloudID(other)
+			}
+			if other := led.Reserved(a.Directory, by, v); other != "" && other != CloudID(s.id) {
+				return other
+			}
+			if free(by, v) {
+				break
+			}
 		}
 	}
 	return ""

@@ -97,7 +97,12 @@ func (x *seen) reserve(c Case, w *ledger.Provisioned) {
 	if w.Op == provision.Add || w.Op == provision.Join {
 		for _, by := range c.Assignment.MatchOr() {
 			if v := first(c.Mapping.Desired[by].Text); v != "" {
-				x.persons[term(by, v)] = id
+				x.arriving[term(by, v)] = id
+			}
+			for _, s := range w.Set {
+				if s.Attribute == by && len(s.To) > 0 {
+					x.arriving[term(by, first(s.To))] = id
+				}
 			}
 		}
 	}

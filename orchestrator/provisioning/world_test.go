@@ -50,6 +50,7 @@ type entry struct {
 	native  bool // nobody of ours made it
 
 	protected string
+	class     string // "": a user
 	usn       uint64
 }
 
@@ -93,6 +94,7 @@ type world struct {
 	match   []string             // by which attributes a person is looked for; nil: as usual
 	renamed string               // the DN that the container got; empty: it has its own
 	title   string               // by which rules the engine maps
+	upn     bool                 // they make sign-in names, too
 	blind   bool                 // the tenant does not let its deleted items be read
 
 	mayEverywhere bool // the account may disable whoever lies outside the container, too
@@ -352,6 +354,10 @@ const nowhere = "nowhere"
 
 func (w *world) Map(_ context.Context, _ string, r engine.MapRequest, sources []engine.Source, take func([]engine.Mapping) error) (engine.MapBegin, error) {
 	begin := engine.MapBegin{Rules: engine.FingerprintOf([]byte(w.title)), Writes: []string{"cn", "accountDisabled", "sAMAccountName", "displayName", "department", "employeeID", "title", "mail"}}
+	if w.upn {
+		begin.Writes = append(begin.Writes, "userPrincipalName")
+		begin.Rules[0]++
+	}
 	var out []engine.Mapping
 	for _, s := range sources {
 		get := func(n string) []string { return s.Values[n].Text }
@@ -362,6 +368,9 @@ func (w *world) Map(_ context.Context, _ string, r engine.MapRequest, sources []
 			"accountDisabled": {Text: []string{strconv.FormatBool(get(cloud.Enabled)[0] != "true")}}}}
 		if get("department")[0] == nowhere {
 			m.Container = "OU=Nowhere," + r.ContainerDN
+		}
+		if w.upn {
+			m.Desired["userPrincipalName"] = engine.Flow{Text: []string{name + "@contoso.test", name + "2@contoso.test", name + "3@contoso.test"}, Once: true, Unique: true}
 		}
 		if w.title != "" {
 			m.Desired["title"] = engine.Flow{Text: []string{w.title}}
@@ -427,7 +436,7 @@ func (c *controller) find(l provision.Look) (out []provision.Found) {
 			if !hit {
 				continue
 			}
-			f := provision.Found{Term: i, Object: g, DN: "CN=" + e.cn, Parent: e.parent, Deleted: e.deleted, Class: "user", Protected: e.protected, USN: e.usn, Values: maps.Clone(e.values)}
+			f := provision.Found{Term: i, Object: g, DN: "CN=" + e.cn, Parent: e.parent, Deleted: e.deleted, Class: cmp.Or(e.class, "user"), Protected: e.protected, USN: e.usn, Values: maps.Clone(e.values)}
 			f.Values["cn"], f.Values["userAccountControl"] = []string{e.cn}, []string{map[bool]string{false: "512", true: "514"}[e.off]}
 			out = append(out, f)
 		}
