@@ -9,16 +9,16 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Hand says who writes one feature of an object before a plan and after it, and which of its waves makes the difference.
+// Hand is the engine that writes one feature of an object before a plan and after it, and the wave that moves it.
 type Hand struct {
 	Before, After string
-	Wave          int // from 0; Never: none does
+	Wave          int // from 0; Never: no wave moves it
 }
 
-// Never is the wave of what no wave of a plan moves.
+// Never is the wave of an object that no wave of a plan moves.
 const Never = never
 
-// at gives the engine when its wave is done, or not yet.
+// at returns the engine before the object's wave (done is 0) or after it (1).
 func (h Hand) at(done int) string {
 	if h.Wave != never && done == 1 {
 		return h.After
@@ -26,28 +26,28 @@ func (h Hand) at(done int) string {
 	return h.Before
 }
 
-// Hands says who writes an object: its base feature, and its references.
+// Hands returns the engines that write an object's base feature and its references.
 type Hands func(id scoping.ObjectID, kind scoping.Kind) (base, references Hand)
 
-// Crossings is what a plan does to references: memberships and managers. One crosses when the engine that writes it, that of the group
-// or of the one who has the manager, is another than the one that writes the object at its other end. What none writes crosses nothing.
+// Crossings is what a plan does to references (memberships and managers). A reference crosses when it and the object at its other end are written by two different engines.
+// The engine of the group writes a membership, that of the user a manager. Where no engine writes an end, the reference does not cross.
 type Crossings struct {
 	Before    int        `json:"before"`
 	Waves     []Crossing `json:"waves"`               // in the given order
-	Best      []int      `json:"best,omitempty"`      // the order that crosses fewest, by the given numbers from 0; empty if that is the given one
-	BestAfter []int      `json:"bestAfter,omitempty"` // what crosses after each wave of it
-	Exact     bool       `json:"exact"`               // no other order crosses fewer
+	Best      []int      `json:"best,omitempty"`      // the order in which fewest cross, by the given numbers from 0; empty if the given order is
+	BestAfter []int      `json:"bestAfter,omitempty"` // how many cross after each wave of Best
+	Exact     bool       `json:"exact"`               // every order was considered, so in none fewer cross
 }
 
-// Crossing is what crosses after one wave.
+// Crossing describes the references that cross after one wave.
 type Crossing struct {
 	After    int      `json:"after"`    // references that cross when this and all earlier waves are done
-	New      int      `json:"new"`      // those among them that did not before this wave
-	Pairs    []Pair   `json:"pairs"`    // all that cross, the most first
+	New      int      `json:"new"`      // of those, the ones that did not cross before this wave
+	Pairs    []Pair   `json:"pairs"`    // all that cross, the largest first
 	Examples []string `json:"examples"` // of the new ones
 }
 
-// Pair counts what crosses between two OUs directly beneath their directory's root.
+// Pair counts the references that cross between two OUs directly beneath their directory's root.
 type Pair struct {
 	From        Side `json:"from"`
 	To          Side `json:"to"`
@@ -64,7 +64,7 @@ type Side struct {
 // maxExamples is how many references a crossing names.
 const maxExamples = 5
 
-// Crossings says what waves do to the references of a directory, done one after the other.
+// Crossings returns what a number of waves does to the references of all directories when they are done one after the other.
 func (s *Survey) Crossings(waves int, hands Hands) Crossings {
 	t := newTally(waves)
 	size := make([]int, waves)
@@ -88,14 +88,14 @@ func (s *Survey) Crossings(waves int, hands Hands) Crossings {
 	return out
 }
 
-// between names two OUs and the engines at their ends.
+// between identifies a Pair: two objects directly beneath the root, and the engines at the two ends.
 type between struct {
 	in       *Directory
-	from, to int32 // beneath the root
+	from, to int32
 	a, b     string
 }
 
-// gathered is what crosses after one wave.
+// gathered collects a Crossing.
 type gathered struct {
 	pairs    map[between]*Pair
 	new      int
@@ -127,11 +127,11 @@ func (s *Survey) crossingsOf(d *Directory, hands Hands, t *tally, size []int, fo
 	}
 }
 
-// crosses says in which states the two ends have different engines.
+// crosses returns in which states of the two ends' waves the reference crosses.
 func crosses(from, to Hand) (c cell) {
 	for i := range 2 {
 		for j := range 2 {
-			if apart(from.at(i), to.at(j)) {
+			if differ(from.at(i), to.at(j)) {
 				c[i][j] = 1
 			}
 		}
@@ -139,16 +139,17 @@ func crosses(from, to Hand) (c cell) {
 	return c
 }
 
-func apart(a, b string) bool {
+// differ reports whether two engines write, and are not the same.
+func differ(a, b string) bool {
 	return a != b && writes(a) && writes(b)
 }
 
 func writes(engine string) bool { return engine != "" && engine != scoping.None }
 
-// add counts a reference that crosses once the waves up to w are done.
+// add counts a reference if it crosses when the waves up to w are done.
 func (g *gathered) add(d *Directory, r reference, from, to Hand, w int) {
 	a, b := from.at(since(from, w)), to.at(since(to, w))
-	if !apart(a, b) {
+	if !differ(a, b) {
 		return
 	}
 	p := g.pair(between{d, d.top(r.from), d.top(r.to), a, b})
@@ -157,7 +158,7 @@ func (g *gathered) add(d *Directory, r reference, from, to Hand, w int) {
 	} else {
 		p.Memberships++
 	}
-	if apart(from.at(since(from, w-1)), to.at(since(to, w-1))) {
+	if differ(from.at(since(from, w-1)), to.at(since(to, w-1))) {
 		return
 	}
 	if g.new++; len(g.examples) < maxExamples {
@@ -184,7 +185,7 @@ func example(d *Directory, r reference, a, b string) string {
 	return fmt.Sprintf("%s (%s) is a member of %s (%s)", d.DN(r.to), b, d.DN(r.from), a)
 }
 
-// since says whether an end has changed hands when the waves up to w are done.
+// since returns 1 if the waves up to w have moved an end, and 0 otherwise.
 func since(h Hand, w int) int {
 	if h.Wave != never && h.Wave <= w {
 		return 1

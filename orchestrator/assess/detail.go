@@ -9,18 +9,18 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Detail is what engines and tenant make of an object.
+// Detail is what engines would write of an object.
 type Detail struct {
-	SignIn    string   // of a user: the name that engines give it
-	Made      bool     // the directory has no sign-in name of it: engines make one of the account's name
+	SignIn    string   // of a user: the sign-in name that engines give it
+	Made      bool     // the directory has no sign-in name for it, so engines make one of the account's name
 	Mail      string   // its mail attribute
-	Addresses []string // what proxyAddresses and mail have as SMTP addresses, in lower case, each once
+	Addresses []string // the SMTP addresses of proxyAddresses and mail, in lower case, each once
 	Display   string   // the display name that engines give it
 	Anchor    string   // the source anchor that engines give it, base64; empty: there is no usable one
-	Excluded  string   // the code with which both engines leave it out, whatever its size; empty: they do not
+	Excluded  string   // the code with which both engines leave it out, regardless of its size; empty: they do not
 }
 
-// detailed are the attributes that details are made of, beside those that each survey looks at.
+// detailed are the attributes that a Detail needs beside those that every survey reads.
 var detailed = append([]string{"userPrincipalName"}, expression.ExcludedBy...)
 
 func detailOf(e directory.Entry, domain string) *Detail {
@@ -33,10 +33,10 @@ func detailOf(e directory.Entry, domain string) *Detail {
 	return d
 }
 
-// anchorBytes is how long a source anchor is.
+// anchorBytes is the length of a source anchor.
 const anchorBytes = 16
 
-// anchorOf returns mS-DS-ConsistencyGuid, else the object's identity as the directory stores it (rule I2).
+// anchorOf returns mS-DS-ConsistencyGuid, or the objectGUID if that is empty (rule I2); empty: mS-DS-ConsistencyGuid does not have 16 bytes.
 func anchorOf(e directory.Entry) string {
 	own := e.Attrs["ms-ds-consistencyguid"]
 	switch {

@@ -8,17 +8,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Severity is how much a finding stands in the way of a migration.
+// Severity is the effect of a finding on a migration.
 type Severity string
 
 // The severities, the gravest first.
 const (
 	Blocker Severity = "blocker" // a wave of these objects cannot begin, or would not end
-	Warning Severity = "warning" // a wave can move them, and somebody should know or do something before
-	Info    Severity = "info"    // how it is
+	Warning Severity = "warning" // a wave can move them, but an administrator should know or do something first
+	Info    Severity = "info"    // nothing has to be done
 )
 
-// Readiness is what the findings about something come to.
+// Readiness sums up the findings about a part of a directory, a feature or a wave.
 type Readiness string
 
 // The readiness, the best first.
@@ -30,12 +30,12 @@ const (
 
 var readiness = []Readiness{Ready, WithWarnings, Blocked}
 
-// worse returns the worse of two.
+// worse returns the worse one.
 func worse(a, b Readiness) Readiness {
 	return readiness[max(slices.Index(readiness, a), slices.Index(readiness, b))]
 }
 
-// readiness is what one finding of a severity comes to.
+// readiness returns the readiness of something with one finding of this severity.
 func (s Severity) readiness() Readiness {
 	switch s {
 	case Blocker:
@@ -46,15 +46,15 @@ func (s Severity) readiness() Readiness {
 	return Ready
 }
 
-// Code names a kind of finding.
+// Code is the kind of a finding.
 type Code string
 
-// What an assessment finds.
+// The codes. The first ones are about objects; those from NoTarget on are about everything.
 const (
 	AnchorInvalid   Code = "anchor-invalid"
 	AnchorDuplicate Code = "duplicate-anchor"
 	AnchorChanged   Code = "anchor-changed"
-	AnchorElsewhere Code = "anchor-elsewhere" // the tenant user with its sign-in name carries another anchor
+	AnchorElsewhere Code = "anchor-elsewhere" // the tenant user with its sign-in name has another anchor
 	SignInDuplicate Code = "duplicate-sign-in"
 	SignInMade      Code = "made-sign-in" // the directory has none
 	SignInSuffix    Code = "unverified-suffix"
@@ -63,7 +63,7 @@ const (
 	AddressTaken    Code = "address-taken"
 	LookAlike       Code = "look-alike"
 	InDeletedItems  Code = "in-deleted-items"
-	Existing        Code = "existing" // the tenant has it already, under its anchor
+	Existing        Code = "existing" // the tenant has an object with its anchor
 	CannotJoin      Code = "cannot-join"
 	Synced          Code = "synced"
 	LeftOut         Code = "left-out"
@@ -75,8 +75,8 @@ const (
 	NotCarried      Code = "not-carried"
 	GuidAnchors     Code = "guid-anchors" // mS-DS-ConsistencyGuid is empty
 	ServiceAccounts Code = "service-accounts"
-	Chosen          Code = "chosen" // one by one, by a group, filter or sample
-	Brought         Code = "brought"
+	Chosen          Code = "chosen"  // one by one, by a group, filter or sample
+	Brought         Code = "brought" // into the directory, from the tenant
 	Doubtful        Code = "in-doubt"
 	Held            Code = "held"
 	Unsettled       Code = "unsettled"
@@ -99,7 +99,7 @@ const (
 type kindOf struct {
 	severity Severity
 	feature  scoping.Feature // that it is about; empty: the base feature of the objects
-	message  string          // with the detail for %s, if there is one
+	message  string          // %s is the detail
 	fix      string          // what to do; empty: nothing has to be done
 }
 
@@ -144,43 +144,43 @@ var kindsOf = map[Code]kindOf{
 	ContainerGone:   {Blocker, "", "the policy in force names what is gone from the directory, and nothing is deleted because of that: %s", "plan and apply a policy that does without it"},
 	SelectorFrozen:  {Blocker, "", "%s", "restore the group, or plan a policy without it"},
 	TenantUnread:    {Warning, "", "the tenant could not be read, so nothing is said of what it has already, nor of domains: %s", "`tandem check` says what is in the way"},
-	PowerUnread:     {Warning, "", "nobody knows which objects of the tenant hold directory roles, which are never joined: %s", "give the application the permission that `tandem check` names"},
+	PowerUnread:     {Warning, "", "it is not known which objects of the tenant hold directory roles, which are never joined: %s", "give the application the permission that `tandem check` names"},
 	WritebackFollow: {Info, "", "%s follows users in every wave: what the target needs for it has to be there before", ""},
 }
 
-// Finding is one thing to know before a migration, about some objects.
+// Finding is one thing to know before a migration, about some objects or about everything.
 type Finding struct {
 	Severity Severity        `json:"severity"`
 	Code     Code            `json:"code"`
-	Feature  scoping.Feature `json:"feature,omitempty"` // empty: of everything
+	Feature  scoping.Feature `json:"feature,omitempty"` // that it is about; empty: all
 	Message  string          `json:"message"`
 	Objects  int             `json:"objects"`
 	Examples []string        `json:"examples"`
 	Fix      string          `json:"fix,omitempty"`
 }
 
-// findingKey tells findings apart.
+// findingKey identifies a finding: those with one key are one, which counts its objects.
 type findingKey struct {
 	code    Code
 	detail  string
 	feature scoping.Feature
 }
 
-// findings gathers them.
+// findings collects findings.
 type findings struct {
 	of   map[findingKey]*Finding
-	most int // how many examples each names; 0: all
+	most int // examples of each finding; 0: all
 }
 
 func newFindings(most int) *findings { return &findings{map[findingKey]*Finding{}, most} }
 
-// add notes one object, or, for an empty name, something that is about none. objects counts it more than once.
+// add counts objects for a finding, and keeps name's result as an example unless there are enough. A nil name adds no example.
 func (f *findings) add(k findingKey, objects int, name func() string) {
 	of := kindsOf[k.code]
 	switch {
 	case of.feature != "":
 		k.feature = of.feature
-	case of.severity == Info: // it keeps no feature from being ready
+	case of.severity == Info: // it changes no feature's readiness, so it is shown once for all
 		k.feature = ""
 	}
 	x := f.of[k]
@@ -201,7 +201,7 @@ func message(format, detail string) string {
 	return fmt.Sprintf(format, detail)
 }
 
-// list returns them, the gravest first, and of equal ones those about most objects.
+// list returns the findings: the gravest first, and of equally grave ones those about most objects.
 func (f *findings) list() []Finding {
 	out := []Finding{}
 	for _, x := range f.of {
@@ -215,8 +215,8 @@ func (f *findings) list() []Finding {
 	return out
 }
 
-// come to is what findings come to, of one feature or, for the empty one, of all.
-func comeTo(fs []Finding, of scoping.Feature) Readiness {
+// overall returns the readiness that findings leave to one feature; empty: to all features.
+func overall(fs []Finding, of scoping.Feature) Readiness {
 	r := Ready
 	for _, f := range fs {
 		if of == "" || f.Feature == of || f.Feature == "" {

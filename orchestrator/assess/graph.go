@@ -2,8 +2,8 @@ package assess
 
 import "slices"
 
-// components gives the strongly connected components of a graph (Tarjan), each sorted and in order of its least node: nodes from each of which
-// every other of the component can be reached.
+// components returns the strongly connected components of a graph with nodes 0 to n-1 (Tarjan's algorithm): in a component every node can be reached from every other. Each
+// component is sorted, and they are in order of their least nodes.
 func components(n int, next func(node int) []int) [][]int {
 	t := tarjan{next: next, number: make([]int, n), low: make([]int, n), on: make([]bool, n)}
 	for v := range n {
@@ -20,14 +20,14 @@ func components(n int, next func(node int) []int) [][]int {
 
 type tarjan struct {
 	next        func(int) []int
-	number, low []int // from 1; 0: not visited
-	on          []bool
+	number, low []int  // from 1; 0: not visited
+	on          []bool // the stack
 	stack       []int
 	count       int
 	found       [][]int
 }
 
-// frame is one node on the way down, with what is left of its neighbours: the way may be as long as there are nodes.
+// frame is a node being visited, with the neighbours that are left. The frames replace recursion, which could be as deep as there are nodes.
 type frame struct {
 	node int
 	left []int
@@ -67,7 +67,7 @@ func (t *tarjan) enter(v int) frame {
 	return frame{v, t.next(v)}
 }
 
-// close takes a whole component from the stack.
+// close moves the component of v, which is the top of the stack down to v, to found.
 func (t *tarjan) close(v int) {
 	at := slices.Index(t.stack, v)
 	c := slices.Clone(t.stack[at:])

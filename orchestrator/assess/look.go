@@ -8,11 +8,11 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// repeated counts what ought to be one object's alone, in all directories together.
+// repeated counts values that only one object may have, over all directories.
 type repeated struct{ anchors, signIns, addresses map[string]uint8 }
 
-// once is what a count needs no more than to tell one from many.
-func once(m map[string]uint8, key string) {
+// countTo2 counts a key, up to 2: more than one is all that matters.
+func countTo2(m map[string]uint8, key string) {
 	if key != "" && m[key] < 2 {
 		m[key]++
 	}
@@ -26,10 +26,10 @@ func repeatedIn(s *Survey) repeated {
 			if o.Detail == nil || o.Has(Critical) {
 				continue
 			}
-			once(r.anchors, anchorKey(o))
-			once(r.signIns, strings.ToLower(o.Detail.SignIn))
+			countTo2(r.anchors, anchorKey(o))
+			countTo2(r.signIns, strings.ToLower(o.Detail.SignIn))
 			for _, a := range o.Detail.Addresses {
-				once(r.addresses, a)
+				countTo2(r.addresses, a)
 			}
 		}
 	}
@@ -43,7 +43,7 @@ func anchorKey(o *Object) string {
 	return string(o.Kind) + o.Detail.Anchor
 }
 
-// binnedNames returns the sign-in names of deleted users. The tenant puts the user's id, without hyphens, before them.
+// binnedNames returns the sign-in names of deleted users, in lower case. The tenant puts the user's id, without hyphens, before each of them.
 func binnedNames(c *cloud.Cache) map[string]bool {
 	out := map[string]bool{}
 	if c == nil {
@@ -60,7 +60,7 @@ func binnedNames(c *cloud.Cache) map[string]bool {
 	return out
 }
 
-// subject is one object that is looked at.
+// subject is the object that is being judged.
 type subject struct {
 	*Object
 	id     scoping.ObjectID
@@ -70,7 +70,7 @@ type subject struct {
 	linked bool
 }
 
-// object notes all that is to be said of one object.
+// object adds the findings about one object.
 func (a *assessor) object(p place, i int32, u *Unit) {
 	o := &p.in.objects[i]
 	s := subject{Object: o, id: scoping.ObjectID{Directory: p.in.Name, GUID: o.GUID}, unit: u, name: func() string { return p.in.DN(i) }}
@@ -108,12 +108,12 @@ func (a *assessor) object(p place, i int32, u *Unit) {
 	}
 }
 
-// note adds an object to a finding about its base feature.
+// note adds a finding about an object's base feature.
 func (a *assessor) note(s subject, code Code, detail string) {
 	a.found[s.unit].add(findingKey{code, detail, scoping.Base(s.Kind)}, 1, s.name)
 }
 
-// brings reports whether objects of a kind are brought into the tenant at all.
+// brings reports whether the policy switches objects of a kind on.
 func (a *assessor) brings(k scoping.Kind) bool {
 	for _, f := range a.out.Policy.Features {
 		if f == scoping.Base(k) {
@@ -123,7 +123,7 @@ func (a *assessor) brings(k scoping.Kind) bool {
 	return false
 }
 
-// countAll counts an object for each feature that is in use for it.
+// countAll counts an object for each feature that it uses.
 func (a *assessor) countAll(s subject) {
 	a.count(s.unit, s.id, s.Kind, scoping.Base(s.Kind))
 	if s.Manager != (scoping.GUID{}) || len(s.Members) > 0 {
@@ -167,7 +167,7 @@ func (a *assessor) anchor(s subject) {
 		a.note(s, AnchorDuplicate, "")
 	case s.linked && s.link.Anchor != "" && s.link.Anchor != d.Anchor:
 		a.note(s, AnchorChanged, "")
-	case !s.Has(Anchored): // of nearly all, so nobody is named
+	case !s.Has(Anchored): // that is true of nearly all objects, so no examples are kept
 		a.general.add(findingKey{code: GuidAnchors}, 1, nil)
 	}
 }
@@ -188,7 +188,7 @@ func (a *assessor) signIn(s subject) {
 	}
 }
 
-// signsInAs is the sign-in name in the tenant: under its initial domain where the directory's suffix is not verified there.
+// signsInAs returns the sign-in name that a user gets in the tenant: under the initial domain if the tenant has not verified the directory's suffix.
 func (a *assessor) signsInAs(s subject) string {
 	name, domain, has := strings.Cut(s.Detail.SignIn, "@")
 	if !has || len(a.x.Verified) == 0 || a.x.Verified[strings.ToLower(domain)] || a.x.InitialDomain == "" {
@@ -206,14 +206,14 @@ func (a *assessor) addresses(s subject) {
 	}
 }
 
-// size notes groups that the target does not take as they are.
+// size notes a group that has more members than the target synchronizes.
 func (a *assessor) size(s subject) {
 	if n := len(s.Members); n > a.mostMembers() {
 		a.note(s, GroupTooLarge, a.out.To)
 	}
 }
 
-// mostMembers is how many members the engine that groups move to takes, or, where there is none, the one that has them.
+// mostMembers returns the most members that the target synchronizes, or, without a target, the engine that has everything now.
 func (a *assessor) mostMembers() int {
 	kind := a.engines[a.out.To].Kind
 	if a.out.To == "" {
@@ -248,7 +248,7 @@ func (a *assessor) inTenant(s subject) {
 	a.alike(s)
 }
 
-// candidate notes what becomes of the tenant object that carries an object's anchor (rules J1, J2).
+// candidate notes what a first run would do with the tenant object that has the object's anchor (rules J1, J2).
 func (a *assessor) candidate(s subject, o cloud.Object) {
 	power := a.x.Power[o.ID]
 	switch {
@@ -269,7 +269,7 @@ func (a *assessor) candidate(s subject, o cloud.Object) {
 	}
 }
 
-// alike notes objects of the tenant that have a name or address which this one would have.
+// alike notes an object of the tenant that has a name or address which this object would get.
 func (a *assessor) alike(s subject) {
 	if s.Kind == scoping.User {
 		if o, ok := a.x.Tenant.ByUPN(a.signsInAs(s)); ok {
@@ -303,24 +303,24 @@ func (a *assessor) addressTaken(s subject) bool {
 	return s.Detail.Mail != "" && len(a.x.Tenant.ByMail(s.Detail.Mail)) > 0
 }
 
-// refer looks at the references of a directory: which groups hold others, which ends never come, and which lie outside of their unit.
-func (a *assessor) refer(p place) {
+// checkReferences adds the findings about the references of a directory: nested groups, ends that never come into the tenant, and ends in another unit.
+func (a *assessor) checkReferences(p place) {
 	for i := range p.in.objects {
 		o, u := &p.in.objects[i], p.units[p.of[i]]
 		if u.outside || u.None || !o.counts() || o.Has(Critical) || !a.brings(o.Kind) {
 			continue
 		}
 		name := func() string { return p.in.DN(int32(i)) }
-		never, nested := 0, false
+		unreachable, nested := 0, false
 		for _, g := range a.ends(o) {
 			to := p.in.find(g)
 			if to < 0 || !a.brings(p.in.objects[to].Kind) {
-				never++
+				unreachable++
 				continue
 			}
 			nested = nested || o.Kind == scoping.Group && p.in.objects[to].Kind == scoping.Group
 		}
-		if never > 0 {
+		if unreachable > 0 {
 			a.found[u].add(findingKey{code: Unreachable}, 1, name)
 		}
 		if nested {
@@ -340,7 +340,7 @@ func (a *assessor) refer(p place) {
 	}
 }
 
-// ends are the objects that one refers to.
+// ends returns the objects that o refers to.
 func (a *assessor) ends(o *Object) []scoping.GUID {
 	if o.Manager == (scoping.GUID{}) {
 		return o.Members

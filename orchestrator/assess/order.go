@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// never is the wave of what no wave moves.
+// never is the wave of an object that no wave moves.
 const never = -1
 
-// tally counts references by the waves that move their two ends. Who writes an end, and so whether a reference crosses, depends only on whether
-// its wave is done.
+// tally counts references by the waves that move their two ends. Whether a reference crosses depends only on which of the two waves are done, so orders of waves can be compared
+// without looking at objects again.
 type tally struct {
 	pairs map[[2]int]*cell
-	touch [][][2]int // by wave: the pairs with it
+	touch [][][2]int // by wave: the keys of pairs with it
 }
 
-// cell counts, for one pair of waves, the references that cross when: [the first's wave is done][the second's is].
+// cell counts the references of one pair of waves that cross, by the state of the two waves: 0 before, 1 after.
 type cell [2][2]int
 
 func newTally(waves int) *tally {
 	return &tally{pairs: map[[2]int]*cell{}, touch: make([][][2]int, waves)}
 }
 
-// add counts one reference.
+// add adds counts for a pair of waves.
 func (t *tally) add(from, to int, crosses cell) {
 	key := [2]int{from, to}
 	c := t.pairs[key]
@@ -43,7 +43,7 @@ func (t *tally) add(from, to int, crosses cell) {
 	}
 }
 
-// crossing counts the references that cross when these waves are done.
+// crossing returns how many references cross when these waves are done.
 func (t *tally) crossing(done []bool) (n int) {
 	for key, c := range t.pairs {
 		n += c[state(done, key[0])][state(done, key[1])]
@@ -58,7 +58,7 @@ func state(done []bool, w int) int {
 	return 0
 }
 
-// change says by how much crossing changes when one more wave is done.
+// change returns by how much crossing grows when wave w is done as well.
 func (t *tally) change(done []bool, w int) (n int) {
 	for _, key := range t.touch[w] {
 		c := t.pairs[key]
@@ -70,7 +70,7 @@ func (t *tally) change(done []bool, w int) (n int) {
 	return n
 }
 
-// after gives the number that crosses after each wave of an order.
+// after returns how many references cross after each wave of an order.
 func (t *tally) after(order []int) []int {
 	done := make([]bool, len(t.touch))
 	n := t.crossing(done)
@@ -83,8 +83,8 @@ func (t *tally) after(order []int) []int {
 	return out
 }
 
-// worth is how good an order is, the less the better: first the most that ever crosses, then what crosses summed over all moments, then
-// whether small waves come first.
+// worth ranks an order of waves; less is better. First counts the most references that cross at any moment, then the sum over all moments, then load, which is less if small
+// waves come first.
 type worth struct{ most, sum, load int }
 
 func (a worth) compare(b worth) int {
@@ -100,11 +100,11 @@ func (t *tally) worth(order, size []int) (w worth) {
 	return w
 }
 
-// mostExact is for how many waves every order is considered.
+// mostExact is the most waves for which every order is considered: exact needs memory for 2^n sets.
 const mostExact = 12
 
-// best gives an order of the waves that crosses fewest, never worse than the given one, which is that of their numbers; exact says that no
-// other is better.
+// best returns the order in which fewest references cross, and whether every order was considered. The result is never worse than the given order, which is that of the waves'
+// numbers.
 func (t *tally) best(size []int) (order []int, exact bool) {
 	given := make([]int, len(t.touch))
 	for i := range given {
@@ -121,7 +121,7 @@ func (t *tally) best(size []int) (order []int, exact bool) {
 	return order, exact
 }
 
-// greedy does next what then crosses fewest, the smaller first.
+// greedy always does next the wave after which fewest references cross, and of equal ones the smallest.
 func (t *tally) greedy(size []int) []int {
 	done := make([]bool, len(t.touch))
 	var order []int
@@ -140,7 +140,7 @@ func (t *tally) greedy(size []int) []int {
 	return order
 }
 
-// exact considers every set of waves once (Held and Karp): first the least possible most, then, never crossing more than that, the least sum.
+// exact considers every set of waves once (Held and Karp's algorithm): first it finds the least possible maximum, then the least sum among orders that never exceed it.
 func (t *tally) exact(size []int) []int {
 	n := len(t.touch)
 	crossing, moved := t.bySet(size)
@@ -177,7 +177,7 @@ func (t *tally) exact(size []int) []int {
 	return order
 }
 
-// bySet counts, for every set of waves that may be done, what crosses and what has moved.
+// bySet returns, for every set of waves, how many references cross when these are done, and how many objects they have moved.
 func (t *tally) bySet(size []int) (crossing, moved []int) {
 	n := len(t.touch)
 	crossing, moved = make([]int, 1<<n), make([]int, 1<<n)

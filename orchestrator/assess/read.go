@@ -19,7 +19,7 @@ type Reader interface {
 
 var _ Reader = (*directory.Session)(nil)
 
-// attributes are those that a survey looks at.
+// attributes are those that every survey reads.
 var attributes = func() []string {
 	as := []string{"objectClass", "userAccountControl", "isCriticalSystemObject", "servicePrincipalName", "description", "sAMAccountName", "mail",
 		"proxyAddresses", "mailNickname", "msExchRecipientTypeDetails", "mS-DS-ConsistencyGuid", "manager", "member"}
@@ -34,11 +34,11 @@ type Depth uint8
 
 // The depths.
 const (
-	ForReferences Depth = iota // what lies where, and which objects refer to which
-	ForReadiness               // and what engines and tenant will make of each object
+	ForReferences Depth = iota // places and references
+	ForReadiness               // also a Detail of each object
 )
 
-// Read looks at every object of a directory. What neither counts nor holds something that does is left out.
+// Read reads every object of a directory. It leaves out objects that engines do not write, unless they contain such objects.
 func Read(ctx context.Context, name string, r Reader, depth Depth) (*Directory, error) {
 	c := r.Controller()
 	asked := attributes
@@ -64,7 +64,7 @@ func Read(ctx context.Context, name string, r Reader, depth Depth) (*Directory, 
 	return NewDirectory(name, c.Root, c.RootDN, needed(all)), nil
 }
 
-// needed leaves out objects of other kinds, save those that hold something. These count as containers.
+// needed leaves out objects of other kinds, except those above an object of a known kind. These become containers.
 func needed(all []Object) []Object {
 	at := make(map[scoping.GUID]int, len(all))
 	for i := range all {
@@ -152,8 +152,8 @@ func extension(n int) string { return fmt.Sprintf("extensionAttribute%d", n+1) }
 // serviceWords are how names and descriptions of service accounts begin.
 var serviceWords = []string{"svc", "service", "sa-", "sa_", "dienst"}
 
-// looksLikeService says that an account has no address and something that people's accounts rarely have: a service principal name, a password
-// that never expires, or a name or description that says so.
+// looksLikeService reports whether an account has no address and something that people's accounts rarely have: a service principal name, a password
+// that never expires, or a name or description that begins like a service's.
 func looksLikeService(e directory.Entry) bool {
 	if filled(e, "mail", "proxyAddresses", "mailNickname") {
 		return false
@@ -171,7 +171,7 @@ func looksLikeService(e directory.Entry) bool {
 	return false
 }
 
-// ownName cuts a DN behind its first component.
+// ownName returns the first component of a DN, escaped.
 func ownName(dn string) string {
 	for i := 0; i < len(dn); i++ {
 		switch dn[i] {

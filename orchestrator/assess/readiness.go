@@ -9,19 +9,19 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Assessment is what there is to know before a migration.
+// Assessment is what an administrator should know before a migration.
 type Assessment struct {
-	From      string      `json:"from"` // the engine that has, or would get, everything first
-	To        string      `json:"to"`   // the one that OUs move to; empty: no other is configured
+	From      string      `json:"from"` // the engine that owns everything now, or would own it at first
+	To        string      `json:"to"`   // the engine that OUs move to; empty: no other is configured
 	InForce   bool        `json:"inForce"`
 	Readiness Readiness   `json:"readiness"`
 	Units     []ReadyUnit `json:"units"`
 	Waves     []ReadyWave `json:"waves"`
-	Findings  []Finding   `json:"findings"` // about everything, and of no unit alone
+	Findings  []Finding   `json:"findings"` // those that are not about a unit
 	Notes     []string    `json:"notes"`
 }
 
-// ReadyUnit is one part of a directory, and what stands in the way of its migration.
+// ReadyUnit is one part of a directory, with the findings about its migration.
 type ReadyUnit struct {
 	Unit
 	Readiness Readiness      `json:"readiness"`
@@ -37,23 +37,23 @@ type ReadyFeature struct {
 	Owners    map[string]int  `json:"owners"` // objects by the engine that writes the feature now; empty: no policy is in force
 }
 
-// ReadyWave is a proposal of what to move together, in the proposed order.
+// ReadyWave is one proposed wave.
 type ReadyWave struct {
 	Wave
 	Readiness Readiness `json:"readiness"`
 }
 
-// Scope says what an assessment is about.
+// Scope is the part of the directories that an assessment is about.
 type Scope struct {
 	Directory string       // with Under
 	Under     scoping.GUID // a container; zero: everything
-	Examples  int          // how many objects a finding names; 0: all
+	Examples  int          // the most objects that a finding names; 0: all
 }
 
-// ErrNoContainer means that the scope's container is not in the survey: it holds nothing that engines write, or it is none.
+// ErrNoContainer means that the scope's container is not in the survey: it is no container, or nothing in it is written by engines.
 var ErrNoContainer = errors.New("there is nothing in it that engines write")
 
-// Assess says what stands in the way of a migration, what to know and in which order to move. The survey has to be one ForReadiness.
+// Assess returns the findings about a migration of the scope, and an order of waves. The survey has to be one ForReadiness. The only error is ErrNoContainer.
 func Assess(s *Survey, x Situation, scope Scope) (Assessment, error) {
 	a := newAssessor(s, x, scope.Examples)
 	if err := a.divide(scope); err != nil {
@@ -63,7 +63,7 @@ func Assess(s *Survey, x Situation, scope Scope) (Assessment, error) {
 	return a.report(), nil
 }
 
-// Candidates returns the living objects of the tenant that a first run would join: of these it has to be known whether they hold power.
+// Candidates returns the ids of the tenant's objects that a first run would join. For these, Situation.Power has to be known before Assess.
 func Candidates(s *Survey, x Situation) (ids []string) {
 	if x.Tenant == nil {
 		return nil
@@ -86,11 +86,11 @@ func Candidates(s *Survey, x Situation) (ids []string) {
 	return slices.Compact(ids)
 }
 
-// assessor is one assessment in the making.
+// assessor makes one assessment.
 type assessor struct {
 	suggester
 	x       Situation
-	most    int
+	most    int // examples of each finding
 	same    repeated
 	binned  map[string]bool // sign-in names of the deleted items, in lower case
 	marked  map[scoping.ObjectID][]Marked
@@ -111,7 +111,7 @@ func newAssessor(s *Survey, x Situation, most int) *assessor {
 	return a
 }
 
-// divide makes the units, those in scope alone.
+// divide makes the units of the scope.
 func (a *assessor) divide(scope Scope) error {
 	a.chooseEngines(a.x.Engines)
 	found := false
@@ -125,7 +125,7 @@ func (a *assessor) divide(scope Scope) error {
 			continue
 		}
 		found = true
-		units, of := d.partition(start, d.nobodys())
+		units, of := d.partition(start, d.unmanaged())
 		a.places = append(a.places, place{d, units, of})
 	}
 	if !found {
@@ -139,7 +139,7 @@ func (a *assessor) divide(scope Scope) error {
 	return nil
 }
 
-// look goes through all objects once.
+// look adds the findings about all objects of the scope, and the general ones.
 func (a *assessor) look() {
 	a.same = repeatedIn(a.survey)
 	a.binned = binnedNames(a.x.Tenant)
@@ -152,7 +152,7 @@ func (a *assessor) look() {
 				a.object(p, int32(i), u)
 			}
 		}
-		a.refer(p)
+		a.checkReferences(p)
 		for _, u := range p.units {
 			a.uses(u)
 		}
@@ -170,10 +170,10 @@ func (a *assessor) look() {
 	}
 }
 
-// report puts together what was found.
+// report makes the Assessment of the findings.
 func (a *assessor) report() Assessment {
 	r := Assessment{From: a.out.From, To: a.out.To, InForce: a.x.Owner != nil, Units: []ReadyUnit{}, Waves: []ReadyWave{}, Findings: a.general.list()}
-	r.Readiness = comeTo(r.Findings, "")
+	r.Readiness = overall(r.Findings, "")
 	of := map[string]Readiness{}
 	for _, p := range a.places {
 		for _, u := range p.units {
@@ -181,7 +181,7 @@ func (a *assessor) report() Assessment {
 				continue
 			}
 			x := ReadyUnit{Unit: *u, Findings: a.found[u].list(), Features: a.features(u)}
-			x.Readiness = comeTo(x.Findings, "")
+			x.Readiness = overall(x.Findings, "")
 			r.Readiness = worse(r.Readiness, x.Readiness)
 			of[u.Directory+" "+u.Under] = x.Readiness
 			r.Units = append(r.Units, x)
@@ -201,20 +201,20 @@ func (a *assessor) report() Assessment {
 	return r
 }
 
-// features tells what a unit's findings come to, by feature.
+// features returns the readiness of each feature that is in use in a unit.
 func (a *assessor) features(u *Unit) []ReadyFeature {
 	out := []ReadyFeature{}
 	fs := a.found[u].list()
 	for _, row := range scoping.FeatureTable() {
 		if c := a.counts[u][row.Feature]; c != nil {
-			c.Readiness = comeTo(fs, row.Feature)
+			c.Readiness = overall(fs, row.Feature)
 			out = append(out, *c)
 		}
 	}
 	return out
 }
 
-// count notes an object for which a feature is in use.
+// count counts an object for a feature that it uses.
 func (a *assessor) count(u *Unit, id scoping.ObjectID, k scoping.Kind, f scoping.Feature) {
 	c := a.counts[u][f]
 	if c == nil {
@@ -227,7 +227,7 @@ func (a *assessor) count(u *Unit, id scoping.ObjectID, k scoping.Kind, f scoping
 	}
 }
 
-// uses tells what is in use in a unit and would be lost at the target.
+// uses adds the findings about what is in use in a unit and not carried by the target.
 func (a *assessor) uses(u *Unit) {
 	if u.outside || u.None || a.out.To == "" {
 		return
@@ -239,7 +239,7 @@ func (a *assessor) uses(u *Unit) {
 	}
 }
 
-// lost says what the target does not carry, and why.
+// lost returns what the target does not carry, and why.
 func (a *assessor) lost(x Use) string {
 	if why := a.engines[a.out.To].Refused[x.Feature]; why != "" {
 		return fmt.Sprintf("%s: %s (%s)", a.out.To, x.Name, why)

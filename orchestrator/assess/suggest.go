@@ -19,29 +19,29 @@ type Engine struct {
 
 // Suggestion is a first policy, and an order in which to move OUs to the other engine afterwards.
 type Suggestion struct {
-	From   string         // the engine that gets everything first
-	To     string         // the one that OUs move to; empty: no other is configured
-	Units  []Unit         // what was seen, by part of the directory
+	From   string         // the engine that owns everything at first
+	To     string         // the engine that OUs move to; empty: no other is configured
+	Units  []Unit         // the parts of the directories
 	Policy scoping.Policy // not pinned
 	About  []string       // of each assignment, why
 	Waves  []Wave
-	Notes  []string // how it came about, and what to know
+	Notes  []string // for people
 }
 
-// Wave is a proposal of what to move together.
+// Wave is a proposal of units that move together.
 type Wave struct {
 	Units    []Unit               `json:"units"`
 	Objects  map[scoping.Kind]int `json:"objects"`
 	Crossing int                  `json:"crossing"` // references whose two ends have different engines when this and all earlier waves are done
-	Lost     []Use                `json:"lost"`     // in use here, and nothing that the target can write
+	Lost     []Use                `json:"lost"`     // in use here, but not written by the target
 	Why      []string             `json:"why"`
 }
 
-// ErrNoEngine means that there is nothing to suggest an engine from.
+// ErrNoEngine means that no engine is configured, so none can be suggested.
 var ErrNoEngine = errors.New("no engine is configured")
 
-// Suggest proposes a policy under which one engine owns everything as it is, and the waves in which to move it to another. engines are the
-// configured ones in their order.
+// Suggest proposes a policy under which one engine owns everything, and the waves in which to move it to another. engines are in the order of the configuration. The only error is
+// ErrNoEngine.
 func Suggest(s *Survey, engines []Engine) (Suggestion, error) {
 	if len(engines) == 0 {
 		return Suggestion{}, ErrNoEngine
@@ -52,7 +52,7 @@ func Suggest(s *Survey, engines []Engine) (Suggestion, error) {
 	}
 	g.chooseEngines(engines)
 	for _, d := range s.Directories {
-		units, of := d.partition(root, d.nobodys())
+		units, of := d.partition(root, d.unmanaged())
 		g.places = append(g.places, place{d, units, of})
 		for _, u := range units {
 			if u.size()+u.Critical > 0 || u.None {
@@ -69,27 +69,27 @@ func Suggest(s *Survey, engines []Engine) (Suggestion, error) {
 	return g.out, nil
 }
 
-// suggester is one suggestion in the making.
+// suggester makes one suggestion.
 type suggester struct {
 	survey  *Survey
 	engines map[string]scoping.EngineCaps
 	places  []place
 	out     Suggestion
-	owner   func(scoping.ObjectID, scoping.Kind, scoping.Feature) string // by a policy in force; nil: the first engine owns everything
+	owner   func(scoping.ObjectID, scoping.Kind, scoping.Feature) string // by the policy in force; nil: there is none, so out.From owns everything
 }
 
-// place is a directory with its units, and the unit of each object.
+// place is a directory with its units.
 type place struct {
 	in    *Directory
 	units []*Unit
-	of    []int32
+	of    []int32 // for each object of in, its unit
 }
 
 func (g *suggester) note(format string, args ...any) {
 	g.out.Notes = append(g.out.Notes, fmt.Sprintf(format, args...))
 }
 
-// Ends returns the engine that has everything first, and the one that OUs move to; empty: there is none.
+// Ends returns the engine that owns everything at first, and the engine that OUs move to; empty: there is none.
 func Ends(engines []Engine) (from, to string) {
 	var g suggester
 	if len(engines) > 0 {
@@ -98,6 +98,7 @@ func Ends(engines []Engine) (from, to string) {
 	return g.out.From, g.out.To
 }
 
+// chooseEngines prefers to move from an engine of kind connect to one of kind cloudsync, and takes engines in the configured order otherwise.
 func (g *suggester) chooseEngines(engines []Engine) {
 	from := slices.IndexFunc(engines, func(e Engine) bool { return e.Kind == "connect" })
 	g.out.From = engines[max(from, 0)].Name
@@ -114,12 +115,12 @@ func (g *suggester) chooseEngines(engines []Engine) {
 	}
 }
 
-// chooseFeatures switches on what is in use and the first engine can write, as far as a policy may assign it.
+// chooseFeatures switches on the features that are in use, as far as a policy may assign them to the first engine.
 func (g *suggester) chooseFeatures() {
 	g.out.Policy.Defaults = scoping.DefaultDefaults()
 	for _, row := range scoping.FeatureTable() {
 		n := g.inUse(row.Feature)
-		if n == 0 || row.Feature == scoping.Extensions && len(g.extensions()) == 0 { // those of other kinds no engine writes
+		if n == 0 || row.Feature == scoping.Extensions && len(g.extensions()) == 0 { // engines write extension attributes of users only
 			continue
 		}
 		with := append(slices.Clone(g.out.Policy.Features), row.Feature)
@@ -138,7 +139,7 @@ func (g *suggester) chooseFeatures() {
 	}
 }
 
-// extensions names the extension attributes that users have.
+// extensions returns the names of the extension attributes that users have.
 func (g *suggester) extensions() (names []string) {
 	var set uint16
 	for _, d := range g.survey.Directories {
@@ -156,7 +157,7 @@ func (g *suggester) extensions() (names []string) {
 	return names
 }
 
-// refused says why the first engine cannot be given features, "" if it can.
+// refused returns why a policy cannot assign features to the first engine; empty: it can.
 func (g *suggester) refused(features []scoping.Feature) string {
 	p := scoping.Policy{Features: features, Defaults: scoping.DefaultDefaults(),
 		Assignments: []scoping.Assignment{{Name: "everything", Directory: "any", Under: scoping.Pin{DN: "DC=any"}, Engine: g.out.From, Features: features}}}
@@ -166,13 +167,13 @@ func (g *suggester) refused(features []scoping.Feature) string {
 	return ""
 }
 
-// able says whether an engine can be given a feature.
+// able reports whether an engine writes a feature, and the tenant takes it from it.
 func (g *suggester) able(engine string, f scoping.Feature) bool {
 	c := g.engines[engine]
 	return c.Has(f) && c.Refused[f] == ""
 }
 
-// inUse counts the objects for which a feature is needed.
+// inUse returns the number of objects that need a feature.
 func (g *suggester) inUse(f scoping.Feature) (n int) {
 	for _, p := range g.places {
 		for _, u := range p.units {
@@ -191,7 +192,7 @@ func (g *suggester) inUse(f scoping.Feature) (n int) {
 	return n
 }
 
-// assign gives everything to the first engine, and to nobody what is nobody's.
+// assign assigns each directory to the first engine, and engine none to the unmanaged units.
 func (g *suggester) assign() {
 	used := map[string]bool{}
 	add := func(name, dir, under, engine, about string) {
@@ -216,33 +217,33 @@ func (g *suggester) assign() {
 	for _, p := range g.places {
 		for _, u := range p.units {
 			if u.None {
-				add("nobody's "+plainName(u.Under), p.in.Name, u.Under, scoping.None, aboutNone(u))
+				add("unmanaged "+plainName(u.Under), p.in.Name, u.Under, scoping.None, aboutNone(u))
 			}
 		}
 	}
 }
 
-// noteEmpty tells of containers that hold nothing.
+// noteEmpty notes the OUs that contain no objects that engines write.
 func (g *suggester) noteEmpty() {
 	for _, p := range g.places {
-		held := map[int32]bool{}
+		filled := map[int32]bool{}
 		for i := range p.in.objects {
 			if !p.in.objects[i].counts() {
 				continue
 			}
-			for at := p.in.parent(int32(i)); at >= 0 && !held[at]; at = p.in.parent(at) {
-				held[at] = true
+			for at := p.in.parent(int32(i)); at >= 0 && !filled[at]; at = p.in.parent(at) {
+				filled[at] = true
 			}
 		}
 		var empty []string
 		for i := range p.in.objects {
 			o := &p.in.objects[i]
-			if o.Kind == directory.OU && !held[int32(i)] && strings.HasPrefix(strings.ToUpper(o.RDN), "OU=") {
+			if o.Kind == directory.OU && !filled[int32(i)] && strings.HasPrefix(strings.ToUpper(o.RDN), "OU=") {
 				empty = append(empty, p.in.DN(int32(i)))
 			}
 		}
 		if slices.Sort(empty); len(empty) > 0 {
-			g.note("%s: nothing is proposed for them, so that who comes there is not overlooked.", sentence(some("empty OU", empty)))
+			g.note("%s: nothing is proposed for them, so that objects which are created there later are not overlooked.", sentence(some("empty OU", empty)))
 		}
 	}
 }

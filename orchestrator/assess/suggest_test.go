@@ -69,15 +69,15 @@ assignments:
     engine: c
     features: [users, groups]
 
-  # Nothing but 1 critical system object, which every engine leaves out; said so that nobody wonders.
-  - name: nobody's Builtin
+  # Nothing but 1 critical system object, which every engine leaves out; it is named to say so.
+  - name: unmanaged Builtin
     under: OU=Builtin,DC=x,DC=y
     engine: none
     features: [users, groups]
 
   # Service accounts and their groups only (4 users, 1 group), none with an address: nobody signs in to the cloud with them.
   # Take this out if one of them is needed there.
-  - name: nobody's Service
+  - name: unmanaged Service
     under: OU=Service,DC=x,DC=y
     engine: none
     features: [users, groups]

@@ -1,9 +1,9 @@
-// Package assess looks at a directory as a whole before anything is moved: how much lies in which OU, which features are in use,
-// and which objects refer to which. From that it proposes a first policy with an order of waves, and tells of a plan which
-// memberships and managers would have their two ends with different engines.
+// Package assess looks at whole directories before anything is moved: how much is in which OU, which features are in use, and which objects refer to which. From that it proposes
+// a first policy and an order of waves ([Suggest]), lists what is in the way of a migration ([Assess]), and returns which memberships and managers of a plan would have their two
+// ends written by different engines ([Survey.Crossings]).
 //
-// [Read] reads the directory and writes nothing. Everything else is a pure function over the [Survey] that it gives: the same survey
-// gives the same answer.
+// For each question of an administrator the orchestrator calls [Read] for every directory. That is the only part that reads anything, and nothing is written. One of the three
+// functions above is then called on the [Survey]. These are pure: the same survey and situation give the same answer, and several goroutines may use one survey.
 package assess
 
 import (
@@ -15,36 +15,36 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Mark is something noticed about an object.
+// Mark is one bit of knowledge about an object.
 type Mark uint8
 
 // The marks.
 const (
 	Disabled    Mark = 1 << iota // the account is disabled
 	Critical                     // a critical system object, which no engine writes
-	Service                      // a user account that looks like a service's and not like a person's
+	Service                      // a user account that looks like a service's, see looksLikeService
 	MailEnabled                  // has proxy addresses, a mail nickname or an Exchange recipient type
 	Extended                     // has one of extensionAttribute1 to 15
-	Anchored                     // mS-DS-ConsistencyGuid is filled
+	Anchored                     // mS-DS-ConsistencyGuid is not empty
 )
 
-// Object is one object of a survey: a user, group, contact, device, or something that holds others.
+// Object is one object of a survey: a user, group, contact, device, or a container.
 type Object struct {
 	GUID    scoping.GUID
 	Parent  scoping.GUID
-	Kind    scoping.Kind // directory.OU for what holds others
+	Kind    scoping.Kind // directory.OU for a container
 	RDN     string       // the first component of its name, escaped
 	Marks   Mark
 	Manager scoping.GUID   // zero: none
 	Members []scoping.GUID // of a group
-	Extends uint16         // which of extensionAttribute1 to 15 it has, the first as the lowest bit
-	Detail  *Detail        // of what counts, in a survey ForReadiness; else nil
+	Extends uint16         // which of extensionAttribute1 to 15 it has; the first is the lowest bit
+	Detail  *Detail        // nil for a container, and in a survey ForReferences
 }
 
-// Has says whether an object has a mark.
+// Has reports whether an object has a mark.
 func (o *Object) Has(m Mark) bool { return o.Marks&m != 0 }
 
-// counts says whether the object is one that engines could write.
+// counts reports whether engines could write objects of this kind.
 func (o *Object) counts() bool { return scoping.Base(o.Kind) != "" }
 
 // Directory is one directory of a survey.
@@ -52,14 +52,14 @@ type Directory struct {
 	Name    string
 	Root    scoping.GUID
 	RootDN  string
-	objects []Object // by GUID, once settled
-	index   map[scoping.GUID]int32
+	objects []Object               // sorted by GUID
+	index   map[scoping.GUID]int32 // into objects
 }
 
-// Survey is what was seen of all directories.
+// Survey is what was read of all directories.
 type Survey struct{ Directories []*Directory }
 
-// NewDirectory makes a directory of its objects. An object that is there twice counts as it stands last.
+// NewDirectory makes a directory of its objects. If an object occurs twice, as it can when it moves during a reading, the last occurrence counts.
 func NewDirectory(name string, root scoping.GUID, rootDN string, objects []Object) *Directory {
 	d := &Directory{Name: name, Root: root, RootDN: rootDN, index: make(map[scoping.GUID]int32, len(objects))}
 	for _, o := range objects {
@@ -77,7 +77,7 @@ func NewDirectory(name string, root scoping.GUID, rootDN string, objects []Objec
 	return d
 }
 
-// Objects counts the users, groups, contacts and devices.
+// Objects returns the number of users, groups, contacts and devices.
 func (d *Directory) Objects() (n int) {
 	for i := range d.objects {
 		if d.objects[i].counts() {
@@ -87,7 +87,7 @@ func (d *Directory) Objects() (n int) {
 	return n
 }
 
-// find gives an object's place in the list, or -1.
+// find returns an object's index, or -1.
 func (d *Directory) find(g scoping.GUID) int32 {
 	if i, ok := d.index[g]; ok {
 		return i
@@ -95,7 +95,7 @@ func (d *Directory) find(g scoping.GUID) int32 {
 	return -1
 }
 
-// parent gives the object that holds object i, or -1 where that is the directory's root or unknown.
+// parent returns the container of object i, or -1 if that is the directory's root or unknown.
 func (d *Directory) parent(i int32) int32 {
 	if g := d.objects[i].Parent; g != d.Root {
 		return d.find(g)
@@ -103,10 +103,10 @@ func (d *Directory) parent(i int32) int32 {
 	return -1
 }
 
-// maxDepth ends the way up in a tree that a reading amid changes has closed to a circle.
+// maxDepth ends each way up in the tree: a reading during which containers move may contain a circle of parents.
 const maxDepth = 256
 
-// DN gives an object's name, for people.
+// DN returns the name of object i for people; of -1, that of the root.
 func (d *Directory) DN(i int32) string {
 	if i < 0 {
 		return d.RootDN
@@ -121,7 +121,7 @@ func (d *Directory) DN(i int32) string {
 	return b.String()
 }
 
-// top gives the object directly beneath the root under which object i lies, or which it is.
+// top returns the object directly beneath the root that contains object i, or i itself.
 func (d *Directory) top(i int32) int32 {
 	for range maxDepth {
 		p := d.parent(i)
@@ -133,7 +133,7 @@ func (d *Directory) top(i int32) int32 {
 	return i
 }
 
-// children gives what holds others, by what holds it, in order of their names; -1 is the root.
+// children returns the containers in each container, in order of their names; -1 is the root.
 func (d *Directory) children() map[int32][]int32 {
 	out := map[int32][]int32{}
 	for i := range d.objects {
@@ -150,13 +150,13 @@ func (d *Directory) children() map[int32][]int32 {
 	return out
 }
 
-// reference is one membership or manager: from is the group, or the one who has the manager.
+// reference is one membership or manager: from is the group, or the user with the manager.
 type reference struct {
 	from, to int32
 	manager  bool
 }
 
-// references gives all references between objects that count, both in this directory.
+// references yields all references of which both ends are in this directory and can be written by engines.
 func (d *Directory) references(yield func(reference) bool) {
 	for i := range d.objects {
 		o := &d.objects[i]

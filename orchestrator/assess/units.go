@@ -6,8 +6,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Unit is a part of a directory that moves as a whole: a subtree, without parts of it that are units of their own. No two units overlap, and
-// together they are the directory.
+// Unit is a part of a directory that moves as a whole: a subtree, without the subtrees in it that are units themselves. Units do not overlap, and together they are the whole
+// directory.
 type Unit struct {
 	Directory string               `json:"directory"`
 	Under     string               `json:"under"`
@@ -17,21 +17,21 @@ type Unit struct {
 	Critical  int                  `json:"critical"`
 	Service   int                  `json:"service"`
 	InUse     []Use                `json:"inUse"`
-	None      bool                 `json:"none"` // proposed to be nobody's
+	None      bool                 `json:"none"` // proposed to be unmanaged
 
-	top     int32 // -1: what lies directly in the root
+	top     int32 // the container; -1: the root
 	uses    map[string]int
-	outside bool // what lies outside of the container that is looked at
+	outside bool // it is everything outside of the container that is assessed
 }
 
-// Use is something that is in use, by how many objects.
+// Use is something that objects use, with their number.
 type Use struct {
 	Name    string          `json:"name"`
-	Feature scoping.Feature `json:"feature,omitempty"` // that carries it; empty: none does
+	Feature scoping.Feature `json:"feature,omitempty"` // that carries it; empty: it needs none
 	Objects int             `json:"objects"`
 }
 
-// size counts the objects that engines write.
+// size returns the number of objects that engines write.
 func (u *Unit) size() (n int) {
 	for _, c := range u.Objects {
 		n += c
@@ -39,21 +39,20 @@ func (u *Unit) size() (n int) {
 	return n
 }
 
-// root stands for the root of a directory among its containers.
+// root is the index of a directory's root where containers are named by their indexes.
 const root = -1
 
-// partition divides what lies in a container into units: what lies beneath it, each subtree one, and the given containers apart. A unit that holds more
-// than half of everything is divided into what lies beneath it, as long as there is something to divide. It also says of which unit each
-// object is; what lies elsewhere is of the first, which is outside then.
-func (d *Directory) partition(start int32, apart []int32) (units []*Unit, of []int32) {
-	kids, held := d.children(), d.held()
+// partition divides the container start into units, and returns them with the unit of each object. Each container directly in start is a unit, and so is each of unmanaged. While
+// a unit contains more than half of all objects, the containers in it become units as well. Unless start is the root, the first unit is everything outside of start.
+func (d *Directory) partition(start int32, unmanaged []int32) (units []*Unit, of []int32) {
+	kids, filled := d.children(), d.filled()
 	tops := []int32{root}
 	if start != root {
 		tops = append(tops, start)
-		apart = slices.DeleteFunc(slices.Clone(apart), func(a int32) bool { return a != start && !d.under(a, start) })
+		unmanaged = slices.DeleteFunc(slices.Clone(unmanaged), func(a int32) bool { return a != start && !d.under(a, start) })
 	}
 	tops = append(tops, kids[start]...)
-	for _, a := range apart {
+	for _, a := range unmanaged {
 		if !slices.Contains(tops, a) {
 			tops = append(tops, a)
 		}
@@ -61,20 +60,20 @@ func (d *Directory) partition(start int32, apart []int32) (units []*Unit, of []i
 	for {
 		units, of = d.dividedAt(tops)
 		units[0].outside = start != root
-		more := d.division(units, kids, held, tops)
+		more := d.division(units, kids, filled, tops)
 		if len(more) == 0 {
 			break
 		}
 		tops = append(tops, more...)
 	}
-	for _, a := range apart {
+	for _, a := range unmanaged {
 		units[slices.Index(tops, a)].None = true
 	}
 	return units, of
 }
 
-// division gives the containers beneath the largest unit, if that is too large and they hold something.
-func (d *Directory) division(units []*Unit, kids map[int32][]int32, held map[int32]bool, tops []int32) (more []int32) {
+// division returns the filled containers in the largest unit, if that contains more than half of all objects.
+func (d *Directory) division(units []*Unit, kids map[int32][]int32, filled map[int32]bool, tops []int32) (more []int32) {
 	all, big := 0, units[0]
 	if big.outside {
 		big = units[1]
@@ -92,15 +91,15 @@ func (d *Directory) division(units []*Unit, kids map[int32][]int32, held map[int
 		return nil
 	}
 	for _, k := range kids[big.top] {
-		if !slices.Contains(tops, k) && held[k] {
+		if !slices.Contains(tops, k) && filled[k] {
 			more = append(more, k)
 		}
 	}
 	return more
 }
 
-// held gives the containers that hold anything that engines write, at any depth.
-func (d *Directory) held() map[int32]bool {
+// filled returns the containers that contain, at any depth, an object that engines write.
+func (d *Directory) filled() map[int32]bool {
 	out := map[int32]bool{}
 	for i := range d.objects {
 		if o := &d.objects[i]; !o.counts() || o.Has(Critical) {
@@ -113,6 +112,7 @@ func (d *Directory) held() map[int32]bool {
 	return out
 }
 
+// under reports whether object i is in a container, at any depth.
 func (d *Directory) under(i, container int32) bool {
 	for range maxDepth {
 		if i = d.parent(i); i == container {
@@ -125,7 +125,7 @@ func (d *Directory) under(i, container int32) bool {
 	return false
 }
 
-// dividedAt makes units of subtrees; -1 is the root, and comes first.
+// dividedAt makes a unit of each subtree, and returns the unit of each object. The first of tops has to be the root.
 func (d *Directory) dividedAt(tops []int32) (units []*Unit, of []int32) {
 	number := make(map[int32]int32, len(tops))
 	for n, t := range tops {
@@ -147,7 +147,7 @@ func (d *Directory) dividedAt(tops []int32) (units []*Unit, of []int32) {
 	return units, of
 }
 
-// unitOf climbs to the nearest top.
+// unitOf returns the number of the nearest top above object i, or of i itself.
 func (d *Directory) unitOf(i int32, number map[int32]int32) int32 {
 	for range maxDepth {
 		if n, ok := number[i]; ok {
@@ -161,7 +161,7 @@ func (d *Directory) unitOf(i int32, number map[int32]int32) int32 {
 	return number[-1]
 }
 
-// take counts an object.
+// take counts an object in the unit.
 func (u *Unit) take(o *Object) {
 	switch {
 	case !o.counts():
@@ -184,7 +184,7 @@ func (u *Unit) take(o *Object) {
 	}
 }
 
-// uses are what a survey says to be in use, and the features that carry it.
+// uses are what a survey looks for, with the features that carry it.
 var uses = []struct {
 	name    string
 	feature scoping.Feature
@@ -207,19 +207,18 @@ func (u *Unit) sortedUses() []Use {
 	return out
 }
 
-// nobodys gives the containers that are proposed to be nobody's: those whose objects, at any depth, are all service accounts and groups of
-// these, or all critical system objects; of containers in each other the outermost. Where new accounts are made by default is none of them, nor is
-// one that holds nothing: who comes there later would go unnoticed.
-func (d *Directory) nobodys() (found []int32) {
+// unmanaged returns the outermost containers that are proposed to be unmanaged: in which there are, at any depth, only service accounts, groups of these and critical system
+// objects. Empty containers and those where Active Directory puts new accounts are not among them: accounts that are created there later would stay unmanaged without notice.
+func (d *Directory) unmanaged() (found []int32) {
 	holds := map[int32]*content{}
 	for i := range d.objects {
-		d.tell(int32(i), holds)
+		d.countAbove(int32(i), holds)
 	}
 	kids := d.children()
 	var look func(at int32)
 	look = func(at int32) {
 		for _, k := range kids[at] {
-			if c := holds[k]; c != nil && c.nobodys() && !slices.Contains(defaults, d.objects[k].RDN) {
+			if c := holds[k]; c != nil && c.unmanaged() && !slices.Contains(defaults, d.objects[k].RDN) {
 				found = append(found, k)
 				continue
 			}
@@ -233,13 +232,13 @@ func (d *Directory) nobodys() (found []int32) {
 // defaults are the containers where Active Directory puts new accounts (MS-ADTS 6.1.1.4.2, 6.1.1.4.4).
 var defaults = []string{"CN=Users", "CN=Computers"}
 
-// content is what lies in a container, at any depth.
+// content counts the objects in a container, at any depth.
 type content struct{ service, critical, other int }
 
-func (c *content) nobodys() bool { return c.other == 0 && c.service+c.critical > 0 }
+func (c *content) unmanaged() bool { return c.other == 0 && c.service+c.critical > 0 }
 
-// tell counts an object in all containers above it.
-func (d *Directory) tell(i int32, holds map[int32]*content) {
+// countAbove counts an object in all containers above it.
+func (d *Directory) countAbove(i int32, holds map[int32]*content) {
 	o := &d.objects[i]
 	if !o.counts() {
 		return
@@ -265,7 +264,7 @@ func (d *Directory) tell(i int32, holds map[int32]*content) {
 	}
 }
 
-// ofServices says whether all members of a group are service accounts or critical, and lie in a container too.
+// ofServices reports whether a group has members, and all of them are service accounts or critical and in the container, at any depth.
 func (d *Directory) ofServices(group *Object, container int32) bool {
 	for _, g := range group.Members {
 		m := d.find(g)

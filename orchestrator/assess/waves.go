@@ -10,17 +10,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// moving is a unit that some wave moves.
+// moving is a unit that a wave moves.
 type moving struct {
 	*Unit
 	size  int
-	moves map[scoping.Kind]int // what of it moves
+	moves map[scoping.Kind]int // its objects that move
 }
 
-// ties counts references between movable units: from the groups, or those who have a manager, of the first to the second.
+// ties counts the references between two moving units: [0] contains the groups and the users with managers, [1] the members and managers.
 type ties map[[2]int]int
 
-// chooseWaves groups units that refer to each other in circles, and puts the groups in order.
+// chooseWaves puts units that refer to each other in circles into one wave, and the waves in order.
 func (g *suggester) chooseWaves() {
 	units, unitOf := g.movable()
 	if len(units) == 0 && g.owner != nil {
@@ -60,7 +60,7 @@ func (g *suggester) chooseWaves() {
 	}
 }
 
-// movable gives the units with anything that the target can take over, and of every object its unit, or -1 where it stays.
+// movable returns the units with objects that the target can take over, and for every object of every place the index of its unit, or never if it stays.
 func (g *suggester) movable() (units []moving, unitOf [][]int) {
 	for _, p := range g.places {
 		at := map[int32]int{}
@@ -95,8 +95,8 @@ func (g *suggester) ownerOf(p place, i int32) string {
 	return g.owner(scoping.ObjectID{Directory: p.in.Name, GUID: o.GUID}, o.Kind, scoping.Base(o.Kind))
 }
 
-// references counts those between different movable units, and, by unit, those with what the first engine owns and keeps, and with what the target has
-// already.
+// references counts the references between different moving units, and, for each unit, those with objects that the first engine keeps (stay) and with objects that the target
+// owns already (ahead).
 func (g *suggester) references(unitOf [][]int) (t ties, stay, ahead map[int]int) {
 	t, stay, ahead = ties{}, map[int]int{}, map[int]int{}
 	for n, p := range g.places {
@@ -122,14 +122,14 @@ func (g *suggester) references(unitOf [][]int) (t ties, stay, ahead map[int]int)
 	return t, stay, ahead
 }
 
-// kept says whether the first engine writes an object that the target cannot take over.
+// kept reports whether the first engine writes an object.
 func (g *suggester) kept(p place, i int32) bool {
 	o := &p.in.objects[i]
 	return !o.Has(Critical) && !p.units[p.of[i]].None && slices.Contains(g.out.Policy.Features, scoping.Base(o.Kind)) && g.ownerOf(p, i) == g.out.From
 }
 
-// grouped puts units into one group where each refers to each, directly or by way of others. Where that makes a group of more than half of all
-// objects, ties of few references are not looked at: weakest is the least number that counts.
+// grouped returns groups of units in which each refers to each other one, directly or through others. If that makes a group of more than half of all objects, ties of few
+// references are ignored: weakest is the fewest references of a tie that counts.
 func grouped(units []moving, t ties) (groups [][]int, weakest int) {
 	all := 0
 	for _, u := range units {
@@ -158,7 +158,7 @@ func grouped(units []moving, t ties) (groups [][]int, weakest int) {
 	return groups, levels[i]
 }
 
-// from gives the units that each refers to at least so often.
+// from returns a function that returns the units to which a unit has at least so many references.
 func (t ties) from(n, least int) func(int) []int {
 	next := make([][]int, n)
 	for key, count := range t {
@@ -186,6 +186,7 @@ func (g *suggester) noteOrder(units, groups, weakest int, exact bool) {
 	}
 }
 
+// wave describes one group of units. crossing is the number of references that cross after it.
 func (g *suggester) wave(units []moving, group []int, t ties, stay map[int]int, crossing int) Wave {
 	w := Wave{Objects: map[scoping.Kind]int{}, Crossing: crossing, Lost: []Use{}}
 	lost := map[string]int{}
@@ -206,7 +207,7 @@ func (g *suggester) wave(units []moving, group []int, t ties, stay map[int]int, 
 	return w
 }
 
-// why says what ties the units of a wave to each other and to the rest.
+// why returns sentences about the references between the units of a wave and with the rest.
 func why(units []moving, group []int, t ties, stay map[int]int) []string {
 	inside, kept := 0, 0
 	outside := map[int]int{}
@@ -242,7 +243,7 @@ func why(units []moving, group []int, t ties, stay map[int]int) []string {
 	return out
 }
 
-// services says whether all that a wave moves are service accounts.
+// services reports whether a wave moves service accounts only.
 func services(units []moving, group []int) bool {
 	for _, u := range group {
 		if units[u].Service < units[u].size {
@@ -252,7 +253,7 @@ func services(units []moving, group []int) bool {
 	return true
 }
 
-// tied names the units with which there are most references.
+// tied returns a sentence about the units with which there are most references.
 func tied(units []moving, outside map[int]int) string {
 	all := 0
 	others := slices.SortedFunc(maps.Keys(outside), func(a, b int) int {

@@ -9,10 +9,10 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// kinds in the order in which people read them.
+// kinds are in the order in which they are shown.
 var kinds = []scoping.Kind{scoping.User, scoping.Group, scoping.Contact, scoping.Device}
 
-// Count says how many objects of which kinds there are, such as "120 users, 1 group".
+// Count formats numbers of objects, such as "120 users, 1 group".
 func Count(objects map[scoping.Kind]int) string {
 	var out []string
 	for _, k := range kinds {
@@ -35,7 +35,7 @@ func plural(n int, what string) string {
 
 func objects(n int) string { return plural(n, "object") }
 
-// some names a few of many.
+// some formats names with their number, and shows the first of them.
 func some(what string, names []string) string {
 	const most = 5
 	shown := strings.Join(names[:min(most, len(names))], "; ")
@@ -50,7 +50,7 @@ func sentence(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// plainName gives what an object is called in its container, without type and escapes.
+// plainName returns an object's name in its container, without type and escapes.
 func plainName(dn string) string {
 	d, err := scoping.ParseDN(dn)
 	if err != nil || d.IsZero() {
@@ -59,7 +59,7 @@ func plainName(dn string) string {
 	return d.RDN()[0].Value
 }
 
-// Uses lists what is in use, such as "mail-enabled 12, contacts 3".
+// Uses formats uses, such as "mail-enabled 12, contacts 3".
 func Uses(us []Use) string {
 	var out []string
 	for _, u := range us {
@@ -68,7 +68,7 @@ func Uses(us []Use) string {
 	return strings.Join(out, ", ")
 }
 
-// aboutAll says what lies in a directory.
+// aboutAll returns the comment of a directory's assignment: what it contains.
 func (g *suggester) aboutAll(p place) string {
 	all := Unit{Objects: map[scoping.Kind]int{}}
 	uses := map[string]int{}
@@ -95,9 +95,10 @@ func (g *suggester) aboutAll(p place) string {
 	return out
 }
 
+// aboutNone returns the comment of an unmanaged unit's assignment: why it is unmanaged.
 func aboutNone(u *Unit) string {
 	if u.size() == 0 {
-		return fmt.Sprintf("Nothing but %s, which every engine leaves out; said so that nobody wonders.", plural(u.Critical, "critical system object"))
+		return fmt.Sprintf("Nothing but %s, which every engine leaves out; it is named to say so.", plural(u.Critical, "critical system object"))
 	}
 	out := fmt.Sprintf("Service accounts and their groups only (%s), none with an address: nobody signs in to the cloud with them.", Count(u.Objects))
 	if u.Critical > 0 {
