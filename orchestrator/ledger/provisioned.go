@@ -46,7 +46,7 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 			s.spend(x.Engine, Key{source, x.Feature}, p.Grave)
 		}
 	}
-	if d := p.Disabled; d != nil && d.To && p.Approved {
+	if d := p.Disabled; d != nil && d.To && p.Approved && !x.shown() {
 		if s.Disabling == nil {
 			s.Disabling = map[string]bool{}
 		}
@@ -75,6 +75,11 @@ func (s *State) provisioned(seq uint64, r Record, x Delivered) {
 	}
 	s.Rows.touched.Note(id)
 }
+
+// shown reports whether the answer to a write was lost, so that only what a controller shows tells that it was done. An account that is shown disabled
+// may have been disabled by others, and that is not the first disabling of its assignment [the first one, which a person had approved, never arrived,
+// and security disabled the account meanwhile: the next account was disabled without a question].
+func (d Delivered) shown() bool { return d.Ended && d.Code == engine.DeliveryInDoubt }
 
 // LostQuestion is the question to a person about a write without an answer: whether the controller that got it will never be back. It is about this
 // very write.

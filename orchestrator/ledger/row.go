@@ -132,7 +132,8 @@ type State struct {
 	// EventsUntil is the latest deadline among the events that are forgotten: see Delivery.Deadline.
 	EventsUntil int64 `json:"eventsUntil,omitempty"`
 
-	// Disabling are the assignments from the tenant into directories that have disabled an account, which a person was asked about.
+	// Disabling are the assignments from the tenant into directories that have disabled an account, which a person was asked about. A disabling whose
+	// answer was lost does not count.
 	Disabling map[string]bool `json:"disabling,omitempty"`
 	// Nested are, by the id of a group of the tenant that brings users into a directory, the groups inside it that bring some of them.
 	Nested map[string][]NestedGroup `json:"nested,omitempty"`

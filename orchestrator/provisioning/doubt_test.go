@@ -355,3 +355,43 @@ func TestReadingsGoOnAfterTheNewestAgreement(t *testing.T) {
 		t.Errorf("%d of %d", n, w.reading)
 	}
 }
+
+// An account that is shown disabled after the answer to its disabling was lost may have been disabled by security: the next one is still the first that
+// its assignment disables, about which a person is asked.
+func TestADisablingWhoseAnswerWasLostIsNotTheFirst(t *testing.T) {
+	for name, how := range map[string]fault{"it never arrived": before, "it arrived": after} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, "")
+			w.hire(1)
+			w.hire(2)
+			w.hire(3)
+			w.rest()
+			w.members[1] = false
+			w.answer(w.rest().Held[0].ID, "approve")
+			w.lose(how)
+			_, _ = w.run()
+			e := w.one1(1)
+			if n := len(w.led.DoubtfulDeliveries()); n != 1 || e.off != (how == after) {
+				t.Fatalf("%d doubts, disabled %t", n, e.off)
+			}
+			w.touch(e, func(e *entry) { e.off = true })
+			w.now = w.now.Add(time.Hour)
+			if r := w.rest(); len(w.led.DoubtfulDeliveries()) != 0 || len(r.Held) != 0 {
+				t.Fatalf("%d doubts, %+v", len(w.led.DoubtfulDeliveries()), r)
+			}
+			w.members[2] = false
+			r := w.rest()
+			if len(r.Held) != 1 || w.one1(2).off {
+				t.Fatalf("nobody is asked about the first disabling: %+v", r)
+			}
+			w.answer(r.Held[0].ID, "approve")
+			if w.rest(); !w.one1(2).off {
+				t.Error("an approved disabling is not done")
+			}
+			w.people[3].enabled = false
+			if r := w.rest(); len(r.Held) != 0 || !w.one1(3).off {
+				t.Errorf("a person is asked about the second one: %+v", r)
+			}
+		})
+	}
+}
