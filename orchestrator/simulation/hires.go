@@ -46,7 +46,8 @@ type cloudWorld struct {
 	hired, team string   // ids of the tenant's groups by which objects are taken
 	people      []string // ids of the users that HR made
 	employees   int      // numbers that were given
-	emptied     []string // members of the group that takes users, while it is empty
+	emptied     []string // members that the group that takes users had before it was emptied by mistake
+	refilled    bool     // … and it got another member since: they have left
 	leaving     string
 	rules       int // how often the engine's mapping changed
 	writes      sinkWrites
@@ -181,6 +182,7 @@ func (w *world) hire() {
 	h.people = append(h.people, a.id)
 	if w.r.IntN(10) > 0 {
 		w.joinTenantGroup(h.hired, a.id, true)
+		w.scatter()
 	}
 	w.log("HR: %s (%s) is hired with number %s", n, a.id, number)
 }
@@ -219,7 +221,11 @@ func (w *world) hr() {
 	case n < 20:
 		o.Values[cloud.DisplayName], what = []string{w.newName("Name")}, "is called otherwise"
 	case n < 40:
+		was := o.Values.First("department")
 		o.Values["department"], what = []string{w.department()}, "has another department"
+		if (was == leftOut) != (o.Values.First("department") == leftOut) {
+			w.decidedAnew(a.id)
+		}
 	case n < 55:
 		o.Values[cloud.Enabled] = []string{fmt.Sprint(o.Values.First(cloud.Enabled) != "true")}
 		what = "has a contract, or no more"
@@ -268,6 +274,18 @@ func (w *world) hrUndoes() {
 	}
 }
 
+// scatter notes that the group that takes users has a member. An empty one moves nobody, but who was in it before has left as soon as it is not empty.
+func (w *world) scatter() {
+	h := &w.cloud
+	if len(h.emptied) == 0 || h.refilled {
+		return
+	}
+	h.refilled = true
+	for _, id := range h.emptied {
+		w.decidedAnew(id)
+	}
+}
+
 // emptyHired empties the group that takes users by mistake, or puts that right.
 func (w *world) emptyHired(empty bool) {
 	h := &w.cloud
@@ -277,7 +295,12 @@ func (w *world) emptyHired(empty bool) {
 		h.emptied, o.Members = o.Members, nil
 	} else {
 		back := slices.DeleteFunc(h.emptied, func(id string) bool { x := w.tenant.accounts[id]; return x.purged() || x.truth().Deleted })
-		o.Members, h.emptied = slices.Compact(slices.Sorted(slices.Values(append(o.Members, back...)))), nil
+		if h.refilled {
+			for _, id := range back {
+				w.decidedAnew(id)
+			}
+		}
+		o.Members, h.emptied, h.refilled = slices.Compact(slices.Sorted(slices.Values(append(o.Members, back...)))), nil, false
 	}
 	w.tenant.set(a, o)
 	w.log("HR: the group of the hired has %d members", len(o.Members))
