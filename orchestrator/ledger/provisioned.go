@@ -91,6 +91,7 @@ func (d Delivered) LostQuestion() Grave {
 func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 	row := s.Rows.change(id)
 	parted := row != nil // the account of a person who left: an answer says who has it now
+	another := parted && row.CloudID != x.CloudID
 	if row == nil {
 		row = &Row{Object: id, Kind: x.Kind, Features: map[scoping.Feature]*Last{}, State: Live}
 		s.Rows.put(row)
@@ -101,8 +102,13 @@ func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 		row.Stamp = r.Delivery.Result.Stamp
 	}
 	s.touchCloud(row, x)
-	if l := row.Features[x.Feature]; x.Provisioned.Op == provision.Join && !parted {
+	switch l := row.Features[x.Feature]; {
+	case x.Provisioned.Op == provision.Join && !parted:
 		l.Attrs = []string{Enabled} // it was disabled by others
+	case another:
+		now := *l
+		now.Attrs = append(slices.Clone(l.Attrs), Relinked)
+		row.Features[x.Feature] = &now
 	}
 }
 
@@ -111,6 +117,10 @@ func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 const (
 	Enabled  = "enabled"
 	Disabled = "disabled"
+	// ShownDisabled is that the answer to its disabling was lost, and that it was shown disabled: by that write, or by others.
+	ShownDisabled = "shown-disabled"
+	// Relinked is that another object of the tenant got the account.
+	Relinked = "relinked"
 )
 
 // switched notes that an account was enabled or disabled.
@@ -119,8 +129,14 @@ func (s *State) switched(id scoping.ObjectID, x Delivered) {
 	if row == nil || d == nil || row.Features[x.Feature] == nil {
 		return
 	}
-	l := *row.Features[x.Feature]
-	l.Attrs = []string{map[bool]string{true: Disabled, false: Enabled}[d.To]}
+	l, how := *row.Features[x.Feature], Enabled
+	switch {
+	case d.To && x.shown():
+		how = ShownDisabled
+	case d.To:
+		how = Disabled
+	}
+	l.Attrs = []string{how}
 	row.Features[x.Feature] = &l
 }
 

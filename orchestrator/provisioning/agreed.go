@@ -15,10 +15,13 @@ import (
 type agreed struct {
 	Source    uint64       // digest of the source
 	Rules     uint64       // of the engine and of the assignment
-	Disabled  string       // what was wanted of the account: "true", "false", or "" for nothing
+	Disabled  string       // what was wanted of the account: "true", "false", or "" for nothing; of a leaver's also byWhoever
 	Container scoping.GUID // where it was wanted
 	Deleted   bool         // it was deleted in the directory when its person left, and therefore not disabled: it may be restored as it was
 }
+
+// byWhoever is agreed about the account of a leaver that is disabled by Tandem or by others: the answer to its disabling was lost.
+const byWhoever = "whoever"
 
 // deletedSuffix ends the fingerprint of an object that left while it was deleted.
 const deletedSuffix = ".gone"

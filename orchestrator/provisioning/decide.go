@@ -330,10 +330,23 @@ func (c Case) account(was agreed, before bool) (*provision.Switch, []Finding) {
 		return nil, nil
 	case want:
 		return &provision.Switch{Was: false, To: true}, nil
-	case (c.switched(ledger.Enabled) || before && was.Disabled == "false" && !c.switched(ledger.Disabled)) && c.Without.EnablesBySource():
+	case c.othersDisabled(was, before) && c.Without.EnablesBySource():
 		return nil, []Finding{{CodeDisabledIn, "somebody disabled it in the directory; it is enabled only when the tenant disables and enables it"}}
 	}
 	return &provision.Switch{Was: true, To: false}, nil
+}
+
+// othersDisabled reports whether the account, which is disabled and should not be, was disabled by others. Where the answer to its disabling was lost,
+// that is unknown: who comes back is enabled by that, and another person who gets the account is not [security had disabled it, and the disabling never
+// arrived].
+func (c Case) othersDisabled(was agreed, before bool) bool {
+	switch {
+	case c.switched(ledger.Enabled):
+		return true
+	case !before || c.switched(ledger.Disabled) || c.switched(ledger.ShownDisabled):
+		return false
+	}
+	return was.Disabled == "false" || was.Disabled == byWhoever && c.switched(ledger.Relinked)
 }
 
 // switched reports whether Tandem enabled or disabled the account after the last agreement.

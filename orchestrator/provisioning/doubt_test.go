@@ -395,3 +395,30 @@ func TestADisablingWhoseAnswerWasLostIsNotTheFirst(t *testing.T) {
 		})
 	}
 }
+
+// Whether security or Tandem disabled a leaver's account is unknown if the answer was lost. Who comes back is enabled by that; whoever else gets the
+// account is not.
+func TestARelinkEnablesNobodyWhomSecurityMayHaveDisabled(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		w := newWorld(t, 1, "")
+		w.hire(1)
+		w.hire(2)
+		w.rest()
+		w.members[1] = false
+		w.answer(w.rest().Held[0].ID, "approve")
+		w.lose(before)
+		_, _ = w.run()
+		e := w.one1(1)
+		w.touch(e, func(e *entry) { e.off = true })
+		w.now = w.now.Add(time.Hour)
+		w.rest()
+		if w.members[1] = back; !back {
+			w.hire(3).employee = 1
+			w.answer(w.rest().Held[0].ID, "approve")
+		}
+		w.rest()
+		if off, told := e.off, w.told(3); off == back || !back && told != provisioning.CodeDisabledIn {
+			t.Errorf("who had it comes back %t: disabled %t, told %q", back, off, told)
+		}
+	}
+}

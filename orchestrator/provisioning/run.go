@@ -556,6 +556,8 @@ func (r *run) agreement(f scoping.Feature, x decided) []ledger.Record {
 	}
 	switch was, before := agreedOf(x.s.row, f); { // an account that others disabled while it was brought stays so when it comes back
 	case !x.v.Parks || x.c.switched(ledger.Disabled):
+	case x.c.switched(ledger.ShownDisabled):
+		now.Disabled = byWhoever
 	case x.c.switched(ledger.Enabled): // by a write after the last agreement, if there was one
 		now.Disabled = "false"
 	case before:
