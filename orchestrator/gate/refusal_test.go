@@ -264,7 +264,11 @@ func TestWhatIsTakenBackEachTimeIsLeftAlone(t *testing.T) {
 	p.Desired["city"] = text("Praha")
 	for n := range ledger.MaxWrites {
 		back()
-		if w.wantJudged(w.judged(gate.SessionOptions{}, p)[users], engine.Applied, ""); len(w.sent) != 1 {
+		attempts := 1
+		if n == 1 { // a write is counted too if its first attempt was throttled (seed 10774)
+			w.answers, attempts = []cloud.Result{throttled}, 2
+		}
+		if w.wantJudged(w.judged(gate.SessionOptions{}, p)[users], engine.Applied, ""); len(w.sent) != attempts {
 			t.Fatalf("time %d: %v", n, w.sent)
 		}
 	}

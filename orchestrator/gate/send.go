@@ -159,7 +159,6 @@ func (s *Session) admit(ctx context.Context, round []*item) (sent []*item, write
 	}
 	for i, it := range sent {
 		writes[i] = it.withCredential(writes[i], g.o.Ledger.Seq-uint64(len(sent)-1-i))
-		it.paired = true
 		g.flying[writes[i].ID] = flight{object: it.p.Object, place: it.place, kind: it.p.Kind, feature: it.p.Feature}
 	}
 	return sent, writes, nil
@@ -183,7 +182,7 @@ func (s *Session) placeHere(it *item) {
 func (s *Session) intent(it *item, w cloud.Write) ledger.Record {
 	in := ledger.Intent{Write: w, Final: it.next == len(it.v.Writes)-1 && (it.v.Closed || it.p.Want != engine.Present) && len(it.parts) == 0}
 	in.Class, in.Grave, in.Approved = it.v.of(it.next)
-	if !it.paired { // once for all writes of an item: in a large group the pair covers all members
+	if !it.paired { // once for all writes of an item that are done: in a large group the pair covers all members
 		if pair, ok := pairOf(it.v); ok {
 			pair.Fresh = s.o.Asked
 			in.Pair = &pair
@@ -290,6 +289,7 @@ func (s *Session) follow(it *item, r cloud.Result) time.Duration {
 			it.cloudID = r.CloudID
 		}
 		w := it.v.Writes[it.next]
+		it.paired = true
 		it.links, it.parted = it.links.Plus(linksOf(w)), append(it.parted, partedBy(w, it.v.Before)...)
 		it.next++
 		it.tries = 0

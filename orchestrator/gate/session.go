@@ -166,7 +166,7 @@ type item struct {
 	said    bool          // the session answered this key before, with the answer in before
 	before  Judgement
 	again   bool          // to be decided again: the tenant differs from what the verdict assumed
-	paired  bool          // its first write was admitted
+	paired  bool          // a write of it was done, and its pair counted
 	proof   *Evidence     // the evidence by which it was judged at the end of its run
 	removes bool          // it waits for the removal of references at the end of the run
 	lacks   bool          // it lacks references that may come during the run
