@@ -216,3 +216,17 @@ func TestOnlyTheOwnerHandsOverAndOnlyPasswords(t *testing.T) {
 		})
 	}
 }
+
+// A password that its owner finds as it was is recorded if transfers since have made another engine its writer of record, and is not otherwise.
+func TestAnUnchangedPasswordTakesTheRecordOver(t *testing.T) {
+	for record, nothing := range map[string]bool{mine: true, theirs: false, scoping.None: false} {
+		c, p := linked(), hash(1, false)
+		c.Row.Features[scoping.PasswordHash] = &ledger.Last{Engine: mine, Epoch: epoch(5), Place: sales, Chain: []scoping.GUID{sales, root}, Hash: stamp(1).Text()}
+		c.Standing.Record = record
+		v := gate.Decide(c, p)
+		check(t, v, engine.Unchanged, "")
+		if v.Nothing != nothing {
+			t.Errorf("recorded as %s's: nothing to record %v", record, v.Nothing)
+		}
+	}
+}

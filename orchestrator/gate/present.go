@@ -225,13 +225,15 @@ func destructive(name string, old, new []string) bool {
 	return name == cloud.Enabled && new[0] == "false"
 }
 
-// sameRecord reports whether recording a settled "unchanged" would change nothing in the ledger.
+// sameRecord reports whether recording a settled "unchanged" would change nothing in the ledger: neither what was agreed nor, where transfers since
+// have given the feature to another engine, its writer of record [a password that nobody wrote anew stayed another's after a way back, and its owner
+// was asked in every run: seed 11320].
 func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Claim) bool {
 	if row == nil || row.Transit != nil || row.State != ledger.Live {
 		return false
 	}
 	l := row.Features[f]
-	return l != nil && l.Engine == s.Engine && l.Hash == claim.Hash && l.Never.Equal(claim.Never) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) && slices.Equal(l.Chosen, claim.Chosen) &&
+	return l != nil && l.Engine == s.Engine && s.Record == s.Engine && l.Hash == claim.Hash && l.Never.Equal(claim.Never) && l.Place == claim.Place && slices.Equal(l.Chain, claim.Chain) && slices.Equal(l.Chosen, claim.Chosen) &&
 		l.Epoch.Compare(s.Epoch) >= 0
 }
 
