@@ -18,24 +18,24 @@ import (
 	abs "github.com/microsoft/kiota-abstractions-go"
 )
 
-// publicAuthorities are known to the identity library; any other is private and trusted as configured.
+// publicAuthorities are known to the identity library. Any other is private, and trusted as it is configured.
 var publicAuthorities = map[string]bool{
 	"login.microsoftonline.com": true, "login.microsoftonline.us": true, "login.partner.microsoftonline.cn": true,
 }
 
-// tokens gives out access tokens, and authenticates the SDK's requests with them. It keeps no token itself; the credential does.
+// tokens gets access tokens, and authenticates the SDK's requests with them. The credential caches the tokens.
 type tokens struct {
 	make   func() (azcore.TokenCredential, error)
 	scope  string
 	client string // for errors
 
-	way *lastFailure // of the connection; the identity library keeps only its words
+	connection *lastFailure // the identity library keeps only the text of an error
 
 	mu   sync.Mutex
 	cred azcore.TokenCredential
 }
 
-// lastFailure remembers why the last request got no answer.
+// lastFailure is a transport that remembers why the last request got no answer.
 type lastFailure struct {
 	next http.RoundTripper
 	mu   sync.Mutex
@@ -61,8 +61,8 @@ func (l *lastFailure) get() error {
 
 func newTokens(c Config, transport http.RoundTripper) (*tokens, error) {
 	t := &tokens{scope: strings.TrimSuffix(c.Endpoint, "/") + "/.default", client: c.ClientID}
-	t.way = &lastFailure{next: transport}
-	transport = t.way
+	t.connection = &lastFailure{next: transport}
+	transport = t.connection
 	t.make = func() (azcore.TokenCredential, error) { return credential(c, transport) }
 	cred, err := t.make()
 	t.cred = cred
@@ -73,7 +73,7 @@ func newTokens(c Config, transport http.RoundTripper) (*tokens, error) {
 func credential(c Config, transport http.RoundTripper) (azcore.TokenCredential, error) {
 	options := policy.ClientOptions{
 		Transport: &http.Client{Transport: transport},
-		Retry:     policy.RetryOptions{MaxRetries: -1}, // who asks for the token tries again
+		Retry:     policy.RetryOptions{MaxRetries: -1}, // the caller of get repeats
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}
 	private := false
@@ -106,7 +106,7 @@ func credential(c Config, transport http.RoundTripper) (azcore.TokenCredential, 
 	return nil, errors.New("the tenant has no credential: set a client secret, a certificate or managedIdentity")
 }
 
-// get gives a token that is still good for a while.
+// get returns a token that stays valid for some minutes.
 func (t *tokens) get(ctx context.Context) (string, error) {
 	t.mu.Lock()
 	cred := t.cred
@@ -119,11 +119,11 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 }
 
 func (t *tokens) failed(err error) error {
-	if way := t.way.get(); way != nil {
-		err = way
+	if cause := t.connection.get(); cause != nil {
+		err = cause
 	}
 	e := &GraphError{Op: "get an access token for application " + t.client, Err: err, Kind: ErrUnreachable, Message: withoutAnswer(err),
-		Hint: wayHint(err, "see that this host reaches the tenant's authority")}
+		Hint: connectionHint(err, "see that this host reaches the tenant's authority")}
 	var failed *azidentity.AuthenticationFailedError
 	if errors.As(err, &failed) && failed.RawResponse != nil {
 		e.HTTP, e.RequestID = failed.RawResponse.StatusCode, failed.RawResponse.Header.Get("x-ms-request-id")
@@ -135,7 +135,7 @@ func (t *tokens) failed(err error) error {
 	return e
 }
 
-// refusalOf gives Entra's words (AADSTS…), without the trace that follows them.
+// refusalOf returns Entra's message (AADSTS…), without the trace that follows it.
 func refusalOf(failed *azidentity.AuthenticationFailedError) string {
 	var doc struct {
 		Description string `json:"error_description"`
@@ -149,11 +149,11 @@ func refusalOf(failed *azidentity.AuthenticationFailedError) string {
 	return strings.TrimSpace(words)
 }
 
-// renew throws all cached tokens away, after Graph refused one: it may have been revoked before its time.
+// renew drops all cached tokens. It is called after Graph refused one, which may have been revoked before its end.
 func (t *tokens) renew() {
 	cred, err := t.make()
 	if err != nil {
-		return // made from the same configuration as the one in use
+		return // cannot happen: the credential in use was made from the same configuration
 	}
 	t.mu.Lock()
 	t.cred = cred

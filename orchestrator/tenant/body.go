@@ -7,20 +7,20 @@ import (
 	"sync"
 )
 
-// guardKey is under what a request's context holds the guard of its body.
+// guardKey is the key of a request's context for the guard of its body.
 type guardKey struct{}
 
-// guard waits until net/http has let a request's body go: it may read and close the body after it returned the answer
+// guard waits until net/http has closed a request's body, which it may read after it returned the answer
 // (https://pkg.go.dev/net/http#RoundTripper). A body with secrets must not be wiped before.
 type guard struct{ readers sync.WaitGroup }
 
-// guardBody returns a context for one request, and a function that waits until its body was let go.
+// guardBody returns a context for one request, and a function that waits until its body is closed.
 func guardBody(ctx context.Context) (guarded context.Context, released func()) {
 	g := &guard{}
 	return context.WithValue(ctx, guardKey{}, g), g.readers.Wait
 }
 
-// watch lets the guard in the request's context, if there is one, know when its body is closed.
+// watch makes the guard in the request's context, if there is one, wait for the close of its body.
 func watch(r *http.Request) *http.Request {
 	g, ok := r.Context().Value(guardKey{}).(*guard)
 	if !ok || r.Body == nil {

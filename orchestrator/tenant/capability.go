@@ -7,16 +7,16 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Capability is something that an engine might want of the tenant, and whether this tenant can do it (rule J4).
+// Capability is something that an engine may need of the tenant, and whether this tenant has it (rule J4).
 type Capability struct {
 	Name    string          `json:"name"`
 	Feature scoping.Feature `json:"feature"` // that needs it
 	Present bool            `json:"present"`
 	Why     string          `json:"why,omitempty"` // it is absent
-	door    string          // of the tenant's own by which it has it, if that is open; empty: none is known
+	door    string          // the door through which a tenant may have it; empty: there is none
 }
 
-// capabilities of Microsoft Graph v1.0 with application permissions; sources in the comments of each package file that uses them.
+// capabilities are those of Microsoft Graph v1.0 with application permissions. The files that use them name Microsoft's pages.
 var capabilities = []Capability{
 	{"users", scoping.Users, true, "", ""},
 	{"restore-users", scoping.Users, true, "", ""},
@@ -35,7 +35,7 @@ var capabilities = []Capability{
 	{"mark-as-synced", scoping.Users, false, "what Graph writes stays cloud-managed", ""},
 }
 
-// Who does it instead: graph.md §13 (https://learn.microsoft.com/graph/api/resources/orgcontact), https://learn.microsoft.com/entra/identity/hybrid/connect/whatis-phs and
+// What does it instead: graph.md §13 (https://learn.microsoft.com/graph/api/resources/orgcontact), https://learn.microsoft.com/entra/identity/hybrid/connect/whatis-phs and
 // https://learn.microsoft.com/entra/identity/authentication/concept-sspr-writeback.
 const (
 	noContacts  = "public Graph only reads contacts: Entra Connect Sync, Cloud Sync or Exchange Online make and change them"
@@ -43,11 +43,11 @@ const (
 	noWriteback = "Graph hands out no password changes: Entra Connect Sync or Cloud Sync write them back, through a private relay"
 )
 
-// Capabilities returns what this tenant can do, and for what it cannot, why: what public Graph can, and what a door beside it adds. Where the tenant cannot be asked
-// for its doors, what hangs on them is absent for that reason.
+// Capabilities returns what this tenant can do: what public Graph can, and what the tenant's doors add. If the tenant does not answer the question for its doors, the
+// capabilities that need one are absent for that reason.
 func (c *Client) Capabilities(ctx context.Context) []Capability {
 	out := slices.Clone(capabilities)
-	var silent error // of the first door: the others are not asked for then, each would wait as long
+	var silent error // of the first question: the others would wait as long, so they are not asked
 	for i, x := range out {
 		if x.door == "" {
 			continue
@@ -66,12 +66,12 @@ func (c *Client) Capabilities(ctx context.Context) []Capability {
 	return out
 }
 
-// Can reports whether the tenant takes anything of a feature.
+// Can reports whether the tenant has any capability for a feature.
 func (c *Client) Can(ctx context.Context, f scoping.Feature) bool {
 	return slices.ContainsFunc(c.Capabilities(ctx), func(x Capability) bool { return x.Feature == f && x.Present })
 }
 
-// Refused returns the features of which the tenant takes nothing, and why.
+// Refused returns the features for which the tenant has no capability, and why.
 func (c *Client) Refused(ctx context.Context) map[scoping.Feature]string {
 	out, can := map[scoping.Feature]string{}, map[scoping.Feature]bool{}
 	for _, x := range c.Capabilities(ctx) {

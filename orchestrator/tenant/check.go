@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Level says how bad a finding is.
+// Level is how serious a finding is.
 type Level string
 
 // The levels.
@@ -19,7 +19,7 @@ const (
 	Fine    Level = "ok"
 	Note    Level = "note"    // worth knowing
 	Warning Level = "warning" // works, but not everything or not for long
-	Failure Level = "failure" // must be mended first
+	Failure Level = "failure" // has to be fixed first
 )
 
 // Finding is one line of `tandem check`.
@@ -30,13 +30,13 @@ type Finding struct {
 	Hint    string `json:"hint,omitempty"` // what to do
 }
 
-// Clocks further apart than this make tokens fail, or soon.
+// Tokens fail if the clocks differ by more than skewFails. From skewWarns on they may fail soon.
 const (
 	skewFails = 5 * time.Minute
 	skewWarns = time.Minute
 )
 
-// Check tries what Tandem needs of the tenant, and writes nothing. It goes on after failures as far as it can.
+// Check tries what Tandem needs of the tenant, and writes nothing. After a failure it tries the rest, unless the tenant gives no token or cannot be reached.
 func (c *Client) Check(ctx context.Context) []Finding {
 	token, err := c.tokens.get(ctx)
 	if err != nil {
@@ -64,7 +64,7 @@ func failure(subject string, err error) Finding {
 	return f
 }
 
-// Skew is how far this host's clock is ahead of the tenant's, as of the last answer; good to a second.
+// Skew returns how far this host's clock is ahead of the tenant's, by the last answer and to the second.
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
 func (c *Client) checkClock() Finding {
@@ -110,7 +110,7 @@ func (c *Client) checkDomains(ctx context.Context) Finding {
 	return f
 }
 
-// checkReads tries one small read per permission that reading takes.
+// checkReads tries a small read for each permission that reading needs.
 func (c *Client) checkReads(ctx context.Context) []Finding {
 	reads := []struct{ subject, need, path string }{
 		{"read users", permUser, "/users?$select=id&$top=1"},
@@ -136,7 +136,7 @@ func (c *Client) checkReads(ctx context.Context) []Finding {
 	return out
 }
 
-// checkDoors says what this tenant takes beside public Graph, and who can do what it does not take.
+// checkDoors returns the capabilities that need a door, and for absent ones what does it instead.
 func (c *Client) checkDoors(ctx context.Context) []Finding {
 	var out []Finding
 	for _, x := range c.Capabilities(ctx) {
@@ -152,8 +152,8 @@ func (c *Client) checkDoors(ctx context.Context) []Finding {
 	return out
 }
 
-// checkRoles compares the permissions in the token with those that are needed. Writes cannot be tried, so it is the only sign of
-// them; a token that cannot be read is no failure, for tokens are opaque to clients by contract.
+// checkRoles compares the permissions in the token with those that are needed. Writes cannot be tried, so the token is the only sign of their permissions. A token that cannot
+// be read is no failure: by Microsoft's contract, tokens are opaque to clients.
 func checkRoles(token string) []Finding {
 	roles, ok := rolesIn(token)
 	if !ok {
@@ -187,7 +187,7 @@ func covers(roles []string, name string) bool {
 	return slices.Contains(roles, name) || slices.ContainsFunc(wider[name], func(w string) bool { return slices.Contains(roles, w) })
 }
 
-// rolesIn reads the application permissions from a token, without verifying it: Graph does that.
+// rolesIn reads the application permissions from a token. It does not verify the token; Graph does.
 func rolesIn(token string) ([]string, bool) {
 	pieces := strings.Split(token, ".")
 	if len(pieces) != 3 {

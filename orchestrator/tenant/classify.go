@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// defaultRetryAfter is how long to wait where a throttled answer does not say.
+// defaultRetryAfter is the pause after a throttled answer without Retry-After.
 const defaultRetryAfter = 10 * time.Second
 
 // wholeBatch classifies an answer to the batch itself other than 200: none of its parts has an answer of its own.
@@ -24,7 +24,7 @@ func (c *Client) wholeBatch(a *answer, parts int) *cloud.Result {
 		c.tokens.renew() // before the next attempt, which the gate decides about
 		r.Status = cloud.NotSent
 	case a.Status >= 300 && a.Status < 400:
-		r.Status = cloud.NotSent // somebody in between; a redirect is never followed with a write
+		r.Status = cloud.NotSent // a proxy or portal answered; a write never follows a redirect
 		r.Message = "redirected to " + a.Header.Get("Location")
 	case r.Status == cloud.Throttled:
 		c.throttled.Add(uint64(parts))
@@ -35,8 +35,8 @@ func (c *Client) wholeBatch(a *answer, parts int) *cloud.Result {
 	return r
 }
 
-// refusal is the status of an answer that is no success. Only what certainly did nothing is rejected or throttled: 503 must be
-// the service's own word, told by a Graph error or a Retry-After, for a gateway says 503 after the effect as well.
+// refusal returns the status of an answer that is no success. Only a write that certainly had no effect is rejected or throttled. A gateway may answer 503 after the effect, so
+// 503 counts only if the answer is the service's own: it contains a Graph error or a Retry-After.
 func refusal(status int, own bool) cloud.Status {
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && own:
@@ -87,7 +87,7 @@ func (c *Client) classify(w cloud.Write, a partAnswer) cloud.Result {
 	return r
 }
 
-// blame says which attribute or which end the refusal is about, so that it alone fails (standing S6).
+// blame sets the attribute or the end that the refusal is about, so that it alone fails (standing S6).
 func blame(w cloud.Write, e *GraphError, r *cloud.Result) {
 	if _, property, told := strings.Cut(r.Code, cloud.CodeConflict+":"); told {
 		r.Attribute = property
@@ -97,7 +97,7 @@ func blame(w cloud.Write, e *GraphError, r *cloud.Result) {
 		r.Attribute = namedProperty(w, e.Message)
 	}
 	if _, set := w.Set[r.Attribute]; !set && r.Attribute == attribute.ProxyAddresses {
-		r.Attribute = cloud.Mail // which the tenant keeps among them
+		r.Attribute = cloud.Mail // the tenant keeps mail among the proxyAddresses
 	}
 	for _, id := range w.Refs {
 		if strings.Contains(e.Message, id) {
@@ -106,7 +106,7 @@ func blame(w cloud.Write, e *GraphError, r *cloud.Result) {
 	}
 }
 
-// namedProperty finds the one property of the write that Graph's words name in quotes.
+// namedProperty returns the property of the write that Graph's message names; empty: it names none, or several.
 func namedProperty(w cloud.Write, message string) string {
 	found := ""
 	for name := range w.Set {
@@ -137,7 +137,7 @@ func idOf(body []byte) string {
 	return o.text("id")
 }
 
-// notFound: what is to go is gone (rule X3); else either the object or what it shall refer to is missing, and Graph names which.
+// notFound sets the result of a 404. For a removal it is success (rule X3). Otherwise the object or an object that it should refer to is missing; Graph's message names which.
 func notFound(w cloud.Write, r *cloud.Result) {
 	if w.Op == cloud.Delete || w.Op == cloud.RemoveMember || w.Op == cloud.ClearManager {
 		r.Status, r.CloudID = cloud.Done, w.CloudID
@@ -151,16 +151,16 @@ func notFound(w cloud.Write, r *cloud.Result) {
 	r.Missing = true
 }
 
-// rejected gives the refusals that the gate acts upon a code of their own, whatever words the tenant chose.
+// rejected recognizes by Graph's messages the refusals to which the gate reacts, and sets their codes.
 func rejected(w cloud.Write, e *GraphError, r *cloud.Result) {
 	words := strings.ToLower(e.Message)
 	switch {
 	case w.Op == cloud.AddMembers && strings.Contains(words, "already exist") && len(w.Refs) == 1:
-		r.Status, r.Code, r.CloudID = cloud.Done, cloud.CodeAlreadyMember, w.CloudID // it is what was wanted
+		r.Status, r.Code, r.CloudID = cloud.Done, cloud.CodeAlreadyMember, w.CloudID // the reference is there, as wanted
 	case w.Op == cloud.AddMembers && strings.Contains(words, "already exist"):
 		r.Code = cloud.CodeAlreadyMember
 	case len(w.Refs) > 0 && (strings.Contains(words, "doesn't exist") || strings.Contains(words, "does not exist")):
-		r.Code = cloud.CodeReferenceMissing // on a group or user just made it is lag
+		r.Code = cloud.CodeReferenceMissing // the object may be too new to be seen
 	case e.HTTP == http.StatusConflict, e.Code == "ObjectConflict", e.Code == "ConflictingObjects",
 		strings.Contains(words, "same value for property"):
 		r.Conflict, r.Code = true, conflictCode(e)
@@ -169,7 +169,7 @@ func rejected(w cloud.Write, e *GraphError, r *cloud.Result) {
 	}
 }
 
-// conflictCode is the code of a conflict: with the property that Graph blames, if it says.
+// conflictCode returns the code of a conflict, with the property that Graph blames if it names one.
 func conflictCode(e *GraphError) string {
 	for _, name := range append([]string{e.Target}, attribute.Keys()...) {
 		if name != "" && (name == e.Target || strings.Contains(e.Message, name)) {

@@ -1,9 +1,14 @@
-// Package tenant is the client of a Microsoft Entra tenant over Microsoft Graph v1.0. It is the only package that imports the
-// Graph SDK, and it wraps delta queries, $batch, request ids and error kinds once.
+// Package tenant is the client of a Microsoft Entra tenant over Microsoft Graph v1.0. It is the only package that imports the Graph SDK. It wraps delta queries, $batch, request
+// ids and kinds of errors once.
 //
-// It promises that a write is sent at most once per call of Send: neither the SDK (its retry, redirect and compression handlers are
-// not in the chain) nor net/http (see newTransport) repeats it. Reads are repeated when that helps. It decides nothing: who may write
-// what is the gate's business. What the public Graph cannot do is said by Capabilities, and refused.
+// The orchestrator opens one [Client] when it opens ([Open], which sends nothing), and closes it at the end. Everything in between may be called by several goroutines at once:
+// [Client.Refresh] before runs, [Client.Send] by the gate, [Client.Find] to end doubts, [Client.Check] and [Client.Capabilities] for people.
+//
+// A write is sent at most once per call of Send: neither the SDK (its retry, redirect and compression handlers are not in the chain) nor net/http (see newTransport) repeats it.
+// Reads are repeated after throttling and passing failures. The package decides nothing about ownership; the gate does. What public Graph cannot do is listed by Capabilities,
+// and refused.
+//
+// The lab's tenant has doors: interfaces beside Graph like those that Microsoft's engines use ([Client.Door]).
 package tenant
 
 import (
@@ -25,16 +30,15 @@ import (
 // DefaultEndpoint is Microsoft Graph of the worldwide cloud.
 const DefaultEndpoint = "https://graph.microsoft.com"
 
-// DefaultTimeout is how long one request may take.
+// DefaultTimeout bounds one request.
 const DefaultTimeout = 60 * time.Second
 
-// Config says which tenant, and as whom. Exactly one of ClientSecret, CertificatePEM and ManagedIdentity is used, in the order
-// managed identity, certificate, secret.
+// Config names the tenant and how to sign in. One of ManagedIdentity, CertificatePEM and ClientSecret is used: the first in this order that is set.
 type Config struct {
 	Endpoint        string // of Graph, without version; default DefaultEndpoint
 	Authority       string // of Entra's login; default the worldwide cloud's
 	TenantID        string
-	ClientID        string // of the application; of the identity, if managed (may be empty then)
+	ClientID        string // of the application, or of the managed identity, where it may be empty
 	ClientSecret    string
 	CertificatePEM  []byte // certificate and private key
 	ManagedIdentity bool
@@ -42,11 +46,11 @@ type Config struct {
 	Proxy           *url.URL      // for requests to Graph and the authority
 	Timeout         time.Duration // of one request; default DefaultTimeout
 	Logger          *slog.Logger
-	// Wait waits between attempts of reads; tests pass their own. It returns early with the context's error.
+	// Wait waits between attempts of a read, and returns early with the context's error. nil: real time.
 	Wait func(ctx context.Context, d time.Duration) error
-	// Alive is told of each answer, with the context of the request: a long reading shows by it that it goes on. May be nil.
+	// Alive is called after each answer with the request's context, so that a long reading shows progress. May be nil.
 	Alive func(ctx context.Context)
-	// Now is the clock, for the tenant's clock skew only.
+	// Now is the clock, for the clock skew and for dates in Retry-After. nil: the system's.
 	Now func() time.Time
 }
 
@@ -62,12 +66,12 @@ type Client struct {
 
 	requests, writes, throttled atomic.Uint64
 	skew                        atomic.Int64 // ours minus theirs, as last seen, in nanoseconds
-	noManager                   atomic.Bool  // delta does not track managers here
+	noManager                   atomic.Bool  // this tenant refuses to track managers by delta
 	doors                       doors
-	extensions                  atomic.Pointer[[]string] // registered ones of users that are read as well
+	extensions                  atomic.Pointer[[]string] // the registered extensions of users that are read
 }
 
-// Open makes a client. It checks the configuration and sends nothing: the first request, or Check, tells whether it works.
+// Open returns a client. It checks the configuration and sends nothing, so only the first request, or Check, shows whether it works.
 func Open(_ context.Context, c Config) (*Client, error) {
 	c.Endpoint = strings.TrimSuffix(cmp.Or(c.Endpoint, DefaultEndpoint), "/")
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
@@ -114,8 +118,8 @@ func (c Config) check() error {
 	return errors.Join(errs...)
 }
 
-// connectSDK builds the SDK's adapter on a chain of middleware without its retry handler: set to zero it retries three times
-// (kiota-http-go 1.5.4), and its redirect and compression handlers touch bodies of writes.
+// connectSDK builds the SDK's adapter on a chain of middleware without its retry handler, which retries three times even when set to zero (kiota-http-go 1.5.4), and without
+// its redirect and compression handlers, which change bodies of writes.
 func (c *Client) connectSDK() error {
 	options := core.GraphClientOptions{GraphServiceLibraryVersion: sdkVersion()}
 	chain := []khttp.Middleware{
@@ -133,8 +137,8 @@ func (c *Client) connectSDK() error {
 	return nil
 }
 
-// onceTransport hides challenges of 401 answers from the SDK's adapter, which otherwise sends the request again by itself with the
-// claims that the challenge asks for. It also notes what every answer says about the tenant's clock.
+// onceTransport removes the challenge of a 401 answer, since the SDK's adapter would send the request again with the claims that it asks for. It also notes the tenant's clock of
+// every answer.
 type onceTransport struct {
 	client *Client
 	next   http.RoundTripper
@@ -166,14 +170,14 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Counters says how much was sent since Open.
+// Counters counts what was sent since Open.
 type Counters struct {
 	Requests  uint64 // HTTP requests to Graph
 	Writes    uint64 // writes in them, each a part of a batch
 	Throttled uint64 // requests and parts that were answered with 429 or 503
 }
 
-// Counters reads the counters.
+// Counters returns the present counts.
 func (c *Client) Counters() Counters {
 	return Counters{Requests: c.requests.Load(), Writes: c.writes.Load(), Throttled: c.throttled.Load()}
 }

@@ -15,9 +15,8 @@ import (
 )
 
 // SendCredentials makes one physical attempt to store up to cloud.MaxCredentials credentials, and returns the results in the order of
-// the items. Like Send it never repeats: a credential is done, rejected for good (cloud.CodeOlder: the tenant has a newer one; Missing: the
-// user is not there), throttled, not sent, or in doubt, which Credential ends. The error says that the call itself is wrong, and
-// then nothing was sent. The credentials stay the caller's.
+// the items. Like Send it never repeats. A credential is done, rejected (cloud.CodeOlder: the tenant has a newer one; Missing: there is no such
+// user), throttled, not sent, or in doubt, which Credential ends. An error means that the call itself is wrong and nothing was sent. The caller wipes the credentials.
 func (c *Client) SendCredentials(ctx context.Context, items []cloud.CredentialItem) ([]cloud.Result, error) {
 	if len(items) > cloud.MaxCredentials {
 		return nil, fmt.Errorf("send credentials: %d at once, of at most %d", len(items), cloud.MaxCredentials)
@@ -51,8 +50,7 @@ func all(items []cloud.CredentialItem, r cloud.Result) []cloud.Result {
 	return out
 }
 
-// sendSecret posts a body once. Either it ended without an answer of 200 (outer), or a is the answer. When it returns, the body is
-// no longer read.
+// sendSecret posts a body once. It returns the answer if that is 200, and otherwise the result of all writes (outer). When it returns, the body is no longer read.
 func (c *Client) sendSecret(ctx context.Context, address string, body *secret.Buffer, writes int) (outer *cloud.Result, a *answer) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
@@ -68,7 +66,7 @@ func (c *Client) sendSecret(ctx context.Context, address string, body *secret.Bu
 	guarded, released := guardBody(d.trace(ctx))
 	a, err = c.exchange(guarded, r)
 	stayed := d.nothingLeft(ctx)
-	cancel() // what still writes the body stops
+	cancel() // ends a goroutine of net/http that still writes the body
 	released()
 	switch {
 	case err != nil && stayed:
@@ -81,7 +79,7 @@ func (c *Client) sendSecret(ctx context.Context, address string, body *secret.Bu
 	return nil, a
 }
 
-// credentialResults takes the answer apart. An answer that does not name every user in order is none.
+// credentialResults returns the results in an answer. All are in doubt if their number is wrong, and each that names another user than its item.
 func (c *Client) credentialResults(items []cloud.CredentialItem, a *answer) []cloud.Result {
 	var doc struct {
 		Results []struct {
@@ -113,8 +111,7 @@ func (c *Client) credentialResults(items []cloud.CredentialItem, a *answer) []cl
 	return out
 }
 
-// Credential reads what the tenant holds as a user's password, after a doubt. found is false if nothing was sent for the user, or the
-// tenant does not show it yet (rule V2).
+// Credential reads the state of a user's credential in the tenant, to end a doubt. found is false if none was stored, or the tenant does not show it yet (rule V2).
 func (c *Client) Credential(ctx context.Context, cloudID string) (s cloud.CredentialState, found bool, err error) {
 	op := "read the credential's state of user " + cloudID
 	if err := c.open(ctx, DoorCredentials); err != nil {

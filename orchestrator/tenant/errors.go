@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// Kinds of errors, for errors.Is. A [GraphError] is of the kind that its HTTP status tells.
+// Kinds of errors, for errors.Is. The HTTP status of a [GraphError] decides its kind.
 var (
-	// ErrUnreachable: no connection, no answer, or an answer of the service's own trouble (5xx).
+	// ErrUnreachable: no connection, no answer, or a failure of the service (5xx).
 	ErrUnreachable = errors.New("the tenant cannot be reached")
-	// ErrUnauthorized: no token was given out, or Graph did not accept it.
+	// ErrUnauthorized: Entra issued no token, or Graph did not accept it.
 	ErrUnauthorized = errors.New("the tenant does not accept the credentials")
 	// ErrForbidden: the application lacks a permission; the hint names it.
 	ErrForbidden = errors.New("the application lacks a permission in the tenant")
-	// ErrThrottled: Graph asked to slow down, and the patience for a read was used up.
+	// ErrThrottled: Graph asked to slow down at each attempt of a read.
 	ErrThrottled = errors.New("the tenant asks to slow down")
-	// ErrGarbage: the answer is not what Graph answers; something between here and Graph may have given it.
+	// ErrGarbage: the answer is not in Graph's form; a proxy or a portal may have made it.
 	ErrGarbage = errors.New("the answer is not Graph's")
-	// ErrNotFound: Graph does not know the object. It may be too new to be seen (rule V2).
+	// ErrNotFound: Graph does not show the object, which may be too new to be seen (rule V2).
 	ErrNotFound = errors.New("the tenant does not show the object")
-	// ErrOutage: a reading came back empty where there was much (rule D2). Nothing was taken over.
+	// ErrOutage: a full reading found far fewer objects than are known (rule D2). The cache was not changed.
 	ErrOutage = errors.New("the tenant shows nothing where there was much")
 )
 
@@ -31,15 +31,15 @@ type GraphError struct {
 	Op        string // what was being done, with the object
 	HTTP      int    // 0: no answer
 	Code      string // Graph's error code
-	Message   string // Graph's words, or the cause's
+	Message   string // Graph's message, or the cause's
 	RequestID string // to be quoted to Microsoft's support
 	Hint      string // what the administrator can do
 	Kind      error  // one of the kinds above, or nil
-	Target    string // the property that Graph blames, if it says
+	Target    string // the property that Graph blames; empty: it names none
 	Err       error  // the cause, if there was no answer
 }
 
-// Error tells what failed, where and what to do.
+// Error returns what failed, Graph's facts about it, and what to do.
 func (e *GraphError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", e.Op, e.Message)
@@ -62,13 +62,13 @@ func (e *GraphError) Error() string {
 	return b.String()
 }
 
-// Is says whether e is of a kind.
+// Is reports whether e is of a kind, for errors.Is.
 func (e *GraphError) Is(target error) bool { return e.Kind != nil && target == e.Kind }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *GraphError) Unwrap() error { return e.Err }
 
-// kindOf gives the kind of an HTTP status.
+// kindOf returns the kind of an HTTP status, or nil.
 func kindOf(status int) error {
 	switch {
 	case status == http.StatusUnauthorized:
@@ -103,7 +103,7 @@ type errorBody struct {
 	} `json:"error"`
 }
 
-// graphError makes the error of an answer. ok says whether the body is a Graph error document.
+// graphError returns the error of an answer, and whether its body is a Graph error document.
 func graphError(op string, status int, header http.Header, body []byte) (e *GraphError, ok bool) {
 	e = &GraphError{Op: op, HTTP: status, Kind: kindOf(status), RequestID: header.Get("request-id")}
 	var doc errorBody

@@ -22,14 +22,14 @@ import (
 // maxAnswer bounds the memory that one answer can take.
 const maxAnswer = 64 << 20
 
-// answer is a whole HTTP answer.
+// answer is an HTTP answer with its whole body.
 type answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// request makes the SDK's description of a request. The path is below /v1.0, or a whole URL as delta gives it.
+// request makes the SDK's description of a request. The path is below /v1.0, or a whole URL such as a delta link.
 func (c *Client) request(method abs.HttpMethod, path string, body []byte) (*abs.RequestInformation, error) {
 	if !strings.HasPrefix(path, "https://") {
 		path = c.base + path
@@ -47,12 +47,12 @@ func (c *Client) request(method abs.HttpMethod, path string, body []byte) (*abs.
 	r.Headers.Add("Accept", "application/json")
 	if body != nil {
 		r.SetStreamContentAndContentType(body, "application/json")
-		r.Headers.Add("Content-Length", strconv.Itoa(len(body))) // the adapter sends chunks otherwise
+		r.Headers.Add("Content-Length", strconv.Itoa(len(body))) // without it, the adapter sends chunks
 	}
 	return r, nil
 }
 
-// exchange sends a request once through the SDK's adapter and reads the whole answer, whatever its status.
+// exchange sends a request once through the SDK's adapter and reads the whole answer, regardless of its status.
 func (c *Client) exchange(ctx context.Context, r *abs.RequestInformation) (*answer, error) {
 	return c.exchangeWith(ctx, r, readAnswer)
 }
@@ -89,7 +89,7 @@ func readAnswer(r *http.Response) (*answer, error) {
 	return &answer{Status: r.StatusCode, Header: r.Header, Body: body}, nil
 }
 
-// readSecretAnswer reads an answer that holds secrets: its body is the only copy, which the caller clears.
+// readSecretAnswer reads an answer that contains secrets. Its body is the only copy, which the caller clears.
 func readSecretAnswer(r *http.Response) (*answer, error) {
 	defer r.Body.Close()
 	var body secret.Buffer
@@ -104,27 +104,27 @@ func readSecretAnswer(r *http.Response) (*answer, error) {
 	return &answer{Status: r.StatusCode, Header: r.Header, Body: body.Bytes()}, nil
 }
 
-// noteDate keeps the difference between this host's clock and the tenant's.
+// noteDate stores the difference between this host's clock and the tenant's.
 func (c *Client) noteDate(h http.Header) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		c.skew.Store(int64(c.config.Now().Sub(date)))
 	}
 }
 
-// reader sends reads, each up to a number of attempts.
+// reader sends reads.
 type reader struct {
 	*Client
-	attempts int
-	longer   time.Duration // than the client's timeout each may take
-	secret   bool          // the answer holds secrets: its body is not copied
+	attempts int           // of each read, at most
+	longer   time.Duration // is added to the client's timeout
+	secret   bool          // the answer contains secrets: its body is not copied
 }
 
-// patient reads are repeated after throttling and passing trouble; a glance is one attempt, for reads on the heels of a write.
+// patient returns a reader that repeats after throttling and passing failures. glance returns one that does not, for reads that follow a write.
 func (c *Client) patient() reader { return reader{Client: c, attempts: 5} }
 func (c *Client) glance() reader  { return reader{Client: c, attempts: 1} }
 
-// read sends a read, and sends it again after throttling and passing trouble. op says what is being done, for errors; need is the
-// permission that it takes; build makes the request anew for each attempt.
+// read sends a read, and repeats it after throttling and passing failures. op is what is being done, for errors; need is the permission that it takes, for hints; build makes
+// the request anew for each attempt.
 func (c reader) read(ctx context.Context, op, need string, build func() (*abs.RequestInformation, error)) (*answer, error) {
 	for attempt := 1; ; attempt++ {
 		a, err := c.readOnce(ctx, op, need, build)
@@ -175,16 +175,16 @@ func (c reader) readOnce(ctx context.Context, op, need string, build func() (*ab
 	return a, nil
 }
 
-// unreachable wraps an error without answer; token errors say what they are themselves.
+// unreachable wraps the error of a request that got no answer. An error of the token is a GraphError already, and keeps its kind.
 func unreachable(op string, err error) error {
 	var e *GraphError
 	if errors.As(err, &e) {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	return &GraphError{Op: op, Kind: ErrUnreachable, Message: withoutAnswer(err), Err: err, Hint: wayHint(err, "see that this host reaches the tenant's endpoint")}
+	return &GraphError{Op: op, Kind: ErrUnreachable, Message: withoutAnswer(err), Err: err, Hint: connectionHint(err, "see that this host reaches the tenant's endpoint")}
 }
 
-// withoutAnswer says why no answer came: the host that was asked and the cause, without the address's query, which may be a page long.
+// withoutAnswer returns why no answer came: the host and the cause, without the URL's query, which may be a page long.
 func withoutAnswer(err error) string {
 	var u *url.Error
 	if !errors.As(err, &u) {
@@ -204,8 +204,8 @@ func withoutAnswer(err error) string {
 	return fmt.Sprintf("no answer from %s: %s", host, cause)
 }
 
-// wayHint says what can be done about a request that got no answer.
-func wayHint(err error, otherwise string) string {
+// connectionHint returns what an administrator can do about a request that got no answer.
+func connectionHint(err error, otherwise string) string {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -220,7 +220,7 @@ func wayHint(err error, otherwise string) string {
 	return otherwise
 }
 
-// passing says whether the same read may succeed a little later. A token that Graph refuses is: another is fetched then.
+// passing reports whether the same read may succeed soon. A token that Graph refused counts as passing, since the next attempt gets another one.
 func passing(err error) bool {
 	var e *GraphError
 	if !errors.As(err, &e) {
@@ -231,8 +231,7 @@ func passing(err error) bool {
 
 func backoff(attempt int) time.Duration { return 500 * time.Millisecond << (attempt - 1) }
 
-// Retry-After is held between these: Graph has been seen to ask for 0.249 s and for a constant second, and what a proxy asks for
-// must not stop a run for a day.
+// Bounds of Retry-After. Graph has asked for 0.249 s and always for one second; and a proxy must not be able to stop a run for a day.
 const (
 	minRetryAfter = 100 * time.Millisecond
 	maxRetryAfter = 5 * time.Minute

@@ -18,8 +18,8 @@ import (
 
 func unmarshal(b []byte, out any) error { return json.Unmarshal(b, out) }
 
-// Find reads objects directly from the tenant, with members and manager. Nothing found is no error, and proves nothing before the
-// tenant's delay has passed (rule V2). Deleted users do not show their manager, nor deleted groups their members.
+// Find reads objects directly from the tenant, with members and manager. An empty result is no error, and proves nothing before the
+// tenant's delay has passed (rule V2). Deleted users are shown without manager, and deleted groups without members.
 func (c *Client) Find(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
 	objects, err := c.patient().find(ctx, key)
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *Client) Find(ctx context.Context, key cloud.Key) ([]cloud.Object, error
 	return objects, nil
 }
 
-// find reads without the members of groups.
+// find is Find without the members of groups.
 func (c reader) find(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
 	switch key.Kind {
 	case scoping.User, scoping.Group:
@@ -66,7 +66,7 @@ func (c reader) find(ctx context.Context, key cloud.Key) ([]cloud.Object, error)
 	return nil, fmt.Errorf("find a %s: no key is set that it has", key.Kind)
 }
 
-// findContact finds a contact at the lab's door, where its anchor shows. Deleted contacts are nowhere.
+// findContact finds a contact at the lab's door, since Graph does not show its anchor. There are no deleted contacts.
 func (c reader) findContact(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
 	switch {
 	case key.Deleted:
@@ -79,7 +79,7 @@ func (c reader) findContact(ctx context.Context, key cloud.Key) ([]cloud.Object,
 	return nil, fmt.Errorf("find a %s: no key is set that it has", key.Kind)
 }
 
-// query is the query of reads of whole objects.
+// query returns the query for reading whole objects.
 func (c *Client) query(kind scoping.Kind, deleted bool) string {
 	q := "$select=" + c.selection(kind)
 	if kind == scoping.User && !deleted {
@@ -98,7 +98,7 @@ func permissionOf(kind scoping.Kind) string {
 	return permGroup
 }
 
-// one reads an object by its address; 404 is an empty answer.
+// one reads an object by its address; after a 404 the result is empty.
 func (c reader) one(ctx context.Context, kind scoping.Kind, deleted bool, path string) ([]cloud.Object, error) {
 	var r raw
 	err := c.get(ctx, "read "+path, permissionOf(kind), path+"?"+c.query(kind, deleted), &r)
@@ -115,7 +115,7 @@ func (c reader) one(ctx context.Context, kind scoping.Kind, deleted bool, path s
 	return []cloud.Object{o}, nil
 }
 
-// filtered reads the living objects whose property has a value.
+// filtered reads the objects whose property has a value; deleted ones are not among them.
 func (c reader) filtered(ctx context.Context, kind scoping.Kind, name, value string) ([]cloud.Object, error) {
 	return c.objects(ctx, kind, false, collection(kind)+"?"+c.query(kind, false)+"&$filter="+equals(name, value))
 }
@@ -143,8 +143,8 @@ func (c *Client) deletedPath(kind scoping.Kind) string {
 	return "/directory/deletedItems/microsoft.graph." + string(kind) + "?" + c.query(kind, true)
 }
 
-// findDeleted looks among the deleted items, by filter, or through all of them where Graph refuses the filter: which properties
-// it filters there is not documented one by one. The tenant puts the id's hex digits before a deleted user's UPN.
+// findDeleted searches the deleted items: by a filter, or, if Graph refuses the filter, through all of them. Microsoft does not document by which properties Graph filters there.
+// The tenant puts the hexadecimal digits of the id before a deleted user's UPN.
 func (c reader) findDeleted(ctx context.Context, key cloud.Key) ([]cloud.Object, error) {
 	name, value := "id", key.ID
 	switch {
@@ -182,13 +182,13 @@ func (c *Client) members(ctx context.Context, group string) ([]string, error) {
 	path := "/groups/" + url.PathEscape(group) + "/members?$select=id&$top=999"
 	err := list(ctx, c.patient(), "read the members of group "+group, permMember, path, func(r raw) { ids = append(ids, r.text("id")) })
 	if errors.Is(err, ErrNotFound) {
-		return nil, nil // deleted since it was read
+		return nil, nil // the group was deleted after it was read
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), err
 }
 
-// object makes a cloud object of a whole object of Graph.
+// object converts a whole object of Graph.
 func (r raw) object(kind scoping.Kind, deleted bool) (cloud.Object, error) {
 	id := r.text("id")
 	if id == "" {

@@ -7,13 +7,13 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// followUp reads what a result needs and the answer did not say: the id of what was created, the holder of a unique value, whether
-// what cannot be restored lives already. It sends reads only, one attempt each.
+// followUp reads what a result needs and the answer does not contain: the id of a new object, the object that has a unique value, or whether an object that cannot be restored
+// is restored already. It sends reads only, one attempt each.
 func (c *Client) followUp(ctx context.Context, w cloud.Write, r *cloud.Result) {
 	switch {
 	case r.Status == cloud.Done && w.Op == cloud.Create && r.CloudID == "":
 		if r.CloudID = c.idUnder(ctx, w); r.CloudID == "" {
-			// Done without an id is of no use to anyone: as a doubt it is read again after the tenant's delay.
+			// The ledger needs the id. As a doubt, the object is read again after the tenant's delay.
 			r.Status, r.Message = cloud.InDoubt, "created, but its id cannot be read yet"
 		}
 	case r.Conflict:
@@ -26,7 +26,7 @@ func (c *Client) followUp(ctx context.Context, w cloud.Write, r *cloud.Result) {
 	}
 }
 
-// idUnder finds what a create made by its key.
+// idUnder returns the id of a created object, which it finds by the create's key; empty: it is not shown yet.
 func (c *Client) idUnder(ctx context.Context, w cloud.Write) string {
 	key := cloud.Key{Kind: w.Kind, Anchor: w.Anchor}
 	if w.Kind == scoping.Group {
@@ -35,7 +35,7 @@ func (c *Client) idUnder(ctx context.Context, w cloud.Write) string {
 	return c.only(ctx, key)
 }
 
-// holder finds the object that holds the value of a conflict; "" if Graph does not show it, as it happens while it is new.
+// holder returns the object that has the value of a conflict; empty: Graph does not show it, as happens while it is new.
 func (c *Client) holder(ctx context.Context, w cloud.Write, code string) string {
 	blamed := func(name string) bool { return code == cloud.CodeConflict || code == cloud.CodeConflict+":"+name }
 	anchor, upn := w.Anchor, w.Set.First(cloud.UPN)

@@ -21,18 +21,18 @@ type Domain struct {
 	Name      string `json:"name"`
 	Initial   bool   `json:"initial"` // the onmicrosoft.com domain that the tenant began with
 	Default   bool   `json:"default"`
-	Federated bool   `json:"federated"` // creating its users takes an anchor, and signing in another service
+	Federated bool   `json:"federated"` // its users need an anchor when they are created, and sign in at another service
 }
 
-// Organization is what the tenant says about itself.
+// Organization describes the tenant.
 type Organization struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
-	Synced   bool      `json:"synced"`   // Microsoft's engines feed it, or did
-	LastSync time.Time `json:"lastSync"` // of Microsoft's engines; zero if never
+	Synced   bool      `json:"synced"`   // Microsoft's engines write to it, or did
+	LastSync time.Time `json:"lastSync"` // of Microsoft's engines; zero: never
 }
 
-// sdk calls one of the SDK's typed reads, with the client's patience and kinds of errors.
+// sdk calls one of the SDK's typed reads, with the repetitions and kinds of errors of patient reads.
 func sdk[T any](ctx context.Context, c *Client, op, need string, call func(context.Context) (T, error)) (T, error) {
 	for attempt := 1; ; attempt++ {
 		c.requests.Add(1)
@@ -73,8 +73,8 @@ func (c *Client) sdkError(op, need string, err error) error {
 	return e
 }
 
-// Unregistered returns which extensions of users the tenant does not have as a text of one value: of extensionAttribute1 to 15 none
-// (https://learn.microsoft.com/graph/api/directoryobject-getavailableextensionproperties).
+// Unregistered returns which of these extensions of users the tenant does not have as a text with one value. extensionAttribute1 to 15 are never among them: every tenant has
+// these (https://learn.microsoft.com/graph/api/directoryobject-getavailableextensionproperties).
 func (c *Client) Unregistered(ctx context.Context, names []string) ([]string, error) {
 	missing := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !attribute.Registered(n) })
 	if len(missing) == 0 {
@@ -108,7 +108,7 @@ func deref[T any](p *T) T {
 	return *p
 }
 
-// Domains lists the verified domains, sorted by name.
+// Domains returns the verified domains, sorted by name.
 func (c *Client) Domains(ctx context.Context) ([]Domain, error) {
 	page, err := sdk(ctx, c, "read the domains", permDomain, func(ctx context.Context) (models.DomainCollectionResponseable, error) {
 		return c.graph.Domains().Get(ctx, nil)
@@ -133,7 +133,7 @@ func (c *Client) Domains(ctx context.Context) ([]Domain, error) {
 	return out, err
 }
 
-// Organization reads what the tenant says about itself.
+// Organization reads the tenant's description.
 func (c *Client) Organization(ctx context.Context) (Organization, error) {
 	page, err := sdk(ctx, c, "read the organization", permOrg, func(ctx context.Context) (models.OrganizationCollectionResponseable, error) {
 		return c.graph.Organization().Get(ctx, nil)
@@ -149,7 +149,7 @@ func (c *Client) Organization(ctx context.Context) (Organization, error) {
 		LastSync: deref(o.GetOnPremisesLastSyncDateTime())}, nil
 }
 
-// Mark says who feeds the tenant: installation, incarnation, and the host that began to write last (rule H1).
+// Mark names what writes to the tenant: installation, incarnation, and the host that began to write last (rule H1).
 type Mark struct {
 	Installation string    `json:"installation"`
 	Incarnation  uint64    `json:"incarnation"`
@@ -159,14 +159,14 @@ type Mark struct {
 	At           time.Time `json:"at,omitzero"`     // when that was, to the second
 }
 
-// The beginnings of the own service principal's tags that hold the mark. The first is all that older programs wrote, and what they read.
+// The mark is stored in two tags of the own service principal, which begin with these. Older programs write and read only the first.
 const (
 	markTag = "TandemInstallation:"
 	hostTag = "TandemHost:"
 )
 
-// maxMachineName is how much of a machine's name a tag has room for (256 characters,
-// https://learn.microsoft.com/graph/api/resources/serviceprincipal).
+// maxMachineName is the most characters of a machine's name for which a tag has room: a tag has up to 256
+// (https://learn.microsoft.com/graph/api/resources/serviceprincipal).
 const maxMachineName = 64
 
 func (m Mark) tags() []string {
@@ -212,8 +212,7 @@ func parseMark(tags []string) (m Mark, found bool) {
 	return m, found
 }
 
-// Marker reads the mark. found is false if there is none. permitted is false if the application may not see its own service
-// principal: then the capability is absent, which is no error.
+// Marker reads the mark. found is false if there is none. permitted is false, without an error, if the application may not read its own service principal.
 func (c *Client) Marker(ctx context.Context) (m Mark, found, permitted bool, err error) {
 	sp, permitted, err := c.servicePrincipal(ctx)
 	if err != nil || !permitted {
@@ -223,8 +222,8 @@ func (c *Client) Marker(ctx context.Context) (m Mark, found, permitted bool, err
 	return m, found, true, nil
 }
 
-// SetMarker writes the mark onto the own service principal, beside whatever other tags it has. It is one attempt, and may be
-// repeated. permitted is false, without an error, if the application may not.
+// SetMarker writes the mark into the tags of the own service principal, and keeps its other tags. It makes one attempt, which may be repeated.
+// permitted is false, without an error, if the application may not write them.
 func (c *Client) SetMarker(ctx context.Context, m Mark) (permitted bool, err error) {
 	sp, permitted, err := c.servicePrincipal(ctx)
 	if err != nil || !permitted {

@@ -19,10 +19,10 @@ type part struct {
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    json.RawMessage   `json:"body,omitempty"`
-	lab     bool              // of a batch at the lab's door, and not of Graph's
+	lab     bool              // it goes into a batch at the lab's door, not at Graph's
 }
 
-// partOf makes the request of a write. An error means that the write can never be sent.
+// partOf returns the request of a write. An error means that the write can never be sent.
 func (c *Client) partOf(w cloud.Write) (part, error) {
 	if err := w.Valid(); err != nil {
 		return part{}, err
@@ -89,18 +89,17 @@ func (c *Client) create(w cloud.Write) (part, error) {
 		return withBody("POST", "/contacts", body)
 	}
 	body[cloud.ImmutableID] = w.Anchor
-	// Nobody ever knows this password. Demanding a change at the next sign-in would outlive a password hash that is synchronized
-	// later, and bar the user.
+	// This password is not kept anywhere. A demand to change it at the next sign-in would outlive a password hash that is synchronized later, and lock the user out.
 	body["passwordProfile"] = map[string]any{"password": newPassword(), "forceChangePasswordNextSignIn": false}
 	return withBody("POST", "/users", body)
 }
 
-// newPassword makes a password of 32 random base32 characters, with the four classes of characters that Entra wants three of.
+// newPassword returns a password of 32 random base32 characters after one of each class of characters; Entra requires three classes.
 func newPassword() string { return "aA1!" + rand.Text() + rand.Text()[:6] }
 
 // createGroup is an upsert: https://learn.microsoft.com/graph/api/group-upsert. Only security groups are made (rule J4).
 func createGroup(w cloud.Write, body map[string]any) (part, error) {
-	delete(body, cloud.UniqueName) // it is in the address
+	delete(body, cloud.UniqueName) // the address contains it
 	body[attribute.MailEnabled] = false
 	if _, said := body[attribute.SecurityEnabled]; !said {
 		body[attribute.SecurityEnabled] = true
@@ -112,12 +111,12 @@ func createGroup(w cloud.Write, body map[string]any) (part, error) {
 	return p, err
 }
 
-// keyed writes an alternate key of an address.
+// keyed returns an alternate key for an address.
 func keyed(name, value string) string {
 	return name + "='" + url.PathEscape(strings.ReplaceAll(value, "'", "''")) + "'"
 }
 
-// restore brings an object back from the deleted items: https://learn.microsoft.com/graph/api/directory-deleteditems-restore.
+// restore restores a deleted item: https://learn.microsoft.com/graph/api/directory-deleteditems-restore.
 func (c *Client) restore(w cloud.Write) (part, error) {
 	body := map[string]any{}
 	if upn := w.Set.First(cloud.UPN); upn != "" {

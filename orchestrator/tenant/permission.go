@@ -3,11 +3,11 @@ package tenant
 // Permission is an application permission of Microsoft Graph that Tandem needs, as an administrator consents to it.
 type Permission struct {
 	Name string // as the portal shows it
-	For  string // what does not work without it
-	Must bool   // nothing works without it; otherwise a capability is absent
+	For  string // what it is needed for
+	Must bool   // nothing works without it; otherwise only what is in For
 }
 
-// The names of the permissions, each the least that Microsoft documents for its calls.
+// The names of the permissions: for each call the least that Microsoft documents.
 const (
 	permUser    = "User.ReadWrite.All"
 	permGroup   = "Group.ReadWrite.All"
@@ -20,7 +20,7 @@ const (
 	permContact = "OrgContact.Read.All"
 )
 
-// Permissions is the table for the administrator's consent.
+// Permissions returns the permissions to which an administrator consents.
 func Permissions() []Permission {
 	return []Permission{
 		{permUser, "reading, creating, changing and deleting users, and their managers", true},

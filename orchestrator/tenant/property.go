@@ -13,11 +13,11 @@ import (
 
 const extensionsName = "onPremisesExtensionAttributes"
 
-// selection is the $select of a kind, with extra names.
+// selection returns the $select of a kind, with extra names.
 func (c *Client) selection(kind scoping.Kind, extra ...string) string {
 	names := append([]string{"id", "onPremisesSyncEnabled"}, extra...)
 	for _, p := range attribute.Values(kind) {
-		if p.Form == attribute.Extension || p.Name == attribute.SourceAnchor { // which is none of Graph's
+		if p.Form == attribute.Extension || p.Name == attribute.SourceAnchor { // neither is a property in Graph
 			continue
 		}
 		names = append(names, p.Name)
@@ -36,7 +36,7 @@ func (c *Client) registered() []string {
 	return nil
 }
 
-// encodeValues writes the Set of a valid write as a JSON object.
+// encodeValues converts the Set of a valid write to a JSON object.
 func encodeValues(kind scoping.Kind, set cloud.Values) map[string]any {
 	out := map[string]any{}
 	for name, v := range set {
@@ -73,11 +73,11 @@ type raw map[string]json.RawMessage
 
 func (r raw) text(name string) string {
 	var s string
-	_ = json.Unmarshal(r[name], &s) // another form is no text
+	_ = json.Unmarshal(r[name], &s) // what is no text is returned as empty
 	return s
 }
 
-// flag gives a boolean, nil if the object does not say.
+// flag returns a boolean; nil: the object does not contain it.
 func (r raw) flag(name string) *bool {
 	x, said := r[name]
 	if !said {
@@ -88,7 +88,7 @@ func (r raw) flag(name string) *bool {
 	return &b
 }
 
-// values takes what the object says into canonical text: a null or empty property is there without values, so that it clears.
+// values returns the properties that the object contains, as canonical text. A null or empty property is in the result without values, so that it clears what was known.
 func (r raw) values(kind scoping.Kind) (cloud.Values, error) {
 	out := cloud.Values{}
 	var inner raw
@@ -106,7 +106,7 @@ func (r raw) values(kind scoping.Kind) (cloud.Values, error) {
 			if inner == nil {
 				continue
 			}
-			x, said = inner[p.Name], true // the tenant shows the container wholly
+			x, said = inner[p.Name], true // the tenant always shows all of the container
 		}
 		if !said {
 			continue
@@ -125,7 +125,7 @@ func (r raw) values(kind scoping.Kind) (cloud.Values, error) {
 	return out, nil
 }
 
-// extensionText returns the value of a registered extension. One that is no text, which nothing here writes, is shown as its JSON.
+// extensionText returns the value of a registered extension. Tandem writes texts only; another value is returned as its JSON.
 func extensionText(x json.RawMessage) []string {
 	var s string
 	if json.Unmarshal(x, &s) != nil {

@@ -15,7 +15,7 @@ func contains(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }
 
-// readParts reads with a $batch until every part has an answer that is a success or 404. The ids of parts are their places.
+// readParts reads with a $batch, and repeats it with the failed parts until every part was answered by a success or 404. The id of a part is its index, which each gets.
 func (c *Client) readParts(ctx context.Context, op string, parts []part, each func(i int, a partAnswer) error) error {
 	for attempt := 1; len(parts) > 0; attempt++ {
 		answers, err := c.readBatchOnce(ctx, op, parts)
@@ -27,7 +27,7 @@ func (c *Client) readParts(ctx context.Context, op string, parts []part, each fu
 		pause := backoff(attempt)
 		for _, p := range parts {
 			a, ok := answers[p.ID]
-			i, _ := strconv.Atoi(p.ID) // made by the caller from numbers
+			i, _ := strconv.Atoi(p.ID) // the caller made it of a number
 			if ok && (a.Status >= 200 && a.Status < 300 || a.Status == http.StatusNotFound) {
 				if err := each(i, a); err != nil {
 					return err

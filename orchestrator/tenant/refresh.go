@@ -16,8 +16,8 @@ import (
 	"github.com/tandem-sync/tandem/scoping/attribute"
 )
 
-// refreshed returns the kinds that a refresh reads, in this order: groups refer to the others. Contacts are read only where they can be written: nothing else in
-// Tandem is about them, and reading them takes a permission of its own.
+// refreshed returns the kinds that a refresh reads, in order: groups refer to the others. Contacts are read only if they can be written, since nothing else needs them and
+// reading them takes a permission of its own.
 func (c *Client) refreshed(ctx context.Context) ([]scoping.Kind, error) {
 	contacts, err := c.Door(ctx, DoorContacts)
 	if err != nil || !contacts {
@@ -26,16 +26,15 @@ func (c *Client) refreshed(ctx context.Context) ([]scoping.Kind, error) {
 	return []scoping.Kind{scoping.User, scoping.Contact, scoping.Group}, nil
 }
 
-// A full reading is an outage and not news if the cache has more than outageFloor objects of the kind and the tenant shows less
-// than one in outageShare of them (rule D2).
+// A full reading counts as an outage, not as a change, if the cache has more than outageFloor objects of the kind and the tenant shows fewer than one in outageShare of them
+// (rule D2).
 const (
 	outageFloor = 20
 	outageShare = 10
 )
 
-// Refresh brings the cache up to date by delta, or reads everything where there is no delta link, or the tenant has forgotten it
-// (links live for seven days). Data and links are committed together, or, on an error, nothing is. now is the time at which the
-// refresh begins; it gives the ids that somebody else changed, as Cache.Commit does.
+// Refresh brings the cache up to date by delta. It reads everything where there is no delta link, or the tenant has forgotten the link, which it keeps for seven days. Data and
+// links are committed together; on an error nothing is. now is the time at which the refresh begins. It returns the ids of objects that others changed, see Cache.Commit.
 func (c *Client) Refresh(ctx context.Context, cache *cloud.Cache, now time.Time) (changed []string, err error) {
 	r := cloud.Refresh{Began: now, Tokens: map[string]string{}}
 	tracked := cache.Tracked()
@@ -52,7 +51,7 @@ func (c *Client) Refresh(ctx context.Context, cache *cloud.Cache, now time.Time)
 		if !removed && !full || !cloud.Restore.Takes(kind) {
 			continue
 		}
-		// What was deleted shows its values only among the deleted items.
+		// Delta does not contain the values of deleted objects.
 		deleted, err := c.patient().objects(ctx, kind, true, c.deletedPath(kind)+"&$top=999")
 		if err != nil {
 			return nil, err
@@ -62,10 +61,10 @@ func (c *Client) Refresh(ctx context.Context, cache *cloud.Cache, now time.Time)
 	return cache.Commit(r), nil
 }
 
-// round reads one delta round of a kind into r. It says whether anything was removed, and whether the round was a full one.
+// round reads one delta round of a kind into r. It reports whether anything was removed, and whether the round read everything.
 func (c *Client) round(ctx context.Context, cache *cloud.Cache, kind scoping.Kind, r *cloud.Refresh) (removed, full bool, err error) {
 	name := collection(kind)[1:]
-	if kind == scoping.User && len(c.registered()) > 0 { // a link tracks what was selected when its first round began
+	if kind == scoping.User && len(c.registered()) > 0 { // a link tracks only the properties of its first round, so another selection has another link
 		name += "+" + strings.Join(c.registered(), "+")
 	}
 	link := cache.Token(name)
@@ -92,7 +91,7 @@ func (c *Client) round(ctx context.Context, cache *cloud.Cache, kind scoping.Kin
 	return removed, full, nil
 }
 
-// forgotten says that the tenant does not know the link any more (https://learn.microsoft.com/graph/delta-query-overview).
+// forgotten reports whether the tenant no longer knows the delta link (https://learn.microsoft.com/graph/delta-query-overview).
 func forgotten(err error) bool {
 	var e *GraphError
 	if !errors.As(err, &e) {
@@ -125,7 +124,7 @@ type deltaPage struct {
 	Delta string `json:"@odata.deltaLink"`
 }
 
-// delta reads a round to its end: from a link, or everything if there is none.
+// delta reads a round to its end, from a link or, without one, everything. It returns the link for the next round.
 func (c *Client) delta(ctx context.Context, kind scoping.Kind, link string) (pages []cloud.Page, next string, err error) {
 	byPage := c.noManager.Load() && kind == scoping.User
 	path := linkOr(link, c.firstRound(kind, byPage))
@@ -185,14 +184,14 @@ func (c *Client) firstRound(kind scoping.Kind, withoutManager bool) string {
 	return collection(kind) + "/delta?$select=" + c.selection(kind, extra...)
 }
 
-// refusesManager says that the tenant does not track managers by delta.
+// refusesManager reports whether the tenant refuses to track managers by delta.
 func refusesManager(err error) bool {
 	var e *GraphError
 	return errors.As(err, &e) && (e.HTTP == http.StatusBadRequest || e.HTTP == http.StatusNotImplemented) && contains(e.Message, cloud.Manager)
 }
 
-// pageOf reads the objects of a page. An object that comes more than once is told in order; what was removed after it was shown is
-// removed, for removals are applied last.
+// pageOf converts the objects of a page. If an object occurs several times, its last occurrence decides whether it is removed: upserts before a removal are dropped, and so is
+// a removal before an upsert.
 func pageOf(kind scoping.Kind, objects []raw) (cloud.Page, error) {
 	var p cloud.Page
 	for _, o := range objects {
@@ -221,7 +220,7 @@ func (r raw) removed() (reason string, ok bool) {
 		return "", false
 	}
 	var why raw
-	_ = unmarshal(x, &why) // a removal without reason is taken as soft
+	_ = unmarshal(x, &why) // without a reason the removal counts as soft
 	return why.text("reason"), true
 }
 
@@ -242,7 +241,7 @@ func (r raw) upsert(kind scoping.Kind, id string) (cloud.Upsert, error) {
 	return u, r.membersInto(&u)
 }
 
-// managerInto reads the manager as delta shows it: the entries that came and went, or the object itself.
+// managerInto reads the manager, which delta shows as entries that were added and removed, or as the object itself.
 func (r raw) managerInto(u *cloud.Upsert) error {
 	if x, said := r["manager@delta"]; said {
 		come, gone, err := references(x)
@@ -281,7 +280,7 @@ func badReferences(id string, err error) error {
 	return &GraphError{Op: "read the references of " + id, Kind: ErrGarbage, Message: err.Error(), Err: err}
 }
 
-// references reads entries of a navigation as delta gives them: last word per id counts.
+// references reads the entries of a navigation in delta. Of several for one id the last counts.
 func references(x []byte) (come, gone []string, err error) {
 	var entries []raw
 	if err := unmarshal(x, &entries); err != nil {
@@ -310,7 +309,7 @@ func references(x []byte) (come, gone []string, err error) {
 	return come, gone, nil
 }
 
-// readManagers asks for the managers of a page's users one by one, in batches, where delta does not tell.
+// readManagers reads the managers of a page's users one by one, in batches. It is used where the tenant does not track managers by delta.
 func (c *Client) readManagers(ctx context.Context, users []cloud.Upsert) error {
 	for start := 0; start < len(users); start += maxBatch {
 		some := users[start:min(start+maxBatch, len(users))]

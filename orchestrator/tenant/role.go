@@ -14,9 +14,8 @@ type assignment struct {
 	Role      string `json:"roleDefinitionId"`
 }
 
-// Powerful says which of the ids hold or may activate a directory role, directly or as a member of a group that does, or are
-// role-assignable groups, and why (rule J2). Those that are not in the answer are powerless. Without the permission to read roles
-// it is an error: nobody is taken for powerless because nobody could look.
+// Powerful returns, with a reason, those of the ids that hold or may activate a directory role, directly or as a member of a group that does, and those that are
+// role-assignable groups (rule J2). Without the permission to read roles it fails, so that an object is never taken for powerless because its roles could not be read.
 func (c *Client) Powerful(ctx context.Context, ids []string) (map[string]string, error) {
 	wanted := map[string]bool{}
 	for _, id := range ids {
@@ -41,7 +40,7 @@ func (c *Client) Powerful(ctx context.Context, ids []string) (map[string]string,
 	return why, c.roleGroups(ctx, ids, why)
 }
 
-// assignments gives, per principal, why it is powerful.
+// assignments returns, for each principal with a role, a reason with the role's name.
 func (c *Client) assignments(ctx context.Context) (map[string]string, error) {
 	const path = "/roleManagement/directory/"
 	names := map[string]string{}
@@ -73,13 +72,13 @@ func (c *Client) assignments(ctx context.Context) (map[string]string, error) {
 	return power, err
 }
 
-// unlicensed says that the tenant has no privileged identity management, so nobody can activate anything.
+// unlicensed reports whether the tenant has no privileged identity management, so that there are no roles to activate.
 func unlicensed(err error) bool {
 	var e *GraphError
 	return errors.As(err, &e) && e.HTTP == http.StatusBadRequest && e.Code == "AadPremiumLicenseRequired"
 }
 
-// throughGroups finds the wanted ids among the members of groups that are powerful. Principals that are no groups are 404 there.
+// throughGroups adds the wanted ids that are members of groups in power.
 func (c *Client) throughGroups(ctx context.Context, power map[string]string, wanted map[string]bool, why map[string]string) error {
 	groups, err := c.groupsAmong(ctx, keys(power))
 	if err != nil {
@@ -112,9 +111,10 @@ func (c *Client) roleGroups(ctx context.Context, ids []string, why map[string]st
 	return err
 }
 
-// maxIDs is how many ids getByIds takes (https://learn.microsoft.com/graph/api/directoryobject-getbyids).
+// maxIDs is the most ids of one getByIds (https://learn.microsoft.com/graph/api/directoryobject-getbyids).
 const maxIDs = 1000
 
+// groupsAmong returns the groups among the ids.
 func (c *Client) groupsAmong(ctx context.Context, ids []string) ([]raw, error) {
 	var groups []raw
 	for some := range slices.Chunk(ids, maxIDs) {

@@ -18,14 +18,14 @@ import (
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 )
 
-// graph makes the requests of the SDK that this client sends. The SDK's own GraphServiceClient would bring every request that Graph has: its methods lead to 15,000
-// files, and the linker keeps all methods of a program in which anything looks methods up by name, as text/template and net/rpc do: 75 MB of 132.
+// graph makes the requests of the SDK that this client sends. It replaces the SDK's GraphServiceClient, whose methods lead to every request of Graph, in 15,000 files. If anything
+// in a program looks methods up by name, as text/template and net/rpc do, the linker keeps all of them: 75 MB of 132.
 type graph struct {
 	adapter *core.GraphRequestAdapterBase
 	params  map[string]string
 }
 
-// sdkVersion is the SDK's version as this program was built with it, which requests tell Microsoft; "" where the build does not say.
+// sdkVersion returns the version of the SDK in this program, which is sent with each request; empty: the build does not contain it.
 func sdkVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -39,7 +39,7 @@ func sdkVersion() string {
 	return ""
 }
 
-// newGraph does what the SDK's NewGraphServiceClient does beside making the client.
+// newGraph does what the SDK's NewGraphServiceClient does, except for the client.
 func newGraph(adapter *core.GraphRequestAdapterBase, base string) graph {
 	for _, w := range []func() serialization.SerializationWriterFactory{
 		func() serialization.SerializationWriterFactory { return kjson.NewJsonSerializationWriterFactory() },
@@ -60,22 +60,22 @@ func newGraph(adapter *core.GraphRequestAdapterBase, base string) graph {
 	return graph{adapter: adapter, params: map[string]string{"baseurl": base}}
 }
 
-// Domains leads to the tenant's domains.
+// Domains returns the builder of requests for the tenant's domains.
 func (g graph) Domains() *domains.DomainsRequestBuilder {
 	return domains.NewDomainsRequestBuilderInternal(g.params, g.adapter)
 }
 
-// Organization leads to what the tenant says about itself.
+// Organization returns the builder of requests for the tenant's description.
 func (g graph) Organization() *organization.OrganizationRequestBuilder {
 	return organization.NewOrganizationRequestBuilderInternal(g.params, g.adapter)
 }
 
-// ServicePrincipals leads to service principals by their object id.
+// ServicePrincipals returns the builder of requests for service principals by their object id.
 func (g graph) ServicePrincipals() *serviceprincipals.ServicePrincipalsRequestBuilder {
 	return serviceprincipals.NewServicePrincipalsRequestBuilderInternal(g.params, g.adapter)
 }
 
-// ServicePrincipalsWithAppId leads to the service principal of an application.
+// ServicePrincipalsWithAppId returns the builder of requests for the service principal of an application.
 func (g graph) ServicePrincipalsWithAppId(id *string) *serviceprincipalswithappid.ServicePrincipalsWithAppIdRequestBuilder {
 	return serviceprincipalswithappid.NewServicePrincipalsWithAppIdRequestBuilderInternal(g.params, g.adapter, id)
 }

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	maxBatch     = 20 // parts of a $batch, by Graph's rule
-	sendParallel = 8  // batches on the wire at a time, per call of Send
+	maxBatch     = 20 // parts of a $batch; Graph takes no more
+	sendParallel = 8  // requests in flight per call of Send
 )
 
-// Send makes one physical attempt of each write, and gives the results in the order of the writes. It never repeats, queues or
-// outlives its call. The writes of a call are independent of each other and go in any order; a second write for the same object is
-// not sent. What was not answered by the time the context ends is in doubt, or not sent if it certainly never left.
+// Send makes one physical attempt of each write, and returns the results in the order of the writes. It never repeats or queues, and nothing goes on after it returned. The
+// writes of a call are sent in any order; a second write for the same object is not sent. A write without an answer is in doubt, or not sent if nothing of it has left this
+// machine.
 func (c *Client) Send(ctx context.Context, writes []cloud.Write) []cloud.Result {
 	results := make([]cloud.Result, len(writes))
 	batches := c.batches(ctx, writes, results)
@@ -50,10 +50,10 @@ func (c *Client) Send(ctx context.Context, writes []cloud.Write) []cloud.Result 
 type outgoing struct {
 	path  string
 	parts []part
-	from  []int // the write of each
+	from  []int // for each part, the index of its write
 }
 
-// batches makes the requests of the writes that can be sent, in batches for Graph and for the lab's door, and settles the others.
+// batches returns the requests of the writes that can be sent, in batches for Graph and for the lab's door. It sets the results of the others.
 func (c *Client) batches(ctx context.Context, writes []cloud.Write, results []cloud.Result) (out []outgoing) {
 	parts, from := c.parts(ctx, writes, results)
 	for _, b := range []outgoing{{path: "/$batch"}, {path: c.labPath("/$batch")}} {
@@ -73,12 +73,12 @@ func (c *Client) batches(ctx context.Context, writes []cloud.Write, results []cl
 	return out
 }
 
-// parts makes the requests of the writes that can be sent, and settles the others. from says to which write each belongs.
+// parts returns the requests of the writes that can be sent, with the index of the write of each. It sets the results of the others.
 func (c *Client) parts(ctx context.Context, writes []cloud.Write, results []cloud.Result) (parts []part, from []int) {
 	busy := map[string]bool{}
 	for i, w := range writes {
 		if w.Op == cloud.SetPassword {
-			continue // these have a door of their own
+			continue // sendPasswords sends these
 		}
 		p, err := c.partOf(w)
 		if err != nil {
@@ -101,7 +101,7 @@ func (c *Client) parts(ctx context.Context, writes []cloud.Write, results []clou
 	return parts, from
 }
 
-// barred returns why a request cannot be sent to this tenant; nil: it can.
+// barred returns the result of a request that cannot be sent to this tenant; nil: it can.
 func (c *Client) barred(ctx context.Context, p part) *cloud.Result {
 	if !p.lab {
 		return nil
@@ -115,7 +115,7 @@ func (c *Client) barred(ctx context.Context, p part) *cloud.Result {
 	return nil
 }
 
-// sendBatch sends one $batch and settles its writes.
+// sendBatch sends one $batch and sets the results of its writes.
 func (c *Client) sendBatch(ctx context.Context, writes []cloud.Write, results []cloud.Result, b outgoing) {
 	outer, answers := c.attempt(ctx, b)
 	for _, i := range b.from {
@@ -135,7 +135,7 @@ func (c *Client) sendBatch(ctx context.Context, writes []cloud.Write, results []
 	}
 }
 
-// partAnswer is one answer inside a batch's answer.
+// partAnswer is the answer to one part of a batch.
 type partAnswer struct {
 	ID      string            `json:"id"`
 	Status  int               `json:"status"`
@@ -143,7 +143,7 @@ type partAnswer struct {
 	Body    json.RawMessage   `json:"body"`
 }
 
-// attempt sends a batch of writes once. Either all parts end alike (outer), or each has its answer.
+// attempt sends a batch of writes once. It returns the answers of the parts, or one result for all (outer).
 func (c *Client) attempt(ctx context.Context, b outgoing) (outer *cloud.Result, answers map[string]partAnswer) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
@@ -177,7 +177,7 @@ func (c *Client) attempt(ctx context.Context, b outgoing) (outer *cloud.Result, 
 	return nil, answers
 }
 
-// readBatch takes the answer of a batch apart. Two answers for one part are no answer to it.
+// readBatch returns the answers in the answer of a batch, by id. A part with two answers counts as unanswered.
 func readBatch(body []byte) (map[string]partAnswer, error) {
 	var doc struct {
 		Responses []partAnswer `json:"responses"`

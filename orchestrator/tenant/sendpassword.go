@@ -7,7 +7,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 )
 
-// passwordsIn returns the places of the writes that hand passwords over and can be sent, and settles those that cannot.
+// passwordsIn returns the indexes of the writes that set passwords and can be sent. It sets the results of those that cannot.
 func passwordsIn(writes []cloud.Write, results []cloud.Result) (places []int) {
 	for i, w := range writes {
 		if w.Op != cloud.SetPassword {
@@ -22,7 +22,7 @@ func passwordsIn(writes []cloud.Write, results []cloud.Result) (places []int) {
 	return places
 }
 
-// sendPasswords hands some passwords over in one request, and settles their writes.
+// sendPasswords sends some passwords in one request, and sets the results of their writes.
 func (c *Client) sendPasswords(ctx context.Context, writes []cloud.Write, results []cloud.Result, places []int) {
 	items := make([]cloud.CredentialItem, len(places))
 	for n, i := range places {

@@ -16,10 +16,9 @@ import (
 	"github.com/tandem-sync/tandem/plugins/proxy"
 )
 
-// newTransport makes a transport that never sends a request twice by itself: net/http repeats a request on a new connection only
-// if its method is idempotent, or its body can be had again; writes are POST with a body that cannot (see batch.go). HTTP/2 is
-// off, for it has repetitions of its own.
-// An HTTP proxy is asked by CONNECT, below what net/http knows of: so it stays known of each request whether anything of it can have left.
+// newTransport returns a transport that never sends a request twice by itself. net/http repeats a request on a new connection only if its method is idempotent or its body can be
+// read again; writes are POST, with a body that cannot be. HTTP/2 is off, since it repeats by rules of its own.
+// The dialer connects through an HTTP proxy by CONNECT, so that net/http does not know of the proxy and each connection counts the bytes of its requests.
 func newTransport(ca []byte, through *url.URL) (*http.Transport, error) {
 	if through != nil {
 		if err := proxy.Check(through); err != nil {
@@ -53,7 +52,7 @@ func rootsOf(ca []byte) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// countedConn counts the writes of requests, so that an error tells whether anything can have left.
+// countedConn counts its writes, so that after an error it is known whether anything of the request has left this machine.
 type countedConn struct {
 	*tls.Conn
 	writes atomic.Int64
@@ -64,7 +63,7 @@ func (c *countedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// dialTimeout bounds connecting and the TLS handshake: what accepts connections and says nothing is not waited for as long as an answer.
+// dialTimeout bounds connecting and the TLS handshake. It is shorter than the timeout of an answer, since a server that accepts connections and stays silent is broken.
 const dialTimeout = 15 * time.Second
 
 func dialCounted(ctx context.Context, d proxy.Dialer, config *tls.Config, network, addr string) (net.Conn, error) {
@@ -85,7 +84,7 @@ func dialCounted(ctx context.Context, d proxy.Dialer, config *tls.Config, networ
 	return &countedConn{Conn: secure}, nil
 }
 
-// departure learns of one request whether it can have left this machine.
+// departure records whether one request can have left this machine.
 type departure struct {
 	conn   *countedConn
 	before int64
@@ -101,8 +100,8 @@ func (d *departure) trace(ctx context.Context) context.Context {
 	}})
 }
 
-// nothingLeft says that the request that ended with err certainly never left: it had no connection, or its connection was found
-// dead before a byte was written. A canceled request may still be being written, so it proves nothing.
+// nothingLeft reports whether a request that failed certainly never left this machine: it got no connection, or the connection was found closed before a byte was written. A
+// canceled request may still be written by another goroutine, so there the count proves nothing.
 func (d *departure) nothingLeft(ctx context.Context) bool {
 	if !d.got {
 		return true

@@ -15,18 +15,17 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 )
 
-// How answering a password event can come too late, for errors.Is.
+// Why an answer to a password event came too late, for errors.Is.
 var (
 	ErrEventAnswered = errors.New("the event was answered already")
 	ErrEventExpired  = errors.New("the event's deadline is past")
 )
 
-// maxEventWait is the longest wait that the tenant takes.
+// maxEventWait is the longest wait that the tenant accepts.
 const maxEventWait = time.Minute
 
-// PasswordEvents returns the password changes that wait to be written into the directory, up to 30 of them; if there are none it waits
-// for some, up to wait in whole seconds, and returns none after that. Each event comes again until it is answered or its deadline
-// is past. The caller wipes the events.
+// PasswordEvents returns up to 30 password changes that wait to be written into the directory. If there are none, it waits for some, for up to wait in whole seconds. The tenant
+// returns an event again until it is answered or its deadline is past. The caller wipes the events.
 func (c *Client) PasswordEvents(ctx context.Context, wait time.Duration) ([]cloud.PasswordEvent, error) {
 	const op = "ask for password changes"
 	if err := c.open(ctx, DoorWriteback); err != nil {
@@ -48,9 +47,8 @@ func (c *Client) PasswordEvents(ctx context.Context, wait time.Duration) ([]clou
 	return events, nil
 }
 
-// AnswerPasswordEvent tells the tenant how writing an event into the directory ended; message is for the tenant's journal, and no
-// user reads it. It is repeated after throttling and passing trouble, which is harmless: the first answer counts. Errors are
-// ErrEventAnswered and ErrEventExpired, ErrNotFound for an event that the tenant does not know, and those of reads.
+// AnswerPasswordEvent sends the tenant how an event ended; message is for the tenant's journal, and users do not read it. It repeats after throttling and passing failures,
+// which is harmless, since the first answer counts. Errors are ErrEventAnswered and ErrEventExpired, ErrNotFound for an event that the tenant does not know, and those of reads.
 func (c *Client) AnswerPasswordEvent(ctx context.Context, id string, answer cloud.PasswordAnswer, message string) error {
 	op := "answer the password change " + id
 	if err := c.open(ctx, DoorWriteback); err != nil {
@@ -72,7 +70,7 @@ func (c *Client) AnswerPasswordEvent(ctx context.Context, id string, answer clou
 	switch e.HTTP {
 	case http.StatusConflict:
 		if attempts > 1 {
-			return nil // an earlier attempt of this call got through, and its answer was lost
+			return nil // an earlier attempt of this call arrived, and its answer was lost
 		}
 		e.Kind = ErrEventAnswered
 	case http.StatusGone:
