@@ -27,6 +27,7 @@ const (
 	CodeProtected   gate.Code = "protected"
 	CodeNamesTaken  gate.Code = "names-taken" // every candidate for a name is taken
 	CodeDeletedIn   gate.Code = "deleted-in-directory"
+	CodeUndeleted   gate.Code = "undeleted" // an account that Tandem deleted was undeleted in the directory
 	CodeDisabledIn  gate.Code = "disabled-in-directory"
 	CodeMovedAway   gate.Code = "moved-away"
 	CodeNoContainer gate.Code = "no-container"

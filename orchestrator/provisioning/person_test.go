@@ -2,9 +2,11 @@ package provisioning_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/provisioning"
+	"github.com/tandem-sync/tandem/plugins/provision"
 	"github.com/tandem-sync/tandem/scoping"
 )
 
@@ -106,5 +108,22 @@ func TestNobodyIsMadeWhereNobodyCouldBeFound(t *testing.T) {
 	w.open()
 	if w.rest(); len(w.accountsOf(2)) != 1 {
 		t.Errorf("told %q", w.told(2))
+	}
+}
+
+// A controller may know a name to be taken by whom it does not show, in another domain: that is no write in each run.
+func TestANameThatIsTakenUnseenIsNotTriedInEachRun(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1)
+	w.refuses = provision.TakenName
+	w.rest()
+	n := len(w.log)
+	if r := w.rest(); len(w.log) != n || string(w.told(1)) != string(provision.TakenName) {
+		t.Errorf("%d records, told %q: %+v", len(w.log)-n, w.told(1), r)
+	}
+	w.refuses = ""
+	w.now = w.now.Add(2 * time.Hour)
+	if w.rest(); len(w.accountsOf(1)) != 1 {
+		t.Error("it is not tried again")
 	}
 }

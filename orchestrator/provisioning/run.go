@@ -266,7 +266,7 @@ func (r *run) owed(a scoping.Assignment, f scoping.Feature, t selection, rules u
 		for _, o := range led.CloudRows() { // brought by this assignment, and selected by none
 			row := led.Rows.Get(o)
 			id, err := scoping.Cloud(row.CloudID)
-			if err != nil || row.Kind != kind || o.Directory != a.Directory || row.State == ledger.DeletedByTandem {
+			if err != nil || row.Kind != kind || o.Directory != a.Directory || row.State == ledger.DeletedByTandem && !r.living(o) {
 				continue
 			}
 			if _, has := ids[id]; has || t.by[id] != nil && t.by[id].Name != a.Name {
@@ -291,10 +291,42 @@ func brought(row *ledger.Row, f scoping.Feature, a scoping.Assignment) bool {
 	return l != nil && (l.Place == a.Under.GUID || slices.Contains(l.Chain, a.Under.GUID))
 }
 
-// cameBack reports whether an object was deleted in the directory when its person left, and exists there now.
+// living reports whether the census sees an object that is not deleted.
+func (r *run) living(o scoping.ObjectID) bool {
+	s := r.o.Census.Brief(o)
+	return s.Known && !s.Deleted
+}
+
+// cameBack reports whether an object that was deleted in the directory exists there now: by a write of Tandem, or by others when its person left.
 func cameBack(s *subject, f scoping.Feature, sight gate.Sight) bool {
+	if s.row == nil || !sight.Known || sight.Deleted {
+		return false
+	}
 	was, ok := agreedOf(s.row, f)
-	return ok && was.Deleted && s.why != Taken && s.row.State == ledger.ParkedRow && sight.Known && !sight.Deleted
+	return s.row.State == ledger.DeletedByTandem || ok && was.Deleted && s.why != Taken && s.row.State == ledger.ParkedRow
+}
+
+// undeleted returns the record that an object which a write of Tandem deleted exists again: it is the account of its source, or a leaver's that was
+// not disabled or deleted yet. [An account was undeleted by hand, and no write to it could be made since its name was another's by then: it counted as
+// deleted, was neither disabled when its user left again nor asked about, and stayed enabled.]
+func (r *run) undeleted(f scoping.Feature, s *subject, c Case) []ledger.Record {
+	if r.shadow || s.row == nil || s.row.State != ledger.DeletedByTandem || c.Found == nil || c.Found.Deleted {
+		return nil
+	}
+	o := s.row.Object
+	out := ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &o, Kind: c.Kind, Name: s.row.Name, Feature: f, Outcome: engine.Deferred, Code: string(CodeUndeleted),
+		Reason: "it was undeleted in the directory", Quietly: true, Claim: &ledger.Claim{State: ledger.Live}, Epoch: r.o.Gate.Authority().Epoch}
+	if s.why != Taken {
+		was, _ := agreedOf(s.row, f)
+		was.Deleted = true
+		sight := r.sight(o)
+		out.Outcome = engine.Unchanged
+		out.Claim = &ledger.Claim{State: ledger.ParkedRow, Owner: scoping.None, Hash: was.text(), Place: sight.Parent, Chain: sight.Chain, Version: s.reading}
+		if l := s.row.Features[f]; l != nil {
+			out.Claim.Attrs = l.Attrs
+		}
+	}
+	return []ledger.Record{out}
 }
 
 // subject compares one source; nil: nothing is owed for it.
@@ -344,7 +376,7 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 		return nil
 	case debt.Code == standing.Settled && s.why == Purged && s.row != nil && s.row.State == ledger.ParkedRow: // disabled when it left; deleted for good now
 		return s
-	case debt.Code == standing.Settled && cameBack(s, f, sight): // it was not disabled when its person left
+	case debt.Code == standing.Settled && cameBack(s, f, sight): // its source is taken again, or left and it was not disabled
 		return s
 	case debt.Code == standing.Settled:
 		last := led.Unsettled[id][f]
@@ -432,6 +464,9 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 	var owed []decided
 	for _, s := range subjects {
 		c := r.caseOf(ctx, a, f, s, seen)
+		if err := r.o.Gate.Record(ctx, r.undeleted(f, s, c)...); err != nil {
+			return false, err
+		}
 		owed = append(owed, decided{s, c, Decide(c)})
 		if w := owed[len(owed)-1].v.Write; w != nil {
 			seen.reserve(c, w)
@@ -544,6 +579,9 @@ func (r *run) mapAll(ctx context.Context, request engine.MapRequest, subjects []
 // agreement returns the record that nothing is owed; none for other verdicts, and in shadow.
 func (r *run) agreement(f scoping.Feature, x decided) []ledger.Record {
 	if !x.v.Settles || r.shadow {
+		return nil
+	}
+	if x.s.row != nil && x.s.row.State == ledger.DeletedByTandem && (x.c.Found == nil || x.c.Found.Deleted) { // the census does not know yet that it was deleted
 		return nil
 	}
 	if x.s.row == nil {

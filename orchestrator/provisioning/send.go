@@ -74,12 +74,14 @@ func parallel(all []*sending, n int, one func(*sending)) {
 func (r *run) after(ctx context.Context, f scoping.Feature, all []*sending) (sent bool, err error) {
 	for _, x := range all {
 		done := x.done
-		if !done && x.j.Outcome == engine.Failed && provision.Code(x.j.Code).Refusal() {
-			r.answers.fail(x.s, x.c.Reading, r.o.Steady(), Verdict{Outcome: x.j.Outcome, Code: gate.Code(x.j.Code), Reason: x.j.Reason, Findings: x.j.Findings})
-		}
-		if done && x.j.Outcome != engine.Applied { // it is decided again once, by what the controller shows now
+		refused := !done && x.j.Outcome == engine.Failed && provision.Code(x.j.Code).Refusal()
+		if done && x.j.Outcome != engine.Applied { // it is decided again once, by what the controller shows now; that showed no reason, such as who has the name
 			done = r.tries[x.s.id] == 0
 			r.tries[x.s.id]++
+			refused = !done
+		}
+		if refused {
+			r.answers.fail(x.s, x.c.Reading, r.o.Steady(), Verdict{Outcome: x.j.Outcome, Code: gate.Code(x.j.Code), Reason: x.j.Reason, Findings: x.j.Findings})
 		}
 		sent, r.rest[x.s.id] = sent || done, !done
 		if !done {

@@ -91,6 +91,7 @@ type world struct {
 	members map[int]bool
 	nested  map[string]*nestedGroup
 	policy  []scoping.Assignment // beside that of the hires
+	removes bool                 // the policy lets the accounts of leavers be deleted
 	match   []string             // by which attributes a person is looked for; nil: as usual
 	renamed string               // the DN that the container got; empty: it has its own
 	title   string               // by which rules the engine maps
@@ -179,6 +180,9 @@ func (w *world) policyNow() scoping.Policy {
 		{Name: "hires", Directory: "contoso", Under: scoping.Pin{GUID: hires, DN: "OU=Hires,DC=contoso,DC=test", Ancestors: []scoping.GUID{top}}, Engine: "cloudsync", Link: link, Priority: 1,
 			Features: []scoping.Feature{scoping.UserProvisioning}, From: scoping.From{Groups: []scoping.TenantGroup{{Name: "Hired", ID: group}}}, Match: w.match},
 	}}
+	if w.removes {
+		p.Assignments[1].Leaving = scoping.Remove
+	}
 	p.Assignments = append(p.Assignments, w.policy...)
 	return p
 }
