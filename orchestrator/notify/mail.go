@@ -15,10 +15,10 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/alarm"
 )
 
-// Mail sends messages as e-mails over SMTP, with TLS always.
+// Mail sends messages as e-mails over SMTP, always with TLS.
 type Mail struct {
 	Server   string // host:port
-	Implicit bool   // TLS from the first byte (RFC 8314); without, STARTTLS, which the server must offer
+	Implicit bool   // TLS from the first byte (RFC 8314); otherwise STARTTLS, which the server must offer
 	From     string
 	To       []string
 	User     string // empty: no sign-in
@@ -26,17 +26,17 @@ type Mail struct {
 	CA       []byte // PEM roots instead of the system's
 }
 
-// mailSilence is how long a mail server may stay silent. The library watches a context only while it connects, so whoever ends waits no longer than that.
+// mailSilence is how long a mail server may stay silent. The library watches a context only while it connects, so this also bounds how long the end of the process waits.
 const mailSilence = 10 * time.Second
 
-// mailer is a Mail that is ready.
+// mailer is the channel of a checked Mail.
 type mailer struct {
 	Mail
 	host    string
 	options []mail.Option
 }
 
-// NewMail makes the channel. It sends nothing.
+// NewMail checks m and returns its channel. It sends nothing.
 func NewMail(m Mail) (Channel, error) {
 	host, port, err := net.SplitHostPort(m.Server)
 	number, numberErr := strconv.Atoi(port)
@@ -94,7 +94,7 @@ func (m *mailer) compose(x Message) (*mail.Msg, error) {
 		return nil, fmt.Errorf("mail to %s: %w", strings.Join(m.To, ", "), err)
 	}
 	if x.ID != "" {
-		msg.SetMessageIDWithValue(x.ID + "@" + domainOf(m.From)) // the same in each attempt: mail systems drop what they have
+		msg.SetMessageIDWithValue(x.ID + "@" + domainOf(m.From)) // the same in each attempt, so that mail systems drop duplicates
 	}
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no absence notice answers it
 	msg.Subject(subject(x))
@@ -117,10 +117,10 @@ func subject(m Message) string {
 	return oneLine(s)
 }
 
-// oneLine replaces what would begin another line or header.
+// oneLine replaces each run of white space by one space, so that a text cannot begin another line or header.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// Text returns a message as people read it.
+// Text returns the message as text for people.
 func Text(m Message) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", oneLine(m.Message))

@@ -8,10 +8,10 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/alarm"
 )
 
-// Test is the event of a message that a person asked for to see whether it arrives.
+// Test is the event of a test message.
 const Test alarm.Event = "test"
 
-// Message is one notification, as a webhook gets it. Times are RFC 3339 in UTC.
+// Message is one notification, in the form in which a webhook gets it. Times are RFC 3339 in UTC.
 type Message struct {
 	Version int         `json:"version"` // of this form: 1
 	ID      string      `json:"id"`      // the same in each attempt to deliver it
@@ -22,44 +22,44 @@ type Message struct {
 	Level   alarm.Level `json:"level,omitempty"`
 	Message string      `json:"message"`
 	Hint    string      `json:"hint,omitempty"`
-	Since   string      `json:"since,omitempty"` // when it was last well, or began
-	Also    []string    `json:"also"`            // what does not work because of it
-	Times   int         `json:"times,omitempty"` // how often it came back since it was told last, where that is more than once
+	Since   string      `json:"since,omitempty"` // when it last worked, or when the alarm began
+	Also    []string    `json:"also"`            // messages of the alarms that this one explains
+	Times   int         `json:"times,omitempty"` // how often it came back since the last message about it; 0: at most once
 
 	Installation string `json:"installation,omitempty"`
 	Host         string `json:"host,omitempty"`
 }
 
-// Rules bound what is told.
+// Rules bound what is sent.
 type Rules struct {
-	Grace  time.Duration                // how long something is wrong before it is told: what ends by itself at once is nobody's trouble
-	Pause  time.Duration                // the least time between two messages that tell that the same thing is wrong, and between two that tell its end
-	Remind time.Duration                // when something that is still wrong is told again; 0: never
+	Grace  time.Duration                // how long an alarm has to last before it is sent: one that ends by itself at once needs no person
+	Pause  time.Duration                // the least time between two messages about the same alarm, and between two about its end
+	Repeat time.Duration                // after how long an alarm that lasts is sent again; 0: never
 	Wants  func(event alarm.Event) bool // nil: all
 }
 
 // DefaultRules are the rules of a host that serves.
-var DefaultRules = Rules{Grace: 15 * time.Second, Pause: time.Hour, Remind: 24 * time.Hour}
+var DefaultRules = Rules{Grace: 15 * time.Second, Pause: time.Hour, Repeat: 24 * time.Hour}
 
-// Told is what is remembered of one cause. Times are Unix milliseconds; 0: never.
+// Told is what is remembered about the alarm of one cause. Times are Unix milliseconds; 0: never.
 type Told struct {
-	Wrong     bool        `json:"wrong,omitempty"`     // as people were told last
-	Is        bool        `json:"is,omitempty"`        // as it was at the last look
+	Wrong     bool        `json:"wrong,omitempty"`     // the last message said that it is there
+	Is        bool        `json:"is,omitempty"`        // it was there at the last look
 	Began     int64       `json:"began,omitempty"`     // when it was first seen this time
-	At        int64       `json:"at,omitempty"`        // when it was told last that it is wrong
-	Ended     int64       `json:"ended,omitempty"`     // when its end was told last
-	Version   string      `json:"version,omitempty"`   // that was told
-	Times     int         `json:"times,omitempty"`     // how often it came back since it was told
-	Explained int64       `json:"explained,omitempty"` // the try that another cause explained: it proves nothing once that is over
+	At        int64       `json:"at,omitempty"`        // when the last message said that it is there
+	Ended     int64       `json:"ended,omitempty"`     // when the last message said that it is over
+	Version   string      `json:"version,omitempty"`   // of the alarm in the last message
+	Times     int         `json:"times,omitempty"`     // how often it came back since the last message
+	Explained int64       `json:"explained,omitempty"` // the failed try (alarm.Alarm.Seen) that another alarm explained: it stays explained until another try fails
 	Event     alarm.Event `json:"event,omitempty"`
 	Message   string      `json:"message,omitempty"`
 }
 
-// Memory is what was told, by cause.
+// Memory is what is remembered, by cause.
 type Memory map[string]Told
 
-// Next decides what to tell: of what was told, of what is wrong, and of the time. What another cause explains is told with that cause and not by itself. It returns
-// the messages, without ids and names of this host, and what is to be remembered; it changes nothing that it was given.
+// Next decides what to send, by what is remembered, the present alarms and the time. An alarm that another one explains is sent with that one, and not by itself. Next returns
+// the messages, without ids and the host's name, and what to remember. It does not change its arguments.
 func Next(m Memory, alarms []alarm.Alarm, now time.Time, r Rules) ([]Message, Memory) {
 	next := Memory{}
 	var out []Message
@@ -73,7 +73,7 @@ func Next(m Memory, alarms []alarm.Alarm, now time.Time, r Rules) ([]Message, Me
 		t := m[a.Cause].sees(a, now)
 		if t.due(a, now, r) {
 			if r.wants(a.Event) {
-				out = append(out, tells(a, t, now, also[a.Cause]))
+				out = append(out, messageOf(a, t, now, also[a.Cause]))
 			}
 			t.Wrong, t.At, t.Version, t.Times, t.Event, t.Message = true, now.UnixMilli(), a.Version, 0, a.Event, a.Message
 		}
@@ -98,10 +98,10 @@ func Next(m Memory, alarms []alarm.Alarm, now time.Time, r Rules) ([]Message, Me
 	return out, next
 }
 
-// recovers reports whether people are told that an event is over: of what waited for them they know.
+// recovers reports whether the end of an event is sent. What waited for a person ends by that person's answer, so its end is not.
 func recovers(e alarm.Event) bool { return e != alarm.Held && e != alarm.Waiting }
 
-// sees takes up that a cause is there.
+// sees returns t after a look at which the alarm is there.
 func (t Told) sees(a alarm.Alarm, now time.Time) Told {
 	if !t.Is {
 		t.Is, t.Began = true, now.UnixMilli()
@@ -114,12 +114,12 @@ func (t Told) sees(a alarm.Alarm, now time.Time) Told {
 		t.Explained = 0
 	}
 	if t.Explained != 0 {
-		t.Began = now.UnixMilli() // its own time begins when nothing explains it any more
+		t.Began = now.UnixMilli() // its grace begins when it is no longer explained
 	}
 	return t
 }
 
-// due reports whether a cause that is there is to be told now.
+// due reports whether an alarm that is there has to be sent now.
 func (t Told) due(a alarm.Alarm, now time.Time, r Rules) bool {
 	switch {
 	case t.Explained != 0:
@@ -129,10 +129,10 @@ func (t Told) due(a alarm.Alarm, now time.Time, r Rules) bool {
 	case !t.Wrong, t.Version != a.Version, t.Event != a.Event:
 		return true
 	}
-	return r.Remind > 0 && since(now, t.At) >= r.Remind
+	return r.Repeat > 0 && since(now, t.At) >= r.Repeat
 }
 
-func tells(a alarm.Alarm, t Told, now time.Time, also []string) Message {
+func messageOf(a alarm.Alarm, t Told, now time.Time, also []string) Message {
 	m := Message{Version: 1, At: stamp(now.UnixMilli()), Event: a.Event, Cause: a.Cause, Level: a.Level, Message: a.Message, Hint: a.Hint, Also: also}
 	if m.Also == nil {
 		m.Also = []string{}
@@ -148,7 +148,7 @@ func tells(a alarm.Alarm, t Told, now time.Time, also []string) Message {
 
 func (r Rules) wants(e alarm.Event) bool { return r.Wants == nil || r.Wants(e) }
 
-// since is how long ago a time is. Of a clock that was set back it is as long as can be: nothing is withheld for that.
+// since returns how long ago a time was, at most 1000 hours. It returns the most for a time that lies ahead: after the clock was set back, nothing is withheld.
 func since(now time.Time, ms int64) time.Duration {
 	const ever = 1000 * time.Hour
 	if ms == 0 || now.UnixMilli() < ms {

@@ -14,28 +14,28 @@ import (
 
 // Channel is one way to people.
 type Channel interface {
-	// Name tells it from others: "webhook", "mail".
+	// Name returns the channel's name, such as "webhook" or "mail".
 	Name() string
-	// Send delivers a message once. Its errors hold no secret.
+	// Send makes one attempt to deliver a message. Its errors contain no secret.
 	Send(ctx context.Context, m Message) error
 }
 
 // sendLimit bounds one attempt to deliver.
 const sendLimit = 30 * time.Second
 
-// Keeper keeps what a restart must not forget. It may lose it: then what is wrong is told anew.
+// Keeper stores what a restart must not forget. If it is lost, present alarms are sent again.
 type Keeper interface {
 	LoadNotices(ctx context.Context) ([]byte, error)
 	SaveNotices(ctx context.Context, b []byte) error
 }
 
-// Clock is time as a notifier sees it.
+// Clock is the notifier's clock.
 type Clock interface {
 	Now() time.Time
 	After(time.Duration) <-chan time.Time
 }
 
-// Options are what a Notifier is made of. All but Log and Rules are needed.
+// Options are the parts of a Notifier. Only Log and Rules may be missing.
 type Options struct {
 	Channels []Channel
 	Keeper   Keeper
@@ -46,7 +46,7 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// Notifier tells people. It is safe for concurrent use.
+// Notifier sends notifications. It is safe for concurrent use.
 type Notifier struct {
 	o     Options
 	names []string
@@ -54,27 +54,27 @@ type Notifier struct {
 	mu     sync.Mutex
 	kept   kept
 	counts map[string]*Counts
-	wake   map[string]chan struct{} // of each channel: something was queued
+	wake   map[string]chan struct{} // by channel: receives after something was queued
 }
 
-// kept is what one process leaves to the next.
+// kept is what a Keeper stores.
 type kept struct {
 	Memory Memory `json:"memory"`
 	Queue  Queue  `json:"queue"`
 }
 
-// Counts are what a channel did since this process began, and what waits for it.
+// Counts counts what a channel did since this process began, and what waits for it.
 type Counts struct {
 	Channel   string
 	Delivered uint64
 	Failed    uint64 // attempts
-	Dropped   uint64 // messages that nobody was told: too many waited, or a day passed
+	Dropped   uint64 // messages that were given up: too many waited, or a day passed
 	Waiting   int
 	Oldest    int64  // Unix ms at which the oldest was queued; 0: none waits
 	Error     string // of the last attempt at what waits
 }
 
-// Open takes up what an earlier process left. What cannot be read was not told.
+// Open returns a notifier that continues where an earlier process ended. If the stored state cannot be read, it begins with nothing sent.
 func Open(ctx context.Context, o Options) *Notifier {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -99,7 +99,7 @@ func Open(ctx context.Context, o Options) *Notifier {
 	return n
 }
 
-// Look decides what to tell of what is wrong now, keeps that and hands it to the channels. installation goes into the messages.
+// Look decides what to send about the present alarms, stores that and queues it for the channels. installation is written into the messages.
 func (n *Notifier) Look(ctx context.Context, alarms []alarm.Alarm, installation string) {
 	if len(n.o.Channels) == 0 {
 		return
@@ -127,7 +127,7 @@ func (n *Notifier) Look(ctx context.Context, alarms []alarm.Alarm, installation 
 	}
 }
 
-// same reports whether two memories differ in nothing that has to outlive a process. When something was first seen may be forgotten.
+// same reports whether two memories are equal in everything that has to survive a restart. When an alarm was first seen, and what explained it, need not.
 func same(a, b Memory) bool {
 	if len(a) != len(b) {
 		return false
@@ -163,7 +163,7 @@ func (n *Notifier) save(ctx context.Context) {
 	}
 }
 
-// Run delivers what is queued until ctx ends, each channel on its own, and returns when every channel has stopped.
+// Run delivers the queue until ctx ends, each channel in a goroutine of its own, and returns when all have ended.
 func (n *Notifier) Run(ctx context.Context) {
 	var channels sync.WaitGroup
 	for _, c := range n.o.Channels {
@@ -179,7 +179,7 @@ func (n *Notifier) deliver(ctx context.Context, c Channel) {
 		n.mu.Unlock()
 		var due <-chan time.Time
 		if any {
-			if left := time.UnixMilli(d.Due).Sub(n.o.Clock.Now()); left <= 0 || left > lastRetry { // of a clock that was set back the rest is not waited for
+			if left := time.UnixMilli(d.Due).Sub(n.o.Clock.Now()); left <= 0 || left > lastRetry { // no pause is longer than lastRetry: the clock was set back
 				n.attempt(ctx, c, d)
 				continue
 			} else {
@@ -224,16 +224,16 @@ func (n *Notifier) send(ctx context.Context, c Channel, m Message) error {
 	return c.Send(ctx, m)
 }
 
-// Tried is what came of one test message; Err is nil where it was accepted.
+// Tried is the result of one test message; Err is nil if the channel accepted it.
 type Tried struct {
 	Channel string
 	Err     error
 }
 
-// ErrNoChannel is the error of a test where nothing is configured.
+// ErrNoChannel means that no channel is configured.
 var ErrNoChannel = errors.New("no notifications are configured")
 
-// Test sends a test message through every channel at once, without the queue.
+// Test sends a test message through every channel, one after the other and without the queue.
 func (n *Notifier) Test(ctx context.Context, installation, by string) ([]Tried, error) {
 	if len(n.o.Channels) == 0 {
 		return nil, ErrNoChannel
@@ -247,7 +247,7 @@ func (n *Notifier) Test(ctx context.Context, installation, by string) ([]Tried, 
 	return out, nil
 }
 
-// Channels returns what each channel did and what waits for it, in the order of the configuration.
+// Channels returns the counts of each channel, in the order of the configuration.
 func (n *Notifier) Channels() []Counts {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 
 // Bounds of a queue.
 const (
-	mostWaiting = 500 // deliveries; the oldest give way
+	mostWaiting = 500 // deliveries; beyond that the oldest are dropped
 	firstRetry  = 5 * time.Second
 	lastRetry   = 15 * time.Minute
 	giveUpAfter = 24 * time.Hour
@@ -19,14 +19,14 @@ type Delivery struct {
 	Channel  string  `json:"channel"`
 	Queued   int64   `json:"queued"`
 	Due      int64   `json:"due"`
-	Attempts int     `json:"attempts,omitempty"` // that its channel failed in a row
+	Attempts int     `json:"attempts,omitempty"` // failures of its channel in a row
 	Error    string  `json:"error,omitempty"`    // of the last attempt
 }
 
-// Queue are deliveries in the order in which they were queued. Its methods return another queue and leave this one as it is.
+// Queue contains deliveries in the order in which they were queued. Its methods return a new queue and do not change this one.
 type Queue []Delivery
 
-// With adds a message for each channel. It returns how many deliveries gave way to it.
+// With adds a message for each channel, and returns how many of the oldest deliveries were dropped for it.
 func (q Queue) With(m Message, channels []string, now time.Time) (Queue, int) {
 	out := slices.Clone(q)
 	for _, c := range channels {
@@ -36,7 +36,7 @@ func (q Queue) With(m Message, channels []string, now time.Time) (Queue, int) {
 	return out[dropped:], dropped
 }
 
-// Next returns the first delivery of a channel; false: none waits. A channel delivers in order, so that no end is told before its beginning.
+// Next returns the first delivery of a channel, and whether there is one. A channel delivers in order, so that the end of an alarm never arrives before its beginning.
 func (q Queue) Next(channel string) (Delivery, bool) {
 	i := slices.IndexFunc(q, func(d Delivery) bool { return d.Channel == channel })
 	if i < 0 {
@@ -45,7 +45,7 @@ func (q Queue) Next(channel string) (Delivery, bool) {
 	return q[i], true
 }
 
-// After is the queue after an attempt at a delivery. It returns whether the delivery was given up. One that left the queue meanwhile is over.
+// After returns the queue after an attempt at a delivery, and whether the delivery was given up. It changes nothing if the delivery has left the queue meanwhile.
 func (q Queue) After(d Delivery, failed error, now time.Time) (out Queue, gaveUp bool) {
 	i := slices.IndexFunc(q, func(x Delivery) bool { return x.Channel == d.Channel && x.Message.ID == d.Message.ID })
 	if i < 0 {
@@ -62,16 +62,16 @@ func (q Queue) After(d Delivery, failed error, now time.Time) (out Queue, gaveUp
 			return out, true
 		}
 	}
-	out[i].Attempts, out[i].Due, out[i].Error = attempts, now.Add(pause(attempts)).UnixMilli(), failed.Error() // the channel rests, not the message
+	out[i].Attempts, out[i].Due, out[i].Error = attempts, now.Add(pause(attempts)).UnixMilli(), failed.Error() // the pause is the channel's: its next delivery inherits it from one that was given up
 	return out, gaveUp
 }
 
-// pause is how long a channel rests after so many attempts at one delivery.
+// pause returns how long a channel waits after so many failures in a row.
 func pause(attempts int) time.Duration {
 	return min(firstRetry<<min(attempts-1, 10), lastRetry)
 }
 
-// Of drops the deliveries of channels that are not there any more.
+// Of returns the queue without the deliveries of channels that are no longer configured.
 func (q Queue) Of(channels []string) Queue {
 	return slices.DeleteFunc(slices.Clone(q), func(d Delivery) bool { return !slices.Contains(channels, d.Channel) })
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // Headers of a webhook's requests. The signature is "sha256=" and the hexadecimal HMAC-SHA256, by the shared secret, of the timestamp (Unix seconds), a full stop and the
-// body. A receiver compares it in constant time and refuses old timestamps: so nobody who heard a message can send it again later.
+// body. A receiver compares it in constant time and refuses old timestamps, so that a message which was intercepted cannot be sent again later.
 const (
 	HeaderSignature = "Tandem-Signature"
 	HeaderTimestamp = "Tandem-Timestamp"
@@ -29,20 +29,20 @@ const (
 
 // Webhook posts messages as JSON.
 type Webhook struct {
-	URL    string // https; it may hold a secret and stands in no error
+	URL    string // https; it may contain a secret, so it is in no error
 	Secret []byte // signs; empty: nothing is signed
 	CA     []byte // PEM roots instead of the system's
 	Now    func() time.Time
 }
 
-// webhook is a Webhook that is ready.
+// webhook is the channel of a checked Webhook.
 type webhook struct {
 	Webhook
 	host   string
 	client *http.Client
 }
 
-// NewWebhook makes the channel. It sends nothing.
+// NewWebhook checks w and returns its channel. It sends nothing.
 func NewWebhook(w Webhook) (Channel, error) {
 	u, err := url.Parse(w.URL)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
@@ -54,7 +54,7 @@ func NewWebhook(w Webhook) (Channel, error) {
 	}
 	return &webhook{Webhook: w, host: u.Host, client: &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a message goes where the administrator said, and nowhere else
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // messages go only to the configured host
 	}}, nil
 }
 
@@ -103,7 +103,7 @@ func (w *webhook) Send(ctx context.Context, m Message) error {
 	return nil
 }
 
-// bare returns an error without the URL that net/http puts before it.
+// bare returns an error without the URL that net/http adds, since that may contain a secret.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -112,7 +112,7 @@ func bare(err error) error {
 	return err
 }
 
-// Signature returns what HeaderSignature holds for a timestamp and a body.
+// Signature returns the value of HeaderSignature for a timestamp and a body.
 func Signature(secret []byte, timestamp string, body []byte) string {
 	h := hmac.New(sha256.New, secret)
 	h.Write([]byte(timestamp + "."))

@@ -10,19 +10,19 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// Kinds of errors of engines that live and do nothing.
+// Kinds of errors of engines whose process runs and does nothing.
 var (
 	ErrSilent  = errors.New("the engine's process does not answer")
 	ErrStalled = errors.New("the engine's run stands still")
 )
 
-// Pinger is an Instance that can be asked whether it answers at all. *plugin.Process is one; an engine in this process is not.
+// Pinger is an Instance that can be pinged. *plugin.Process is one; an engine in this process is not.
 type Pinger interface {
 	Ping(context.Context) error
 }
 
-// askAlive asks the process again and again whether it answers, until ctx ends or it does not.
-func (s *Supervisor) askAlive(ctx context.Context, i Instance) error {
+// pingLoop pings the process every PingEvery. It returns nil when ctx ends, and an error if the process does not answer.
+func (s *Supervisor) pingLoop(ctx context.Context, i Instance) error {
 	p, ok := i.(Pinger)
 	if !ok {
 		return nil
@@ -33,20 +33,20 @@ func (s *Supervisor) askAlive(ctx context.Context, i Instance) error {
 			return nil
 		case <-s.o.Clock.After(s.o.PingEvery):
 		}
-		if err := s.ask(ctx, p); err != nil {
+		if err := s.ping(ctx, p); err != nil {
 			return err
 		}
 	}
 }
 
-// ask asks once. An answer that is an error is an answer: whoever calls the engine sees it.
-func (s *Supervisor) ask(ctx context.Context, p Pinger) error {
+// ping pings once. An error that the process answers counts as an answer: the callers of the engine get such errors themselves.
+func (s *Supervisor) ping(ctx context.Context, p Pinger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	answer := make(chan error, 1)
-	var asking sync.WaitGroup
-	defer asking.Wait()
+	var pinging sync.WaitGroup
+	defer pinging.Wait()
 	defer cancel()
-	asking.Go(func() { answer <- p.Ping(ctx) })
+	pinging.Go(func() { answer <- p.Ping(ctx) })
 	select {
 	case <-answer:
 		return nil
@@ -57,7 +57,7 @@ func (s *Supervisor) ask(ctx context.Context, p Pinger) error {
 	}
 }
 
-// runWatch looks whether the engine goes on in one run. While the host decides, the engine is not to blame.
+// runWatch measures how long the engine has been silent in one run. While the host decides on a batch, the engine waits and the time does not count.
 type runWatch struct {
 	s *Supervisor
 
@@ -66,8 +66,7 @@ type runWatch struct {
 	last     time.Time
 }
 
-// watchRun gives the context of a run that ends when the engine says nothing for StallLimit; its session ends then, too. end ends the watching and
-// waits for it.
+// watchRun returns a context for a run, which ends, with the session, when the engine is silent for StallLimit. The returned function ends the watch and waits for its goroutine.
 func (s *Supervisor) watchRun(ctx context.Context, session uint64) (context.Context, *runWatch, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &runWatch{s: s, last: s.o.Clock.Now()}
@@ -85,7 +84,7 @@ func (s *Supervisor) watchRun(ctx context.Context, session uint64) (context.Cont
 	}
 }
 
-// stalls waits until the run stands still; false: ctx ended before.
+// stalls waits until the engine has been silent for StallLimit, and reports whether it was before ctx ended.
 func (w *runWatch) stalls(ctx context.Context) bool {
 	for {
 		left := w.left()
@@ -116,7 +115,7 @@ func (w *runWatch) heard(deciding bool) {
 	w.deciding, w.last = deciding, w.s.o.Clock.Now()
 }
 
-// overhear returns c as it is, and notes when the engine speaks.
+// overhear returns c with callbacks that also note when the engine sends something.
 func (w *runWatch) overhear(c engine.Conversation) engine.Conversation {
 	return engine.Conversation{
 		Begin: func(b engine.RunBegin) error {
@@ -140,11 +139,11 @@ func (w *runWatch) overhear(c engine.Conversation) engine.Conversation {
 	}
 }
 
-// condemn ends a session that is still the present one.
+// condemn ends a session if it is still the present one.
 func (s *Supervisor) condemn(session uint64, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.doom != nil && s.status.Session == session {
-		s.doom(fmt.Errorf("engine %s: %w", s.o.Name, why))
+	if s.end != nil && s.status.Session == session {
+		s.end(fmt.Errorf("engine %s: %w", s.o.Name, why))
 	}
 }

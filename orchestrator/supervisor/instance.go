@@ -9,12 +9,12 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine/plugin"
 )
 
-// Instance is one started engine: a session. *plugin.Process is one.
+// Instance is one started engine. *plugin.Process is one.
 type Instance interface {
 	Engine() engine.Engine
 	PID() int
-	Done() <-chan struct{}
-	Err() error // why it ended: an engine.ErrEngineDied
+	Done() <-chan struct{} // closed when it has ended
+	Err() error            // after that, why: an engine.ErrEngineDied
 	Stop(context.Context) error
 }
 
@@ -32,11 +32,10 @@ func Command(c plugin.Command) Starter {
 	}
 }
 
-// InProcess starts engines in this process, for tests and simulations. make is called for each session; an engine that is
-// an io.Closer is closed when its session ends.
-func InProcess(make func() (engine.Engine, error)) Starter {
+// InProcess starts engines in this process, for tests and simulations. It calls create for each session, and closes an engine that is an io.Closer when its session ends.
+func InProcess(create func() (engine.Engine, error)) Starter {
 	return func(context.Context) (Instance, error) {
-		impl, err := make()
+		impl, err := create()
 		if err != nil {
 			return nil, err
 		}
@@ -44,18 +43,18 @@ func InProcess(make func() (engine.Engine, error)) Starter {
 	}
 }
 
-// Local is an engine in this process whose death can be played.
+// Local is an engine in this process that can be ended as a process can.
 type Local struct {
 	impl   engine.Engine
 	engine engine.Engine
-	life   context.Context
+	life   context.Context // ends with the instance
 	end    context.CancelCauseFunc
 	once   sync.Once
 	done   chan struct{}
 	err    error
 }
 
-// NewLocal gives a living engine.
+// NewLocal returns an instance that has begun.
 func NewLocal(impl engine.Engine) *Local {
 	l := &Local{impl: impl, done: make(chan struct{})}
 	l.life, l.end = context.WithCancelCause(context.Background())
@@ -63,16 +62,16 @@ func NewLocal(impl engine.Engine) *Local {
 	return l
 }
 
-// Engine gives the engine; its calls end with the instance.
+// Engine returns the engine. Its calls end with the instance.
 func (l *Local) Engine() engine.Engine { return l.engine }
 
-// PID gives 0.
+// PID returns 0.
 func (l *Local) PID() int { return 0 }
 
-// Done is closed when the instance has ended.
+// Done returns a channel that is closed when the instance has ended.
 func (l *Local) Done() <-chan struct{} { return l.done }
 
-// Err gives an engine.ErrEngineDied after the end, and nil before.
+// Err returns an engine.ErrEngineDied after the end, and nil before.
 func (l *Local) Err() error {
 	if l.life.Err() == nil {
 		return nil
@@ -80,7 +79,7 @@ func (l *Local) Err() error {
 	return context.Cause(l.life)
 }
 
-// Kill ends the instance as kill -9 would end a process, but that its calls end with their contexts.
+// Kill ends the instance as kill -9 ends a process, except that the engine's calls end through their contexts.
 func (l *Local) Kill() { _ = l.finish(&engine.DiedError{Path: "in this process", State: "killed"}) }
 
 // Stop ends the instance.

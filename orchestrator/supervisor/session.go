@@ -38,7 +38,7 @@ func (s *Supervisor) loop(life context.Context, ended chan<- struct{}) {
 	}
 }
 
-// begin opens the next session's record and gives the count of configurations.
+// begin starts the next session's status and returns the number of configurations so far.
 func (s *Supervisor) begin() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,8 +51,8 @@ func (s *Supervisor) begin() int {
 	return s.configs
 }
 
-// rest waits before the next session: for the pause, or for another configuration, which it tells. What refuses its
-// configuration needs another one.
+// rest waits before the next session until the pause is over or there is another configuration, and reports whether there is. An engine that refused its configuration
+// waits for another one without end.
 func (s *Supervisor) rest(life context.Context, err error, pause time.Duration, configs int) (reconfigured bool) {
 	var refused *engine.ConfigError
 	state := Pausing
@@ -87,14 +87,14 @@ func (s *Supervisor) rest(life context.Context, err error, pause time.Duration, 
 	}
 }
 
-// session starts the engine and stays with it until it ends. The error says why.
+// session starts the engine and returns why it ended.
 func (s *Supervisor) session(life context.Context) error {
 	instance, err := s.o.Start(life)
 	if err != nil {
 		return fmt.Errorf("engine %s: %w", s.o.Name, err)
 	}
 	defer func() {
-		// life may be over; stopping bounds itself, and an instance that ended stops at once
+		// life may be over. Stop has bounds of its own, and returns at once if the instance has ended.
 		if err := instance.Stop(context.WithoutCancel(life)); err != nil {
 			s.mu.Lock()
 			s.unstopped = err
@@ -112,7 +112,7 @@ func (s *Supervisor) session(life context.Context) error {
 	defer streams.Wait()
 	defer cancel(nil)
 	streams.Go(func() {
-		if err := s.askAlive(ctx, instance); err != nil && ctx.Err() == nil {
+		if err := s.pingLoop(ctx, instance); err != nil && ctx.Err() == nil {
 			cancel(fmt.Errorf("engine %s: %w", s.o.Name, err))
 		}
 	})
@@ -130,14 +130,14 @@ func (s *Supervisor) session(life context.Context) error {
 	}
 }
 
-// enter makes the session the one that callers get, unless there is another configuration by now.
-func (s *Supervisor) enter(i Instance, configs int, doom context.CancelCauseFunc) bool {
+// enter makes the session the one that callers get, unless there is another configuration by now. end ends the session.
+func (s *Supervisor) enter(i Instance, configs int, end context.CancelCauseFunc) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.configs != configs {
 		return false
 	}
-	s.live, s.doom = i, doom
+	s.live, s.end = i, end
 	s.changeLocked(func(st *Status) { st.State, st.Err = Ready, nil })
 	return true
 }
@@ -145,12 +145,12 @@ func (s *Supervisor) enter(i Instance, configs int, doom context.CancelCauseFunc
 func (s *Supervisor) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live, s.doom = nil, nil
+	s.live, s.end = nil, nil
 	s.changeLocked(func(st *Status) { st.State = Starting })
 }
 
-// prepare asks what the engine is, configures it and lets callers in.
-func (s *Supervisor) prepare(life context.Context, i Instance, doom context.CancelCauseFunc) error {
+// prepare asks the engine for its description, configures it and makes the session ready. If another configuration comes meanwhile, it configures the engine again.
+func (s *Supervisor) prepare(life context.Context, i Instance, end context.CancelCauseFunc) error {
 	e := i.Engine()
 	ctx, cancel := context.WithTimeout(life, describeLimit)
 	defer cancel()
@@ -170,13 +170,13 @@ func (s *Supervisor) prepare(life context.Context, i Instance, doom context.Canc
 		s.mu.Lock()
 		config, configs := s.config, s.configs
 		s.mu.Unlock()
-		if err := e.Configure(ctx, config.For(d, s.o.Accounts)); err != nil || s.enter(i, configs, doom) {
+		if err := e.Configure(ctx, config.For(d, s.o.Accounts)); err != nil || s.enter(i, configs, end) {
 			return err
 		}
 	}
 }
 
-// pushGrants keeps the engine's grants current and notes its acknowledgements.
+// pushGrants sends the engine its grants whenever they change, and records its acknowledgements. It returns when the engine ends the stream or ctx ends.
 func (s *Supervisor) pushGrants(ctx context.Context, e engine.Engine) error {
 	ctx, cancel := context.WithCancel(ctx)
 	in, out, ended := make(chan []engine.Grant), make(chan engine.Ack), make(chan error, 1)
@@ -201,6 +201,7 @@ func (s *Supervisor) pushGrants(ctx context.Context, e engine.Engine) error {
 	}
 }
 
+// feedGrants sends the present grants into the channel after each change, and closes it when ctx ends. Sets that were replaced before the engine took them are skipped.
 func (s *Supervisor) feedGrants(ctx context.Context, in chan<- []engine.Grant) {
 	defer close(in)
 	pushed := 0
@@ -225,12 +226,12 @@ func (s *Supervisor) feedGrants(ctx context.Context, in chan<- []engine.Grant) {
 	}
 }
 
-// watchHealth notes the engine's health. An engine without any is taken as it is.
+// watchHealth records the engine's health. An engine need not report any.
 func (s *Supervisor) watchHealth(ctx context.Context, e engine.Engine) {
 	out, ended := make(chan engine.Health), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = e.Health(ctx, out) // its end says nothing that the process's does not
+		_ = e.Health(ctx, out) // if the process ends, session returns why
 	}()
 	for {
 		select {

@@ -1,8 +1,11 @@
-// Package supervisor keeps one engine running: it starts its process, configures it, pushes its grants, watches its health,
-// and starts a new one, after a growing pause, when it dies.
+// Package supervisor keeps one engine running: it starts its process, configures it, pushes its grants, watches its health, and starts it again, after a growing pause, when the
+// process ends.
 //
-// Each process is one session with a number of its own; nothing from an earlier session counts: acknowledgements are
-// forgotten, and calls of an ended session fail with engine.ErrEngineDied. The package decides nothing about ownership.
+// The orchestrator makes one [Supervisor] for each engine when it opens ([New]), opens it when the engine is first needed ([Supervisor.Open]), and closes it at the end. In
+// between, all methods may be called by several goroutines at once; only runs of one stream wait for each other ([Supervisor.Run]).
+//
+// Each process is one session with a number. Nothing of an earlier session counts: its acknowledgements are forgotten, and its calls fail with engine.ErrEngineDied. The package
+// decides nothing about ownership.
 package supervisor
 
 import (
@@ -19,8 +22,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// The bounds of the pause before an engine that died is started again. It doubles with each failure in a row; a session
-// that lived Steady or longer ends the row.
+// The bounds of the pause before an engine is started again. It doubles with each failure in a row; a session that lasted Steady or longer ends the row.
 const (
 	DefaultPauseMin = 200 * time.Millisecond
 	DefaultPauseMax = 30 * time.Second
@@ -30,42 +32,41 @@ const (
 // The limits of a session's beginning.
 const (
 	describeLimit  = 10 * time.Second
-	configureLimit = 2 * time.Minute // an engine may look at its directories
+	configureLimit = 2 * time.Minute // an engine may connect to its directories
 )
 
-// Liveness: a process is asked each PingEvery whether it answers at all, and one that does not within PingLimit is killed and started again. A run is
-// given up, and its process with it, when the engine says nothing for StallLimit: what an engine waits for, a controller or an agent, has a shorter
-// deadline of its own.
+// Liveness. A process is pinged every PingEvery; if it does not answer within PingLimit, it is killed and started again. If an engine is silent in a run for StallLimit, the run and
+// the process are ended: everything that an engine waits for, such as a controller or an agent, has a shorter deadline.
 const (
 	DefaultPingEvery  = 10 * time.Second
 	DefaultPingLimit  = 30 * time.Second
 	DefaultStallLimit = 5 * time.Minute
 )
 
-// hopeless is the number of failures in a row from which on callers are told at once instead of waiting.
+// hopeless is the number of failures in a row from which on callers get an error at once instead of waiting.
 const hopeless = 3
 
-// ErrNotRunning is the kind of errors for an engine that is closed, refuses its configuration, or fails again and again.
+// ErrNotRunning is the kind of errors for an engine that is closed, refuses its configuration, or failed several times in a row.
 var ErrNotRunning = errors.New("the engine is not running")
 
-// Clock is time as the supervisor sees it.
+// Clock is the supervisor's clock.
 type Clock interface {
 	Now() time.Time
 	After(time.Duration) <-chan time.Time
 }
 
-// Options say what to supervise. Start is required.
+// Options are the parts of a Supervisor. Start is required.
 type Options struct {
 	Name                             string
 	Start                            Starter
 	Config                           engine.Config
-	Accounts                         []scoping.Purpose // of the directories, that the engine may have; it gets those of them for which it has a feature
+	Accounts                         []scoping.Purpose // the directories' accounts that the engine may have; it gets those for which it has a feature
 	PauseMin                         time.Duration     // 0: the defaults above
 	PauseMax                         time.Duration
 	Steady                           time.Duration
 	PingEvery, PingLimit, StallLimit time.Duration // of liveness
 	Clock                            Clock         // nil: the system's
-	OnChange                         func(Status)  // called after each change, one call at a time, in order; must not call the supervisor. May be nil
+	OnChange                         func(Status)  // called after each change, one call at a time and in order; it must not call the supervisor. May be nil
 }
 
 // State is what a supervised engine is doing.
@@ -80,7 +81,7 @@ const (
 	Refusing State = "refusing" // it refuses its configuration: another one is needed
 )
 
-// Status is everything about a supervised engine at one moment.
+// Status describes a supervised engine at one moment.
 type Status struct {
 	Name        string
 	State       State
@@ -90,8 +91,8 @@ type Status struct {
 	Failures    int       // in a row
 	Err         error     // why the last session failed or ended
 	Next        time.Time // when it is started again, in state Pausing
-	Restarts    int       // sessions that ended by themselves, or were ended since they did not answer, since Open
-	LastErr     error     // why the last of them ended; unlike Err it stays when the next one is ready
+	Restarts    int       // since Open, sessions that ended by themselves or because they did not answer
+	LastErr     error     // why the last of them ended; unlike Err it stays when the next session is ready
 	LastEnd     time.Time
 	Description engine.Description
 	Health      engine.Health
@@ -109,17 +110,17 @@ type Supervisor struct {
 	config  engine.Config
 	configs int // counts configurations
 	grants  []engine.Grant
-	pushes  int // counts sets of grants; 0: none was given yet
+	pushes  int // counts calls of SetGrants
 	acks    map[uint32]engine.Ack
 	live    Instance                // nil unless Ready
-	doom    context.CancelCauseFunc // ends the present session, which is not to be used any more
+	end     context.CancelCauseFunc // ends the present session; nil unless Ready
 	cancel  context.CancelFunc
 	ended   chan struct{} // closed when the loop has ended; nil: never opened
 
 	unstopped error // of the last session
 }
 
-// New gives a supervisor that is closed.
+// New returns a supervisor that is closed.
 func New(o Options) *Supervisor {
 	if o.PauseMin == 0 {
 		o.PauseMin = DefaultPauseMin
@@ -143,8 +144,8 @@ type systemClock struct{}
 func (systemClock) Now() time.Time                         { return time.Now() }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// Open starts the engine and waits until its first session is ready or has failed; then it gives that failure, and the
-// engine is started again all the same. ctx bounds the waiting alone. After Close a supervisor can be opened again.
+// Open starts the engine and waits until its first session is ready or has failed. It returns that failure; the engine is started again all the same. ctx bounds only the
+// waiting. After Close a supervisor may be opened again.
 func (s *Supervisor) Open(ctx context.Context) error {
 	s.mu.Lock()
 	if s.cancel != nil {
@@ -165,7 +166,7 @@ func (s *Supervisor) Open(ctx context.Context) error {
 	})
 }
 
-// Close ends the engine, with grace and then by force (plugin.StopGrace), and returns when nothing of it is left.
+// Close stops the engine, by force if it does not end within plugin.StopGrace, and returns when its process and all goroutines have ended.
 func (s *Supervisor) Close() error {
 	s.mu.Lock()
 	cancel, ended := s.cancel, s.ended
@@ -183,14 +184,14 @@ func (s *Supervisor) Close() error {
 	return err
 }
 
-// Status gives the present status.
+// Status returns the present status.
 func (s *Supervisor) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status
 }
 
-// change changes the status and tells everybody.
+// change changes the status and wakes all that wait.
 func (s *Supervisor) change(f func(*Status)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,7 +211,7 @@ func (s *Supervisor) changeLocked(f func(*Status)) {
 	}
 }
 
-// wait calls done, under the lock, after each change until it says true.
+// wait calls done, with mu held, now and after each change, until it returns true or an error.
 func (s *Supervisor) wait(ctx context.Context, done func() (bool, error)) error {
 	for {
 		s.mu.Lock()
@@ -228,8 +229,8 @@ func (s *Supervisor) wait(ctx context.Context, done func() (bool, error)) error 
 	}
 }
 
-// Engine gives the engine of the present session, with the session's number. It waits while the engine starts, and through
-// a pause unless the engine failed several times in a row; then it fails with ErrNotRunning and the last failure.
+// Engine returns the engine of the present session, and the session's number. It waits while the engine starts, and during a pause unless the engine has failed several times
+// in a row. Otherwise it fails with ErrNotRunning and the last failure.
 func (s *Supervisor) Engine(ctx context.Context) (e engine.Engine, session uint64, err error) {
 	err = s.wait(ctx, func() (bool, error) {
 		st := s.status
@@ -245,7 +246,7 @@ func (s *Supervisor) Engine(ctx context.Context) (e engine.Engine, session uint6
 	return e, session, err
 }
 
-// ready says, under the lock, that there is a session and its engine is not known to have ended.
+// ready reports whether there is a session whose engine is not known to have ended. mu must be held.
 func (s *Supervisor) ready() bool { return s.live != nil && s.live.Err() == nil }
 
 func orNone(err error) error {
@@ -255,8 +256,8 @@ func orNone(err error) error {
 	return err
 }
 
-// Run makes one run: see engine.Drive. Runs of one stream of an engine follow one another: a second one waits for the first, so c must not
-// start one. An engine that dies ends the run with engine.ErrEngineDied; the next run has a new session.
+// Run makes one run, see engine.Drive. A run waits for the end of another one of the same stream, so c must not start one. If the engine's process ends, the run fails with
+// engine.ErrEngineDied, and the next run has a new session.
 func (s *Supervisor) Run(ctx context.Context, r engine.RunRequest, c engine.Conversation) ([]engine.RunReport, error) {
 	select {
 	case s.running[r.Stream] <- struct{}{}:
@@ -277,8 +278,8 @@ func (s *Supervisor) Run(ctx context.Context, r engine.RunRequest, c engine.Conv
 	return reports, nil
 }
 
-// Configure gives the engine another configuration and waits for its verdict. A refused one (*engine.ConfigError) changes
-// nothing for a running engine. An engine that is not running is started with it.
+// Configure sends the engine another configuration and waits until it accepts or refuses it. A running engine that refuses it (*engine.ConfigError) keeps the old one. An open
+// engine that is not running is started with it; a closed one gets it when it is opened.
 func (s *Supervisor) Configure(ctx context.Context, c engine.Config) error {
 	s.mu.Lock()
 	live := s.live
@@ -320,9 +321,8 @@ func (s *Supervisor) SetGrants(grants []engine.Grant) {
 	s.changeLocked(func(*Status) {})
 }
 
-// AwaitGrants waits until the present session has acknowledged every grant, at its epoch, as in force, and as idle where it
-// takes the right to write away. It fails
-// when the engine reports that a grant cannot be put in force.
+// AwaitGrants waits until the present session has acknowledged every grant, at its epoch, as in force, and as idle if the grant does not permit writing. It fails if the engine
+// reports that a grant cannot be put in force.
 func (s *Supervisor) AwaitGrants(ctx context.Context) error {
 	return s.wait(ctx, func() (bool, error) {
 		if s.status.State == Closed {
@@ -335,13 +335,13 @@ func (s *Supervisor) AwaitGrants(ctx context.Context) error {
 			if ok && a.Err != "" {
 				return true, fmt.Errorf("engine %s cannot put grant %d of epoch %s in force: %s", s.o.Name, g.ID, g.Epoch, a.Err)
 			}
-			all = all && ok && a.InForce && (a.Idle || g.Mode == engine.ModeOwn) // who may write need not be idle
+			all = all && ok && a.InForce && (a.Idle || g.Mode == engine.ModeOwn)
 		}
 		return all, nil
 	})
 }
 
-// Acks gives what the present session has acknowledged, by grant.
+// Acks returns the acknowledgements of the present session, by grant.
 func (s *Supervisor) Acks() map[uint32]engine.Ack {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,9 +16,9 @@ import (
 
 // Order is one change of a password.
 type Order struct {
-	ID         string // of this one alone, for ever
+	ID         string // never used for another one
 	Object     scoping.ObjectID
-	CloudID    string          // empty: it is not linked
+	CloudID    string          // empty: the object is not linked
 	Feature    scoping.Feature // whose owner carries it out
 	Op         engine.DeliveryOp
 	MustChange bool
@@ -33,13 +33,13 @@ func (o Order) wipe() {
 	o.Old.Wipe()
 }
 
-// Outcome is how a change ended: Code is one of package password, of engine.Delivery… or of gate.Denied…; Reason is for administrators.
+// Outcome is the result of a change: Code is one of package password, of engine.Delivery… or of gate.Denied…; Reason is for administrators.
 type Outcome struct{ Engine, Code, Reason string }
 
-// afterwards is how long an engine may take to say how it ended, once its time is over.
+// afterwards is how long an engine may take to report the result after the change's deadline.
 const afterwards = 5 * time.Second
 
-// Deliver carries a change out, and wipes its passwords. An error says that the state failed, or that ctx ended before anything was permitted.
+// Deliver carries out a change and wipes its passwords. An error means that the state failed, or that ctx ended before anything was permitted.
 func (d *Desk) Deliver(ctx context.Context, o Order) (Outcome, error) {
 	defer o.wipe()
 	limit := min(o.Deadline.Sub(d.o.Clock.Now()), gate.MaxDelivery) + afterwards
@@ -47,7 +47,7 @@ func (d *Desk) Deliver(ctx context.Context, o Order) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	x := &delivery{Desk: d, asker: asker, order: o, is: gate.Delivery{ID: o.ID, Object: o.Object, Feature: o.Feature, Op: string(o.Op), By: o.By, CloudID: o.CloudID, Deadline: o.Deadline}}
-	defer context.AfterFunc(asker, func() { // whoever ends before the permit is not waited for; afterwards an abort would only leave it in doubt
+	defer context.AfterFunc(asker, func() { // before the permit the caller's end ends the delivery; after it, that would only leave the change in doubt
 		if x.leave() {
 			cancel()
 		}
@@ -59,15 +59,15 @@ func (d *Desk) Deliver(ctx context.Context, o Order) (Outcome, error) {
 	return x.hand(ctx)
 }
 
-// delivery is one on its way.
+// delivery is one order being carried out.
 type delivery struct {
 	*Desk
-	asker context.Context // of the caller; the delivery has a longer life of its own once it is permitted
+	asker context.Context // the caller's; a permitted delivery outlives it
 	order Order
 	is    gate.Delivery
-	no    gate.Denial // of the permit
-	why   string
-	lost  error // the permit could not be made durable
+	no    gate.Denial // why the permit was denied
+	why   string      // the same, in words
+	lost  error       // the permit could not be made durable
 
 	mu    sync.Mutex
 	begun bool // the permit is being made
@@ -90,9 +90,9 @@ func (x *delivery) begin() bool {
 	return x.begun
 }
 
-// offer judges the change before any engine hears of it; a code says why none does.
+// offer checks the change before any engine gets it. An outcome with a code means that none does.
 func (x *delivery) offer(ctx context.Context) (Outcome, error) {
-	if err := x.o.Census.Reread(ctx, []scoping.ObjectID{x.is.Object}); err != nil { // it may have moved, or died
+	if err := x.o.Census.Reread(ctx, []scoping.ObjectID{x.is.Object}); err != nil { // it may have moved, or been deleted
 		return Outcome{Code: string(password.Unreachable), Reason: fmt.Sprintf("read %s in the directory: %v", x.is.Object, err)}, nil
 	}
 	owner, no, why := x.o.Gate.Offer(ctx, x.is)
@@ -117,7 +117,7 @@ func (x *delivery) offer(ctx context.Context) (Outcome, error) {
 	return Outcome{Engine: owner}, nil
 }
 
-// power returns why the user holds power in the tenant; empty: it does not. Its password is none that others may set.
+// power returns why the user holds power in the tenant; empty: it does not. The password of such a user is never set.
 func (x *delivery) power(ctx context.Context) (string, error) {
 	if x.is.CloudID == "" {
 		return "", nil
@@ -129,7 +129,7 @@ func (x *delivery) power(ctx context.Context) (string, error) {
 	return "it holds power in the tenant: " + power[x.is.CloudID], nil
 }
 
-// hand gives the change to its engine, and makes durable how it ended.
+// hand hands the change to its engine, and records the result.
 func (x *delivery) hand(ctx context.Context) (Outcome, error) {
 	to := engine.Delivery{ID: x.is.ID, Feature: scoping.PasswordWriteback, Object: x.is.Object, Op: x.order.Op, MustChange: x.order.MustChange, Unlock: x.order.Unlock,
 		Own: x.o.Own[x.is.Object.Directory]}
@@ -139,7 +139,7 @@ func (x *delivery) hand(ctx context.Context) (Outcome, error) {
 		return Outcome{}, x.lost
 	case permitted && err != nil:
 		r = engine.DeliveryResult{Code: engine.DeliveryInDoubt, Reason: err.Error()}
-	case permitted: // it says itself how it ended
+	case permitted: // r is the result
 	case x.no != gate.NotDenied:
 		return x.denied(ctx, Outcome{Engine: x.is.Engine, Code: string(x.no), Reason: x.why}, nil)
 	case err != nil:
@@ -154,7 +154,7 @@ func (x *delivery) hand(ctx context.Context) (Outcome, error) {
 	return out, x.o.Gate.Delivered(context.WithoutCancel(ctx), x.is, r)
 }
 
-// permit answers the engine that is ready to write.
+// permit answers the engine's request for a permit.
 func (x *delivery) permit(ctx context.Context) (engine.Permit, error) {
 	if !x.begin() {
 		return engine.Permit{}, context.Cause(x.asker)

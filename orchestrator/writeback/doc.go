@@ -1,8 +1,12 @@
-// Package writeback carries password changes from the tenant, and from administrators, into the directory. It hands each to the engine that owns it, which asks for
-// a permit when it is ready to write; whoever made the change is told how it ended.
+// Package writeback writes password changes of the tenant and of administrators into the directory. It hands each change to the engine that owns it, which asks for a permit when
+// it is ready to write. The tenant or the administrator gets the result.
 //
-// A [Desk] is made when the host opens. Poll takes what people did in the tenant, while this host feeds it; Deliver carries one change out. Both may be called from any
-// goroutine. What decides is pure: taking an event ([judge]), permitting it (gate.Permits), and what is told of its end (answerOf).
+// The host makes one [Desk] when it opens. While it serves, one loop calls [Desk.Poll], which takes the changes that people make in the tenant. Commands call [Desk.Set]. Both end
+// in [Desk.Deliver], which carries out one change. All may be called by several goroutines at once. The decisions are pure: whether an event is taken (judge), whether it is
+// permitted (gate.Permits), and what is answered (answerOf).
+//
+// An event is written at most once, since the gate remembers the ids of permits for a day and an event's deadline is never that far ahead. Once a permit is given, the delivery
+// goes on even if its caller ends, so that its result is recorded.
 package writeback
 
 import (
@@ -17,30 +21,31 @@ import (
 
 // Engines are the engines that deliver.
 type Engines interface {
-	// Describe says what an engine can.
+	// Describe returns an engine's description.
 	Describe(ctx context.Context, name string) (engine.Description, error)
-	// Deliver lets an engine carry a delivery out: see engine.Deliver.
+	// Deliver makes an engine carry out a delivery, see engine.Deliver.
 	Deliver(ctx context.Context, name string, d engine.Delivery, permit func(context.Context) (engine.Permit, error)) (r engine.DeliveryResult, permitted bool, err error)
 }
 
-// Relay hands out what people did in the tenant.
+// Relay hands out the password changes that people make in the tenant.
 type Relay interface {
-	// Open reports whether the tenant has a relay for this host at all.
+	// Open reports whether the tenant has a relay.
 	Open(ctx context.Context) (bool, error)
-	// PasswordEvents waits for changes. One comes again until it is answered or its deadline is past.
+	// PasswordEvents returns changes, and waits for some if there are none. The tenant returns an event again until it is answered or its deadline is past.
 	PasswordEvents(ctx context.Context, wait time.Duration) ([]cloud.PasswordEvent, error)
-	// AnswerPasswordEvent tells how one ended. That the tenant waits for it no longer is no error.
+	// AnswerPasswordEvent sends the result of an event. It returns nil if the tenant no longer waits for it.
 	AnswerPasswordEvent(ctx context.Context, id string, answer cloud.PasswordAnswer, message string) error
-	// TenantID names the tenant.
+	// TenantID returns the tenant's id.
 	TenantID(ctx context.Context) (string, error)
 }
 
-// Tenant tells who holds power in it.
+// Tenant knows the directory roles.
 type Tenant interface {
+	// Powerful returns those of the ids that hold power in the tenant, each with the reason.
 	Powerful(ctx context.Context, ids []string) (map[string]string, error)
 }
 
-// Options are what a Desk is made of. Relay may be nil: then nothing comes from the tenant.
+// Options are the parts of a Desk. Relay may be nil: then nothing comes from the tenant.
 type Options struct {
 	Gate    *gate.Gate
 	Census  gate.Census
@@ -49,13 +54,13 @@ type Options struct {
 	Relay   Relay
 	Clock   gate.Clock
 	Entitle func(context.Context) error // see gate.Options.Entitle
-	Own     map[string][]string         // of each directory, the sign-in names of accounts that work for Tandem
+	Own     map[string][]string         // by directory, the sign-in names of Tandem's own accounts, whose passwords are never set
 	NewID   func() string
-	Alive   func(context.Context) // shows that a poll goes on
+	Alive   func(context.Context) // called while a poll makes progress; may be nil
 	Log     func(msg string, args ...any)
 }
 
-// owned returns the feature whose owner carries out what comes from the tenant, and the one of what a command asks for.
+// The features whose owners carry out a change that comes from the tenant, and one that a command asks for.
 const (
 	fromTenant  = scoping.PasswordWriteback
 	fromCommand = scoping.Users

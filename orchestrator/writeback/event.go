@@ -11,16 +11,16 @@ import (
 	"github.com/tandem-sync/tandem/plugins/engine"
 )
 
-// maxLife is how far ahead an event's deadline may lie: ids are remembered for a day, and one that could be carried out later is none of the tenant's.
+// maxLife is how far ahead an event's deadline may lie. Ids are remembered for a day, so an event must not be valid for that long; the tenant makes none that are.
 const maxLife = 10 * time.Minute
 
 // maxID is the longest id of an event, in bytes.
 const maxID = 200
 
-// home is whose events are taken.
+// home identifies the events that are taken.
 type home struct{ tenant, installation string }
 
-// judge says why an event is not taken; empty: it is. An event that is not taken is not answered either: it is somebody else's, or nobody waits for it.
+// judge returns why an event is not taken; empty: it is taken. An event that is not taken is not answered either: it is meant for another installation, or its deadline is past.
 func judge(e cloud.PasswordEvent, h home, now time.Time) string {
 	change, unlock := e.Op == cloud.ChangePassword, e.Op == cloud.UnlockAccount
 	switch {
@@ -42,7 +42,7 @@ func judge(e cloud.PasswordEvent, h home, now time.Time) string {
 	return ""
 }
 
-// repeated returns what is answered to an event whose id was permitted before; ok is false where nothing is: it is still under way, or it is not that event.
+// repeated returns the answer to an event whose id was permitted before. ok is false if it is not answered: the delivery is under way, or the id belongs to another change.
 func repeated(e cloud.PasswordEvent, d ledger.Delivered) (code string, ok bool) {
 	switch {
 	case d.CloudID != e.CloudID || d.Op != string(e.Op):
@@ -53,7 +53,7 @@ func repeated(e cloud.PasswordEvent, d ledger.Delivered) (code string, ok bool) 
 	return d.Code, true
 }
 
-// answerOf returns the tenant's word for how a delivery ended, and the sentence for the person whose password it is.
+// answerOf returns the tenant's code for the result of a delivery, and the sentence for the person whose password it is.
 func answerOf(code string) (cloud.PasswordAnswer, string) {
 	told := password.Code(code).Told()
 	switch c := password.Code(code); c {
@@ -69,7 +69,7 @@ func answerOf(code string) (cloud.PasswordAnswer, string) {
 		return cloud.PasswordNotInScope, password.NotAllowed.Told()
 	case gate.DeniedStop:
 		return cloud.PasswordStopped, told
-	case gate.DeniedOld, gate.DeniedSeen: // it may be done
+	case gate.DeniedOld, gate.DeniedSeen: // it may have been carried out before
 		return cloud.PasswordInDoubt, password.InDoubt.Told()
 	case gate.DeniedBusy, gate.DeniedMove:
 		return cloud.PasswordBusy, told
@@ -77,7 +77,7 @@ func answerOf(code string) (cloud.PasswordAnswer, string) {
 	return cloud.PasswordFailed, told
 }
 
-// orderOf makes the order of an event that was taken. The passwords are the order's from now on.
+// orderOf makes the order of an event. The order now owns the passwords.
 func orderOf(e cloud.PasswordEvent) Order {
 	return Order{ID: e.ID, CloudID: e.CloudID, Feature: fromTenant, Op: engine.DeliveryOp(e.Op), MustChange: e.MustChange && e.Op == cloud.ResetPassword,
 		New: e.NewPassword, Old: e.OldPassword, Deadline: e.Deadline, By: "the tenant"}

@@ -12,17 +12,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// Desk carries changes of passwords out.
+// Desk carries out changes of passwords. It is safe for concurrent use.
 type Desk struct {
 	o Options
 
 	mu     sync.Mutex
-	hands  map[string]bool // ids that are under way in this process
-	tenant string          // its id, once it is known
+	taken  map[string]bool // ids of events under way in this process
+	tenant string          // the tenant's id; empty: not read yet
 	off    string          // why the relay is not asked; empty: it is
 }
 
-// New makes a desk.
+// New returns a desk.
 func New(o Options) *Desk {
 	if o.Alive == nil {
 		o.Alive = func(context.Context) {}
@@ -30,26 +30,26 @@ func New(o Options) *Desk {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	return &Desk{o: o, hands: map[string]bool{}}
+	return &Desk{o: o, taken: map[string]bool{}}
 }
 
-// pollWait is how long one question to the relay waits for changes.
+// pollWait is how long one request to the relay waits for changes.
 const pollWait = 20 * time.Second
 
-// answerTime bounds how long the tenant is tried to be told how a change ended.
+// answerTime bounds sending the result of a change to the tenant.
 const answerTime = 10 * time.Second
 
-// mostAtOnce is how many changes are carried out at the same time: each is a connection to a controller.
+// mostAtOnce is the most changes that are carried out at the same time: each needs a connection to a controller.
 const mostAtOnce = 16
 
-// Off returns why the relay is not asked, as it was found last; empty: it is.
+// Off returns why the last Poll did not ask the relay; empty: it did.
 func (d *Desk) Off() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.off
 }
 
-// Poll asks the relay for changes until there are none for a while and those that came are answered. While nothing may be asked of it, it returns at once.
+// Poll takes changes from the relay until none comes for pollWait, and returns when those that came are answered. It returns at once if the relay may not be asked.
 func (d *Desk) Poll(ctx context.Context) error {
 	why, err := d.closed(ctx)
 	d.mu.Lock()
@@ -94,7 +94,7 @@ func (d *Desk) Poll(ctx context.Context) error {
 	}
 }
 
-// closed returns why nothing is asked of the relay.
+// closed returns why the relay may not be asked; empty: it may.
 func (d *Desk) closed(ctx context.Context) (string, error) {
 	a := d.o.Gate.Authority()
 	switch {
@@ -116,7 +116,7 @@ func (d *Desk) closed(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// home says whose events are taken.
+// home returns the tenant and installation whose events are taken.
 func (d *Desk) home(ctx context.Context) (home, error) {
 	d.mu.Lock()
 	id := d.tenant
@@ -133,11 +133,11 @@ func (d *Desk) home(ctx context.Context) (home, error) {
 	return home{tenant: id, installation: d.o.Gate.Authority().Installation}, nil
 }
 
-// Take takes one event, carries it out and answers it. Its error is one of the state.
+// Take carries out one event and answers it, unless it is not to be taken. An error means that the tenant's id cannot be read, that ctx ended, or that the state failed.
 func (d *Desk) Take(ctx context.Context, e cloud.PasswordEvent) error {
 	defer e.Wipe()
 	if !d.take(e.ID) {
-		return nil // it came again while it is under way
+		return nil // the tenant sent it again while it is under way
 	}
 	defer d.leave(e.ID)
 	h, err := d.home(ctx)
@@ -154,7 +154,7 @@ func (d *Desk) Take(ctx context.Context, e cloud.PasswordEvent) error {
 	}
 	d.o.Log("a changed password", "event", e.ID, "op", string(e.Op), "user", e.CloudID, "engine", out.Engine, "ended", out.Code, "reason", out.Reason)
 	code, told := answerOf(out.Code)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime) // also when this process ends: a person waits
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime) // a person waits, so the answer is sent even while this process ends
 	defer cancel()
 	if err := d.o.Relay.AnswerPasswordEvent(ctx, e.ID, code, told); err != nil {
 		d.o.Log("the tenant could not be told how a password event ended: it hands it out again", "event", e.ID, "ended", out.Code, "error", err)
@@ -162,7 +162,7 @@ func (d *Desk) Take(ctx context.Context, e cloud.PasswordEvent) error {
 	return nil
 }
 
-// carry carries an event out, or finds how it ended before; answer is false where nothing is to be answered.
+// carry carries out an event, or finds its earlier result. answer is false if the event is not answered.
 func (d *Desk) carry(ctx context.Context, e cloud.PasswordEvent) (out Outcome, answer bool, err error) {
 	before, seen := d.o.Gate.Permitted(e.ID)
 	var row *ledger.Row
@@ -190,27 +190,28 @@ func (d *Desk) carry(ctx context.Context, e cloud.PasswordEvent) (out Outcome, a
 
 func cutID(id string) string { return id[:min(len(id), maxID)] }
 
+// take reports whether an event is not under way yet, and notes that it is.
 func (d *Desk) take(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.hands[id] {
+	if d.taken[id] {
 		return false
 	}
-	d.hands[id] = true
+	d.taken[id] = true
 	return true
 }
 
 func (d *Desk) leave(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.hands, id)
+	delete(d.taken, id)
 }
 
-// commandLife is how long a change that a command asks for may take.
+// commandLife bounds a change that a command asks for.
 const commandLife = 30 * time.Second
 
-// Set carries out what an administrator asks for by a command: the owner of users sets the password, whoever owns password-writeback, and whatever the tenant can. An outcome that
-// is no success is an error too, a *[NotSetError].
+// Set carries out the change of an administrator's command. The owner of the user's base feature sets the password, regardless of password-writeback and of what the tenant can.
+// An outcome that is no success is also an error, a *[NotSetError].
 func (d *Desk) Set(ctx context.Context, o Order) (Outcome, error) {
 	o.ID, o.Feature, o.Deadline = d.o.NewID(), fromCommand, d.o.Clock.Now().Add(commandLife)
 	d.o.Gate.Read(func(s *ledger.State) { o.CloudID, _ = s.Linked(o.Object) })

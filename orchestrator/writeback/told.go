@@ -14,7 +14,7 @@ var ErrNotSet = errors.New("the password was not set")
 // NotSetError is an outcome that is no success, for administrators.
 type NotSetError struct{ Outcome Outcome }
 
-// Error says how it ended and why.
+// Error returns the result and its reason.
 func (e *NotSetError) Error() string {
 	s := sentence(e.Outcome.Code)
 	if e.Outcome.Reason != "" {
@@ -34,7 +34,7 @@ func (o Outcome) Err() error {
 	return &NotSetError{o}
 }
 
-// sentence says for an administrator how a change ended; [password.Code.Told] says it for the person whose password it is.
+// sentence returns the result of a change for an administrator; [password.Code.Told] returns it for the person whose password it is.
 func sentence(code string) string {
 	switch password.Code(code) {
 	case password.OK:
