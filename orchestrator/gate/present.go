@@ -226,7 +226,7 @@ func destructive(name string, old, new []string) bool {
 }
 
 // sameRecord reports whether recording a settled "unchanged" would change nothing in the ledger: neither what was agreed nor, where transfers since
-// have given the feature to another engine, its writer of record [a password that nobody wrote anew stayed another's after a way back, and its owner
+// have given the feature to another engine, its writer of record [a password that was not written anew stayed recorded under another engine after a way back, and its owner
 // was asked in every run: seed 11320].
 func sameRecord(row *ledger.Row, f scoping.Feature, s Standing, claim ledger.Claim) bool {
 	if row == nil || row.Transit != nil || row.State != ledger.Live {
