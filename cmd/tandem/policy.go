@@ -150,6 +150,13 @@ func importCommand() *cli.Command {
 	return &cli.Command{Name: "import", Usage: "first adoption: put a policy in force without a wave", ArgsUsage: "POLICY", Action: func(c *cli.Context) error {
 		return withPolicy(c, "import", view(func(w io.Writer, p api.Policy) {
 			fmt.Fprintf(w, "in force as revision %d: %s\nnext: tandem sync ENGINE --profile full; in a tenant that is not empty it asks before it links or writes what was there (tandem held list)\n", p.Revision, scoping.Many(len(p.Parts), "part", "parts"))
+			if len(p.Provisioning) > 0 {
+				fmt.Fprintln(w, "from the tenant the next run brings what follows; `tandem stop` if that is not what was meant:")
+			}
+			showBringing(w, p.Provisioning)
+			if p.Unforeseen != "" {
+				fmt.Fprintf(w, "what the next run brings from the tenant is not known: %s\n", p.Unforeseen)
+			}
 		}))
 	}}
 }

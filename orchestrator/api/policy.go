@@ -24,6 +24,10 @@ type Policy struct {
 	Parts    []Part            `json:"parts"`
 	Text     string            `json:"text"` // the policy as a file
 	Drift    []scoping.Drift   `json:"drift"`
+	// Provisioning is what each assignment from the tenant into a directory does in its engine's next run, of an import; Unforeseen is why that is
+	// not known.
+	Provisioning []Bringing `json:"provisioning,omitempty"`
+	Unforeseen   string     `json:"unforeseen,omitempty"`
 }
 
 // Part is one part of a partition; no two overlap.
@@ -98,7 +102,13 @@ func importPolicy(ctx context.Context, c *call, q PolicyRequest) (any, Outcome, 
 		return nil, Outcome{}, err
 	}
 	v, err := policyOf(p)
-	return v, Outcome{}, err
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	if v.Provisioning, err = c.h.o.Host().Foreseen(ctx); err != nil { // it is in force
+		v.Unforeseen = err.Error()
+	}
+	return v, Outcome{}, nil
 }
 
 // FormatPolicy returns a policy file's text in the usual form, with its comments. It needs no directory.

@@ -10,6 +10,21 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
+// Foreseen returns what the assignments of the other direction of the policy in force would do now. Nothing is written or recorded.
+func (h *Host) Foreseen(ctx context.Context) ([]plan.Bringing, error) {
+	p := h.gate.Authority().Partition
+	if h.brings == nil || p == nil || len(p.Provisioning()) == 0 {
+		return nil, nil
+	}
+	if err := h.ensureCensus(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.lookAtTenant(ctx); err != nil {
+		return nil, err
+	}
+	return h.foresee(ctx, p)
+}
+
 // foresee returns what the assignments of the other direction would do if a partition were in force.
 func (h *Host) foresee(ctx context.Context, p *scoping.Partition) ([]plan.Bringing, error) {
 	if h.brings == nil || len(p.Provisioning()) == 0 {
