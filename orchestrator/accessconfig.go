@@ -2,16 +2,16 @@ package orchestrator
 
 import "strings"
 
-// AccessConfig names users and groups of the operating system who may do what only some may do. Whoever owns the state's folder, and root, may all but set passwords.
+// AccessConfig names users and groups of the operating system, by what they may do. The owner of the state's folder and root may do everything except set passwords.
 type AccessConfig struct {
-	Socket    string   `yaml:"socket"`    // where `tandem serve` listens for those who do not own the state; empty: nowhere
+	Socket    string   `yaml:"socket"`    // where `tandem serve` listens for users who do not own the state; empty: nowhere
 	Read      []string `yaml:"read"`      // look, and change nothing
 	Operate   []string `yaml:"operate"`   // run engines and waves, stop and start; they read as well
 	Approve   []string `yaml:"approve"`   // answer what waits for a person; they read as well
-	Passwords []string `yaml:"passwords"` // set passwords by `tandem password set`; none: nobody may
+	Passwords []string `yaml:"passwords"` // set passwords by `tandem password set`; empty: no user may
 }
 
-// problems adds what is wrong with it.
+// problems notes every mistake of it.
 func (a AccessConfig) problems(bad placer) {
 	named := 0
 	for _, r := range []struct {
@@ -30,7 +30,7 @@ func (a AccessConfig) problems(bad placer) {
 	}
 }
 
-// SocketPath returns where the holder of the state listens for those who do not own it; "" if it does not.
+// SocketPath returns where the daemon listens for users who do not own the state; empty: nowhere.
 func (c *Config) SocketPath() string {
 	if c.Access.Socket == "" {
 		return ""

@@ -85,8 +85,8 @@ func (c *Config) accounts(d DirectoryConfig, getenv func(string) string) (map[sc
 	return out, nil
 }
 
-// accountsOf returns the purposes of the accounts that an engine may have. Those of the built-in kinds may have all, and get what they have features for; somebody else's engine
-// gets what tandem.yaml names, and nothing without.
+// accountsOf returns the purposes of the accounts that an engine may have. An engine of a built-in kind may have all, and gets those for which it has features; an external
+// engine gets only those that tandem.yaml names.
 func accountsOf(e EngineConfig) []scoping.Purpose {
 	switch e.Kind {
 	case KindConnect, KindCloudSync:
@@ -109,10 +109,10 @@ func (e *EngineConfig) accountProblems(at string, bad placer) {
 	}
 }
 
-// accountPatience bounds the look at one account.
+// accountPatience bounds the check of one account.
 const accountPatience = time.Minute
 
-// checkAccounts looks at the accounts of a directory beside the one that reads.
+// checkAccounts checks the rights of a directory's accounts, except the one that reads.
 func (x *Orchestrator) checkAccounts(ctx context.Context, c directory.Connection, accounts map[scoping.Purpose]engine.Account) []Finding {
 	var out []Finding
 	for _, p := range scoping.Purposes() {
@@ -127,7 +127,7 @@ func (x *Orchestrator) checkAccounts(ctx context.Context, c directory.Connection
 	return out
 }
 
-// findings are what was found of an account, as lines of `tandem check`.
+// findings converts findings about an account to lines of `tandem check`.
 func findings(name string, found []rights.Finding) []Finding {
 	var out []Finding
 	for _, f := range found {
@@ -136,8 +136,8 @@ func findings(name string, found []rights.Finding) []Finding {
 	return out
 }
 
-// TierZero returns a sentence for each machine that holds an account which reads all password hashes: this one, and those of agents, by what engines say of
-// them in their health's details.
+// TierZero returns a sentence for each machine that has an account which reads all password hashes: this one, and the machines of agents, which engines name in the details of
+// their health.
 func (x *Orchestrator) TierZero(details map[string]map[string]string) []string {
 	const advice = " holds an account that reads every password hash: it is tier 0, and as valuable as a domain controller"
 	var out []string

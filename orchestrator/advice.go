@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Advice takes apart what an error says and what it advises. The message is whole when the error advises nothing.
+// Advice returns an error's message and, separately, its hint. Without a hint the message is the whole text.
 func Advice(err error) (message, hint string) {
 	message = err.Error()
 	var d *directory.DialError
@@ -27,13 +27,13 @@ func Advice(err error) (message, hint string) {
 	return message, ""
 }
 
-// IsDirectory says whether an error comes from a controller that could not be used.
+// IsDirectory reports whether an error means that a controller could not be used.
 func IsDirectory(err error) bool {
 	var d *directory.DialError
 	return errors.As(err, &d)
 }
 
-// IsTenant says whether an error is a refusal by Graph, or a failure on the way to it.
+// IsTenant reports whether an error is a refusal by Graph, or a failure on the way to it.
 func IsTenant(err error) bool {
 	var g *tenant.GraphError
 	return errors.As(err, &g)

@@ -11,14 +11,14 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// agentsVerb is what an engine with agents answers: who they are. See cloudsync.AgentInfo.
+// agentsVerb is the verb by which an engine with agents lists them, see cloudsync.AgentInfo.
 const agentsVerb = "agents"
 
-// agentsBucket holds, in the ledger's index file, the ids of agents whose enrolment is in the journal. Where it is lost, they are journaled once more.
+// agentsBucket contains, in the ledger's index file, the ids of agents whose enrolment is in the journal. If it is lost, they are journaled once more.
 const agentsBucket = "agents"
 
-// JournalAgents notes in the journal which agents were enrolled since it was asked last. Enrolments take place between agent and engine, so the host hears of them
-// when it asks; those that the engine started itself are not told of.
+// JournalAgents writes into the journal which agents were enrolled since its last call. Agents enrol at the engine, so the host learns of them only by asking. Agents that the
+// engine starts itself are left out.
 func (x *Orchestrator) JournalAgents(ctx context.Context, name string) error {
 	d, err := x.engines.Describe(ctx, name)
 	if err != nil || !slices.Contains(d.Verbs, agentsVerb) {

@@ -18,7 +18,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory"
 )
 
-// certificates remembers when certificates end that this process saw.
+// certificates remembers the ends of the certificates that this process has seen.
 type certificates struct {
 	mu  sync.Mutex
 	all map[string]alarm.Certified
@@ -65,7 +65,7 @@ func (x *Orchestrator) noteController(s *directory.Session) {
 	x.certificates.note("directory "+s.Name(), s.Controller().CertificateEnds, "renew the certificate of "+s.Controller().URL)
 }
 
-// noteRefused remembers the end of a certificate that ended, for which a controller was refused: after a renewal that went wrong, and where this process never saw one that held.
+// noteRefused remembers the end of an expired certificate for which a controller was refused. It is needed if this process never saw a valid one.
 func (x *Orchestrator) noteRefused(name string, err error) {
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil {
@@ -73,7 +73,7 @@ func (x *Orchestrator) noteRefused(name string, err error) {
 	}
 }
 
-// agentCertificates returns the ends of agents' certificates, as engines say in the details of their health: "certificate.ID".
+// agentCertificates returns the ends of agents' certificates, which are in the details of engines' health: "certificate.ID".
 func agentCertificates(es []answer.EngineStatus) (out []alarm.Certified) {
 	for _, e := range es {
 		if e.Health == nil {
@@ -90,10 +90,10 @@ func agentCertificates(es []answer.EngineStatus) (out []alarm.Certified) {
 	return out
 }
 
-// fullBelow is how little free space counts as none: files grow by more than that.
+// fullBelow is the free space below which the disk counts as full: files grow by more than that at once.
 const fullBelow = 1 << 20
 
-// Facts returns what is known at this moment. It reads nothing from directories or tenant.
+// Facts returns what is known at this moment, for alarms and metrics. It reads nothing from directories or tenant.
 func (x *Orchestrator) Facts(ctx context.Context) (alarm.Facts, error) {
 	st, err := x.host.Status(ctx)
 	if err != nil {
@@ -112,7 +112,7 @@ func (x *Orchestrator) Facts(ctx context.Context) (alarm.Facts, error) {
 	return f, nil
 }
 
-// Snapshot returns what metrics show.
+// Snapshot returns what one scrape of the metrics shows.
 func (x *Orchestrator) Snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	f, err := x.Facts(ctx)
 	if err != nil {

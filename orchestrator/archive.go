@@ -14,19 +14,19 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// The key that signs heads of archives is precious and small, so control keeps it, and backups have it.
+// The key that signs heads of archives cannot be made again, so it is in the control store, which backups contain.
 const (
 	sealBucket = "journal"
 	sealKey    = "seal"
 )
 
-// Archived is what an archive of the journal holds.
+// Archived describes an archive of the journal after an export.
 type Archived struct {
 	Head  journal.Head
 	Added int // segments that were new
 }
 
-// Archive ends the part of the journal that is being written, and exports what a folder does not hold yet. With nothing new, nothing is written.
+// Archive ends the segment of the journal that is being written, and exports into a folder all segments that it does not contain yet. If there is nothing new, it writes nothing.
 func (x *Orchestrator) Archive(ctx context.Context, dir string) (Archived, error) {
 	key, err := x.seal(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (x *Orchestrator) Archive(ctx context.Context, dir string) (Archived, error
 	return Archived{h, n}, err
 }
 
-// seal returns the installation's key, which is made when it is asked for first.
+// seal returns the installation's key, and makes it if there is none yet.
 func (x *Orchestrator) seal(ctx context.Context) (ed25519.PrivateKey, error) {
 	key, err := x.sealed(ctx)
 	if key != nil || err != nil {
@@ -66,7 +66,7 @@ func (x *Orchestrator) seal(ctx context.Context) (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
-// sealed returns the key if there is one.
+// sealed returns the installation's key; nil: there is none.
 func (x *Orchestrator) sealed(ctx context.Context) (key ed25519.PrivateKey, err error) {
 	err = x.store.Control.View(ctx, func(tx state.Tx) error {
 		switch seed := tx.Get(sealBucket, sealKey); len(seed) {
@@ -91,7 +91,7 @@ func (x *Orchestrator) VerifyArchive(ctx context.Context, dir string) (journal.H
 		return journal.Head{}, fmt.Errorf("%w: this installation never made one", journal.ErrOther)
 	}
 	first, _ := x.store.Beginning()
-	begins := [32]byte{} // the hash before the journal's first record, as the archive has it
+	begins := [32]byte{} // in the archive, the hash of the record before the journal's first one
 	h, err := journal.Verify(ctx, dir, journal.Public(key), func(e state.LogEntry) error {
 		if e.Seq == first-1 {
 			begins = e.Hash
@@ -104,7 +104,7 @@ func (x *Orchestrator) VerifyArchive(ctx context.Context, dir string) (journal.H
 	return h, x.continues(ctx, h, first, begins)
 }
 
-// continues compares the ends of an archive with the journal: where that begins, and where the archive ends.
+// continues checks that an archive and the journal have the same hashes where the journal begins and where the archive ends.
 func (x *Orchestrator) continues(ctx context.Context, h journal.Head, first uint64, begins [32]byte) error {
 	if h.Seq+1 < first {
 		return fmt.Errorf("%w: it ends with record %d, and the journal begins with %d: what is between is elsewhere", journal.ErrOther, h.Seq, first)
@@ -117,7 +117,7 @@ func (x *Orchestrator) continues(ctx context.Context, h journal.Head, first uint
 	if head, _ := x.store.Log.Head(); h.Seq > head {
 		return fmt.Errorf("%w: it holds records up to %d, and the journal ends with %d, as after an older backup was restored", journal.ErrOther, h.Seq, head)
 	}
-	if h.Seq < first { // it ends where the journal begins
+	if h.Seq < first { // the archive ends right before the journal begins, which is checked above
 		return nil
 	}
 	if err := x.store.Log.CheckHead(ctx, h.Seq, h.Last()); err != nil {
@@ -126,16 +126,16 @@ func (x *Orchestrator) continues(ctx context.Context, h journal.Head, first uint
 	return nil
 }
 
-// Pruned is what a pruning removed, and why the rest stays.
+// Pruned is the result of a pruning: what was removed, and why the rest stays.
 type Pruned struct {
 	Segments int
 	Records  uint64
 	Bytes    int64
-	First    uint64 // with which the journal begins now
-	Why      string // what keeps the next part
+	First    uint64 // the record with which the journal begins now
+	Why      string // why the next segment stays
 }
 
-// Prune removes the parts of the journal that are older than a time, are in an archive, whole, and are needed by nothing. The archive is read first.
+// Prune removes the segments of the journal that are older than before, completely in the archive in dir, and not needed any more. It verifies the archive first.
 func (x *Orchestrator) Prune(ctx context.Context, before time.Time, dir, by string) (Pruned, error) {
 	h, err := x.VerifyArchive(ctx, dir)
 	if err != nil {
@@ -155,7 +155,7 @@ func (x *Orchestrator) Prune(ctx context.Context, before time.Time, dir, by stri
 	return out, err
 }
 
-// pruned leaves out what an archive does not hold.
+// pruned returns p without the segments that end after the archived record.
 func pruned(p host.Prunable, archived uint64) Pruned {
 	out := Pruned{First: p.First, Why: p.Why}
 	for i, s := range p.Parts {
@@ -169,7 +169,7 @@ func pruned(p host.Prunable, archived uint64) Pruned {
 	return out
 }
 
-// ArchiveProblem reports whether an error is about what an archive holds, and not about reading it.
+// ArchiveProblem reports whether an error is about an archive's content, and not about reading it.
 func ArchiveProblem(err error) bool {
 	return errors.Is(err, journal.ErrDamaged) || errors.Is(err, journal.ErrOther) || errors.Is(err, journal.ErrNone)
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Indexes names the index files of a state folder: bulky, and read anew when they are gone.
+// Indexes returns the names of a state folder's index files. Backups leave them out: they are large, and are made anew when they are missing.
 func Indexes() []string { return []string{"census", "tenant", "ledger", "claims"} }
 
-// Engines names the configured engines in order.
+// Engines returns the names of the configured engines, in order.
 func (x *Orchestrator) Engines() []string { return slices.Clone(x.engines.Names()) }
 
-// Backup gives put the precious files of the state, one after the other, while it is in use (see state.Store.Backup), and what engines ask to save:
-// the agents' certificate authority and enrolments. An engine that cannot be asked does not keep the rest from being saved: unsaved says which, and why.
+// Backup calls put for each file of the state that cannot be made again, while the state is in use (see state.Store.Backup), and for what engines ask to save: the agents'
+// certificate authority and enrolments. If an engine cannot be asked, the rest is saved all the same, and unsaved names the engine and the reason.
 func (x *Orchestrator) Backup(ctx context.Context, put func(name string, size int64, content io.Reader) error) (unsaved error, err error) {
 	if err := x.store.Backup(ctx, put); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (x *Orchestrator) Backup(ctx context.Context, put func(name string, size in
 	return unsaved, nil
 }
 
-// saved asks an engine for what a backup has to hold of it; nil: nothing.
+// saved asks an engine for what a backup has to contain of it; nil: nothing.
 func (x *Orchestrator) saved(ctx context.Context, name string) (b []byte, err error) {
 	d, err := x.engines.Describe(ctx, name)
 	if err != nil || !slices.Contains(d.Verbs, verbSave) {
@@ -55,15 +55,15 @@ func (x *Orchestrator) saved(ctx context.Context, name string) (b []byte, err er
 	return b, err
 }
 
-// Restored is what a restore did.
+// Restored is the result of a restore.
 type Restored struct {
-	Aside  string // where the state lies that the folder held before; "" if it held none
-	Newer  bool   // that state is of the same history, and Writes counts what it did since the backup
-	Writes int
+	Aside  string    // where the folder's earlier state was moved; empty: there was none
+	Newer  bool      // the earlier state continues the backup's history
+	Writes int       // if so, the writes that it settled since the backup
 	Last   time.Time // the last of them
 }
 
-// Restore writes a backup into a state folder, as a new incarnation that writes nothing until it is activated (rules H1, H2).
+// Restore writes a backup into a state folder, as a new incarnation that writes nothing to the tenant until it is activated (rules H1, H2).
 func Restore(ctx context.Context, dir string, next func() (name string, content io.Reader, err error), force bool, by, backup string) (Restored, error) {
 	var out Restored
 	var seq uint64
@@ -80,7 +80,7 @@ func Restore(ctx context.Context, dir string, next func() (name string, content 
 	return out, nil
 }
 
-// since counts what a surviving log tells of the time after the backup. One that cannot be read, or is of another history, tells nothing.
+// since counts the writes that the log of the earlier state contains after the backup's end. It leaves r as it is if that log cannot be read, or is of another history.
 func (r *Restored) since(ctx context.Context, dir string, seq uint64, hash [32]byte) {
 	s, err := state.OpenReadOnly(dir, state.Options{Command: "restore"})
 	if err != nil {

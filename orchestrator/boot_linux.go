@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names the machine's last start (proc(5)). It is read once: no process outlives it, and each decision asks for the time.
+// bootID returns the id of the machine's present boot (proc(5)); empty: it cannot be read. It is read once, since each decision asks for the time and no process outlives a boot.
 var bootID = sync.OnceValue(func() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -18,7 +18,7 @@ var bootID = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(id))
 })
 
-// sinceBoot names the machine's last start, and says how long ago it was, time asleep included (clock_gettime(2)).
+// sinceBoot returns the id of the machine's present boot and the time since then, including time asleep (clock_gettime(2)). An empty id means that neither is known.
 func sinceBoot() (string, time.Duration) {
 	var ts unix.Timespec
 	if bootID() == "" || unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {

@@ -4,5 +4,5 @@ package orchestrator
 
 import "time"
 
-// sinceBoot says nothing: the time since the process began has to do.
+// sinceBoot returns nothing on this system: the host uses the time since the process began.
 func sinceBoot() (string, time.Duration) { return "", 0 }

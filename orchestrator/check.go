@@ -20,7 +20,7 @@ import (
 // Finding is one line of `tandem check`.
 type Finding struct {
 	Name     string `json:"name"`
-	Code     string `json:"code,omitempty"` // what it is, for programs; only of accounts of directories
+	Code     string `json:"code,omitempty"` // for programs; only findings about accounts of directories have one
 	OK       bool   `json:"ok"`
 	Severity string `json:"severity"` // ok, note, warning, failure
 	Message  string `json:"message"`
@@ -30,7 +30,7 @@ type Finding struct {
 // minFree is the free disk space below which check warns.
 const minFree = alarm.LowSpace
 
-// Check tries connections, rights, clock, TLS and what the tenant can do, and writes nothing. It goes on after failures.
+// Check tries connections, rights, clocks, TLS and the tenant's capabilities, and writes nothing. It goes on after failures.
 func (x *Orchestrator) Check(ctx context.Context) []Finding {
 	out := []Finding{x.checkDisk()}
 	conns, err := x.connections()
@@ -64,7 +64,7 @@ func (x *Orchestrator) Check(ctx context.Context) []Finding {
 	return out
 }
 
-// failure is the finding of an error. The error's own advice goes before hint.
+// failure returns the finding of an error. hint is used if the error has none of its own.
 func failure(name string, err error, hint string) Finding {
 	message, advice := Advice(err)
 	return Finding{Name: name, Severity: "failure", Message: message, Hint: cmp.Or(advice, hint)}
@@ -113,7 +113,7 @@ func (x *Orchestrator) checkDirectory(ctx context.Context, c directory.Connectio
 	return append(out, findings(name+" bind", rights.Bind(ctx, s, c.User))...)
 }
 
-// checkInstallation says whether this host may write to the tenant, by the tenant's mark and by what the state belongs to.
+// checkInstallation checks whether this host may write to the tenant, by the tenant's mark and by what the state belongs to.
 func (x *Orchestrator) checkInstallation(ctx context.Context) Finding {
 	timed, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -136,7 +136,7 @@ func (x *Orchestrator) checkInstallation(ctx context.Context) Finding {
 	return fine("installation", "this host may write to the tenant")
 }
 
-// checkFeatures looks for features that the policy in force gives to an engine and the tenant does not take.
+// checkFeatures finds features that the policy in force assigns to an engine although the tenant does not take them.
 func (x *Orchestrator) checkFeatures(ctx context.Context) []Finding {
 	p := x.host.Gate().Authority().Partition
 	if p == nil {
@@ -163,19 +163,19 @@ func (x *Orchestrator) checkEngine(ctx context.Context, n string) Finding {
 	if err != nil {
 		return failure("engine "+n, err, engineHint(err))
 	}
-	h, ok := x.settledHealth(ctx, n)
+	h, ok := x.warmHealth(ctx, n)
 	if ok && !h.OK {
 		return Finding{Name: "engine " + n, Severity: "failure", Message: h.Message}
 	}
 	for detail := range h.Details {
-		if strings.HasPrefix(detail, "agent.") { // it serves, and one of its agents is bad or lacks a right
+		if strings.HasPrefix(detail, "agent.") { // the engine works, but one of its agents fails or lacks a right
 			return Finding{Name: "engine " + n, OK: true, Severity: "warning", Message: h.Message, Hint: "tandem agent list shows the agents"}
 		}
 	}
 	return fine("engine "+n, fmt.Sprintf("%s %s, features %v", d.Kind, d.Version, d.Features))
 }
 
-// engineHint says what to do about an engine that does not start. It is a process of its own: what it says arrives as text.
+// engineHint returns what to do about an engine that does not start. The errors of an engine's process arrive as text, so this looks for words.
 func engineHint(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "no space left on device"):
@@ -186,12 +186,12 @@ func engineHint(err error) string {
 	return "see the engine's settings in tandem.yaml"
 }
 
-// settling is how long an engine that was just started may take to be healthy: agents that it starts itself dial in first.
-const settling = 5 * time.Second
+// warmUp is how long an engine that was just started may take to become healthy: agents that it starts itself connect first.
+const warmUp = 5 * time.Second
 
-// settledHealth waits a little for an engine to be healthy.
-func (x *Orchestrator) settledHealth(ctx context.Context, n string) (engine.Health, bool) {
-	ctx, cancel := context.WithTimeout(ctx, settling)
+// warmHealth returns an engine's health, after waiting up to warmUp for it to be good.
+func (x *Orchestrator) warmHealth(ctx context.Context, n string) (engine.Health, bool) {
+	ctx, cancel := context.WithTimeout(ctx, warmUp)
 	defer cancel()
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()

@@ -13,11 +13,11 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// enginesDir is where engines keep what is theirs, each in a folder of its name.
+// enginesDir is the folder, in the state folder, with the data folder of each engine.
 const enginesDir = "engines"
 
-// CheckFiles reads the single files beside control, log and indexes: the folder's identity, and the keys and lists of the engines. It changes nothing and may run
-// while the state is in use.
+// CheckFiles reads the files beside control, log and indexes: the folder's identity, and the keys and lists of the engines. It changes nothing, and may run while the state is in
+// use.
 func CheckFiles(dir string) []state.Problem {
 	var problems []state.Problem
 	if _, err := readIdentity(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +44,8 @@ func CheckFiles(dir string) []state.Problem {
 	})...)
 }
 
-// CheckEngineStores reads what the engines keep of the directories. The state folder must not be in use: an engine that starts meanwhile finds its store held.
+// CheckEngineStores reads the stores in which engines keep what they know of directories. The state folder must not be in use, since an engine that starts meanwhile would find its
+// store locked.
 func CheckEngineStores(ctx context.Context, dir string) []state.Problem {
 	return walkEngines(dir, func(path string, d fs.DirEntry) (out []state.Problem) {
 		if d.IsDir() || d.Name() != "lock" {
@@ -53,7 +54,7 @@ func CheckEngineStores(ctx context.Context, dir string) []state.Problem {
 		store := filepath.Dir(path)
 		for _, p := range state.Check(ctx, store) {
 			if errors.Is(p.Err, state.ErrIndexUnusable) {
-				continue // an engine makes its index anew by itself
+				continue // the engine makes its index anew by itself
 			}
 			if !errors.Is(p.Err, state.ErrVersion) && !errors.Is(p.Err, state.ErrTorn) {
 				p.Next = fmt.Sprintf("remove the folder %s: all of it is read anew from the directories", store)
@@ -64,7 +65,7 @@ func CheckEngineStores(ctx context.Context, dir string) []state.Problem {
 	})
 }
 
-// walkEngines looks at everything in the folders of the engines.
+// walkEngines calls look for every file and folder of the engines, and collects the problems.
 func walkEngines(dir string, look func(path string, d fs.DirEntry) []state.Problem) (problems []state.Problem) {
 	root := filepath.Join(dir, enginesDir)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

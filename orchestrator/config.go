@@ -1,5 +1,12 @@
-// Package orchestrator wires Tandem together: it reads the configuration, opens state, directories, tenant and engine processes, and gives one value,
-// the Orchestrator, that holds the running host.
+// Package orchestrator wires Tandem together: the configuration and the real edges (state folder, directories, tenant, engine processes, channels to people) around one
+// host.Host.
+//
+// A command or the daemon reads the configuration ([LoadConfig]), opens one [Orchestrator] ([Open]), uses it, and closes it at the end. Open takes the state folder, so only one
+// process has an Orchestrator of a folder at a time, except those that only look (Options.Glance). Nothing is dialled and no engine is started before it is needed. The daemon
+// also calls [Orchestrator.RunSchedules], which runs engines, waves and notifications until its context ends. All methods except Close may be called by several goroutines at
+// once.
+//
+// Only this package imports the tenant client. It decides nothing about ownership; the host does.
 package orchestrator
 
 import (
@@ -30,8 +37,8 @@ type Config struct {
 	State       string            `yaml:"state"`       // the folder that holds all that Tandem remembers, of this host alone; needed
 	Directories []DirectoryConfig `yaml:"directories"` // at least one
 	Tenant      TenantConfig      `yaml:"tenant"`      // the tenant, and the application that Tandem is in it; needed
-	Notify      *NotifyConfig     `yaml:"notify"`      // who is told what is wrong, and of what; default: nobody
-	Traces      *TracesConfig     `yaml:"traces"`      // who collects traces of runs (OpenTelemetry); default: nobody, or whom the environment names
+	Notify      *NotifyConfig     `yaml:"notify"`      // how people are notified of alarms, and of which; default: not at all
+	Traces      *TracesConfig     `yaml:"traces"`      // the collector for traces of runs (OpenTelemetry); default: none, or the one that the environment names
 	Engines     []EngineConfig    `yaml:"engines"`     // at least one
 	Access      AccessConfig      `yaml:"access"`      // who may do what besides the owner of the state
 	Listen      *ListenConfig     `yaml:"listen"`      // how monitoring reaches `serve --listen`; default: not at all, the socket in the state folder answers it
@@ -79,13 +86,13 @@ type BindConfig struct {
 	GSSAPI       yaml.Node `yaml:"gssapi"`       // refused: controllers are signed in to with a password over TLS
 }
 
-// TLSConfig is which certificates are trusted.
+// TLSConfig names the certificates that are trusted.
 type TLSConfig struct {
 	CAFile             string `yaml:"caFile"`             // a PEM file with the certificates of the CA, beside those that the system trusts
 	InsecureSkipVerify bool   `yaml:"insecureSkipVerify"` // trust any certificate: for tests; every command warns. Accounts that carry passwords are refused with it
 }
 
-// TenantConfig is the tenant and who Tandem is there.
+// TenantConfig is the tenant, and the application as which Tandem signs in to it.
 type TenantConfig struct {
 	Endpoint         string        `yaml:"endpoint"`         // of Microsoft Graph; default https://graph.microsoft.com; national clouds have others
 	Authority        string        `yaml:"authority"`        // where the application signs in; default https://login.microsoftonline.com
@@ -123,21 +130,21 @@ const (
 	KindExternal  = "external"
 )
 
-// ConfigError is every mistake of a configuration at once, in the order of the file. A mistake without a line concerns the whole file.
+// ConfigError contains every mistake of a configuration, in the order of the file. A mistake without a line concerns the whole file.
 type ConfigError struct{ Mistakes scoping.Mistakes }
 
-// Error lists the mistakes, one a line.
+// Error returns the mistakes, one a line.
 func (e *ConfigError) Error() string { return e.Mistakes.Error() }
 
-// wholeFile is a mistake that has no place in the file.
+// wholeFile returns the error of one mistake that has no place in the file.
 func wholeFile(file, format string, args ...any) *ConfigError {
 	return &ConfigError{Mistakes: scoping.Mistakes{{Pos: scoping.Pos{File: file}, What: fmt.Sprintf(format, args...)}}}
 }
 
-// SystemConfig is the configuration of a Tandem that was installed as a service.
+// SystemConfig is the configuration of a Tandem that is installed as a service.
 const SystemConfig = "/etc/tandem/tandem.yaml"
 
-// LoadConfig reads tandem.yaml. path may be empty: then TANDEM_CONFIG, then ./tandem.yaml, then the system's. Mistakes are a *ConfigError.
+// LoadConfig reads tandem.yaml. An empty path stands for TANDEM_CONFIG, then ./tandem.yaml, then SystemConfig. Mistakes are a *ConfigError.
 func LoadConfig(path string, getenv func(string) string) (Config, error) {
 	if path == "" {
 		path = getenv("TANDEM_CONFIG")
@@ -177,7 +184,7 @@ func ParseConfig(file string, b []byte) (Config, error) {
 	return c, nil
 }
 
-// causeOf is what the operating system says, without the path that the message names already.
+// causeOf returns the operating system's error without the path, which the message contains already.
 func causeOf(err error) string {
 	var p *os.PathError
 	if errors.As(err, &p) {
@@ -186,7 +193,7 @@ func causeOf(err error) string {
 	return err.Error()
 }
 
-// rootOf gives what a file holds, with the places; nil if it is no YAML.
+// rootOf returns the top node of a file, with places; nil: it is no YAML, or empty.
 func rootOf(b []byte) *yaml.Node {
 	var doc yaml.Node
 	if err := yaml.Load(b, &doc); err != nil || len(doc.Content) == 0 {
@@ -289,7 +296,7 @@ func (d *DirectoryConfig) problems(i int, seen map[string]bool, m *mistakes) {
 		if a := d.account(p); a != nil {
 			a.problems(p, at, d, m.at("directories", i, string(p)))
 		} else if m.has("directories", i, string(p)) {
-			(&AccountConfig{}).problems(p, at, d, m.at("directories", i, string(p))) // the key without anything
+			(&AccountConfig{}).problems(p, at, d, m.at("directories", i, string(p))) // the file has the key without a value
 		}
 	}
 }
@@ -327,7 +334,7 @@ func (t *TenantConfig) proxy() (*url.URL, error) {
 	}
 	u, err := url.Parse(t.Proxy)
 	if err != nil {
-		return nil, errors.New("it is no URL") // what was parsed may hold a password
+		return nil, errors.New("it is no URL") // the parser's error shows the text, which may contain a password
 	}
 	return u, proxy.Check(u)
 }
@@ -377,7 +384,7 @@ func firstOf(s []string) string {
 	return s[0]
 }
 
-// path makes a relative path of the file relative to the file.
+// path resolves a path of the configuration: relative ones start at the file's folder.
 func (c *Config) path(p string) string {
 	if p == "" || filepath.IsAbs(p) {
 		return p
@@ -385,10 +392,10 @@ func (c *Config) path(p string) string {
 	return filepath.Join(filepath.Dir(c.file), p)
 }
 
-// StateDir gives the state folder.
+// StateDir returns the state folder.
 func (c *Config) StateDir() string { return c.path(c.State) }
 
-// secret reads a secret from a file or a variable; what names it is for messages.
+// secret reads a secret from a file or, if env is not empty, from a variable. what names it in messages.
 func (c *Config) secret(what, file, env string, getenv func(string) string) (string, error) {
 	if env != "" {
 		if v := getenv(env); v != "" {
@@ -407,12 +414,12 @@ func (c *Config) secret(what, file, env string, getenv func(string) string) (str
 	return v, nil
 }
 
-// wrong is the error of a configuration that names what is not there.
+// wrong returns an error of the configuration that only its use shows, such as a file that does not exist.
 func (c *Config) wrong(format string, args ...any) error {
 	return wholeFile(c.file, format, args...)
 }
 
-// caPEM reads a CA file; nil when none is named.
+// caPEM reads a PEM file; nil: none is named.
 func (c *Config) caPEM(what, file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
@@ -424,7 +431,7 @@ func (c *Config) caPEM(what, file string) ([]byte, error) {
 	return b, nil
 }
 
-// Exposed names the files of secrets that everybody on this machine can read. One that cannot be looked at is the business of whoever reads it.
+// Exposed returns the files of secrets that every user of this machine can read. A file that does not exist is left out: reading it fails with an error of its own.
 func (c *Config) Exposed() []string {
 	files := []string{c.Tenant.ClientSecretFile, c.Tenant.CertificateFile}
 	for _, d := range c.Directories {
@@ -437,7 +444,7 @@ func (c *Config) Exposed() []string {
 	}
 	var out []string
 	for _, f := range files {
-		// Windows keeps no such rights: its files have lists of their own.
+		// On Windows the mode says nothing about who may read a file.
 		if info, err := os.Stat(c.path(f)); f != "" && err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o004 != 0 {
 			out = append(out, c.path(f))
 		}
@@ -446,7 +453,7 @@ func (c *Config) Exposed() []string {
 	return slices.Compact(out)
 }
 
-// Insecure names the directories whose certificates are not verified: every command warns about them.
+// Insecure returns the directories whose certificates are not verified. Every command warns about them.
 func (c *Config) Insecure() []string {
 	var out []string
 	for _, d := range c.Directories {

@@ -9,7 +9,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// mistakes gathers what is wrong with a configuration, each with its place in the file.
+// mistakes collects the mistakes of a configuration, each with its place in the file.
 type mistakes struct {
 	root *yaml.Node
 	all  []mistake
@@ -20,10 +20,10 @@ type mistake struct {
 	text         string
 }
 
-// placer notes mistakes of one part of the file. A key is the one below that part that is wrong; one that is not there stands for the part.
+// placer notes a mistake of one part of the file. key is the wrong key in that part; if the file does not have it, the mistake is placed at the part.
 type placer func(key, format string, args ...any)
 
-// at gives the placer of a part of the file: keys, and positions in lists.
+// at returns the placer of a part of the file, which path names by keys and by positions in lists.
 func (m *mistakes) at(path ...any) placer {
 	return func(key, format string, args ...any) {
 		line, column := 1, 1
@@ -39,7 +39,7 @@ func (m *mistakes) at(path ...any) placer {
 	}
 }
 
-// has reports whether the file has a key, or a position of a list.
+// has reports whether the file contains a path.
 func (m *mistakes) has(path ...any) bool {
 	n := m.root
 	for _, step := range path {
@@ -50,7 +50,7 @@ func (m *mistakes) has(path ...any) bool {
 	return true
 }
 
-// child gives what lies below a node, and the node that marks its place.
+// child returns the value of a key or a position in a node, and the node that marks its place. Both are nil if it is not there.
 func child(n *yaml.Node, step any) (mark, value *yaml.Node) {
 	if n == nil {
 		return nil, nil
@@ -70,7 +70,7 @@ func child(n *yaml.Node, step any) (mark, value *yaml.Node) {
 	return nil, nil
 }
 
-// inOrder returns the mistakes in the order of the file, for a ConfigError.
+// inOrder returns the mistakes in the order of the file.
 func (m *mistakes) inOrder(file string) scoping.Mistakes {
 	slices.SortStableFunc(m.all, func(a, b mistake) int {
 		if a.line != b.line {

@@ -11,15 +11,15 @@ import (
 	"github.com/tandem-sync/tandem/scoping/policy"
 )
 
-// What the YAML reader says: of a key that a type does not have, of a value of another kind than is due, and of a key that stands twice.
+// The YAML reader's messages about an unknown key, a value of the wrong kind, and a key that occurs twice.
 var (
 	unknownKey = regexp.MustCompile(`^field (\S+) not found in type orchestrator\.(\w+)$`)
 	otherKind  = regexp.MustCompile("(?s)^cannot construct !!(\\w+)(?: `(.*)`)? into (.+)$")
 	twiceKey   = regexp.MustCompile(`^mapping key "(.*)" already defined at line (\d+)$`)
 )
 
-// explainYAML says in the file's words what the YAML reader says in those of the program's types. key is the one whose value the mistake is
-// about, such as tenant.delay; "" if that is not known.
+// explainYAML rewrites a message of the YAML reader, which is about the program's types, in terms of the file. key is the one with the wrong value, such as tenant.delay; empty: it
+// is not known.
 func explainYAML(message, key string) string {
 	if m := unknownKey.FindStringSubmatch(message); m != nil {
 		return fmt.Sprintf("unknown key %q (%s)", m[1], policy.Nearest(m[1], keysOf(reflect.TypeFor[Config](), m[2])))
@@ -43,7 +43,7 @@ func explainYAML(message, key string) string {
 	return message
 }
 
-// dueFor names what a type of the program takes.
+// dueFor describes the value that a type of the program takes.
 func dueFor(kind string) string {
 	switch kind {
 	case "int":
@@ -69,7 +69,7 @@ func keysInWords(name string) string {
 	return strings.Join(keysOf(reflect.TypeFor[Config](), name), ", ")
 }
 
-// kindOf names what stands in the file, by YAML's tag.
+// kindOf describes a value of the file by its YAML tag.
 func kindOf(tag, value string) string {
 	switch tag {
 	case "seq":
@@ -86,7 +86,7 @@ func kindOf(tag, value string) string {
 	return fmt.Sprintf("the text %q", value)
 }
 
-// keyAt finds the key whose value stands at a place of a file.
+// keyAt returns the path of the key whose value is at a place of a file; empty: there is none.
 func keyAt(n *yaml.Node, line, column int) string {
 	if n == nil {
 		return ""
@@ -118,7 +118,7 @@ func keyAt(n *yaml.Node, line, column int) string {
 	return ""
 }
 
-// keysOf finds the keys of a type of the configuration by the type's name.
+// keysOf returns the keys of a type of the configuration, which it finds in t by the type's name.
 func keysOf(t reflect.Type, name string) (keys []string) {
 	if name == reflect.TypeFor[webhookKeys]().Name() {
 		name = reflect.TypeFor[WebhookConfig]().Name()

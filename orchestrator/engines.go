@@ -24,7 +24,7 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// engines are the configured engines, each under its supervisor; a process is started when it is first needed.
+// engines are the configured engines, each with its supervisor. A process is started when it is first needed.
 type engines struct {
 	names []string
 	all   map[string]*supervised
@@ -36,11 +36,11 @@ type engines struct {
 type supervised struct {
 	*supervisor.Supervisor
 	settings []byte // as JSON
-	saved    string // where a restored backup left what the engine had asked to save; it is given back at the first start
+	saved    string // the file that a restored backup left with what the engine had asked to save
 
 	mu     sync.Mutex
 	open   bool
-	loaded bool
+	loaded bool // the engine got the content of saved, or there was none
 }
 
 var (
@@ -90,19 +90,19 @@ func logStatus(l *slog.Logger, s supervisor.Status) {
 	l.Debug("engine", "engine", s.Name, "state", s.State, "session", s.Session, "pid", s.PID)
 }
 
-// How long an engine may take to answer what has an answer at once: a description, that grants are in force, one answer of a verb.
+// Limits of answers that an engine has at once: its description, the acknowledgement of grants, each answer of a verb.
 const (
 	describeLimit = 30 * time.Second
 	grantsLimit   = time.Minute
 	verbLimit     = 2 * time.Minute
 )
 
-// silent is the cause with which an answer is given up.
+// silent returns the error of an answer that did not come in time.
 func silent(name, what string, limit time.Duration) error {
 	return fmt.Errorf("engine %s did not answer within %s: %s", name, limit, what)
 }
 
-// get gives a started engine's supervisor.
+// get returns an engine's supervisor, after opening it if it is not open yet.
 func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	s := e.all[name]
 	if s == nil {
@@ -111,10 +111,10 @@ func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.open {
-		// A refused configuration or a failed start is told to this caller; the supervisor goes on trying.
+		// This caller gets the error of a refused configuration or a failed start. The supervisor goes on trying, so later callers do not open it again.
 		s.open = true
 		if err := s.Open(ctx); err != nil {
-			return nil, err // says which engine
+			return nil, err // it names the engine
 		}
 	}
 	if s.loaded {
@@ -127,13 +127,13 @@ func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	return s, nil
 }
 
-// The verbs of engines that keep what a backup has to hold.
+// The verbs of engines that have something which a backup has to contain.
 const (
 	verbSave = "save"
 	verbLoad = "load"
 )
 
-// load gives an engine back what it had asked to save, once after a restore, before it does anything else.
+// load hands an engine what it had asked to save. After a restore this has to happen before the engine does anything else.
 func (s *supervised) load(ctx context.Context, name string) error {
 	b, err := os.ReadFile(s.saved)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,10 +146,10 @@ func (s *supervised) load(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := say(ctx, impl, name, verbLoad, b, func([]byte) error { return nil }); err != nil {
+	if err := callVerb(ctx, impl, name, verbLoad, b, func([]byte) error { return nil }); err != nil {
 		return fmt.Errorf("giving engine %s back what it had saved in the backup: %w", name, err)
 	}
-	if err := os.Remove(s.saved); err != nil { // left behind, it is given once more
+	if err := os.Remove(s.saved); err != nil { // the next start gives it to the engine once more
 		return fmt.Errorf("what engine %s had saved in the backup: %w", name, err)
 	}
 	return nil
@@ -275,7 +275,7 @@ func (e *engines) Process(name string) answer.Process {
 	return p
 }
 
-// call lets an engine answer one of its own verbs.
+// call calls a verb of an engine, which it starts if necessary.
 func (e *engines) call(ctx context.Context, name, verb string, args []byte, out func([]byte) error) error {
 	s, err := e.get(ctx, name)
 	if err != nil {
@@ -285,25 +285,25 @@ func (e *engines) call(ctx context.Context, name, verb string, args []byte, out 
 	if err != nil {
 		return err
 	}
-	if err := say(ctx, impl, name, verb, args, out); err != nil {
+	if err := callVerb(ctx, impl, name, verb, args, out); err != nil {
 		return fmt.Errorf("engine %s, %s: %w", name, verb, err)
 	}
 	return nil
 }
 
-// say calls a verb and passes its answers on.
-func say(ctx context.Context, impl engine.Engine, name, verb string, args []byte, out func([]byte) error) error {
+// callVerb calls a verb and passes its answers to out. It fails if the engine gives no answer for verbLimit.
+func callVerb(ctx context.Context, impl engine.Engine, name, verb string, args []byte, out func([]byte) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	quiet := time.AfterFunc(verbLimit, func() { cancel(silent(name, "verb "+verb, verbLimit)) })
-	defer quiet.Stop()
+	timer := time.AfterFunc(verbLimit, func() { cancel(silent(name, "verb "+verb, verbLimit)) })
+	defer timer.Stop()
 	ch := make(chan []byte)
 	done := make(chan error, 1)
 	go func() { done <- impl.Call(ctx, verb, args, ch) }()
 	for {
 		select {
 		case b := <-ch:
-			quiet.Reset(verbLimit)
+			timer.Reset(verbLimit)
 			if err := out(b); err != nil {
 				cancel(nil)
 				<-done
@@ -315,7 +315,7 @@ func say(ctx context.Context, impl engine.Engine, name, verb string, args []byte
 	}
 }
 
-// close stops every engine and waits for its end.
+// close stops all engines and waits until they have ended. It returns the first error.
 func (e *engines) close() error {
 	var first error
 	var wg sync.WaitGroup

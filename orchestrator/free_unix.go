@@ -4,7 +4,7 @@ package orchestrator
 
 import "golang.org/x/sys/unix"
 
-// spaceOf returns the free space and the size of the file system that holds a folder, in bytes.
+// spaceOf returns the free space and the size of a folder's file system, in bytes.
 func spaceOf(dir string) (free, total uint64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -16,11 +16,10 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenancy"
 )
 
-// identityFile holds the state folder's own random id, and where the folder lay when it was used last. A backup does not hold it: a restored
-// folder is another one.
+// identityFile contains the state folder's random id, and the path at which the folder was used last. A backup does not contain it, so a restored folder gets another id.
 const identityFile = "identity.json"
 
-// MachineVariable names this machine instead of the operating system's id: for containers, which may get another one with each start.
+// MachineVariable is the environment variable that replaces the operating system's machine id, for containers that get another id with each start.
 const MachineVariable = "TANDEM_MACHINE_ID"
 
 type identityRecord struct {
@@ -28,8 +27,8 @@ type identityRecord struct {
 	Path   string `json:"path"`
 }
 
-// identify tells this host from others: by the machine, and by the state folder on it. A folder that was moved keeps its id; one that was copied
-// is found out as long as the first is still there.
+// identify returns this host's identity: the machine, and the state folder on it. A folder that was moved keeps its id. A copied folder is recognized as long as the original is
+// still there; then CopyOf names that.
 func identify(o Options) (tenancy.Identity, error) {
 	me := tenancy.Identity{Machine: machineID(o)}
 	me.Name, _ = os.Hostname() // for people only
@@ -56,7 +55,7 @@ func identify(o Options) (tenancy.Identity, error) {
 	return me, writeIdentity(dir, r)
 }
 
-// recognize is identify for a process that changes nothing: a folder that has no id yet, or was moved or copied, is left to identify.
+// recognize is identify for a process that changes nothing. It fails if the folder has no id yet, or was moved or copied.
 func recognize(o Options) (tenancy.Identity, error) {
 	me := tenancy.Identity{Machine: machineID(o)}
 	me.Name, _ = os.Hostname() // for people only
@@ -72,7 +71,7 @@ func recognize(o Options) (tenancy.Identity, error) {
 	return me, err
 }
 
-// newIdentity gives a folder an id of its own.
+// newIdentity writes a new id into a folder, and returns the identity with it.
 func newIdentity(me tenancy.Identity, dir string) (tenancy.Identity, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
@@ -82,7 +81,7 @@ func newIdentity(me tenancy.Identity, dir string) (tenancy.Identity, error) {
 	return me, writeIdentity(dir, identityRecord{Folder: me.Folder, Path: dir})
 }
 
-// copied reports whether the folder that a record names is another one than dir, and is still there.
+// copied reports whether the folder at r.Path has the same id as dir and is another folder: then dir is a copy.
 func copied(r identityRecord, dir string) bool {
 	first, err := readIdentity(r.Path)
 	if err != nil || first.Folder != r.Folder {
@@ -90,7 +89,7 @@ func copied(r identityRecord, dir string) bool {
 	}
 	a, errA := os.Stat(filepath.Join(r.Path, identityFile))
 	b, errB := os.Stat(filepath.Join(dir, identityFile))
-	return errA == nil && errB == nil && !os.SameFile(a, b) // not the same folder under another name
+	return errA == nil && errB == nil && !os.SameFile(a, b) // otherwise they are one folder with two paths
 }
 
 func readIdentity(dir string) (r identityRecord, err error) {
@@ -119,7 +118,7 @@ func writeIdentity(dir string, r identityRecord) error {
 	return nil
 }
 
-// machineID tells this machine from others. The operating system's id is confidential (machine-id(5)): what leaves the machine is derived from it.
+// machineID returns an id of this machine; empty: there is none. The operating system's id is confidential (machine-id(5)), so this is a hash of it.
 func machineID(o Options) string {
 	id := o.Machine
 	if id == "" {
@@ -137,7 +136,7 @@ func machineID(o Options) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// renew gives the state folder an identity of its own.
+// renew writes a new id into the state folder, so that it no longer counts as a copy.
 func (x *Orchestrator) renew() (tenancy.Identity, error) {
 	dir, err := filepath.Abs(x.options.StateDir)
 	if err != nil {
@@ -150,7 +149,7 @@ func (x *Orchestrator) renew() (tenancy.Identity, error) {
 	return me, err
 }
 
-// identify gives what the configuration says of tenant and directories that can be compared without asking them.
+// identify returns what the configuration contains about tenant and directories that can be compared without asking them.
 func (c *Config) identify() tenancy.Configured {
 	out := tenancy.Configured{Bases: map[string]string{}}
 	if id, err := uuid.Parse(c.Tenant.TenantID); err == nil {

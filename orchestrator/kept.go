@@ -16,7 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// kept are the index files of the tenant's cache and of the ledger's checkpoint.
+// kept contains the index files of the tenant's cache, of the ledger's checkpoint and of the engines' claims.
 type kept struct {
 	cache  *cloud.Cache
 	claims *table.Claims
@@ -66,9 +66,9 @@ func (x *Orchestrator) openKept(ctx context.Context) (*kept, error) {
 
 var errStop = errors.New("stop")
 
-// tenantShelf is the tenant's index file as a glance at the cache reads it.
+// tenantShelf is the tenant's index file, from which a glance reads the cache entry by entry.
 type tenantShelf struct {
-	ctx   context.Context // of the process that looks
+	ctx   context.Context // of the process
 	index *state.Index
 }
 
@@ -80,7 +80,7 @@ func (f tenantShelf) Each(prefix string, each func(key string, value []byte) err
 	return f.index.View(f.ctx, func(tx state.Tx) error { return tx.Each("cache", prefix, each) })
 }
 
-// save keeps what changed of the cache.
+// save stores what changed in the cache.
 func (k *kept) save(ctx context.Context) error {
 	var done func()
 	err := k.tenant.Update(ctx, func(tx state.Tx) (err error) {
@@ -93,7 +93,7 @@ func (k *kept) save(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
-		done() // not before it is committed: what was not kept has to come again
+		done() // after the commit only: what was not stored has to be saved again
 	}
 	return err
 }
@@ -101,9 +101,9 @@ func (k *kept) save(ctx context.Context) error {
 // Shelf implements host.Checkpoints.
 func (k *kept) Shelf(ctx context.Context) ledger.Shelf { return shelf{ctx, k.ledger} }
 
-// shelf is the ledger's index file as the ledger reads it.
+// shelf is the ledger's index file.
 type shelf struct {
-	ctx   context.Context // of the command that reads: a shelf lives as long
+	ctx   context.Context // of the command that reads; the shelf is used no longer
 	index *state.Index
 }
 
@@ -174,7 +174,7 @@ func (k *kept) LoadRuns(ctx context.Context) (out []reach.Ran, err error) {
 
 // SaveCheckpoint implements host.Checkpoints.
 func (k *kept) SaveCheckpoint(ctx context.Context, c *ledger.Checkpoint) error {
-	// In the order of the keys: bbolt keeps what is new on a page in a sorted list, and moves half of it for what comes out of order.
+	// Sorted by key, since bbolt inserts new keys of a page into a sorted list, and moves half of it on average for a key out of order.
 	entries := slices.Clone(c.Entries)
 	slices.SortStableFunc(entries, func(a, b ledger.Entry) int {
 		return cmp.Or(strings.Compare(a.Section, b.Section), strings.Compare(a.Key, b.Key))

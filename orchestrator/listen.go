@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ListenConfig is how `serve --listen` is reached: over TLS, by whoever has the token. Other users of this machine are no less strangers than others.
+// ListenConfig is how `serve --listen` is reached: over TLS and with a token. That applies to a local address as well, since any user of this machine can connect to it.
 type ListenConfig struct {
 	CertificateFile string `yaml:"certificateFile"` // PEM of the certificate and its chain; read again for each connection; needed
 	KeyFile         string `yaml:"keyFile"`         // PEM of its private key; needed
@@ -22,13 +22,13 @@ func (l *ListenConfig) problems(bad placer) {
 	}
 }
 
-// Listening is what `serve --listen` is to listen with.
+// Listening contains what `serve --listen` needs to listen.
 type Listening struct {
 	TLS   *tls.Config
 	Token string
 }
 
-// Listening reads certificate and token for an address. Without them it is refused: only the local socket knows who is at its other end.
+// Listening reads certificate and token for an address. Without them it refuses: only the local socket knows which user is connected.
 func (x *Orchestrator) Listening(address string) (Listening, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return Listening{}, x.config.wrong("serve --listen %s: it is not HOST:PORT", address)
@@ -50,7 +50,7 @@ func (x *Orchestrator) Listening(address string) (Listening, error) {
 	return out, nil
 }
 
-// reloaded is a certificate that is read for each connection: one that was renewed needs no restart.
+// reloaded is a certificate that is read for each connection, so that a renewed one needs no restart.
 type reloaded struct {
 	x      *Orchestrator
 	config ListenConfig

@@ -18,7 +18,7 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// NotifyConfig says who is told what is wrong, and of what.
+// NotifyConfig is how people are notified of alarms, and of which.
 type NotifyConfig struct {
 	Webhook *WebhookConfig `yaml:"webhook"` // gets each message as JSON; in the file the URL alone may stand for it
 	Mail    *MailConfig    `yaml:"mail"`    // gets each message as an e-mail
@@ -45,18 +45,18 @@ func (w *WebhookConfig) UnmarshalYAML(n *yaml.Node) error {
 // webhookKeys is a WebhookConfig without UnmarshalYAML.
 type webhookKeys WebhookConfig
 
-// MailConfig is a mail server and who gets mails.
+// MailConfig is a mail server, and the people who get mails.
 type MailConfig struct {
 	Server       string   `yaml:"server"`       // HOST:PORT; needed
 	TLS          string   `yaml:"tls"`          // starttls or implicit; default: implicit on port 465, else starttls
 	CAFile       string   `yaml:"caFile"`       // PEM of the CAs that are trusted; default: the system's
 	From         string   `yaml:"from"`         // the sender's address; needed
 	To           []string `yaml:"to"`           // who gets the mails; needed
-	User         string   `yaml:"user"`         // signs in to the server; default: nobody does
+	User         string   `yaml:"user"`         // the account for signing in to the server; default: no sign-in
 	PasswordFile string   `yaml:"passwordFile"` // its password
 }
 
-// The ways of mailing over TLS.
+// The values of notify.mail.tls.
 const (
 	startTLS    = "starttls"
 	implicitTLS = "implicit"
@@ -171,7 +171,7 @@ func (x *MailConfig) channel(c *Config, getenv func(string) string) (notify.Chan
 	return ch, nil
 }
 
-// wants reports whether people asked to be told of an event.
+// wants reports whether people are notified of an event.
 func (n *NotifyConfig) wants(e alarm.Event) bool {
 	return n == nil || len(n.Events) == 0 || slices.Contains(n.Events, e)
 }
@@ -186,13 +186,13 @@ func (x *Orchestrator) openNotifier(ctx context.Context, k notify.Keeper) error 
 	return nil
 }
 
-// noticeClock is time as the notifier sees it.
+// noticeClock is the notifier's clock.
 type noticeClock struct{ now func() time.Time }
 
 func (c noticeClock) Now() time.Time                         { return c.now() }
 func (c noticeClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// watch looks what is wrong, again and again until ctx ends, and has people told of it. The looks are as frequent as those for waves.
+// watch hands the present alarms to the notifier every schedule.Look, until ctx ends.
 func (x *Orchestrator) watch(ctx context.Context) {
 	tick := time.NewTicker(schedule.Look)
 	defer tick.Stop()

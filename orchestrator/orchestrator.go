@@ -29,13 +29,13 @@ import (
 // defaultDelay is how long the tenant may take to show a write (rule V2).
 const defaultDelay = 2 * time.Minute
 
-// flight is how many writes into a directory may be under way at once: a controller takes one write at a time, and what surrounds it (permit, looks, reading back) takes longer.
+// flight is the most writes into a directory that are under way at once. A controller takes one write at a time, but what surrounds it (permit, looks, reading back) takes longer.
 const flight = 8
 
 // Options are what an orchestrator needs beside its configuration.
 type Options struct {
 	Logger   *slog.Logger // nil: silent
-	Command  string       // for the state folder's holder
+	Command  string       // is shown to other processes that find the state folder in use
 	Self     string       // the executable that serves built-in engines by `plugin KIND`; empty: this one
 	StateDir string       // overrides the configuration's
 	Progress func(run.Progress)
@@ -43,11 +43,11 @@ type Options struct {
 	Getenv   func(string) string
 	Hook     state.Hook // failpoints, for tests
 	Clock    gate.Clock // nil: the system's
-	Glance   bool       // only show what is stored, fast; Open fails where that is not possible: see host.ErrGlance
-	Machine  string     // what tells this machine from others; empty: TANDEM_MACHINE_ID, then the operating system's id
+	Glance   bool       // only show what is stored, fast; Open fails if that is not possible, see host.ErrGlance
+	Machine  string     // identifies this machine; empty: TANDEM_MACHINE_ID, then the operating system's id
 }
 
-// Orchestrator is one running Tandem. Close it.
+// Orchestrator is one running Tandem. It has to be closed.
 type Orchestrator struct {
 	config   Config
 	options  Options
@@ -61,14 +61,14 @@ type Orchestrator struct {
 	loops    *schedule.Scheduler
 	dirs     []engine.Directory
 	notifier *notify.Notifier
-	tracer   *trace.Tracer // nil: nobody collects traces
+	tracer   *trace.Tracer // nil: there is no collector of traces
 	log      *slog.Logger
 
 	certificates certificates
 }
 
-// Open takes the state folder and makes everything ready; nothing is dialled and no engine started before it is needed. A folder held by
-// another process is a *state.HeldError.
+// Open takes the state folder and makes everything ready. It dials nothing and starts no engine; that happens when it is needed. If another process has the folder, it fails with a
+// *state.HeldError.
 func Open(ctx context.Context, c Config, o Options) (*Orchestrator, error) {
 	o = withDefaults(c, o)
 	x := &Orchestrator{config: c, options: o, log: o.Logger}
@@ -99,7 +99,7 @@ func withDefaults(c Config, o Options) Options {
 	return o
 }
 
-// openStore takes the state folder. A glance shares it with others that only look, and leaves it as it is.
+// openStore takes the state folder. A glance shares it with other glances, and changes nothing in it.
 func (x *Orchestrator) openStore() (err error) {
 	o := state.Options{Command: x.options.Command, Hook: x.options.Hook}
 	if x.options.Glance {
@@ -149,7 +149,7 @@ func (x *Orchestrator) open(ctx context.Context) error {
 		return err
 	}
 	configured := x.config.identify()
-	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: x.reaches(configured.TenantID), Trace: x.trace(), Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
+	x.host, err = host.Open(ctx, host.Options{Store: x.store, Census: x.census, Tenant: x.tracedTenant(configured.TenantID), Trace: x.trace(), Beside: func(f func()) { go f() }, Cache: kept.cache, Claims: kept.claims, Engines: x.engines, Clock: x.options.Clock,
 		Deliverer: x.engines, Bringers: x.engines, Flight: flight, Relay: relayOf{tenantFor{x.tenant, configured.TenantID}}, Own: x.config.ownAccounts(), Alive: schedule.Alive,
 		Identity: x.identity, Renew: x.renew, Tenure: x.config.Tenant.Tenure, Configured: configured,
 		NewID: newID, Glance: x.options.Glance, GhostLife: x.config.Tenant.GhostLife, SaveCache: kept.save, Checkpoints: kept, Survey: x.Survey, Refused: x.tenant.Refused, Unregistered: x.tenant.Unregistered, Patience: x.options.Patience, Progress: x.progress,
@@ -168,10 +168,10 @@ func newID() string {
 	return id.String()
 }
 
-// hostSilence is how long a controller may stay silent when the host asks it: runs wait for that, and an outage has to show within one schedule.
+// hostSilence is how long a controller may stay silent when the host asks it. Runs wait for that, and an outage has to show within one schedule.
 const hostSilence = 45 * time.Second
 
-// connections reads the directories' secrets.
+// connections returns how to connect to each directory. It reads their secrets.
 func (x *Orchestrator) connections() (map[string]directory.Connection, error) {
 	out := map[string]directory.Connection{}
 	for _, d := range x.config.Directories {
@@ -203,7 +203,7 @@ func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
 		if c.CertificatePEM, err = x.config.caPEM("certificate of the tenant's application", t.CertificateFile); err != nil {
 			return nil, err
 		}
-		if ends, err := certificateEnds(c.CertificatePEM); err == nil { // what is wrong with it the client says
+		if ends, err := certificateEnds(c.CertificatePEM); err == nil { // if it cannot be read, the client returns the error
 			x.certificates.note(alarm.Application, ends, "upload another in the app registration, then write it into tenant.certificateFile")
 		}
 	case !t.ManagedIdentity:
@@ -214,7 +214,7 @@ func (x *Orchestrator) openTenant(ctx context.Context) (*tenant.Client, error) {
 	return tenant.Open(ctx, c)
 }
 
-// openIndex opens an index file; an unusable one is made anew, since it can be read again.
+// openIndex opens an index file. An unusable one is replaced by an empty one, since its content can be read again. A glance leaves it.
 func (x *Orchestrator) openIndex(name string, version int) (*state.Index, error) {
 	ix, err := x.store.Index(name, "tandem "+name, version)
 	if x.options.Glance {
@@ -254,7 +254,7 @@ func (x *Orchestrator) openCensus(ctx context.Context, conns map[string]director
 	return census.Open(ctx, names, dial, ix)
 }
 
-// lively is a session with a directory whose answers show the loop that asks that it lives: reading a large directory takes long.
+// lively is a session with a directory whose answers count as progress of the calling loop: reading a large directory takes long.
 type lively struct{ *directory.Session }
 
 // Sync implements census.Reader.
@@ -271,30 +271,30 @@ func (l lively) ByGUID(ctx context.Context, guids []scoping.GUID, attrs []string
 	return l.Session.ByGUID(ctx, guids, attrs, showDeleted)
 }
 
-// Host gives the running host.
+// Host returns the running host.
 func (x *Orchestrator) Host() *host.Host { return x.host }
 
-// Config gives the configuration.
+// Config returns the configuration.
 func (x *Orchestrator) Config() Config { return x.config }
 
-// StateDir gives the folder that is held.
+// StateDir returns the state folder that is open.
 func (x *Orchestrator) StateDir() string { return x.options.StateDir }
 
-// Tenant gives the tenant client, for reports.
+// Tenant returns the tenant client, for reports.
 func (x *Orchestrator) Tenant() *tenant.Client { return x.tenant }
 
-// Call lets an engine answer one of its own verbs.
+// Call calls a verb of an engine.
 func (x *Orchestrator) Call(ctx context.Context, name, verb string, args []byte, out func([]byte) error) error {
 	return x.engines.call(ctx, name, verb, args, out)
 }
 
-// Describe gives an engine's description.
+// Describe returns an engine's description.
 func (x *Orchestrator) Describe(ctx context.Context, name string) (engine.Description, error) {
 	return x.engines.Describe(ctx, name)
 }
 
-// Close stops the engines and lets go of the state folder. What it keeps on the way can be read again: a full disk, of which whoever needed the space was told, does
-// not make it fail.
+// Close stops the engines and releases the state folder. What it saves can be read again, so a full disk is logged and does not make it fail; writes that needed the space have
+// failed before.
 func (x *Orchestrator) Close(ctx context.Context) error {
 	var errs []error
 	if x.host != nil && !x.options.Glance {
@@ -323,10 +323,10 @@ func (x *Orchestrator) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// tenantFor gives the host the tenant's domains in the form it needs.
+// tenantFor is the tenant client in the form that the host needs.
 type tenantFor struct {
 	*tenant.Client
-	configured string // the tenant's id, where the configuration names it so
+	configured string // empty: the configuration does not name the tenant by its id
 }
 
 // Domains implements host.Tenant.
@@ -352,7 +352,7 @@ func (t tenantFor) SetMark(ctx context.Context, m tenancy.Mark) (bool, error) {
 	return t.Client.SetMarker(ctx, tenant.Mark(m))
 }
 
-// TenantID implements tenancy.Identified. A configuration that names the tenant by its id was asked for a token of that very tenant.
+// TenantID implements tenancy.Identified. A configured id is returned without asking: the access token is requested of the tenant with that id, so no other can answer.
 func (t tenantFor) TenantID(ctx context.Context) (string, error) {
 	if t.configured != "" {
 		return t.configured, nil
@@ -364,7 +364,7 @@ func (t tenantFor) TenantID(ctx context.Context) (string, error) {
 	return strings.ToLower(o.ID), err
 }
 
-// clock is the system's.
+// clock is the system's clock.
 type clock struct{}
 
 // Now implements gate.Clock.

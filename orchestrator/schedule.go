@@ -15,11 +15,11 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Default schedules, as the products that the engines are modelled on have them.
+// defaultSchedule contains the schedules of the products on which the engines are modelled.
 var defaultSchedule = map[string]time.Duration{KindConnect: 30 * time.Minute, KindCloudSync: 2 * time.Minute, KindExternal: 30 * time.Minute}
 
-// RunSchedules is what serving is beside answering: engines run when they are due, and waves that nobody drives go on. It returns when ctx ends
-// and every loop has ended, or with the error that makes the state unusable: the process has to be started again then.
+// RunSchedules runs engines when they are due, goes on with waves that no command drives, and sends notifications. It returns nil when ctx has ended, or the error that makes the
+// state unusable, after which the process has to be started again. When it returns, every loop has ended.
 func (x *Orchestrator) RunSchedules(ctx context.Context) error {
 	var engines []schedule.Engine
 	for _, e := range x.config.Engines {
@@ -35,13 +35,13 @@ func (x *Orchestrator) RunSchedules(ctx context.Context) error {
 	return err
 }
 
-// Loops returns the loops of serving as they are now; empty where this process does not serve.
+// Loops returns the present state of the loops of RunSchedules; empty: this process does not run it.
 func (x *Orchestrator) Loops() []schedule.Loop { return x.loops.Loops() }
 
-// Standing says which of the loops stand still.
+// Standing returns a sentence for each stalled loop.
 func (x *Orchestrator) Standing() []string { return x.loops.Standing() }
 
-// passwordsEvery is how soon a changed password is handed over: Microsoft's engines look every two minutes (Entra documentation, "How password hash synchronization
+// passwordsEvery is the longest pause between two looks for changed passwords: Microsoft's engines look every two minutes (Entra documentation, "How password hash synchronization
 // works").
 const passwordsEvery = 2 * time.Minute
 
@@ -52,7 +52,7 @@ func every(e EngineConfig) time.Duration {
 	return defaultSchedule[e.Kind]
 }
 
-// defaultFull is how old an engine's last full run may become before a schedule makes one.
+// defaultFull is how old an engine's last full run may become until its schedule makes another.
 const defaultFull = 7 * 24 * time.Hour
 
 func (x *Orchestrator) fullEvery(name string) time.Duration {
@@ -64,7 +64,7 @@ func (x *Orchestrator) fullEvery(name string) time.Duration {
 	return defaultFull
 }
 
-// progress passes progress on, and lets the loop that makes it show life.
+// progress passes progress on to the options' function, and notes it for the loop that makes it.
 func (x *Orchestrator) progress(p run.Progress) {
 	if p.Engine != "" {
 		x.loops.Beat(schedule.EngineLoop(p.Engine))
@@ -83,7 +83,7 @@ type scheduled struct{ x *Orchestrator }
 
 var _ schedule.Work = scheduled{}
 
-// errIncomplete is why a run that ended counts as failed.
+// errIncomplete makes a run that ended without error count as a failure of its loop.
 var errIncomplete = errors.New("the run was not complete")
 
 // Run implements schedule.Work.
@@ -113,7 +113,7 @@ func (s scheduled) Run(ctx context.Context, name string) error {
 	return nil
 }
 
-// Passwords implements schedule.Work. An engine that owns none has nothing to do.
+// Passwords implements schedule.Work. It does nothing for an engine that owns no passwords.
 func (s scheduled) Passwords(ctx context.Context, name string) error {
 	if !s.x.host.HandsOver(name) {
 		return nil
@@ -154,10 +154,10 @@ func (s scheduled) Waves(ctx context.Context, first bool) ([]string, error) {
 	return ids, err
 }
 
-// rightsLimit bounds the look at one directory's rights: where an account sees no deleted object, the controller goes through all it has.
+// rightsLimit bounds the check of one directory. If an account sees no deleted object, the controller searches everything that it has.
 const rightsLimit = 5 * time.Minute
 
-// Rights implements schedule.Work. An account that does not see deleted objects lets every delete wait, and nothing else would say so.
+// Rights implements schedule.Work. Without the right to see deleted objects every delete waits, and nothing else would report why.
 func (s scheduled) Rights(ctx context.Context) error {
 	conns, err := s.x.connections()
 	if err != nil {
@@ -167,7 +167,7 @@ func (s scheduled) Rights(ctx context.Context) error {
 	for _, d := range s.x.config.Directories {
 		err := seesDeleted(ctx, conns[d.Name])
 		if err != nil && !errors.Is(err, directory.ErrNotPermitted) && !errors.Is(err, directory.ErrUnproven) {
-			failed = append(failed, err) // it could not be asked
+			failed = append(failed, err) // the directory did not answer
 			continue
 		}
 		s.x.host.SawDeleted(d.Name, err)

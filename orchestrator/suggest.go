@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/plugins/directory"
 )
 
-// Survey looks at every configured directory as a whole, and writes nothing.
+// Survey reads every object of every configured directory, and writes nothing.
 func (x *Orchestrator) Survey(ctx context.Context) (*assess.Survey, error) {
 	return x.survey(ctx, assess.ForReferences)
 }
@@ -43,7 +43,7 @@ func (x *Orchestrator) surveyOne(ctx context.Context, c directory.Connection, de
 	return assess.Read(ctx, c.Name, r, depth)
 }
 
-// Suggest proposes a first policy and an order of waves from the directories as they are. It needs no policy in force.
+// Suggest proposes a first policy and an order of waves, by what is in the directories. It needs no policy in force.
 func (x *Orchestrator) Suggest(ctx context.Context) (assess.Suggestion, error) {
 	engines, err := x.assessed(ctx)
 	if err != nil {
@@ -56,8 +56,8 @@ func (x *Orchestrator) Suggest(ctx context.Context) (assess.Suggestion, error) {
 	return assess.Suggest(s, engines)
 }
 
-// Assess says what stands in the way of a migration, what to know before it and in which order to move. It writes to no directory and no tenant, and needs no
-// policy in force. under is a DN, empty for everything; examples is how many objects a finding names, 0 for all.
+// Assess returns what is in the way of a migration, what to know before it, and an order of waves. It writes to no directory and no tenant, and needs no policy in force. under is a
+// DN; empty: everything. examples is the most objects that a finding names; 0: all.
 func (x *Orchestrator) Assess(ctx context.Context, under string, examples int) (assess.Assessment, error) {
 	scope := assess.Scope{Examples: examples}
 	if under != "" {
@@ -89,7 +89,7 @@ func (x *Orchestrator) Assess(ctx context.Context, under string, examples int) (
 	return a, err
 }
 
-// assessed are the configured engines and what they can do.
+// assessed returns the configured engines with their capabilities.
 func (x *Orchestrator) assessed(ctx context.Context) (engines []assess.Engine, err error) {
 	caps, err := x.host.Capabilities(ctx)
 	if err != nil {
@@ -101,7 +101,7 @@ func (x *Orchestrator) assessed(ctx context.Context) (engines []assess.Engine, e
 	return engines, nil
 }
 
-// lookForPower asks which objects of the tenant that would be joined hold directory roles. Where the application may not ask, that is a finding.
+// lookForPower asks the tenant which of the objects that would be joined hold directory roles. If the application may not ask, that becomes a finding.
 func (x *Orchestrator) lookForPower(ctx context.Context, s *assess.Survey, situation *assess.Situation) error {
 	ids := assess.Candidates(s, *situation)
 	if len(ids) == 0 {

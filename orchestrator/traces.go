@@ -11,7 +11,7 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/trace"
 )
 
-// TracesConfig says where traces of runs go: a collector that takes OTLP over HTTP. Without it the environment decides (OTEL_EXPORTER_OTLP_ENDPOINT, and what else OpenTelemetry reads).
+// TracesConfig is the collector of traces, which takes OTLP over HTTP. Without it the environment decides (OTEL_EXPORTER_OTLP_ENDPOINT and the other variables of OpenTelemetry).
 type TracesConfig struct {
 	Endpoint  string `yaml:"endpoint"`  // http(s)://HOST:4318/v1/traces; needed
 	TokenFile string `yaml:"tokenFile"` // the bearer token that the collector asks for; default: none is sent
@@ -29,7 +29,7 @@ func (t *TracesConfig) problems(bad placer) {
 	}
 }
 
-// openTracer makes what follows runs, if somebody collects traces.
+// openTracer opens the tracer, if the configuration or the environment names a collector.
 func (x *Orchestrator) openTracer(ctx context.Context) (err error) {
 	t := x.config.Traces
 	c := trace.Config{Log: x.log}
@@ -62,7 +62,7 @@ func (x *Orchestrator) collects() bool {
 	return get("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
-// trace is what the host tells of the parts of runs; nil: nobody follows.
+// trace returns the function that starts a part of a trace; nil: there is no collector.
 func (x *Orchestrator) trace() run.Trace {
 	if x.tracer == nil {
 		return nil
@@ -70,23 +70,23 @@ func (x *Orchestrator) trace() run.Trace {
 	return x.tracer.Start
 }
 
-// reaches returns the tenant as the host reaches it.
-func (x *Orchestrator) reaches(id string) host.Tenant {
+// tracedTenant returns the tenant for the host, which traces its writes if there is a collector.
+func (x *Orchestrator) tracedTenant(id string) host.Tenant {
 	t := tenantFor{x.tenant, id}
 	if x.tracer == nil {
 		return t
 	}
-	return followed{t, x.tracer.Start}
+	return traced{t, x.tracer.Start}
 }
 
-// followed is a tenant whose requests for writes are parts of runs.
-type followed struct {
+// traced is a tenant whose calls of Send are parts of a run's trace.
+type traced struct {
 	tenantFor
 	trace run.Trace
 }
 
 // Send implements gate.Tenant.
-func (f followed) Send(ctx context.Context, w []cloud.Write) []cloud.Result {
+func (f traced) Send(ctx context.Context, w []cloud.Write) []cloud.Result {
 	ctx, end := f.trace(ctx, run.TraceTarget, nil)
 	out := f.tenantFor.Send(ctx, w)
 	counts := map[string]int{"writes": len(w)}

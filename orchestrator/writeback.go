@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// relayOf is the tenant as writeback sees it.
+// relayOf is the tenant as a writeback.Relay.
 type relayOf struct{ tenantFor }
 
 var _ writeback.Relay = relayOf{}
@@ -29,7 +29,7 @@ func (r relayOf) AnswerPasswordEvent(ctx context.Context, id string, answer clou
 	return err
 }
 
-// ownAccounts returns the names with which Tandem signs in to each directory.
+// ownAccounts returns, by directory, the names of the accounts with which Tandem signs in.
 func (c *Config) ownAccounts() map[string][]string {
 	out := map[string][]string{}
 	for _, d := range c.Directories {
