@@ -442,6 +442,23 @@ func (c *Census) Tree(name string, f func(*Tree)) {
 	}
 }
 
+// Carried returns the number of the last reading that changed a container above an object: where the container lies, or its name. The object's own
+// reading does not tell of that.
+func (c *Census) Carried(id scoping.ObjectID) (n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, o := c.known(id)
+	if o == nil {
+		return 0
+	}
+	for _, up := range t.above(o) {
+		if container := t.object(up); container != nil {
+			n = max(n, container.Reading)
+		}
+	}
+	return n
+}
+
 // Names returns the configured directories in order.
 func (c *Census) Names() []string { return c.names }
 

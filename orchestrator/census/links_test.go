@@ -78,3 +78,29 @@ func TestLinksAreReadOfTheDirectory(t *testing.T) {
 		t.Error("what is read singly forgets links")
 	}
 }
+
+// What moves or renames a container changes no entry below it: that is asked by itself.
+func TestWhatMovesAContainerCarriesAllBelowIt(t *testing.T) {
+	w := newWorld(t)
+	inner := w.add("OU=Inner,"+w.ou, "organizationalUnit")
+	id := w.idOf(w.add("CN=ann,"+inner, "user"))
+	w.refresh()
+	carried := func(want bool) {
+		t.Helper()
+		before, own := w.c.Reading(), w.c.Brief(id).Reading
+		w.refresh()
+		if got := w.c.Carried(id) > before; got != want || w.c.Brief(id).Reading != own {
+			t.Errorf("carried by the newest reading: %v, and its own reading %d, before %d", got, w.c.Brief(id).Reading, own)
+		}
+	}
+	carried(false)
+	inner = w.rename(inner, "OU=Called", "")
+	carried(true)
+	w.rename(inner, "OU=Called", w.add("OU=Other,"+w.ou, "organizationalUnit"))
+	carried(true)
+	w.set(w.ou, "description", "nothing that anybody reads")
+	carried(false)
+	if w.c.Carried(scoping.ObjectID{Directory: "contoso"}) != 0 {
+		t.Error("what is not there is carried")
+	}
+}

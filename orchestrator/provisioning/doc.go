@@ -40,6 +40,8 @@ type Census interface {
 	Root(ctx context.Context, name string) (root scoping.GUID, dn string, err error)
 	// Linked returns the objects of a directory that show a link and are not deleted.
 	Linked(name, link string) []scoping.GUID
+	// Carried returns the number of the last reading that changed a container above an object.
+	Carried(id scoping.ObjectID) uint64
 	// Whole returns the number of the last reading of a directory that does not show which values changed before it, as one from the start.
 	Whole(name string) uint64
 }

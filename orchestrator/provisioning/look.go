@@ -174,7 +174,7 @@ func (r *run) caseOf(ctx context.Context, a scoping.Assignment, f scoping.Featur
 				c.Found = &o
 			}
 		}
-		sight := r.sight(s.row.Object)
+		sight := r.sight(s.row, f)
 		c.Outside, c.Reading, c.Lives = r.strays(a, s.row.Object.GUID, c.Roots...), sight.Reading, sight.Known && !sight.Deleted
 		c.Fresh = r.o.Steady() < s.row.Wrote+replication.Milliseconds()
 	}

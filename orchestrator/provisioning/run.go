@@ -319,7 +319,7 @@ func (r *run) undeleted(f scoping.Feature, s *subject, c Case) []ledger.Record {
 	if s.why != Taken {
 		was, _ := agreedOf(s.row, f)
 		was.Deleted = true
-		sight := r.sight(o)
+		sight := r.sight(s.row, f)
 		out.Outcome = engine.Unchanged
 		out.Claim = &ledger.Claim{State: ledger.ParkedRow, Owner: scoping.None, Hash: was.text(), Place: sight.Parent, Chain: sight.Chain, Version: s.reading}
 		if l := s.row.Features[f]; l != nil {
@@ -365,7 +365,7 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	}
 	sight, deleted := gate.Sight{}, false
 	if s.row != nil {
-		sight = r.sight(s.row.Object)
+		sight = r.sight(s.row, f)
 		deleted = sight.Known && sight.Deleted
 	}
 	open := led.Provisioning(CloudID(id))
@@ -404,11 +404,16 @@ func (r *run) subject(led *ledger.State, a scoping.Assignment, f scoping.Feature
 	return s
 }
 
-// sight returns what the census sees of an object, which counts as changed by a reading of its directory from the start. [Otherwise, after a change of
-// controllers, earlier changes by hand were never taken back.]
-func (r *run) sight(o scoping.ObjectID) gate.Sight {
-	s := r.o.Census.Brief(o)
-	s.Reading = max(s.Reading, r.o.Census.Whole(o.Directory))
+// sight returns what the census sees of an object that was brought. It counts as changed by a reading of its directory from the start [otherwise, after
+// a change of controllers, earlier changes by hand were never taken back], and by one that moved or renamed a container above it, or the one where it
+// is wanted [a container was moved elsewhere with accounts in it: they were outside, and no administrator was told].
+func (r *run) sight(row *ledger.Row, f scoping.Feature) gate.Sight {
+	s := r.o.Census.Brief(row.Object)
+	s.Reading = max(s.Reading, r.o.Census.Carried(row.Object), r.o.Census.Whole(row.Object.Directory))
+	if was, ok := agreedOf(row, f); ok && was.Container != s.Parent {
+		wanted := scoping.ObjectID{Directory: row.Object.Directory, GUID: was.Container}
+		s.Reading = max(s.Reading, r.o.Census.Brief(wanted).Reading, r.o.Census.Carried(wanted))
+	}
 	return s
 }
 
@@ -475,6 +480,9 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 			r.foreseen[s.id] = r.foresee(c)
 		}
 	}
+	if err := r.takeBack(ctx, f, owed); err != nil {
+		return false, err
+	}
 	free := r.weigh(a, f, owed)
 	var out []*sending
 	for i, x := range owed {
@@ -498,6 +506,30 @@ func (r *run) round(ctx context.Context, a scoping.Assignment, f scoping.Feature
 		}
 	}
 	return r.send(ctx, f, at, out)
+}
+
+// takeBack records that accounts of leavers are brought again, before anything is written and whatever stands in the way of that. Until then they count
+// as seen off, and are not looked at when their persons leave. [A person came back, and the container for the account was missing; meanwhile an
+// administrator enabled the account. The person left again, and it stayed enabled.]
+func (r *run) takeBack(ctx context.Context, f scoping.Feature, owed []decided) error {
+	if r.shadow {
+		return nil
+	}
+	var rs []ledger.Record
+	for _, x := range owed {
+		row := x.s.row
+		if row == nil || x.v.Settles || x.c.Why != Taken || x.c.Mapping.Want != engine.Present || x.c.Found == nil || x.c.Found.Deleted {
+			continue
+		}
+		last := row.Features[f]
+		if last == nil || row.State == ledger.Live && last.Engine != scoping.None {
+			continue
+		}
+		o := row.Object // the claim is of no reading: the account is owed until it is agreed
+		rs = append(rs, ledger.Record{Type: ledger.DecisionType, Engine: r.engine, Object: &o, Kind: x.c.Kind, Name: row.Name, Feature: f, Outcome: engine.Unchanged, Reason: "an assignment takes it again",
+			Claim: &ledger.Claim{Hash: last.Hash, Attrs: last.Attrs, Place: last.Place, Chain: last.Chain, State: ledger.Live, Owner: r.engine}, Epoch: r.o.Gate.Authority().Epoch})
+	}
+	return r.o.Gate.Record(ctx, rs...)
 }
 
 // leave returns the records of the last answer about a source that did not settle it, or that it is settled, with the first finding if there is one.
@@ -601,7 +633,7 @@ func (r *run) agreement(f scoping.Feature, x decided) []ledger.Record {
 	case before:
 		now.Disabled = was.Disabled
 	}
-	sight := r.sight(x.s.row.Object)
+	sight := r.sight(x.s.row, f)
 	claim := &ledger.Claim{Hash: now.text(), Place: sight.Parent, Chain: sight.Chain, Version: x.s.reading, State: ledger.Live, Owner: r.engine}
 	if x.v.Parks {
 		claim.State, claim.Owner = ledger.ParkedRow, scoping.None

@@ -262,7 +262,7 @@ func TestWhatComesBackAndLeavesAgainAtOnceIsDisabled(t *testing.T) {
 	w.members[1] = false
 	w.answer(w.rest().Held[0].ID, "approve")
 	w.rest()
-	w.members[1], w.dies = true, 2
+	w.members[1], w.dies = true, 3
 	_, _ = w.run() // it ends when the enabling is written down
 	if w.one1(1).off {
 		t.Fatal("what came back is disabled")
@@ -270,6 +270,38 @@ func TestWhatComesBackAndLeavesAgainAtOnceIsDisabled(t *testing.T) {
 	w.members[1] = false
 	if w.rest(); !w.one1(1).off {
 		t.Error("what left again stays enabled")
+	}
+}
+
+// It counts as seen off no more as soon as it is to be brought again, even if nothing can be written.
+func TestWhatComesBackAndCannotBeBroughtIsDisabledWhenItLeavesAgain(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1).dept = onsite
+	w.hire(2)
+	w.rest()
+	w.touch(w.one1(1), func(e *entry) { e.off = true })
+	w.rest()
+	w.members[1] = false
+	w.rest()
+	w.lay(away)
+	w.members[1] = true
+	if w.rest(); w.told(1) != provisioning.CodeMovedAway {
+		t.Fatalf("told %q", w.told(1))
+	}
+	w.mayEverywhere = true
+	w.touch(w.one1(1), func(e *entry) { e.off = false })
+	w.members[1] = false
+	r := w.rest()
+	if len(r.Held) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	w.answer(r.Held[0].ID, "approve")
+	if w.rest(); !w.one1(1).off {
+		t.Error("what left again stays enabled")
+	}
+	n := len(w.log)
+	if _, err := w.run(); err != nil || len(w.log) != n {
+		t.Errorf("at rest it writes %d records: %v", len(w.log)-n, err)
 	}
 }
 
@@ -433,5 +465,28 @@ func TestAPersonWhoLivesElsewhereIsToldOfBeforeADeletedOne(t *testing.T) {
 	w.hire(1)
 	if r := w.rest(); len(r.Held) != 0 || w.told(1) != provisioning.CodeJoinOutside {
 		t.Errorf("%+v, told %q", r, w.told(1))
+	}
+}
+
+// Of a container that somebody moves, nothing below tells. [It went elsewhere with the accounts in it, and nobody was told that they are outside.]
+func TestAContainerThatIsMovedWithItsAccountsIsTold(t *testing.T) {
+	w := newWorld(t, 1, "")
+	w.hire(1).dept = onsite
+	w.hire(2)
+	w.rest()
+	if e := w.one1(1); e.parent != site || w.told(1) != "" {
+		t.Fatalf("%+v, told %q", e, w.told(1))
+	}
+	w.lay(away)
+	if w.rest(); w.told(1) != provisioning.CodeMovedAway || w.told(2) != "" {
+		t.Errorf("told %q and %q", w.told(1), w.told(2))
+	}
+	w.lay(hires)
+	if w.rest(); w.told(1) != "" {
+		t.Errorf("it is back, and told %q", w.told(1))
+	}
+	n := len(w.log)
+	if _, err := w.run(); err != nil || len(w.log) != n {
+		t.Errorf("at rest it writes %d records: %v", len(w.log)-n, err)
 	}
 }

@@ -31,8 +31,8 @@ const (
 )
 
 var (
-	top, hires, away = guid(1), guid(2), guid(3)
-	epoch            = scoping.Epoch{Incarnation: 1, N: 1}
+	top, hires, away, site = guid(1), guid(2), guid(3), guid(4)
+	epoch                  = scoping.Epoch{Incarnation: 1, N: 1}
 )
 
 func guid(n uint32) (g scoping.GUID) { binary.BigEndian.PutUint32(g[12:], n); return g }
@@ -84,7 +84,9 @@ type world struct {
 	seen     map[scoping.GUID]entry
 	changed  map[scoping.GUID]uint64
 	reading  uint64
-	whole    uint64 // the last one from the start
+	whole    uint64       // the last one from the start
+	under    scoping.GUID // the container in which site lies
+	laid     uint64       // the reading that changed that last
 	usn      uint64
 
 	people  map[int]*person
@@ -144,7 +146,7 @@ var errDied = errors.New("the process ended here")
 
 func newWorld(t testing.TB, seed uint64, without gate.Safeguard) *world {
 	w := &world{t: t, rand: rand.New(rand.NewPCG(seed, 7)), without: without, now: time.Unix(1_700_000_000, 0), people: map[int]*person{}, members: map[int]bool{}, written: map[scoping.GUID]int{},
-		changed: map[scoping.GUID]uint64{}, seen: map[scoping.GUID]entry{}, reads: "ldaps://one", loses: func() fault { return none }}
+		changed: map[scoping.GUID]uint64{}, seen: map[scoping.GUID]entry{}, reads: "ldaps://one", under: hires, loses: func() fault { return none }}
 	w.one = &controller{"ldaps://one", guid(101), map[scoping.GUID]*entry{}}
 	w.two = &controller{"ldaps://two", guid(102), map[scoping.GUID]*entry{}}
 	w.nested, w.cache = map[string]*nestedGroup{}, cloud.NewCache(0)
@@ -308,12 +310,14 @@ func (w *world) Brief(id scoping.ObjectID) gate.Sight {
 	switch id.GUID {
 	case hires, away:
 		return gate.Sight{Known: true, Parent: top, Chain: []scoping.GUID{top}}
+	case site:
+		return gate.Sight{Known: true, Parent: w.under, Chain: []scoping.GUID{w.under, top}, Reading: w.laid}
 	}
 	e, known := w.seen[id.GUID]
 	if !known {
 		return gate.Sight{}
 	}
-	return gate.Sight{Known: true, Deleted: e.deleted, Kind: scoping.User, Parent: e.parent, Chain: []scoping.GUID{e.parent, top}, Name: "CN=" + e.cn, Reading: w.changed[id.GUID]}
+	return gate.Sight{Known: true, Deleted: e.deleted, Kind: scoping.User, Parent: e.parent, Chain: append([]scoping.GUID{e.parent}, w.Brief(scoping.ObjectID{GUID: e.parent}).Chain...), Name: "CN=" + e.cn, Reading: w.changed[id.GUID]}
 }
 
 func (w *world) Reread(context.Context, []scoping.ObjectID) error { return nil }
@@ -326,6 +330,21 @@ func (w *world) Reading() uint64                                { return w.readi
 func (w *world) Changed() (map[scoping.ObjectID]struct{}, bool) { return nil, true }
 func (w *world) AsOf(string) (directory.AsOf, string, bool) {
 	return directory.AsOf{Invocation: w.current().id}, w.reads, true
+}
+
+func (w *world) Carried(id scoping.ObjectID) uint64 {
+	if w.seen[id.GUID].parent == site {
+		return w.laid
+	}
+	return 0
+}
+
+// lay moves the container site, with all that lies in it.
+func (w *world) lay(under scoping.GUID) { w.under, w.laid = under, w.reading+1 }
+
+// inside reports whether a container is the assignment's, or lies in it.
+func (w *world) inside(container scoping.GUID) bool {
+	return container == hires || container == site && w.under == hires
 }
 
 func (w *world) Whole(string) uint64 { return w.whole }
@@ -345,6 +364,9 @@ func (w *world) Root(context.Context, string) (scoping.GUID, string, error) {
 
 func (w *world) Resolve(_ context.Context, _, dn string) (scoping.GUID, string, []scoping.GUID, error) {
 	now := cmp.Or(w.renamed, "OU=Hires,DC=contoso,DC=test")
+	if dn == "OU=Site,"+now && w.under == hires {
+		return site, dn, []scoping.GUID{hires, top}, nil
+	}
 	if dn != now && dn != "<GUID="+hires.String()+">" {
 		return scoping.GUID{}, "", nil, errors.New("no such container")
 	}
@@ -355,6 +377,9 @@ func (w *world) Resolve(_ context.Context, _, dn string) (scoping.GUID, string, 
 
 // nowhere is a department whose people are wanted in a container that does not exist.
 const nowhere = "nowhere"
+
+// onsite is a department whose people are wanted in the container site.
+const onsite = "onsite"
 
 func (w *world) Map(_ context.Context, _ string, r engine.MapRequest, sources []engine.Source, take func([]engine.Mapping) error) (engine.MapBegin, error) {
 	begin := engine.MapBegin{Rules: engine.FingerprintOf([]byte(w.title)), Writes: []string{"cn", "accountDisabled", "sAMAccountName", "displayName", "department", "employeeID", "title", "mail"}}
@@ -375,6 +400,9 @@ func (w *world) Map(_ context.Context, _ string, r engine.MapRequest, sources []
 		}
 		if w.upn {
 			m.Desired["userPrincipalName"] = engine.Flow{Text: []string{name + "@contoso.test", name + "2@contoso.test", name + "3@contoso.test"}, Once: true, Unique: true}
+		}
+		if get("department")[0] == onsite {
+			m.Container = "OU=Site," + r.ContainerDN
 		}
 		if w.title != "" {
 			m.Desired["title"] = engine.Flow{Text: []string{w.title}}
@@ -487,9 +515,9 @@ func (w *world) apply(x provision.Write) engine.DeliveryResult {
 		return no(provision.Vanished)
 	case !x.ByGUID && first(e.values[x.Link.Attribute]) != map[bool]string{true: x.WasLink, false: x.Link.Value}[x.Op == provision.Join || x.Altered]:
 		return no(provision.Precondition)
-	case !x.ByGUID && e.parent != hires:
+	case !x.ByGUID && !w.inside(e.parent):
 		return no(provision.Outside)
-	case e.parent != hires && !w.mayEverywhere:
+	case !w.inside(e.parent) && !w.mayEverywhere:
 		return no(provision.NoRights)
 	case x.Op == provision.Join:
 		e.values[x.Link.Attribute], e.native = []string{x.Link.Value}, false

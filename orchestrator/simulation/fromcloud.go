@@ -302,7 +302,7 @@ func (w *world) checkAccount(a *account, e *entry, m engine.Mapping) {
 	if !linked && w.explained(a) {
 		return // it was changed while nobody knew whether it was made
 	}
-	if !linked || row.Object != e.id() || row.State != ledger.Live && !w.strays(e) {
+	if !linked || row.Object != e.id() || row.State != ledger.Live {
 		w.failAbout(e.guid, nothingLost, notLinked, w.dir.now.dn(e.guid), a.id, row)
 	}
 	told := w.toldOf(a)
