@@ -18,7 +18,7 @@ func hideInput(f *os.File) (back func(), err error) {
 	if err := unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, &hidden); err != nil {
 		return nil, err
 	}
-	return func() { _ = unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, was) }, nil // nobody could mend it
+	return func() { _ = unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, was) }, nil // a failure cannot be fixed here
 }
 
 // terminal says whether a file is one.

@@ -3,7 +3,7 @@
 //
 // An agent keeps no state of the directory: whatever it is asked, it reads and streams, holding no more than a few batches.
 // The directory password stays on the agent's host. An agent that loses the service dials again, with a growing and random
-// delay, and so does one that the service refuses: whatever is wrong there may be mended. It ends at once when its context does,
+// delay, and so does one that the service refuses: the fault may be fixed meanwhile. It ends at once when its context does,
 // and by itself only when a person has removed it from the service.
 package agent
 
