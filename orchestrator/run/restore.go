@@ -87,7 +87,7 @@ func (r *Runner) returning(ctx context.Context, ref string) (out Restored, back 
 		return no("the tenant keeps no deleted %ss: one that is deleted is gone, and its owner makes another one with the next run", sight.Kind)
 	}
 	if out.Engine = r.o.View.Owner(r.o.Gate.Authority(), id, sight.Kind); out.Engine == scoping.None || out.Engine == "" {
-		return no("%s is nobody's by the policy in force, so nobody would keep it right: give it to an engine first", out.Name)
+		return no("%s is unmanaged by the policy in force, so no engine would keep it right: give it to an engine first", out.Name)
 	}
 	var row *ledger.Row
 	r.o.Gate.Read(func(s *ledger.State) {
