@@ -147,11 +147,20 @@ func (c Case) beside(made Verdict) Verdict {
 	return c.held(gate.Code(open[0].Op), strings.Join(notes, "; and "), open...)
 }
 
-// deleted returns the questions about deleted accounts of this person.
+// deleted returns the questions about deleted accounts of this person, and about other deleted objects that show the link of this source. [A group was
+// made and the answer was lost; an administrator deleted it before its controller was asked. Another one was made without a question, and there were
+// two of them as soon as the first was restored.]
 func (c Case) deleted() (out []ledger.HeldEntry) {
+	asked := map[scoping.GUID]bool{}
 	for _, p := range c.persons() {
 		if p.Deleted && c.Without.LooksForPersons() {
+			asked[p.Object] = true
 			out = append(out, c.entry(c.question(CodeJoin, p.Found), "%s has the same %s, and is deleted: restore it, or approve that a new account is made", p.DN, p.By))
+		}
+	}
+	for _, f := range c.ByLink {
+		if f.Deleted && !asked[f.Object] && c.Owned(f.Object) == "" && c.Without.HoldsLinks() {
+			out = append(out, c.entry(c.question(CodePlanted, f), "%s shows its link, and is deleted: restore it, or approve that a new one is made", f.DN))
 		}
 	}
 	return out

@@ -162,13 +162,17 @@ func (c Case) evidence() (out []Finding) {
 	if c.altered() {
 		out = append(out, Finding{CodeLinkChanged, fmt.Sprintf("somebody changed its %s, which was %s and is %q: put it back. It is known by its objectGUID meanwhile, and only what deletes it waits", c.Link.Attribute, c.Link.Value, first(c.shown()))})
 	}
+	return append(out, c.doubled()...)
+}
+
+// doubled returns the finding that another object shows the link.
+func (c Case) doubled() []Finding {
 	for _, f := range c.ByLink {
 		if !f.Deleted && f.Object != c.Row.Object.GUID {
-			out = append(out, Finding{CodeDoubled, fmt.Sprintf("%s shows its link too, and is not written: take the value of %s away there", f.DN, c.Link.Attribute)})
-			break
+			return []Finding{{CodeDoubled, fmt.Sprintf("%s shows its link too, and is not written: take the value of %s away there", f.DN, c.Link.Attribute)}}
 		}
 	}
-	return out
+	return nil
 }
 
 func (c Case) shown() []string { return value(*c.Found, c.Link.Attribute) }
@@ -185,7 +189,9 @@ func (c Case) missing() (Verdict, bool) {
 		if c.Why != Taken {
 			return Verdict{Outcome: engine.Unchanged, Settles: true, Parks: true}, true
 		}
-		return refused(engine.Held, CodeDeletedIn, "somebody deleted it in the directory: restore it there, or take it out of the groups that bring it"), true
+		v := refused(engine.Held, CodeDeletedIn, "somebody deleted it in the directory: restore it there, or take it out of the groups that bring it")
+		v.Findings = c.doubled()
+		return v, true
 	case c.Found.Protected != "":
 		return refused(engine.Failed, CodeProtected, "%s", c.Found.Protected), true
 	}

@@ -257,6 +257,48 @@ func TestAnAccountThatIsRestoredAfterAnotherOneWasApprovedIsAskedAbout(t *testin
 	}
 }
 
+// What somebody deleted while nobody knew whether it was made is a question, also where only its link tells, as of groups: another one is made by a
+// person's word. What is restored after that one was deleted as well is named.
+func TestWhatIsDeletedDuringTheDoubtAboutItIsMadeAgainByAPersonsWord(t *testing.T) {
+	for name, numbered := range map[string]bool{"a person": true, "a group has no number": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, "")
+			w.hire(1)
+			w.loses = func() fault { return after }
+			if _, err := w.run(); err != nil {
+				t.Fatal(err)
+			}
+			w.loses = func() fault { return none }
+			one := w.one1(1)
+			w.touch(one, func(e *entry) {
+				if e.deleted = true; !numbered {
+					delete(e.values, "employeeID")
+				}
+			})
+			w.now = w.now.Add(24 * time.Hour)
+			r := w.rest()
+			if len(w.led.DoubtfulDeliveries()) != 0 || len(r.Held) != 1 || len(r.Held[0].Entries) != 1 || len(w.accountsOf(1)) != 0 {
+				t.Fatalf("%+v", r)
+			}
+			w.answer(r.Held[0].ID, "approve")
+			w.rest()
+			two := w.one1(1)
+			if two == one || w.stateOf(two) != ledger.Live {
+				t.Fatalf("%+v", two)
+			}
+			w.touch(two, func(e *entry) { e.deleted = true })
+			if w.rest(); w.told(1) != provisioning.CodeDeletedIn {
+				t.Errorf("%q", w.told(1))
+			}
+			w.touch(one, func(e *entry) { e.deleted = false })
+			writes := w.written[one.guid]
+			if x := w.last(1); x.Code != string(provisioning.CodeDeletedIn) || len(x.Findings) != 1 || x.Findings[0].Code != provisioning.CodeDoubled || w.written[one.guid] != writes || len(w.accountsOf(1)) != 1 {
+				t.Errorf("%+v", x)
+			}
+		})
+	}
+}
+
 // Whoever is there and lies outside the container is neither joined nor doubled, whatever is answered; moved into it, it is asked.
 func TestWhoeverIsThereOutsideTheContainerIsAFinding(t *testing.T) {
 	w := newWorld(t, 1, "")

@@ -312,6 +312,9 @@ func (w *world) checkAccount(a *account, e *entry, m engine.Mapping) {
 	if !linked && w.explained(a) {
 		return // it was changed while nobody knew whether it was made
 	}
+	if linked && row.Object != e.id() && e.back > 0 && w.unanswered(e) && !w.dir.now.lives(row.Object.GUID) && w.toldOf(a) == provisioning.CodeDeletedIn {
+		return // it was deleted while nobody knew whether it was made, and undeleted after another one was made and deleted by others, which people are told of
+	}
 	if !linked || row.Object != e.id() || row.State != ledger.Live {
 		w.failAbout(e.guid, nothingLost, notLinked, w.dir.now.dn(e.guid), a.id, row)
 	}
@@ -341,6 +344,16 @@ func (w *world) checkAccount(a *account, e *entry, m engine.Mapping) {
 	if e.name != want("cn") {
 		w.failAbout(e.guid, nothingLost, accountDiffers, w.dir.now.dn(e.guid), a.id, "cn", e.name, told)
 	}
+}
+
+// unanswered reports whether the write that made an entry had no answer, and somebody changed the entry before its controller was asked, so that the log says it was never made.
+func (w *world) unanswered(e *entry) bool {
+	for _, c := range w.cloud.writes.byID {
+		if c.write.Op == provision.Add && c.cloudID == e.of && c.effects > 0 && c.usn == e.since && c.told && !c.done {
+			return true
+		}
+	}
+	return false
 }
 
 // checkReferences: managers and members are those whose accounts are there.
