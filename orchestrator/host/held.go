@@ -14,7 +14,7 @@ import (
 // Answer records a person's answer to a held set: approve, reject or forget. Its objects are then asked for again and decided anew, so that entries
 // that no longer apply are dropped. It returns the run that followed, if there was one.
 func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*run.Report, error) {
-	hd, err := h.HeldSet(id)
+	hd, answer, err := h.AnswerTo(id, verb)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (h *Host) Answer(ctx context.Context, id, verb, by, reason string) (*run.Re
 	case verb == "forget" && open:
 		return nil, problem.Refuse("held set %s is %s: there is no answer to forget; `tandem held approve %s` or `tandem held reject %s` answers it", id, hd.State, id, id)
 	}
-	if err := h.gate.Record(ctx, ledger.Record{Type: ledger.AnswerType, Engine: hd.Engine, Op: verb, By: by, Reason: reason, Outcome: engine.Applied, Code: id, Answer: &ledger.Answer{Hold: id, Verb: verb}}); err != nil {
+	if err := h.gate.Record(ctx, ledger.Record{Type: ledger.AnswerType, Engine: hd.Engine, Op: verb, By: by, Reason: reason, Outcome: engine.Applied, Code: id, Answer: &answer}); err != nil {
 		return nil, err
 	}
 	switch {

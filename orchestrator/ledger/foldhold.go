@@ -45,6 +45,7 @@ func (s *State) foldAnswer(seq uint64, r Record) error {
 	if h == nil {
 		return nil
 	}
+	h = s.shown(h, r.Answer.Unseen, r.At)
 	h.By, h.Reason, h.AnsweredAt, h.AnsweredSeq = r.By, r.Reason, r.At, seq
 	switch r.Answer.Verb {
 	case "approve":
@@ -60,6 +61,37 @@ func (s *State) foldAnswer(seq uint64, r Record) error {
 	s.forgetHolds(r.At)
 	s.indexHolds()
 	return nil
+}
+
+// shown splits a set that a person answers into what was shown and what was not, and returns the former. The rest stays open: otherwise a write that
+// did not wait when the person looked, because its object was deleted then, would count as approved once it waits again.
+func (s *State) shown(h *Hold, unseen []HeldKey, at int64) *Hold {
+	if len(unseen) == 0 {
+		return h
+	}
+	out := map[HeldKey]bool{}
+	for _, k := range unseen {
+		out[k] = true
+	}
+	var seen, rest []HeldEntry
+	for _, e := range h.Entries {
+		if out[e.Key()] {
+			rest = append(rest, e)
+		} else {
+			seen = append(seen, e)
+		}
+	}
+	if len(rest) == 0 || len(seen) == 0 {
+		return h
+	}
+	answered, open := h.Only(seen), h.Only(rest)
+	open.Was = h.Was // the set's last name leads to what was answered
+	delete(s.Holds, h.ID)
+	if old := s.Holds[open.ID]; old == nil || old.replaceable(&open, at) {
+		s.Holds[open.ID] = &open
+	}
+	s.Holds[answered.ID] = &answered
+	return &answered
 }
 
 // void drops from an engine's held sets the writes about objects in a scope that it hands over (rule P7): the new owner is asked, and makes its own
@@ -87,12 +119,9 @@ func (s *State) void(t scoping.Transfer, at int64, seq uint64) {
 		case len(kept) == 0:
 			h.State = HoldVoid // its entries stay, for display
 		case h.State == HoldOpen:
-			was := *h
 			delete(s.Holds, h.ID)
-			h.Entries = kept
-			h.Name()
-			h.renamed(&was)
-			s.Holds[h.ID] = h
+			rest := h.Only(kept)
+			s.Holds[rest.ID] = &rest
 		default:
 			h.Entries = kept
 		}

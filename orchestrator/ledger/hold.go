@@ -98,9 +98,20 @@ type Hold struct {
 
 // Answer is a person's answer to a held set: approve, reject, or forget (an answer).
 type Answer struct {
-	Hold string `json:"hold"`
-	Verb string `json:"verb"`
+	Hold   string    `json:"hold"`
+	Verb   string    `json:"verb"`
+	Unseen []HeldKey `json:"unseen,omitempty"` // entries that the person was not shown, because they did not wait then: the answer is not about them
 }
+
+// HeldKey identifies an entry of a held set.
+type HeldKey struct {
+	Object  scoping.ObjectID `json:"object"`
+	Feature scoping.Feature  `json:"feature"`
+	Grave   string           `json:"grave"` // the digest
+}
+
+// Key identifies the entry.
+func (e *HeldEntry) Key() HeldKey { return HeldKey{e.Object, e.Feature, e.Digest()} }
 
 // Name sorts the entries and sets ID.
 func (h *Hold) Name() {
@@ -113,6 +124,15 @@ func (h *Hold) Name() {
 		fmt.Fprintf(sum, "%s|%s|%s\n", e.Object, e.Feature, e.Digest())
 	}
 	h.ID = hex.EncodeToString(sum.Sum(nil))[:12]
+}
+
+// Only returns the set with some of its entries, and the name that follows from them.
+func (h *Hold) Only(entries []HeldEntry) Hold {
+	out := *h
+	out.Entries = entries
+	out.Name()
+	out.renamed(h)
+	return out
 }
 
 // Now returns the set's state at a time (Unix ms).

@@ -188,6 +188,36 @@ func TestTransfersVoidWhatIsHeld(t *testing.T) {
 	}
 }
 
+// Standing S9: an answer is about what the person was shown. A membership did not wait while its group was deleted; the group came back after the answer,
+// and its removal went out as approved.
+func TestAnAnswerIsAboutWhatWasShown(t *testing.T) {
+	one, both := setOf(map[scoping.ObjectID]ledger.Grave{ann: deletion}), setOf(map[scoping.ObjectID]ledger.Grave{ann: deletion, bob: deletion})
+	rest := setOf(map[scoping.ObjectID]ledger.Grave{bob: deletion})
+	for verb, want := range map[string]ledger.HoldState{"approve": ledger.HoldApproved, "reject": ledger.HoldRejected} {
+		r := answerAt(both, verb, 1000)
+		r.Answer.Unseen = []ledger.HeldKey{rest.Hold.Entries[0].Key()}
+		s := fold(t, both, r)
+		unseen := asks(deletion)
+		unseen.Object = bob
+		if got, id := s.Answered(asks(deletion), 1001); got != want || id != one.Hold.ID {
+			t.Errorf("%s: what was shown is %s in %s, want %s in %s", verb, got, id, want, one.Hold.ID)
+		}
+		if got, id := s.Answered(unseen, 1001); got != ledger.HoldOpen {
+			t.Errorf("%s: what was not shown is %s in %s", verb, got, id)
+		}
+		open, answered := s.Holds[rest.Hold.ID], s.Holds[one.Hold.ID]
+		if len(s.Holds) != 2 || open == nil || open.State != ledger.HoldOpen || open.By != "" || !s.DeleteHeld(bob) || answered == nil || !cmp.Equal(answered.Was, []string{both.Hold.ID}) {
+			t.Errorf("%s: %+v", verb, s.SortedHolds())
+		}
+		if _, owed := s.Unsettled[bob][scoping.Users]; owed {
+			t.Errorf("%s: what was not shown is asked for again", verb)
+		}
+		if s = fold(t, both, r, rest); len(s.Holds) != 2 || s.Holds[rest.Hold.ID].State != ledger.HoldOpen {
+			t.Errorf("%s, and the rest waits again: %+v", verb, s.SortedHolds())
+		}
+	}
+}
+
 // Rule D2: a set that writes joined or left has another name, and says which names it had.
 func TestSetsRememberTheirNames(t *testing.T) {
 	one, two := setOf(map[scoping.ObjectID]ledger.Grave{ann: deletion}), setOf(map[scoping.ObjectID]ledger.Grave{ann: deletion, bob: deletion})

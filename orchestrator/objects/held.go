@@ -13,9 +13,24 @@ import (
 
 // Held returns the held sets, the oldest first, in their present state. An open set has only entries that still wait, and is left out without any.
 // Entries that belong to another engine by now are removed from both open and approved sets; a set with nothing else is void, as an answer would have
-// no effect.
+// no effect. An open set that is shown in part has the name of that part, so that an answer is about what was shown (standing S9).
 func (v *View) Held() []ledger.Hold {
 	var out []ledger.Hold
+	for _, x := range v.shown() {
+		out = append(out, x.Hold)
+	}
+	return out
+}
+
+// shown is a held set as it is shown.
+type shown struct {
+	ledger.Hold
+	of     string           // its name in the ledger
+	unseen []ledger.HeldKey // of an open set, the entries that are left out
+}
+
+func (v *View) shown() []shown {
+	var out []shown
 	now := v.now().UnixMilli()
 	waits := map[string]bool{} // staged changes of choices, by operation, choice and object
 	for _, s := range v.census.Staged() {
@@ -39,10 +54,29 @@ func (v *View) Held() []ledger.Hold {
 			}
 			if len(hd.Entries) > 0 {
 				v.withoutOthers(s, auth, &hd)
-				out = append(out, hd)
+				out = append(out, shownOf(x, hd))
 			}
 		}
 	})
+	return out
+}
+
+// shownOf names what is shown of a set.
+func shownOf(of *ledger.Hold, hd ledger.Hold) shown {
+	out := shown{Hold: hd, of: of.ID}
+	if hd.State != ledger.HoldOpen || len(hd.Entries) == len(of.Entries) {
+		return out
+	}
+	seen := map[ledger.HeldKey]bool{}
+	for _, e := range hd.Entries {
+		seen[e.Key()] = true
+	}
+	for _, e := range of.Entries {
+		if k := e.Key(); !seen[k] {
+			out.unseen = append(out.unseen, k)
+		}
+	}
+	out.Hold = hd.Only(hd.Entries)
 	return out
 }
 
@@ -79,7 +113,18 @@ func Waiting(hs []ledger.Hold) []ledger.Hold {
 
 // HeldSet returns one held set. If it has another name by now, because writes were added or removed, the error names it.
 func (v *View) HeldSet(id string) (ledger.Hold, error) {
-	all := v.Held()
+	hd, err := v.heldSet(id)
+	return hd.Hold, err
+}
+
+// AnswerTo returns a held set and the record of an answer to what is shown of it.
+func (v *View) AnswerTo(id, verb string) (ledger.Hold, ledger.Answer, error) {
+	hd, err := v.heldSet(id)
+	return hd.Hold, ledger.Answer{Hold: hd.of, Verb: verb, Unseen: hd.unseen}, err
+}
+
+func (v *View) heldSet(id string) (shown, error) {
+	all := v.shown()
 	for _, x := range all {
 		if x.ID == id {
 			return x, nil
@@ -87,10 +132,10 @@ func (v *View) HeldSet(id string) (ledger.Hold, error) {
 	}
 	for _, x := range all {
 		if slices.Contains(x.Was, id) {
-			return ledger.Hold{}, problem.Refuse("held set %s is not what it was: writes joined or left it, and it is %s now, with %d: `tandem held show %s`", id, x.ID, len(x.Entries), x.ID)
+			return shown{}, problem.Refuse("held set %s is not what it was: writes joined or left it, and it is %s now, with %d: `tandem held show %s`", id, x.ID, len(x.Entries), x.ID)
 		}
 	}
-	return ledger.Hold{}, fmt.Errorf("%w: held set %q", problem.ErrNotFound, id)
+	return shown{}, fmt.Errorf("%w: held set %q", problem.ErrNotFound, id)
 }
 
 // ChosenOp returns the operation of a staged change in held sets.
