@@ -149,7 +149,7 @@ func (s *supervised) load(ctx context.Context, name string) error {
 	if err := callVerb(ctx, impl, name, verbLoad, b, func([]byte) error { return nil }); err != nil {
 		return fmt.Errorf("giving engine %s back what it had saved in the backup: %w", name, err)
 	}
-	if err := os.Remove(s.saved); err != nil { // the next start gives it to the engine once more
+	if err := os.Remove(s.saved); err != nil { // the next start passes it to the engine once more
 		return fmt.Errorf("what engine %s had saved in the backup: %w", name, err)
 	}
 	return nil
@@ -291,7 +291,7 @@ func (e *engines) call(ctx context.Context, name, verb string, args []byte, out 
 	return nil
 }
 
-// callVerb calls a verb and passes its answers to out. It fails if the engine gives no answer for verbLimit.
+// callVerb calls a verb and passes its answers to out. It fails if the engine does not answer for verbLimit.
 func callVerb(ctx context.Context, impl engine.Engine, name, verb string, args []byte, out func([]byte) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -25,7 +25,7 @@ func TestAnImportSaysWhatWillBeBrought(t *testing.T) {
 	}
 }
 
-// The lab's tenant takes a deleted group out of the groups that it was in, as Entra does: nobody is disabled for it but by a person's word.
+// The lab's tenant takes a deleted group out of the groups that it was in, as Entra does. Its members' accounts are disabled only after a person approved.
 func TestANestedGroupThatIsDeletedInTheTenantDisablesNobody(t *testing.T) {
 	w := newHR(t, embeddedSite(t))
 	outer := w.group

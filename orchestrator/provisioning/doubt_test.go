@@ -257,8 +257,8 @@ func TestAnAccountThatIsRestoredAfterAnotherOneWasApprovedIsAskedAbout(t *testin
 	}
 }
 
-// What somebody deleted while nobody knew whether it was made is a question, also where only its link tells, as of groups: another one is made by a
-// person's word. What is restored after that one was deleted as well is named.
+// An object that was deleted while its add was in doubt is asked about, also if only its link shows whose it was, as with groups: another one is made
+// only after a person approved. If that one is deleted too and the first is restored, the answer names the first.
 func TestWhatIsDeletedDuringTheDoubtAboutItIsMadeAgainByAPersonsWord(t *testing.T) {
 	for name, numbered := range map[string]bool{"a person": true, "a group has no number": false} {
 		t.Run(name, func(t *testing.T) {
@@ -398,6 +398,15 @@ func TestReadingsGoOnAfterTheNewestAgreement(t *testing.T) {
 	}
 }
 
+// disablesInDoubt lets user 1 leave, and the answer to the disabling of its account, which a person approves, be lost. It returns the account.
+func (w *world) disablesInDoubt(how fault) *entry {
+	w.members[1] = false
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.lose(how)
+	_, _ = w.run()
+	return w.one1(1)
+}
+
 // An account that is shown disabled after the answer to its disabling was lost may have been disabled by security: the next one is still the first that
 // its assignment disables, about which a person is asked.
 func TestADisablingWhoseAnswerWasLostIsNotTheFirst(t *testing.T) {
@@ -408,11 +417,7 @@ func TestADisablingWhoseAnswerWasLostIsNotTheFirst(t *testing.T) {
 			w.hire(2)
 			w.hire(3)
 			w.rest()
-			w.members[1] = false
-			w.answer(w.rest().Held[0].ID, "approve")
-			w.lose(how)
-			_, _ = w.run()
-			e := w.one1(1)
+			e := w.disablesInDoubt(how)
 			if n := len(w.led.DoubtfulDeliveries()); n != 1 || e.off != (how == after) {
 				t.Fatalf("%d doubts, disabled %t", n, e.off)
 			}
@@ -446,11 +451,7 @@ func TestARelinkEnablesNobodyWhomSecurityMayHaveDisabled(t *testing.T) {
 		w.hire(1)
 		w.hire(2)
 		w.rest()
-		w.members[1] = false
-		w.answer(w.rest().Held[0].ID, "approve")
-		w.lose(before)
-		_, _ = w.run()
-		e := w.one1(1)
+		e := w.disablesInDoubt(before)
 		w.touch(e, func(e *entry) { e.off = true })
 		w.now = w.now.Add(time.Hour)
 		w.rest()

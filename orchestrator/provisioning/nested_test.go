@@ -132,7 +132,7 @@ func TestThatANestedGroupIsGoneIsAPersonsWord(t *testing.T) {
 	}
 }
 
-// Taking a group out of its group is a decision about its members. A tenant may show a delete as this first, so that nobody leaves before its delay has
+// Taking a group out of its group is a decision about its members. A tenant may show a delete as this first, so no member leaves before its delay has
 // passed.
 func TestANestedGroupThatIsTakenOutLetsItsMembersLeaveAfterTheDelay(t *testing.T) {
 	w := nests(t)
@@ -173,7 +173,7 @@ func TestANestedGroupThatIsTakenOutLetsItsMembersLeaveAfterTheDelay(t *testing.T
 	}
 }
 
-// A group of which nothing was known brings nobody: who is brought through it is recorded first.
+// A nested group is recorded before any user is brought through it.
 func TestANestedGroupIsKnownBeforeItBringsAnybody(t *testing.T) {
 	w := nests(t)
 	w.hire(5)

@@ -76,7 +76,7 @@ func TestAPersonWhoComesAfterTheNameWasChosenIsAskedAbout(t *testing.T) {
 	}
 }
 
-// Two are hired at once whom the policy cannot tell apart: the second is no next name.
+// Of two users hired at once that the policy cannot tell apart, the second does not get the next candidate.
 func TestTwoWhoAreThePersonByTheirNameGetOneAccount(t *testing.T) {
 	w := newWorld(t, 1, "")
 	w.match = []string{scoping.MatchAccount}
@@ -111,7 +111,7 @@ func TestNobodyIsMadeWhereNobodyCouldBeFound(t *testing.T) {
 	}
 }
 
-// A controller may know a name to be taken by whom it does not show, in another domain: that is no write in each run.
+// A controller may refuse a name without showing which object has it, such as one of another domain: the write is not tried again in each run.
 func TestANameThatIsTakenUnseenIsNotTriedInEachRun(t *testing.T) {
 	w := newWorld(t, 1, "")
 	w.hire(1)

@@ -468,7 +468,7 @@ func TestAPersonWhoLivesElsewhereIsToldOfBeforeADeletedOne(t *testing.T) {
 	}
 }
 
-// Of a container that somebody moves, nothing below tells. [It went elsewhere with the accounts in it, and nobody was told that they are outside.]
+// A container that is moved changes no entry below it. [It was moved with the accounts in it, and no finding said that they are outside.]
 func TestAContainerThatIsMovedWithItsAccountsIsTold(t *testing.T) {
 	w := newWorld(t, 1, "")
 	w.hire(1).dept = onsite

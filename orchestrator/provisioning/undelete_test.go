@@ -49,7 +49,7 @@ func (w *world) stateOf(e *entry) ledger.RowState {
 	return row.State
 }
 
-// Whoever undeletes an account gets an answer, and no account that somebody else has a say in stays enabled unseen.
+// An account that was undeleted is reported, and does not stay enabled unnoticed where its user is not brought any more.
 func TestAnAccountThatIsUndeletedWithoutItsPersonIsDisabledAndAskedAbout(t *testing.T) {
 	for _, removes := range []bool{false, true} {
 		w, e := deleted(t, removes)

@@ -313,7 +313,7 @@ func (w *world) checkAccount(a *account, e *entry, m engine.Mapping) {
 		return // it was changed while nobody knew whether it was made
 	}
 	if linked && row.Object != e.id() && e.back > 0 && w.unanswered(e) && !w.dir.now.lives(row.Object.GUID) && w.toldOf(a) == provisioning.CodeDeletedIn {
-		return // it was deleted while nobody knew whether it was made, and undeleted after another one was made and deleted by others, which people are told of
+		return // it was deleted while its add was in doubt, and undeleted after another one was made and deleted by others, which a finding says
 	}
 	if !linked || row.Object != e.id() || row.State != ledger.Live {
 		w.failAbout(e.guid, nothingLost, notLinked, w.dir.now.dn(e.guid), a.id, row)
@@ -346,7 +346,7 @@ func (w *world) checkAccount(a *account, e *entry, m engine.Mapping) {
 	}
 }
 
-// unanswered reports whether the write that made an entry had no answer, and somebody changed the entry before its controller was asked, so that the log says it was never made.
+// unanswered reports whether the write that made an entry had no answer, and the log says that it was never made, since others changed the entry before its controller was asked.
 func (w *world) unanswered(e *entry) bool {
 	for _, c := range w.cloud.writes.byID {
 		if c.write.Op == provision.Add && c.cloudID == e.of && c.effects > 0 && c.usn == e.since && c.told && !c.done {
