@@ -362,6 +362,7 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 	if len(cookie) == 0 {
 		w.remindEngines()
 	}
+	w.heard = map[scoping.GUID]sightOf{}
 	s, left := r.now(), false
 	changed := s.sorted()
 	slices.SortStableFunc(changed, func(a, b *entry) int { return cmp.Compare(a.usn, b.usn) })
@@ -407,8 +408,10 @@ func (r *reader) told(e *entry, attrs []string, since uint64, whole bool) direct
 
 // hears notes what the host is told of an object. What is older than what it was told before is no news (rule V1).
 func (w *world) hears(e *entry) {
-	if _, waits := w.unstored[e.guid]; !waits {
-		w.unstored[e.guid] = w.told[e.guid]
+	for _, before := range []map[scoping.GUID]sightOf{w.unstored, w.heard} {
+		if _, noted := before[e.guid]; !noted {
+			before[e.guid] = w.told[e.guid]
+		}
 	}
 	if now := w.dir.now.objects[e.guid]; now.usn > e.usn && w.eyes[Laggards] {
 		w.note(e.guid, Lagged)
@@ -428,13 +431,29 @@ func (w *world) forgets() {
 			}
 			continue
 		}
-		if before == (sightOf{}) {
-			delete(w.told, g)
-		} else {
-			w.told[g] = before
-		}
+		w.untell(g, before)
 	}
-	w.unstored = map[scoping.GUID]sightOf{}
+	w.unstored, w.heard = map[scoping.GUID]sightOf{}, map[scoping.GUID]sightOf{}
+}
+
+// brokeOff takes back what a reading told that broke off before the census took it in.
+func (w *world) brokeOff() {
+	for g, before := range w.heard {
+		s := w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g})
+		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Deleted == was.dead {
+			continue
+		}
+		w.untell(g, before)
+	}
+	w.heard = map[scoping.GUID]sightOf{}
+}
+
+func (w *world) untell(g scoping.GUID, before sightOf) {
+	if before == (sightOf{}) {
+		delete(w.told, g)
+	} else {
+		w.told[g] = before
+	}
 }
 
 // leaves says that an object comes to where no engine writes: news that nobody but the census brings.
@@ -449,8 +468,10 @@ func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string,
 	if !r.deaf {
 		w.alive()
 		if r.gone() || w.fault(2) {
+			w.brokeOff()
 			return nil, errDirectory
 		}
+		w.heard = map[scoping.GUID]sightOf{} // it is taken in, or this was the last question before
 	}
 	out := map[scoping.GUID]directory.Entry{}
 	for _, g := range guids {

@@ -106,12 +106,13 @@ type world struct {
 	lastSent  scoping.GUID
 	orphans   []scoping.GUID           // about which requests were in flight when the host died
 	unstored  map[scoping.GUID]sightOf // of what the census heard since it kept its news, with what it had heard before
+	heard     map[scoping.GUID]sightOf // of what the reading under way told, with what was told before it
 	violation *Violation
 }
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{seed: seed, o: o, r: rand.New(rand.NewPCG(seed, 0x7a4de)), now: start, dir: newDomain(), engines: map[string]*simEngine{}, locked: map[string]int{},
-		driving: map[string]bool{}, noticed: map[scoping.GUID]uint64{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, answered: map[question]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]sightOf{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
+		driving: map[string]bool{}, noticed: map[scoping.GUID]uint64{}, told: map[scoping.GUID]sightOf{}, evidence: map[scoping.GUID]*entry{}, approved: map[scoping.GUID]bool{}, answered: map[question]bool{}, history: map[scoping.GUID]map[Fact]bool{}, unstored: map[scoping.GUID]sightOf{}, heard: map[scoping.GUID]sightOf{}, verified: []string{"sim.test"}, points: map[string]int{}, counts: map[string]int{}}
 	w.eyes = opened(seed, o)
 	w.tenant = newTenant(w)
 	w.book = newBook()
