@@ -157,13 +157,15 @@ func (r *Row) unpark(x Delivered) {
 }
 
 // touchCloud records the last writer before the feature is settled. What was agreed about a leaver's account stays: an account that others
-// disabled before its user left is not enabled for the next one.
+// disabled before its user left is not enabled for the next one. Until a reading tells the containers above it, the place is within the container of
+// the assignment [an account was made in a container below that one, enabled, and moved elsewhere before a reading: it was no assignment's any more].
 func (s *State) touchCloud(row *Row, x Delivered) {
 	l := row.Features[x.Feature]
 	if l != nil && l.Engine == x.Engine {
 		return
 	}
-	now := &Last{Engine: x.Engine, Epoch: x.Epoch, Place: x.Provisioned.Container}
+	p := x.Provisioned
+	now := &Last{Engine: x.Engine, Epoch: x.Epoch, Place: p.Container, Chain: []scoping.GUID{p.Root}}
 	if l != nil {
 		now.Hash, now.Attrs, now.Version = l.Hash, l.Attrs, l.Version
 	}

@@ -24,6 +24,16 @@ func cameBack(s *subject, f scoping.Feature, sight gate.Sight) bool {
 	return s.row.State == ledger.DeletedByTandem || ok && was.Deleted && s.why != Taken && s.row.State == ledger.ParkedRow
 }
 
+// park makes a claim one about the account of a leaver. It keeps the place where the account was brought, which says which assignment disables it when it
+// comes back, wherever it is by then. [An account was moved outside the container and deleted, its person left, and it was undeleted where it lay last: it
+// was no assignment's, and stayed enabled.]
+func park(c *ledger.Claim, row *ledger.Row, f scoping.Feature) {
+	c.State, c.Owner = ledger.ParkedRow, scoping.None
+	if last := row.Features[f]; last != nil {
+		c.Place, c.Chain = last.Place, last.Chain
+	}
+}
+
 // undeleted returns the record that an object which a write of Tandem deleted exists again: it is the account of its source, or a leaver's that was
 // not disabled or deleted yet. [An account was undeleted by hand, and no write to it could be made since its name was another's by then: it counted as
 // deleted, was neither disabled when its user left again nor asked about, and stayed enabled.]
@@ -39,7 +49,8 @@ func (r *run) undeleted(f scoping.Feature, s *subject, c Case) []ledger.Record {
 		was.Deleted = true
 		sight := r.sight(s.row, f)
 		out.Outcome = engine.Unchanged
-		out.Claim = &ledger.Claim{State: ledger.ParkedRow, Owner: scoping.None, Hash: was.text(), Place: sight.Parent, Chain: sight.Chain, Version: s.reading}
+		out.Claim = &ledger.Claim{Hash: was.text(), Place: sight.Parent, Chain: sight.Chain, Version: s.reading}
+		park(out.Claim, s.row, f)
 		if l := s.row.Features[f]; l != nil {
 			out.Claim.Attrs = l.Attrs
 		}

@@ -285,7 +285,7 @@ func (r *run) owed(a scoping.Assignment, f scoping.Feature, t selection, rules u
 	return out
 }
 
-// brought reports whether an assignment put an object where the ledger saw it last.
+// brought reports whether an assignment put an object where the ledger says that it was brought.
 func brought(row *ledger.Row, f scoping.Feature, a scoping.Assignment) bool {
 	l := row.Features[f]
 	return l != nil && (l.Place == a.Under.GUID || slices.Contains(l.Chain, a.Under.GUID))
@@ -571,7 +571,7 @@ func (r *run) agreement(f scoping.Feature, x decided) []ledger.Record {
 	sight := r.sight(x.s.row, f)
 	claim := &ledger.Claim{Hash: now.text(), Place: sight.Parent, Chain: sight.Chain, Version: x.s.reading, State: ledger.Live, Owner: r.engine}
 	if x.v.Parks {
-		claim.State, claim.Owner = ledger.ParkedRow, scoping.None
+		park(claim, x.s.row, f)
 	}
 	if last := x.s.row.Features[f]; last != nil && last.Hash == claim.Hash && x.s.row.State == claim.State && last.Version >= sight.Reading {
 		return nil
