@@ -149,6 +149,7 @@ func (s *State) foldSettle(seq uint64, r Record) error {
 		o.Doubt, o.Until, o.Tries = true, r.Settle.Until, o.Tries+1
 	case cloud.Throttled: // a service that answers 503 may have done it nevertheless
 		s.tried(o.Record)
+		s.reached(o.Record)
 		s.close(r.Settle.Intent)
 	default:
 		s.close(r.Settle.Intent)
@@ -161,6 +162,22 @@ func (s *State) tried(r Record) {
 	if r.Intent.Write.Op == cloud.Create {
 		s.Tried[*r.Object] = true
 	}
+}
+
+// reached notes an update that reached the tenant and whose effect is unknown. If no engine was the object's writer of record, the engine that sent it is
+// from now on, so that it is asked for the object when that moves [a leaver's account came back and was enabled, the answer was lost, and others changed
+// another value meanwhile, so that the tenant did not show the update as a whole; it left again, nobody had written it, and it stayed enabled].
+func (s *State) reached(r Record) {
+	row := s.Rows.Get(*r.Object)
+	if row == nil || r.Intent.Write.Op != cloud.Update || r.Intent.Claim.Owner != "" || r.Feature != scoping.Base(row.Kind) || row.State != Live && row.State != ParkedRow {
+		return
+	}
+	if record, known := s.OwnerOfRecord(row.Object, r.Feature); !known || record != scoping.None {
+		return
+	}
+	row = s.Rows.change(*r.Object)
+	row.State = Live
+	s.touch(row, r, r.Intent.Claim, r.Engine)
 }
 
 // done applies the success of an intent, which the record told reports.
@@ -262,7 +279,7 @@ func (r *Row) restored(f scoping.Feature, wave string) {
 // it moves.
 func (s *State) touch(row *Row, r Record, c Claim, owner string) {
 	l := row.Features[r.Feature]
-	if r.Feature != scoping.Base(row.Kind) || r.Intent == nil || (l != nil && l.Engine == owner) {
+	if r.Feature != scoping.Base(row.Kind) || r.Intent == nil || l != nil && l.Engine == owner && ownerAfter(l, row, r.Feature, s.Transfers) == owner {
 		return
 	}
 	row.Features[r.Feature] = &Last{Engine: owner, Epoch: r.Epoch, Place: c.Place, Chain: c.Chain, Chosen: c.Chosen, Version: c.Version, Attrs: c.Attrs}
@@ -375,6 +392,7 @@ func (s *State) foldDoubt(seq uint64, r Record) error {
 		s.done(seq, o.Record, r.Doubt.CloudID, r)
 	} else if row := s.Rows.change(*o.Record.Object); row != nil {
 		row.showsLinks(o.Record.Intent.Write, r.Doubt.Shown)
+		s.reached(o.Record)
 	}
 	s.close(r.Doubt.Intent)
 	k := Key{*o.Record.Object, o.Record.Feature} // also after a completed delete: the object may have come back meanwhile

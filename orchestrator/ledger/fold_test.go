@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -138,6 +139,37 @@ func TestOnlySettledWritesChangeRows(t *testing.T) {
 		o, pending := s.Pending(ann)
 		if (s.Rows.Get(ann) != nil) != x.row || pending != x.open || (pending && o.Doubt != x.bad) {
 			t.Errorf("%s: row %v, pending %v", name, s.Rows.Get(ann) != nil, pending)
+		}
+	}
+}
+
+// Of an object that nobody had written last, an update whose effect is unknown makes its engine the one that sees the object off: the account may have been
+// enabled by it (simulation, seed 1127).
+func TestAnUpdateWithAnUnknownEffectHasAWriter(t *testing.T) {
+	back, leaver := claim(), claim()
+	back.State, leaver.Owner, leaver.State = ledger.Live, scoping.None, ledger.ParkedRow
+	expired := ledger.Record{Type: ledger.DoubtType, Object: &ann, Feature: scoping.Users, Doubt: &ledger.DoubtEnd{Intent: "i3", How: "expired"}}
+	sent, doubt := intent("i3", ann, cloud.Update, back), settle("i3", cloud.InDoubt, "")
+	parks := []ledger.Record{intent("i2", ann, cloud.Update, leaver), settle("i2", cloud.Done, "")}
+	sent.Epoch = epoch(7)
+	givesUp := transfer(6, "connect", scoping.None, scoping.Users)
+	for name, x := range map[string]struct {
+		before, after []ledger.Record
+		owner         string
+		state         ledger.RowState
+	}{
+		"its doubt ended by time":            {parks, []ledger.Record{sent, doubt, expired}, "connect", ledger.Live},
+		"it was throttled":                   {parks, []ledger.Record{sent, settle("i3", cloud.Throttled, "")}, "connect", ledger.Live},
+		"it is in doubt":                     {parks, []ledger.Record{sent, doubt}, scoping.None, ledger.ParkedRow},
+		"it was rejected":                    {parks, []ledger.Record{sent, settle("i3", cloud.Rejected, "")}, scoping.None, ledger.ParkedRow},
+		"it was not sent":                    {parks, []ledger.Record{sent, settle("i3", cloud.NotSent, "")}, scoping.None, ledger.ParkedRow},
+		"a policy gave its place to nobody":  {[]ledger.Record{givesUp}, []ledger.Record{sent, doubt, expired}, "connect", ledger.Live},
+		"another engine had written it last": {[]ledger.Record{transfer(6, "connect", "cloudsync", scoping.Users)}, []ledger.Record{sent, doubt, expired}, "cloudsync", ledger.Live},
+		"it is the leaver's last update":     {[]ledger.Record{givesUp}, []ledger.Record{intent("i3", ann, cloud.Update, leaver), doubt, expired}, scoping.None, ledger.Live},
+	} {
+		s := fold(t, slices.Concat(created(), x.before, x.after)...)
+		if o, known := s.OwnerOfRecord(ann, scoping.Users); o != x.owner || !known || s.Rows.Get(ann).State != x.state {
+			t.Errorf("%s: %s, %q", name, o, s.Rows.Get(ann).State)
 		}
 	}
 }
