@@ -166,7 +166,7 @@ func (s *State) tried(r Record) {
 
 // reached notes an update that reached the tenant and whose effect is unknown. If no engine was the object's writer of record, the engine that sent it is
 // from now on, so that it is asked for the object when that moves [a leaver's account came back and was enabled, the answer was lost, and others changed
-// another value meanwhile, so that the tenant did not show the update as a whole; it left again, nobody had written it, and it stayed enabled].
+// another value meanwhile, so that the tenant did not show the update as a whole; it left again, no engine had written it, and it stayed enabled].
 func (s *State) reached(r Record) {
 	row := s.Rows.Get(*r.Object)
 	if row == nil || r.Intent.Write.Op != cloud.Update || r.Intent.Claim.Owner != "" || r.Feature != scoping.Base(row.Kind) || row.State != Live && row.State != ParkedRow {
