@@ -103,7 +103,7 @@ func (w *world) checkGrave(c *carried) {
 	case d != nil && !d.To:
 		h.enabling[c.cloudID] = true
 	}
-	if a := w.tenant.accounts[c.cloudID]; c.write.Op == provision.Delete && !a.purged() && !(h.leaving == "remove" && w.wanted(a) == nil) {
+	if a := w.tenant.accounts[c.cloudID]; c.write.Op == provision.Delete && !a.purged() && !(h.leaving == "remove" && (w.wanted(a) == nil || w.wantedAsRead(a) == nil)) {
 		w.failAbout(g, noDeath, deletedUnproved, w.dir.now.dn(g), c.cloudID)
 	}
 }
@@ -204,14 +204,26 @@ func (w *world) approveBrought(h ledger.Hold) {
 
 // wanted is what the mapping makes of an object of the tenant that an assignment takes; nil: none takes it, or the mapping leaves it out.
 func (w *world) wanted(a *account) *engine.Mapping {
-	o := a.truth()
+	return w.wantedBy(a, func(a *account) version { return a.versions[len(a.versions)-1] })
+}
+
+// wantedAsRead is wanted by what the tenant showed when the host read it last: of what changed within the tenant's delay before that nobody can know.
+func (w *world) wantedAsRead(a *account) *engine.Mapping {
+	return w.wantedBy(a, func(a *account) version {
+		v, _ := a.shown(w.tenant.read)
+		return v
+	})
+}
+
+func (w *world) wantedBy(a *account, by func(*account) version) *engine.Mapping {
+	o := by(a).object
 	id, err := scoping.Cloud(a.id)
 	group, ou := w.cloud.hired, hiresOU
 	if o.Kind == scoping.Group {
 		group, ou = w.cloud.team, teamsOU
 	}
-	takes := o.Kind == scoping.Group && a.id == group || w.tenant.accounts[group].truth().HasMember(a.id)
-	if err != nil || a.purged() || o.Deleted || !takes || a.mine {
+	takes := o.Kind == scoping.Group && a.id == group || by(w.tenant.accounts[group]).object.HasMember(a.id)
+	if err != nil || by(a).purged || o.Deleted || !takes || a.mine {
 		return nil
 	}
 	m := w.mapped(id, o.Kind, o.Values, w.dir.now.dn(w.named(ou)))

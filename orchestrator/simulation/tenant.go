@@ -55,6 +55,7 @@ type tenant struct {
 	seq      uint64
 	ghosts   []ghost
 	made     int
+	read     time.Time         // when the host asked last what changed
 	lag      time.Duration     // of stories: how long changes are not shown
 	lose     int               // how many answers to come are lost, although their writes take effect
 	wire     map[string]string // cloud id or anchor -> engine, of requests being answered now
@@ -110,9 +111,12 @@ func (t *tenant) set(a *account, o cloud.Object) {
 }
 
 // seen gives the newest state of an account that reads show by now.
-func (t *tenant) seen(a *account) (version, bool) {
+func (t *tenant) seen(a *account) (version, bool) { return a.shown(t.w.now) }
+
+// shown gives the newest state of an account that reads showed at a time.
+func (a *account) shown(at time.Time) (version, bool) {
 	for _, v := range slices.Backward(a.versions) {
-		if !v.visible.After(t.w.now) {
+		if !v.visible.After(at) {
 			return v, true
 		}
 	}
@@ -468,6 +472,9 @@ func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]st
 // delta tells a cache what changed since its token, or everything.
 func (t *tenant) delta(c *cloud.Cache, now time.Time) []string {
 	w := t.w
+	if c == w.cache {
+		t.read = w.now
+	}
 	token := c.Token("sim")
 	full := token == "" || w.fault(3)
 	since, _ := time.Parse(time.RFC3339Nano, token)
