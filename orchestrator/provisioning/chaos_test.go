@@ -18,12 +18,13 @@ type story struct {
 	secured map[int]bool // disabled by security, and not touched by the tenant since
 	strange map[int]bool // somebody else's object stands in the way
 	touched map[int]bool // somebody wrote to the account: whether a lost enabling arrived before is known to nobody then
+	carried map[int]bool // somebody moved, deleted or undeleted the account: only that a leaver's is disabled can be told of it
 }
 
 // chaos lets a world go through hires, changes, leavers, interference and faults, and then comes to rest. It returns what is wrong in the end.
 func chaos(t testing.TB, seed uint64, without gate.Safeguard, flight int) (wrong []string) {
-	s := &story{world: newWorld(t, seed, without), secured: map[int]bool{}, strange: map[int]bool{}, touched: map[int]bool{}}
-	s.flight = flight
+	s := &story{world: newWorld(t, seed, without), secured: map[int]bool{}, strange: map[int]bool{}, touched: map[int]bool{}, carried: map[int]bool{}}
+	s.flight, s.mayEverywhere = flight, true
 	s.open()
 	for n := range 4 {
 		s.hire(n + 1)
@@ -53,7 +54,7 @@ func (s *story) happen() {
 		s.late[0]()
 		s.late = s.late[1:]
 	}
-	switch s.rand.IntN(11) {
+	switch s.rand.IntN(12) {
 	case 0, 1:
 		if p == nil {
 			s.hire(n)
@@ -119,13 +120,45 @@ func (s *story) happen() {
 				e.values[link] = [][]string{nil, {"x"}, {want}, {want}}[s.rand.IntN(4)]
 			})
 		}
+	case 11:
+		s.carry(n)
 	case 9:
 		s.now = s.now.Add(time.Duration(s.rand.IntN(20)) * time.Second)
 	}
 	if s.members[n] {
 		return
 	}
-	delete(s.secured, n) // who comes back after leaving is enabled by that
+	if s.secured[n] { // who comes back after leaving may be enabled by that
+		delete(s.secured, n)
+		s.touched[n] = true
+	}
+}
+
+// carry is what people do to a person's account as a whole: they move it elsewhere or back, delete it, or undelete it where it lay last.
+func (s *story) carry(n int) {
+	e := s.linked(n)
+	if e == nil {
+		return
+	}
+	s.carried[n] = true
+	s.touch(e, func(e *entry) {
+		if e.deleted {
+			e.deleted = s.nameTaken(e)
+			return
+		}
+		e.parent = []scoping.GUID{hires, away}[s.rand.IntN(2)]
+		e.deleted = s.rand.IntN(2) == 0
+	})
+}
+
+// nameTaken reports whether another account has a name of a deleted one by now.
+func (s *story) nameTaken(e *entry) bool {
+	for _, o := range s.one.entries {
+		if !o.deleted && o != e && (slices.Equal(o.values["mail"], e.values["mail"]) || slices.Equal(o.values["sAMAccountName"], e.values["sAMAccountName"])) {
+			return true
+		}
+	}
+	return false
 }
 
 // peek lets the doubts be looked at while another controller is read. Nothing is written there.
@@ -182,7 +215,12 @@ func (s *story) calm() {
 		f()
 	}
 	s.late = nil
-	for range 12 {
+	for i := range 12 {
+		for n := range 8 {
+			if e := s.linked(n + 1); i == 4 && e != nil && e.deleted && s.rand.IntN(2) == 0 {
+				s.carry(n + 1)
+			}
+		}
 		s.now = s.now.Add(time.Hour)
 		if _, err := s.run(); err != nil {
 			s.open()
@@ -203,13 +241,13 @@ func (s *story) answerAllNow() {
 func (s *story) always() (wrong []string) {
 	for n := range s.people {
 		ours := s.made(n)
-		if len(ours) > 1 {
+		if len(ours) > 1 && !s.carried[n] {
 			wrong = append(wrong, fmt.Sprintf("person %d has %d accounts", n, len(ours)))
 		}
 		if len(ours) > 0 && s.strange[n] {
 			wrong = append(wrong, fmt.Sprintf("person %d, who is there, got another account", n))
 		}
-		if len(ours) == 1 && s.secured[n] && !ours[0].off {
+		if len(ours) == 1 && s.secured[n] && !s.carried[n] && !ours[0].off {
 			wrong = append(wrong, fmt.Sprintf("person %d, whom security disabled, is enabled", n))
 		}
 	}
@@ -233,10 +271,10 @@ func (s *story) always() (wrong []string) {
 func (s *story) finally() (wrong []string) {
 	wrong = s.always()
 	for n, p := range s.people {
-		if e := s.linked(n); e != nil && !s.members[n] && !e.off && s.peopled() {
+		if e := s.linked(n); e != nil && !s.members[n] && !e.off && !e.deleted && s.peopled() {
 			wrong = append(wrong, fmt.Sprintf("person %d, who left, is enabled", n))
 		}
-		if s.strange[n] || !s.members[n] {
+		if s.strange[n] || !s.members[n] || s.carried[n] {
 			continue
 		}
 		all := s.made(n)
