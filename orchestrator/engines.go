@@ -40,7 +40,8 @@ type supervised struct {
 
 	mu     sync.Mutex
 	open   bool
-	loaded bool // the engine got the content of saved, or there was none
+	failed error // of the first start, if nobody was told yet
+	loaded bool  // the engine got the content of saved, or there was none
 }
 
 var (
@@ -110,12 +111,10 @@ func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.open {
-		// This caller gets the error of a refused configuration or a failed start. The supervisor goes on trying, so later callers do not open it again.
-		s.open = true
-		if err := s.Open(ctx); err != nil {
-			return nil, err // it names the engine
-		}
+	s.start(ctx)
+	if err := s.failed; err != nil {
+		s.failed = nil
+		return nil, err // it names the engine
 	}
 	if s.loaded {
 		return s, nil
@@ -125,6 +124,37 @@ func (e *engines) get(ctx context.Context, name string) (*supervised, error) {
 	}
 	s.loaded = true
 	return s, nil
+}
+
+// start opens an engine that is not open yet. Its first caller is told of a refused configuration or a failed start; the supervisor goes on trying, so it is not opened again.
+// s.mu is held.
+func (s *supervised) start(ctx context.Context) {
+	if !s.open {
+		s.open, s.failed = true, s.Open(ctx)
+	}
+}
+
+// warm begins to start an engine's process, which takes as long as reading a middle-sized tenant. The result stops waiting for it; who needs the engine first is told how the start
+// ended.
+func (e *engines) warm(ctx context.Context, name string) (leave func()) {
+	s := e.all[name]
+	if s == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.start(ctx); ctx.Err() != nil {
+			s.failed = nil // nobody waits for it any more
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // The verbs of engines that have something which a backup has to contain.

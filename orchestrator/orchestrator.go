@@ -293,6 +293,11 @@ func (x *Orchestrator) Describe(ctx context.Context, name string) (engine.Descri
 	return x.engines.Describe(ctx, name)
 }
 
+// Warm begins to start an engine's process, for a caller that needs it after reading directory and tenant. Who called calls leave at the end.
+func (x *Orchestrator) Warm(ctx context.Context, name string) (leave func()) {
+	return x.engines.warm(ctx, name)
+}
+
 // Close stops the engines and releases the state folder. What it saves can be read again, so a full disk is logged and does not make it fail; writes that needed the space have
 // failed before.
 func (x *Orchestrator) Close(ctx context.Context) error {

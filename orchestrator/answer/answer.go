@@ -203,7 +203,7 @@ func (a *Desk) Object(ctx context.Context, ref string) (ObjectReport, error) {
 			r := *row
 			out.Row = &r
 			for f := range row.Features {
-				out.Record[f], _ = s.OwnerOfRecord(id, f)
+				out.Record[f], _ = s.OwnerOfRow(row, f)
 			}
 			if o, ok := a.o.View.Cloud(row); ok {
 				out.Cloud = &o

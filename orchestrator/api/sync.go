@@ -43,6 +43,7 @@ func syncEngine(ctx context.Context, c *call, q SyncRequest) (any, Outcome, erro
 	if q.Profile != "" && q.Profile != engine.ProfileDelta && q.Profile != engine.ProfileFull {
 		return nil, Outcome{}, Usage("--profile %q is neither delta nor full", q.Profile)
 	}
+	defer c.h.o.Warm(ctx, q.Engine)()
 	r, err := c.h.o.Host().SyncAll(ctx, q.Engine, run.SyncOptions{Profile: q.Profile, Under: q.Under, By: c.by})
 	if err != nil {
 		return nil, Outcome{}, err

@@ -404,6 +404,14 @@ func (c *Census) Sight(id scoping.ObjectID) gate.Sight {
 	return s
 }
 
+// Knows reports whether an object was read, as a living one or as a tombstone.
+func (c *Census) Knows(id scoping.ObjectID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, o := c.known(id)
+	return o != nil
+}
+
 // known returns an object and its tree, or nil. Census.mu is held.
 func (c *Census) known(id scoping.ObjectID) (*Tree, *Object) {
 	t := c.trees[id.Directory]

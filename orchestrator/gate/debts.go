@@ -3,7 +3,6 @@ package gate
 import (
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/standing"
@@ -178,30 +177,6 @@ func (g *Gate) answersOf(id scoping.ObjectID, out map[ledger.Key]standing.Debt) 
 	}
 }
 
-// compare returns the findings for each key of an object; with a name, as if that engine owned it. g.mu is held.
-func (g *Gate) compare(name string, id scoping.ObjectID) (found []table.Finding) {
-	row, sight := g.o.Ledger.Rows.Get(id), g.o.Census.Brief(id)
-	kind := sight.Kind
-	if row != nil {
-		kind = row.Kind
-	}
-	base := scoping.Base(kind)
-	if base == "" {
-		return nil
-	}
-	for _, feature := range g.featuresOf(kind, base) {
-		f := g.o.Without.compares(g.factsOf(name, ledger.Key{Object: id, Feature: feature}, kind, row, sight))
-		x := table.Finding{Feature: feature, Debt: standing.Of(f)}
-		if f.Claim != nil {
-			x.Waits = f.Claim.Waits
-		}
-		if x.Debt.Code != standing.Settled || len(x.Waits) > 0 {
-			found = append(found, x)
-		}
-	}
-	return found
-}
-
 // rulesWith combines the rules by which an engine makes values with those by which the host trims them, for comparison with a claim's; 0: the
 // engine's are unknown. Passwords are never trimmed. g.mu is held.
 func (g *Gate) rulesWith(f scoping.Feature, engines uint64) uint64 {
@@ -209,81 +184,4 @@ func (g *Gate) rulesWith(f scoping.Feature, engines uint64) uint64 {
 		return engines
 	}
 	return engines ^ g.rules.Managed.fingerprint()
-}
-
-// factsOf collects what all memories know about a key. g.mu is held.
-func (g *Gate) factsOf(name string, k ledger.Key, kind scoping.Kind, row *ledger.Row, sight Sight) standing.Facts {
-	led := g.o.Ledger
-	place := sight.Place(k.Object.Directory)
-	f := standing.Facts{Kind: kind, Feature: k.Feature, Now: g.o.Clock.Now().UnixMilli(), Known: sight.Known, Deleted: sight.Deleted, Changed: sight.Reading, Row: row, End: g.end,
-		Owner: g.auth.Owner(place, kind, k.Feature).Engine, Rejected: led.CreateRejected(k.Object)}
-	if f.Owner == "" {
-		f.Owner = scoping.None
-	}
-	if name != "" {
-		f.Owner = name
-	}
-	f.Mastered = row != nil && row.Cloud != 0 && k.Feature != scoping.PasswordHash
-	f.Answered = strings.HasPrefix(led.Unsettled[k.Object][k.Feature].Code, ledger.HeldAnswer)
-	f.Partial = k.Feature == scoping.References && led.Unsettled[k.Object][k.Feature].Code == string(engine.Partial)
-	f.Ran = led.Runs[f.Owner] != nil
-	_, f.InFlight = led.Pending(k.Object)
-	_, f.Left = led.Excluded[k.Object]
-	f.Record, f.Recorded = led.OwnerOfRecord(k.Object, k.Feature)
-	f.Claim, f.Rules = g.o.Claims.Get(f.Owner, k), g.rulesWith(k.Feature, g.ruled[ruledBy{f.Owner, engine.StreamOf(k.Feature), k.Object.Directory}])
-	f.SignIn = g.rules.signsIn
-	f.Unkept = standing.UnkeptOf(led.Unkept(k))
-	switch {
-	case row == nil:
-		f.Expected = g.o.Census.Expected(k.Object)
-	case sight.Deleted:
-		f.Last = OwnerOfGone(led, g.auth, row, sight)
-	}
-	if k.Feature == scoping.PasswordHash {
-		f.Target, f.Temporary = agreedPassword(row), g.rules.Temporary
-	} else if c := f.Claim; c != nil && row != nil && row.CloudID != "" {
-		f.Target = g.digest(row.CloudID, f.Owner, k, c)
-	}
-	return f
-}
-
-// digest returns the digest of the tenant object over the attributes of an engine's claim. It reads the object only if that changed since it was last
-// found equal. g.mu is held.
-func (g *Gate) digest(id, name string, k ledger.Key, c *standing.Claim) uint64 {
-	version := g.o.Cache.Version(id)
-	if version != 0 && version == c.Seen {
-		return c.Target
-	}
-	o, ok := g.o.Cache.Get(id)
-	if !ok {
-		return 0
-	}
-	d := standing.Digest(&o, c.Attrs)
-	if d == c.Target {
-		g.o.Claims.Saw(name, k, version)
-	}
-	return d
-}
-
-// end returns what can be done about a reference's end that was not in the tenant. g.mu is held.
-func (g *Gate) end(id scoping.ObjectID) standing.End {
-	switch _, s := g.resolve(id); s {
-	case RefLinked:
-		return standing.There
-	case RefWaits:
-		return standing.Waits
-	}
-	return standing.Left
-}
-
-// OwnerOfGone returns the engine that may delete a deleted object: the owner of record, else the engine of its last place (rule L2 holds the delete
-// then).
-func OwnerOfGone(led *ledger.State, auth Authority, row *ledger.Row, sight Sight) string {
-	if e, ok := led.OwnerOfRecord(row.Object, scoping.Base(row.Kind)); ok && e != scoping.None {
-		return e
-	}
-	if e := auth.Owner(PlaceOf(row.Object, sight, row), row.Kind, scoping.Base(row.Kind)).Engine; e != "" { // the answer that a proposal would get
-		return e
-	}
-	return scoping.None
 }

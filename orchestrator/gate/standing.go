@@ -48,10 +48,25 @@ func (s *Session) Begins(b engine.RunBegin) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s.ruled[b.Directory] = rules
-	if by := (ruledBy{s.engine, s.o.Stream, b.Directory}); g.ruled[by] != rules {
-		g.ruled[by] = rules
-		g.note(nil, true)
+	by := ruledBy{s.engine, s.o.Stream, b.Directory}
+	was := g.ruled[by]
+	g.ruled[by] = rules
+	g.note(g.judgedOtherwise(by, was, rules), false)
+}
+
+// judgedOtherwise returns the objects whose claims are good by some rules of their engine and not by others. g.mu is held.
+func (g *Gate) judgedOtherwise(by ruledBy, was, now uint64) map[scoping.ObjectID]struct{} {
+	out := map[scoping.ObjectID]struct{}{}
+	if was == now {
+		return out
 	}
+	for k, made := range g.o.Claims.Rules(by.engine) {
+		c := standing.Claim{Rules: made}
+		if k.Object.Directory == by.directory && engine.StreamOf(k.Feature) == by.stream && c.Good(0, g.rulesWith(k.Feature, was)) != c.Good(0, g.rulesWith(k.Feature, now)) {
+			out[k.Object] = struct{}{}
+		}
+	}
+	return out
 }
 
 // claim stores what an engine said about a key, if it said it under a grant. g.mu is held.
@@ -100,7 +115,7 @@ func (s *Session) claim(it *item) {
 			}
 			break
 		}
-		x.Target = standing.Digest(after(it.saw.there, it.v.Writes[:min(it.next, len(it.v.Writes))]), x.Attrs)
+		x.Target = cloud.Digest(after(it.saw.there, it.v.Writes[:min(it.next, len(it.v.Writes))]), x.Attrs)
 	}
 	g.o.Claims.Put(s.engine, k, x)
 }

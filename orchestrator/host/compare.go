@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -32,23 +33,29 @@ func (h *Host) compare(ctx context.Context) (err error) {
 	auth := h.gate.Authority()
 	var rs []ledger.Record
 	h.gate.Read(func(s *ledger.State) {
-		for _, id := range looked(s, ids, all || every) {
+		for id := range looked(s, ids, all || every) {
 			row, sight := s.Rows.Get(id), h.o.Census.Brief(id)
 			if _, pending := s.Pending(id); pending || row == nil || !sight.Known || sight.Deleted {
 				continue
 			}
-			rs = append(rs, h.conclude(s, auth, row)...)
+			rs = append(rs, h.conclude(s, auth, row, sight)...)
 		}
 	})
+	inOrder(rs)
 	return h.gate.Record(ctx, rs...)
 }
 
-// looked returns the objects to look at, in order: the given ones, or all that the ledger has rows of.
-func looked(s *ledger.State, ids map[scoping.ObjectID]struct{}, all bool) []scoping.ObjectID {
+// looked yields the objects to look at, in no order: the given ones, or all that the ledger has rows of.
+func looked(s *ledger.State, ids map[scoping.ObjectID]struct{}, all bool) iter.Seq[scoping.ObjectID] {
 	if all {
-		return s.Objects()
+		return s.Rows.Objects()
 	}
-	return slices.SortedFunc(maps.Keys(ids), scoping.ObjectID.Compare)
+	return maps.Keys(ids)
+}
+
+// inOrder sorts records by their objects. Those of one object stay as they follow each other.
+func inOrder(rs []ledger.Record) {
+	slices.SortStableFunc(rs, func(a, b ledger.Record) int { return a.Object.Compare(*b.Object) })
 }
 
 // miss notes which linked objects the census does not know. The prep lock is held.
@@ -58,8 +65,8 @@ func (h *Host) miss(ids map[scoping.ObjectID]struct{}, all bool) {
 		if all || was == nil {
 			h.missing = map[scoping.ObjectID]bool{}
 		}
-		for _, id := range looked(s, ids, all) {
-			if !s.Rows.Has(id) || h.o.Census.Brief(id).Known {
+		for id := range looked(s, ids, all) {
+			if !s.Rows.Has(id) || h.o.Census.Knows(id) {
 				delete(h.missing, id)
 			} else {
 				h.missing[id] = was[id]

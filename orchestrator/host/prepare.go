@@ -213,12 +213,12 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 				ends[row.CloudID] = true
 			}
 			if e.Type != census.Deleted {
-				rs = append(rs, h.conclude(s, auth, row)...)
+				rs = append(rs, h.conclude(s, auth, row, h.o.Census.Brief(e.Object))...)
 			}
 		}
 		forget = h.holders(s, ends)
 	})
-	slices.SortFunc(rs, func(a, b ledger.Record) int { return a.Object.Compare(*b.Object) })
+	inOrder(rs)
 	if err := h.gate.Record(ctx, rs...); err != nil {
 		return err
 	}
@@ -226,16 +226,16 @@ func (h *Host) follow(ctx context.Context, events []census.Event, full bool) err
 }
 
 // conclude returns the records for a link whose object may have moved: that it is in transit, or has another place with the same owner.
-func (h *Host) conclude(s *ledger.State, auth gate.Authority, row *ledger.Row) []ledger.Record {
-	r, changed := h.transit(s, auth, row)
+func (h *Host) conclude(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight) []ledger.Record {
+	r, changed := h.transit(s, auth, row, sight)
 	if !changed {
-		return h.Placing(s, auth, row)
+		return h.Placing(s, auth, row, sight)
 	}
 	rs := []ledger.Record{r}
 	if r.Transit.To == r.Transit.From { // it came back to its owner, perhaps to another place
 		there := *row
 		there.Transit = nil
-		rs = append(rs, h.Placing(s, auth, &there)...)
+		rs = append(rs, h.Placing(s, auth, &there, sight)...)
 	}
 	return rs
 }
@@ -257,12 +257,12 @@ func (h *Host) holders(s *ledger.State, ends map[string]bool) (out []ledger.Key)
 }
 
 // transit compares an object's owner with its owner of record (rule T1).
-func (h *Host) transit(s *ledger.State, auth gate.Authority, row *ledger.Row) (ledger.Record, bool) {
-	record, known := s.OwnerOfRecord(row.Object, scoping.Base(row.Kind))
+func (h *Host) transit(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight) (ledger.Record, bool) {
+	record, known := s.OwnerOfRow(row, scoping.Base(row.Kind))
 	if !known || row.State == ledger.DeletedByTandem {
 		return ledger.Record{}, false
 	}
-	now := h.Owner(auth, row.Object, row.Kind)
+	now := auth.Owner(sight.Place(row.Object.Directory), row.Kind, scoping.Base(row.Kind)).Engine
 	switch {
 	case row.Transit == nil && now == record,
 		row.Transit != nil && now == row.Transit.To && record == row.Transit.From:

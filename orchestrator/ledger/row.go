@@ -267,14 +267,15 @@ func (s *State) Doubts() []*Open {
 // OwnerOfRecord returns the engine that wrote a feature of an object last, as transfers since then have it (rule L1); false without a record (rule
 // L2).
 func (s *State) OwnerOfRecord(o scoping.ObjectID, f scoping.Feature) (string, bool) {
-	r := s.Rows.Get(o)
-	if r == nil {
+	return s.OwnerOfRow(s.Rows.Get(o), f)
+}
+
+// OwnerOfRow is OwnerOfRecord of the object of a row, which may be nil.
+func (s *State) OwnerOfRow(r *Row, f scoping.Feature) (string, bool) {
+	if r == nil || r.Features[f] == nil {
 		return "", false
 	}
 	l := r.Features[f]
-	if l == nil {
-		return "", false
-	}
 	return ownerAfter(l, r, f, s.Transfers), true
 }
 

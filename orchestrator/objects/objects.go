@@ -114,10 +114,9 @@ func (v *View) CloudName(id string) string {
 	return name
 }
 
-// Placing returns the records of where an object is and which choices take it now, for the features whose owner is unchanged: later transfers go by
+// Placing returns the records of where an object was seen now and which choices take it, for the features whose owner is unchanged: later transfers go by
 // them (rule L1).
-func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (out []ledger.Record) {
-	sight := v.census.Brief(row.Object)
+func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row, sight gate.Sight) (out []ledger.Record) {
 	if !sight.Known || sight.Deleted || row.Transit != nil || row.State == ledger.DeletedByTandem {
 		return nil
 	}
@@ -129,7 +128,7 @@ func (v *View) Placing(s *ledger.State, auth gate.Authority, row *ledger.Row) (o
 		if slices.Equal(l.Chain, sight.Chain) && (slices.Equal(l.Chosen, sight.Chosen) || !v.without.RecordsChoices()) {
 			continue
 		}
-		record, known := s.OwnerOfRecord(row.Object, f)
+		record, known := s.OwnerOfRow(row, f)
 		if f.Provisions() && record == scoping.None {
 			continue // the place of a leaver's account says which assignment brought it, and so who disables it when it comes back
 		}

@@ -19,7 +19,7 @@ import (
 type Claim struct {
 	Want    engine.Want        // Unknown: the engine was asked, or read everything, and said nothing
 	Agrees  bool               // what it wants was in the target then, or was written then
-	Target  uint64             // Digest of the target then
+	Target  uint64             // cloud.Digest of the target then
 	Attrs   []string           // the attributes of Target, sorted; none for a password that was left out because it has to be changed
 	Reading uint64             // the newest reading of the host when the run began
 	Rules   uint64             // RulesOf the engine in that run; 0: unknown
@@ -49,7 +49,7 @@ func UnkeptOf(want string) uint64 {
 	if want == "" {
 		return 0
 	}
-	return max(sum(offset, want), 1)
+	return cloud.Hash(want)
 }
 
 // RulesOf shortens the fingerprint of the rules by which an engine makes values.
@@ -61,44 +61,5 @@ func (c *Claim) Good(changed, rules uint64) bool {
 	return c != nil && c.Reading >= changed && (rules == 0 || c.Rules == rules)
 }
 
-// Digest returns a digest of what the target shows of attributes, with the cloud ids of references. An object that does not exist or is deleted has
-// the digest 0.
-func Digest(o *cloud.Object, attrs []string) uint64 {
-	if o == nil || o.Deleted {
-		return 0
-	}
-	d := uint64(offset)
-	for _, a := range attrs {
-		d = sum(d, a)
-		switch a {
-		case cloud.Members:
-			for _, m := range o.Members {
-				d = sum(d, m)
-			}
-		case cloud.Manager:
-			d = sum(d, o.Manager)
-		default:
-			for _, v := range o.Values[a] {
-				d = sum(d, v)
-			}
-		}
-		d = (d ^ 0xff) * prime
-	}
-	return max(d, 1)
-}
-
 // Agreed returns a digest of an agreement with an object of the target that reading it does not show: a password.
-func Agreed(cloudID, agreement string) uint64 { return max(sum(sum(offset, cloudID), agreement), 1) }
-
-// FNV-1a, 64 bits: the next process has to compute the same, and no attack is to be feared.
-const (
-	offset = 14695981039346656037
-	prime  = 1099511628211
-)
-
-func sum(d uint64, s string) uint64 {
-	for i := range len(s) {
-		d = (d ^ uint64(s[i])) * prime
-	}
-	return (d ^ 0xfe) * prime // the end of a text
-}
+func Agreed(cloudID, agreement string) uint64 { return cloud.Hash(cloudID, agreement) }

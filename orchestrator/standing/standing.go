@@ -38,8 +38,8 @@ type Facts struct {
 
 	Claim     *Claim                          // of the owner, or nil
 	Rules     uint64                          // the owner's rules, as it declared them last; 0: unknown
-	Target    uint64                          // Digest over the claim's attributes of the linked object, as the target shows it
-	Unkept    uint64                          // UnkeptOf the values that are remembered as not lasting in the target; 0: none
+	Target    uint64                          // cloud.Digest over the claim's attributes of the linked object, as the target shows it
+	Unkept    uint64                          // UnkeptOf the values that are remembered as not lasting in the target, if the claim tells of such; 0: none
 	Temporary bool                            // of a password: one that has to be changed at the next sign-in is handed over too
 	SignIn    func(domain string) (as string) // the present replacement of a sign-in name's domain; nil: not compared
 	End       func(scoping.ObjectID) End      // of references that were not in the target

@@ -7,6 +7,7 @@ package table
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -120,6 +121,9 @@ func (c *Claims) Saw(engine string, k ledger.Key, version uint64) {
 
 // Len returns the number of an engine's claims.
 func (c *Claims) Len(engine string) int { return c.engines[engine].len() }
+
+// Rules yields the key of each claim of an engine, in no order, with the rules by which it was made.
+func (c *Claims) Rules(engine string) iter.Seq2[ledger.Key, uint64] { return c.engines[engine].rules() }
 
 // Changed returns the objects whose claims changed since its last call; all means any of them may have.
 func (c *Claims) Changed() (ids map[scoping.ObjectID]struct{}, all bool) { return c.changed.Take() }

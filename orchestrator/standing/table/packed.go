@@ -148,6 +148,20 @@ func (p *packed) keys() iter.Seq[ledger.Key] {
 	}
 }
 
+// rules yields the key of every claim, in no order, with the rules by which it was made.
+func (p *packed) rules() iter.Seq2[ledger.Key, uint64] {
+	return func(yield func(ledger.Key, uint64) bool) {
+		if p == nil {
+			return
+		}
+		for s, h := range p.of {
+			if !yield(p.key(s), p.commons.all[h.common].rules) {
+				return
+			}
+		}
+	}
+}
+
 // named is a directory and a feature. There are few pairs.
 type named struct {
 	directory string

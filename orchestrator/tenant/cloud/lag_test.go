@@ -123,6 +123,9 @@ func (l *laggy) same(want moment, when string) {
 		if !o.Deleted && (!cloud.Equal(got.Values, o.Values) || got.Manager != o.Manager || !slices.Equal(got.Members, o.Members)) {
 			l.t.Fatalf("%s: %s is seen as\n%v, the tenant has\n%v", when, id, got, o)
 		}
+		if attrs := []string{cloud.DisplayName, cloud.Manager, cloud.Members}; digestOf(l.cache, id, attrs) != cloud.Digest(&got, attrs) {
+			l.t.Fatalf("%s: the digest of %s is not of what is shown: %v", when, id, got)
+		}
 	}
 }
 

@@ -15,6 +15,9 @@ var ErrFormat = errors.New("cache record is damaged or of an unknown version")
 // recordVersion changes when the layout or the table of names changes in any other way than by growing at the end.
 const recordVersion = 1
 
+// recordHeader is the length of version, flags and kind.
+const recordHeader = 3
+
 // recordNames are stored as numbers. Their order is part of the format: names are only added at the end.
 var recordNames = []string{
 	UPN, ImmutableID, UniqueName, Enabled, Mail, Nickname, DisplayName, "userType", "givenName", "surname", "jobTitle",
@@ -94,7 +97,7 @@ func decodeRecord(rec string) Object {
 }
 
 func readRecord(rec string) (Object, error) {
-	if len(rec) < 3 || rec[0] != recordVersion || int(rec[2]) >= len(recordKinds) {
+	if len(rec) < recordHeader || rec[0] != recordVersion || int(rec[2]) >= len(recordKinds) {
 		return Object{}, fmt.Errorf("%w: header", ErrFormat)
 	}
 	f := rec[1]
@@ -102,10 +105,10 @@ func readRecord(rec string) (Object, error) {
 		Kind: recordKinds[rec[2]], Deleted: f&flagDeleted != 0, Synced: f&flagSynced != 0, Guest: f&flagGuest != 0,
 		Mailed: f&flagMailed != 0, Role: f&flagRole != 0,
 	}
-	r := &reader{rest: rec[3:]}
+	r := &reader{rest: rec[recordHeader:]}
 	o.Manager = r.text()
 	n := r.number()
-	o.Values = make(Values, min(n, 64))
+	o.Values, r.room = make(Values, min(n, 64)), make([]string, min(n, 64))
 	for ; n > 0 && !r.bad; n-- {
 		name := r.name()
 		o.Values[name] = r.texts()
@@ -120,6 +123,7 @@ func readRecord(rec string) (Object, error) {
 type reader struct {
 	rest string
 	bad  bool
+	room []string // for lists of texts, which most often have one
 }
 
 func (r *reader) number() uint64 {
@@ -153,10 +157,20 @@ func (r *reader) texts() []string {
 		r.bad = true
 		return nil
 	}
-	v := make([]string, n)
+	v := r.list(int(n))
 	for i := range v {
 		v[i] = r.text()
 	}
+	return v
+}
+
+// list returns an empty list of n texts.
+func (r *reader) list(n int) []string {
+	if n == 0 || n > len(r.room) {
+		return make([]string, n)
+	}
+	v := r.room[:n:n]
+	r.room = r.room[n:]
 	return v
 }
 

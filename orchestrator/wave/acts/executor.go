@@ -185,7 +185,7 @@ func (d *Driver) placed(ctx context.Context) error {
 	var rs []ledger.Record
 	d.o.Gate.Read(func(s *ledger.State) {
 		for _, id := range s.Objects() {
-			rs = append(rs, d.o.View.Placing(s, auth, s.Rows.Get(id))...)
+			rs = append(rs, d.o.View.Placing(s, auth, s.Rows.Get(id), d.o.Census.Brief(id))...)
 		}
 	})
 	return d.o.Gate.Record(ctx, rs...)
@@ -231,7 +231,7 @@ func (d *Driver) unclaimedIn(w wave.Wave) int {
 			if row.State != ledger.Live || sight.Deleted || !d.o.View.Inside(w.Scopes(), row) || d.o.View.Owner(auth, id, row.Kind) != w.To {
 				continue
 			}
-			if record, ok := s.OwnerOfRecord(id, scoping.Base(row.Kind)); !ok || record != w.To {
+			if record, ok := s.OwnerOfRow(row, scoping.Base(row.Kind)); !ok || record != w.To {
 				n++
 			}
 		}
