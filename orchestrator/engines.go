@@ -40,7 +40,7 @@ type supervised struct {
 
 	mu     sync.Mutex
 	open   bool
-	failed error // of the first start, if nobody was told yet
+	failed error // of the first start, until a caller was told
 	loaded bool  // the engine got the content of saved, or there was none
 }
 
@@ -148,7 +148,7 @@ func (e *engines) warm(ctx context.Context, name string) (leave func()) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.start(ctx); ctx.Err() != nil {
-			s.failed = nil // nobody waits for it any more
+			s.failed = nil // its callers wait no more
 		}
 	}()
 	return func() {
