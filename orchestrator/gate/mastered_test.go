@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem/orchestrator/gate"
+	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 	"github.com/tandem-sync/tandem/plugins/credential"
 	"github.com/tandem-sync/tandem/plugins/engine"
@@ -44,6 +45,39 @@ func TestWhatShowsALinkOfTheTenantIsNotMadeAgain(t *testing.T) {
 		{"without the safeguard", func(c *gate.Case) { c.Shows, c.Without = "User_1", gate.LinksChecked }, nil, engine.Applied, ""},
 	})
 	decideAll(t, linked, []variant{{"one that the ledger knows", nil, nil, engine.Unchanged, ""}})
+}
+
+// A member whose account is deleted in the directory waits for its own delete in the tenant. One that the tenant feeds has none: it is a member like one
+// that lives (simulation, seed 4366).
+func TestAMemberThatTheTenantFeedsDoesNotWaitForItsDelete(t *testing.T) {
+	for _, x := range []struct {
+		feeds, ours bool
+		outcome     engine.Outcome
+		dying       bool
+	}{
+		{false, true, engine.Partial, true},
+		{false, false, engine.Partial, true},
+		{true, true, engine.Parked, false},
+		{true, false, engine.Unchanged, false},
+	} {
+		c := groupCase()
+		c.Cloud.Members = []string{"c-bob"}
+		c.Deleted = func(o scoping.ObjectID) bool { return o == bob }
+		c.Row.Links = &ledger.Links{}
+		if x.ours {
+			c.Row.Links = nil // all references to linked objects count as Tandem's
+		}
+		c.LinkedTo = func(id string) (*ledger.Row, bool) {
+			row := rowOf(bob, scoping.User, id)
+			if x.feeds {
+				row.Cloud = 7
+			}
+			return row, true
+		}
+		if v := gate.Decide(c, members()); v.Outcome != x.outcome || v.Dying != x.dying {
+			t.Errorf("%+v: %s %q, dying %t", x, v.Outcome, v.Code, v.Dying)
+		}
+	}
 }
 
 // The password of such an account is the directory's, but for the one that it was made with.

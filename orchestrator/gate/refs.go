@@ -120,13 +120,14 @@ func shown(c Case, ids []string) []string {
 
 // removable returns the references that Tandem may remove: those that it wrote or took over, and all others only if the policy makes the directory's
 // list exclusive; foreign are those that stay for that reason. A member deleted in the directory stays until its own delete is done: leaving its
-// groups before would be a delete in parts, which no threshold weighs.
+// groups before would be a delete in parts, which no threshold weighs. One whose authority is the tenant is never deleted there because its account was
+// deleted [others deleted an account that was brought; a group of the directory that had it as a member in the tenant stayed open for ever].
 func removable(c Case, ids []string) (drop, foreign []string, dying int) {
 	for _, id := range ids {
 		row, linked := c.LinkedTo(id)
 		ours := linked && (c.Row.Links == nil || c.Row.Links.Has(id))
 		switch {
-		case linked && row.State == ledger.Live && c.Deleted(row.Object):
+		case linked && row.State == ledger.Live && row.Cloud == 0 && c.Deleted(row.Object):
 			dying++ // the key stays open until its own delete is done, as the member may be restored
 		case ours || c.Rules.Exclusive:
 			drop = append(drop, id)

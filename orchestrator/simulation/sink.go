@@ -196,7 +196,7 @@ func (w *world) lands(c *carried) engine.DeliveryResult {
 		return engine.DeliveryResult{ID: c.id, Code: string(code)}
 	}
 	w.cloud.writes.writing = true
-	if old == nil || old.of != e.of {
+	if old == nil || old.of != e.of || c.write.Op == provision.Join { // what is joined is known from then on, though an add without an answer may have made it
 		e.since = w.dir.now.usn + 1
 	}
 	now := w.dir.put(e)
