@@ -95,7 +95,7 @@ func (w *world) followOrphans() {
 	w.orphans = nil
 	for _, g := range ids {
 		e := w.dir.now.objects[g]
-		if e == nil || e.dead || (w.r.IntN(3) == 0 && !w.eyes[ClockSteps]) {
+		if e == nil || e.deleted || (w.r.IntN(3) == 0 && !w.eyes[ClockSteps]) {
 			continue
 		}
 		c := *e
@@ -450,7 +450,7 @@ func (w *world) hurry(id string) {
 // waylay moves an object whose write waits for its next attempt, and lets the other engine run, so that the host sees it.
 func (w *world) waylay(id scoping.ObjectID) {
 	e := w.dir.now.objects[id.GUID]
-	if !w.faults || w.depth > 3 || e == nil || e.dead || w.r.IntN(2) > 0 {
+	if !w.faults || w.depth > 3 || e == nil || e.deleted || w.r.IntN(2) > 0 {
 		return
 	}
 	c := *e

@@ -62,13 +62,13 @@ func (w *world) mass() {
 
 // undo brings back who was deleted at once: a script that was run by mistake.
 func (w *world) undo() {
-	dead := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.dead || e.kind == directory.OU })
-	for _, d := range dead[:min(len(dead), 40)] {
+	deleted := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.deleted || e.kind == directory.OU })
+	for _, d := range deleted[:min(len(deleted), 40)] {
 		e := *d
-		e.dead = false
+		e.deleted = false
 		w.dir.put(e)
 	}
-	w.log("directory: %d objects undeleted", min(len(dead), 40))
+	w.log("directory: %d objects undeleted", min(len(deleted), 40))
 }
 
 // batch is what a threshold counts together.

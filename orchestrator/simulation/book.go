@@ -251,7 +251,7 @@ func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID)
 		_, pending := b.scratch.Pending(id)
 		record, known := b.scratch.OwnerOfRecord(id, f)
 		t := r.Transfer.Scope
-		if row.State == ledger.Live && row.Transit == nil && !pending && known && record == r.Transfer.From && t.Writes(row.Kind, f) && !w.told[id.GUID].dead && t.Covers(w.toldPlace(id.GUID)) && t.Covers(b.places[id.GUID]) {
+		if row.State == ledger.Live && row.Transit == nil && !pending && known && record == r.Transfer.From && t.Writes(row.Kind, f) && !w.told[id.GUID].deleted && t.Covers(w.toldPlace(id.GUID)) && t.Covers(b.places[id.GUID]) {
 			due = append(due, id)
 		}
 	}
@@ -275,7 +275,7 @@ type tap struct {
 // Append implements state.Log.
 func (t tap) Append(ctx context.Context, batch [][]byte) (uint64, error) {
 	last, err := t.Log.Append(ctx, batch)
-	if err != nil && t.w.o.Break == FailureIsSuccess && !t.w.dead {
+	if err != nil && t.w.o.Break == FailureIsSuccess && !t.w.crashed {
 		head, _ := t.Log.Head()
 		return head + uint64(len(batch)), nil
 	}
@@ -286,7 +286,7 @@ func (t tap) Append(ctx context.Context, batch [][]byte) (uint64, error) {
 			if r, err := ledger.Decode(b); t.w.diesAfter != "" && err == nil && r.Type == t.w.diesAfter {
 				t.w.diesAfter = ""
 				t.w.log("CRASH after a record of type %s", r.Type)
-				t.w.dead = true
+				t.w.crashed = true
 				panic(crash{})
 			}
 		}

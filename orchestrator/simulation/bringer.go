@@ -178,8 +178,8 @@ func (w *world) lookedAt(l provision.Look) engine.DeliveryResult {
 			if e.kind == directory.OU || !slices.ContainsFunc(s.valuesOf(e, t.Attribute), func(v string) bool { return strings.EqualFold(v, t.Value) }) {
 				continue
 			}
-			f := provision.Found{Term: i, Object: e.guid, DN: s.dn(e.guid), Deleted: e.dead, Class: string(e.kind), USN: e.usn + dc.shift, Values: map[string][]string{}}
-			if !e.dead {
+			f := provision.Found{Term: i, Object: e.guid, DN: s.dn(e.guid), Deleted: e.deleted, Class: string(e.kind), USN: e.usn + dc.shift, Values: map[string][]string{}}
+			if !e.deleted {
 				f.Parent = e.parent
 			}
 			if e.guarded {
@@ -248,7 +248,7 @@ func (s snapshot) valuesOf(e *entry, name string) []string {
 	return nil
 }
 
-func (s snapshot) lives(g scoping.GUID) bool { return s.objects[g] != nil && !s.objects[g].dead }
+func (s snapshot) lives(g scoping.GUID) bool { return s.objects[g] != nil && !s.objects[g].deleted }
 
 // below reports whether an object lies below a container, or one of others.
 func (s snapshot) below(g scoping.GUID, root scoping.GUID, others []scoping.GUID) bool {

@@ -46,14 +46,14 @@ const (
 	ReadingsIgnored  Broken = "claims of whatever reading"                    // S2
 	OwnUnshown       Broken = "own writes that a lagging tenant hides"        // S7
 	MovedUnseen      Broken = "whom a cutover gave and nobody adopts"         // S5
-	NewsUnseen       Broken = "news that engines lose and nobody misses"      // S2
+	LossesUnseen     Broken = "news that engines lose and nobody misses"      // S2
 	OlderPasswords   Broken = "an older password over a newer one"            // flows §1
 	NeverArrived     Broken = "a password settled that never arrived"         // P6
 	SecretsWritten   Broken = "a secret in a record"                          // X4
 	DeliveredTwice   Broken = "an event that is delivered twice"              // flows §0
 	PermitsUnjudged  Broken = "a permit after the cutover"                    // flows §0
 
-	MastersUnheeded  Broken = "what the tenant feeds is fed back" // flows §4, as those that follow
+	MastersUnchecked Broken = "what the tenant feeds is fed back" // flows §4, as those that follow
 	SinkForgets      Broken = "a lost write that is forgotten"
 	OtherReadsBack   Broken = "a read-back at another controller"
 	PlantedBelieved  Broken = "a planted link of which nobody is asked"
@@ -65,7 +65,7 @@ const (
 )
 
 // fromCloud are the variants of the other direction.
-var fromCloud = []Broken{MastersUnheeded, SinkForgets, OtherReadsBack, PlantedBelieved, PersonsDoubled, SecurityUndone, OvertakenIgnored, LinkMustShow, WrittenAnyway}
+var fromCloud = []Broken{MastersUnchecked, SinkForgets, OtherReadsBack, PlantedBelieved, PersonsDoubled, SecurityUndone, OvertakenIgnored, LinkMustShow, WrittenAnyway}
 
 // caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
 var caught = map[Broken]struct {
@@ -86,14 +86,14 @@ var caught = map[Broken]struct {
 	NothingPutBack:   {BeforeImages, notPutBack, ""},
 	ApprovalResumes:  {Deciders, whilePaused, ""},
 	RulesIgnored:     {NewRules, valueDiffers, ""},
-	NewsUnseen:       {Losses, valueDiffers, ""},
+	LossesUnseen:     {Losses, valueDiffers, ""},
 	ReadingsIgnored:  {Losses, valueDiffers, ""},
 	OlderPasswords:   {Passwords, olderPassword, Laggards},
 	NeverArrived:     {Passwords, passwordDiffers, ""},
 	SecretsWritten:   {Passwords, secretWritten, ""},
 	DeliveredTwice:   {Deliveries, permittedTwice, ""},
-	PermitsUnjudged:  {Deliveries, strangerDelivers, ""},
-	MastersUnheeded:  {FromCloud, fedBack, ""},
+	PermitsUnjudged:  {Deliveries, nonOwnerDelivers, ""},
+	MastersUnchecked: {FromCloud, fedBack, ""},
 	SinkForgets:      {FromCloud, writeMayArrive, ""},
 	OtherReadsBack:   {FromCloud, toldOfFailure, Laggards},
 	PlantedBelieved:  {FromCloud, notBrought, ""},
@@ -122,7 +122,7 @@ func (b Broken) Needs() []Eye {
 func Variants() []Broken {
 	return append([]Broken{CookieTooEarly, ToldTooEarly, DoubtIsFailure, CreateWithoutKey, LaggardBelieved, LinksUnproved, AttemptUnchecked, FreezeOpen, StopOpen,
 		RecordIgnored, NewInsteadOfOld, TwoTransactions, SilenceIsConsent, NearMayWrite, PlacesForgotten, OthersUnheard, NeverLeftAlone, ClockBelieved, StepsEndDoubts, DoubtsForgotten, FailureIsSuccess, NoThreshold, HollowBelieved,
-		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, NewsUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, SecretsWritten, DeliveredTwice, PermitsUnjudged}, fromCloud...)
+		DomainsUnheard, NothingPutBack, ApprovalResumes, TenantUnmarked, EndsUnseen, DeathsUnseen, LeaversUnseen, ClaimsUnstored, RulesIgnored, AskedForEver, ChangesUnnoted, LossesUnseen, ReadingsIgnored, OwnUnshown, MovedUnseen, OlderPasswords, NeverArrived, SecretsWritten, DeliveredTwice, PermitsUnjudged}, fromCloud...)
 }
 
 var without = map[Broken]gate.Safeguard{
@@ -133,8 +133,8 @@ var without = map[Broken]gate.Safeguard{
 	OthersUnheard: gate.TargetCompared, EndsUnseen: gate.EndsCompared, DeathsUnseen: gate.DeathsCompared,
 	LeaversUnseen: gate.LeaversCompared, ClaimsUnstored: gate.ClaimsStored,
 	RulesIgnored: gate.RulesCompared, AskedForEver: gate.SilenceKept, ChangesUnnoted: gate.ChangesNoted,
-	MastersUnheeded: gate.MastersChecked, SinkForgets: gate.SinkDoubts, OtherReadsBack: gate.SinkController, PlantedBelieved: gate.SinkLinks, PersonsDoubled: gate.SinkPersons,
+	MastersUnchecked: gate.MastersChecked, SinkForgets: gate.SinkDoubts, OtherReadsBack: gate.SinkController, PlantedBelieved: gate.SinkLinks, PersonsDoubled: gate.SinkPersons,
 	SecurityUndone: gate.SinkEnabling, OvertakenIgnored: gate.SinkOvertaken, LinkMustShow: gate.SinkLedger,
 	DeliveredTwice: gate.PermitOnce, PermitsUnjudged: gate.PermitJudged,
-	OwnUnshown: gate.OwnWritesLaid, OlderPasswords: gate.PasswordOrder, NeverArrived: gate.PasswordDoubts, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, NewsUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
+	OwnUnshown: gate.OwnWritesLaid, OlderPasswords: gate.PasswordOrder, NeverArrived: gate.PasswordDoubts, MovedUnseen: gate.MovedCompared, ReadingsIgnored: gate.ReadingCompared, LossesUnseen: gate.SourceWatched, CookieTooEarly: gate.SourceWatched, ToldTooEarly: gate.SourceWatched, // what an engine loses the host finds out otherwise
 }

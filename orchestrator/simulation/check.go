@@ -35,7 +35,7 @@ func (w *world) checkHeard(id string) {
 	}
 	for _, o := range w.book.scratch.Objects() {
 		row, e := w.book.scratch.Rows.Get(o), w.dir.now.objects[o.GUID]
-		if row.State != ledger.Live || w.told[o.GUID].dead || w.newSince(id, e) || !w.coversWave(id, w.toldPlace(o.GUID), row.Kind, scoping.Base(row.Kind)) {
+		if row.State != ledger.Live || w.told[o.GUID].deleted || w.newSince(id, e) || !w.coversWave(id, w.toldPlace(o.GUID), row.Kind, scoping.Base(row.Kind)) {
 			continue
 		}
 		shown := slices.ContainsFunc(x.Examples, func(d wave.Difference) bool { return d.Object == o })
@@ -84,14 +84,14 @@ func (w *world) checkSend(x cloud.Write) {
 	record, recorded := w.book.scratch.OwnerOfRecord(*r.Object, scoping.Base(r.Kind))
 	w.log("wire: %s %s %s for %s %s (owner %s, record %s)", r.Engine, x.Op, x.CloudID, g, w.dir.now.dn(g), owner.Engine, record)
 	switch {
-	case x.Op == cloud.Delete && w.told[g].dead:
+	case x.Op == cloud.Delete && w.told[g].deleted:
 		if recorded && record != r.Engine && record != scoping.None {
-			w.failAbout(g, singleWriter, strangerKills, r.Engine, w.dir.now.dn(g), record)
+			w.failAbout(g, singleWriter, nonOwnerDeletes, r.Engine, w.dir.now.dn(g), record)
 		}
 	case owner.Engine == r.Engine:
 	case owner.Engine == scoping.None && row != nil && (record == r.Engine || w.book.lastEngine[g] == r.Engine): // T2
 	default:
-		w.failAbout(g, singleWriter, strangerSends, r.Engine, x.Op, w.dir.now.dn(g), owner.Engine)
+		w.failAbout(g, singleWriter, nonOwnerSends, r.Engine, x.Op, w.dir.now.dn(g), owner.Engine)
 	}
 	for _, s := range w.book.stops {
 		if (s.Engine == "" || s.Engine == r.Engine) && (s.Under == nil || s.Under.Covers(place)) {
@@ -163,7 +163,7 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 	case cloud.Delete:
 		owner := w.owner(w.toldPlace(g), r.Kind, r.Feature)
 		leaves := owner.Engine == scoping.None && owner.Leaving == scoping.Remove
-		if !w.told[g].dead && !leaves && r.Intent.Class != ledger.FilteredAway {
+		if !w.told[g].deleted && !leaves && r.Intent.Class != ledger.FilteredAway {
 			w.failAbout(g, noDeath, livingDeleted, r.Engine, w.dir.now.dn(g))
 		}
 	case cloud.RemoveMember, cloud.ClearManager:
@@ -180,7 +180,7 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 				w.fail(noDeath, "%s cuts the link of %s to %s, which others wrote and the directory never had", r.Engine, w.dir.now.dn(g), id)
 			}
 			end, linked := w.book.scratch.ByCloud(id)
-			if linked && !w.told[end.Object.GUID].dead && (e.members[end.Object.GUID] || e.manager == end.Object.GUID) {
+			if linked && !w.told[end.Object.GUID].deleted && (e.members[end.Object.GUID] || e.manager == end.Object.GUID) {
 				w.failAbout(g, noDeath, linkCut, r.Engine, w.dir.now.dn(g), w.dir.now.dn(end.Object.GUID))
 			}
 		}
@@ -200,7 +200,7 @@ func (w *world) newSince(id string, e *entry) bool {
 func (w *world) checkSurprise(x cloud.Write, r ledger.Record) {
 	wv, ok := w.book.waves[r.Wave]
 	e := w.dir.now.objects[r.Object.GUID]
-	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || w.newSince(r.Wave, e) || e.dead {
+	if !ok || wv.To != r.Engine || (x.Op != cloud.Create && x.Op != cloud.Delete) || w.newSince(r.Wave, e) || e.deleted {
 		return
 	}
 	place := w.toldPlace(e.guid)
@@ -232,7 +232,7 @@ func (w *world) created(a *account, x cloud.Write) {
 func (w *world) deleted(a *account) {
 	w.counts["deleted"]++
 	w.book.vanished(a.id)
-	if g := w.dir.anchors[a.anchor]; !w.told[g].dead {
+	if g := w.dir.anchors[a.anchor]; !w.told[g].deleted {
 		w.note(g, LeftDeleted)
 	}
 }
@@ -341,15 +341,15 @@ func (w *world) account(e *entry) *account {
 		return w.tenant.accounts[e.of]
 	}
 	keys := []string{anchorOf(e.guid), cloud.UniqueNameOf(e.guid[:])}
-	var dead *account
+	var deleted *account
 	for _, a := range w.tenant.sorted() {
 		switch {
 		case !slices.Contains(keys, a.anchor), a.purged():
 		case !a.truth().Deleted:
 			return a
-		case dead == nil:
-			dead = a
+		case deleted == nil:
+			deleted = a
 		}
 	}
-	return dead
+	return deleted
 }

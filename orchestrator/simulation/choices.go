@@ -63,11 +63,11 @@ func (s snapshot) inGroup(g, group scoping.GUID) bool {
 // hollow says that a group vanished or has nobody: it says nothing any more of whom it chooses (rule T3).
 func (s snapshot) hollow(group scoping.GUID) bool {
 	e := s.objects[group]
-	if e == nil || e.dead {
+	if e == nil || e.deleted {
 		return true
 	}
 	for g := range e.members {
-		if !s.objects[g].dead {
+		if !s.objects[g].deleted {
 			return false
 		}
 	}
@@ -98,7 +98,7 @@ func (w *world) choices() []scoping.Choice {
 // more stays as it was; so does what had chosen the dead.
 func (w *world) restPlace(e *entry) scoping.Place {
 	p := w.placeNow(e.guid)
-	if e.dead {
+	if e.deleted {
 		return p
 	}
 	host := p.Chosen
@@ -143,7 +143,7 @@ func (w *world) checkFrozen() {
 		}
 		for id := range old.taken {
 			e := w.dir.now.objects[id]
-			if e.usn > old.usn || e.dead || old.moved[id] || !x.Reaches(w.toldPlace(id).Ancestors) || slices.Contains(w.inForce(id), x.ID) {
+			if e.usn > old.usn || e.deleted || old.moved[id] || !x.Reaches(w.toldPlace(id).Ancestors) || slices.Contains(w.inForce(id), x.ID) {
 				continue
 			}
 			w.failAbout(id, noDeath, chosenNoMore, w.dir.now.dn(id), x)
@@ -158,8 +158,8 @@ func (s snapshot) regrouped(but scoping.GUID, since uint64) bool {
 		for _, usn := range x.changed {
 			last = max(last, usn)
 		}
-		if x.guid == but && !x.dead && slices.ContainsFunc(slices.Collect(maps.Values(x.changed)), func(usn uint64) bool { return usn > since && usn < last }) ||
-			x.guid == but && x.dead && last > since || x.guid != but && x.kind == scoping.Group && x.usn > since {
+		if x.guid == but && !x.deleted && slices.ContainsFunc(slices.Collect(maps.Values(x.changed)), func(usn uint64) bool { return usn > since && usn < last }) ||
+			x.guid == but && x.deleted && last > since || x.guid != but && x.kind == scoping.Group && x.usn > since {
 			return true
 		}
 	}
@@ -302,14 +302,14 @@ func (w *world) applyOptions() acts.ApplyOptions {
 
 // addPilots makes groups by which policies choose, one within the other.
 func (w *world) addPilots() {
-	inner := w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots-inner", display: "D pilots-inner", members: w.somebody(3)})
-	members := w.somebody(5)
+	inner := w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots-inner", display: "D pilots-inner", members: w.someUsers(3)})
+	members := w.someUsers(5)
 	members[inner.guid] = true
 	w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots", display: "D pilots", members: members})
-	w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots-other", display: "D pilots-other", members: w.somebody(4)})
+	w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots-other", display: "D pilots-other", members: w.someUsers(4)})
 }
 
-func (w *world) somebody(most int) map[scoping.GUID]bool {
+func (w *world) someUsers(most int) map[scoping.GUID]bool {
 	out := map[scoping.GUID]bool{}
 	for range w.r.IntN(most + 1) {
 		if m, ok := pick(w, w.living(scoping.User)); ok {
@@ -336,7 +336,7 @@ func (w *world) changeChosen() {
 		w.log("directory: %s (%s) deleted", g.name, g.guid)
 	case n < 12 && there:
 		e := *g
-		e.members = w.somebody(20)
+		e.members = w.someUsers(20)
 		w.dir.put(e)
 		w.log("directory: %s has other members: %d", e.name, len(e.members))
 	case n < 16:

@@ -217,7 +217,7 @@ func (w *world) permitted(d *delivery, name string, remaining time.Duration) {
 	place := w.toldPlace(g)
 	d.place = place
 	if o := w.owner(place, scoping.User, d.feature); o.Engine != name {
-		w.failAbout(g, singleWriter, strangerDelivers, name, w.dir.now.dn(g), o.Engine)
+		w.failAbout(g, singleWriter, nonOwnerDelivers, name, w.dir.now.dn(g), o.Engine)
 	}
 	for _, s := range w.book.stops {
 		if (s.Engine == "" || s.Engine == name) && (s.Under == nil || s.Under.Covers(place)) {
@@ -239,14 +239,14 @@ func (w *world) permitted(d *delivery, name string, remaining time.Duration) {
 // deliver is what an engine does with its permit: the password is set at once, later or never, and the answer comes or is lost.
 func (w *world) deliver(d *delivery) (engine.DeliveryResult, error) {
 	defer func() {
-		if !w.dead {
+		if !w.crashed {
 			d.onWire = false
 		}
 	}()
 	w.interleaveAt(40)
 	if w.fault(4) {
 		w.log("CRASH while %s is on the wire", d.id)
-		w.dead = true
+		w.crashed = true
 		panic(crash{})
 	}
 	out := engine.DeliveryResult{ID: d.id, Code: engine.DeliveryOK}
@@ -323,11 +323,11 @@ func (w *world) takesEffect(d *delivery) {
 	if d.onWire {
 		w.catchUp()
 		if o := w.owner(w.toldPlace(g), scoping.User, d.feature); o.Engine != d.engine && reflect.DeepEqual(w.toldPlace(g), d.place) {
-			w.failAbout(g, singleWriter, strangerDelivers, d.engine, w.dir.now.dn(g), o.Engine)
+			w.failAbout(g, singleWriter, nonOwnerDelivers, d.engine, w.dir.now.dn(g), o.Engine)
 		}
 	}
 	e := w.dir.now.objects[g]
-	if e == nil || e.dead || d.event != nil && d.event.Op == cloud.UnlockAccount {
+	if e == nil || e.deleted || d.event != nil && d.event.Op == cloud.UnlockAccount {
 		return
 	}
 	x := *e

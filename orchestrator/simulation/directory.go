@@ -35,7 +35,7 @@ type entry struct {
 	manager scoping.GUID
 	members map[scoping.GUID]bool
 	changed map[scoping.GUID]uint64 // by member, when the link came or went
-	dead    bool
+	deleted bool
 	back    uint64 // when it was undeleted last
 	valued  uint64 // when one of its values changed last, as a USN
 	managed uint64 // when its manager changed last, as a USN
@@ -121,13 +121,13 @@ func (d *domain) put(e entry) *entry {
 	e.usn = d.now.usn + 1
 	e.members = maps.Clone(e.members)
 	old := d.now.objects[e.guid]
-	if old != nil && old.dead && !e.dead {
+	if old != nil && old.deleted && !e.deleted {
 		e.back = e.usn
 	}
 	if old != nil && old.parent != e.parent {
 		e.moved = e.usn
 	}
-	if old != nil && (old.dead || len(old.members) == 0) && !e.dead && len(e.members) > 0 {
+	if old != nil && (old.deleted || len(old.members) == 0) && !e.deleted && len(e.members) > 0 {
 		e.filled = e.usn
 	}
 	if old == nil || old.values() != e.values() {
@@ -192,7 +192,7 @@ func (e *entry) noteLinks(old *entry) {
 // kill deletes an object. The links to it are hidden while it is deleted, and nobody is told of them, as in AD with its recycle bin.
 func (d *domain) kill(g scoping.GUID) {
 	e := *d.now.objects[g]
-	e.dead = true
+	e.deleted = true
 	d.put(e)
 }
 
@@ -208,9 +208,9 @@ func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) direc
 	asked := func(name string) bool {
 		return slices.ContainsFunc(attrs, func(a string) bool { return strings.EqualFold(a, name) })
 	}
-	out := directory.Entry{GUID: e.guid, DN: s.dn(e.guid), Deleted: e.dead, Version: e.usn, Attrs: map[string][][]byte{"objectclass": classes[e.kind]},
+	out := directory.Entry{GUID: e.guid, DN: s.dn(e.guid), Deleted: e.deleted, Version: e.usn, Attrs: map[string][][]byte{"objectclass": classes[e.kind]},
 		Links: map[string]directory.LinkChange{}}
-	if e.dead {
+	if e.deleted {
 		out.LastParent = e.parent
 		out.Attrs["isdeleted"] = [][]byte{[]byte("TRUE")}
 		return out
@@ -275,7 +275,7 @@ func text(v string) [][]byte {
 // groupsOf gives the living groups of which an object is a member itself.
 func (s snapshot) groupsOf(g scoping.GUID) (out []scoping.GUID) {
 	for _, x := range s.objects {
-		if !x.dead && x.members[g] {
+		if !x.deleted && x.members[g] {
 			out = append(out, x.guid)
 		}
 	}
@@ -286,7 +286,7 @@ func (s snapshot) groupsOf(g scoping.GUID) (out []scoping.GUID) {
 func (s snapshot) linksSince(e *entry, since uint64) (l directory.LinkChange) {
 	for _, g := range slices.SortedFunc(maps.Keys(e.changed), scoping.GUID.Compare) {
 		switch {
-		case e.changed[g] <= since || s.objects[g].dead:
+		case e.changed[g] <= since || s.objects[g].deleted:
 		case e.members[g]:
 			l.Added = append(l.Added, directory.Link{GUID: g, DN: s.dn(g)})
 		default:
@@ -300,7 +300,7 @@ func (s snapshot) links(ids []scoping.GUID) directory.LinkChange {
 	l := directory.LinkChange{Whole: true}
 	slices.SortFunc(ids, scoping.GUID.Compare)
 	for _, g := range ids {
-		if s.objects[g].dead {
+		if s.objects[g].deleted {
 			continue
 		}
 		l.Targets = append(l.Targets, directory.Link{GUID: g, DN: s.dn(g)})
@@ -360,14 +360,14 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 		since -= r.dc.shift
 	}
 	if len(cookie) == 0 {
-		w.remindEngines()
+		w.retakeLost()
 	}
 	w.heard = map[scoping.GUID]sightOf{}
 	s, left := r.now(), false
 	changed := s.sorted()
 	slices.SortStableFunc(changed, func(a, b *entry) int { return cmp.Compare(a.usn, b.usn) })
 	for _, e := range changed {
-		if e.usn <= since || (len(cookie) == 0 && e.dead) {
+		if e.usn <= since || (len(cookie) == 0 && e.deleted) {
 			continue
 		}
 		left = left || w.leaves(s, e)
@@ -389,7 +389,7 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 // tell tells everything, and is no news for the host that the simulation is about.
 func (r *reader) tell(q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
 	for _, e := range r.now().sorted() {
-		if e.dead {
+		if e.deleted {
 			continue
 		}
 		if err := each(r.told(e, q.Attrs, 0, false)); err != nil {
@@ -417,7 +417,7 @@ func (w *world) hears(e *entry) {
 		w.note(e.guid, Lagged)
 	}
 	if old := w.told[e.guid]; e.usn >= old.usn {
-		w.told[e.guid] = sightOf{parent: e.parent, dead: e.dead, usn: e.usn}
+		w.told[e.guid] = sightOf{parent: e.parent, deleted: e.deleted, usn: e.usn}
 	}
 }
 
@@ -425,9 +425,9 @@ func (w *world) hears(e *entry) {
 func (w *world) forgets() {
 	for g, before := range w.unstored {
 		s := w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g})
-		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Deleted == was.dead {
+		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Deleted == was.deleted {
 			if s.Kind == scoping.Group { // who is in it is not shown
-				w.told[g] = sightOf{parent: was.parent, dead: was.dead, usn: before.usn}
+				w.told[g] = sightOf{parent: was.parent, deleted: was.deleted, usn: before.usn}
 			}
 			continue
 		}
@@ -440,7 +440,7 @@ func (w *world) forgets() {
 func (w *world) brokeOff() {
 	for g, before := range w.heard {
 		s := w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g})
-		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Deleted == was.dead {
+		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Deleted == was.deleted {
 			continue
 		}
 		w.untell(g, before)
@@ -459,7 +459,7 @@ func (w *world) untell(g scoping.GUID, before sightOf) {
 // leaves says that an object comes to where no engine writes: news that nobody but the census brings.
 func (w *world) leaves(s snapshot, e *entry) bool {
 	was, known := w.told[e.guid]
-	return known && !e.dead && e.kind != directory.OU && was.parent != e.parent && w.owner(s.place(e.guid), e.kind, scoping.Base(e.kind)).Engine == scoping.None
+	return known && !e.deleted && e.kind != directory.OU && was.parent != e.parent && w.owner(s.place(e.guid), e.kind, scoping.Base(e.kind)).Engine == scoping.None
 }
 
 // ByGUID reads objects singly.
@@ -476,7 +476,7 @@ func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string,
 	out := map[scoping.GUID]directory.Entry{}
 	for _, g := range guids {
 		e := r.now().objects[g]
-		if e == nil || (e.dead && !showDeleted) {
+		if e == nil || (e.deleted && !showDeleted) {
 			continue
 		}
 		out[g] = r.told(e, attrs, 0, true)
@@ -494,7 +494,7 @@ func (r *reader) ByGUID(_ context.Context, guids []scoping.GUID, attrs []string,
 func (r *reader) Resolve(_ context.Context, dn string) (scoping.GUID, string, []scoping.GUID, error) {
 	s := r.now()
 	for _, e := range s.sorted() {
-		if !e.dead && (strings.EqualFold(s.dn(e.guid), dn) || dn == "<GUID="+e.guid.String()+">") {
+		if !e.deleted && (strings.EqualFold(s.dn(e.guid), dn) || dn == "<GUID="+e.guid.String()+">") {
 			return e.guid, s.dn(e.guid), s.chain(e.guid), nil
 		}
 	}

@@ -43,8 +43,8 @@ type simEngine struct {
 	sick   bool
 	rules  int // how often they changed
 
-	lost    map[scoping.GUID]bool // of whom it passed news over
-	recalls map[scoping.GUID]bool // whom its next run takes in whatever it passed over
+	lost   map[scoping.GUID]bool // of whom it passed news over
+	retake map[scoping.GUID]bool // whom its next run takes in whatever it passed over
 }
 
 func newEngine(w *world, name string) *simEngine {
@@ -223,7 +223,7 @@ func (r *engineRun) err() {
 	r.mute = r.e.silent
 	due := slices.DeleteFunc(r.candidates(), func(g scoping.GUID) bool {
 		e := r.e.space.objects[g]
-		if e == nil || e.dead || e.kind == directory.OU {
+		if e == nil || e.deleted || e.kind == directory.OU {
 			return true
 		}
 		_, inside := r.covered(scoping.Place{Directory: dirName, Ancestors: r.e.space.chains[g]}, e.kind, scoping.Base(e.kind))
@@ -260,7 +260,7 @@ func (r *engineRun) importChanges() error {
 		}
 	} else {
 		for _, e := range r.view.sorted() {
-			if full || (e.usn > s.watermark && !r.loses(e)) || r.e.recalls[e.guid] {
+			if full || (e.usn > s.watermark && !r.loses(e)) || r.e.retake[e.guid] {
 				r.take(&next, e)
 			}
 		}
@@ -286,7 +286,7 @@ func (r *engineRun) importChanges() error {
 	}
 	r.e.space = next
 	if r.q.Profile != engine.ProfileObjects {
-		r.e.recalls = nil
+		r.e.retake = nil
 	}
 	return r.w.stepAt("engine.import.after-commit")
 }
@@ -311,11 +311,11 @@ func (r *engineRun) rereads(next *space) {
 	}
 }
 
-// remindEngines lets the engines notice after all what they lost: the host reads the directory from the start, which tells nobody what changed.
-func (w *world) remindEngines() {
+// retakeLost lets the engines notice after all what they lost: the host reads the directory from the start, which tells nobody what changed.
+func (w *world) retakeLost() {
 	clear(w.noticed)
 	for _, e := range w.engines {
-		e.recalls, e.lost = maps.Clone(e.lost), map[scoping.GUID]bool{}
+		e.retake, e.lost = maps.Clone(e.lost), map[scoping.GUID]bool{}
 	}
 }
 
@@ -398,7 +398,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	}
 	at := scoping.Place{Directory: dirName, Ancestors: r.e.space.chains[g]}
 	before, pending := r.due[g]
-	if e.dead && !pending && r.q.Profile != engine.ProfileObjects {
+	if e.deleted && !pending && r.q.Profile != engine.ProfileObjects {
 		return engine.Proposal{}, false
 	}
 	under, now := r.covered(at, e.kind, f)
@@ -418,7 +418,7 @@ func (r *engineRun) proposal(g scoping.GUID, refs bool) (engine.Proposal, bool) 
 	gr := slices.DeleteFunc(slices.Clone(r.grants), func(g engine.Grant) bool { return !g.Scope.Writes(e.kind, f) }).Covering(under, place, f)
 	p.Grant, p.Epoch = gr.ID, gr.Epoch
 	switch {
-	case e.dead, g == r.blind:
+	case e.deleted, g == r.blind:
 		p.Want = engine.Gone
 		return p, !refs
 	case !now:

@@ -30,7 +30,7 @@ const (
 	Undeleted      Fact = "it was undeleted in the directory"
 	GroupThawed    Fact = "a group that chooses emptied or vanished, and came back"
 	Moved          Fact = "it moved, or its choices changed"
-	EndDied        Fact = "an end of its links was deleted in the directory"
+	EndDeleted     Fact = "an end of its links was deleted in the directory"
 	Doubted        Fact = "a request about it had no answer"
 	DoubtSeen      Fact = "a doubt about it ended because the tenant showed the wish already"
 	DoubtRepeated  Fact = "a doubt about it ended by a repetition"
@@ -39,8 +39,8 @@ const (
 	ClockStepped   Fact = "the wall clock stepped"
 	Verified       Fact = "a domain became verified"
 	LeftOut        Fact = "the engines' rules leave it out, or did"
-	Dead           Fact = "it is deleted in the directory"
-	Nobodys        Fact = "it belonged to none"
+	Deleted        Fact = "it is deleted in the directory"
+	Unowned        Fact = "it belonged to none"
 	NotSeen        Fact = "its engine saw it before the host did, and was put off"
 	ByHand         Fact = "somebody else changed it in the tenant"
 )
@@ -76,8 +76,8 @@ func (w *world) facts(g scoping.GUID) []Fact {
 		if up && x.filled > 0 {
 			out[GroupThawed] = true
 		}
-		if end && x.dead {
-			out[EndDied] = true
+		if end && x.deleted {
+			out[EndDeleted] = true
 		}
 	}
 	w.present(e, out)
@@ -86,8 +86,8 @@ func (w *world) facts(g scoping.GUID) []Fact {
 
 // present adds what is so now.
 func (w *world) present(e *entry, out map[Fact]bool) {
-	if e.dead {
-		out[Dead] = true
+	if e.deleted {
+		out[Deleted] = true
 	}
 	if e.moved > 0 {
 		out[Moved] = true
@@ -107,7 +107,7 @@ func (w *world) present(e *entry, out map[Fact]bool) {
 func (w *world) keeps(err error) error {
 	if err == nil {
 		w.unstored = map[scoping.GUID]sightOf{}
-	} else if !w.dead {
+	} else if !w.crashed {
 		for g := range w.unstored {
 			w.note(g, KeepFailed)
 		}

@@ -69,7 +69,7 @@ func (w *world) checkMay(c *carried) {
 	}
 	place := scoping.Place{Directory: dirName, Ancestors: append([]scoping.GUID{root}, w.toldPlace(root).Ancestors...)}
 	if o := w.owner(place, kind, f); o.Engine != c.engine {
-		w.failAbout(g, singleWriter, strangerSends, c.engine, c.write.Op, w.dir.now.dn(g), o.Engine)
+		w.failAbout(g, singleWriter, nonOwnerSends, c.engine, c.write.Op, w.dir.now.dn(g), o.Engine)
 	}
 	for _, s := range w.book.stops {
 		if (s.Engine == "" || s.Engine == c.engine) && (s.Under == nil || s.Under.Covers(place)) {
@@ -160,7 +160,7 @@ func (w *world) checkTwice(c *carried, now *entry) {
 		}
 	}
 	for _, e := range w.cloud.looked[c.dc.url].objects {
-		if is := w.dir.now.objects[e.guid]; !e.dead && !is.dead && e.employee != "" && e.employee == now.employee && is.employee == e.employee && e.kind == now.kind && e.guid != now.guid {
+		if is := w.dir.now.objects[e.guid]; !e.deleted && !is.deleted && e.employee != "" && e.employee == now.employee && is.employee == e.employee && e.kind == now.kind && e.guid != now.guid {
 			w.failAbout(now.guid, noDeath, personTwice, w.dir.now.dn(now.guid), c.cloudID, w.dir.now.dn(e.guid))
 		}
 	}
@@ -304,11 +304,11 @@ func (w *world) explained(a *account) bool {
 	case provisioning.CodeProtected:
 		return same(func(e *entry) bool { return e.guarded })
 	case provisioning.CodeJoinOutside:
-		return same(func(e *entry) bool { return !e.dead && !slices.Contains(w.dir.now.chain(e.guid), w.named(hiresOU)) })
+		return same(func(e *entry) bool { return !e.deleted && !slices.Contains(w.dir.now.chain(e.guid), w.named(hiresOU)) })
 	case provisioning.CodeDeletedIn:
-		return slices.ContainsFunc(w.dir.now.sorted(), func(e *entry) bool { return e.dead && e.of == a.id })
+		return slices.ContainsFunc(w.dir.now.sorted(), func(e *entry) bool { return e.deleted && e.of == a.id })
 	case provisioning.CodePlanted, provisioning.CodeDoubled:
-		return slices.ContainsFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.dead && e.link == provisioning.LinkValue(a.truth().Kind, a.id) })
+		return slices.ContainsFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.deleted && e.link == provisioning.LinkValue(a.truth().Kind, a.id) })
 	case provisioning.CodeNoContainer:
 		m := w.wanted(a)
 		return !slices.ContainsFunc(w.living(directory.OU), func(e *entry) bool { return strings.EqualFold(w.dir.now.dn(e.guid), m.Container) })
@@ -413,7 +413,7 @@ func (w *world) checkSeenOff(a *account, e *entry) {
 	case e.enabled && !w.cloud.byHand[e.guid]:
 		w.failAbout(e.guid, nothingLost, accountDiffers, w.dir.now.dn(e.guid), a.id, "enabled", e.enabled, told)
 	case w.cloud.leaving == "remove" && told != provisioning.CodeLinkChanged && told != provisioning.CodeMovedAway && !w.strays(e):
-		w.failAbout(e.guid, nothingLost, accountDiffers, w.dir.now.dn(e.guid), a.id, "deleted", e.dead, told)
+		w.failAbout(e.guid, nothingLost, accountDiffers, w.dir.now.dn(e.guid), a.id, "deleted", e.deleted, told)
 	}
 }
 

@@ -320,7 +320,7 @@ func (w *world) decidedAnew(id string) {
 
 // entriesOf returns the living entries that were made of an object of the tenant, or joined with it.
 func (w *world) entriesOf(id string) []*entry {
-	return slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return e.dead || e.of != id })
+	return slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return e.deleted || e.of != id })
 }
 
 // changedInDirectory follows whoever enables or disables an account that was brought, but for our own writes.
@@ -412,9 +412,9 @@ func (w *world) native(employee, sam, display string) {
 
 // restoreBrought undeletes an account that was brought and that somebody deleted.
 func (w *world) restoreBrought() {
-	dead := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.dead || e.of == "" })
-	if e, ok := pick(w, dead); ok && !w.samTaken(w.dir.now, e.sam, e.guid) {
-		w.edit(e, "undeleted", func(e *entry) { e.dead = false })
+	deleted := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.deleted || e.of == "" })
+	if e, ok := pick(w, deleted); ok && !w.samTaken(w.dir.now, e.sam, e.guid) {
+		w.edit(e, "undeleted", func(e *entry) { e.deleted = false })
 	}
 }
 

@@ -160,7 +160,7 @@ func (w *world) rolledBack(x wave.Wave) {
 // imaged gives the directory object of an image that still can be compared: living, and the source's own again.
 func (w *world) imaged(x wave.Wave, a *account) *entry {
 	e := w.dir.now.objects[w.dir.anchors[a.anchor]]
-	if e == nil || e.dead || a.purged() || a.truth().Deleted || w.told[e.guid].dead {
+	if e == nil || e.deleted || a.purged() || a.truth().Deleted || w.told[e.guid].deleted {
 		return nil
 	}
 	if w.owner(w.toldPlace(e.guid), e.kind, scoping.Base(e.kind)).Engine != x.From || exclusion(e) != "" {

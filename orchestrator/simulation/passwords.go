@@ -188,7 +188,7 @@ func (r *passwordRun) do() ([]engine.RunReport, error) {
 	r.view = r.dc.snapshot(w.dir) // what is read with its credential may be newer by now
 	var again []engine.Proposal
 	for _, g := range wanted {
-		if e := r.view.objects[g]; !e.dead {
+		if e := r.view.objects[g]; !e.deleted {
 			again = append(again, r.proposal(e, true))
 		}
 	}
@@ -204,8 +204,8 @@ func (r *passwordRun) due() (out []engine.Proposal) {
 	if r.q.Profile == engine.ProfileObjects {
 		for _, o := range r.q.Objects {
 			e := r.view.objects[o.GUID]
-			if e == nil || e.dead {
-				e = &entry{guid: o.GUID, dead: true}
+			if e == nil || e.deleted {
+				e = &entry{guid: o.GUID, deleted: true}
 			}
 			out = append(out, r.proposal(e, false))
 		}
@@ -216,7 +216,7 @@ func (r *passwordRun) due() (out []engine.Proposal) {
 		since, _ = strconv.ParseUint(n, 10, 64)
 	}
 	for _, e := range r.view.sorted() {
-		if e.kind == scoping.User && !e.dead && e.keyed > since {
+		if e.kind == scoping.User && !e.deleted && e.keyed > since {
 			out = append(out, r.proposal(e, false))
 		}
 	}
@@ -230,7 +230,7 @@ func (r *passwordRun) proposal(e *entry, read bool) engine.Proposal {
 		p.Name = secretMark
 	}
 	switch {
-	case e.dead:
+	case e.deleted:
 		p.Want, p.Reason = engine.Unknown, engine.NotFound
 	case e.secret.card:
 		p.Want, p.Reason = engine.Excluded, "smart-card"

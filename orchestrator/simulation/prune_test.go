@@ -101,7 +101,7 @@ func TestStoryPruningThatIsBrokenOffLosesNothing(t *testing.T) {
 				if n%2 == 0 {
 					w.checkpoint = nil // the index is lost: the log is all there is
 				}
-				w.dead, w.unusable = false, false
+				w.crashed, w.unusable = false, false
 				w.restartNow()
 				if now := w.remembered(); now != was {
 					w.fail(nothingLost, "broken off at step %d (%s, %v) the ledger was\n%s\nand is\n%s", n, how, err, was, now)

@@ -196,7 +196,7 @@ func (w *world) checkRest() {
 
 // excused says that a person has to decide about an object: somebody else deleted it, or the rules leave it out.
 func (w *world) excused(e *entry) bool {
-	if e == nil || (!e.dead && exclusion(e) != "") {
+	if e == nil || (!e.deleted && exclusion(e) != "") {
 		return true
 	}
 	for _, a := range w.tenant.sorted() {
@@ -215,10 +215,10 @@ func (w *world) checkObject(e *entry) {
 	row := w.book.scratch.Rows.Get(e.id())
 	switch {
 	case w.excused(e), w.feeds(e):
-	case e.dead:
+	case e.deleted:
 		record, _ := w.book.scratch.OwnerOfRecord(e.id(), scoping.Base(e.kind)) // by rule L1 who wrote it last deletes it: by its last place and choices
 		if alive && (row == nil || (row.State != ledger.ParkedRow && !w.book.parked[e.guid]) || record != scoping.None) {
-			w.failAbout(e.guid, nothingLost, deadLives, s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
+			w.failAbout(e.guid, nothingLost, deletedLives, s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
 		}
 	case owner.Engine == scoping.None:
 		w.checkLeft(e, a, owner)
@@ -305,10 +305,10 @@ func (w *world) linkedTo(id string) string {
 	return "nobody"
 }
 
-// deadOne says that an account's directory object is deleted: where such an account lives on, nobody owned it.
-func (w *world) deadOne(a *account) bool {
+// deletedInDirectory says that an account's directory object is deleted: where such an account lives on, nobody owned it.
+func (w *world) deletedInDirectory(a *account) bool {
 	for _, e := range w.dir.now.objects {
-		if e.dead && (a.anchor == anchorOf(e.guid) || a.anchor == cloud.UniqueNameOf(e.guid[:])) {
+		if e.deleted && (a.anchor == anchorOf(e.guid) || a.anchor == cloud.UniqueNameOf(e.guid[:])) {
 			return true
 		}
 	}
@@ -327,7 +327,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 	}
 	for g := range ends {
 		o := s.objects[g]
-		if x := w.account(o); !o.dead && x != nil && !x.truth().Deleted && w.known(o) {
+		if x := w.account(o); !o.deleted && x != nil && !x.truth().Deleted && w.known(o) {
 			want[x.id] = true
 		}
 	}
@@ -339,7 +339,7 @@ func (w *world) checkLinks(e *entry, a *account) {
 		}
 	}
 	for _, id := range have {
-		if x := w.tenant.accounts[id]; !want[id] && x.mine && !w.deadOne(x) && !w.wroteOthers(a.id, id) {
+		if x := w.tenant.accounts[id]; !want[id] && x.mine && !w.deletedInDirectory(x) && !w.wroteOthers(a.id, id) {
 			w.failAbout(e.guid, nothingLost, linkTooMuch, s.dn(e.guid), a.id, id, w.cached(a.id), w.linkedTo(id))
 		}
 		delete(want, id)

@@ -84,7 +84,7 @@ func pick[T any](w *world, from []T) (T, bool) {
 
 // living gives the living objects of a kind, in order.
 func (w *world) living(k scoping.Kind) []*entry {
-	return slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return e.dead || e.kind != k })
+	return slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return e.deleted || e.kind != k })
 }
 
 func (w *world) newName(what string) string {
@@ -226,13 +226,13 @@ func (w *world) changeUser(e entry) {
 }
 
 func (w *world) undelete() {
-	dead := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.dead })
-	d, ok := pick(w, dead)
+	deleted := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.deleted })
+	d, ok := pick(w, deleted)
 	if !ok || w.eyes[FromCloud] && w.samTaken(w.dir.now, d.sam, d.guid) {
 		return
 	}
 	e := *d
-	e.dead = false
+	e.deleted = false
 	w.dir.put(e)
 	w.log("directory: %s (%s) undeleted", e.name, e.guid)
 }

@@ -124,7 +124,7 @@ func (w *world) guard(f func()) {
 		}
 	}()
 	f()
-	if w.dead || w.unusable {
+	if w.crashed || w.unusable {
 		panic(crash{}) // an operator ends a host whose state has to be opened anew
 	}
 }

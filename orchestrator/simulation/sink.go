@@ -63,7 +63,7 @@ func (w *world) scene(c *carried) provision.Code {
 	}
 	if t.Op == provision.Add {
 		for _, e := range s.objects {
-			if !e.dead && (e.name == t.RDN() && e.parent == t.Container || e.link == t.Link.Value) {
+			if !e.deleted && (e.name == t.RDN() && e.parent == t.Container || e.link == t.Link.Value) {
 				return provision.Exists
 			}
 		}
@@ -71,7 +71,7 @@ func (w *world) scene(c *carried) provision.Code {
 	}
 	e := s.objects[t.Object]
 	switch {
-	case e == nil || e.dead:
+	case e == nil || e.deleted:
 		return provision.Vanished
 	case e.guarded || e.kind != t.Kind:
 		return provision.Protected
@@ -95,14 +95,14 @@ func shownLink(t provision.Target) string {
 // carry is what an engine does with its permit: the write takes effect at once, later or never, and the answer comes or is lost.
 func (w *world) carry(c *carried) (engine.DeliveryResult, error) {
 	defer func() {
-		if !w.dead {
+		if !w.crashed {
 			c.onWire = false
 		}
 	}()
 	w.interleaveAt(20)
 	if w.fault(4) {
 		w.log("CRASH while %s is on its way", c.id)
-		w.dead = true
+		w.crashed = true
 		panic(crash{})
 	}
 	ends := func(code provision.Code) (engine.DeliveryResult, error) {
@@ -224,7 +224,7 @@ func (w *world) samTaken(s snapshot, sam string, but scoping.GUID) bool {
 		return false
 	}
 	for _, e := range s.objects {
-		if !e.dead && e.guid != but && e.kind != directory.OU && strings.EqualFold(cmp.Or(e.sam, e.name), sam) {
+		if !e.deleted && e.guid != but && e.kind != directory.OU && strings.EqualFold(cmp.Or(e.sam, e.name), sam) {
 			return true
 		}
 	}
@@ -233,7 +233,7 @@ func (w *world) samTaken(s snapshot, sam string, but scoping.GUID) bool {
 
 func (s snapshot) nameTaken(parent scoping.GUID, name string, but scoping.GUID) bool {
 	for _, e := range s.objects {
-		if !e.dead && e.guid != but && e.parent == parent && strings.EqualFold(e.name, name) {
+		if !e.deleted && e.guid != but && e.parent == parent && strings.EqualFold(e.name, name) {
 			return true
 		}
 	}
@@ -247,7 +247,7 @@ func (w *world) changed(c *carried) (entry, provision.Code) {
 		return w.added(c)
 	}
 	old := s.objects[x.Object]
-	if old == nil || old.dead {
+	if old == nil || old.deleted {
 		return entry{}, provision.Vanished
 	}
 	e := *old
@@ -278,7 +278,7 @@ func (w *world) changed(c *carried) (entry, provision.Code) {
 		}
 		e.parent = x.Container
 	case provision.Delete:
-		e.dead = true
+		e.deleted = true
 	default:
 		return e, w.modified(&e, x, forced)
 	}

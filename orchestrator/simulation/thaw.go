@@ -44,7 +44,7 @@ func (w *world) thawGroups(all bool) {
 		if !w.dir.now.hollow(t.group) {
 			return true // somebody else filled it
 		}
-		e.dead, e.members = false, t.members
+		e.deleted, e.members = false, t.members
 		w.dir.put(e)
 		w.saw(Thaws)
 		w.note(e.guid, GroupThawed)

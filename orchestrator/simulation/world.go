@@ -24,9 +24,9 @@ import (
 
 // sightOf is what the census was told last of an object.
 type sightOf struct {
-	parent scoping.GUID
-	dead   bool
-	usn    uint64
+	parent  scoping.GUID
+	deleted bool
+	usn     uint64
 }
 
 // world is everything of one simulation.
@@ -63,7 +63,7 @@ type world struct {
 	ids         int
 
 	faults    bool
-	dead      bool               // the host crashed, and nobody has noticed yet
+	crashed   bool               // the host crashed; guard has not started another one yet
 	armed     int                // the host crashes at this failpoint from now; 0: not
 	mined     string             // it crashes at the next failpoint of this name; "": at none
 	diesAfter ledger.Type        // it crashes when a record of this type is durable; "": after none
@@ -130,7 +130,7 @@ func newWorld(seed uint64, o Options) *world {
 
 // alive ends whoever goes on after the host has crashed.
 func (w *world) alive() {
-	if w.dead {
+	if w.crashed {
 		panic(crash{})
 	}
 	if w.violation != nil {
@@ -143,14 +143,14 @@ var errCrashed = errors.New("simulated: the host crashes here")
 // hook is at state's failpoints: from the crash on nothing gets through.
 func (w *world) hook(point string) error {
 	w.points[point]++
-	if w.at != nil && !w.dead {
+	if w.at != nil && !w.crashed {
 		w.at(point)
 	}
-	if w.dead || w.ticks(point) {
-		if !w.dead {
+	if w.crashed || w.ticks(point) {
+		if !w.crashed {
 			w.log("CRASH at %s", point)
 		}
-		w.dead = true
+		w.crashed = true
 		return errCrashed
 	}
 	return w.fails(point)
@@ -182,7 +182,7 @@ func (w *world) crashAt(point string) {
 	w.points[point]++
 	if w.ticks(point) {
 		w.log("CRASH at %s", point)
-		w.dead = true
+		w.crashed = true
 		panic(crash{})
 	}
 }
@@ -228,7 +228,7 @@ func (w *world) restart() {
 			e.busy, e.grants = false, nil
 		}
 		w.disk.Crash(w.r)
-		w.dead, w.armed, w.mined, w.failing, w.unusable = false, 0, "", "", false
+		w.crashed, w.armed, w.mined, w.failing, w.unusable = false, 0, "", "", false
 		if w.faults && w.r.IntN(10) == 0 {
 			w.armed = 1 + w.r.IntN(6)
 		}
@@ -238,7 +238,7 @@ func (w *world) restart() {
 			w.armed = 0
 			return
 		}
-		if !w.dead {
+		if !w.crashed {
 			return // a violation was noted
 		}
 	}
@@ -364,7 +364,7 @@ func (s stepping) Update(ctx context.Context, f func(state.Tx) error) error {
 
 // opening says that an open failed: by a crash, or against the promise that a crash never damages anything.
 func (w *world) opening(what string, err error) error {
-	if !w.dead && w.violation == nil {
+	if !w.crashed && w.violation == nil {
 		w.violation = &Violation{Seed: w.seed, Step: w.step, Invariant: "a crash damages nothing", What: fmt.Sprintf("opening %s: %v", what, err), Events: w.last()}
 	}
 	return err
