@@ -143,7 +143,7 @@ func (w *world) interleaveAt(percent int) {
 	w.alive()
 }
 
-// free says whether no run of the engines is open on the stack; "" and none are none.
+// free reports whether no run of these engines is open on the stack; "" and scoping.None name no engine.
 func (w *world) free(engines ...string) bool {
 	return !slices.ContainsFunc(engines, func(e string) bool { return w.engines[e] != nil && (w.locked[e] > 0 || w.engines[e].busy) })
 }
@@ -207,7 +207,7 @@ func (w *world) waves() {
 	}
 }
 
-// attend is a person who wants a wave to come to its end: it is driven on, and what it waits for is decided.
+// attend acts as a person who wants a wave to end: the wave is driven on, and what it waits for is decided.
 func (w *world) attend(id string) {
 	for range 9 {
 		x, err := w.host.Wave(context.Background(), id)
@@ -222,7 +222,7 @@ func (w *world) attend(id string) {
 			w.pass(x.Options.Soak)
 		}
 		v := fitting(x)
-		if w.opens(Deciders, 15) { // somebody pauses it, and another person answers what it waited for
+		if w.opens(Deciders, 15) { // one person pauses it, and another one answers what it waited for
 			w.decideAs(x, wave.Pause)
 			x.State, v = wave.Paused, wave.Approve
 		}
@@ -289,7 +289,7 @@ func (w *world) drive(x wave.Wave) {
 		stop = wave.RollbackEvaluate
 	}
 	if x.Phase == wave.RollbackRestore && !w.free(x.From) {
-		return // it asks the source for what it did not speak of
+		return // restoring asks the source for the objects about which its run said nothing
 	}
 	if x.Phase != wave.RollbackEvaluate && x.Phase != wave.RollbackFreeze && x.Phase != wave.RollbackRestore && w.r.IntN(2) == 0 {
 		stop, locks = wave.RollbackEvaluate, []string{x.To} // the source may run meanwhile
@@ -303,7 +303,7 @@ func (w *world) drive(x wave.Wave) {
 	w.log("drive %s from %s {", x.ID, x.Phase)
 	w.call(withPasswordsOf(locks...), func() {
 		y, err := w.host.DriveUntil(context.Background(), x.ID, stop)
-		delete(w.book.frozen, x.ID) // a freeze is nobody's when nobody drives the wave any more
+		delete(w.book.frozen, x.ID) // a freeze ends with the call that drives its wave
 		w.log("} drive: %s %v", summary([]wave.Wave{y}), err)
 		if err == nil && y.State.Over() {
 			w.counts["wave "+string(y.State)]++
@@ -352,7 +352,7 @@ func (w *world) decideAs(x wave.Wave, v wave.Verb) {
 		if err == nil {
 			w.book.decided(w, y, v)
 		} else if !errors.Is(err, problem.ErrUsage) {
-			w.book.standing(x.ID).paused = false // nobody knows whether it was decided
+			w.book.standing(x.ID).paused = false // the decision may be stored or not
 		}
 	})
 }
@@ -409,10 +409,10 @@ func (w *world) answer(verb string) {
 	})
 }
 
-// progress hears what the host says of itself: which act of a wave begins.
+// progress is host.Options.Progress: the host reports which act of a wave begins.
 func (w *world) progress(p run.Progress) {
 	if p.Wave != "" && p.Phase != "" {
-		w.driving[p.Wave] = true // a plan drives its waves too: who drove one from within would wait for itself
+		w.driving[p.Wave] = true // a plan drives its waves too: driving one from within would wait for itself
 		w.log("wave %s %s: %s", p.Wave, p.Phase, p.Note)
 		w.book.act(w, p.Wave, wave.Act(p.Note))
 	}

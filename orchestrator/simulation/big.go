@@ -60,7 +60,7 @@ func (w *world) mass() {
 	w.log("directory: %d users of %s %s", len(some), w.dir.now.dn(at), what)
 }
 
-// undo brings back who was deleted at once: a script that was run by mistake.
+// undo undeletes up to 40 objects at once, as after a script that was run by mistake.
 func (w *world) undo() {
 	deleted := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.deleted || e.kind == directory.OU })
 	for _, d := range deleted[:min(len(deleted), 40)] {
@@ -105,7 +105,7 @@ func (w *world) checkThreshold(x cloud.Write, r ledger.Record) {
 	}
 }
 
-// approve notes whom a person's approval of a held set concerns.
+// approve notes the objects that a person's approval of a held set concerns, and the questions that it answers.
 func (w *world) approve(h ledger.Hold) {
 	for _, e := range h.Entries {
 		w.approved[e.Object.GUID] = true

@@ -17,7 +17,7 @@ import (
 	"github.com/tandem-sync/tandem/state"
 )
 
-// frozenScope is what the simulator knows of a freeze: since when, and whether the wire was found quiet.
+// frozenScope is what the simulator knows of a freeze: since when, and whether its requests in flight have ended.
 type frozenScope struct {
 	since time.Time
 	tight bool
@@ -45,7 +45,7 @@ type book struct {
 	shadow       map[string]snapshot     // wave -> the directory when its shadow run began
 	proposed     map[string]hearing      // by wave: what its target proposed in the shadow run
 	transfers    map[string]int          // by wave
-	parked       map[scoping.GUID]bool   // a change of policy left them to nobody, as they are (rule T4)
+	parked       map[scoping.GUID]bool   // a change of policy left them unmanaged, as they are (rule T4)
 	hollow       map[scoping.GUID]stays  // by choice: its group says nothing
 	lastEngine   map[scoping.GUID]string // the engine that settled the base feature last
 	imageBook
@@ -102,7 +102,7 @@ func (b *book) forget() {
 	b.scratch, b.debt, b.begun = ledger.New(), 0, false // what was not synced is not there any more
 }
 
-// act hears which act of a wave begins.
+// act notes that an act of a wave begins.
 func (b *book) act(w *world, id string, a wave.Act) {
 	switch a {
 	case wave.ActShadowRun:
@@ -151,7 +151,7 @@ func (w *world) catchUp() {
 			return err
 		}
 		b.count(w, r)
-		w.recall(r, e.Seq > b.newest)
+		w.noteRecord(r, e.Seq > b.newest)
 		if w.o.Trace {
 			name := r.Name
 			if name == "" && r.Object != nil {
@@ -179,7 +179,7 @@ func (w *world) catchUp() {
 			delete(b.parked, r.Object.GUID)
 		}
 		if r.Type == ledger.DecisionType && r.Code == "rejected" && r.Outcome == engine.Unchanged {
-			b.parked[r.Object.GUID] = true // a person lets a leaver stay
+			b.parked[r.Object.GUID] = true // a person rejected its removal: it stays
 		}
 		due := w.handedOver(e.Seq, r)
 		if err := b.scratch.Fold(e.Seq, r); err != nil {
@@ -222,7 +222,7 @@ func (b *book) count(w *world, r ledger.Record) {
 	}
 }
 
-// park notes whom a transfer leaves to nobody.
+// park notes the objects that a transfer leaves unmanaged.
 func (b *book) park(t scoping.Transfer) {
 	if t.To != scoping.None {
 		return
@@ -236,8 +236,8 @@ func (b *book) park(t scoping.Transfer) {
 	}
 }
 
-// handedOver gives, of a cutover's transfer that is new, the objects whose owner of record it has to change: those that the host knows in its scope and that
-// settled there (rule L1).
+// handedOver returns the objects whose owner of record a cutover's transfer has to change, if the transfer is new: those that the host knows in its scope and
+// that settled there (rule L1).
 func (w *world) handedOver(seq uint64, r ledger.Record) (due []scoping.ObjectID) {
 	b := &w.book
 	fresh := seq > b.newest && !b.reread // what is read after a crash may have been written before it

@@ -67,7 +67,7 @@ const (
 // fromCloud are the variants of the other direction.
 var fromCloud = []Broken{MastersUnchecked, SinkForgets, OtherReadsBack, PlantedBelieved, PersonsDoubled, SecurityUndone, OvertakenIgnored, LinkMustShow, WrittenAnyway}
 
-// caught says how the loss of a safeguard shows that only some simulations notice: which eye they need, and what is found.
+// caught is how the loss of a safeguard shows if only some simulations notice it: the eye that they need, and the shape of the violation.
 var caught = map[Broken]struct {
 	eye   Eye
 	shape string
@@ -104,13 +104,13 @@ var caught = map[Broken]struct {
 	WrittenAnyway:    {FromCloud, writtenOver, ""},
 }
 
-// Notices says that a violation is how the loss of a safeguard shows.
+// Notices reports whether a violation is the one by which the loss of a safeguard shows.
 func (b Broken) Notices(v *Violation) bool {
 	c, special := caught[b]
 	return !special || v.Shape == c.shape
 }
 
-// Needs gives the eyes that have to be open for the loss of a safeguard to show.
+// Needs returns the eyes that have to be open for the loss of a safeguard to show.
 func (b Broken) Needs() []Eye {
 	if c, special := caught[b]; special {
 		return slices.DeleteFunc([]Eye{c.eye, c.also}, func(e Eye) bool { return e == "" })

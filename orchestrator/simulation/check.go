@@ -26,12 +26,12 @@ const (
 	owedOnce     = "owed records exactly once"
 )
 
-// checkHeard: a cutover takes over nothing that the target was silent about, unless somebody approved it (rule P4).
+// checkHeard: a cutover takes over nothing that the target was silent about, unless a person approved it (rule P4).
 func (w *world) checkHeard(id string) {
 	w.catchUp()
 	x := w.book.waves[id]
 	if x.To == scoping.None {
-		return // nobody is there to say anything
+		return // no engine takes over, so none could propose
 	}
 	for _, o := range w.book.scratch.Objects() {
 		row, e := w.book.scratch.Rows.Get(o), w.dir.now.objects[o.GUID]
@@ -45,7 +45,7 @@ func (w *world) checkHeard(id string) {
 	}
 }
 
-// owner gives who may write now, by control alone, at the place that the host was told.
+// owner returns the owner at a place now, by the partition that control holds.
 func (w *world) owner(p scoping.Place, k scoping.Kind, f scoping.Feature) scoping.Owner {
 	if w.book.control.partition == nil {
 		return scoping.Owner{Engine: scoping.None}
@@ -133,7 +133,7 @@ func wireKey(x cloud.Write) string {
 	return x.Anchor + x.Key
 }
 
-// isLink tells writes of references, which do not touch those of the object's own values.
+// isLink reports whether a write is one of references: such writes do not touch the object's own values.
 func isLink(x cloud.Write) bool {
 	return slices.Contains([]cloud.Op{cloud.AddMembers, cloud.RemoveMember, cloud.SetManager, cloud.ClearManager}, x.Op)
 }
@@ -142,7 +142,7 @@ func sameWrite(a, b cloud.Write) bool {
 	return a.Op == b.Op && cloud.Equal(a.Set, b.Set) && slices.Equal(a.Refs, b.Refs)
 }
 
-// onWire notes the requests as being on the wire until the answer.
+// onWire notes requests as in flight, and returns the function that ends this when they are answered.
 func (w *world) onWire(ws []cloud.Write) func() {
 	for _, x := range ws {
 		if o := w.book.scratch.Intents[x.ID]; o != nil {
@@ -187,7 +187,7 @@ func (w *world) checkLife(x cloud.Write, r ledger.Record) {
 	}
 }
 
-// newSince says of an object that verify of a wave could not judge it as it is: it changed since the shadow run began, or came into the scopes since. A
+// newSince reports whether a wave's verify could not judge an object as it is: it changed since the shadow run began, or came into the scopes since. A
 // container that moved carries objects along that did not change themselves.
 func (w *world) newSince(id string, e *entry) bool {
 	then := w.book.shadow[id]
@@ -205,7 +205,7 @@ func (w *world) checkSurprise(x cloud.Write, r ledger.Record) {
 	}
 	place := w.toldPlace(e.guid)
 	if !w.coversWave(r.Wave, place, r.Kind, r.Feature) || w.owner(place, r.Kind, r.Feature).Engine == scoping.None {
-		return // the engine's own, in the same run; or a leaver, whom policy removes whoever owned him last (rule T4): that is no wave's doing
+		return // the engine's own, in the same run; or a leaver, which the policy removes whichever engine owned it last (rule T4): no wave causes that
 	}
 	shown := slices.ContainsFunc(wv.Examples, func(d wave.Difference) bool { return d.Object == *r.Object && d.Op != "update" })
 	if more := wv.Differences.Grave() > len(wv.Examples); !shown && !more { // of very many the wave's record names the first
@@ -270,7 +270,7 @@ func (w *world) checkDecisions(r *engineRun, ps []engine.Proposal, ds []engine.D
 			continue // a scope changed hands meanwhile: it may have been answered as another's, and what follows then is found by comparison
 		}
 		if row := w.book.scratch.Rows.Get(p.Object); w.census.Sight(p.Object).Deleted && (row == nil || row.State == ledger.DeletedByTandem) {
-			continue // it died before it was linked, or again
+			continue // it was deleted before it was linked, or again
 		}
 		if w.book.scratch.Runs[r.e.name] == nil || d.Outcome == engine.Partial || d.Code == "gone" {
 			continue // its first run is not over; another object is owed
@@ -334,8 +334,8 @@ func (w *world) checkTenant() {
 	}
 }
 
-// account gives the cloud object of a directory object, by anchor, not by the ledger: the living one, if others deleted an earlier one (they are free to,
-// and the tenant keeps keys of the living alone).
+// account returns the cloud object of a directory object, by anchor, not by the ledger: the living one, if others deleted an earlier one (they are free to,
+// and the tenant keeps keys of living objects only).
 func (w *world) account(e *entry) *account {
 	if e.of != "" {
 		return w.tenant.accounts[e.of]

@@ -26,7 +26,7 @@ var (
 	filterTexts = []string{"(employeeType=pilot)", "(employeeType=lab)", "(!(employeeType=pilot))", "(employeeType=*)"}
 )
 
-// takes says, by the directory alone, whether a choice takes a living object.
+// takes reports, by the directory alone, whether a choice takes a living object.
 func (s snapshot) takes(x scoping.Choice, e *entry) bool {
 	if !x.Reaches(s.chain(e.guid)) {
 		return false
@@ -41,7 +41,7 @@ func (s snapshot) takes(x scoping.Choice, e *entry) bool {
 	return err != nil || share.Holds(e.guid)
 }
 
-// inGroup says whether an object is a member of a living group, nested membership included.
+// inGroup reports whether an object is a member of a living group, nested membership included.
 func (s snapshot) inGroup(g, group scoping.GUID) bool {
 	seen := map[scoping.GUID]bool{}
 	next := []scoping.GUID{g}
@@ -60,7 +60,7 @@ func (s snapshot) inGroup(g, group scoping.GUID) bool {
 	return false
 }
 
-// hollow says that a group vanished or has nobody: it says nothing any more of whom it chooses (rule T3).
+// hollow reports whether a group is deleted or has no living member: its membership then chooses and releases no object (rule T3).
 func (s snapshot) hollow(group scoping.GUID) bool {
 	e := s.objects[group]
 	if e == nil || e.deleted {
@@ -74,12 +74,12 @@ func (s snapshot) hollow(group scoping.GUID) bool {
 	return true
 }
 
-// inForce gives the choices of which the host goes by now for an object.
+// inForce returns the choices that take an object, as the host has them in force.
 func (w *world) inForce(g scoping.GUID) []scoping.GUID {
 	return w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g}).Chosen
 }
 
-// placeNow is where an object is, with what the host goes by of choices.
+// placeNow is where an object is, with the choices that the host has in force for it.
 func (w *world) placeNow(g scoping.GUID) scoping.Place {
 	p := w.dir.now.place(g)
 	p.Chosen = w.inForce(g)
@@ -94,8 +94,8 @@ func (w *world) choices() []scoping.Choice {
 	return w.book.control.partition.Choices(dirName)
 }
 
-// restPlace is where an object is when everything is at rest, with the choices that take it by the directory. What a group chose that says nothing any
-// more stays as it was; so does what had chosen the dead.
+// restPlace is where an object is when everything is at rest, with the choices that take it by the directory. A hollow group still takes what the host has in
+// force for it, and a deleted object keeps the choices that took it last.
 func (w *world) restPlace(e *entry) scoping.Place {
 	p := w.placeNow(e.guid)
 	if e.deleted {
@@ -119,17 +119,17 @@ func (w *world) restPlace(e *entry) scoping.Place {
 	return p
 }
 
-// stays is what the simulator knows of a group that says nothing: who was taken by it when that was noticed first.
+// stays is what a choice by a group took when the simulator noted it last: see checkFrozen.
 type stays struct {
 	usn   uint64
 	taken map[scoping.GUID]bool
-	moved map[scoping.GUID]bool // whose change waited already, or had not been heard of
+	moved map[scoping.GUID]bool // objects that may leave all the same: their change was staged, or the host had not read it yet
 
 	crashes int
 }
 
-// checkFrozen: nobody's owner changes because the group that chose him vanished or emptied (rule T3). Whom it took is what was so when the host had not heard
-// of that yet.
+// checkFrozen: no object leaves a choice because the choice's group is deleted or emptied (rule T3). What the choice took is noted anew after each step until the
+// host has read that the group is, and is compared from then on. After a crash, or a change of other groups, it is noted once more.
 func (w *world) checkFrozen() {
 	for _, x := range w.choices() {
 		g := x.MemberOf.GUID
@@ -151,7 +151,7 @@ func (w *world) checkFrozen() {
 	}
 }
 
-// regrouped says that members of groups changed since a USN, beside a group's being deleted, or emptied by its last change.
+// regrouped reports whether members of groups changed since a USN, but for one group's being deleted, or emptied by its last change.
 func (s snapshot) regrouped(but scoping.GUID, since uint64) bool {
 	for _, x := range s.objects {
 		last := uint64(0)
@@ -166,7 +166,7 @@ func (s snapshot) regrouped(but scoping.GUID, since uint64) bool {
 	return false
 }
 
-// heardOf says that the host was told of an object as it is.
+// heardOf reports whether the host was told of an object as it is now.
 func (w *world) heardOf(g scoping.GUID) bool {
 	e := w.dir.now.objects[g]
 	return e != nil && w.told[g].usn >= e.usn
@@ -179,7 +179,7 @@ func (w *world) hollowNow(x scoping.Choice) stays {
 			s.taken[e.guid] = true
 		}
 	}
-	for g := range s.taken { // a group that said nothing and speaks again may not take everybody who was held fast meanwhile
+	for g := range s.taken { // a group that is no longer hollow may not take every object that stayed chosen meanwhile
 		if !w.dir.now.hollow(x.MemberOf.GUID) && !w.dir.now.takes(x, w.dir.now.objects[g]) {
 			s.moved[g] = true
 		}
@@ -197,7 +197,7 @@ func (w *world) hollowNow(x scoping.Choice) stays {
 	return s
 }
 
-// within adds an object, and everybody who is in it if it is a group.
+// within adds an object and, if it is a group, its members, nested ones too.
 func (s snapshot) within(g scoping.GUID, out map[scoping.GUID]bool) {
 	if e := s.objects[g]; e != nil && !out[g] {
 		out[g] = true
@@ -216,7 +216,7 @@ func (w *world) narrowed(name string, priority int) string {
 	}
 	engine := []string{cloudsync, cloudsync, cloudsync, connect, connect, scoping.None}[w.r.IntN(6)]
 	if engine == scoping.None && w.step > 0 {
-		engine = connect // a policy that changes to none parks those whom it meets, in whatever state they are (rule T4)
+		engine = connect // a policy that changes to none parks the objects that it meets, in whatever state they are (rule T4)
 	}
 	features := "[users, groups]"
 	if w.r.IntN(3) == 0 {
@@ -228,7 +228,7 @@ func (w *world) narrowed(name string, priority int) string {
 	return fmt.Sprintf("  - name: %s\n    under: %q\n%s    engine: %s\n    features: %s\n    priority: %d\n", name, under, w.selector(), engine, features, priority)
 }
 
-// selector says by what objects are chosen.
+// selector returns the lines of an assignment by which it chooses objects.
 func (w *world) selector() string {
 	out := ""
 	n := w.r.IntN(10)
@@ -252,7 +252,7 @@ func (w *world) policyText(leaving, more string) string {
 	return w.withHires(w.withDeliveries(w.withContacts(w.withPasswords(text))))
 }
 
-// someNarrowed gives some narrowed assignments.
+// someNarrowed returns at most so many narrowed assignments, as lines of a policy.
 func (w *world) someNarrowed(most int) (out string) {
 	for i := range w.r.IntN(most + 1) {
 		out += w.narrowed(fmt.Sprintf("chosen%d", i+1), 10*(i+1))
@@ -309,6 +309,7 @@ func (w *world) addPilots() {
 	w.dir.put(entry{guid: w.dir.nextGUID(), parent: w.anOU(), kind: scoping.Group, name: "pilots-other", display: "D pilots-other", members: w.someUsers(4)})
 }
 
+// someUsers returns at most so many users, as members of a group.
 func (w *world) someUsers(most int) map[scoping.GUID]bool {
 	out := map[scoping.GUID]bool{}
 	for range w.r.IntN(most + 1) {
@@ -319,7 +320,7 @@ func (w *world) someUsers(most int) map[scoping.GUID]bool {
 	return out
 }
 
-// changeChosen changes whom policies choose.
+// changeChosen is one change of the groups, containers and roles by which policies choose.
 func (w *world) changeChosen() {
 	pilots := slices.DeleteFunc(w.living(scoping.Group), func(e *entry) bool { return !strings.HasPrefix(e.name, "pilots") })
 	g, there := pick(w, pilots)
@@ -353,7 +354,7 @@ func (w *world) changeChosen() {
 	}
 }
 
-// reorganize changes everybody's role in a container.
+// reorganize makes the role of all users below a container the same.
 func (w *world) reorganize() {
 	at := w.dir.root
 	if w.r.IntN(2) == 0 {

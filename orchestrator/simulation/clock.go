@@ -11,7 +11,7 @@ import (
 
 // The world's own time (world.now) is elapsed time: the directory, the tenant and requests in flight go by it. The host gets what time.Now gives a process: a
 // wall clock, which an administrator or a time service may set, and beside it a monotonic reading, by which package time subtracts and compares. Package
-// time lets nobody make such a value, so it is laid out here as its source says; TestTheClockIsGos sees that this is still so.
+// time has no function that makes such a value, so it is laid out here as its source says; TestTheClockIsGos sees that this is still so.
 
 // reading is the layout of a time.Time: a flag, 33 bits of seconds since 1885 and 30 bits of nanoseconds; the monotonic reading; the location.
 type reading struct {
@@ -22,7 +22,7 @@ type reading struct {
 
 var since1885 = time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 
-// clockReading gives what time.Now would, at a wall clock and a monotonic reading.
+// clockReading returns what time.Now would, at a wall clock and a monotonic reading.
 func clockReading(wall time.Time, elapsed time.Duration) time.Time {
 	r := reading{wall: 1<<63 | uint64(wall.Unix()-since1885)<<30 | uint64(wall.Nanosecond()), ext: int64(elapsed) + 1}
 	return *(*time.Time)(unsafe.Pointer(&r)) // without a location: UTC
@@ -51,7 +51,7 @@ func (w *world) Sleep(_ context.Context, d time.Duration) error {
 	w.alive()
 	w.now = w.now.Add(d)
 	if d < 100*time.Millisecond {
-		w.interleaveAt(4) // a freeze waits for the wire in many small steps
+		w.interleaveAt(4) // a freeze waits in many small steps for the requests in flight
 		return nil
 	}
 	if id := w.throttled; id != (scoping.ObjectID{}) {

@@ -6,7 +6,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// withContacts lets a policy give contacts to whoever has the users and groups.
+// withContacts lets a policy give contacts to each engine that has users and groups.
 func (w *world) withContacts(text string) string {
 	if !w.eyes[Contacts] {
 		return text
@@ -14,7 +14,7 @@ func (w *world) withContacts(text string) string {
 	return strings.ReplaceAll(text, "users, groups", "users, groups, contacts")
 }
 
-// people are those who are in groups and manage others, in order.
+// people are the objects that are in groups and manage others, in order: users, and contacts.
 func (w *world) people() []*entry {
 	if !w.eyes[Contacts] {
 		return w.living(scoping.User)

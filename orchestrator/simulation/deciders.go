@@ -41,7 +41,7 @@ func (b *book) decided(w *world, y wave.Wave, v wave.Verb) {
 	}
 	switch v {
 	case wave.Pause:
-		s.paused = !y.CutOver() // of one that has cut over the transfer may only be heard of after the pause
+		s.paused = !y.CutOver() // if it has cut over, its transfer may be read only after the pause
 	case wave.Resume, wave.Abort, wave.RollBack:
 		s.paused = false
 	case wave.CompleteNow:
@@ -63,7 +63,7 @@ func (w *world) checkPaused(id string) {
 	}
 }
 
-// follows hears what control says of a wave, which may be some time after it became so: before is when control was read before.
+// follows notes what control says of a wave, which may be some time after it became so: before is when control was read the time before.
 func (b *book) follows(w *world, x wave.Wave, before time.Time) {
 	s := b.standing(x.ID)
 	if s.phase != x.Phase {

@@ -32,16 +32,16 @@ type delivery struct {
 	onWire  bool                 // its engine has not said how it ended
 	over    bool                 // its engine said that nothing was changed
 	effects int
-	told    bool // somebody was told how it ended
-	toldNot bool // that nothing was changed
+	told    bool // the tenant, or the command that asked for it, was told how it ended
+	toldNot bool // what was told is that nothing was changed
 }
 
-// arrives says that a delivery may still take effect.
+// arrives reports whether a delivery may still take effect.
 func (d *delivery) arrives(now time.Time) bool {
 	return d.order > 0 && d.effects == 0 && !d.over && !d.toldNot && !now.After(d.until)
 }
 
-// lateDelivery takes effect after whoever waited for it has gone.
+// lateDelivery takes effect after the call that waited for it has ended.
 type lateDelivery struct {
 	at time.Time
 	d  *delivery
@@ -115,7 +115,7 @@ func (w *world) setByCommand() {
 		before := len(w.passwords.all)
 		out, err := w.host.SetPasswords().Set(context.Background(), writeback.Order{Object: u.id(), Op: engine.ResetPassword, New: secret.Take([]byte(secretMark)), By: "simulation"})
 		w.log("} %+v %v", out, err)
-		if out.Code == "" { // the state failed: nobody knows
+		if out.Code == "" { // the state failed: how it ended is unknown
 			return
 		}
 		for _, d := range w.passwords.all[before:] {
@@ -126,7 +126,7 @@ func (w *world) setByCommand() {
 	})
 }
 
-// tellOf: whoever asked for a change is told how it ended, which has to be true.
+// tellOf notes that the tenant, or the command that asked for a change, is told how it ended, and checks that this is true.
 func (w *world) tellOf(d *delivery, code string) {
 	d.told = true
 	switch {
@@ -284,7 +284,7 @@ func (w *world) flies(d *delivery) {
 	w.passwords.late = append(w.passwords.late, lateDelivery{at, d})
 }
 
-// orphanDeliveries: the host died. What its engines were about to write arrives in time, or never.
+// orphanDeliveries: the host crashed. What its engines were about to write arrives in time, or never.
 func (w *world) orphanDeliveries() {
 	for _, d := range w.passwords.all {
 		if d.onWire && d.effects == 0 && w.r.IntN(2) == 0 {
@@ -307,7 +307,7 @@ func (w *world) settleDeliveries() {
 	}
 }
 
-// takesEffect sets the password in the directory: once, in the order of the permits, and by the owner as long as somebody waits for it.
+// takesEffect sets the password in the directory: once, in the order of the permits, and by the owner as long as its engine has not answered.
 func (w *world) takesEffect(d *delivery) {
 	g := d.object.GUID
 	if d.effects++; d.effects > 1 {

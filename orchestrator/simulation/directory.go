@@ -42,7 +42,7 @@ type entry struct {
 	moved   uint64 // when it moved last, as a USN; 0: never
 	secret  password
 	keyed   uint64 // when its password, or whether it is handed over, changed last, as a USN
-	filled  uint64 // when a group said something again that had vanished or was empty, as a USN; 0: never
+	filled  uint64 // when a group that was deleted or empty had members again, as a USN; 0: never
 	usn     uint64 // uSNChanged
 	brought
 }
@@ -55,7 +55,7 @@ type snapshot struct {
 	objects map[scoping.GUID]*entry
 }
 
-// chain gives the ancestors of an object, the parent first and the root last; of a dead one those of its last place.
+// chain returns the ancestors of an object, the parent first and the root last; of a deleted one those of its last place.
 func (s snapshot) chain(g scoping.GUID) []scoping.GUID {
 	var out []scoping.GUID
 	for o := s.objects[g]; o != nil && !o.parent.IsZero() && len(out) < 64; o = s.objects[o.parent] {
@@ -81,7 +81,7 @@ func (s snapshot) dn(g scoping.GUID) string {
 	return "CN=" + o.name + "," + s.dn(o.parent)
 }
 
-// sorted gives the objects in order of their identities.
+// sorted returns the objects in order of their identities.
 func (s snapshot) sorted() []*entry {
 	return slices.SortedFunc(maps.Values(s.objects), func(a, b *entry) int { return a.guid.Compare(b.guid) })
 }
@@ -95,8 +95,8 @@ type domain struct {
 	root       scoping.GUID
 	made       uint64
 	behind     *snapshot               // what the second controller shows
-	anchors    map[string]scoping.GUID // whom a tenant object belongs to, by its anchor or unique name
-	watch      func(old, now *entry)   // is told of each change; nil: nobody is
+	anchors    map[string]scoping.GUID // directory objects, by the anchor or unique name that they have in the tenant
+	watch      func(old, now *entry)   // is called at each change; nil: nothing is
 }
 
 func newDomain() *domain {
@@ -189,7 +189,7 @@ func (e *entry) noteLinks(old *entry) {
 	}
 }
 
-// kill deletes an object. The links to it are hidden while it is deleted, and nobody is told of them, as in AD with its recycle bin.
+// kill deletes an object. The links to it are hidden while it is deleted, and no reader is told that they are, as in AD with its recycle bin.
 func (d *domain) kill(g scoping.GUID) {
 	e := *d.now.objects[g]
 	e.deleted = true
@@ -203,7 +203,7 @@ var classes = map[scoping.Kind][][]byte{
 	directory.OU:    {[]byte("top"), []byte("organizationalUnit")},
 }
 
-// told is an object as LDAP tells it to the census, with its links that came or went since a USN; back-links are only told whole.
+// told is an object as LDAP shows it to the census, with its links that came or went since a USN; back-links are only shown whole.
 func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) directory.Entry {
 	asked := func(name string) bool {
 		return slices.ContainsFunc(attrs, func(a string) bool { return strings.EqualFold(a, name) })
@@ -216,7 +216,7 @@ func (s snapshot) told(e *entry, attrs []string, since uint64, whole bool) direc
 		return out
 	}
 	if !whole && e.back > since {
-		out.Attrs["isdeleted"] = nil // its links are shown again, and nobody is told of them
+		out.Attrs["isdeleted"] = nil // its links are shown again, and no reader is told that they changed
 	}
 	out.Parent = e.parent
 	out.Attrs["samaccountname"] = [][]byte{[]byte(cmp.Or(e.sam, e.name))}
@@ -272,7 +272,7 @@ func text(v string) [][]byte {
 	return [][]byte{[]byte(v)}
 }
 
-// groupsOf gives the living groups of which an object is a member itself.
+// groupsOf returns the living groups of which an object is a direct member.
 func (s snapshot) groupsOf(g scoping.GUID) (out []scoping.GUID) {
 	for _, x := range s.objects {
 		if !x.deleted && x.members[g] {
@@ -282,7 +282,7 @@ func (s snapshot) groupsOf(g scoping.GUID) (out []scoping.GUID) {
 	return out
 }
 
-// linksSince gives the members that came or went. Links to the deleted are hidden.
+// linksSince returns the members that came or went since a USN. Links to deleted objects are hidden.
 func (s snapshot) linksSince(e *entry, since uint64) (l directory.LinkChange) {
 	for _, g := range slices.SortedFunc(maps.Keys(e.changed), scoping.GUID.Compare) {
 		switch {
@@ -340,7 +340,7 @@ func (r *reader) HighestUSN(context.Context) (uint64, error) {
 	return r.now().usn + r.dc.shift, nil
 }
 
-// Sync tells what changed since a cookie.
+// Sync implements census.Reader: it passes on what changed since a cookie.
 func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
 	w := r.w
 	if r.deaf {
@@ -380,13 +380,13 @@ func (r *reader) Sync(_ context.Context, cookie []byte, q directory.SyncQuery, e
 		}
 	}
 	if (s.usn > since && w.fault(6)) || (left && w.fault(50)) {
-		w.arm(8) // while the news are taken in
+		w.arm(8) // while the changes are taken in
 	}
-	w.maybe(8, w.changeDirectory) // somebody changes the directory while the answer is on its way
+	w.maybe(8, w.changeDirectory) // the directory changes while the answer is on its way
 	return fmt.Appendf(nil, "%s:%d", r.dc.invocation, s.usn+r.dc.shift), nil
 }
 
-// tell tells everything, and is no news for the host that the simulation is about.
+// tell passes on every living object to another host: the host that the simulation is about learns nothing by it.
 func (r *reader) tell(q directory.SyncQuery, each func(directory.Entry) error) ([]byte, error) {
 	for _, e := range r.now().sorted() {
 		if e.deleted {
@@ -399,14 +399,14 @@ func (r *reader) tell(q directory.SyncQuery, each func(directory.Entry) error) (
 	return nil, nil
 }
 
-// told is what a session tells of an object: with its controller's own numbers.
+// told is an object as a session shows it: with its controller's own numbers.
 func (r *reader) told(e *entry, attrs []string, since uint64, whole bool) directory.Entry {
 	out := r.now().told(e, attrs, since, whole)
 	out.Version += r.dc.shift
 	return out
 }
 
-// hears notes what the host is told of an object. What is older than what it was told before is no news (rule V1).
+// hears notes what the host is told of an object. What is older than what it was told before changes nothing (rule V1).
 func (w *world) hears(e *entry) {
 	for _, before := range []map[scoping.GUID]sightOf{w.unstored, w.heard} {
 		if _, noted := before[e.guid]; !noted {
@@ -426,7 +426,7 @@ func (w *world) forgets() {
 	for g, before := range w.unstored {
 		s := w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g})
 		if was := w.told[g]; s.Known && s.Parent == was.parent && s.Deleted == was.deleted {
-			if s.Kind == scoping.Group { // who is in it is not shown
+			if s.Kind == scoping.Group { // a sight does not show its members
 				w.told[g] = sightOf{parent: was.parent, deleted: was.deleted, usn: before.usn}
 			}
 			continue
@@ -436,7 +436,7 @@ func (w *world) forgets() {
 	w.unstored, w.heard = map[scoping.GUID]sightOf{}, map[scoping.GUID]sightOf{}
 }
 
-// brokeOff takes back what a reading told that broke off before the census took it in.
+// brokeOff takes back what the host was told by a reading that broke off before the census took it in.
 func (w *world) brokeOff() {
 	for g, before := range w.heard {
 		s := w.census.Sight(scoping.ObjectID{Directory: dirName, GUID: g})
@@ -456,7 +456,7 @@ func (w *world) untell(g scoping.GUID, before sightOf) {
 	}
 }
 
-// leaves says that an object comes to where no engine writes: news that nobody but the census brings.
+// leaves reports whether an object comes to where no engine writes: a change of which only the census tells the host.
 func (w *world) leaves(s snapshot, e *entry) bool {
 	was, known := w.told[e.guid]
 	return known && !e.deleted && e.kind != directory.OU && was.parent != e.parent && w.owner(s.place(e.guid), e.kind, scoping.Base(e.kind)).Engine == scoping.None

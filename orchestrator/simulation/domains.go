@@ -24,7 +24,7 @@ func (w *world) verifyDomain() {
 	w.log("the tenant verified the domain %s", lateDomain)
 }
 
-// signIn gives the name under which the tenant knows a user: of a verified domain, else of the initial one (rule J6).
+// signIn returns the name under which the tenant knows a user: of a verified domain, else of the initial one (rule J6).
 func (w *world) signIn(upn string) string {
 	name, domain, _ := strings.Cut(upn, "@")
 	if slices.Contains(w.verified, domain) {

@@ -43,8 +43,8 @@ type simEngine struct {
 	sick   bool
 	rules  int // how often they changed
 
-	lost   map[scoping.GUID]bool // of whom it passed news over
-	retake map[scoping.GUID]bool // whom its next run takes in whatever it passed over
+	lost   map[scoping.GUID]bool // objects of which it passed changes over
+	retake map[scoping.GUID]bool // objects that its next run takes in, as it passed changes of them over
 }
 
 func newEngine(w *world, name string) *simEngine {
@@ -194,7 +194,7 @@ func (r *engineRun) do() ([]engine.RunReport, error) {
 	return []engine.RunReport{{Directory: dirName, DC: dc, USN: usn, Read: len(r.view.objects), Complete: complete}}, nil
 }
 
-// cannotSay answers for what was asked for and is not there, or is no user and no group. It takes nothing from the run of chance: nothing comes of it.
+// cannotSay answers for what was asked for and is not there, or is an OU. It draws no random numbers.
 func (r *engineRun) cannotSay() error {
 	if r.q.Profile != engine.ProfileObjects {
 		return nil
@@ -241,7 +241,7 @@ func (r *engineRun) err() {
 	}
 }
 
-// linked says that an object was in the tenant by the log.
+// linked reports whether an object is in the tenant by what the log says.
 func (w *world) linked(g scoping.GUID) bool {
 	_, ok := w.book.scratch.Linked(scoping.ObjectID{Directory: dirName, GUID: g})
 	return ok
@@ -291,7 +291,7 @@ func (r *engineRun) importChanges() error {
 	return r.w.stepAt("engine.import.after-commit")
 }
 
-// loses says that the engine passes news over for ever, of which the directory's changes told the host too.
+// loses reports whether the engine passes a change over for ever. It does so only with changes that the host read too, as changes since a cookie.
 func (r *engineRun) loses(e *entry) bool {
 	if r.other || e.kind == directory.OU || r.w.noticed[e.guid] < e.usn || !r.w.opens(Losses, 25) {
 		return false
@@ -302,7 +302,8 @@ func (r *engineRun) loses(e *entry) bool {
 	return true
 }
 
-// rereads takes in whom the engine lost and proposes all the same: what is proposed is of the reading that the run began with, or no host could tell.
+// rereads takes in the objects of which the engine passed changes over and that it proposes all the same: what is proposed has to be of the reading with which
+// the run began, or no host could find out what was passed over.
 func (r *engineRun) rereads(next *space) {
 	for g := range next.pending {
 		if e := r.view.objects[g]; r.e.lost[g] && e != nil {
@@ -311,7 +312,8 @@ func (r *engineRun) rereads(next *space) {
 	}
 }
 
-// retakeLost lets the engines notice after all what they lost: the host reads the directory from the start, which tells nobody what changed.
+// retakeLost lets each engine's next run take in the objects of which it passed changes over. It is called when the host reads the directory from the start:
+// such a reading does not show what changed, so the host cannot know what an engine passed over.
 func (w *world) retakeLost() {
 	clear(w.noticed)
 	for _, e := range w.engines {
@@ -478,7 +480,7 @@ func (x *simEngine) values(e *entry) cloud.Values {
 	return v
 }
 
-// hides says that a controller does not show a link that is in the tenant: a removal without reason, which the gate has to notice.
+// hides reports whether a controller does not show a link that is in the tenant: a removal without reason, which the gate has to notice.
 func (r *engineRun) hides(e *entry, end scoping.GUID) bool {
 	a, b := r.w.account(e), r.w.account(r.w.dir.now.objects[end])
 	return end == r.partial && a != nil && b != nil && (a.truth().HasMember(b.id) || a.truth().Manager == b.id)

@@ -10,10 +10,10 @@ type Eye string
 
 // The eyes.
 const (
-	InFlight     Eye = "requests in flight survive a crash"  // a request that was sent before the host died takes effect within ghostLife, or never
+	InFlight     Eye = "requests in flight survive a crash"  // a request that was sent before the crash takes effect within ghostLife, or never
 	FailingSteps Eye = "durable steps fail and life goes on" // a failpoint returns an error, and the process does not end
 	ClockSteps   Eye = "the wall clock steps"                // by an hour or a day, back and forth; elapsed time goes on
-	Flapping     Eye = "foreign writers that flap"           // somebody else writes the same value again and again
+	Flapping     Eye = "foreign writers that flap"           // which write the same value again and again
 	BigWorlds    Eye = "worlds in which thresholds matter"   // 300 objects and more
 	Laggards     Eye = "controllers that lag"                // another controller, with USNs of its own, answers with what was
 	Deciders     Eye = "people who decide in the middle"     // several decisions while an act goes on
@@ -21,7 +21,7 @@ const (
 	Domains      Eye = "domains that become verified"        // sign-in names of a domain that the tenant knows only later
 	BeforeImages Eye = "before-images after each rollback"   // looked at in every simulation
 	OtherHosts   Eye = "restored, copied and second hosts"   // none of which may write
-	NewRules     Eye = "engines that change their rules"     // of which only the beginning of a run tells
+	NewRules     Eye = "engines that change their rules"     // which only the beginning of a run shows
 	Losses       Eye = "engines that lose news"              // of which the directory told the host too
 	Passwords    Eye = "passwords are handed over"           // the feature is switched on, and passwords change
 	Contacts     Eye = "contacts, which no bin keeps"        // in groups and as managers; open where a test asks for it
@@ -34,11 +34,11 @@ func Eyes() []Eye {
 	return []Eye{InFlight, FailingSteps, ClockSteps, Flapping, BigWorlds, Laggards, Deciders, Thaws, Domains, BeforeImages, OtherHosts, NewRules, Losses, Passwords, Contacts, Deliveries, FromCloud}
 }
 
-// shares says in how many of a thousand simulations an eye is open.
+// shares is in how many of a thousand simulations an eye is open.
 var shares = map[Eye]uint64{InFlight: 500, FailingSteps: 333, ClockSteps: 250, Flapping: 250, BigWorlds: 20, Laggards: 250, Deciders: 333, Thaws: 333, Domains: 250,
 	BeforeImages: 1000, OtherHosts: 200, NewRules: 250, Losses: 250, Passwords: 300, Deliveries: 300}
 
-// opened gives the eyes of a seed.
+// opened returns the eyes of a seed.
 func opened(seed uint64, o Options) map[Eye]bool {
 	out := map[Eye]bool{}
 	for _, e := range Eyes() {
@@ -52,7 +52,7 @@ func opened(seed uint64, o Options) map[Eye]bool {
 	return out
 }
 
-// opens says that something that an eye looks for may happen now, so many times in a hundred.
+// opens reports whether something that an open eye looks for happens now: so many times in a hundred.
 func (w *world) opens(e Eye, percent int) bool { return w.eyes[e] && w.fault(percent) }
 
 // saw notes that what an eye looks for happened.

@@ -53,7 +53,7 @@ func (w *world) note(g scoping.GUID, f Fact) {
 	w.history[g][f] = true
 }
 
-// facts gives what happened to an object, to its containers, and to the groups that choose.
+// facts returns what happened to an object, to its containers, to the ends of its links, and to the groups that choose.
 func (w *world) facts(g scoping.GUID) []Fact {
 	out := map[Fact]bool{}
 	maps.Copy(out, w.history[scoping.GUID{}])
@@ -103,7 +103,7 @@ func (w *world) present(e *entry, out map[Fact]bool) {
 	}
 }
 
-// keeps follows the census's keeping of its news.
+// keeps notes whether the census could store what it read, and returns err, which is how that ended.
 func (w *world) keeps(err error) error {
 	if err == nil {
 		w.unstored = map[scoping.GUID]sightOf{}
@@ -115,8 +115,8 @@ func (w *world) keeps(err error) error {
 	return err
 }
 
-// recall notes the facts that a record of the log tells; fresh says that it was not read before.
-func (w *world) recall(r ledger.Record, fresh bool) {
+// noteRecord notes the facts that a record of the log tells; fresh: it was not read before.
+func (w *world) noteRecord(r ledger.Record, fresh bool) {
 	if r.Object == nil {
 		return
 	}
@@ -151,7 +151,7 @@ func (w *world) settled(g scoping.GUID, f scoping.Feature) {
 	delete(w.history[g], KilledAfterCut)
 }
 
-// killed notes whom a crash met between the cutover of a wave and the end of its catch-up.
+// killed notes the objects that a crash met between the cutover of a wave and the end of its catch-up.
 func (w *world) killed() {
 	for id, x := range w.book.waves {
 		if x.Phase != wave.CatchUp || x.State.Over() {

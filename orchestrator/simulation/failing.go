@@ -25,7 +25,7 @@ func (w *world) letFail() {
 	}
 }
 
-// fails gives the error with which a step fails, if it does.
+// fails returns the error with which a step fails, if it does.
 func (w *world) fails(point string) error {
 	if point != w.failing || !w.running || !w.faults {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// flapper is somebody else who gives an attribute the same value again whenever it has another.
+// flapper is a foreign writer that gives an attribute the same value again whenever it has another.
 type flapper struct {
 	account string
 	name    string

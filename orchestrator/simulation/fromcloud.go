@@ -20,7 +20,7 @@ import (
 
 // The invariants of the other direction.
 
-// mayArrive reports whether a write may still take effect, as far as its host can know: nobody said how it ended.
+// mayArrive reports whether a write may still take effect, as far as its host can know: the log does not say how it ended.
 func (c *carried) mayArrive(now time.Time) bool {
 	return !c.told && c.effects == 0 && !now.After(c.lasts)
 }
@@ -60,7 +60,7 @@ func sameJSON(a, b any) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-// checkMay: only the owner of the container writes there, and nobody while it is stopped.
+// checkMay: only the owner of the container writes there, and no engine while it is stopped.
 func (w *world) checkMay(c *carried) {
 	kind, f, g := c.write.Kind, scoping.ProvisioningOf(c.write.Kind), c.write.Object
 	root := c.write.Root
@@ -86,7 +86,7 @@ func (w *world) checkMay(c *carried) {
 	}
 }
 
-// checkGrave: what a person has to see is done by a person's word, and nobody is enabled whom security disabled.
+// checkGrave: what needs a person's approval has it, and no account is enabled that security disabled.
 func (w *world) checkGrave(c *carried) {
 	h, g := &w.cloud, c.write.Object
 	source, _ := scoping.Cloud(c.cloudID)
@@ -108,7 +108,7 @@ func (w *world) checkGrave(c *carried) {
 	}
 }
 
-// tookEffect: nobody is twice, nothing of others is overwritten, and no password is.
+// tookEffect: a write takes effect once, no person gets a second account, and neither what others wrote nor a password is overwritten.
 func (w *world) tookEffect(c *carried, old, now *entry) {
 	h, g := &w.cloud, now.guid
 	if c.effects > 1 {
@@ -140,7 +140,7 @@ func (w *world) tookEffect(c *carried, old, now *entry) {
 	w.counts["brought: "+string(c.write.Op)]++
 }
 
-// conditionFails reports whether somebody else changed meanwhile what a write goes by.
+// conditionFails reports whether others changed meanwhile what a write goes by.
 func (w *world) conditionFails(c *carried, old *entry) bool {
 	x := c.write
 	if x.Op != provision.Modify {
@@ -207,7 +207,7 @@ func (w *world) wanted(a *account) *engine.Mapping {
 	return w.wantedBy(a, func(a *account) version { return a.versions[len(a.versions)-1] })
 }
 
-// wantedAsRead is wanted by what the tenant showed when the host read it last: of what changed within the tenant's delay before that nobody can know.
+// wantedAsRead is wanted by what the tenant showed when the host read it last: what changed within the tenant's delay before that may not have shown.
 func (w *world) wantedAsRead(a *account) *engine.Mapping {
 	return w.wantedBy(a, func(a *account) version {
 		v, _ := a.shown(w.tenant.read)
@@ -322,7 +322,7 @@ func (w *world) explained(a *account) bool {
 func (w *world) checkAccount(a *account, e *entry, m engine.Mapping) {
 	row, linked := w.book.scratch.ByCloud(a.id)
 	if !linked && w.explained(a) {
-		return // it was changed while nobody knew whether it was made
+		return // others changed it while it was in doubt whether it was made
 	}
 	if linked && row.Object != e.id() && e.back > 0 && w.unanswered(e) && !w.dir.now.lives(row.Object.GUID) && w.toldOf(a) == provisioning.CodeDeletedIn {
 		return // it was deleted while its add was in doubt, and undeleted after another one was made and deleted by others, which a finding says

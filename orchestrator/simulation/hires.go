@@ -53,7 +53,7 @@ type cloudWorld struct {
 	writes      sinkWrites
 	secured     map[scoping.GUID]bool // disabled by security, and by nothing else since
 	ours        map[scoping.GUID]bool // enabled by a write of ours, and by nothing else since
-	byHand      map[scoping.GUID]bool // enabled by somebody else, and by nothing else since
+	byHand      map[scoping.GUID]bool // enabled by others, and by nothing else since
 	enabling    map[string]bool       // object of the tenant: an enabling was permitted since HR changed what decides about it, and may have arrived
 	approved    map[question]bool
 	disabled    map[string]bool // assignments that have disabled an account with a person's approval
@@ -175,7 +175,7 @@ func (w *world) hire() {
 	h.employees++
 	number := fmt.Sprint(h.employees)
 	if w.r.IntN(6) == 0 {
-		number = fmt.Sprint(1 + w.r.IntN(h.employees+2)) // again, or the number of one who is in the directory already
+		number = fmt.Sprint(1 + w.r.IntN(h.employees+2)) // again, or the number of an account that is in the directory already
 	}
 	v := cloud.Values{cloud.DisplayName: {n}, cloud.UPN: {w.newName("hire") + "@sim.test"}, cloud.Enabled: {fmt.Sprint(w.r.IntN(8) > 0)}, "employeeId": {number}, "department": {w.department()}}
 	a := w.newAccount(scoping.User, v)
@@ -274,7 +274,8 @@ func (w *world) hrUndoes() {
 	}
 }
 
-// scatter notes that the group that takes users has a member. An empty one moves nobody, but who was in it before has left as soon as it is not empty.
+// scatter notes that the group that takes users has a member. An empty group moves no object, but the users that were in it before have left as soon as it is
+// not empty.
 func (w *world) scatter() {
 	h := &w.cloud
 	if len(h.emptied) == 0 || h.refilled {
@@ -323,7 +324,7 @@ func (w *world) entriesOf(id string) []*entry {
 	return slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return e.deleted || e.of != id })
 }
 
-// changedInDirectory follows whoever enables or disables an account that was brought, but for our own writes.
+// changedInDirectory follows who enables or disables an account that was brought, but for Tandem's own writes.
 func (w *world) changedInDirectory(old, now *entry) {
 	h, g := &w.cloud, now.guid
 	switch {
@@ -393,7 +394,7 @@ func (w *world) edit(e *entry, what string, f func(*entry)) {
 	w.log("directory: %s (%s): %s: enabled %v link %q in %s", c.name, c.guid, what, c.enabled, c.link, w.dir.now.dn(c.parent))
 }
 
-// native is somebody who is in the directory already, or seems to be.
+// native adds an account of the directory's own whose number, account name or display name may be those of a hire.
 func (w *world) native(employee, sam, display string) {
 	e := entry{guid: w.dir.nextGUID(), parent: w.named(hiresOU), kind: scoping.User, name: w.newName("native"), display: display, upn: w.newName("native") + "@sim.test", enabled: w.r.IntN(2) == 0}
 	e.sam, e.employee, e.guarded = sam, employee, w.r.IntN(8) == 0
@@ -410,7 +411,7 @@ func (w *world) native(employee, sam, display string) {
 	w.log("directory: new %s (%s) with number %q and account name %s in %s", e.name, e.guid, employee, sam, w.dir.now.dn(e.parent))
 }
 
-// restoreBrought undeletes an account that was brought and that somebody deleted.
+// restoreBrought undeletes an account that was brought, and deleted since.
 func (w *world) restoreBrought() {
 	deleted := slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return !e.deleted || e.of == "" })
 	if e, ok := pick(w, deleted); ok && !w.samTaken(w.dir.now, e.sam, e.guid) {

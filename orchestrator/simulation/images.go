@@ -23,7 +23,7 @@ type image struct {
 // window is the part of the log in which a wave's target writes as such.
 type window struct{ from, to uint64 }
 
-// sending is what is known of a request when it takes effect, if need be after the host that sent it has died.
+// sending is what is known of a request when it takes effect, which may be after the host that sent it has crashed.
 type sending struct {
 	engine string
 	object scoping.GUID
@@ -69,7 +69,7 @@ func (w *world) noteSent(x cloud.Write, o *ledger.Open, place scoping.Place) {
 	b.sent[x.ID] = s
 }
 
-// noteEffect compares a tenant object with what it was; doing is the write that changes it, nil for somebody else's.
+// noteEffect compares a tenant object with what it was; doing is the write that changes it, nil if others change it.
 func (w *world) noteEffect(a *account, o cloud.Object, doing *cloud.Write) {
 	b := &w.book.imageBook
 	var s sending
@@ -130,7 +130,7 @@ func (b *imageBook) imageOf(wave, id, name string, before []string) *image {
 }
 
 // checkImages: after a rollback every attribute that the wave's target wrote has what the source writes from the directory, or its before-image, or what
-// somebody else gave it since, or is listed as not restored (invariant 4).
+// others gave it since, or is listed as not restored (invariant 4).
 func (w *world) checkImages() {
 	b := &w.book.imageBook
 	for _, id := range slices.Sorted(maps.Keys(b.images)) {
@@ -157,7 +157,7 @@ func (w *world) rolledBack(x wave.Wave) {
 	}
 }
 
-// imaged gives the directory object of an image that still can be compared: living, and the source's own again.
+// imaged returns the directory object of an image that can still be compared: one that lives and belongs to the source again; nil: it cannot.
 func (w *world) imaged(x wave.Wave, a *account) *entry {
 	e := w.dir.now.objects[w.dir.anchors[a.anchor]]
 	if e == nil || e.deleted || a.purged() || a.truth().Deleted || w.told[e.guid].deleted {
@@ -188,7 +188,7 @@ func (w *world) checkImage(x wave.Wave, e *entry, a *account) {
 	}
 }
 
-// reported says that a rollback's report names an object among those that it could not restore.
+// reported reports whether a rollback's report names an object among those that it could not restore.
 func reported(x wave.Wave, e *entry) bool {
 	return x.Report != nil && slices.ContainsFunc(x.Report.Notes, func(n string) bool { return strings.Contains(n, "CN="+e.name+",") })
 }

@@ -88,7 +88,7 @@ func (r *reader) Controller() directory.Controller {
 // now is what the session's controller shows.
 func (r *reader) now() snapshot { return r.dc.snapshot(r.w.dir) }
 
-// gone says that the controller of a session ended.
+// gone reports whether the controller of a session has ended.
 func (r *reader) gone() bool {
 	return r.dc.shift == 0 && r.dc.invocation != r.w.dir.invocation || r.dc.shift > 0 && r.w.fault(20)
 }

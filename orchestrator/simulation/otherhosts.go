@@ -119,7 +119,7 @@ func (w *world) restore(disk *state.MemoryDisk) {
 	w.double = w.openDouble(restoredBackup, disk, tenancy.Identity{Machine: "machine-3", Folder: "folder-3", Name: "three"})
 }
 
-// install is somebody who begins anew in an empty folder.
+// install opens another installation, which begins in an empty folder.
 func (w *world) install() {
 	x := w.openDouble("another installation", state.Memory(w.otherOptions()), tenancy.Identity{Machine: "machine-4", Folder: "folder-4", Name: "four"})
 	if x == nil {
@@ -206,7 +206,7 @@ func (w *world) handOver() {
 	}
 }
 
-// otherClock is the clock of another host: nobody acts while it sleeps.
+// otherClock is the clock of another host: no actor does anything while that host sleeps.
 type otherClock struct{ w *world }
 
 func (c otherClock) Now() time.Time { return c.w.Now() }

@@ -7,17 +7,17 @@ import (
 	"github.com/tandem-sync/tandem/scoping"
 )
 
-// othersLink is a membership that somebody else wrote in the tenant.
+// othersLink is a membership that others wrote in the tenant.
 type othersLink struct{ group, end string }
 
-// byHand is what is known of a membership that somebody else wrote: as of which change of the directory, and whether it has to stay (rule D3). Where the log has it
+// byHand is what is known of a membership that others wrote: as of which change of the directory, and whether it has to stay (rule D3). Where the log has it
 // as Tandem's, a removal may be done and not yet in the log: then it may stay.
 type byHand struct {
 	since uint64
 	stays bool
 }
 
-// linkedByOthers notes that somebody else makes an account a member of a group that it is not in.
+// linkedByOthers notes that others make an account a member of a group that it is not in.
 func (w *world) linkedByOthers(group *account, end string) {
 	if group.truth().HasMember(end) {
 		return
@@ -55,7 +55,7 @@ func (w *world) byOthers(group, end string) bool {
 	return e == nil || x == nil || !e.members[x.guid] && e.changed[x.guid] <= link.since
 }
 
-// entryOf gives the directory object of an account, as the ledger links it.
+// entryOf returns the directory object of an account, as the ledger links it; nil: there is none.
 func (w *world) entryOf(id string) *entry {
 	row, ok := w.book.scratch.ByCloud(id)
 	if !ok || row.Object.GUID == (scoping.GUID{}) {

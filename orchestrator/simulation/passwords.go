@@ -71,7 +71,8 @@ func (w *world) changePassword() {
 	w.log("directory: %s %s: %+v", e.name, what, e.secret)
 }
 
-// tellPassword tells that pwdLastSet changed, or what decides beside it; a reset of one who has to change its password already moves nothing that DirSync tells.
+// tellPassword adds pwdLastSet to what a reader is told, if it or what decides beside it changed. A reset for a user that has to change its password already
+// changes nothing that DirSync shows.
 func (s snapshot) tellPassword(e *entry, out *directory.Entry, asked func(string) bool, since uint64, whole bool) {
 	if e.kind == scoping.User && asked("pwdLastSet") && (whole || e.keyed > since) && !(e.secret.must && e.secret.version > 1) {
 		out.Attrs["pwdlastset"] = text(strconv.FormatUint(e.secret.lastSet, 10))
@@ -245,7 +246,7 @@ func (r *passwordRun) proposal(e *entry, read bool) engine.Proposal {
 	return p
 }
 
-// say proposes in small batches and returns whose credentials are wanted.
+// say proposes in small batches and returns the objects whose credentials are wanted.
 func (r *passwordRun) say(ps []engine.Proposal) (wanted []scoping.GUID, err error) {
 	for len(ps) > 0 {
 		n := min(1+r.w.r.IntN(4), len(ps))

@@ -27,7 +27,7 @@ func (w *world) quiesce() {
 	w.thawGroups(true)
 	w.replicate()
 	if w.eyes[Domains] {
-		w.verifyDomain() // delta runs alone have to find who waited for it
+		w.verifyDomain() // delta runs alone have to find the users that waited for it
 	}
 	if len(w.book.stops) > 0 {
 		if _, err := w.host.Start(ctx, host.StopOptions{All: true, Reason: "end", By: "simulation"}); err != nil {
@@ -97,7 +97,7 @@ func (w *world) checkIdle() {
 	}
 }
 
-// retryUnkept is a person who has those stopped who changed values in the tenant, and the values written once more (standing S10).
+// retryUnkept acts as a person who has stopped the foreign writers, and has what they changed written once more (standing S10).
 func (w *world) retryUnkept() {
 	for _, e := range []string{connect, cloudsync} {
 		ids := w.host.Unkept(e)
@@ -194,7 +194,8 @@ func (w *world) checkRest() {
 	})
 }
 
-// excused says that a person has to decide about an object: somebody else deleted it, or the rules leave it out.
+// excused reports whether an object need not be as its engine wants it: others deleted it in the tenant, which a person has to decide about, or the engines'
+// rules leave it out.
 func (w *world) excused(e *entry) bool {
 	if e == nil || (!e.deleted && exclusion(e) != "") {
 		return true
@@ -216,7 +217,7 @@ func (w *world) checkObject(e *entry) {
 	switch {
 	case w.excused(e), w.feeds(e):
 	case e.deleted:
-		record, _ := w.book.scratch.OwnerOfRecord(e.id(), scoping.Base(e.kind)) // by rule L1 who wrote it last deletes it: by its last place and choices
+		record, _ := w.book.scratch.OwnerOfRecord(e.id(), scoping.Base(e.kind)) // by rule L1 the engine that wrote it last deletes it: by its last place and choices
 		if alive && (row == nil || (row.State != ledger.ParkedRow && !w.book.parked[e.guid]) || record != scoping.None) {
 			w.failAbout(e.guid, nothingLost, deletedLives, s.dn(e.guid), a.id, row, w.census.Sight(e.id()))
 		}
@@ -235,8 +236,8 @@ func (w *world) checkObject(e *entry) {
 	}
 }
 
-// givenAway says that the one who wrote an object last was no longer its owner because a policy gave its place to nobody: that changes nothing of it (rule T4). It was
-// in doubt then, so it was not parked.
+// givenAway reports whether a policy left an object's place unmanaged while a write of it was in doubt: that changes nothing of the object (rule T4), and because
+// of the doubt it was not parked.
 func (w *world) givenAway(e *entry) bool {
 	base := scoping.Base(e.kind)
 	row := w.book.scratch.Rows.Get(e.id())
@@ -244,7 +245,7 @@ func (w *world) givenAway(e *entry) bool {
 	return row != nil && row.State == ledger.Live && known && record == scoping.None && w.history[e.guid][Doubted]
 }
 
-// checkLeft looks at one who lives where no engine writes (rules T2, T4).
+// checkLeft looks at an object that lives where no engine writes (rules T2, T4).
 func (w *world) checkLeft(e *entry, a *account, owner scoping.Owner) {
 	if a == nil || a.truth().Deleted || w.book.parked[e.guid] || w.givenAway(e) {
 		return
@@ -259,10 +260,11 @@ func (w *world) checkLeft(e *entry, a *account, owner scoping.Owner) {
 	}
 }
 
-// touched says that somebody else enabled an account that no engine owns.
+// touched reports whether others enabled an account.
 func (w *world) touched(a *account) bool { return a.enabledByOthers }
 
-// checkAdopted: at rest the owner is also who wrote last, whatever was handed over meanwhile: else who had it would delete it (rules L1, S5).
+// checkAdopted: at rest the owner is also the owner of record, whatever was handed over meanwhile: else the engine that had the object would delete it (rules
+// L1, S5).
 func (w *world) checkAdopted(e *entry, owner string) {
 	base := scoping.Base(e.kind)
 	row := w.book.scratch.Rows.Get(e.id())
@@ -284,7 +286,7 @@ func (w *world) checkValues(e *entry, a *account, name string) {
 	}
 }
 
-// leftAlone says that what an object's engine wrote did not last, so that it is written no more until it changes (rule S10).
+// leftAlone reports whether what an object's engine wrote did not last, so that it is not written again until it changes (rule S10).
 func (w *world) leftAlone(e *entry) bool {
 	t := w.book.scratch.TroubleOf(ledger.Key{Object: e.id(), Feature: scoping.Base(e.kind)})
 	if t != nil && len(t.NotKept) > 0 {
@@ -305,7 +307,7 @@ func (w *world) linkedTo(id string) string {
 	return "nobody"
 }
 
-// deletedInDirectory says that an account's directory object is deleted: where such an account lives on, nobody owned it.
+// deletedInDirectory reports whether an account's directory object is deleted: if such an account lives on, no engine owned it.
 func (w *world) deletedInDirectory(a *account) bool {
 	for _, e := range w.dir.now.objects {
 		if e.deleted && (a.anchor == anchorOf(e.guid) || a.anchor == cloud.UniqueNameOf(e.guid[:])) {

@@ -82,7 +82,7 @@ func pick[T any](w *world, from []T) (T, bool) {
 	return from[w.r.IntN(len(from))], true
 }
 
-// living gives the living objects of a kind, in order.
+// living returns the living objects of a kind, in order.
 func (w *world) living(k scoping.Kind) []*entry {
 	return slices.DeleteFunc(w.dir.now.sorted(), func(e *entry) bool { return e.deleted || e.kind != k })
 }
@@ -283,7 +283,7 @@ func (w *world) changeOU() {
 	w.log("directory: OU %s moved to %s", e.name, w.dir.now.dn(to))
 }
 
-// foreignWrite is somebody else's change in the tenant.
+// foreignWrite is a change in the tenant by others.
 func (w *world) foreignWrite() {
 	t := w.tenant
 	living := slices.DeleteFunc(t.sorted(), func(a *account) bool { return a.purged() || a.truth().Deleted || !a.mine })

@@ -7,7 +7,7 @@
 // what happened, not against the program's opinion of it.
 //
 // Beside what every simulation sees, each has some eyes open, by its seed: see Eye. A violation says what was found and what had happened to the object before,
-// so that failures which are known and not mended yet can be told from others: see Kind.
+// so that kinds of failures can be told apart: see Violation and Fact.
 //
 // What is not simulated: real engines (their own packages test them against the same contract), several directories, requests of people to the API.
 package simulation
@@ -37,7 +37,7 @@ type Broken string
 // ErrInvariant is the kind of every error that says that a promise was broken.
 var ErrInvariant = errors.New("an invariant does not hold")
 
-// Violation says which invariant a seed breaks, and what led to it.
+// Violation is the error of a seed that breaks an invariant: which one, what was found, and what led to it.
 type Violation struct {
 	Seed      uint64
 	Step      int
@@ -48,7 +48,7 @@ type Violation struct {
 	Events    []string // the last ones
 }
 
-// Error gives the whole story.
+// Error returns the whole story.
 func (v *Violation) Error() string {
 	return fmt.Sprintf("seed %d, step %d: %s: %s\n  [%s]\n  %s", v.Seed, v.Step, v.Invariant, v.What, v.Facts, strings.Join(v.Events, "\n  "))
 }
@@ -69,7 +69,7 @@ func Run(seed uint64, o Options) error {
 	return err
 }
 
-// Simulate is Run, and tells what happened.
+// Simulate is Run, and returns what happened.
 func Simulate(seed uint64, o Options) (Result, error) {
 	w := newWorld(seed, o)
 	err := w.run()

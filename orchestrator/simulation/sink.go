@@ -36,7 +36,7 @@ type carried struct {
 	usn        uint64 // of its effect
 }
 
-// lateWrite takes effect after whoever waited for it has gone.
+// lateWrite takes effect after the call that waited for it has ended.
 type lateWrite struct {
 	at time.Time
 	c  *carried
@@ -150,7 +150,7 @@ func (w *world) fliesLate(c *carried) {
 	w.cloud.writes.late = append(w.cloud.writes.late, lateWrite{at, c})
 }
 
-// orphanWrites: the host died. What its engines were about to write arrives in time, or never.
+// orphanWrites: the host crashed. What its engines were about to write arrives in time, or never.
 func (w *world) orphanWrites() {
 	for _, id := range slices.Sorted(maps.Keys(w.cloud.writes.byID)) {
 		c := w.cloud.writes.byID[id]
@@ -257,7 +257,7 @@ func (w *world) changed(c *carried) (entry, provision.Code) {
 		return entry{}, provision.Precondition
 	}
 	switch x.Op {
-	case provision.Join: // of what is joined nobody of us knows how it was made
+	case provision.Join: // how an account was made that is joined is unknown
 		e.link, e.of, e.unknown = x.Link.Value, c.cloudID, 0
 	case provision.Rename:
 		if e.name != x.WasName || !s.lives(e.parent) {

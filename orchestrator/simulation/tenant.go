@@ -30,10 +30,10 @@ type version struct {
 // account is one cloud object with its history; the last version is the truth.
 type account struct {
 	id              string
-	anchor          string // who it belongs to; for groups their unique name
+	anchor          string // the anchor of its directory object; for groups their unique name
 	versions        []version
 	deletedAt       time.Time
-	foreign         bool // somebody else deleted it
+	foreign         bool // others deleted it
 	enabledByOthers bool
 	mine            bool // Tandem created it
 	object          scoping.GUID
@@ -62,7 +62,7 @@ type tenant struct {
 	flying   []flight          // requests that were sent and have not taken effect
 	marks    []signed          // of which host feeds it
 	keys     map[string]key    // by account
-	doing    *cloud.Write      // what takes effect now; nil: somebody else's change
+	doing    *cloud.Write      // what takes effect now; nil: a change by others
 }
 
 // flight is a request on its way.
@@ -85,7 +85,7 @@ func (t *tenant) sorted() []*account {
 	return out
 }
 
-// set gives an account a new state, visible after a while.
+// set makes a new state of an account, visible after a while.
 func (t *tenant) set(a *account, o cloud.Object) {
 	t.seq++
 	t.w.noteEffect(a, o, t.doing)
@@ -110,10 +110,10 @@ func (t *tenant) set(a *account, o cloud.Object) {
 	}
 }
 
-// seen gives the newest state of an account that reads show by now.
+// seen returns the newest state of an account that reads show by now.
 func (t *tenant) seen(a *account) (version, bool) { return a.shown(t.w.now) }
 
-// shown gives the newest state of an account that reads showed at a time.
+// shown returns the newest state of an account that reads showed at a time.
 func (a *account) shown(at time.Time) (version, bool) {
 	for _, v := range slices.Backward(a.versions) {
 		if !v.visible.After(at) {
@@ -185,7 +185,7 @@ func (t *tenant) Send(_ context.Context, ws []cloud.Write) []cloud.Result {
 	return out
 }
 
-// orphan ends the host's connections when it dies. What it sent and what did not take effect yet may do so within ghostLife, or never.
+// orphan ends the host's connections when it crashes. What it sent and what did not take effect yet may do so within ghostLife, or never.
 func (t *tenant) orphan() {
 	w := t.w
 	if len(t.wire) > 0 {
@@ -333,7 +333,7 @@ func (t *tenant) link(o *cloud.Object, x cloud.Write) (cloud.Result, bool) {
 	return cloud.Result{}, false
 }
 
-// dropLinks takes a deleted object out of everybody's references, as Entra does.
+// dropLinks takes a deleted object out of all references, as Entra does.
 func (t *tenant) dropLinks(id string) {
 	for _, a := range t.sorted() {
 		o := a.truth()
@@ -435,7 +435,7 @@ func (t *tenant) find(k cloud.Key, stale bool) (out []cloud.Object) {
 	return out
 }
 
-// Powerful implements gate.Tenant: nobody holds power here.
+// Powerful implements gate.Tenant: no account holds power here.
 func (t *tenant) Powerful(context.Context, []string) (map[string]string, error) {
 	t.w.alive()
 	if t.w.fault(2) {
@@ -469,7 +469,7 @@ func (t *tenant) Refresh(_ context.Context, c *cloud.Cache, now time.Time) ([]st
 	return changed, nil
 }
 
-// delta tells a cache what changed since its token, or everything.
+// delta commits to a cache what changed since its token, or everything, and returns the ids that changed.
 func (t *tenant) delta(c *cloud.Cache, now time.Time) []string {
 	w := t.w
 	if c == w.cache {
@@ -507,7 +507,7 @@ func (t *tenant) delta(c *cloud.Cache, now time.Time) []string {
 	return c.Commit(r)
 }
 
-// upsert tells of an object what delta would: all values, and the members' changes since.
+// upsert returns an object as delta would show it: its values and members, and as removed what only earlier states had.
 func (t *tenant) upsert(a *account, v version, since time.Time) cloud.Upsert {
 	u := cloud.Upsert{ID: a.id, Kind: v.object.Kind, Values: v.object.Values.Clone(), Manager: &v.object.Manager, AddMembers: v.object.Members}
 	for _, old := range a.versions {

@@ -42,7 +42,7 @@ func (w *world) thawGroups(all bool) {
 		}
 		e := *w.dir.now.objects[t.group]
 		if !w.dir.now.hollow(t.group) {
-			return true // somebody else filled it
+			return true // it has members again by another change
 		}
 		e.deleted, e.members = false, t.members
 		w.dir.put(e)

@@ -31,7 +31,7 @@ type sightOf struct {
 
 // world is everything of one simulation.
 type world struct {
-	others map[othersLink]byHand // memberships that somebody else wrote
+	others map[othersLink]byHand // memberships that others wrote
 
 	seed uint64
 	o    Options
@@ -47,7 +47,7 @@ type world struct {
 	engines map[string]*simEngine
 	names   int
 	chooses bool   // policies choose objects one by one
-	leaving string // what the policies say of leavers
+	leaving string // what policies do with objects that come to where no engine writes
 
 	disk        *state.MemoryDisk
 	store       *state.Store
@@ -85,9 +85,9 @@ type world struct {
 
 	flappers []*flapper
 	thaws    []thaw
-	verified []string              // the tenant\'s domains
+	verified []string              // the tenant's domains
 	answered map[question]bool     // what a person was shown and approved
-	approved map[scoping.GUID]bool // whom a person\'s approval of a held set concerned
+	approved map[scoping.GUID]bool // objects that a person's approval of a held set concerned
 
 	told     map[scoping.GUID]sightOf
 	evidence map[scoping.GUID]*entry
@@ -104,9 +104,9 @@ type world struct {
 	doubles   int
 	said      int // events of this step
 	lastSent  scoping.GUID
-	orphans   []scoping.GUID           // about which requests were in flight when the host died
-	unstored  map[scoping.GUID]sightOf // of what the census heard since it kept its news, with what it had heard before
-	heard     map[scoping.GUID]sightOf // of what the reading under way told, with what was told before it
+	orphans   []scoping.GUID           // about which requests were in flight when the host crashed
+	unstored  map[scoping.GUID]sightOf // of each object that the census read since it was stored last: what it had been told before
+	heard     map[scoping.GUID]sightOf // of each object that the reading under way told of: what was told before it
 	violation *Violation
 }
 
@@ -128,7 +128,7 @@ func newWorld(seed uint64, o Options) *world {
 	return w
 }
 
-// alive ends whoever goes on after the host has crashed.
+// alive ends the caller by a panic if the host has crashed or an invariant is violated.
 func (w *world) alive() {
 	if w.crashed {
 		panic(crash{})
@@ -187,10 +187,10 @@ func (w *world) crashAt(point string) {
 	}
 }
 
-// fault says whether something goes wrong now, n times in a hundred.
+// fault reports whether something goes wrong now: so many times in a hundred, and never while faults are off.
 func (w *world) fault(percent int) bool { return w.faults && w.r.IntN(100) < percent }
 
-// maybe lets something happen, n times in a hundred.
+// maybe lets something happen, so many times in a hundred, and never while faults are off.
 func (w *world) maybe(percent int, f func()) {
 	if w.faults && w.r.IntN(100) < percent {
 		w.depth++
@@ -256,7 +256,7 @@ func (w *world) restartNow() {
 	}
 }
 
-// hash gives a log record's place in the chain.
+// hash returns the hash of a log record, as the chain has it; "" if there is no such record.
 func (w *world) hash(seq uint64) (out string) {
 	_ = w.store.Log.ReadChained(context.Background(), seq, func(e state.LogEntry) error {
 		if e.Seq == seq {
@@ -362,7 +362,7 @@ func (s stepping) Update(ctx context.Context, f func(state.Tx) error) error {
 	return s.x.Update(ctx, f)
 }
 
-// opening says that an open failed: by a crash, or against the promise that a crash never damages anything.
+// opening returns the error with which an open failed. If the host did not crash meanwhile it notes a violation: a crash never damages anything.
 func (w *world) opening(what string, err error) error {
 	if !w.crashed && w.violation == nil {
 		w.violation = &Violation{Seed: w.seed, Step: w.step, Invariant: "a crash damages nothing", What: fmt.Sprintf("opening %s: %v", what, err), Events: w.last()}
