@@ -40,7 +40,6 @@ const (
 	Verified       Fact = "a domain became verified"
 	LeftOut        Fact = "the engines' rules leave it out, or did"
 	Deleted        Fact = "it is deleted in the directory"
-	Unowned        Fact = "it belonged to none"
 	NotSeen        Fact = "its engine saw it before the host did, and was put off"
 	ByHand         Fact = "somebody else changed it in the tenant"
 )

@@ -43,7 +43,9 @@ func (w *world) permittedWrite(c *carried, remaining time.Duration) {
 	c.until, c.onWire = w.now.Add(remaining), true
 	c.lasts = c.until.Add(ghostLife - time.Second)
 	w.counts["permit of a write"]++
-	w.log("permit: %s %s for %s, %s left: %+v", c.id, c.write.Op, c.cloudID, remaining, c.write.Values)
+	if values, err := json.Marshal(c.write.Values); err == nil {
+		w.log("permit: %s %s for %s, %s left: %s", c.id, c.write.Op, c.cloudID, remaining, values)
+	}
 	for _, id := range slices.Sorted(maps.Keys(h.writes.byID)) {
 		if x := h.writes.byID[id]; x.cloudID == c.cloudID && x.mayArrive(w.now) {
 			w.failAbout(g, singleWriter, writeMayArrive, c.id, c.write.Op, c.cloudID, x.write.Op, x.id)

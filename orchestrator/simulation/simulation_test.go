@@ -47,9 +47,13 @@ func TestOneSeed(t *testing.T) {
 }
 
 func TestASeedIsReproducible(t *testing.T) {
-	for s := range uint64(3) {
-		a, err1 := simulation.Simulate(50+s, simulation.Options{Trace: true})
-		b, err2 := simulation.Simulate(50+s, simulation.Options{Trace: true})
+	for s := range uint64(6) {
+		o := simulation.Options{Trace: true}
+		if s%2 == 1 {
+			o.Eyes = []simulation.Eye{simulation.FromCloud}
+		}
+		a, err1 := simulation.Simulate(50+s, o)
+		b, err2 := simulation.Simulate(50+s, o)
 		if (err1 == nil) != (err2 == nil) || !slices.Equal(a.Trace, b.Trace) {
 			t.Errorf("seed %d tells two stories", 50+s)
 		}
