@@ -76,7 +76,7 @@ func All() []Bench {
 		{"B4", "full synchronization by connect of N people and their groups: import, sync, durable save, proposals settled; then once more with nothing to do", 20_000, full},
 		{"B5", "delta of 100 changes, and one with nothing to do, with N and with a tenth of the people known, processes running", 20_000, delta},
 		{"B8", "gate: N proposals from an engine's process to settled, log synced to disk", 100_000, settle},
-		{"B11", "start to end of --help, explain, status and object with N people known and no daemon; then a scrape of /metrics under serve --listen", 20_000, glance},
+		{"B11", "start to end of --help, explain, status, object and a delta with nothing to do, with N people known and no daemon; then a scrape of /metrics under serve --listen", 20_000, glance},
 		{"B13", "passwords of N people in Samba: who has which, with the credentials that the tenant keeps, and what changed since", 2_000, hashes},
 		{"B14", "N people whom the tenant refuses: the run, its report, and errors list as text and as JSON", 10_000, refusals},
 	}

@@ -200,5 +200,28 @@ func glance(ctx context.Context, o Options, r *Report) (err error) {
 		r.most(x.name, millis(times), "ms", x.aim)
 		r.note(x.name+": processor time", millis(cpus), "ms") // what a busy machine does not change much
 	}
+	if err := w.idles(ctx, r); err != nil {
+		return err
+	}
 	return w.scrapes(ctx, o, r)
+}
+
+// idles measures deltas with nothing to do of processes that begin with each: what somebody has who runs them from a timer instead of a daemon.
+func (w *world) idles(ctx context.Context, r *Report) error {
+	if _, _, err := w.sync(ctx, "delta"); err != nil { // which reads what the full run wrote
+		return err
+	}
+	var whole, cpus, runs []time.Duration
+	for range repeats {
+		x, d, err := w.sync(ctx, "delta")
+		if err != nil {
+			return err
+		}
+		whole, cpus, runs = append(whole, d.took), append(cpus, d.cpu), append(runs, time.Duration(x.Millis)*time.Millisecond)
+	}
+	const name = "tandem sync, a delta with nothing to do"
+	r.note(name, millis(whole), "ms")
+	r.note(name+": the run itself", millis(runs), "ms")
+	r.note(name+": processor time", millis(cpus), "ms")
+	return nil
 }
