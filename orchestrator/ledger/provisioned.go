@@ -98,7 +98,7 @@ func (s *State) made(seq uint64, id scoping.ObjectID, x Delivered, r Record) {
 	}
 	s.relink(row, Claim{CloudID: x.CloudID, Origin: x.Provisioned.Origin})
 	row.State, row.Cloud = Live, seq
-	if x.Provisioned.Op == provision.Add && r.Delivery.Result != nil {
+	if x.Provisioned.Made() && r.Delivery.Result != nil && !parted { // of a leaver's account it is known
 		row.Stamp = r.Delivery.Result.Stamp
 	}
 	s.touchCloud(row, x)

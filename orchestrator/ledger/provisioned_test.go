@@ -25,6 +25,33 @@ func brought(id string, op provision.Op) []ledger.Record {
 	return []ledger.Record{r, done}
 }
 
+// The password that an account was made with is known from its making, or from the join of one whose making is not known any more.
+func TestAJoinTellsTheFirstPasswordOfAnAccountWhoseMakingIsLost(t *testing.T) {
+	join := func(was, stamp string) []ledger.Record {
+		rs := brought("2", provision.Join)
+		w := rs[0].Delivery.Provisioned
+		w.Link, w.WasLink = provision.Link{Attribute: "link", Value: "User_ann"}, was
+		rs[1].Delivery.Result.Stamp = stamp
+		return rs
+	}
+	made := brought("1", provision.Add)
+	made[1].Delivery.Result.Stamp = "first"
+	for name, x := range map[string]struct {
+		rs   []ledger.Record
+		want string
+	}{
+		"made":                        {made, "first"},
+		"joined, and its link shows":  {join("User_ann", "first"), "first"},
+		"joined, of another's making": {join("", "first"), ""},
+		"joined, with a later one":    {join("User_ann", ""), ""},
+		"of a leaver":                 {append(made, join("User_bob", "")...), "first"},
+	} {
+		if got := fold(t, x.rs...).Rows.Get(ann).Stamp; got != x.want {
+			t.Errorf("%s: %q, want %q", name, got, x.want)
+		}
+	}
+}
+
 // An account of an object of the tenant that was deleted in the directory may be undeleted there: the tenant's object is what it stands for as before,
 // and once it is written again it is brought like any other.
 func TestAnAccountThatIsUndeletedStandsForTheObjectOfTheTenant(t *testing.T) {

@@ -52,7 +52,7 @@ type Row struct {
 	// Cloud is the record of the log since which the tenant is the authority: the directory's object was made for an object of the tenant, or joined
 	// with it. 0: the directory is.
 	Cloud uint64 `json:"cloud,omitempty"`
-	// Stamp is that of the random password that a new account got (credential.Stamp.Text): it is never handed over. Empty in other rows.
+	// Stamp is that of the random password that an account was made with (credential.Stamp.Text): it is never handed over. Empty in other rows.
 	Stamp string `json:"stamp,omitempty"`
 }
 

@@ -63,7 +63,7 @@ func (r *run) reread(ctx context.Context, d ledger.Delivered) (x reread, err err
 		terms = []provision.Term{{Attribute: "objectGUID", Value: w.Object.String()}}
 	}
 	attributes := []string{"cn", "userAccountControl", w.Link.Attribute}
-	if w.Op == provision.Add && d.Kind == scoping.User {
+	if w.Made() && d.Kind == scoping.User {
 		attributes = append(attributes, provision.PasswordStamp)
 	}
 	for _, s := range w.Set {
@@ -144,7 +144,7 @@ func (r *run) endDoubt(ctx context.Context, d ledger.Delivered, x reread) error 
 // password has a later version. [Without it, after a lost answer to an add, the account's first password went into the tenant.]
 func madeWith(f provision.Found) string {
 	text := first(value(f, provision.PasswordStamp))
-	if s, err := credential.ParseStamp(text); err != nil || s.Version != 1 {
+	if s, err := credential.ParseStamp(text); err != nil || !s.First() {
 		return ""
 	}
 	return text

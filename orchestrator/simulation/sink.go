@@ -212,7 +212,7 @@ func (w *world) lands(c *carried) engine.DeliveryResult {
 }
 
 func stampOf(c *carried, e *entry) string {
-	if c.write.Op != provision.Add || e.kind != scoping.User {
+	if !c.write.Made() || e.kind != scoping.User || !e.secret.stamp().First() {
 		return ""
 	}
 	return e.secret.stamp().Text()
@@ -257,8 +257,11 @@ func (w *world) changed(c *carried) (entry, provision.Code) {
 		return entry{}, provision.Precondition
 	}
 	switch x.Op {
-	case provision.Join: // how an account was made that is joined is unknown
-		e.link, e.of, e.unknown = x.Link.Value, c.cloudID, 0
+	case provision.Join:
+		e.link, e.of, e.unknown = x.Link.Value, c.cloudID, 0 // how it was made is unknown
+		if w.book.scratch.Rows.Get(e.id()) == nil && x.Made() && e.secret.version == 1 {
+			e.unknown = 1 // but that nobody knows the password of an account that was made for an object of the tenant
+		}
 	case provision.Rename:
 		if e.name != x.WasName || !s.lives(e.parent) {
 			return entry{}, provision.Vanished

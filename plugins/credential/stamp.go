@@ -22,6 +22,9 @@ type Stamp struct {
 // IsZero reports whether the password was never set.
 func (s Stamp) IsZero() bool { return s.Version == 0 && s.USN == 0 && s.Invocation.IsZero() }
 
+// First reports whether it is the first password that an account has had, for an account made with one: that which it was made with.
+func (s Stamp) First() bool { return s.Version == 1 }
+
 // Compare returns -1, 0 or 1, as s is older than, the same as, or newer than o. The order is that by which controllers
 // themselves agree about changes that were made at two of them (MS-ADTS 3.1.1.1.9): version, time, controller.
 func (s Stamp) Compare(o Stamp) int {

@@ -50,7 +50,18 @@ func (h *hand) join(ctx context.Context, w provision.Write) Outcome {
 	if err := h.Modify(ctx, write.Modification{Object: w.Object, Changes: changes}); err != nil {
 		return h.explain(ctx, w, err)
 	}
-	return h.verify(ctx, w, nil)
+	o := h.verify(ctx, w, nil)
+	if o.Code != provision.Done || !w.Made() || w.Kind != scoping.User {
+		return o
+	}
+	e, err := h.read(ctx, w.Object, stampAttribute)
+	if err != nil {
+		return Outcome{Code: provision.InDoubt, Result: o.Result, Reason: "it was joined, and its password's stamp could not be read", Cause: err}
+	}
+	if s, ok := passwordStamp([]byte(e.Text(stampAttribute))); ok && s.First() {
+		o.Result.Stamp = s.Text()
+	}
+	return o
 }
 
 // stillOurs are the changes by which a modification comes to nothing where the link is another one than it was. Of what shows none there is no such change: that it has no value is no condition

@@ -51,6 +51,30 @@ func TestAUserIsMadeByOneOperationAndRenamed(t *testing.T) {
 	})
 }
 
+// An account that shows the link of an object of the tenant was made for one: whoever joins it, as the record of that is lost, is told the password that
+// nobody knows, as long as it has that one.
+func TestAJoinTellsOfAPasswordThatNobodyKnows(t *testing.T) {
+	everywhere(t, func(w *world) {
+		add := w.target(provision.Add, scoping.User)
+		made := w.carry(add, provision.Values{Set: set("sAMAccountName", "jo"+w.suffix)})
+		w.wants("add", made, provision.Done)
+		join := w.of(add, made.Result.Object, provision.Join)
+		join.WasLink = join.Link.Value
+		again := w.carry(join, provision.Values{})
+		w.wants("join", again, provision.Done)
+		if again.Result.Stamp != made.Result.Stamp || again.Result.Stamp == "" {
+			w.Errorf("made with %q, joined with %q", made.Result.Stamp, again.Result.Stamp)
+		}
+		dn := "CN=" + add.Link.Value + "," + w.ou
+		w.newPassword(dn, "An0ther-one-that-she-knows!")
+		changed := w.carry(join, provision.Values{})
+		w.wants("join after a change", changed, provision.Done)
+		if changed.Result.Stamp != "" {
+			w.Errorf("a password that its user chose is told as one that nobody knows: %q", changed.Result.Stamp)
+		}
+	})
+}
+
 func TestEveryOperationOverBoth(t *testing.T) {
 	everywhere(t, func(w *world) {
 		tt, g := w.user("bob")

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -177,6 +178,18 @@ func (w *world) join(group, member string) {
 	w.Helper()
 	r := ldap.NewModifyRequest(group, nil)
 	r.Add("member", []string{member})
+	w.ok(w.admin.Modify(r))
+}
+
+// newPassword sets a password as an administrator does.
+func (w *world) newPassword(dn, password string) {
+	w.Helper()
+	var raw []byte
+	for _, c := range utf16.Encode([]rune(`"` + password + `"`)) {
+		raw = append(raw, byte(c), byte(c>>8))
+	}
+	r := ldap.NewModifyRequest(dn, nil)
+	r.Replace("unicodePwd", []string{string(raw)})
 	w.ok(w.admin.Modify(r))
 }
 
