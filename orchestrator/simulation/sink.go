@@ -260,7 +260,7 @@ func (w *world) changed(c *carried) (entry, provision.Code) {
 	case provision.Join:
 		e.link, e.of, e.unknown = x.Link.Value, c.cloudID, 0 // how it was made is unknown
 		if w.book.scratch.Rows.Get(e.id()) == nil && x.Made() && e.secret.version == 1 {
-			e.unknown = 1 // but that nobody knows the password of an account that was made for an object of the tenant
+			e.unknown = 1 // but an account that was made for an object of the tenant has a password that was told to no one
 		}
 	case provision.Rename:
 		if e.name != x.WasName || !s.lives(e.parent) {
