@@ -107,3 +107,21 @@ func TestOneThatBelongsToAnotherEngineByTheNextAttemptIsNotSeenOff(t *testing.T)
 		t.Errorf("%d requests were sent, the second one after it was another engine's: %+v", len(w.sent), w.sent)
 	}
 }
+
+// An update is throttled; before the next attempt its object is moved to another engine's container and deleted. Nothing is written to what is known to be
+// deleted but its delete (simulation, seed 5195).
+func TestOneThatIsDeletedByTheNextAttemptIsNotUpdated(t *testing.T) {
+	w := newWorld(t)
+	w.account(ann, "ann")
+	w.answers = []cloud.Result{throttled}
+	w.resting = func() {
+		there := w.sights[ann]
+		there.Parent, there.Chain, there.Deleted = other, []scoping.GUID{other, root}, true
+		w.sights[ann] = there
+	}
+	ds := w.propose(renamed("Anna"))
+	want(t, ds[0], engine.Deferred, gate.CodeGone)
+	if len(w.sent) != 1 {
+		t.Errorf("%d requests were sent, the second one after it was deleted: %+v", len(w.sent), w.sent)
+	}
+}

@@ -231,6 +231,11 @@ func (s *Session) barred(it *item) (Verdict, bool) {
 	if it.p.Want == engine.Gone && sight.Known && !sight.Deleted && g.o.Without.provesDeletes() {
 		return answer(engine.Deferred, CodeNotGone, "the object came back while its delete waited"), true // the evidence is older than this
 	}
+	if it.p.Want == engine.Present && sight.Deleted && !st.Farewell { // [an update was throttled, its object moved to another engine's and was deleted: the next attempt went out]
+		v := answer(engine.Deferred, CodeGone, "the object was deleted while its write waited")
+		v.NeedSight = true
+		return v, true
+	}
 	if o, ok := g.o.Ledger.Pending(it.p.Object); ok {
 		code, out := CodeInFlight, engine.Deferred
 		if o.Doubt {
