@@ -143,8 +143,8 @@ func TestOnlySettledWritesChangeRows(t *testing.T) {
 	}
 }
 
-// Of an object that nobody had written last, an update whose effect is unknown makes its engine the one that sees the object off: the account may have been
-// enabled by it (simulation, seed 1127).
+// An update whose effect is unknown makes its engine the one that sees the object off, if no engine had written it last: the account may have been enabled
+// by it (simulation, seed 1127).
 func TestAnUpdateWithAnUnknownEffectHasAWriter(t *testing.T) {
 	back, leaver := claim(), claim()
 	back.State, leaver.Owner, leaver.State = ledger.Live, scoping.None, ledger.ParkedRow

@@ -52,15 +52,9 @@ func (s *shared) unpack(o scoping.ObjectID, packed string) (*Row, error) {
 	r.Wrote = u.signed()
 	n := u.number()
 	r.Features = make(map[scoping.Feature]*Last, min(n, 8))
-	lasts := make([]Last, min(n, 8))
-	for i := range n {
+	for range n {
 		f := scoping.Feature(u.word())
-		l := new(Last)
-		if i < uint64(len(lasts)) {
-			l = &lasts[i]
-		}
-		u.last(l)
-		r.Features[f] = l
+		r.Features[f] = u.last()
 		if u.err != nil {
 			break
 		}
@@ -271,8 +265,8 @@ func (u *unpacker) short() string {
 	return raw
 }
 
-func (u *unpacker) last(l *Last) {
-	l.Engine, l.Epoch = u.word(), scoping.Epoch{Incarnation: u.number(), N: u.number()}
+func (u *unpacker) last() *Last {
+	l := &Last{Engine: u.word(), Epoch: scoping.Epoch{Incarnation: u.number(), N: u.number()}}
 	copy(l.Place[:], u.bytes(uint64(len(l.Place))))
 	l.Chain, l.Chosen = at(u, u.s.chains.all), at(u, u.s.chains.all)
 	l.Version = u.number()
@@ -280,6 +274,7 @@ func (u *unpacker) last(l *Last) {
 	l.Attrs = at(u, u.s.lists.all)
 	l.Restores = u.word()
 	u.rare(&l.Never)
+	return l
 }
 
 // at reads the number of a value that rows share.

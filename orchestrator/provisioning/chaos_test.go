@@ -18,7 +18,7 @@ type story struct {
 	secured map[int]bool // disabled by security, and not touched by the tenant since
 	strange map[int]bool // somebody else's object stands in the way
 	touched map[int]bool // somebody wrote to the account: whether a lost enabling arrived before is known to nobody then
-	carried map[int]bool // somebody moved, deleted or undeleted the account: only that a leaver's is disabled can be told of it
+	carried map[int]bool // the account was moved, deleted or undeleted by others: of such accounts only those of leavers are checked, which have to be disabled
 }
 
 // chaos lets a world go through hires, changes, leavers, interference and faults, and then comes to rest. It returns what is wrong in the end.

@@ -52,10 +52,7 @@ func TestTheAccountOfALeaverIsDisabledWhereverItComesBack(t *testing.T) {
 			w.hire(1)
 			w.hire(2)
 			w.hire(3)
-			w.rest()
-			w.members[2] = false // the first disabling is answered before
-			w.answer(w.rest().Held[0].ID, "approve")
-			w.rest()
+			w.disablesFirst(2)
 			e := w.one1(1)
 			happens(w, e)
 			if w.rest(); !e.off {
@@ -75,10 +72,7 @@ func TestAnAccountThatIsMovedBeforeAnythingIsAgreedIsDisabledWhenItsPersonLeaves
 	w.mayEverywhere = true
 	w.hire(2)
 	w.hire(3)
-	w.rest()
-	w.members[2] = false
-	w.answer(w.rest().Held[0].ID, "approve")
-	w.rest()
+	w.disablesFirst(2)
 	w.hire(1).dept = onsite
 	for w.onEnabling = after; w.onEnabling != none; { // nothing is agreed, as the answer is lost
 		if _, err := w.run(); err != nil {

@@ -49,10 +49,7 @@ func TestTheLedgersLinkDecidesWhateverOthersWriteIntoTheAttribute(t *testing.T) 
 			p := w.hire(1)
 			w.hire(2)
 			w.hire(3)
-			w.rest()
-			w.members[3] = false // the first disabling is answered before
-			w.answer(w.rest().Held[0].ID, "approve")
-			w.rest()
+			w.disablesFirst(3)
 			e := w.one1(1)
 			x.change(w, e)
 			if j := w.last(1); len(j.Findings) != 1 || j.Findings[0].Code != x.code || w.told(1) != x.code {
@@ -141,10 +138,7 @@ func TestALeaverWhoWasMovedAwayIsDisabledOrNamed(t *testing.T) {
 		w.hire(1)
 		w.hire(2)
 		w.hire(3)
-		w.rest()
-		w.members[2] = false
-		w.answer(w.rest().Held[0].ID, "approve")
-		w.rest()
+		w.disablesFirst(2)
 		w.mayEverywhere = may
 		e := w.one1(1)
 		w.touch(e, func(e *entry) { e.parent = away })

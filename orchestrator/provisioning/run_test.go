@@ -144,10 +144,7 @@ func TestALeaversAccountThatComesBackInTheDirectoryIsDisabled(t *testing.T) {
 	w.hire(1)
 	w.hire(2)
 	w.hire(3)
-	w.rest()
-	w.members[2] = false
-	w.answer(w.rest().Held[0].ID, "approve")
-	w.rest()
+	w.disablesFirst(2)
 	e := w.one1(1)
 	w.touch(e, func(e *entry) { e.deleted = true })
 	w.rest()
@@ -165,6 +162,14 @@ func TestALeaversAccountThatComesBackInTheDirectoryIsDisabled(t *testing.T) {
 	if w.rest(); len(w.log) != records {
 		t.Errorf("a run with nothing to do writes %d records", len(w.log)-records)
 	}
+}
+
+// disablesFirst lets a user leave whose account is the first to be disabled, which a person approves: those that follow are disabled without a question.
+func (w *world) disablesFirst(n int) {
+	w.rest()
+	w.members[n] = false
+	w.answer(w.rest().Held[0].ID, "approve")
+	w.rest()
 }
 
 func (w *world) answer(id, verb string) {

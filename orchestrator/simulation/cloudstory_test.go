@@ -30,7 +30,8 @@ func cloudStory(t *testing.T, f func(w *world, a *account)) {
 	}
 }
 
-// Who is hired again may be deleted within the tenant's delay, by a person's word from before: nobody can know yet. Later it is not deleted (seed 1242).
+// The account of a user that is hired again may be deleted within the tenant's delay, by an answer from before: no reading can show the hire yet. Later it
+// is not deleted (seed 1242).
 func TestStoryAnApprovedDeleteGoesByWhatTheTenantShowed(t *testing.T) {
 	for _, shown := range []bool{false, true} {
 		cloudStory(t, func(w *world, a *account) {

@@ -70,6 +70,6 @@ type Result struct {
 	DN         string       `json:"dn,omitempty"`        // of a write, afterwards
 	Invocation scoping.GUID `json:"invocation,omitzero"` // of the controller
 	USN        uint64       `json:"usn,omitempty"`       // of a write: uSNChanged afterwards
-	Stamp      string       `json:"stamp,omitempty"`     // where Target.Made of a user: the replication stamp of the password that it was made with (credential.Stamp.Text), which nobody knows; empty: not shown, or it has another one by now
+	Stamp      string       `json:"stamp,omitempty"`     // where Target.Made of a user: the replication stamp of the random password that it was made with (credential.Stamp.Text); empty: not shown, or it has another one by now
 	Found      []Found      `json:"found,omitempty"`     // of a look
 }

@@ -115,8 +115,8 @@ func wrong(format string, args ...any) error {
 // RDN returns the common name under which an object is made: its link's value.
 func (t Target) RDN() string { return t.Link.Value }
 
-// Made reports whether what a write links is made by it, or by an earlier write whose record is lost, which a link shows that is there already: nobody
-// knows the password that it was made with.
+// Made reports whether what a write links was made by it, or by an earlier write whose record is lost, as a link that is there already shows. Its first
+// password is a random one.
 func (t Target) Made() bool { return t.Op == Add || t.Op == Join && t.WasLink != "" }
 
 // Valid reports whether the target is one, as an ErrShape.

@@ -206,7 +206,7 @@ func glance(ctx context.Context, o Options, r *Report) (err error) {
 	return w.scrapes(ctx, o, r)
 }
 
-// idles measures deltas with nothing to do of processes that begin with each: what somebody has who runs them from a timer instead of a daemon.
+// idles measures deltas with nothing to do, each in a process of its own, as a timer starts them where no daemon runs.
 func (w *world) idles(ctx context.Context, r *Report) error {
 	if _, _, err := w.sync(ctx, "delta"); err != nil { // which reads what the full run wrote
 		return err

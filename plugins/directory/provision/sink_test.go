@@ -51,8 +51,8 @@ func TestAUserIsMadeByOneOperationAndRenamed(t *testing.T) {
 	})
 }
 
-// An account that shows the link of an object of the tenant was made for one: whoever joins it, as the record of that is lost, is told the password that
-// nobody knows, as long as it has that one.
+// An account that shows the link of an object of the tenant was made for one by a write whose record is lost: its join returns the stamp of the random
+// password that it was made with, as long as it has that one.
 func TestAJoinTellsOfAPasswordThatNobodyKnows(t *testing.T) {
 	everywhere(t, func(w *world) {
 		add := w.target(provision.Add, scoping.User)
