@@ -41,11 +41,13 @@ func batch(f *front, c *call) (reply, error) {
 	answers := make([]batchAnswer, 0, len(parts))
 	cut := false
 	for _, p := range parts {
-		a := batchAnswer{ID: p.ID, Status: http.StatusFailedDependency, Headers: map[string]string{"Content-Type": contentType}, Body: wireError(&Error{Code: "FailedDependency", Message: "A request that this one depends on failed."}, c)}
+		var a batchAnswer
 		if satisfied(p, done) {
 			r := f.perform(c.partCall(p))
 			cut = cut || r.cut
 			a = batchAnswer{ID: p.ID, Status: r.status, Headers: partHeaders(r), Body: f.partBody(r, c)}
+		} else {
+			a = batchAnswer{ID: p.ID, Status: http.StatusFailedDependency, Headers: map[string]string{"Content-Type": contentType}, Body: wireError(&Error{Code: "FailedDependency", Message: "A request that this one depends on failed."}, c)}
 		}
 		done[p.ID] = a.Status
 		answers = append(answers, a)

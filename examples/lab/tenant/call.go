@@ -27,6 +27,7 @@ type call struct {
 	lab    bool   // at the lab's door, and not at Graph
 	ghost  bool   // its answer was lost earlier
 	args   []string
+	keys   []string // top-level ones of the body, sorted, once it was read as an object
 }
 
 // reply is the answer to a call.
@@ -61,6 +62,7 @@ func (c *call) object() (map[string]any, error) {
 	if err := json.Unmarshal(c.body, &out); err != nil || out == nil {
 		return nil, plainBadRequest("Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.")
 	}
+	c.keys = sortedKeys(out)
 	return out, nil
 }
 

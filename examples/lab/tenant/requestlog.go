@@ -62,6 +62,10 @@ func (l *requestLog) record(now time.Time, c *call, r *route, status int, fault 
 	if len(r.pattern) == 1 && r.pattern[0] == "$batch" && fault == "" {
 		return // its parts are recorded
 	}
+	keys := c.keys
+	if r.write && keys == nil {
+		keys = bodyKeys(c.body)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count(r, status, lost)
@@ -72,7 +76,7 @@ func (l *requestLog) record(now time.Time, c *call, r *route, status int, fault 
 	if len(l.records) >= recordLimit {
 		l.records = slices.Clone(l.records[recordLimit/2:])
 	}
-	l.records = append(l.records, RequestRecord{l.seq, now, c.method, c.address(), status, bodyKeys(c.body), c.part, c.ghost, fault, lost})
+	l.records = append(l.records, RequestRecord{l.seq, now, c.method, c.address(), status, keys, c.part, c.ghost, fault, lost})
 }
 
 func (l *requestLog) count(r *route, status int, lost bool) {
