@@ -15,8 +15,10 @@ func servePlugin(kind string) int {
 	l := plugin.NewLogger(os.Stderr)
 	switch kind {
 	case "connect":
+		oneEngine.collect()
 		plugin.Serve(connect.New(connect.Options{Logger: l}))
 	case "cloudsync":
+		oneEngine.collect()
 		plugin.Serve(cloudsync.New(cloudsync.Options{Logger: l}))
 	case bench.GeneratorKind:
 		plugin.Serve(&bench.Generator{})
