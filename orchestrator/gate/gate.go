@@ -244,6 +244,30 @@ func (g *Gate) Fold(seq uint64, r ledger.Record) error {
 	return g.o.Ledger.Fold(seq, r)
 }
 
+// encodedAlone is the number of records that one processor encodes sooner than two.
+const encodedAlone = 16
+
+// encoded returns the bytes of records for the log. Of many, half are encoded on another processor, since the gate is locked meanwhile.
+func encoded(rs []ledger.Record) [][]byte {
+	out := make([][]byte, len(rs))
+	encode := func(from, to int) {
+		for i := from; i < to; i++ {
+			out[i] = ledger.Encode(rs[i])
+		}
+	}
+	half := len(rs) / 2
+	if len(rs) < encodedAlone {
+		half = 0
+	}
+	var beside sync.WaitGroup
+	if half > 0 {
+		beside.Go(func() { encode(0, half) })
+	}
+	encode(half, len(rs))
+	beside.Wait()
+	return out
+}
+
 func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 	if g.broken != nil {
 		return g.broken
@@ -252,7 +276,6 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 		return nil
 	}
 	now, steady := g.o.Clock.Now().UnixMilli(), g.steady()
-	batch := make([][]byte, len(rs))
 	for i := range rs {
 		if rs[i].At == 0 {
 			rs[i].At = now
@@ -265,9 +288,8 @@ func (g *Gate) record(ctx context.Context, rs []ledger.Record) error {
 			rs[i].Revision = g.auth.Partition.Revision()
 		}
 		rs[i].V = ledger.Version // as it will be when the log is folded again
-		batch[i] = ledger.Encode(rs[i])
 	}
-	last, err := g.o.Journal.Append(context.WithoutCancel(ctx), batch)
+	last, err := g.o.Journal.Append(context.WithoutCancel(ctx), encoded(rs))
 	if errors.Is(err, state.ErrFull) {
 		return fmt.Errorf("writing the log: %w", err) // nothing was written, and nothing was sent: it can be tried again when there is space
 	}
@@ -322,7 +344,7 @@ func (g *Gate) caseOf(s *Session, p engine.Proposal) Case {
 	c.Alive = func(id scoping.ObjectID) bool { x := g.o.Census.Sight(id); return x.Known && !x.Deleted }
 	c.HeldDelete = led.DeleteHeld
 	c.Binned = func(id string) bool { o, known := g.o.Cache.Get(id); return known && o.Deleted }
-	c.Resolve = g.resolve
+	c.Resolve = g.resolver()
 	c.Power = s.power
 	c.Excluded = led.Excluded[p.Object]
 	c.Refused = s.refused[ledger.Key{Object: p.Object, Feature: p.Feature}]
@@ -437,6 +459,27 @@ func (g *Gate) resolve(id scoping.ObjectID) (string, RefState) {
 		return "", RefLater
 	}
 	return "", RefWaits
+}
+
+// resolver returns resolve for one decision, which asks for each end several times: for the writes, and for what it saw. g.mu is held as long as it is used.
+func (g *Gate) resolver() func(scoping.ObjectID) (string, RefState) {
+	type end struct {
+		cloudID string
+		state   RefState
+	}
+	var known map[scoping.ObjectID]end
+	return func(id scoping.ObjectID) (string, RefState) {
+		if e, ok := known[id]; ok {
+			return e.cloudID, e.state
+		}
+		var e end
+		e.cloudID, e.state = g.resolve(id)
+		if known == nil {
+			known = map[scoping.ObjectID]end{}
+		}
+		known[id] = e
+		return e.cloudID, e.state
+	}
 }
 
 // brings reports whether the policy switches on the base feature of a kind. Users and groups always count, since a policy that leaves them out may be

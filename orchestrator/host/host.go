@@ -384,7 +384,7 @@ func (h *Host) checkpoint(ctx context.Context) (c *ledger.Checkpoint, err error)
 
 // unsaved is how many rows may change before a run saves them: no step keeps a whole run's changes in memory (standing S11). In a large ledger it is
 // a 24th of the rows: changes are spread over nearly as many pages of the store, so larger steps save little and need more memory.
-const unsaved = 4096
+const unsaved = 8192
 
 // ease saves in the middle of a run if enough has changed.
 func (h *Host) ease(ctx context.Context) error {

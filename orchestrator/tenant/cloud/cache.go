@@ -414,9 +414,8 @@ func (c *Cache) change(id string, f func(s *slot)) (before, after *Object) {
 	before = visible(c.viewSlot(&c.slots[n]))
 	c.laid = nil
 	f(&c.slots[n])
-	c.overlaid(&c.slots[n])
+	after = c.overlaid(&c.slots[n])
 	c.touch(id, &c.slots[n])
-	after = visible(c.viewSlot(&c.slots[n]))
 	c.laid = nil
 	c.index.move(n, before, after)
 	c.recount(before, -1)

@@ -159,18 +159,22 @@ func again(p *pending, value []string, at time.Time) *pending {
 
 func (e *entry) empty() bool { return e.Life == nil && len(e.Fields) == 0 && len(e.Members) == 0 }
 
-// overlaid recomputes the stored part of a slot's visible value.
-func (c *Cache) overlaid(s *slot) {
+// overlaid recomputes the stored part of a slot's visible value, and returns that value; nil: nothing is visible.
+func (c *Cache) overlaid(s *slot) *Object {
 	e := c.entryOf(s.id)
 	s.hidden = e != nil
 	s.show(nil)
 	if e == nil {
-		return
+		return visible(s.baseObject())
 	}
-	if o, ok := e.over(s); ok {
-		e.coverMembers(&o)
-		s.show(o.Members)
+	o, ok := e.over(s)
+	if !ok {
+		return nil
 	}
+	e.coverMembers(&o)
+	s.show(o.Members)
+	o.Members = s.shown()
+	return &o
 }
 
 // over returns the base of a slot under the overlay, without members. ok is false if the overlay has only values of an object that the tenant does
@@ -181,7 +185,7 @@ func (e *entry) over(s *slot) (Object, bool) {
 		return Object{}, false
 	}
 	if !known {
-		o = Object{ID: s.id, Kind: e.Kind, Values: Values{}}
+		o = Object{ID: s.id, Kind: e.Kind, Values: make(Values, len(e.Fields))}
 	}
 	e.coverValues(&o)
 	return o, true
