@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/journal"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/state"
@@ -156,7 +156,7 @@ func (x *Orchestrator) Prune(ctx context.Context, before time.Time, dir, by stri
 }
 
 // pruned returns p without the segments that end after the archived record.
-func pruned(p host.Prunable, archived uint64) Pruned {
+func pruned(p control.Prunable, archived uint64) Pruned {
 	out := Pruned{First: p.First, Why: p.Why}
 	for i, s := range p.Parts {
 		if s.Last > archived {

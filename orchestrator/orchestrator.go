@@ -375,7 +375,7 @@ type clock struct{}
 // Now implements gate.Clock.
 func (clock) Now() time.Time { return time.Now() }
 
-// SinceBoot implements host.Boots.
+// SinceBoot implements control.Boots.
 func (clock) SinceBoot() (string, time.Duration) { return sinceBoot() }
 
 // Sleep implements gate.Clock.

@@ -26,6 +26,19 @@ type Stop struct {
 	At     int64          `json:"at"` // Unix ms
 }
 
+// StopID returns the id of the stop of an engine, of a subtree by its DN, of both, or of all.
+func StopID(engineName, under string) string {
+	switch {
+	case engineName != "" && under != "":
+		return "engine:" + engineName + " under:" + under
+	case engineName != "":
+		return "engine:" + engineName
+	case under != "":
+		return "under:" + under
+	}
+	return "all"
+}
+
 // covers reports whether the stop forbids an engine to write at a place.
 func (s Stop) covers(engineName string, place scoping.Place) bool {
 	if s.Engine != "" && s.Engine != engineName {

@@ -55,7 +55,7 @@ func (h *Host) foldTail(ctx context.Context, led *ledger.State) error {
 		if err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
 		}
-		if _, ended := endOf(r); ended {
+		if _, ended := r.Ends(); ended {
 			return fmt.Errorf("%w: a write was settled after the checkpoint", ErrGlance)
 		}
 		return led.Fold(seq, r)

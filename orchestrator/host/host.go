@@ -125,7 +125,7 @@ type Host struct {
 	o       Options
 	gate    *gate.Gate
 	control *control.Control
-	steady  *steady
+	steady  *control.Steady
 
 	lastSave uint64 // the last record in the last checkpoint
 
@@ -158,7 +158,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.steady = newSteady(o.Clock, before.Head.Scale)
+	h.steady = control.NewSteady(o.Clock, before.Head.Scale)
 	if o.Glance {
 		return h, h.glance(ctx)
 	}
@@ -172,7 +172,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err := h.furnish(ctx, led); err != nil {
 		return nil, err
 	}
-	if err := h.control.Change(ctx, h.steady.keep); err != nil {
+	if err := h.control.Change(ctx, h.steady.Keep); err != nil {
 		return nil, err
 	}
 	n, err := h.gate.Recover(ctx)
@@ -197,7 +197,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Tenancy = tenancy.New(tenancy.Options{Control: h.control, Census: o.Census, Tenant: o.Tenant, Engines: o.Engines.Names, Identity: o.Identity, Renew: o.Renew,
 		Configured: o.Configured, Tenure: o.Tenure, GhostLife: o.GhostLife, Delay: o.Cache.Delay, Remaining: func() time.Duration { return o.Store.Control.Tenure().Remaining() },
 		Clock: o.Clock, NewID: o.NewID, Grant: func(ctx context.Context) error { return h.Grant(ctx) }, Waiting: h.waiting})
-	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Claims: o.Claims, Glance: o.Glance, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady.now,
+	h.gate = gate.New(gate.Options{Ledger: led, Cache: o.Cache, Claims: o.Claims, Glance: o.Glance, Tenant: o.Tenant, Census: o.Census, Journal: o.Store.Log, Clock: o.Clock, Steady: h.steady.Now,
 		GhostLife: o.GhostLife, RequestTime: min(gate.DefaultRequestTime, o.Tenure/4), Tenure: h.Left, Entitle: h.Entitle, NewID: o.NewID, Without: o.Without})
 	h.View = objects.New(objects.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, Now: h.now, Without: o.Without})
 	if o.Claims != nil {
@@ -214,7 +214,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 	h.Planner = plan.New(plan.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Engines: o.Engines, Clock: o.Clock,
 		Look: h.ensureCensus, LookAtTenant: h.lookAtTenant, Unregistered: o.Unregistered, Survey: o.Survey, Foresee: h.foresee, Without: o.Without})
 	h.Driver = acts.New(acts.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Control: h.control, View: h.View, Run: h.Runner, Plan: h.Planner, Tenancy: h.Tenancy,
-		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.now, Look: h.prepareDirectory, Save: h.Save, Room: o.Store.MakeRoom, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
+		Engines: o.Engines, Log: o.Store.Log, Clock: o.Clock, Steady: h.steady.Now, Look: h.prepareDirectory, Save: h.Save, Room: o.Store.MakeRoom, Patience: o.Patience, Progress: o.Progress, Without: o.Without})
 	h.Desk = answer.New(answer.Options{Gate: h.gate, Cache: o.Cache, Census: o.Census, Control: h.control, View: h.View, Run: h.Runner, Tenancy: h.Tenancy, Notes: h.Notes, Engines: o.Engines,
 		Store: o.Store, Shelf: shelf, Look: h.ensureCensus})
 	if o.Deliverer != nil {
@@ -222,7 +222,7 @@ func (h *Host) furnish(ctx context.Context, led *ledger.State) error {
 			NewID: o.NewID, Alive: o.Alive, Log: h.say})
 	}
 	if o.Bringers != nil {
-		h.brings = provisioning.New(provisioning.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Engines: o.Bringers, Flight: o.Flight, Tenant: o.Tenant, Clock: o.Clock, Steady: h.steady.now, NewID: o.NewID,
+		h.brings = provisioning.New(provisioning.Options{Gate: h.gate, Census: o.Census, Cache: o.Cache, Engines: o.Bringers, Flight: o.Flight, Tenant: o.Tenant, Clock: o.Clock, Steady: h.steady.Now, NewID: o.NewID,
 			Look: h.prepareDirectory, GhostLife: o.GhostLife, Own: o.Own, Log: h.say, Without: o.Without})
 		if !o.Glance { // it looks through all rows, and a glance numbers no reading
 			o.Census.ReadAfter(h.brings.NewestReading())
@@ -278,7 +278,7 @@ func (h *Host) loadLedger(ctx context.Context) (*ledger.State, error) {
 		if err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
 		}
-		if id, ended := endOf(r); ended && led.Intents[id] != nil {
+		if id, ended := r.Ends(); ended && led.Intents[id] != nil {
 			h.layOver(seq, r, led.Intents[id].Record.Intent.Write)
 		}
 		return led.Fold(seq, r)

@@ -9,23 +9,12 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/tenant/cloud"
 )
 
-// endOf returns the intent whose success a record reports.
-func endOf(r ledger.Record) (intent string, ended bool) {
-	switch {
-	case r.Type == ledger.SettleType && r.Settle != nil:
-		return r.Settle.Intent, r.Settle.Result.Status == cloud.Done
-	case r.Type == ledger.DoubtType && r.Doubt != nil:
-		return r.Doubt.Intent, r.Doubt.How == "seen" || r.Doubt.How == "repeated"
-	}
-	return "", false
-}
-
 // layOver adds to the cache an answered write that is newer than the stored cache, whatever its age. The next reading of the tenant ends it; what
 // that shows then differs from what was written only if others changed it since. [Without it: a delete was answered, its object came back in the
 // directory, the host crashed. The older cache shows the tenant object as live, so nothing is restored, and the tenant's report of the delete looks
 // like a change by others.]
 func (h *Host) layOver(seq uint64, r ledger.Record, w cloud.Write) {
-	fresh := h.steady.now()-r.Moment() <= h.o.Cache.Delay().Milliseconds()
+	fresh := h.steady.Now()-r.Moment() <= h.o.Cache.Delay().Milliseconds()
 	if seq <= h.o.Cache.UpTo() || (!h.o.Cache.Loaded(w.Kind) && !fresh) { // of a kind that was not stored everything is read anew
 		return
 	}
@@ -49,7 +38,7 @@ func (h *Host) layOverOlder(ctx context.Context, upTo uint64) error {
 		if r.Type == ledger.IntentType && r.Intent != nil {
 			open[r.Intent.Write.ID] = r.Intent.Write
 		}
-		if id, ended := endOf(r); ended {
+		if id, ended := r.Ends(); ended {
 			if w, known := open[id]; known {
 				h.layOver(seq, r, w)
 				delete(open, id)

@@ -101,7 +101,7 @@ func (h *Host) readDirectories(ctx context.Context) (*census.UnreadError, error)
 
 // readTenant reads what the tenant shows into the cache. Changes by others are found by comparison.
 func (h *Host) readTenant(ctx context.Context) error {
-	began, steady := h.now(), time.UnixMilli(h.steady.now())
+	began, steady := h.now(), time.UnixMilli(h.steady.Now())
 	for n := range h.gate.Rules().Extensions {
 		if attribute.Registered(n) {
 			h.o.Cache.Track(n)

@@ -2,37 +2,22 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/state"
 )
 
-// Prunable is the part of the log that is not needed any more.
-type Prunable struct {
-	First uint64          // the first record of the log afterwards
-	Parts []state.Segment // segments to be removed, in order
-	Why   string          // why the next one is kept; empty: it is the one being written
-}
-
-// Bytes returns the size of the parts.
-func (p Prunable) Bytes() (n int64) {
-	for _, s := range p.Parts {
-		n += s.Bytes
-	}
-	return n
-}
-
 // Prunable returns which parts at the log's beginning hold only records from before a time that nothing needs. Waves that can be rolled back read
 // from the log what they wrote and over what; and the tenant may not show the latest writes yet.
-func (h *Host) Prunable(ctx context.Context, before time.Time) (Prunable, error) {
+func (h *Host) Prunable(ctx context.Context, before time.Time) (control.Prunable, error) {
 	c, err := h.control.View(ctx)
 	if err != nil {
-		return Prunable{}, err
+		return control.Prunable{}, err
 	}
 	open := map[string]bool{}
 	for _, w := range c.Waves {
@@ -44,40 +29,10 @@ func (h *Host) Prunable(ctx context.Context, before time.Time) (Prunable, error)
 	if settled := h.now().Add(-h.o.Cache.Delay() - h.o.GhostLife); limit.After(settled) {
 		limit = settled
 	}
-	p := Prunable{}
+	p := control.Prunable{}
 	p.First, _ = h.o.Store.Beginning()
-	for _, s := range h.o.Store.Segments() {
-		if p.Why, err = h.needed(ctx, s, limit, open); err != nil || p.Why != "" {
-			return p, err
-		}
-		p.Parts, p.First = append(p.Parts, s), s.Last+1
-	}
-	return p, nil
-}
-
-// needed returns why a part of the log has to be kept, or "".
-func (h *Host) needed(ctx context.Context, s state.Segment, before time.Time, open map[string]bool) (why string, err error) {
-	err = h.o.Store.Log.Read(ctx, s.First, func(seq uint64, b []byte) error {
-		if seq > s.Last {
-			return errEnough
-		}
-		r, err := ledger.Decode(b)
-		switch {
-		case err != nil:
-			return wrapRecord(seq, err)
-		case open[r.Wave]:
-			why = fmt.Sprintf("wave %s is not over: it can be rolled back, and record %d is of it", r.Wave, seq)
-		case r.At >= before.UnixMilli():
-			why = fmt.Sprintf("record %d was made on %s, which is not before %s", seq, time.UnixMilli(r.At).UTC().Format(time.RFC3339), before.UTC().Format(time.RFC3339))
-		default:
-			return nil
-		}
-		return errEnough
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return "", fmt.Errorf("reading the log: %w", err)
-	}
-	return why, nil
+	err = p.Extend(ctx, h.o.Store.Log, h.o.Store.Segments(), limit, open)
+	return p, err
 }
 
 // Prune removes the records before first, with which a part of the log begins, once the log has the whole ledger behind it. The caller has checked
@@ -117,23 +72,9 @@ func (h *Host) fromBase(ctx context.Context) (*ledger.State, error) {
 	if base == 0 {
 		return ledger.New(), nil
 	}
-	var parts ledger.Snapshots
-	whole := false
-	err := h.o.Store.Log.Read(ctx, base, func(seq uint64, b []byte) error {
-		r, err := ledger.Decode(b)
-		if err == nil {
-			whole, err = parts.Take(r)
-		}
-		if err == nil && whole {
-			return errEnough
-		}
-		return wrapRecord(seq, err)
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
+	led, err := ledger.ReadSnapshot(func(f func(seq uint64, b []byte) error) error { return h.o.Store.Log.Read(ctx, base, f) })
+	if err == nil && led == nil {
+		err = fmt.Errorf("%w: the log was pruned, and the ledger with which it begins is not whole", problem.ErrState)
 	}
-	if !whole {
-		return nil, fmt.Errorf("%w: the log was pruned, and the ledger with which it begins is not whole", problem.ErrState)
-	}
-	return parts.Ledger()
+	return led, err
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/tandem-sync/tandem/orchestrator/gate"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/problem"
-	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/plugins/engine"
 	"github.com/tandem-sync/tandem/scoping"
 	"github.com/tandem-sync/tandem/state"
@@ -38,7 +37,7 @@ func (h *Host) Stop(ctx context.Context, o StopOptions) (gate.Stop, error) {
 		}
 		s.Under = &scoping.Scope{Directory: dir, Under: guid}
 	}
-	s.ID = stopID(o)
+	s.ID = gate.StopID(o.Engine, o.Under)
 	err := h.control.Change(ctx, func(c *control.Content) error {
 		c.Stops[s.ID] = s
 		c.Append(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "stop", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: s.ID, Epoch: c.Head.Epoch})
@@ -47,40 +46,16 @@ func (h *Host) Stop(ctx context.Context, o StopOptions) (gate.Stop, error) {
 	return s, err
 }
 
-func stopID(o StopOptions) string {
-	switch {
-	case o.Engine != "" && o.Under != "":
-		return "engine:" + o.Engine + " under:" + o.Under
-	case o.Engine != "":
-		return "engine:" + o.Engine
-	case o.Under != "":
-		return "under:" + o.Under
-	}
-	return "all"
-}
-
 // Start ends the stop of the same engine or subtree, or of all; All ends every stop. What was proposed meanwhile is owed and asked for again.
 func (h *Host) Start(ctx context.Context, o StopOptions) ([]gate.Stop, error) {
 	ctx = state.WithReserve(ctx)
 	var ended []gate.Stop
+	id := gate.StopID(o.Engine, o.Under)
 	err := h.control.Change(ctx, func(c *control.Content) error {
-		ended = nil
-		for _, id := range slices.Sorted(maps.Keys(c.Stops)) {
-			if o.All || id == stopID(o) {
-				ended = append(ended, c.Stops[id])
-				delete(c.Stops, id)
-			}
+		if ended = c.Start(id, o.All); len(ended) == 0 {
+			return problem.Refuse("nothing is stopped by %q (stopped: %v)", id, slices.Sorted(maps.Keys(c.Stops)))
 		}
-		for id, w := range c.Waves {
-			if w.WaitsFor() == wave.ForStop { // another stop that covers it stops it again
-				w.State = wave.Running
-				c.Waves[id] = w
-			}
-		}
-		if len(ended) == 0 {
-			return problem.Refuse("nothing is stopped by %q (stopped: %v)", stopID(o), slices.Sorted(maps.Keys(c.Stops)))
-		}
-		c.Append(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: stopID(o), Epoch: c.Head.Epoch})
+		c.Append(ledger.Record{Type: ledger.ControlType, Engine: o.Engine, Op: "start", By: o.By, Reason: o.Reason, Outcome: engine.Applied, Code: id, Epoch: c.Head.Epoch})
 		return nil
 	})
 	return ended, err

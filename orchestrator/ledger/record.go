@@ -267,3 +267,14 @@ func Decode(b []byte) (Record, error) {
 
 // Moment returns when a record was made, in ms on the steady scale; those of older versions go by the wall clock.
 func (r Record) Moment() int64 { return cmp.Or(r.Steady, r.At) }
+
+// Ends returns the intent whose success a record reports.
+func (r Record) Ends() (intent string, ended bool) {
+	switch {
+	case r.Type == SettleType && r.Settle != nil:
+		return r.Settle.Intent, r.Settle.Result.Status == cloud.Done
+	case r.Type == DoubtType && r.Doubt != nil:
+		return r.Doubt.Intent, r.Doubt.How == "seen" || r.Doubt.How == "repeated"
+	}
+	return "", false
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -94,3 +95,28 @@ func (l lone) Get(section, key string) ([]byte, error) {
 
 // Each implements Shelf.
 func (lone) Each(string, func(string, []byte) error) error { return nil }
+
+var errWhole = errors.New("whole")
+
+// ReadSnapshot returns the ledger of the snapshot whose pieces read passes first; nil: they are not whole.
+func ReadSnapshot(read func(func(seq uint64, b []byte) error) error) (*State, error) {
+	var parts Snapshots
+	whole := false
+	err := read(func(seq uint64, b []byte) error {
+		r, err := Decode(b)
+		if err == nil {
+			whole, err = parts.Take(r)
+		}
+		switch {
+		case err != nil:
+			return fmt.Errorf("record %d: %w", seq, err)
+		case whole:
+			return errWhole
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errWhole) || !whole {
+		return nil, err
+	}
+	return parts.Ledger()
+}

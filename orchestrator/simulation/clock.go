@@ -37,7 +37,7 @@ func (w *world) Now() time.Time {
 	return clockReading(wall, w.now.Sub(start))
 }
 
-// SinceBoot implements host.Boots: the machine never starts again.
+// SinceBoot implements control.Boots: the machine never starts again.
 func (w *world) SinceBoot() (string, time.Duration) {
 	now := w.now
 	if w.o.Break == StepsEndDoubts {

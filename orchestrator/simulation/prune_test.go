@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-sync/tandem/orchestrator/host"
+	"github.com/tandem-sync/tandem/orchestrator/control"
 	"github.com/tandem-sync/tandem/orchestrator/ledger"
 	"github.com/tandem-sync/tandem/orchestrator/wave"
 	"github.com/tandem-sync/tandem/state"
@@ -36,7 +36,7 @@ func (w *world) remembered() (text string) {
 }
 
 // ended ends a part of the log, an hour ago, and returns what could be pruned.
-func (w *world) ended() host.Prunable {
+func (w *world) ended() control.Prunable {
 	if err := w.store.EndSegment(context.Background()); err != nil {
 		w.fail(nothingLost, "end a segment: %v", err)
 	}

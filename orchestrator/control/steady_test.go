@@ -1,4 +1,4 @@
-package host
+package control_test
 
 import (
 	"context"
@@ -23,28 +23,28 @@ func (m *machine) SinceBoot() (string, time.Duration)         { return m.boot, m
 func TestTheSteadyScaleOutlivesProcessesAndClockSteps(t *testing.T) {
 	m := &machine{wall: time.UnixMilli(1_000_000_000), boot: "a", since: time.Hour}
 	c := &control.Content{}
-	open := func() *steady {
-		s := newSteady(m, c.Head.Scale)
-		if err := s.keep(c); err != nil {
+	open := func() *control.Steady {
+		s := control.NewSteady(m, c.Head.Scale)
+		if err := s.Keep(c); err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
 	s := open()
-	if s.now() != m.wall.UnixMilli() {
-		t.Fatalf("the scale begins at %d", s.now())
+	if s.Now() != m.wall.UnixMilli() {
+		t.Fatalf("the scale begins at %d", s.Now())
 	}
-	began := s.now()
+	began := s.Now()
 	m.since, m.wall = m.since+time.Minute, m.wall.Add(26*time.Hour)
-	if got := s.now() - began; got != time.Minute.Milliseconds() {
+	if got := s.Now() - began; got != time.Minute.Milliseconds() {
 		t.Errorf("a minute, in which the clock was set, is %d ms", got)
 	}
 	m.since = m.since + time.Minute
-	if got := open().now() - began; got != 2*time.Minute.Milliseconds() {
+	if got := open().Now() - began; got != 2*time.Minute.Milliseconds() {
 		t.Errorf("two minutes, by another process, are %d ms", got)
 	}
 	m.boot, m.since = "b", time.Second
-	if s := open(); s.now() != m.wall.UnixMilli() || c.Head.Scale.Boot != "b" {
-		t.Errorf("after another start of the machine the scale is at %d, of %q", s.now(), c.Head.Scale.Boot)
+	if s := open(); s.Now() != m.wall.UnixMilli() || c.Head.Scale.Boot != "b" {
+		t.Errorf("after another start of the machine the scale is at %d, of %q", s.Now(), c.Head.Scale.Boot)
 	}
 }
